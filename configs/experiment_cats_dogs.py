@@ -1,0 +1,58 @@
+"""The first system's experiment: 85 % of the cats generated, against all real.
+
+    python scripts/experiment.py --config configs/experiment_cats_dogs.py --config.data.path=DIR
+
+DIR holds the folders `cat` and `dog`. 2,500 pictures a class to train and 500 a class to test, as
+published, where there are that many; the published run has one seed and no validation pictures.
+It finds 98.8 % with 85 % of the cats generated and 99.7 % with real cats alone, from an
+ImageNet-pretrained start; this one starts from scratch.
+
+Cost: one WGAN-GP at 512 px, 130 epochs; 10 GoogLeNets at 250 px, 10 epochs each.
+Result: not yet run at this size.
+"""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict, config_dict
+
+from jaxgan.config import load
+
+HERE = Path(__file__).parent
+
+
+def get_config() -> ConfigDict:
+    config = ConfigDict()
+    config.seed = 0  # Of the choice of pictures.
+    config.seeds = (0, 1, 2, 3, 4)  # Of the classifiers: every arm is trained with each.
+    config.parallel = "auto"  # jit over all devices; or pmap.
+    config.deterministic = False  # True: the same bits on a GPU too, at some cost in speed.
+
+    config.data = ConfigDict()
+    config.data.path = "data/faces"  # Holds one folder per class; "toy" draws pictures.
+    config.data.classes = ()  # The class folders to use; () is all.
+    config.data.limit = config_dict.placeholder(int)  # Pictures a class, at most.
+    config.data.limit = 3500
+    config.data.crop = "stretch"  # To the square, as the original; or center.
+    config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.
+    config.data.split = (5 / 7, 1 / 7, 1 / 7)  # Train, validation, test; copies stay together.
+
+    config.arms = ("real", "replace")  # Of real, real+augmentation, replace, add.
+    config.replace = ConfigDict({"share": 0.85, "classes": ("cat",)})  # () is all classes.
+    config.add = ConfigDict({"ratio": 1.0})  # Generated pictures per real one, on top.
+    config.verdict = ConfigDict()
+    config.verdict.primary = ("replace", "real")  # The first against the second.
+    config.verdict.level = 0.95
+
+    config.gan = load(str(HERE / "wgan512.py"))
+    config.classifier = load(str(HERE / "googlenet.py"))
+    return config
+
+
+def get_test_config() -> ConfigDict:
+    config = get_config()
+    config.seeds = (0, 1)
+    config.data.path = "toy"
+    config.data.limit = 24
+    config.gan = load(str(HERE / "wgan512.py"), test=True)
+    config.classifier = load(str(HERE / "googlenet.py"), test=True)
+    return config

@@ -1,0 +1,63 @@
+"""GoogLeNet from scratch on class folders, with the first system's settings.
+
+    python scripts/train.py --config configs/googlenet.py --config.data.path=DIR
+
+DIR holds one folder of pictures per class. The best checkpoint by validation accuracy is kept:
+python scripts/evaluate.py --workdir runs/googlenet --data DIR --split test
+
+Cost: 10.3 million parameters for two classes, 10 epochs at 250 px.
+Result: not yet run at this size.
+"""
+
+from ml_collections import ConfigDict, config_dict
+
+
+def get_config() -> ConfigDict:
+    config = ConfigDict()
+    config.seed = 0
+    config.parallel = "auto"  # jit over all devices; or pmap.
+    config.precision = "float32"  # or bf16: convolutions only.
+    config.deterministic = False  # True: the same bits on a GPU too, at some cost in speed.
+
+    config.data = ConfigDict()
+    config.data.path = "data/faces"  # Holds one folder per class; "toy" draws pictures.
+    config.data.classes = ()  # The class folders to use; () is all.
+    config.data.resolution = 250
+    config.data.crop = "stretch"  # To the square, as the original; or center.
+    config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.
+    config.data.split = (0.7, 0.15, 0.15)  # Train, validation, test; copies stay together.
+
+    config.model = ConfigDict()
+    config.model.name = "googlenet"
+    config.model.num_classes = config_dict.placeholder(int)  # As many as there are folders.
+    config.model.aux_heads = True
+    config.model.width = 1.0  # Of every layer; 0.5 for small machines.
+
+    config.optim = ConfigDict({"learning_rate": 1e-3, "b1": 0.9, "b2": 0.999})
+
+    config.train = ConfigDict()
+    config.train.steps = config_dict.placeholder(int)  # One of steps, epochs, kimg is set.
+    config.train.epochs = config_dict.placeholder(float)
+    config.train.epochs = 10.0
+    config.train.kimg = config_dict.placeholder(float)
+    config.train.batch_size = 32
+    config.train.label_smoothing = 0.0
+    config.train.augment = True  # Flip and crop at random.
+    config.train.log_every = 20  # In steps, as are the two below.
+    config.train.sample_every = 100  # Validation, which saves a checkpoint too.
+    config.train.checkpoint_every = 500
+    return config
+
+
+def get_test_config() -> ConfigDict:
+    config = get_config()
+    config.data.path = "toy"
+    config.data.resolution = 32
+    config.model.width = 0.125
+    config.train.batch_size = 4
+    config.train.epochs = None
+    config.train.steps = 2
+    config.train.log_every = 1
+    config.train.sample_every = 2
+    config.train.checkpoint_every = 1
+    return config

@@ -1,0 +1,212 @@
+"""Checkpoints: all calls of Orbax.
+
+`checkpoints/<step>/` holds the items `state`, `ema` (GANs), `config`, `data` (the loader's
+position) and `checksums`. The two latest are kept and, where a metric says so, the best.
+"""
+
+import logging
+import shutil
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from etils import epath
+from orbax.checkpoint import checkpoint_managers as policies
+
+from jaxgan.types import InputError, State
+
+logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates each of its steps.
+
+
+class Best(NamedTuple):
+    """Which metric makes a checkpoint the best one."""
+
+    metric: str
+    mode: str  # "min" or "max"
+
+
+class Restored(NamedTuple):
+    step: int
+    state: State
+    config: dict
+    data: dict  # The loader's position.
+
+
+class DamagedError(Exception):
+    """An array of a checkpoint is not what was saved."""
+
+
+def checksums(tree: Any) -> dict[str, int]:
+    """CRC-32 of every array's bytes, by its path in the tree."""
+    leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(tree))
+    return {jax.tree_util.keystr(path): _crc(leaf) for path, leaf in leaves}
+
+
+def _crc(leaf: Any) -> int:
+    array = np.ascontiguousarray(leaf)
+    return zlib.crc32(array.reshape(-1).view(np.uint8))
+
+
+class Checkpoints:
+    """The checkpoints of one run. Use as a context manager: leaving waits for the last save.
+
+    Args:
+        workdir: the run's folder; local or `gs://`.
+        best: the metric whose best checkpoint is kept too.
+    """
+
+    def __init__(self, workdir: epath.PathLike, best: Best | None = None):
+        self.folder = epath.Path(workdir).absolute() / "checkpoints"
+        self._best = best
+        self._manager = self._open()
+
+    def _open(self) -> ocp.CheckpointManager:
+        keep: list = [policies.LatestN(n=2)]
+        best_fn = None
+        if self._best is not None:
+            metric, mode = self._best
+            best_fn = lambda m: m[metric]  # noqa: E731
+            keep.append(
+                policies.BestN(
+                    get_metric_fn=best_fn,
+                    reverse=mode == "min",
+                    n=1,
+                    keep_checkpoints_without_metrics=False,
+                )
+            )
+        return ocp.CheckpointManager(
+            self.folder,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=policies.AnyPreservationPolicy(keep),
+                best_fn=best_fn,
+                best_mode=self._best.mode if self._best else "max",
+                cleanup_tmp_directories=True,
+            ),
+        )
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._manager.close()
+
+    def wait(self) -> None:
+        """Blocks until the last save is on disk.
+
+        Raises:
+            OSError: where it could not be written (a full disk); earlier checkpoints are untouched.
+        """
+        self._manager.wait_until_finished()
+        self._manager.check_for_errors()
+
+    @property
+    def latest(self) -> int | None:
+        return self._manager.latest_step()
+
+    @property
+    def best(self) -> int | None:
+        return self._manager.best_step()
+
+    def save(
+        self, step: int, state: State, config: dict, data: dict, metrics: dict | None = None
+    ) -> None:
+        """Saves in the background; the state's arrays are copied to the host before it returns."""
+        items = {name: jax.device_get(tree) for name, tree in _items(state).items()}
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                **{name: ocp.args.StandardSave(tree) for name, tree in items.items()},
+                config=ocp.args.JsonSave(config),
+                data=ocp.args.JsonSave(data),
+                checksums=ocp.args.JsonSave({k: checksums(v) for k, v in items.items()}),
+            ),
+            metrics=metrics,
+        )
+
+    def restore(self, abstract: State, step: int | None = None) -> Restored | None:
+        """The checkpoint of `step`, or the latest that is whole; None where there is none.
+
+        Args:
+            abstract: the state's shapes and types (`jax.eval_shape(recipe.init, key)`).
+            step: one certain checkpoint.
+
+        Damaged checkpoints newer than the one that is taken are moved to `damaged/` in the run's
+        folder, with a warning, so that training can save their steps again.
+
+        Raises:
+            InputError: where there are checkpoints, but none of them is whole.
+        """
+        restored, damaged = self._newest_whole(step, lambda s: self._read(s, abstract))
+        if damaged:
+            self._set_aside(damaged)
+        return restored
+
+    def restore_ema(self, abstract: Any, step: int | None = None) -> tuple[int, Any] | None:
+        """Like `restore`, but reads the averaged generator alone and moves nothing."""
+        read = lambda s: (s, self._read_items(s, {"ema": abstract})["ema"])  # noqa: E731
+        return self._newest_whole(step, read)[0]
+
+    def _newest_whole(self, step: int | None, read: Callable[[int], Any]) -> tuple[Any, list[int]]:
+        steps = sorted(self._manager.all_steps(), reverse=True) if step is None else [step]
+        for i, each in enumerate(steps):
+            try:
+                return read(each), steps[:i]
+            except Exception as error:
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+                logging.getLogger("jaxgan").warning(
+                    "checkpoint %d is damaged (%s): falling back to the one before", each, reason
+                )
+        if steps:
+            raise InputError(
+                f"one checkpoint must be whole, and none is in {self.folder}: "
+                f"{', '.join(map(str, steps))}"
+            )
+        return None, []
+
+    def _set_aside(self, steps: list[int]) -> None:
+        self._manager.close()
+        for step in steps:
+            aside = self.folder.parent / "damaged" / str(step)
+            if aside.exists():
+                shutil.rmtree(aside)
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / str(step)).rename(aside)
+        self._manager = self._open()
+
+    def _read(self, step: int, abstract: State) -> Restored:
+        read = self._read_items(step, _items(abstract))
+        state = read["state"]
+        if "ema" in read:
+            state = state.replace(ema=read["ema"])
+        rest = self._manager.restore(
+            step,
+            args=ocp.args.Composite(config=ocp.args.JsonRestore(), data=ocp.args.JsonRestore()),
+        )
+        return Restored(step, state, rest["config"], rest["data"])
+
+    def _read_items(self, step: int, abstract: dict) -> dict:
+        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        target = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), abstract
+        )
+        read = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                **{name: ocp.args.StandardRestore(tree) for name, tree in target.items()},
+                checksums=ocp.args.JsonRestore(),
+            ),
+        )
+        for name in abstract:
+            if checksums(read[name]) != read["checksums"][name]:
+                raise DamagedError(f"the checksum of {name} does not match")
+        return {name: read[name] for name in abstract}
+
+
+def _items(state: State) -> dict:
+    """A state's items: the averaged generator lies apart, so that sampling reads nothing else."""
+    if getattr(state, "ema", None) is None:
+        return {"state": state}
+    return {"state": state.replace(ema=None), "ema": state.ema}

@@ -1,0 +1,96 @@
+"""What every script does around its one call: flags, config, errors as sentences, exit codes.
+
+Exit codes: 0 done, 1 bad input or refused, 2 bad usage, 130 and 143 after Ctrl-C and SIGTERM.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from jaxgan import config as configs
+from jaxgan.types import InputError
+
+FLAGS = flags.FLAGS
+
+
+def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
+    """Parses the flags, calls `main` and exits with the right code.
+
+    Args:
+        main: the script's one call; reads its flags from `FLAGS`.
+        argv: the command line; `sys.argv` by default.
+    """
+    argv = list(sys.argv if argv is None else argv)
+    name = Path(argv[0]).name
+    if {"-h", "--help"} & set(argv[1:]):
+        print((sys.modules["__main__"].__doc__ or name).strip(), "\n\nFlags:")
+        print(FLAGS.main_module_help())
+        sys.exit(0)
+    try:
+        _check_overrides(argv)
+        extra = FLAGS(argv)[1:]
+        if extra:
+            raise InputError(f"arguments must be flags (--name=value), got {extra[0]!r}")
+    except (flags.Error, InputError) as error:
+        _fail(name, error, 2)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        main()
+    except InputError as error:
+        _fail(name, error, 1)
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        _fail(name, error, 1)
+    except KeyboardInterrupt:
+        _fail(name, InputError("stopped"), 130)
+
+
+def config_flag() -> None:
+    """Defines `--config` and its overrides, `--config.a.b=value`."""
+    config_flags.DEFINE_config_file("config", help_string="A file of configs/, with :argument.")
+    flags.mark_flag_as_required("config")
+
+
+def workdir_flag(help_string: str = "The run's folder; runs/<config> by default.") -> None:
+    flags.DEFINE_string("workdir", None, help_string)
+
+
+def read_config() -> tuple[ConfigDict, str]:
+    """The config with its overrides, lengths settled, and the run's folder."""
+    config = FLAGS.config.copy_and_resolve_references()
+    overridden = list(config_flags.get_override_values(FLAGS["config"]))
+    for prefix in ("train.", "gan.train.", "classifier.train."):
+        section = config
+        for part in prefix.split(".")[:-1]:
+            section = section.get(part) if section is not None else None
+        if section is not None:
+            configs.settle_length(section, overridden, prefix)
+    spec = config_flags.get_config_filename(FLAGS["config"])
+    stem = "_".join(part for part in (Path(spec.split(":")[0]).stem, *spec.split(":")[1:]) if part)
+    return config, FLAGS.workdir or os.path.join("runs", stem)
+
+
+def _check_overrides(argv: Sequence[str]) -> None:
+    spec, names = None, []
+    for i, argument in enumerate(argv):
+        flag, _, value = argument.lstrip("-").partition("=")
+        if not argument.startswith("-"):
+            continue
+        if flag == "config":
+            spec = value or (argv[i + 1] if i + 1 < len(argv) else "")
+        elif flag.startswith(("config.", "noconfig.")):
+            names.append(flag.partition(".")[2])
+    if spec:
+        configs.check_names(configs.load(spec), names)
+
+
+def _fail(name: str, error: Exception, code: int) -> None:
+    lines = str(error).strip().splitlines()
+    print(f"{name}: {lines[0] if lines else type(error).__name__}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,338 @@
+"""The experiment: split, train a GAN per class, generate, train the classifiers, judge.
+
+Every finished stage leaves its result in the workdir and is skipped when the command is run again.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from ml_collections import ConfigDict
+
+from jaxgan import __version__, log, parallel, recipes, sample, training
+from jaxgan import config as configs
+from jaxgan.checkpoint import Checkpoints
+from jaxgan.data import loader, splits
+from jaxgan.data.folder import FolderSource, Source
+from jaxgan.evaluate import predict
+from jaxgan.experiment import design, statistics
+from jaxgan.experiment.report import write_report
+from jaxgan.steps.classifier import make_predict
+from jaxgan.types import InputError, Recipe
+
+
+def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
+    """Runs the experiment of `config` in `workdir` and returns what `results.json` holds there.
+
+    Raises:
+        InputError: a config, folder or workdir that will not do; before any training.
+    """
+    if not configs.is_experiment(config):
+        raise InputError("this config trains one network: run scripts/train.py with it")
+    begin = time.perf_counter()
+    folder = epath.Path(workdir)
+    _inherit(config)
+    configs.check_experiment(config)
+    training.make_deterministic(config)
+    for section in (config.gan, config.classifier):
+        parallel.check_batch(section.train.batch_size)
+
+    real = training.open_source(_at(config, config.classifier))
+    training.check_classes(real)
+    parts = splits.split(real, config.data.split)
+    _check_parts(real, parts)
+    arms = design.plan(config, _counts(real, parts.train))
+    configs.claim(folder, config)
+    told = log.Log(folder)
+    told.line(
+        f"{len(real):,} pictures of {', '.join(real.classes)}: {len(parts.train):,} to train, "
+        f"{len(parts.validation):,} to validate, {len(parts.test):,} to test"
+    )
+    for arm in arms:
+        told.line(f"arm {arm.name}: {arm.description}")
+    seconds = {"data": time.perf_counter() - begin}
+
+    needed = design.needed(arms)
+    generators, generated = [], {}
+    if needed:
+        same = config.gan.data.resolution == real.resolution
+        pictures = real if same else training.open_source(_at(config, config.gan))
+        for name, count in needed.items():
+            mine = parts.train[real.labels[parts.train] == real.classes.index(name)]
+            about = _train_gan(config.gan, loader.Subset(pictures, mine), folder, name)
+            about |= _generate(folder, name, count, told)
+            generators.append(about)
+            generated[name] = FolderSource(
+                folder / "generated" / name, real.resolution, crop=config.data.crop
+            )
+    seconds["gan"] = sum(g["seconds"] for g in generators)
+    seconds["generate"] = sum(g.pop("generate_seconds") for g in generators)
+
+    runs = _train_classifiers(config, arms, real, parts, generated, folder)
+    seconds["classify"] = sum(r["seconds"] for r in runs)
+    seconds["total"] = sum(seconds.values())
+    results = {
+        "format": 1,
+        "jaxgan": __version__,
+        "config": configs.to_dict(config),
+        "classes": list(real.classes),
+        **_judge(config, arms, runs, real.labels[parts.test]),
+        "data": {
+            "path": config.data.path,
+            **training.describe_data(real),
+            "counts": {
+                part: _counts(real, getattr(parts, part))
+                for part in ("train", "validation", "test")
+            },
+        },
+        "test": {
+            "names": [real.names[i] for i in parts.test],
+            "labels": real.labels[parts.test].tolist(),
+        },
+        "runs": runs,
+        "generators": generators,
+        "figures": _figures(folder, real, parts.train, generated),
+        "environment": training.environment(),
+        "seconds": {name: round(s, 1) for name, s in seconds.items()},
+    }
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    report = write_report(results, folder)
+    for name, arm in results["arms"].items():
+        told.line(f"{name:<18} {arm['accuracy']:7.1%} test accuracy{_interval(arm)}")
+    told.line(f"report: {report}")
+    told.line(f"{results['verdict']['word']}: {results['verdict']['sentence']}")
+    return results
+
+
+def _inherit(config: ConfigDict) -> None:
+    """The stages' configs take the experiment's pictures and devices."""
+    for section in (config.gan, config.classifier):
+        with section.unlocked():
+            for name in ("path", "classes", "crop", "on_error"):
+                section.data[name] = config.data[name]
+            section.data.split = config.data.split
+            section.parallel, section.deterministic = config.parallel, config.deterministic
+
+
+def _at(config: ConfigDict, section: ConfigDict) -> ConfigDict:
+    """The experiment's pictures at a stage's resolution."""
+    data = ConfigDict(config.data.to_dict())
+    data.resolution = section.data.resolution
+    return data
+
+
+def _counts(source: Source, indices: np.ndarray) -> dict[str, int]:
+    counts = np.bincount(source.labels[indices], minlength=len(source.classes)).tolist()
+    return dict(zip(source.classes, counts, strict=True))
+
+
+def _check_parts(source: Source, parts: splits.Split) -> None:
+    for part in ("train", "validation", "test"):
+        for name, n in _counts(source, getattr(parts, part)).items():
+            if not n:
+                raise InputError(
+                    f"data.split must leave each class a picture in train, validation and test, "
+                    f"and {part} has none of {name}: too few pictures, or too small a share"
+                )
+
+
+def _once(file: epath.Path, work: Callable[[], dict]) -> dict:
+    """The result kept in `file`, or that of `work`, kept there from now on."""
+    if file.exists():
+        return json.loads(file.read_text())
+    begin = time.perf_counter()
+    result = work()
+    result.setdefault("seconds", round(time.perf_counter() - begin, 1))
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(result) + "\n")
+    part.rename(file)
+    return result
+
+
+def _train_gan(config: ConfigDict, source: Source, folder: epath.Path, name: str) -> dict:
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        config.data.classes = (name,)
+    workdir = folder / "gan" / name
+
+    def work() -> dict:
+        configs.claim(workdir, config)
+        state = training.train_gan(config, source, workdir, label=f"gan {name}")
+        return {"class": name, "workdir": f"gan/{name}", "steps": int(state.step)}
+
+    about = _once(workdir.parent / f"{name}.json", work)
+    grids = sorted(p.name for p in (workdir / "samples").glob("*.png"))
+    return about | {"grids": [f"gan/{name}/samples/{grid}" for grid in grids]}
+
+
+def _generate(folder: epath.Path, name: str, count: int, told: log.Log) -> dict:
+    out = folder / "generated" / name
+
+    def work() -> dict:
+        told.line(f"drawing {count:,} pictures of {name}")
+        sample.save(sample.restore(folder / "gan" / name), range(count), out)
+        return {"generated": f"generated/{name}", "count": count}
+
+    about = _once(out.parent / f"{name}.json", work)
+    return {"generated": about["generated"], "generate_seconds": about["seconds"]}
+
+
+def _train_classifiers(
+    config: ConfigDict,
+    arms: list[design.Arm],
+    real: Source,
+    parts: splits.Split,
+    generated: Mapping[str, Source],
+    folder: epath.Path,
+) -> list[dict]:
+    """Every arm with every seed: equal steps, the same validation and test pictures."""
+    section = config.classifier
+    with section.unlocked():
+        # The published designs count epochs of each arm's own pictures: not a fair comparison.
+        section.train.steps = configs.total_steps(
+            section.train, len(parts.train), section.train.batch_size
+        )
+        section.train.epochs = section.train.kimg = None
+        section.model.num_classes = len(real.classes)
+    training_part, validation, test = (loader.Subset(real, i) for i in parts)
+    built: dict[bool, tuple[ConfigDict, Recipe]] = {}
+    predictor = make_predict(recipes.build_classifier(section))
+    runs = []
+    for arm in arms:
+        pictures = loader.in_memory(design.assemble(arm, training_part, generated, config.seed))
+        if arm.augment not in built:
+            own = section.copy_and_resolve_references()
+            own.train.augment = arm.augment
+            built[arm.augment] = own, recipes.build(own, parallel.axis_name(own.parallel))
+        own, recipe = built[arm.augment]
+        for seed in config.seeds:
+            mine = own.copy_and_resolve_references()
+            mine.seed = seed
+            label = f"{arm.name} seed {seed}"
+            workdir = folder / "classifiers" / arm.name / str(seed)
+
+            def work(
+                arm: design.Arm = arm,
+                mine: ConfigDict = mine,
+                recipe: Recipe = recipe,
+                pictures: Source = pictures,
+                workdir: epath.Path = workdir,
+                label: str = label,
+            ) -> dict:
+                configs.claim(workdir, mine)
+                training.train_classifier(
+                    mine, pictures, validation, workdir, label=label, recipe=recipe
+                )
+                return {"arm": arm.name, "seed": mine.seed} | _test(
+                    mine, recipe, predictor, workdir, test
+                )
+
+            runs.append(_once(workdir / "result.json", work))
+    return runs
+
+
+def _test(
+    config: ConfigDict, recipe: Recipe, predictor: Any, workdir: epath.Path, test: Source
+) -> dict:
+    """The best checkpoint's predictions: the one time that this run sees the test pictures."""
+    with Checkpoints(workdir, training.BEST) as checkpoints:
+        best = checkpoints.best
+        restored = checkpoints.restore(jax.eval_shape(recipe.init, jax.random.key(0)), best)
+    assert restored is not None
+    log_p = predict(predictor, restored.state.net.variables, test)
+    rows = log.read_metrics(workdir)
+    curve = {
+        "train": [
+            {"step": r["step"], "loss": r["loss"], "accuracy": r["accuracy"]}
+            for r in rows
+            if "loss" in r
+        ],
+        "validation": [
+            {
+                "step": r["step"],
+                "loss": r["validation_loss"],
+                "accuracy": r["validation_accuracy"],
+            }
+            for r in rows
+            if "validation_loss" in r
+        ],
+    }
+    judged = {r["step"]: r["accuracy"] for r in curve["validation"]}
+    return {
+        "steps": config.train.steps,
+        "best_step": restored.step,
+        "validation_accuracy": judged[restored.step],
+        "test_accuracy": float((log_p.argmax(1) == test.labels).mean()),
+        "probabilities": np.exp(log_p).round(6).tolist(),
+        "curve": curve,
+    }
+
+
+def _judge(
+    config: ConfigDict, arms: list[design.Arm], runs: list[dict], labels: np.ndarray
+) -> dict:
+    """Arms, contrasts and the verdict, from the runs' predictions."""
+    level = config.verdict.level
+    correct = {
+        arm.name: np.array(
+            [np.argmax(r["probabilities"], 1) == labels for r in runs if r["arm"] == arm.name]
+        )
+        for arm in arms
+    }
+    table = {}
+    for arm in arms:
+        interval = statistics.crossed_interval(correct[arm.name], level)
+        table[arm.name] = {
+            "description": arm.description,
+            "pictures": arm.pictures,
+            "accuracy": interval.value,
+            "low": interval.low,
+            "high": interval.high,
+        }
+    primary = tuple(config.verdict.primary)
+    pairs = [primary]
+    pairs += [(a.name, "real") for a in arms if a.name != "real" and "real" in correct]
+    contrasts = []
+    for a, b in dict.fromkeys(pairs):
+        interval = statistics.paired_difference(correct[a], correct[b], level)
+        contrasts.append(
+            {"a": a, "b": b, "primary": (a, b) == primary, "difference": interval.value}
+            | {name: getattr(interval, name) for name in ("low", "high", "se", "df")}
+        )
+    interval = statistics.paired_difference(correct[primary[0]], correct[primary[1]], level)
+    verdict = {
+        "primary": list(primary),
+        "word": statistics.verdict(interval),
+        "sentence": statistics.sentence(interval, len(config.seeds), len(labels), level=level),
+        "difference": interval.value,
+        "level": level,
+    } | {name: getattr(interval, name) for name in ("low", "high", "se", "df")}
+    return {"verdict": verdict, "arms": table, "contrasts": contrasts}
+
+
+def _interval(arm: dict) -> str:
+    return "" if arm["low"] is None else f"  [{arm['low']:.1%}, {arm['high']:.1%}]"
+
+
+def _figures(
+    folder: epath.Path, real: Source, train: np.ndarray, generated: Mapping[str, Source]
+) -> dict:
+    """Grids of real and of generated pictures of each class, side by side in the report."""
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    figures: dict[str, dict[str, str]] = {"real": {}, "generated": {}}
+
+    def show(kind: str, name: str, images: list[np.ndarray]) -> None:
+        file = f"figures/{kind}_{name}.png"
+        (folder / file).write_bytes(log.png(log.grid(np.stack(images))))
+        figures[kind][name] = file
+
+    for label, name in enumerate(real.classes):
+        mine = train[real.labels[train] == label][:36]
+        show("real", name, [real[i]["image"] for i in mine])
+    for name, source in generated.items():
+        show("generated", name, [source[i]["image"] for i in range(min(36, len(source)))])
+    return figures

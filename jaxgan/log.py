@@ -1,0 +1,128 @@
+"""What a run says: `metrics.jsonl`, TensorBoard, `log.txt`, progress lines and picture grids."""
+
+import io
+import json
+import math
+import time
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+from etils import epath
+from jaxtyping import UInt8
+from PIL import Image
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.image import metadata as image_metadata
+from tensorboard.plugins.scalar import metadata as scalar_metadata
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.util import tensor_util
+
+Pictures = UInt8[np.ndarray, "n h w c"]
+
+
+def grid(images: Pictures, columns: int | None = None) -> UInt8[np.ndarray, "h2 w2 c"]:
+    """Pictures side by side, a gap of 2 px between them; as square as can be by default."""
+    n, h, w, c = images.shape
+    columns = min(n, columns or math.ceil(math.sqrt(n)))
+    rows = math.ceil(n / columns)
+    sheet = np.full((rows * (h + 2) - 2, columns * (w + 2) - 2, c), 255, np.uint8)
+    for i, image in enumerate(images):
+        top, left = i // columns * (h + 2), i % columns * (w + 2)
+        sheet[top : top + h, left : left + w] = image
+    return sheet
+
+
+def png(image: UInt8[np.ndarray, "h w c"]) -> bytes:
+    """The picture as a PNG file's bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class Log:
+    """The open files of one run; on other processes than the first of several hosts it is silent.
+
+    Args:
+        workdir: the run's folder.
+        label: stands before each progress line.
+    """
+
+    def __init__(self, workdir: epath.PathLike, label: str = ""):
+        self.folder = epath.Path(workdir)
+        self._label = f"{label}: " if label else ""
+        self._on = jax.process_index() == 0
+        if not self._on:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._events = EventFileWriter(str(self.folder / "tensorboard"))
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._on:
+            self._events.close()
+
+    def line(self, text: str) -> None:
+        """Prints a line, and keeps it in `log.txt`."""
+        if self._on:
+            print(self._label + text, flush=True)
+            with (self.folder / "log.txt").open("a") as file:
+                file.write(self._label + text + "\n")
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Adds a row to `metrics.jsonl` and points to TensorBoard's curves."""
+        if not self._on:
+            return
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+        metadata = scalar_metadata.create_summary_metadata(None, None)
+        for name, value in values.items():
+            tensor = tensor_util.make_tensor_proto(np.float32(value))
+            self._event(step, Summary.Value(tag=name, tensor=tensor, metadata=metadata))
+        self._events.flush()
+
+    def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
+        """Saves `<name>/<step>.png`, and shows it in TensorBoard."""
+        if not self._on:
+            return
+        data = png(image)
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{step:07d}.png").write_bytes(data)
+        h, w = image.shape[:2]
+        tensor = tensor_util.make_tensor_proto([str(w).encode(), str(h).encode(), data])
+        metadata = image_metadata.create_summary_metadata(display_name=None, description=None)
+        self._event(step, Summary.Value(tag=name, tensor=tensor, metadata=metadata))
+
+    def rewind(self, step: int) -> None:
+        """Drops rows after `step`: a resumed run writes them again."""
+        file = self.folder / "metrics.jsonl"
+        if self._on and file.exists():
+            rows = [row for row in file.read_text().splitlines() if _step(row) <= step]
+            file.write_text("".join(row + "\n" for row in rows))
+
+    def _event(self, step: int, value: Summary.Value) -> None:
+        summary = Summary(value=[value])
+        self._events.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+
+
+def _step(row: str) -> float:
+    try:
+        return json.loads(row)["step"]
+    except (ValueError, KeyError):  # A row cut off by a kill.
+        return math.inf
+
+
+def read_metrics(workdir: epath.PathLike) -> list[dict]:
+    """The rows of a run's `metrics.jsonl`."""
+    file = epath.Path(workdir) / "metrics.jsonl"
+    return [json.loads(row) for row in file.read_text().splitlines()] if file.exists() else []
+
+
+def duration(seconds: float) -> str:
+    """`4:05`, or `1:04:05` from an hour on."""
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}:{m:02d}:{s:02d}" if hours else f"{m}:{s:02d}"

@@ -1,0 +1,221 @@
+"""The training loop: steps, logs, checkpoints. It knows nothing about GANs or classifiers."""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from etils import epath
+
+from jaxgan import parallel
+from jaxgan.checkpoint import Best, Checkpoints
+from jaxgan.log import Log, duration
+from jaxgan.types import InputError, Recipe, State
+
+
+class TrainOptions(NamedTuple):
+    """How long, how often, and with which seed.
+
+    Attributes:
+        steps: when to stop.
+        pictures_a_step: for the rate in pictures per second.
+        seed: of the weights and of all noise in training.
+        log_every, sample_every, checkpoint_every: in steps; `sample_every` calls `evaluate`.
+        best: the metric of `evaluate` whose best checkpoint is kept; each evaluation is then saved.
+        parallel: auto, jit or pmap.
+        config: stored in each checkpoint.
+        batch_axis: which axis of the batches' arrays counts pictures.
+    """
+
+    steps: int
+    pictures_a_step: int
+    seed: int = 0
+    log_every: int = 100
+    sample_every: int = 1000
+    checkpoint_every: int = 1000
+    best: Best | None = None
+    parallel: str = "auto"
+    config: dict | None = None
+    batch_axis: int = 0
+
+
+class Evaluation(NamedTuple):
+    """What `evaluate` returns: numbers for the curves, pictures for `<name>/<step>.png`."""
+
+    metrics: dict[str, float]
+    images: dict[str, np.ndarray]
+
+
+class NotFiniteError(InputError):
+    """A loss or a gradient became infinite or NaN."""
+
+
+def train(
+    recipe: Recipe,
+    batches: Any,
+    options: TrainOptions,
+    workdir: epath.PathLike,
+    *,
+    log: Log,
+    evaluate: Callable[[State], Evaluation] | None = None,
+) -> State:
+    """Trains until `options.steps`, going on from the latest checkpoint in `workdir`.
+
+    Args:
+        recipe: how to begin, and the step.
+        batches: a grain iterator of {"image", "label"}; its position is its number of batches.
+        options: see `TrainOptions`.
+        workdir: where checkpoints lie.
+        log: where to tell.
+        evaluate: called every `sample_every` steps and after the last one; must not depend on
+            anything but the state.
+
+    Returns:
+        The last state, on one device.
+
+    Raises:
+        NotFiniteError: names the step; the last good checkpoint stays.
+        SystemExit: 143 or 130 after SIGTERM or Ctrl-C, with a checkpoint saved.
+    """
+    devices = parallel.spread(options.parallel)
+    init_key, train_key = jax.random.split(jax.random.key(options.seed))
+    with Checkpoints(workdir, options.best) as checkpoints, _stop_signals() as stopped:
+        abstract = jax.eval_shape(recipe.init, init_key)
+        restored = checkpoints.restore(abstract) if checkpoints.latest is not None else None
+        if restored is None:
+            first, state = 0, jax.jit(recipe.init)(init_key)
+        else:
+            first, state = restored.step, restored.state
+            log.rewind(first)
+            log.line(f"going on from the checkpoint of step {first:,}")
+        batches.set_state({"next_index": first})
+        if first >= options.steps:
+            log.line(f"already trained to step {first:,}")
+        state = devices.place(state)
+        step_fn = devices.compile(recipe.step)
+        progress = _Progress(options, first, log)
+
+        def save(step: int, metrics: dict | None = None) -> None:
+            if step == checkpoints.latest:
+                return
+            progress.flush(step)  # Raises where the state is not finite.
+            try:
+                checkpoints.wait()
+                checkpoints.save(
+                    step, devices.fetch(state), options.config or {}, {"next_index": step}, metrics
+                )
+                if step == options.steps or stopped():
+                    checkpoints.wait()
+            except (OSError, ValueError) as error:
+                raise InputError(
+                    f"the checkpoint of step {step} could not be written to {checkpoints.folder}: "
+                    f"{_first_line(error)}; the one of step {checkpoints.latest or 0} is whole"
+                ) from error
+
+        for step in range(first + 1, options.steps + 1):
+            waited = time.perf_counter()
+            batch = next(batches)
+            progress.waited += time.perf_counter() - waited
+            batch = devices.shard(batch, options.batch_axis)
+            state, metrics = step_fn(state, batch, jax.random.fold_in(train_key, step - 1))
+            progress.add(step, metrics)
+            last = step == options.steps
+            if step % options.log_every == 0 or last or step == first + 1:
+                progress.flush(step)
+            judged = None
+            if evaluate is not None and (step % options.sample_every == 0 or last):
+                progress.flush(step)
+                judged = evaluate(devices.fetch(state))
+                _tell(log, step, judged)
+            if options.best is not None and judged is not None:
+                save(step, judged.metrics)
+            elif step % options.checkpoint_every == 0 or last or stopped():
+                save(step, judged.metrics if judged and options.best else None)
+            if stopped() and not last:
+                log.line(f"stopped at step {step:,}; the same command goes on from there")
+                raise SystemExit(128 + stopped())
+        return devices.fetch(state)
+
+
+def _tell(log: Log, step: int, evaluation: Evaluation) -> None:
+    if evaluation.metrics:
+        log.metrics(step, evaluation.metrics)
+        log.line(f"step {step:,}  " + _numbers(evaluation.metrics))
+    for name, image in evaluation.images.items():
+        log.image(step, name, image)
+
+
+class _Progress:
+    """Steps not yet told: their metrics stay on the device until they are."""
+
+    def __init__(self, options: TrainOptions, first: int, log: Log):
+        self.options, self.log = options, log
+        self.pending: list[tuple[int, dict]] = []
+        self.waited = 0.0  # Seconds for data since the last line.
+        self.told, self.clock = first, time.perf_counter()
+
+    def add(self, step: int, metrics: dict) -> None:
+        self.pending.append((step, metrics))
+        if len(self.pending) > 2:  # Batches of steps not yet run fill the device's memory.
+            jax.block_until_ready(self.pending[-3][1])
+
+    def flush(self, step: int) -> None:
+        if not self.pending:
+            return
+        rows = [(s, jax.device_get(metrics)) for s, metrics in self.pending]
+        self.pending.clear()
+        for s, row in rows:
+            for name, value in row.items():
+                if not np.isfinite(value):
+                    raise NotFiniteError(
+                        f"{name} must be finite, got {float(value)} at step {s}; the last good "
+                        f"checkpoint stays: lower the learning rates or change the seed"
+                    )
+        mean = {k: float(np.mean([row[k] for _, row in rows])) for k in rows[0][1]}
+        seconds = time.perf_counter() - self.clock
+        steps = step - self.told
+        rate = steps * self.options.pictures_a_step / seconds
+        left = (self.options.steps - step) * seconds / steps
+        compiled = self.told == step - 1 and steps == 1  # The first line counts compilation.
+        timing = {"images_per_second": rate, "waiting_share": self.waited / seconds}
+        self.log.metrics(step, mean | ({} if compiled else timing))
+        eta = (
+            f"compiled in {seconds:.1f} s"
+            if compiled
+            else f"{rate:,.0f} images/s  eta {duration(left)}"
+        )
+        share = math.floor(100 * step / self.options.steps)
+        self.log.line(f"step {step:,}/{self.options.steps:,}  {share}%  {eta}  {_numbers(mean)}")
+        self.told, self.clock, self.waited = step, time.perf_counter(), 0.0
+
+
+def _numbers(metrics: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Callable[[], int]]:
+    """SIGTERM and Ctrl-C are noted, and answered between two steps; a second Ctrl-C is not."""
+    caught: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if caught and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    mine = threading.current_thread() is threading.main_thread()  # Others get no signals.
+    before = {s: signal.signal(s, note) for s in (signal.SIGTERM, signal.SIGINT) if mine}
+    try:
+        yield lambda: caught[0] if caught else 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,117 @@
+"""From a config to a recipe: the one place that knows all the models."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from ml_collections import ConfigDict
+
+from jaxgan import augment, losses, penalties
+from jaxgan.models import googlenet, wgan
+from jaxgan.optim import adam
+from jaxgan.state import ClassifierState, GANState, new_net
+from jaxgan.steps import classifier, gan
+from jaxgan.types import PRNGKey, Recipe
+
+
+def build(config: ConfigDict, axis_name: str | None = None) -> Recipe:
+    """The recipe of a checked training config.
+
+    Args:
+        config: of a GAN or a classifier; a classifier's has `model.num_classes` set.
+        axis_name: the `pmap` axis, if the step is to be mapped.
+    """
+    return _RECIPES[config.model.name](config, axis_name)
+
+
+def build_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
+    """The generator module of a GAN's config: `(latents [b, z], train)`."""
+    return wgan.Generator(
+        resolution=config.data.resolution,
+        latent_dim=config.model.latent_dim,
+        channels=config.model.channels,
+        dtype=_dtype(config),
+        axis_name=axis_name,
+    )
+
+
+def build_classifier(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
+    """The module of a classifier's config: `(images [b, h, w, c], train)`."""
+    return googlenet.GoogLeNet(
+        num_classes=config.model.num_classes,
+        aux_heads=config.model.aux_heads,
+        width=config.model.width,
+        dtype=_dtype(config),
+        axis_name=axis_name,
+    )
+
+
+def abstract_ema(config: ConfigDict) -> Any:
+    """Shapes and types of the averaged generator's variables."""
+    return jax.eval_shape(build(config).init, jax.random.key(0)).ema
+
+
+def _dtype(config: ConfigDict) -> Any:
+    return {"float32": jnp.float32, "bf16": jnp.bfloat16}[config.precision]
+
+
+def _images(config: ConfigDict) -> jax.Array:
+    resolution = config.data.resolution
+    return jnp.zeros((2, resolution, resolution, 3))
+
+
+def _wgan(config: ConfigDict, axis_name: str | None) -> Recipe:
+    generator = build_generator(config, axis_name)
+    critic = wgan.Critic(config.data.resolution, config.model.channels, _dtype(config))
+    g, c = config.optim.generator, config.optim.critic
+    generator_tx, critic_tx = adam(g.learning_rate, g.b1, g.b2), adam(c.learning_rate, c.b1, c.b2)
+    latent_dim = config.model.latent_dim
+
+    def init(key: PRNGKey) -> GANState:
+        generator_key, critic_key = jax.random.split(key)
+        latents = jnp.zeros((2, latent_dim))
+        variables = generator.init(generator_key, latents, train=False)
+        return GANState(
+            step=jnp.int32(0),
+            generator=new_net(variables, generator_tx),
+            critic=new_net(critic.init(critic_key, _images(config), train=False), critic_tx),
+            ema=jax.tree.map(jnp.copy, variables),  # Donated buffers must not be shared.
+        )
+
+    step = gan.make_step(
+        generator,
+        critic,
+        generator_tx,
+        critic_tx,
+        loss=losses.WASSERSTEIN,
+        penalty=penalties.gradient_penalty(config.loss.gradient_penalty, axis_name),
+        n_critic=config.train.n_critic,
+        same_batch=config.train.same_batch,
+        latent_dim=latent_dim,
+        ema_decay=config.train.ema_decay,
+        axis_name=axis_name,
+    )
+    return Recipe(init, step)
+
+
+def _classifier(config: ConfigDict, axis_name: str | None) -> Recipe:
+    model = build_classifier(config, axis_name)
+    tx = adam(config.optim.learning_rate, config.optim.b1, config.optim.b2)
+
+    def init(key: PRNGKey) -> ClassifierState:
+        variables = model.init(key, _images(config), train=False)
+        return ClassifierState(jnp.int32(0), new_net(variables, tx))
+
+    flip_and_crop = augment.chain(augment.flip(axis_name), augment.crop(axis_name=axis_name))
+    step = classifier.make_step(
+        model,
+        tx,
+        label_smoothing=config.train.label_smoothing,
+        augment=flip_and_crop if config.train.augment else None,
+        axis_name=axis_name,
+    )
+    return Recipe(init, step)
+
+
+_RECIPES = {"wgan": _wgan, "googlenet": _classifier}

@@ -1,0 +1,134 @@
+"""Pictures from the averaged generator of a run: each is drawn from a seed of its own."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from etils import epath
+from flax import linen as nn
+from jaxtyping import Array, Int, UInt8
+from ml_collections import ConfigDict
+from PIL import Image
+
+from jaxgan import config as configs
+from jaxgan import recipes
+from jaxgan.checkpoint import Checkpoints, checksums
+from jaxgan.types import InputError, Latents, to_uint8
+
+BATCH = 32
+FORMATS = {"png": {}, "jpg": {"quality": 95, "subsampling": 0}}
+
+Draw = Callable[[Any, Int[Array, " b"]], UInt8[Array, "b h w c"]]
+
+
+class Sampler(NamedTuple):
+    """A trained generator, ready to draw.
+
+    Attributes:
+        config: the run's.
+        step: the checkpoint's step.
+        checksum: of the averaged weights, hexadecimal.
+        variables: the averaged weights and batch statistics.
+        draw: (variables, seeds [b]) -> uint8 pictures [b, h, w, c].
+    """
+
+    config: ConfigDict
+    step: int
+    checksum: str
+    variables: Any
+    draw: Draw
+
+
+def latents(seeds: Int[Array, " b"], latent_dim: int) -> Latents:
+    """A standard normal latent per seed: it does not depend on the others."""
+    return jax.vmap(lambda s: jax.random.normal(jax.random.key(s), (latent_dim,)))(seeds)
+
+
+def make_draw(generator: nn.Module, latent_dim: int) -> Draw:
+    """The compiled sampler of a generator, in evaluation mode."""
+
+    @jax.jit
+    def draw(variables: Any, seeds: Int[Array, " b"]) -> UInt8[Array, "b h w c"]:
+        images = generator.apply(variables, latents(seeds, latent_dim), train=False)
+        return to_uint8(images)
+
+    return draw
+
+
+def restore(workdir: epath.PathLike, step: int | None = None) -> Sampler:
+    """The averaged generator of a run, and nothing else of its checkpoint.
+
+    Raises:
+        InputError: no run, no GAN, or no checkpoint in `workdir`.
+    """
+    config = configs.read_claim(workdir)
+    if configs.is_experiment(config) or config.model.name not in configs.GANS:
+        raise InputError(f"--workdir must hold the run of a GAN, and {workdir} does not")
+    folder = epath.Path(workdir) / "checkpoints"
+    if not folder.exists():
+        raise InputError(f"--workdir must hold a checkpoint, and {folder} does not exist")
+    with Checkpoints(workdir) as checkpoints:
+        found = checkpoints.restore_ema(recipes.abstract_ema(config), step)
+    if found is None:
+        raise InputError(f"--workdir must hold a checkpoint, and there is none in {folder}")
+    taken, variables = found
+    words = json.dumps(checksums(variables), sort_keys=True)
+    return Sampler(
+        config=config,
+        step=taken,
+        checksum=hashlib.sha256(words.encode()).hexdigest()[:16],
+        variables=variables,
+        draw=make_draw(recipes.build_generator(config), config.model.latent_dim),
+    )
+
+
+def pictures(
+    sampler: Sampler, seeds: Sequence[int], batch_size: int = BATCH
+) -> Iterator[UInt8[np.ndarray, "h w c"]]:
+    """The picture of each seed, in order; one program serves all, as the last batch is padded."""
+    for i in range(0, len(seeds), batch_size):
+        part = list(seeds[i : i + batch_size])
+        padded = np.array(part + part[-1:] * (batch_size - len(part)), np.uint32)
+        yield from np.asarray(sampler.draw(sampler.variables, padded))[: len(part)]
+
+
+def save(
+    sampler: Sampler,
+    seeds: Sequence[int],
+    out: epath.PathLike,
+    file_format: str = "png",
+    batch_size: int = BATCH,
+) -> None:
+    """Writes a file per seed, and `manifest.jsonl`: file, seed, sha256, and the checkpoint's step
+    and checksum."""
+    folder = epath.Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "manifest.jsonl").open("w") as manifest:
+        for seed, image in zip(seeds, pictures(sampler, seeds, batch_size), strict=True):
+            buffer = io.BytesIO()
+            kind = {"jpg": "jpeg"}.get(file_format, file_format)
+            Image.fromarray(image).save(buffer, kind, **FORMATS[file_format])
+            name = f"seed{seed:08d}.{file_format}"
+            (folder / name).write_bytes(buffer.getvalue())
+            row = {
+                "file": name,
+                "seed": seed,
+                "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
+                "checkpoint_step": sampler.step,
+                "checkpoint_checksum": sampler.checksum,
+            }
+            manifest.write(json.dumps(row) + "\n")
+
+
+def check_request(num: int, seed: int, file_format: str) -> None:
+    """Raises InputError for a number, seed or format that cannot be."""
+    if num < 1:
+        raise InputError(f"--num must be at least 1, got {num}")
+    if not 0 <= seed <= 2**32 - num:
+        raise InputError(f"--seed must be within [0, 2**32 - num], got {seed}")
+    if file_format not in FORMATS:
+        raise InputError(f"--format must be one of {', '.join(FORMATS)}, got {file_format!r}")

@@ -1,0 +1,45 @@
+"""What training carries from step to step: arrays only, so a checkpoint is the state."""
+
+from typing import Any
+
+import jax
+import optax
+from flax import struct
+
+
+@struct.dataclass
+class Net:
+    """A network's weights, batch statistics and optimiser."""
+
+    params: Any
+    stats: Any
+    opt_state: Any
+
+    @property
+    def variables(self) -> dict:
+        return {"params": self.params, "batch_stats": self.stats}
+
+    def descend(self, grads: Any, tx: optax.GradientTransformation) -> "Net":
+        """One step of the optimiser against `grads`."""
+        updates, opt_state = tx.update(grads, self.opt_state, self.params)
+        return self.replace(params=optax.apply_updates(self.params, updates), opt_state=opt_state)
+
+
+@struct.dataclass
+class GANState:
+    step: jax.Array  # Generator steps done, int32.
+    generator: Net
+    critic: Net
+    ema: Any  # The generator's variables, averaged: weights and batch statistics alike.
+
+
+@struct.dataclass
+class ClassifierState:
+    step: jax.Array  # Optimiser steps done, int32.
+    net: Net
+
+
+def new_net(variables: dict, tx: optax.GradientTransformation) -> Net:
+    """A net at its start."""
+    params = variables["params"]
+    return Net(params, variables.get("batch_stats", {}), tx.init(params))

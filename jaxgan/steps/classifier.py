@@ -1,0 +1,80 @@
+"""One step of a classifier, and its judgement of pictures."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from jaxtyping import Array, Float, UInt8
+
+from jaxgan.losses import cross_entropy
+from jaxgan.state import ClassifierState
+from jaxgan.types import Augment, Batch, Metrics, PRNGKey, Step, to_float
+
+AUX_WEIGHT = 0.3
+"""Weight of an auxiliary head (Szegedy et al., Going Deeper with Convolutions, 2015, section 5)."""
+
+
+def make_step(
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    *,
+    label_smoothing: float = 0.0,
+    augment: Augment | None = None,
+    axis_name: str | None = None,
+) -> Step:
+    """Cross-entropy on the head and, at `AUX_WEIGHT`, on auxiliary heads where the model has them.
+
+    Args:
+        model: images [b, h, w, c] -> logits [b, k], or (logits, auxiliary logits, ...) in training.
+        tx: the optimiser.
+        label_smoothing: the share of a label's mass spread over all classes, in [0, 1).
+        augment: applied to every picture, with p = 1.
+        axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
+    """
+    mean = partial(jax.lax.pmean, axis_name=axis_name) if axis_name else lambda tree: tree
+
+    def step(state: ClassifierState, batch: Batch, key: PRNGKey) -> tuple[ClassifierState, Metrics]:
+        augment_key, dropout_key = jax.random.split(key)
+        images, labels = to_float(batch["image"]), batch["label"]
+        if augment is not None:
+            images = augment(images, jnp.float32(1), augment_key)
+
+        def objective(params: dict) -> tuple[Array, tuple[dict, Metrics]]:
+            out, updates = model.apply(
+                {"params": params, "batch_stats": state.net.stats},
+                images,
+                train=True,
+                rngs={"dropout": dropout_key},
+                mutable=["batch_stats"],
+            )
+            logits, *auxiliary = out if isinstance(out, tuple) else (out,)
+            loss = cross_entropy(logits, labels, label_smoothing)
+            total = loss + AUX_WEIGHT * sum(
+                cross_entropy(head, labels, label_smoothing) for head in auxiliary
+            )
+            metrics = {"loss": loss, "accuracy": (logits.argmax(-1) == labels).mean()}
+            return total, (updates.get("batch_stats", {}), metrics)
+
+        grads, (stats, metrics) = mean(jax.grad(objective, has_aux=True)(state.net.params))
+        metrics["grad_norm"] = optax.global_norm(grads)
+        net = state.net.replace(stats=stats).descend(grads, tx)
+        return ClassifierState(state.step + 1, net), metrics
+
+    return step
+
+
+Predict = Callable[[Any, UInt8[Array, "b h w c"]], Float[Array, "b k"]]
+
+
+def make_predict(model: nn.Module) -> Predict:
+    """(variables, uint8 images) -> log-probabilities of the classes."""
+
+    @jax.jit
+    def predict(variables: dict, images: UInt8[Array, "b h w c"]) -> Float[Array, "b k"]:
+        return jax.nn.log_softmax(model.apply(variables, to_float(images), train=False))
+
+    return predict

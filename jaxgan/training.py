@@ -1,0 +1,271 @@
+"""A config, some pictures and a folder become a trained network: what `scripts/train.py` calls."""
+
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib import metadata
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from clu import parameter_overview
+from etils import epath
+from ml_collections import ConfigDict
+
+from jaxgan import config as configs
+from jaxgan import parallel, recipes, sample
+from jaxgan.checkpoint import Best, Checkpoints
+from jaxgan.data import loader
+from jaxgan.data.folder import Source
+from jaxgan.evaluate import judge, predict, summarise
+from jaxgan.log import Log, grid
+from jaxgan.loop import Evaluation, TrainOptions, train
+from jaxgan.state import ClassifierState, GANState
+from jaxgan.steps.classifier import make_predict
+from jaxgan.types import InputError, Recipe
+
+BEST = Best("validation_accuracy", "max")
+PACKAGES = ("jaxgan", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+
+
+def run(config: ConfigDict, workdir: epath.PathLike) -> None:
+    """Trains what the config says, in `workdir`; going on where a run of it is there already.
+
+    Raises:
+        InputError: a config, folder or workdir that will not do; before any training.
+    """
+    if configs.is_experiment(config):
+        raise InputError("this config is an experiment's: run scripts/experiment.py with it")
+    configs.check_training(config)
+    make_deterministic(config)
+    parallel.spread(config.parallel)
+    parallel.check_batch(config.train.batch_size)
+    source = open_source(config.data)
+    if config.model.name in configs.CLASSIFIERS:
+        check_classes(source)
+        with config.unlocked():
+            config.model.num_classes = len(source.classes)
+            config.data.classes = tuple(source.classes)
+    configs.claim(workdir, config)
+    if config.model.name in configs.GANS:
+        train_gan(config, source, workdir)
+        return
+    parts = splits.split(source, config.data.split)
+    training, validation = (loader.Subset(source, i) for i in (parts.train, parts.validation))
+    train_classifier(config, training, validation, workdir, data=describe_data(source))
+
+
+def make_deterministic(config: ConfigDict) -> None:
+    """Asks XLA for the same bits each time on a GPU, too; before JAX looks for devices."""
+    if config.deterministic:
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+
+
+def open_source(data: ConfigDict) -> Source:
+    """The pictures of a config's `data` section."""
+    if data.path != "toy" and not epath.Path(data.path).exists():
+        raise InputError(
+            f"data.path must be a folder of pictures, and {data.path} does not exist: set it with "
+            f"--config.data.path=DIR (or =toy for drawn ones)"
+        )
+    return loader.open_source(
+        data.path,
+        data.resolution,
+        classes=data.classes or None,
+        crop=data.crop,
+        on_error=data.on_error,
+        count=data.get("limit"),
+    )
+
+
+def check_classes(source: Source) -> None:
+    """Raises InputError where there is nothing to tell apart."""
+    if len(source.classes) < 2:
+        raise InputError(
+            f"a classifier needs two classes or more, got only {', '.join(source.classes)}"
+        )
+
+
+def train_gan(
+    config: ConfigDict, source: Source, workdir: epath.PathLike, label: str = ""
+) -> GANState:
+    """Trains a GAN on `source`."""
+    sections = config.train
+    turns = None if sections.same_batch else sections.n_critic
+    pictures_a_step = sections.batch_size * (turns or 1)
+    recipe = recipes.build(config, parallel.axis_name(config.parallel))
+    draw = sample.make_draw(recipes.build_generator(config), config.model.latent_dim)
+    seeds = jnp.arange(36 if config.data.resolution <= 128 else 16, dtype=jnp.uint32)
+
+    def evaluate(state: GANState) -> Evaluation:
+        return Evaluation({}, {"samples": grid(np.asarray(draw(state.ema, seeds)))})
+
+    with Log(workdir, label) as log:
+        _introduce(log, config, recipe, source)
+        batches = _batches(config, source, flip=config.data.flip, turns=turns)
+        options = _options(config, len(source), pictures_a_step)
+        options = options._replace(batch_axis=0 if turns is None else 1)
+        return train(recipe, batches, options, workdir, log=log, evaluate=evaluate)
+
+
+def train_classifier(
+    config: ConfigDict,
+    training: Source,
+    validation: Source,
+    workdir: epath.PathLike,
+    *,
+    label: str = "",
+    data: dict | None = None,
+    recipe: Recipe | None = None,
+) -> ClassifierState:
+    """Trains a classifier; validation picks the best checkpoint, by accuracy.
+
+    Args:
+        config: of a classifier, `model.num_classes` set.
+        training: what it learns from.
+        validation: what picks the checkpoint.
+        workdir: the run's folder.
+        label: stands before each progress line.
+        data: what `run.json` says of the pictures; by default what `training` is.
+        recipe: of this very config, where it was built before: its step is not compiled again.
+    """
+    recipe = recipe or recipes.build(config, parallel.axis_name(config.parallel))
+    predictor = make_predict(recipes.build_classifier(config))
+
+    def evaluate(state: ClassifierState) -> Evaluation:
+        judged = judge(predictor, state.net.variables, validation)
+        return Evaluation({f"validation_{k}": v for k, v in judged.items()}, {})
+
+    with Log(workdir, label) as log:
+        _introduce(log, config, recipe, training, data)
+        batches = _batches(config, training)
+        options = _options(config, len(training), config.train.batch_size)
+        options = options._replace(best=BEST)
+        return train(recipe, batches, options, workdir, log=log, evaluate=evaluate)
+
+
+def _batches(config: ConfigDict, source: Source, **more: Any) -> Any:
+    return loader.make_batches(
+        source,
+        batch_size=config.train.batch_size,
+        seed=config.seed,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+        **more,
+    )
+
+
+def _options(config: ConfigDict, pictures: int, pictures_a_step: int) -> TrainOptions:
+    return TrainOptions(
+        steps=configs.total_steps(config.train, pictures, pictures_a_step),
+        pictures_a_step=pictures_a_step,
+        seed=config.seed,
+        log_every=config.train.log_every,
+        sample_every=config.train.sample_every,
+        checkpoint_every=config.train.checkpoint_every,
+        parallel=config.parallel,
+        config=configs.to_dict(config),
+    )
+
+
+def _introduce(
+    log: Log, config: ConfigDict, recipe: Recipe, source: Source, data: dict | None = None
+) -> None:
+    """Writes `run.json` and `parameters.txt`, and says what begins."""
+    abstract = jax.eval_shape(recipe.init, jax.random.key(0))
+    nets = {name: net for name, net in vars(abstract).items() if hasattr(net, "params")}
+    tables, counts = [], []
+    for name, net in nets.items():
+        table = parameter_overview.get_parameter_overview(net.params, include_stats=False)
+        tables.append(f"{name}
+{table}
+")
+        counts.append(f"{name} {parameter_overview.count_parameters(net.params):,}")
+    if jax.process_index() == 0:
+        (log.folder / "parameters.txt").write_text("\n".join(tables))
+        about = environment() | {"data": data or describe_data(source)}
+        (log.folder / "run.json").write_text(json.dumps(about, indent=2) + "\n")
+    log.line(
+        f"{len(source):,} pictures of {', '.join(source.classes)} at {source.resolution} px; "
+        f"parameters: {', '.join(counts)}; {jax.device_count()} x {jax.devices()[0].device_kind}"
+    )
+
+
+def describe_data(source: Source) -> dict:
+    """What `run.json` says of a set of pictures."""
+    counts = np.bincount(source.labels, minlength=len(source.classes)).tolist()
+    return {
+        "fingerprint": loader.fingerprint(source),
+        "counts": dict(zip(source.classes, counts, strict=True)),
+        "unreadable": [list(pair) for pair in getattr(source, "unreadable", [])],
+    }
+
+
+def environment() -> dict:
+    """Command, versions, devices, time, and the commit of the code where it is a checkout."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    try:
+        git = subprocess.run(
+            ["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        git = None
+    return {
+        "command": " ".join(sys.argv),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "devices": [f"{d.platform} {d.device_kind}" for d in jax.devices()],
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "git": git,
+    }
+
+
+def evaluate_classifier(
+    workdir: epath.PathLike, path: str, part: str = "all", step: int | None = None
+) -> dict:
+    """What the best checkpoint of a classifier's run makes of the pictures of `path`.
+
+    Args:
+        workdir: the run's folder.
+        path: class folders, of the run's classes or some of them; or "toy".
+        part: "all", or "train", "validation" or "test" as the run's split parts them.
+        step: a certain checkpoint.
+
+    Raises:
+        InputError: no classifier's run, or pictures of other classes.
+    """
+    config = configs.read_claim(workdir)
+    if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
+        raise InputError(f"--workdir must hold the run of a classifier, and {workdir} does not")
+    with config.unlocked():
+        config.data.path = path
+    source = open_source(config.data)
+    trained = json.loads((epath.Path(workdir) / "run.json").read_text())["data"]["fingerprint"]
+    if part == "all" and loader.fingerprint(source) == trained:
+        logging.getLogger("jaxgan").warning(
+            "these are the pictures it learned from: --split test takes those that it did not see"
+        )
+    if part != "all":
+        source = loader.Subset(source, getattr(splits.split(source, config.data.split), part))
+    model = recipes.build_classifier(config)
+    abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
+    with Checkpoints(workdir, BEST) as checkpoints:
+        step = checkpoints.best if step is None else step
+        restored = checkpoints.restore(abstract, step)
+    if restored is None:
+        raise InputError(f"--workdir must hold a checkpoint, and there is none in {workdir}")
+    log_p = predict(make_predict(model), restored.state.net.variables, source)
+    return summarise(log_p, source.labels, source.classes) | {
+        "workdir": str(workdir),
+        "step": restored.step,
+        "data": path,
+        "split": part,
+        "fingerprint": loader.fingerprint(source),
+    }

@@ -1,0 +1,48 @@
+"""The shapes and small types that everything else speaks in.
+
+Shape letters: `b` batch, `h` height, `w` width, `c` channels, `z` latent size, `k` classes.
+Pictures are NHWC: uint8 in [0, 255] outside a model, float32 in [-1, 1] inside it.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, UInt8
+
+Images = Float[Array, "b h w c"]
+Latents = Float[Array, "b z"]
+Logits = Float[Array, " b"]  # A critic's or discriminator's: one number a picture.
+ClassLogits = Float[Array, "b k"]
+Scalar = Float[Array, ""]
+PRNGKey = Key[Array, ""]
+
+Batch = dict[str, jax.Array]
+Metrics = dict[str, jax.Array]
+Critic = Callable[[Images], Logits]  # Closed over its weights.
+Penalty = Callable[[Critic, Images, Images, PRNGKey], Scalar]  # (critic, real, fake, key)
+Augment = Callable[[Images, Scalar, PRNGKey], Images]  # (images, p, key)
+State = Any
+Step = Callable[[State, Batch, PRNGKey], tuple[State, Metrics]]
+
+
+class Recipe(NamedTuple):
+    """A way to train something, as two pure functions (the shape of optax's transformations)."""
+
+    init: Callable[[PRNGKey], State]  # Weights, optimisers, averages.
+    step: Step
+
+
+class InputError(ValueError):
+    """Bad input, told to the user in one sentence: the rule first, the value last."""
+
+
+def to_float(images: UInt8[Array, "*b h w c"]) -> Float[Array, "*b h w c"]:
+    """uint8 in [0, 255] to float32 in [-1, 1]."""
+    return images.astype(jnp.float32) / 127.5 - 1
+
+
+def to_uint8(images: Float[Array, "*b h w c"]) -> UInt8[Array, "*b h w c"]:
+    """float32 in [-1, 1] to uint8 in [0, 255], rounded; values outside are clipped."""
+    return jnp.clip(jnp.round((images + 1) * 127.5), 0, 255).astype(jnp.uint8)

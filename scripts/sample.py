@@ -1,0 +1,45 @@
+"""Draws pictures from the averaged generator of a run.
+
+    python scripts/sample.py --workdir D --num 100 --out DIR [--seed S] [--grid FILE.png]
+
+Picture i is drawn from seed S + i, whatever the batch size; DIR/manifest.jsonl lists them.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from jaxgan import command, log, sample
+from jaxgan.types import InputError
+
+command.workdir_flag("The run's folder.")
+flags.DEFINE_integer("num", 64, "How many pictures.")
+flags.DEFINE_string("out", None, "Folder for the pictures and their manifest.")
+flags.DEFINE_integer("seed", 0, "Of the first picture; the next have the next ones.")
+flags.DEFINE_string("format", "png", "png or jpg.")
+flags.DEFINE_string("grid", None, "File for one picture of all (PNG), at most 400.")
+flags.DEFINE_integer("step", None, "The checkpoint; the latest by default.")
+flags.DEFINE_integer("batch_size", sample.BATCH, "Pictures drawn at once.", lower_bound=1)
+flags.mark_flag_as_required("workdir")
+FLAGS = flags.FLAGS
+
+
+def main() -> None:
+    sample.check_request(FLAGS.num, FLAGS.seed, FLAGS.format)
+    if not FLAGS.out and not FLAGS.grid:
+        raise InputError("one of --out and --grid must be given")
+    sampler = sample.restore(FLAGS.workdir, FLAGS.step)
+    seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.num)
+    if FLAGS.out:
+        sample.save(sampler, seeds, FLAGS.out, FLAGS.format, FLAGS.batch_size)
+        print(f"{FLAGS.num} pictures of step {sampler.step}: {FLAGS.out}")
+    if FLAGS.grid:
+        images = np.stack(list(sample.pictures(sampler, seeds[:400], FLAGS.batch_size)))
+        Path(FLAGS.grid).parent.mkdir(parents=True, exist_ok=True)
+        Path(FLAGS.grid).write_bytes(log.png(log.grid(images)))
+        print(f"grid: {FLAGS.grid}")
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,21 @@
+"""Trains a GAN or a classifier.
+
+    python scripts/train.py --config configs/wgan128.py --config.data.path=DIR [--workdir D]
+
+Any value of the config is set with --config.a.b=value. Run again, it goes on where it stopped.
+"""
+
+from jaxgan import command, training
+
+command.config_flag()
+command.workdir_flag()
+
+
+def main() -> None:
+    config, workdir = command.read_config()
+    training.run(config, workdir)
+    print(f"done: {workdir}")
+
+
+if __name__ == "__main__":
+    command.run(main)

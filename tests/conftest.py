@@ -1,0 +1,14 @@
+"""Two CPU devices, warnings as errors, shapes checked: for every test."""
+
+import os
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+
+import jax  # noqa: E402
+from jaxtyping import install_import_hook  # noqa: E402
+
+CHECKED = ("augment", "losses", "models", "noise", "optim", "penalties", "steps", "types")
+install_import_hook([f"jaxgan.{name}" for name in CHECKED], "beartype.beartype")
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
