@@ -183,9 +183,7 @@ def _introduce(
     tables, counts = [], []
     for name, net in nets.items():
         table = parameter_overview.get_parameter_overview(net.params, include_stats=False)
-        tables.append(f"{name}
-{table}
-")
+        tables.append(f"{name}\n{table}\n")
         counts.append(f"{name} {parameter_overview.count_parameters(net.params):,}")
     if jax.process_index() == 0:
         (log.folder / "parameters.txt").write_text("\n".join(tables))

@@ -1,0 +1,239 @@
+"""Class folders of pictures as a random-access source of (picture, label) records."""
+
+import logging
+import os
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
+
+import numpy as np
+from jaxtyping import Int32
+from PIL import Image
+
+from jaxgan.data.transforms import Crop, open_picture, reason, to_square
+from jaxgan.types import InputError
+
+logger = logging.getLogger("jaxgan")
+T = TypeVar("T")
+
+EXTENSIONS = {".avif", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm"}
+EXTENSIONS |= {".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+IN_MEMORY = 4 * 1024**3  # Bytes of decoded pictures that are kept.
+
+
+class Source(Protocol):
+    """What every set of pictures looks like; grain reads it, and so does everything else."""
+
+    classes: tuple[str, ...]
+    labels: Int32[np.ndarray, " n"]  # Positions in `classes`.
+    names: tuple[str, ...]  # Unique and printable, like "cat/001.jpg".
+    resolution: int
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> dict:
+        """{"image": uint8 [resolution, resolution, 3], "label": int32}."""
+        ...
+
+
+class FolderSource:
+    """The pictures below `path`: `path/<class>/**`, or `path/*` as the one class `path.name`.
+
+    Every file is decoded once here, by threads. Unreadable files are left out, and one warning
+    says so. The order (class by class, names sorted) depends on nothing but the names.
+
+    Args:
+        path: The folder. Links are followed.
+        resolution: Side of the square pictures in pixels.
+        classes: The classes wanted, in the order of their labels; None takes all, sorted.
+        crop: "center" cuts the middle square out, "stretch" keeps all and changes the aspect.
+        on_error: "skip" leaves unreadable files out, "raise" makes the first an InputError.
+        in_memory: Keep the decoded pictures when they need no more than so many bytes.
+
+    Attributes:
+        unreadable: (name, reason) of each picture left out, sorted by class and name.
+        left_out: How many entries were "hidden", "no picture" by extension, or pictures "beside
+            the class folders".
+
+    Raises:
+        InputError: no such folder or class, a class without a readable picture, or, with
+            on_error="raise", an unreadable file.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        resolution: int,
+        *,
+        classes: Sequence[str] | None = None,
+        crop: Crop = "center",
+        on_error: Literal["skip", "raise"] = "skip",
+        in_memory: int = IN_MEMORY,
+    ):
+        self.resolution = resolution
+        self._crop: Crop = crop
+        self._root, folders, self.left_out = _find(path)
+        self.classes = _choose(folders, classes)
+        files = [(file, i) for i, name in enumerate(self.classes) for file in folders[name]]
+        shape = (resolution, resolution, 3)
+        keep = len(files) * int(np.prod(shape)) <= in_memory
+        pictures = np.empty((len(files) if keep else 0, *shape), np.uint8)
+
+        def scan(i: int) -> str | None:
+            try:
+                picture = self._read(files[i][0])
+            except Exception as error:  # Pillow's decoders raise nearly anything.
+                return reason(error)
+            if keep:
+                pictures[i] = picture
+            return None
+
+        self.unreadable: list[tuple[str, str]] = []
+        readable = []
+        with warnings.catch_warnings():  # Here, not in the threads: the filters are global.
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            for i, why in enumerate(in_threads(scan, len(files))):
+                name = printable(files[i][0])
+                if why is None:
+                    if keep:
+                        pictures[len(readable)] = pictures[i]
+                    readable.append(files[i])
+                elif on_error == "raise":
+                    raise InputError(f"every picture must be readable, {name} is not: {why}")
+                else:
+                    self.unreadable.append((name, why))
+        pictures.flags.writeable = False
+        self._files = tuple(file for file, _ in readable)
+        self._pictures = pictures[: len(readable)] if keep else None
+        self.names = tuple(printable(file) for file in self._files)
+        self.labels = np.array([label for _, label in readable], np.int32)
+        self._report(len(files))
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, index: int) -> dict:
+        if self._pictures is not None:
+            image = self._pictures[index]
+        else:
+            try:
+                image = self._read(self._files[index])
+            except Exception as error:  # As above; it was readable at the start.
+                name = self.names[index]
+                raise InputError(f"{name} is no longer readable: {reason(error)}") from error
+        return {"image": image, "label": self.labels[index]}
+
+    def _read(self, file: str) -> np.ndarray:
+        path = self._root / file
+        if path.exists() and not path.is_file():  # Opening a pipe would wait for ever.
+            raise ValueError("not a regular file")
+        # A JPEG decoded to twice the size leaves the rest of the averaging to the filter.
+        picture = open_picture(path, at_least=2 * self.resolution)
+        return to_square(picture, self.resolution, self._crop)
+
+    def _report(self, found: int) -> None:
+        if self.unreadable:
+            first = ", ".join(f"{name} ({why})" for name, why in self.unreadable[:3])
+            more = f" and {len(self.unreadable) - 3} more" if len(self.unreadable) > 3 else ""
+            logger.warning(
+                "left out %d of %d pictures that cannot be read: %s%s",
+                *(len(self.unreadable), found, first, more),
+            )
+        for label, name in enumerate(self.classes):
+            if not (self.labels == label).any():
+                raise InputError(f"every class needs a readable picture, {name} has none")
+
+
+def printable(name: str) -> str:
+    """The name with everything that a terminal or JSON may choke on written as an escape."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+
+
+def _find(path: str | os.PathLike) -> tuple[Path, dict[str, list[str]], Counter]:
+    """The root, the files of each class (relative to the root, sorted), and what was left out."""
+    root = Path(path).expanduser()
+    if not os.fspath(path) or not root.is_dir():
+        raise InputError(f"the data path must be a folder of pictures, got {str(path)!r}")
+    left_out: Counter = Counter()
+
+    def pictures(folder: str, above: frozenset[str]) -> list[str]:
+        real = os.path.realpath(root / folder)
+        if real in above:  # A link that leads in a circle.
+            return []
+        found = []
+        for name in sorted(os.listdir(root / folder)):
+            file = os.path.join(folder, name)
+            if name.startswith("."):
+                left_out["hidden"] += 1
+            elif (root / file).is_dir():
+                found += pictures(file, above | {real})
+            elif os.path.splitext(name)[1].lower() in EXTENSIONS:
+                found.append(file)
+            else:
+                left_out["no picture"] += 1
+        return found
+
+    try:
+        files = pictures("", frozenset())
+        inner = [name for name in os.listdir(root) if not name.startswith(".")]
+        inner = [name for name in inner if (root / name).is_dir()]
+    except OSError as error:
+        raise InputError(f"every folder must be readable: {error.filename!r}") from error
+    folders: dict[str, list[str]] = {}
+    for file in files:
+        folders.setdefault(os.path.dirname(file).split(os.sep)[0], []).append(file)
+    empty = sorted(set(inner) - set(folders))
+    beside = folders.pop("", [])
+    if folders and beside:
+        left_out["beside the class folders"] = len(beside)
+        logger.warning(
+            "left out what lies beside the class folders, not in one: %d pictures, %s the first",
+            *(len(beside), printable(beside[0])),
+        )
+    elif beside:
+        return root, {printable(root.resolve().name): beside}, left_out
+    if not folders:
+        raise InputError(
+            f"the data path must hold pictures, in class folders or directly: {str(path)!r} "
+            f"has none ({left_out.total()} other files)"
+        )
+    if empty:
+        logger.warning("left out folders without pictures: %s", printable(", ".join(empty)))
+    return root, {printable(name): folders[name] for name in sorted(folders)}, left_out
+
+
+def _choose(folders: dict[str, list[str]], classes: Sequence[str] | None) -> tuple[str, ...]:
+    if classes is None:
+        return tuple(folders)
+    missing = [name for name in classes if name not in folders]
+    if missing or not classes or len(set(classes)) < len(classes):
+        raise InputError(
+            f"classes must name folders with pictures, each once; there are {', '.join(folders)}; "
+            f"got {', '.join(map(repr, classes)) or 'none'}"
+        )
+    return tuple(classes)
+
+
+def in_threads(function: Callable[[int], T], count: int) -> Iterator[T]:
+    """function(0) ... function(count - 1) in order, by threads; a line of progress after 2 s."""
+    threads = ThreadPoolExecutor(os.cpu_count())
+    start = shown = time.monotonic()
+    pause = 0.5 if sys.stderr.isatty() else 10
+    end = "\r" if sys.stderr.isatty() else "\n"
+    try:
+        for done, result in enumerate(threads.map(function, range(count)), start=1):
+            yield result
+            now = time.monotonic()
+            if now - start > 2 and (now - shown > pause or shown == start):
+                shown = now
+                rate = f"{done / (now - start):.0f}/s"
+                print(f"pictures read: {done} of {count} ({rate})", end=end, file=sys.stderr)
+    finally:
+        threads.shutdown(cancel_futures=True)
+        if shown > start and end == "\r":
+            print(file=sys.stderr)

@@ -1,0 +1,114 @@
+"""Numpy functions of one picture: open it, whatever it is; crop it square; resize it.
+
+A picture is uint8 [h, w, 3], sRGB as stored (colour profiles are not applied).
+"""
+
+import io
+import os
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Shaped, UInt8
+from PIL import Image
+
+Picture = UInt8[np.ndarray, "h w 3"]
+Crop = Literal["center", "stretch"]
+
+# A closed list: Pillow also opens formats that call other programs, whatever a file's name says.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF")
+ORIENTATION = 0x0112  # EXIF tag: how the stored picture must be turned to stand upright.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+Image.init()  # Not thread-safe when left to the first Image.open.
+
+
+def open_picture(file: str | os.PathLike | bytes, *, at_least: int | None = None) -> Picture:
+    """Decodes a whole picture file to RGB, upright.
+
+    Transparency lies over white; an animation gives its first frame; CMYK and palettes become RGB.
+    16-bit gray is divided by 257. Gray of 32-bit integers counts as 16-bit, and floats as
+    [0, 1], [0, 255] or [0, 65535], whichever is the first to hold all values; where none does,
+    their smallest and largest value become 0 and 255.
+
+    Args:
+        file: A path, or the file's bytes.
+        at_least: Where given, a JPEG file may be decoded to a half, a quarter or an eighth, with no
+            side below this many pixels: faster, and still a mean over each block of pixels.
+
+    Returns:
+        uint8 [h, w, 3].
+
+    Raises:
+        Exception: the file cannot be read: damaged, truncated, no picture, more pixels than
+            Pillow allows. Its decoders raise nearly anything; `reason` puts it in words.
+    """
+    with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as im:
+        if at_least is not None:
+            im.draft(None, (at_least, at_least))
+        im.load()
+        orientation = _orientation(im)
+        upright = im.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else im
+        if im.mode in ("I", "F") or im.mode.startswith("I;16"):
+            return np.repeat(_to_eight_bits(np.asarray(upright))[..., None], 3, axis=2)
+        if im.has_transparency_data:
+            rgba = upright.convert("RGBA")
+            white = Image.new("RGBA", rgba.size, "white")
+            return np.array(Image.alpha_composite(white, rgba).convert("RGB"))
+        return np.array(upright.convert("RGB"))
+
+
+def _orientation(im: Image.Image) -> int:
+    try:
+        return im.getexif().get(ORIENTATION, 1)
+    except Exception:  # Damaged metadata does not make a picture unreadable.
+        return 1
+
+
+def _to_eight_bits(gray: Shaped[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+    low, high = float(gray.min()), float(gray.max())
+    if not np.isfinite([low, high]).all():
+        raise ValueError("pixel values must be finite")
+    whites = (1, 255, 65535) if gray.dtype.kind == "f" else (65535,)
+    fitting = [white for white in whites if low >= 0 and high <= white]
+    low, white = (0.0, fitting[0]) if fitting else (low, high - low)
+    return np.round((gray.astype(np.float64) - low) * (255 / max(white, 1e-30))).astype(np.uint8)
+
+
+def reason(error: Exception) -> str:
+    """Why a file could not be read, in a few words, without its path."""
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not a picture, or of an unknown format"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def crop_square(picture: Picture) -> Picture:
+    """The largest square in the middle: [h, w, 3] -> [s, s, 3], s = min(h, w)."""
+    height, width, _ = picture.shape
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return picture[top : top + side, left : left + side]
+
+
+def resize(picture: Picture, resolution: int) -> UInt8[np.ndarray, "r r 3"]:
+    """To [resolution, resolution, 3], whatever the aspect, antialiased (Lanczos, 3 lobes)."""
+    if picture.shape[:2] == (resolution, resolution):
+        return picture
+    # A block mean down to three times the size first: up to 5 times faster, hardly visible.
+    small = Image.fromarray(picture).resize(
+        (resolution, resolution), Image.Resampling.LANCZOS, reducing_gap=3.0
+    )
+    return np.array(small)
+
+
+def to_square(picture: Picture, resolution: int, crop: Crop) -> UInt8[np.ndarray, "r r 3"]:
+    """[h, w, 3] -> [resolution, resolution, 3]: the middle square ("center") or all ("stretch")."""
+    return resize(crop_square(picture) if crop == "center" else picture, resolution)

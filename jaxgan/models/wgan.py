@@ -1,0 +1,123 @@
+"""The nets of WGAN-GP in DCGAN's form, at any power-of-two resolution.
+
+References:
+    Gulrajani et al., Improved Training of Wasserstein GANs, 2017.
+    Radford et al., Unsupervised Representation Learning with Deep Convolutional Generative
+    Adversarial Networks, 2015.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxgan.models.layers import BatchNorm, Conv, ConvTranspose, InstanceNorm
+from jaxgan.types import Images, InputError, Latents, Logits
+
+
+def widths(resolution: int, channels: int) -> dict[int, int]:
+    """The features at each hidden size, {4: channels, 8: channels / 2, ...} to resolution / 2.
+
+    Raises:
+        InputError: the resolution is no power of two from 16 to 1024.
+    """
+    if resolution not in (16, 32, 64, 128, 256, 512, 1024):
+        raise InputError(f"resolution must be a power of two from 16 to 1024, got {resolution}")
+    blocks = resolution.bit_length() - 3
+    return {4 << i: max(channels >> i, 1) for i in range(blocks)}
+
+
+class Generator(nn.Module):
+    """Latents to pictures: transposed convolutions that double the size and halve the width.
+
+    Attributes:
+        resolution: of the pictures, a power of two from 16 to 1024.
+        latent_dim: size of a latent.
+        channels: features at 4 x 4.
+        image_channels: 3 for RGB.
+        dtype: of the computation; weights, statistics and pictures stay float32.
+        axis_name: the mapped axis over which batch statistics are averaged, if any.
+    """
+
+    resolution: int
+    latent_dim: int = 200
+    channels: int = 1024
+    image_channels: int = 3
+    dtype: Any = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, latents: Latents, train: bool) -> Images:
+        """Draws.
+
+        Args:
+            latents: [b, latent_dim], standard normal.
+            train: normalise by the batch and update `batch_stats`, not by the running averages.
+
+        Returns:
+            Pictures [b, resolution, resolution, image_channels] in [-1, 1], float32.
+
+        Raises:
+            InputError: the resolution is no power of two from 16 to 1024, or the latents are not
+                of latent_dim.
+        """
+        sizes = widths(self.resolution, self.channels)
+        if latents.shape[1] != self.latent_dim:
+            raise InputError(f"latents must be of {self.latent_dim}, got {latents.shape[1]}")
+        x = latents[:, None, None]
+        for size, features in sizes.items():
+            stride, padding = (1, 0) if size == 4 else (2, 1)
+            x = ConvTranspose(features, 4, stride, padding, self.dtype, name=f"conv{size}")(x)
+            x = BatchNorm(
+                use_running_average=not train,
+                axis_name=self.axis_name,
+                dtype=self.dtype,
+                name=f"norm{size}",
+            )(x)
+            x = nn.relu(x)
+        name = f"conv{self.resolution}"
+        x = ConvTranspose(self.image_channels, 4, 2, 1, self.dtype, name=name)(x)
+        return jnp.tanh(x.astype(jnp.float32))
+
+
+class Critic(nn.Module):
+    """Pictures to scores: the generator's mirror, with instance normalisation.
+
+    Its normalisation sees one picture at a time, so that the gradient penalty, which holds for
+    each picture alone, stays valid (section 4 of the WGAN-GP paper).
+
+    Attributes:
+        resolution: of the pictures, a power of two from 16 to 1024.
+        channels: features at 4 x 4.
+        dtype: of the computation; weights and scores stay float32.
+    """
+
+    resolution: int
+    channels: int = 1024
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: Images, train: bool) -> Logits:
+        """Scores.
+
+        Args:
+            images: [b, resolution, resolution, c] in [-1, 1].
+            train: without effect here, part of every model's signature.
+
+        Returns:
+            Scores [b], float32, unbounded: higher is more real.
+
+        Raises:
+            InputError: the resolution is no power of two from 16 to 1024, or not the pictures'.
+        """
+        sizes = widths(self.resolution, self.channels)
+        if images.shape[1:3] != (self.resolution, self.resolution):
+            height, width = images.shape[1:3]
+            raise InputError(f"pictures must be of {self.resolution} px, got {height} x {width}")
+        x = images
+        for size, features in reversed(sizes.items()):
+            x = Conv(features, 4, 2, 1, dtype=self.dtype, name=f"conv{size}")(x)
+            x = InstanceNorm(dtype=self.dtype, name=f"norm{size}")(x)
+            x = nn.leaky_relu(x, 0.2)
+        x = Conv(1, 4, dtype=self.dtype, name="conv1")(x)
+        return x[:, 0, 0, 0].astype(jnp.float32)

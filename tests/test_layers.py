@@ -1,0 +1,222 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.sharding import PartitionSpec as P
+
+from jaxgan.models import layers
+
+# Sizes, windows, strides and paddings of the nets, and odd ones that leave a remainder.
+CASES = [
+    ((8, 8), (4, 4), 2, 1),
+    ((9, 7), (4, 4), 2, 1),
+    ((7, 6), (3, 3), 1, 1),
+    ((8, 7), (3, 3), 2, 0),
+    ((9, 8), (5, 5), 3, 2),
+    ((13, 12), (7, 7), 2, 3),
+    ((5, 6), (1, 1), 1, 0),
+    ((5, 6), (1, 1), 2, 0),
+    ((4, 4), (4, 4), 1, 0),
+    ((7, 9), (3, 5), (2, 3), (1, 0)),
+]
+
+
+def operands(size, window, ci=3, co=5):
+    keys = jax.random.split(jax.random.key(0), 2)
+    return (
+        jax.random.normal(keys[0], (2, *size, ci)),
+        jax.random.normal(keys[1], (*window, ci, co)),
+    )
+
+
+def pads(padding):
+    return [(p, p) for p in np.broadcast_to(padding, 2)]
+
+
+def lax_conv(x, k, stride, padding):
+    strides = tuple(np.broadcast_to(stride, 2))
+    return lax.conv_general_dilated(
+        x, k, strides, pads(padding), dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def lax_conv_transpose(x, k, stride, padding):
+    # lax pads the dilated input, and its kernel is mirrored.
+    strides = tuple(np.broadcast_to(stride, 2))
+    padding = [(w - 1 - p, w - 1 - p) for w, (p, _) in zip(k.shape, pads(padding), strict=False)]
+    return lax.conv_transpose(
+        x, k[::-1, ::-1], strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def derivatives(f, x, k):
+    """The value, both gradients, and both gradients of a penalty on the gradients."""
+
+    def loss(x, k):
+        return jnp.sin(f(x, k)).sum()
+
+    def penalty(x, k):
+        gx, gk = jax.grad(loss, (0, 1))(x, k)
+        return (gx**2).sum() + jnp.cos(gk).sum()
+
+    return f(x, k), jax.grad(loss, (0, 1))(x, k), jax.grad(penalty, (0, 1))(x, k)
+
+
+def assert_close(got, want, tolerance=1e-5):
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        assert a.shape == b.shape
+        assert np.linalg.norm(a - b) <= tolerance * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize(("size", "window", "stride", "padding"), CASES)
+def test_conv_is_lax_in_every_order(size, window, stride, padding):
+    x, k = operands(size, window)
+    ours = jax.jit(lambda x, k: derivatives(lambda x, k: layers.conv(x, k, stride, padding), x, k))
+    want = jax.jit(lambda x, k: derivatives(lambda x, k: lax_conv(x, k, stride, padding), x, k))
+    assert_close(ours(x, k), want(x, k))
+
+
+@pytest.mark.parametrize(
+    ("size", "window", "stride", "padding"),
+    [((4, 4), (4, 4), 2, 1), ((5, 3), (3, 3), 2, 1), ((1, 1), (4, 4), 1, 0), ((1, 1), (4, 4), 2, 0)]
+    + [((3, 4), (5, 5), 3, 2), ((5, 4), (3, 3), 1, 1), ((3, 2), (3, 5), (2, 3), (1, 0))],
+)
+def test_conv_transpose_is_lax_in_every_order(size, window, stride, padding):
+    x, k = operands(size, window)
+    ours = jax.jit(
+        lambda x, k: derivatives(lambda x, k: layers.conv_transpose(x, k, stride, padding), x, k)
+    )
+    want = jax.jit(
+        lambda x, k: derivatives(lambda x, k: lax_conv_transpose(x, k, stride, padding), x, k)
+    )
+    assert_close(ours(x, k), want(x, k))
+
+
+@pytest.mark.parametrize(("size", "window", "stride", "padding"), CASES)
+def test_three_faces_of_one_form(size, window, stride, padding):
+    x, k = operands(size, window)
+    pair = layers._pair
+    geometry = layers.Geometry(size, window, pair(stride), pair(padding))
+    y = layers.forward(x, k, geometry)
+    g = jax.random.normal(jax.random.key(1), y.shape)
+    form = (y * g).sum()
+    by_x = (x * layers.input_gradient(g, k, geometry)).sum()
+    by_k = (k * layers.kernel_gradient(x, g, geometry)).sum()
+    scale = jnp.linalg.norm(y) * jnp.linalg.norm(g)
+    assert abs(by_x - form) < 1e-6 * scale
+    assert abs(by_k - form) < 1e-6 * scale
+
+
+@pytest.mark.parametrize("layer", [layers.conv, layers.conv_transpose])
+def test_convolutions_under_vmap(layer):
+    x, k = operands((6, 6), (4, 4))
+    xs, ks = jnp.stack([x, 2 * x + 1]), jnp.stack([k, k - 1])
+
+    def gradients(x, k):
+        return jax.grad(lambda x, k: jnp.sin(layer(x, k, 2, 1)).sum(), (0, 1))(x, k)
+
+    want = [gradients(x, k) for x, k in zip(xs, ks, strict=True)]
+    assert_close(jax.vmap(gradients)(xs, ks), jax.tree.map(lambda *a: jnp.stack(a), *want))
+
+
+def test_convolutions_inside_shard_map_give_the_sum_of_the_shards():
+    x, k = operands((6, 6), (4, 4))
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+
+    def gradient(k, x):
+        return jax.grad(lambda k: jnp.sin(layers.conv(x, k, 2, 1)).sum())(k)
+
+    def shard(k, x):
+        return lax.psum(gradient(k, x), "data")
+
+    sharded = jax.shard_map(
+        shard, mesh=mesh, in_specs=(P(), P("data")), out_specs=P(), check_vma=False
+    )
+    assert_close(jax.jit(sharded)(k, x), gradient(k, x))
+
+
+def test_modules_compute_in_bfloat16_with_float32_weights():
+    x = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
+    for layer in (
+        layers.Conv(4, 3, 2, 1, use_bias=True, dtype=jnp.bfloat16),
+        layers.ConvTranspose(4, 4, 2, 1, dtype=jnp.bfloat16),
+    ):
+        y, variables = layer.init_with_output(jax.random.key(1), x)
+        assert y.dtype == jnp.bfloat16
+        assert all(p.dtype == jnp.float32 for p in jax.tree.leaves(variables))
+        exact = layer.clone(dtype=jnp.float32).apply(variables, x)
+        assert 0 < np.linalg.norm(y.astype(jnp.float32) - exact) < 0.01 * np.linalg.norm(exact)
+
+
+def test_weights_start_within_pytorchs_bounds():
+    x = jnp.zeros((1, 8, 8, 16))
+    conv = layers.Conv(32, 4, use_bias=True).init(jax.random.key(0), x)["params"]
+    transposed = layers.ConvTranspose(32, 4).init(jax.random.key(0), x)["params"]
+    for values, fan_in in (
+        (conv["kernel"], 16 * 16),
+        (conv["bias"], 16 * 16),
+        (transposed["kernel"], 32 * 16),
+    ):
+        bound = fan_in**-0.5
+        assert 0.9 * bound < abs(values).max() <= bound
+    assert abs(conv["kernel"].std() * 3**0.5 - 1 / 16) < 1e-3
+
+
+def test_instance_norm_sees_one_picture_and_forgets_its_scale():
+    x = jax.random.normal(jax.random.key(0), (3, 8, 8, 4))
+    layer = layers.InstanceNorm()
+    y, variables = layer.init_with_output(jax.random.key(1), x)
+    assert_close(y.mean((1, 2)) + 1, jnp.ones((3, 4)))
+    assert_close(y.var((1, 2)), jnp.ones((3, 4)), 1e-4)
+    np.testing.assert_allclose(layer.apply(variables, 100 * x[:1] + 7), y[:1], atol=1e-4)
+
+
+def naive_max_pool(x, window, stride, padding, ceil):
+    """The definition, one window at a time, and where the gradient of its sum belongs."""
+    _, height, width, _ = x.shape
+    rounded = np.ceil if ceil else np.floor
+    starts = []
+    for size in (height, width):
+        count = int(rounded((size + 2 * padding - window) / stride)) + 1
+        starts.append([s for i in range(count) if (s := i * stride - padding) < size])
+    y, gradient = [], np.zeros_like(x)
+    for b, c in np.ndindex(x.shape[0], x.shape[3]):
+        for top in starts[0]:
+            for left in starts[1]:
+                rows = range(max(top, 0), min(top + window, height))
+                columns = range(max(left, 0), min(left + window, width))
+                at = max(((i, j) for i in rows for j in columns), key=lambda ij: x[b, *ij, c])
+                y.append(x[b, *at, c])
+                gradient[b, *at, c] += 1
+    shape = (x.shape[0], x.shape[3], len(starts[0]), len(starts[1]))
+    return np.array(y).reshape(shape).transpose(0, 2, 3, 1), gradient
+
+
+@pytest.mark.parametrize(("window", "stride", "padding"), [(3, 2, 0), (3, 1, 1), (2, 2, 0)])
+@pytest.mark.parametrize("ceil", [True, False])
+@pytest.mark.parametrize("size", [(8, 8), (7, 6), (3, 5)])
+def test_max_pool_and_its_ties(window, stride, padding, ceil, size):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 3, (2, *size, 2)).astype(np.float32)  # Three values: ties everywhere.
+    y, gradient = naive_max_pool(x, window, stride, padding, ceil)
+    ours, pull = jax.vjp(lambda x: layers.max_pool(x, window, stride, padding, ceil=ceil), x)
+    np.testing.assert_array_equal(ours, y)
+    np.testing.assert_array_equal(pull(jnp.ones_like(ours))[0], gradient)
+
+
+def test_max_pool_hides_no_nan():
+    x = jnp.zeros((1, 6, 6, 1)).at[0, 2, 3].set(jnp.nan)
+    assert jnp.isnan(layers.max_pool(x, 3, 2)).sum() == 2
+
+
+def test_adaptive_pooling_covers_any_size():
+    x = jax.random.normal(jax.random.key(0), (2, 8, 12, 3))
+    pooled = layers.adaptive_avg_pool(x, 4)
+    assert_close(pooled, x.reshape(2, 4, 2, 4, 3, 3).mean((2, 4)))
+    assert_close(layers.adaptive_avg_pool(x, 1)[:, 0, 0], x.mean((1, 2)))
+    one = x[:, :1, :1]
+    np.testing.assert_allclose(layers.adaptive_avg_pool(one, 4), jnp.tile(one, (1, 4, 4, 1)))
+    odd = layers.adaptive_avg_pool(x[:, :5, :7], 4)  # Windows of rows 0:2, 1:3, 2:4, 3:5.
+    assert_close(odd[:, 1, 0], x[:, 1:3, 0:2].mean((1, 2)))
+    assert_close(odd[:, 3, 3], x[:, 3:5, 5:7].mean((1, 2)))
