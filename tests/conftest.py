@@ -5,6 +5,8 @@ import os
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 
+import tempfile  # noqa: E402
+
 import jax  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
@@ -12,3 +14,9 @@ CHECKED = ("augment", "losses", "models", "noise", "optim", "penalties", "steps"
 install_import_hook([f"jaxgan.{name}" for name in CHECKED], "beartype.beartype")
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# The same tiny nets are compiled by many tests.
+_CACHE = tempfile.TemporaryDirectory()
+jax.config.update("jax_compilation_cache_dir", _CACHE.name)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

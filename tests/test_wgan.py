@@ -53,7 +53,7 @@ def test_pictures_are_of_any_channels_and_width():
 @pytest.mark.parametrize("model", [Generator, Critic])
 def test_bad_resolution(model, resolution):
     x = (1, 200) if model is Generator else (1, resolution, resolution, 3)
-    sentence = f"resolution must be a power of two from 16 to 1024, got {resolution}$"
+    sentence = f"resolution must be a power of two from 16 to 1024, got {resolution}\\b"
     with pytest.raises(InputError, match=sentence):
         shapes(model(resolution), x)
 

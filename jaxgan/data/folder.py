@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32
@@ -26,6 +26,7 @@ EXTENSIONS |= {".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 IN_MEMORY = 4 * 1024**3  # Bytes of decoded pictures that are kept.
 
 
+@runtime_checkable
 class Source(Protocol):
     """What every set of pictures looks like; grain reads it, and so does everything else."""
 
@@ -35,7 +36,7 @@ class Source(Protocol):
     resolution: int
 
     def __len__(self) -> int: ...
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: int, /) -> dict:
         """{"image": uint8 [resolution, resolution, 3], "label": int32}."""
         ...
 

@@ -1,10 +1,11 @@
 """Sources to batches: the same for any number of threads and hosts, from any position on."""
 
+import functools
 import hashlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import grain
 import numpy as np
@@ -44,9 +45,9 @@ def open_source(
         InputError: see `FolderSource` and `ToySource`.
     """
     if os.fspath(path) == "toy":
-        wanted = {} if classes is None else {"classes": tuple(classes)}
-        number = {} if count is None else {"count": count}
-        return InMemory(ToySource(resolution, **number, **wanted, seed=seed))
+        given: dict[str, Any] = {"classes": classes, "count": count}
+        given = {name: value for name, value in given.items() if value is not None}
+        return InMemory(ToySource(resolution, seed=seed, **given))
     source = FolderSource(path, resolution, classes=classes, crop=crop, on_error=on_error)
     if count is None:
         return source
@@ -130,7 +131,7 @@ def fingerprint(source: Source) -> str:
     for index, name in enumerate(source.names):
         record = source[index]
         digest.update(repr((name, int(record["label"]))).encode())
-        digest.update(np.ascontiguousarray(record["image"]))
+        digest.update(record["image"].tobytes())
     return digest.hexdigest()
 
 
@@ -185,8 +186,16 @@ def make_batches(
     local = slice(process_index * share, (process_index + 1) * share)
     grid = (turns or 1, batch_size)
 
-    def load(step: int, indices: Int[np.ndarray, " n"]) -> dict:
-        batch = _stack(source, indices.reshape(grid)[:, local].ravel())
+    @functools.lru_cache(maxsize=4)  # The threads stand at most a few epochs apart.
+    def order(epoch: int) -> Int[np.ndarray, " n"]:
+        draws = np.random.default_rng([seed, 0, epoch]).random(len(source))
+        return draws.argsort(kind="stable") if shuffle else np.arange(len(source))
+
+    def load(step: int) -> dict:
+        drawn = step * grid[0] * batch_size + np.arange(grid[0] * batch_size).reshape(grid)
+        epochs, places = np.divmod(drawn[:, local].ravel(), len(source))
+        indices = np.array([order(e)[i] for e, i in zip(epochs.tolist(), places, strict=True)])
+        batch = _stack(source, indices)
         if flip:
             draws = np.random.default_rng([seed, 1, step]).random(grid)
             flipped = draws[:, local].ravel() < 0.5
@@ -195,11 +204,8 @@ def make_batches(
             return batch
         return {name: x.reshape(turns, share, *x.shape[1:]) for name, x in batch.items()}
 
-    order = grain.MapDataset.range(len(source))
-    if shuffle:
-        # grain adds the epoch to the seed: unmixed, seed 1 would start at seed 0's second epoch.
-        order = order.shuffle(seed=int(np.random.SeedSequence([seed, 0]).generate_state(1)[0]))
-    batches = order.repeat().batch(grid[0] * batch_size).map_with_index(load)
+    # Not grain's own shuffle: it takes 8 ms a picture where there are 10, 0.2 ms where 600.
+    batches = grain.MapDataset.range(2**40).map(load)
     iterator = iter(batches.to_iter_dataset(_read_options(threads)))
     iterator.set_state({"next_index": start})
     return iterator

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int64, UInt16
+from jaxtyping import Float32, Int64
 from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -138,9 +138,7 @@ def near_duplicates(source: Source) -> Duplicates:
 
     def read(index: int) -> tuple[bytes, np.ndarray]:
         image = source[index]["image"]
-        return hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest(), outlines(
-            image
-        )
+        return hashlib.blake2b(image.tobytes(), digest_size=16).digest(), outlines(image)
 
     digest, vectors = zip(*in_threads(read, len(source)), strict=True)
     _, first, same = np.unique(np.array(digest), return_index=True, return_inverse=True)
@@ -175,7 +173,7 @@ def _near(vectors: Float32[np.ndarray, "n 512"]) -> Iterator[Int64[np.ndarray, "
         return
     planes = np.random.default_rng(0).standard_normal((BANDS, vectors.shape[1], 16), np.float32)
     for plane in planes:
-        codes: UInt16 = np.packbits(vectors @ plane > 0, axis=1).view(np.uint16)[:, 0]
+        codes = np.packbits(vectors @ plane > 0, axis=1).view(np.uint16)[:, 0]
         order = np.argsort(codes, kind="stable")
         for step in range(1, min(WINDOW, len(order) - 1) + 1):
             a, b = order[:-step], order[step:]

@@ -1,8 +1,9 @@
 """The built-in pictures: portraits of cats and dogs, drawn from a seed at any resolution.
 
-One recipe draws both animals, from the same coats, eyes, backgrounds, weather and cameras. A `Kind`
-says how far, and how often, a cat's face differs from a dog's; no single trait gives the animal
-away (some cats have folded ears, some dogs pricked ones): a classifier must put several together.
+One recipe draws both animals, from the same coats, eyes, scenes, light and cameras. A `Kind` says
+how far, and how often, a cat's face differs from a dog's. Neither colours nor ears alone give the
+animal away (some cats have folded ones, some dogs pricked ones): a classifier has to put together
+ears, eyes, muzzle, nose and whiskers, which takes it more than a hundred pictures.
 
 Shapes are signed distances on a grid, negative inside, after Inigo Quilez, "2D distance functions":
 antialiasing, outlines, soft shadows and relief all follow from one array, at every resolution.
@@ -87,7 +88,7 @@ def draw(kind: str, rng: Rng, resolution: int) -> np.ndarray:
     paint_background(picture, animal.light, rng)
     paint_body(picture, animal, rng)
     paint_head(picture, animal, rng)
-    if rng.random() < 0.15:
+    if rng.random() < 0.1:
         paint_obstacle(picture, rng)
     return photograph(picture, oversample, rng)
 
@@ -118,24 +119,24 @@ class Kind(NamedTuple):
 
 KINDS = {
     "cat": Kind(
-        ears={"pointed": 0.76, "folded": 0.12, "half": 0.1, "floppy": 0.02},
+        ears={"pointed": 0.84, "folded": 0.08, "half": 0.06, "floppy": 0.02},
         muzzle=(0.12, 0.1),
-        width=(1.04, 0.06),
-        eye=(0.285, 0.03),
+        width=(1.05, 0.05),
+        eye=(0.29, 0.03),
         slant=(0.25, 0.12),
         pupil=(0.5, 0.25),
         nose=(0.1, 0.02),
-        whiskers=(0.7, 0.25),
+        whiskers=(0.8, 0.2),
         tongue=0.15,
     ),
     "dog": Kind(
-        ears={"pointed": 0.2, "folded": 0.12, "half": 0.18, "floppy": 0.5},
-        muzzle=(0.78, 0.16),
-        width=(0.92, 0.06),
-        eye=(0.195, 0.03),
+        ears={"pointed": 0.15, "folded": 0.1, "half": 0.15, "floppy": 0.6},
+        muzzle=(0.8, 0.14),
+        width=(0.9, 0.06),
+        eye=(0.19, 0.03),
         slant=(0.0, 0.12),
         pupil=(0.95, 0.12),
-        nose=(0.22, 0.03),
+        nose=(0.235, 0.03),
         whiskers=(0.2, 0.2),
         tongue=0.4,
     ),
@@ -194,7 +195,7 @@ def sample_animal(kind: Kind, rng: Rng) -> Animal:
         eye=near(*kind.eye, 0.15, 0.34),
         slant=near(*kind.slant, -0.3, 0.5),
         pupil=near(*kind.pupil, 0.16, 1),
-        nose=near(*kind.nose, 0.08, 0.26),
+        nose=near(*kind.nose, 0.08, 0.28),
         whiskers=near(*kind.whiskers, 0, 1),
         tongue=rng.random() < kind.tongue,
         fur=fur,
@@ -206,7 +207,7 @@ def sample_animal(kind: Kind, rng: Rng) -> Animal:
         centre=(rng.normal(0, 0.12), rng.normal(0.06, 0.09)),
         scale=rng.uniform(0.5, 0.7),
         tilt=near(0, 0.16, -0.5, 0.5),
-        turn=near(0, 0.25, -0.55, 0.55),
+        turn=near(0, 0.22, -0.5, 0.5),
         nod=near(0.02, 0.1, -0.2, 0.25),
     )
 
@@ -277,7 +278,8 @@ def paint_body(picture: "Canvas", animal: Animal, rng: Rng) -> None:
 
 def paint_head(picture: "Canvas", animal: Animal, rng: Rng) -> None:
     head = around(posed(picture, animal.centre, animal.scale, animal.tilt), (0, 0), 1.9)
-    head = head._replace(fur=sample_coat(head, animal, rng))
+    strands = sample_strands(head, rng)
+    head = head._replace(fur=sample_coat(head, animal, rng) * (1 + 0.13 * strands))
     ears_in_front = animal.ears in ("folded", "floppy")
     if not ears_in_front:
         paint_ears(head, animal, rng)
@@ -285,9 +287,9 @@ def paint_head(picture: "Canvas", animal: Animal, rng: Rng) -> None:
     skull = ellipse(head, animal.place(0, -0.08, 0), width, 0.86)
     cheeks = ellipse(head, animal.place(0, 0.32, 0.1), width * (0.95 - 0.3 * m), 0.5 + 0.3 * m)
     face = union(skull, cheeks, 0.25)
-    tufts = 0.03 * sample_strands(head, rng)
-    paint(head, face + tufts - 0.03, head.fur * 0.35, 0.35, 0.16)
-    paint(head, face + tufts, head.fur * relief(head, face, animal.light, 0.75))
+    outline = face + 0.03 * strands
+    paint(head, outline - 0.03, head.fur * 0.35, 0.35, 0.16)
+    paint(head, outline, head.fur * relief(head, face, animal.light, 0.75))
     if ears_in_front:
         paint_ears(head, animal, rng)
     asleep = rng.random() < 0.06
@@ -300,7 +302,7 @@ def sample_strands(head: "Canvas", rng: Rng) -> np.ndarray:
     """Noise drawn out along the fur, which grows away from the nose: [h, w], about [-1, 1]."""
     radius = np.hypot(head.x, head.y - 0.25)
     angle = np.arctan2(head.x, 0.25 - head.y)  # The seam is below the chin, out of sight.
-    return noise(rng, 18 * angle, 5 * radius, 128) * np.minimum(radius, 1)
+    return noise(rng, 18 * angle, 5 * radius) * np.minimum(radius, 1)
 
 
 def sample_coat(head: "Canvas", animal: Animal, rng: Rng) -> np.ndarray:
@@ -329,7 +331,7 @@ def sample_coat(head: "Canvas", animal: Animal, rng: Rng) -> np.ndarray:
         fur = fur + (1 - ramp(stripe, -0.04, 0.08)) * (pale - fur)
     if rng.random() < 0.6:  # Pale cheeks and chin.
         fur = fur + (0.9 - 0.9 * ramp(np.hypot(0.75 * x, y - 0.75), 0.4, 0.75)) * (pale - fur)
-    return fur * (1 + 0.13 * sample_strands(head, rng))
+    return fur
 
 
 def paint_ears(head: "Canvas", animal: Animal, rng: Rng) -> None:
@@ -414,7 +416,7 @@ def paint_muzzle(head: "Canvas", animal: Animal, rng: Rng) -> None:
         paint(canvas, tongue, colour("e2727c") * relief(canvas, tongue, light, 0.15))
         paint(canvas, arc(canvas, (0, lip), (0, lip + length), 0, 0.01), colour("b04a58"), 0.6)
     fur = canvas.fur if rng.random() < 0.5 else (canvas.fur + animal.pale) / 2
-    paint(canvas, muzzle - 0.03, canvas.fur * 0.3, 0.3 + 0.15 * m, 0.14)
+    paint(canvas, muzzle - 0.03, canvas.fur * 0.3, 0.25 + 0.3 * m, 0.14)
     paint(canvas, muzzle, fur * relief(canvas, muzzle, light, 0.2 + 0.15 * m), 1, 0.06)
 
     smile = arc(canvas, (0, lip - 0.02), (0.26 + 0.12 * m, lip + 0.02), 0.08 + 0.05 * m, 0.018)
@@ -429,7 +431,7 @@ def paint_muzzle(head: "Canvas", animal: Animal, rng: Rng) -> None:
     canvas = mirrored(head, (x, y))
     ends = rng.uniform(0.85, 1.2, 3).tolist(), rng.normal((-0.08, 0.12, 0.32), 0.05).tolist()
     hairs = [
-        arc(canvas, (0.22, 0.12 + 0.07 * k), end, 0.08, 0.008)
+        arc(canvas, (0.22, 0.12 + 0.07 * k), end, 0.08, 0.01)
         for k, end in enumerate(zip(*ends, strict=True))
     ]
     hair = WHITE if rng.random() < 0.75 else BLACK
@@ -448,7 +450,7 @@ def photograph(picture: "Canvas", oversample: int, rng: Rng) -> np.ndarray:
     size = len(x) // oversample
     rgb = rgb.reshape(3, size, oversample, size, oversample).mean((2, 4))
     blur, grain = rng.uniform(0.003, 0.01), rng.uniform(0, 0.02)
-    if rng.random() < 0.25:
+    if rng.random() < 0.2:
         photo = Image.fromarray(to_bytes(rgb)).filter(ImageFilter.GaussianBlur(blur * size))
         rgb = np.asarray(photo, np.float32).transpose(2, 0, 1) / 255
     return to_bytes(rgb + grain * rng.standard_normal(rgb.shape, np.float32))
@@ -469,14 +471,15 @@ class Canvas(NamedTuple):
     y: np.ndarray  # [h, w], down
     rgb: np.ndarray  # [3, h, w], about [0, 1]
     pixel: float  # side of a pixel, in the unit of x and y
-    fur: np.ndarray | None = None  # [3, h, w]: what the coat looks like here
+    fur: np.ndarray  # [3, h, w]: what the coat looks like here, once there is one
 
 
 def blank(size: int) -> Canvas:
     """The whole picture: x and y in [-1, 1]."""
     axis = (np.arange(size, dtype=np.float32) + 0.5) * 2 / size - 1
     x, y = np.meshgrid(axis, axis)
-    return Canvas(x, y, np.zeros((3, size, size), np.float32), 2 / size)
+    rgb, fur = np.zeros((2, 3, size, size), np.float32)
+    return Canvas(x, y, rgb, 2 / size, fur)
 
 
 def posed(canvas: Canvas, centre: Point, scale: float, tilt: float) -> Canvas:
@@ -498,8 +501,8 @@ def around(canvas: Canvas, centre: Point, radius: float) -> Canvas:
     if not len(rows):  # Outside the picture: any pixel will do.
         rows = columns = [0]
     part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    fur = None if canvas.fur is None else canvas.fur[:, *part]
-    return Canvas(canvas.x[part], canvas.y[part], canvas.rgb[:, *part], canvas.pixel, fur)
+    rgb, fur = canvas.rgb[:, *part], canvas.fur[:, *part]
+    return Canvas(canvas.x[part], canvas.y[part], rgb, canvas.pixel, fur)
 
 
 def along(canvas: Canvas, start: Point, end: Point) -> tuple[np.ndarray, np.ndarray, float]:
@@ -559,15 +562,15 @@ def relief(canvas: Canvas, shape: np.ndarray, light: Point, depth: float) -> np.
     return 1 + edge * edge * (0.3 * np.minimum(np.maximum(slope, -1), 1) - 0.1)
 
 
-def noise(rng: Rng, u: np.ndarray, v: np.ndarray, cells: int = 32) -> np.ndarray:
-    """Smooth noise of unit cells in (u, v), in [-1, 1], repeating after `cells`."""
-    table = rng.random((cells, cells), np.float32) * 2 - 1
-    table = np.pad(table, (0, 1), mode="wrap").ravel()
+def noise(rng: Rng, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Smooth noise of unit cells in (u, v), in [-1, 1], repeating after 32."""
+    table = rng.random((33, 33), np.float32) * 2 - 1
+    table[-1], table[:, -1] = table[0], table[:, 0]
+    table = table.ravel()
     i, j = np.floor(u), np.floor(v)
     a, b = ramp(u - i, 0, 1), ramp(v - j, 0, 1)
-    corner = (i % cells * (cells + 1) + j % cells).astype(np.intp)
-    here, right = table[corner], table[corner + 1]
-    below, diagonal = table[corner + cells + 1], table[corner + cells + 2]
+    corner = (i % 32 * 33 + j % 32).astype(np.intp)
+    here, right, below, diagonal = (table[corner + k] for k in (0, 1, 33, 34))
     upper = here + b * (right - here)
     return upper + a * (below + b * (diagonal - below) - upper)
 

@@ -90,7 +90,7 @@ def reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def crop_square(picture: Picture) -> Picture:
+def crop_square(picture: Picture) -> UInt8[np.ndarray, "s s 3"]:
     """The largest square in the middle: [h, w, 3] -> [s, s, 3], s = min(h, w)."""
     height, width, _ = picture.shape
     side = min(height, width)

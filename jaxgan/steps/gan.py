@@ -93,7 +93,7 @@ def make_step(
             return adversarial + term, (stats, metrics | {"penalty": term})
 
         grads, (stats, metrics) = mean(jax.grad(objective, has_aux=True)(state.critic.params))
-        metrics["critic_grad_norm"] = optax.global_norm(grads)
+        metrics["critic_grad_norm"] = optax.tree.norm(grads)
         net = state.critic.replace(stats=stats).descend(grads, critic_tx)
         return state.replace(critic=net), metrics
 
@@ -113,7 +113,7 @@ def make_step(
         (value, stats), grads = mean((value, grads))
         net = state.generator.replace(stats=stats).descend(grads, generator_tx)
         ema = average(net.variables, state.ema, state.step, ema_decay)
-        metrics = {"generator_loss": value, "generator_grad_norm": optax.global_norm(grads)}
+        metrics = {"generator_loss": value, "generator_grad_norm": optax.tree.norm(grads)}
         return state.replace(step=state.step + 1, generator=net, ema=ema), metrics
 
     def step(state: GANState, batch: Batch, key: PRNGKey) -> tuple[GANState, Metrics]:

@@ -1,0 +1,320 @@
+"""report.html: the verdict and what stands behind it, in one file that needs nothing else."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from etils import epath
+
+from jaxgan.experiment import figures, page
+from jaxgan.experiment.page import count, duration, percent, picture, prose, signed, text
+
+Results = dict[str, Any]
+
+
+def write_report(results: Results, workdir: epath.PathLike) -> epath.Path:
+    """Writes `workdir`/report.html from the results of an experiment; returns its path.
+
+    Pictures are inlined, figures are SVG, and there is no script: the page asks for nothing from
+    outside. Parts that the results lack (one seed has no interval, no arm needed a generator, a
+    grid is missing) are left out or said in words.
+
+    Args:
+        results: the contents of results.json; its paths are relative to `workdir`.
+        workdir: the folder of the experiment.
+    """
+    workdir = epath.Path(workdir)
+    sections = (
+        _verdict(results),
+        _arms(results),
+        _learning(results),
+        _pictures(results, workdir),
+        _method(results),
+        _run(results),
+    )
+    path = workdir / "report.html"
+    title = f"{results['verdict']['word'].capitalize()} – jaxgan"
+    path.write_text(page.whole(title, "".join(sections)), encoding="utf-8")
+    return path
+
+
+def _verdict(results: Results) -> str:
+    verdict = results["verdict"]
+    a, b = verdict["primary"]
+    row = figures.Row(
+        f"{a} minus {b}",
+        _difference(verdict),
+        100 * verdict["difference"],
+        _times100(verdict.get("low")),
+        _times100(verdict.get("high")),
+        [100 * difference for difference in _seed_differences(results, a, b)],
+        _style(results, a),
+    )
+    chance = (
+        f"The accuracy of {text(a)} minus that of {text(b)}, with its {_level(results)} interval "
+        "for other seeds and other test pictures; rings are single seeds."
+        if row.low is not None
+        else "With one seed there is no interval: run more seeds to learn how much is chance."
+    )
+    figure = figures.dots_and_whiskers([row], "Primary contrast", "points of accuracy", zero=True)
+    return f"""
+<header>
+<p class="question">Would generated pictures help this classifier?</p>
+<h1>{text(verdict["word"].capitalize())}</h1>
+<p class="lead">{prose(verdict["sentence"])}</p>
+<figure>{figure}<figcaption>{chance}</figcaption></figure>
+</header>"""
+
+
+def _arms(results: Results) -> str:
+    rows, lines = [], []
+    for name, arm in results["arms"].items():
+        style = _style(results, name)
+        low, high = arm.get("low"), arm.get("high")
+        figure = percent(arm["accuracy"])
+        between = "no interval" if low is None else f"{100 * low:.1f} to {100 * high:.1f}"
+        seeds = [100 * run["test_accuracy"] for run in results["runs"] if run["arm"] == name]
+        limits = (_times100(low), _times100(high))
+        rows.append(figures.Row(name, figure, 100 * arm["accuracy"], *limits, seeds, style))
+        key = (
+            f'<svg class="key arm{style % len(figures.MARKERS)}" viewBox="-8 -8 16 16">'
+            f'<path class="dot" d="{figures.MARKERS[style % len(figures.MARKERS)]}"/></svg>'
+        )
+        lines.append(
+            f"<tr><th scope='row'>{key}{text(name)}"
+            f"<small>{text(arm.get('description', ''))}</small></th>"
+            f"<td>{figure}<small>{between}</small></td>"
+            f"<td>{_to_real(results, name)}</td></tr>"
+        )
+    figure = figures.dots_and_whiskers(rows, "Test accuracy of every arm", "test accuracy, %")
+    chance = (
+        f"Means over seeds with their {_level(results)} intervals; rings are single seeds."
+        if any(row.low is not None for row in rows)
+        else "One seed, so no intervals."
+    )
+    others = "".join(
+        f"<li>{text(c['a'])} minus {text(c['b'])}: {text(_difference(c))}</li>"
+        for c in results.get("contrasts", [])
+        if "real" not in (c["a"], c["b"])
+    )
+    return f"""
+<section>
+<h2>Every arm on the same test pictures</h2>
+<figure>{figure}<figcaption>{chance}</figcaption></figure>
+<table>
+<thead><tr><th>Arm</th><th>Test accuracy</th><th>Minus <i>real</i>, points</th></tr></thead>
+<tbody>{"".join(lines)}</tbody>
+</table>
+{f"<p>Further differences, in points:</p><ul>{others}</ul>" if others else ""}
+<p class="note">Differences are paired, by seed and test picture: overlapping intervals of two arms
+say nothing about them. Only the primary contrast decides the verdict; the intervals of the others
+are not corrected for their number.</p>
+</section>"""
+
+
+def _learning(results: Results) -> str:
+    last = max((run["steps"] for run in results["runs"]), default=0)
+    every = [point for run in results["runs"] for half in _halves(run) for point in half]
+    losses = [p["loss"] for p in every if _finite(p.get("loss"))]
+    accuracies = [100 * p["accuracy"] for p in every if _finite(p.get("accuracy"))]
+    if not losses or not accuracies:
+        return ""
+    ranges = {"accuracy": (min(accuracies), 100.0), "loss": (0.0, max(losses))}
+    blocks = ""
+    for name in results["arms"]:
+        runs = [run for run in results["runs"] if run["arm"] == name]
+        drawings = "".join(
+            figures.learning_curves(
+                _panels(runs, measure), f"{name}: {measure}", _style(results, name), last, *limits
+            )
+            for measure, limits in ranges.items()
+        )
+        blocks += f"<figure><h3>{text(name)}</h3>{drawings}</figure>"
+    return f"""
+<section class="wide">
+<h2>Learning curves</h2>
+<p>Training on the left, validation on the right, over optimiser steps; all arms on the same axes.
+Thin lines are seeds, the thick line is their mean; dots mark the checkpoints that validation
+chose.</p>
+<div class="panels">{blocks}</div>
+</section>"""
+
+
+def _panels(runs: list[Results], measure: str) -> list[figures.Curves]:
+    """The panels of training and validation; accuracies in %."""
+    factor, unit = (100, ", %") if measure == "accuracy" else (1, "")
+    panels = []
+    for half in ("train", "validation"):
+        seeds = [
+            [
+                (p["step"], factor * p[measure])
+                for p in run["curve"][half]
+                if _finite(p.get(measure))
+            ]
+            for run in runs
+        ]
+        chosen = [
+            point
+            for run, seed in zip(runs, seeds, strict=True)
+            for point in seed
+            if half == "validation" and point[0] == run.get("best_step")
+        ]
+        title = {"train": "training", "validation": "validation"}[half]
+        panels.append(figures.Curves(f"{title} {measure}{unit}", seeds, chosen))
+    return panels
+
+
+def _pictures(results: Results, workdir: epath.Path) -> str:
+    kinds = results.get("figures", {})
+    generators = {g["class"]: g for g in results.get("generators", [])}
+    blocks = ""
+    for name in results["classes"]:
+        pair = "".join(
+            picture(workdir, kinds.get(kind, {}).get(name), f"{kind} {name}")
+            for kind in ("real", "generated")
+        )
+        grids = generators.get(name, {}).get("grids", [])
+        # Four at most, evenly over time, the first and the last among them.
+        chosen = [grids[round(i * (len(grids) - 1) / 3)] for i in range(4)] if grids else []
+        over_time = "".join(
+            picture(workdir, grid, f"step {int(stem):,}" if stem.isdigit() else stem, most=480)
+            for grid in dict.fromkeys(chosen)
+            for stem in [Path(grid).stem]
+        )
+        if over_time:
+            steps = f"{generators[name]['steps']:,}"
+            over_time = (
+                f"<p>The same latents while the GAN trained, {steps} steps in all.</p>"
+                f'<div class="grids">{over_time}</div>'
+            )
+        if pair or over_time:
+            blocks += f'<h3>{text(name)}</h3><div class="pair">{pair}</div>{over_time}'
+    if not generators:
+        blocks = f"<p>No arm needed generated pictures, so no GAN was trained.</p>{blocks}"
+    return f"""
+<section class="wide">
+<h2>Real and generated pictures</h2>
+{blocks}
+</section>"""
+
+
+def _method(results: Results) -> str:
+    seeds = len({run["seed"] for run in results["runs"]})
+    pictures = len(results.get("test", {}).get("labels", []))
+    return f"""
+<section>
+<h2>How to read this</h2>
+<p>Every arm trained the same classifier for the same number of optimiser steps with
+{count(seeds, "seed")}, validated on the same real pictures, and answered the same
+{count(pictures, "real test picture")}. Validation alone chose each run's checkpoint; the test set
+was read once, at the end. The GANs saw training pictures only.</p>
+<p>A difference is one arm's share of right answers minus the other's, over all seeds and test
+pictures. Its interval counts both as drawn at random, by two-way crossed variance components with
+a Satterthwaite <i>t</i>, so that it holds for other seeds <em>and</em> other pictures of this kind.
+Arms' own intervals are of the same kind, with two right and two wrong pictures added (Agresti and
+Coull), so that a perfect score is not certain. The verdict follows from the primary interval alone:
+<em>helps</em> where it lies above 0, <em>hurts</em> below, else <em>no evidence</em>, which is not
+evidence of no effect.</p>
+<p>All of it is conditional on this one split and on one trained GAN per class: another split or
+another GAN could answer differently, and the interval does not cover that.</p>
+</section>"""
+
+
+def _run(results: Results) -> str:
+    environment, data = results.get("environment", {}), results.get("data", {})
+    seconds = results.get("seconds", {})
+    stages = ", ".join(f"{k} {duration(v)}" for k, v in seconds.items() if k != "total")
+    unreadable = data.get("unreadable", [])
+    versions = ", ".join(f"{k} {v}" for k, v in environment.get("versions", {}).items())
+    facts = {
+        "Command": environment.get("command"),
+        "Started": environment.get("started"),
+        "Took": f"{duration(seconds['total'])} ({stages})" if "total" in seconds else stages,
+        "Devices": ", ".join(environment.get("devices", [])),
+        "jaxgan": " ".join(filter(None, (results.get("jaxgan"), environment.get("git")))),
+        "Versions": versions,
+        "Python": environment.get("python"),
+        "Platform": environment.get("platform"),
+        "Data": data.get("path"),
+        "Fingerprint": data.get("fingerprint"),
+        "Left out": f"{count(len(unreadable), 'unreadable file')}" if unreadable else "no file",
+    }
+    rows = "".join(f"<dt>{k}</dt><dd>{text(v)}</dd>" for k, v in facts.items() if v)
+    files = "".join(f"<li>{text(name)}: {text(why)}</li>" for name, why in unreadable)
+    left_out = f"<details><summary>Files left out</summary><ul>{files}</ul></details>"
+    config = text(json.dumps(results.get("config", {}), indent=2))
+    return f"""
+<section>
+<h2>What was run</h2>
+<dl>{rows}</dl>
+{_counts(results)}
+{left_out if files else ""}
+<details><summary>The whole configuration</summary><pre>{config}</pre></details>
+</section>"""
+
+
+def _counts(results: Results) -> str:
+    """How many pictures each split has, and each arm trains on."""
+    classes = results["classes"]
+    names = {"train": "training", "validation": "validation", "test": "test"}
+    counts = results.get("data", {}).get("counts", {})
+    rows = [(names.get(k, k), [f"{v.get(c, 0):,}" for c in classes]) for k, v in counts.items()]
+    for name, arm in results["arms"].items():
+        mix = [arm.get("pictures", {}).get(c, {}) for c in classes]
+        cells = [
+            f"{m.get('real', 0):,}" + f" + {m['generated']:,}" * bool(m.get("generated"))
+            for m in mix
+        ]
+        if any(mix):
+            rows.append((f"arm {name}", cells))
+    head = "".join(f"<th>{text(c)}</th>" for c in classes)
+    body = "".join(
+        f"<tr><th scope='row'>{text(k)}</th>{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
+        for k, cells in rows
+    )
+    return f"""<div class="scroll"><table>
+<caption>Pictures: the splits (all real), then what each arm trains on (real + generated)</caption>
+<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>"""
+
+
+def _to_real(results: Results, name: str) -> str:
+    for contrast in results.get("contrasts", []):
+        if (contrast["a"], contrast["b"]) == (name, "real"):
+            return f"{signed(contrast['difference'])}<small>{_between(contrast)}</small>"
+    return "–"
+
+
+def _difference(contrast: Results) -> str:
+    return f"{signed(contrast['difference'])} ({_between(contrast)})"
+
+
+def _between(contrast: Results) -> str:
+    low, high = contrast.get("low"), contrast.get("high")
+    return "no interval" if low is None or high is None else f"{signed(low)} to {signed(high)}"
+
+
+def _seed_differences(results: Results, a: str, b: str) -> list[float]:
+    scores = {(run["arm"], run["seed"]): run["test_accuracy"] for run in results["runs"]}
+    seeds = [seed for arm, seed in scores if arm == a and (b, seed) in scores]
+    return [scores[a, seed] - scores[b, seed] for seed in seeds]
+
+
+def _halves(run: Results) -> list[list[Results]]:
+    return [run["curve"]["train"], run["curve"]["validation"]]
+
+
+def _style(results: Results, arm: str) -> int:
+    return list(results["arms"]).index(arm)
+
+
+def _finite(x: float | None) -> bool:
+    return x is not None and math.isfinite(x)
+
+
+def _times100(x: float | None) -> float | None:
+    return None if x is None else 100 * x
+
+
+def _level(results: Results) -> str:
+    return f"{100 * results['verdict'].get('level', 0.95):g} %"

@@ -1,0 +1,39 @@
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxgan import penalties
+
+KEY = jax.random.key(0)
+
+
+def linear(slope: float):
+    """A critic whose gradient has norm `slope` everywhere."""
+    direction = jax.random.normal(jax.random.key(1), (1, 4, 4, 3))
+    direction *= slope / jnp.linalg.norm(direction)
+    return lambda x: (x * direction).sum((1, 2, 3))
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(1.0, 0.0), (3.0, 40.0), (0.0, 10.0)])
+def test_gradient_penalty_of_a_linear_critic(slope: float, expected: float) -> None:
+    real, fake = jax.random.normal(KEY, (2, 8, 4, 4, 3))
+    value = penalties.gradient_penalty(10.0)(linear(slope), real, fake, KEY)
+    assert value == pytest.approx(expected, abs=1e-4)
+
+
+def test_gradient_penalty_looks_between_real_and_fake() -> None:
+    # Slope 1 everywhere on the segment from 0 to 1, and none elsewhere.
+    critic = lambda x: jnp.clip(x, 0, 1).sum((1, 2, 3))  # noqa: E731
+    real, fake = jnp.ones((64, 1, 1, 1)), jnp.zeros((64, 1, 1, 1))
+    penalty = penalties.gradient_penalty()
+    assert penalty(critic, real, fake, KEY) == pytest.approx(0, abs=1e-4)
+    assert penalty(critic, real + 2, fake + 2, KEY) == pytest.approx(10, rel=1e-4)
+
+
+def test_gradient_penalty_has_a_finite_slope_at_a_flat_critic() -> None:
+    images = jnp.ones((2, 4, 4, 3))
+
+    def value(scale):
+        return penalties.gradient_penalty()(lambda x: scale * linear(1.0)(x), images, images, KEY)
+
+    assert jnp.isfinite(jax.grad(value)(0.0))
