@@ -22,10 +22,12 @@ def shapes(module, *size, train=True, **options):
 
 @pytest.mark.parametrize(("aux_heads", "parameters"), [(True, 13_004_888), (False, 6_624_904)])
 def test_counts_for_1000_classes(aux_heads, parameters):
-    assert count(shapes(GoogLeNet(1000, aux_heads), 32, 32)[1]["params"]) == parameters
+    logits, variables = shapes(GoogLeNet(1000, aux_heads), 32, 32)
+    assert len(jax.tree.leaves(logits)) == (3 if aux_heads else 1)
+    assert count(variables["params"]) == parameters
 
 
-@pytest.mark.parametrize("size", [(32, 32), (33, 32), (47, 61), (224, 224), (250, 250)])
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (224, 250)])
 def test_any_size_and_class_count(size):
     module = GoogLeNet(7)
     trained, variables = shapes(module, *size)
@@ -33,7 +35,6 @@ def test_any_size_and_class_count(size):
     evaluated, same = shapes(module, *size, train=False)
     assert evaluated.shape == (2, 7)
     assert same == variables  # Initialising without training leaves out no head.
-    assert shapes(GoogLeNet(7, aux_heads=False), *size)[0].shape == (2, 7)
 
 
 def test_too_small():
@@ -83,28 +84,17 @@ def small():
     return module, variables, images
 
 
-def test_training_reaches_every_weight_and_pixel_and_drops_out(small):
+def test_training_moves_every_statistic_and_drops_out(small):
     module, variables, images = small
-    stats = variables["batch_stats"]
 
     @jax.jit
-    def train(params, images, key):
-        def loss(params, images):
-            variables = {"params": params, "batch_stats": stats}
-            logits, new = module.apply(
-                variables, images, True, mutable="batch_stats", rngs={"dropout": key}
-            )
-            return sum((x**2).sum() for x in logits), (logits, new["batch_stats"])
+    def train(key):
+        rngs = {"dropout": key}
+        return module.apply(variables, images, True, mutable="batch_stats", rngs=rngs)
 
-        return jax.grad(loss, (0, 1), has_aux=True)(params, images)
-
-    (by_params, by_images), (logits, moved) = train(variables["params"], images, KEY)
-    assert all((g != 0).any() and jnp.isfinite(g).all() for g in jax.tree.leaves(by_params))
-    assert (abs(by_images).sum((0, 3)) > 0).all()
-    assert jax.tree.all(jax.tree.map(lambda a, b: (a != b).any(), moved, stats))
-    again, other = (
-        train(variables["params"], images, key)[1][0] for key in (KEY, jax.random.key(1))
-    )
+    (logits, moved), (again, _), (other, _) = map(train, (KEY, KEY, jax.random.key(1)))
+    stats = variables["batch_stats"]
+    assert jax.tree.all(jax.tree.map(lambda a, b: (a != b).any(), moved["batch_stats"], stats))
     for head in range(3):
         np.testing.assert_array_equal(logits[head], again[head])
         assert (logits[head] != other[head]).any()

@@ -202,7 +202,9 @@ def test_every_arm_class_and_figure_is_there(tmp_path):
 
 
 def test_names_are_escaped(tmp_path):
-    results = make_results(tmp_path, arms=("real", NASTY), classes=("<b>cat</b>", "hund & katze ☃"))
+    results = make_results(
+        tmp_path, arms=("real", NASTY), classes=('<b>"cat"</b>', "hund & katze ☃")
+    )
     results["verdict"]["sentence"] += NASTY
     results["arms"][NASTY]["description"] = NASTY
     results["data"]["unreadable"] = [[NASTY, NASTY]]
@@ -212,7 +214,8 @@ def test_names_are_escaped(tmp_path):
     check_self_contained(page, (tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "b" not in {tag for tag, _ in page.elements}
     assert page.text.count("alert(1)") >= 9
-    assert "<b>cat</b>" in page.text
+    assert '<b>"cat"</b>' in page.text
+    assert page.images()[0]["alt"] == 'real <b>"cat"</b>'
     assert "hund & katze ☃" in page.text
 
 

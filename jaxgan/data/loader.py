@@ -71,7 +71,7 @@ class Subset:
         return len(self._indices)
 
     def __getitem__(self, index: int) -> dict:
-        return self._source[self._indices[index]]
+        return self._source[int(self._indices[index])]
 
 
 class Concat:
@@ -96,7 +96,7 @@ class Concat:
 
     def __getitem__(self, index: int) -> dict:
         part = int(np.searchsorted(self._ends, index, side="right"))
-        start = self._ends[part - 1] if part else 0
+        start = int(self._ends[part - 1]) if part else 0
         return self._sources[part][index - start]
 
 
