@@ -1,26 +1,46 @@
 """The built-in pictures: portraits of cats and dogs, drawn from a seed at any resolution.
 
-One recipe draws both animals, from the same coats, eyes, scenes, light and cameras. A `Kind` says
-how far, and how often, a cat's face differs from a dog's. Neither colours nor ears alone give the
-animal away (some cats have folded ones, some dogs pricked ones): a classifier has to put together
-ears, eyes, muzzle, nose and whiskers, which takes it more than a hundred pictures.
+One recipe draws both animals, from the same coats, eyes, scenes, light and cameras. `EARS`,
+`TONGUE` and `TRAITS` say how often, and how far, a cat's face differs from a dog's. Neither colours
+nor ears alone give the animal away (some cats have folded ones, some dogs pricked ones): a
+classifier has to put together ears, eyes, muzzle, nose and whiskers, which takes it more than a
+hundred pictures.
 
-Shapes are signed distances on a grid, negative inside, after Inigo Quilez, "2D distance functions":
-antialiasing, outlines, soft shadows and relief all follow from one array, at every resolution.
-Top down: the source, the animals, the scene, the animal's parts, the camera, the brushes.
+Top down: the source, the animals, the scene, the animal's parts, the camera.
 """
 
 from collections.abc import Sequence
-from math import cos, hypot, sin
+from math import cos, sin
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter
 
+from jaxgan.data.brushes import (
+    BLACK,
+    WHITE,
+    Canvas,
+    Point,
+    Rng,
+    arc,
+    around,
+    blank,
+    colours,
+    drop,
+    ellipse,
+    lens,
+    mirrored,
+    mix,
+    noise,
+    paint,
+    pick,
+    posed,
+    ramp,
+    relief,
+    union,
+    unit,
+)
 from jaxgan.types import InputError
-
-Rng = np.random.Generator
-Point = tuple[float, float]
 
 
 class ToySource:
@@ -66,7 +86,7 @@ class ToySource:
     def __getitem__(self, i: int) -> dict:
         i = range(len(self))[i]  # Negative indices, and IndexError past the end.
         kind = self.classes[self.labels[i]]
-        rng = np.random.default_rng([self.seed, list(KINDS).index(kind), i % self.count])
+        rng = np.random.default_rng([self.seed, KINDS.index(kind), i % self.count])
         return {"image": draw(kind, rng, self.resolution), "label": self.labels[i]}
 
 
@@ -84,7 +104,7 @@ def draw(kind: str, rng: Rng, resolution: int) -> np.ndarray:
     check(kind, resolution)
     oversample = max(1, -(-64 // resolution))
     picture = blank(resolution * oversample)
-    animal = sample_animal(KINDS[kind], rng)
+    animal = sample_animal(kind, rng)
     paint_background(picture, animal.light, rng)
     paint_body(picture, animal, rng)
     paint_head(picture, animal, rng)
@@ -103,65 +123,47 @@ def check(kind: str, resolution: int) -> None:
 # The animals.
 
 
-class Kind(NamedTuple):
-    """What makes a cat a cat: chances, and (mean, standard deviation) of traits in head radii."""
-
-    ears: dict[str, float]
-    muzzle: Point  # 0: flat as a Persian cat's, 1: long as a collie's.
-    width: Point  # of the head
-    eye: Point
-    slant: Point  # of the eyes in radians, positive: outer corners up
-    pupil: Point  # width over height
-    nose: Point
-    whiskers: Point  # opacity
-    tongue: float
-
-
-KINDS = {
-    "cat": Kind(
-        ears={"pointed": 0.84, "folded": 0.08, "half": 0.06, "floppy": 0.02},
-        muzzle=(0.12, 0.1),
-        width=(1.05, 0.05),
-        eye=(0.29, 0.03),
-        slant=(0.25, 0.12),
-        pupil=(0.5, 0.25),
-        nose=(0.1, 0.02),
-        whiskers=(0.8, 0.2),
-        tongue=0.15,
-    ),
-    "dog": Kind(
-        ears={"pointed": 0.15, "folded": 0.1, "half": 0.15, "floppy": 0.6},
-        muzzle=(0.8, 0.14),
-        width=(0.9, 0.06),
-        eye=(0.19, 0.03),
-        slant=(0.0, 0.12),
-        pupil=(0.95, 0.12),
-        nose=(0.235, 0.03),
-        whiskers=(0.2, 0.2),
-        tongue=0.4,
-    ),
+KINDS = "cat", "dog"
+EARS = {  # Chances for a cat and for a dog, as TONGUE.
+    "pointed": (0.84, 0.15),
+    "folded": (0.08, 0.1),
+    "half": (0.06, 0.15),
+    "floppy": (0.02, 0.6),
+}
+TONGUE = 0.15, 0.4
+TRAITS = {  # (mean, standard deviation) of a cat's and of a dog's, and the limits of both.
+    "muzzle": ((0.12, 0.1), (0.8, 0.14), (0, 1)),
+    "width": ((1.05, 0.05), (0.9, 0.06), (0.8, 1.15)),
+    "eye": ((0.29, 0.03), (0.19, 0.03), (0.15, 0.34)),
+    "slant": ((0.25, 0.12), (0, 0.12), (-0.3, 0.5)),
+    "pupil": ((0.5, 0.25), (0.95, 0.12), (0.16, 1)),
+    "nose": ((0.1, 0.02), (0.235, 0.03), (0.08, 0.28)),
+    "whiskers": ((0.8, 0.2), (0.2, 0.2), (0, 1)),
 }
 
-FURS = "2b2725 3d3a3a 5d5f64 8a8b90 b9b7b2 efe9df e6d3b1 d9ab6c c98242 a85a2b 7a4a2b 4d3223"
-IRISES = "7fb04f b7c24a d9a53a b5692b 6b3f22 4a2c1b 6fb1d6 4f9a8a"
-NOSES = "e3989a d27f83 8c4a44 3a2b2a 1f1b1c 1f1b1c"
-SCENES = (
+FURS = colours(
+    "2b2725 3d3a3a 5d5f64 8a8b90 b9b7b2 efe9df e6d3b1 d9ab6c c98242 a85a2b 7a4a2b 4d3223"
+)
+IRISES = colours("7fb04f b7c24a d9a53a b5692b 6b3f22 4a2c1b 6fb1d6 4f9a8a")
+NOSES = colours("e3989a d27f83 8c4a44 3a2b2a 1f1b1c 1f1b1c")
+SCENES = colours(
     "7fb2d9 a9d0e8 f2d7b0 e9b9a0 c9d8a8 86ad72 4f7d55 d8c9e6 a893c4 f4efe6 8fa3ad 5a6470 b8845f "
     "7a5540 f0c75e d97b66"
 )
+BRASS, SKIN, PINK, RED = colours("f2c14e dd9a93 e2727c b04a58")
 
 
 class Animal(NamedTuple):
-    """One sitter: its traits, its colours ([3, 1, 1] each), its pose and the light on it."""
+    """One sitter: traits in head radii, colours ([3, 1, 1] each), pose and the light on it."""
 
     ears: str
-    muzzle: float
-    width: float
+    muzzle: float  # 0: flat as a Persian cat's, 1: long as a collie's
+    width: float  # of the head
     eye: float
-    slant: float
-    pupil: float
+    slant: float  # of the eyes in radians, positive: outer corners up
+    pupil: float  # width over height
     nose: float
-    whiskers: float
+    whiskers: float  # opacity
     tongue: bool
     fur: np.ndarray
     markings: np.ndarray
@@ -180,27 +182,21 @@ class Animal(NamedTuple):
         return x * cos(self.turn) + z * sin(self.turn), y * cos(self.nod) + z * sin(self.nod)
 
 
-def sample_animal(kind: Kind, rng: Rng) -> Animal:
+def sample_animal(kind: str, rng: Rng) -> Animal:
     def near(mean: float, std: float, low: float, high: float) -> float:
         return min(high, max(low, rng.normal(mean, std)))
 
-    ears, chances = list(kind.ears), np.cumsum(list(kind.ears.values()))
+    k = KINDS.index(kind)
     fur, markings = pick(rng, FURS), pick(rng, FURS)
     if abs(fur - markings).sum() < 0.5:  # Too much alike to be seen.
         markings = fur * 0.45 if fur.mean() > 0.4 else fur + 0.35
     return Animal(
-        ears=ears[np.searchsorted(chances, rng.random() * chances[-1])],
-        muzzle=near(*kind.muzzle, 0, 1),
-        width=near(*kind.width, 0.8, 1.15),
-        eye=near(*kind.eye, 0.15, 0.34),
-        slant=near(*kind.slant, -0.3, 0.5),
-        pupil=near(*kind.pupil, 0.16, 1),
-        nose=near(*kind.nose, 0.08, 0.28),
-        whiskers=near(*kind.whiskers, 0, 1),
-        tongue=rng.random() < kind.tongue,
+        ears=rng.choice(list(EARS), p=[chances[k] for chances in EARS.values()]),
+        **{name: near(*trait[k], *trait[-1]) for name, trait in TRAITS.items()},
+        tongue=rng.random() < TONGUE[k],
         fur=fur,
         markings=markings,
-        pale=fur + (WHITE - fur) * rng.uniform(0.1, 1),
+        pale=mix(fur, WHITE, rng.uniform(0.1, 1)),
         iris=pick(rng, IRISES),
         nose_colour=pick(rng, NOSES),
         light=(rng.uniform(-1, 1), rng.uniform(-1, -0.2)),
@@ -215,11 +211,11 @@ def sample_animal(kind: Kind, rng: Rng) -> Animal:
 # The scene.
 
 
-def paint_background(picture: "Canvas", light: Point, rng: Rng) -> None:
+def paint_background(picture: Canvas, light: Point, rng: Rng) -> None:
     x, y, rgb = picture[:3]
     top, bottom, third = (pick(rng, SCENES) for _ in range(3))
     lean = rng.uniform(-0.8, 0.8)
-    rgb[...] = top + (bottom - top) * ramp(y + lean * x, -1.1, 1.1)
+    rgb[...] = mix(top, bottom, ramp(y + lean * x, -1.1, 1.1))
     scene = rng.integers(5)
     if scene == 0:  # Lights out of focus.
         for _ in range(rng.integers(5, 14)):
@@ -241,14 +237,15 @@ def paint_background(picture: "Canvas", light: Point, rng: Rng) -> None:
         paint(picture, rng.uniform(0.6, 0.9) - y, third, 0.8, 0.05)
     elif scene == 3:  # Leaves, or a crumpled cloth.
         rough = rng.uniform(1.5, 5)
-        rgb += 0.7 * ramp(noise(rng, rough * x + lean * y, rough * y), -0.9, 0.9) * (third - rgb)
+        folds = ramp(noise(rng, rough * x + lean * y, rough * y), -0.9, 0.9)
+        rgb[...] = mix(rgb, third, 0.7 * folds)
     else:  # Wallpaper, or a striped blanket.
         wave = np.sin(rng.uniform(5, 16) * (x * cos(2 * lean) + y * sin(2 * lean)))
-        rgb += rng.uniform(0.15, 0.5) * ramp(wave, -0.4, 0.4) * (third - rgb)
+        rgb[...] = mix(rgb, third, rng.uniform(0.15, 0.5) * ramp(wave, -0.4, 0.4))
     rgb *= 1 + 0.18 * (x * light[0] + y * light[1])
 
 
-def paint_obstacle(picture: "Canvas", rng: Rng) -> None:
+def paint_obstacle(picture: Canvas, rng: Rng) -> None:
     """Something near the lens and out of focus: a stalk, a finger, the edge of a bowl."""
     side = 1 if rng.random() < 0.5 else -1
     foot = side * rng.uniform(0.3, 1.1), 1.2
@@ -261,7 +258,7 @@ def paint_obstacle(picture: "Canvas", rng: Rng) -> None:
 # The animal, from back to front.
 
 
-def paint_body(picture: "Canvas", animal: Animal, rng: Rng) -> None:
+def paint_body(picture: Canvas, animal: Animal, rng: Rng) -> None:
     lean = rng.uniform(-0.5, 0.5)
     canvas = posed(picture, animal.centre, animal.scale, 0)
     body = drop(canvas, (lean, 1.2), (lean, 3), 0.75, 1.25)
@@ -273,13 +270,13 @@ def paint_body(picture: "Canvas", animal: Animal, rng: Rng) -> None:
     if rng.random() < 0.35:
         collar = arc(canvas, (lean - 0.9, 0.9), (lean + 0.9, 0.9), 0.3, 0.1)
         paint(canvas, np.maximum(collar, body - 0.03), pick(rng, SCENES) * shade)
-        paint(canvas, ellipse(canvas, (lean, 1.35), 0.12, 0.13), colour("f2c14e"))
+        paint(canvas, ellipse(canvas, (lean, 1.35), 0.12, 0.13), BRASS)
 
 
-def paint_head(picture: "Canvas", animal: Animal, rng: Rng) -> None:
+def paint_head(picture: Canvas, animal: Animal, rng: Rng) -> None:
     head = around(posed(picture, animal.centre, animal.scale, animal.tilt), (0, 0), 1.9)
-    strands = sample_strands(head, rng)
-    head = head._replace(fur=sample_coat(head, animal, rng) * (1 + 0.13 * strands))
+    coat, strands = sample_coat(head, animal, rng)
+    head = head._replace(fur=coat)
     ears_in_front = animal.ears in ("folded", "floppy")
     if not ears_in_front:
         paint_ears(head, animal, rng)
@@ -298,20 +295,15 @@ def paint_head(picture: "Canvas", animal: Animal, rng: Rng) -> None:
     paint_muzzle(head, animal, rng)
 
 
-def sample_strands(head: "Canvas", rng: Rng) -> np.ndarray:
-    """Noise drawn out along the fur, which grows away from the nose: [h, w], about [-1, 1]."""
-    radius = np.hypot(head.x, head.y - 0.25)
-    angle = np.arctan2(head.x, 0.25 - head.y)  # The seam is below the chin, out of sight.
-    return noise(rng, 18 * angle, 5 * radius) * np.minimum(radius, 1)
-
-
-def sample_coat(head: "Canvas", animal: Animal, rng: Rng) -> np.ndarray:
-    """The colours of the fur, [3, h, w]: plain, or with up to three markings."""
+def sample_coat(head: Canvas, animal: Animal, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+    """The colours of the fur, [3, h, w], with up to three markings; its strands, about [-1, 1]."""
+    # The fur grows away from the nose. The seam of the angle is below the chin, out of sight.
+    radius, angle = np.hypot(head.x, head.y - 0.25), np.arctan2(head.x, 0.25 - head.y)
+    strands = noise(rng, 18 * angle, 5 * radius) * np.minimum(radius, 1)
     fur, markings, pale = animal.fur, animal.markings, animal.pale
     x, y = head.x - animal.place(0, 0, 0.9)[0], head.y
     kind = rng.integers(6)
     if kind == 0:  # Tabby or brindle: stripes that run outwards from the nose.
-        radius, angle = np.hypot(head.x, y - 0.25), np.arctan2(head.x, 0.25 - y)
         waves = np.cos(float(rng.integers(9, 15)) * angle + np.sin(4 * radius))
         amount = ramp(waves, 0, 0.7) * ramp(radius, 0.45, 0.8) * rng.uniform(0.4, 0.9)
     elif kind == 1:  # Patches.
@@ -324,20 +316,20 @@ def sample_coat(head: "Canvas", animal: Animal, rng: Rng) -> np.ndarray:
     elif kind == 4:  # Spots over the eyes.
         amount = 1 - ramp(np.hypot(abs(x) - 0.36, y + 0.42), 0.1, 0.2)
     else:
-        amount = np.zeros_like(x)
-    fur = fur + amount * (markings - fur)
+        amount = 0
+    fur = mix(fur, markings, amount)
     if rng.random() < 0.4:  # A blaze.
         stripe = abs(x) - rng.uniform(0.03, 0.14) - 0.22 * ramp(y, -0.2, 0.6)
-        fur = fur + (1 - ramp(stripe, -0.04, 0.08)) * (pale - fur)
+        fur = mix(fur, pale, 1 - ramp(stripe, -0.04, 0.08))
     if rng.random() < 0.6:  # Pale cheeks and chin.
-        fur = fur + (0.9 - 0.9 * ramp(np.hypot(0.75 * x, y - 0.75), 0.4, 0.75)) * (pale - fur)
-    return fur
+        fur = mix(fur, pale, 0.9 - 0.9 * ramp(np.hypot(0.75 * x, y - 0.75), 0.4, 0.75))
+    return fur * (1 + 0.13 * strands), strands
 
 
-def paint_ears(head: "Canvas", animal: Animal, rng: Rng) -> None:
+def paint_ears(head: Canvas, animal: Animal, rng: Rng) -> None:
     light, place = animal.light, animal.place
     height, spread = rng.uniform(0.85, 1.15), rng.uniform(-0.08, 0.08)
-    skin = colour("dd9a93") * rng.uniform(0.7, 1.05)
+    skin = SKIN * rng.uniform(0.7, 1.05)
     shade = 1.0 if rng.random() < 0.5 else 0.55
     odd = rng.random() < 0.12  # One ear does as it likes.
     for side in (-1, 1):
@@ -359,11 +351,8 @@ def paint_ears(head: "Canvas", animal: Animal, rng: Rng) -> None:
             continue
         if ears == "folded":
             tip = place(0.82 * out, -0.42, 0.35)
-            start, end = (
-                (root[0] - 0.45 * side, root[1] - 0.28),
-                (tip[0] + 0.12 * side, tip[1] + 0.14),
-            )
-            ear = lens(canvas, start, end, 0.22 * height)
+            start = root[0] - 0.45 * side, root[1] - 0.28
+            ear = lens(canvas, start, (tip[0] + 0.12 * side, tip[1] + 0.14), 0.22 * height)
         else:
             tip = place(1.05 * out, -0.4 + 0.85 * height, 0.1)
             ear = drop(canvas, (root[0] + 0.1 * side, root[1] + 0.05), tip, 0.17, 0.27)
@@ -371,7 +360,7 @@ def paint_ears(head: "Canvas", animal: Animal, rng: Rng) -> None:
         paint(canvas, ear, fur * relief(canvas, ear, light, 0.3))
 
 
-def paint_eye(head: "Canvas", animal: Animal, side: int, asleep: bool) -> None:
+def paint_eye(head: Canvas, animal: Animal, side: int, asleep: bool) -> None:
     x, y = animal.place(side * 0.42 * animal.width, -0.08, 0.8)
     size = animal.eye
     canvas = around(head, (x, y), 1.5 * size)
@@ -381,21 +370,19 @@ def paint_eye(head: "Canvas", animal: Animal, side: int, asleep: bool) -> None:
     if asleep:
         paint(canvas, arc(canvas, inner, outer, -0.6 * side * size, 0.05), BLACK, 0.95)
         return
-    eye = np.maximum(
-        lens(canvas, inner, outer, 0.95 * size), ellipse(canvas, (x, y), 1.1 * wide, size)
-    )
+    almond = lens(canvas, inner, outer, 0.95 * size)
+    eye = np.maximum(almond, ellipse(canvas, (x, y), 1.1 * wide, size))
     paint(canvas, eye - 0.04, BLACK, 0.85, 0.03)
     paint(canvas, eye, animal.iris * (0.75 + 0.5 / size * (canvas.y - y)))
     pupil = ellipse(canvas, (x, y), 0.78 * wide * animal.pupil, 0.8 * size)
     paint(canvas, np.maximum(pupil, eye), BLACK)
-    glint = 0.3 * size if animal.light[0] > 0 else -0.3 * size
-    paint(canvas, ellipse(canvas, (x + glint, y - 0.35 * size), 0.24 * size, 0.24 * size), WHITE)
-    paint(
-        canvas, ellipse(canvas, (x - glint, y + 0.4 * size), 0.12 * size, 0.12 * size), WHITE, 0.6
-    )
+    lit = 0.3 if animal.light[0] > 0 else -0.3
+    for dx, dy, radius, opacity in (lit, -0.35, 0.24, 1), (-lit, 0.4, 0.12, 0.6):
+        glint = ellipse(canvas, (x + dx * size, y + dy * size), radius * size, radius * size)
+        paint(canvas, glint, WHITE, opacity)
 
 
-def paint_muzzle(head: "Canvas", animal: Animal, rng: Rng) -> None:
+def paint_muzzle(head: Canvas, animal: Animal, rng: Rng) -> None:
     m, w, light = animal.muzzle, animal.nose, animal.light
     x, y = animal.place(0, 0.36 + 0.06 * m, 0.95 + 0.35 * m)
     lip = 0.2 + 0.26 * m  # Below the nose, as all that follows.
@@ -413,8 +400,8 @@ def paint_muzzle(head: "Canvas", animal: Animal, rng: Rng) -> None:
     if animal.tongue:
         tongue = drop(canvas, (0, lip), (0, lip + length), 0.13, 0.12)
         paint(canvas, tongue - 0.04, BLACK, 0.6)
-        paint(canvas, tongue, colour("e2727c") * relief(canvas, tongue, light, 0.15))
-        paint(canvas, arc(canvas, (0, lip), (0, lip + length), 0, 0.01), colour("b04a58"), 0.6)
+        paint(canvas, tongue, PINK * relief(canvas, tongue, light, 0.15))
+        paint(canvas, arc(canvas, (0, lip), (0, lip + length), 0, 0.01), RED, 0.6)
     fur = canvas.fur if rng.random() < 0.5 else (canvas.fur + animal.pale) / 2
     paint(canvas, muzzle - 0.03, canvas.fur * 0.3, 0.25 + 0.3 * m, 0.14)
     paint(canvas, muzzle, fur * relief(canvas, muzzle, light, 0.2 + 0.15 * m), 1, 0.06)
@@ -429,19 +416,17 @@ def paint_muzzle(head: "Canvas", animal: Animal, rng: Rng) -> None:
     paint(canvas, ellipse(canvas, (0, -0.3 * w), 0.35 * w, 0.16 * w), WHITE, 0.5, 0.02)
 
     canvas = mirrored(head, (x, y))
-    ends = rng.uniform(0.85, 1.2, 3).tolist(), rng.normal((-0.08, 0.12, 0.32), 0.05).tolist()
-    hairs = [
-        arc(canvas, (0.22, 0.12 + 0.07 * k), end, 0.08, 0.01)
-        for k, end in enumerate(zip(*ends, strict=True))
-    ]
+    # As Python's floats: NumPy's would make every array float64.
+    ends = np.c_[rng.uniform(0.85, 1.2, 3), rng.normal((-0.08, 0.12, 0.32), 0.05)].tolist()
+    hairs = [arc(canvas, (0.22, 0.12 + 0.07 * k), end, 0.08, 0.01) for k, end in enumerate(ends)]
     hair = WHITE if rng.random() < 0.75 else BLACK
-    paint(canvas, np.minimum(np.minimum(*hairs[:2]), hairs[2]), hair, animal.whiskers)
+    paint(canvas, np.minimum.reduce(hairs), hair, animal.whiskers)
 
 
 # The camera.
 
 
-def photograph(picture: "Canvas", oversample: int, rng: Rng) -> np.ndarray:
+def photograph(picture: Canvas, oversample: int, rng: Rng) -> np.ndarray:
     """Exposure, white balance, vignette, focus and grain: uint8 [r, r, 3]."""
     x, y, rgb = picture[:3]
     balance = rng.normal(1, 0.05, (3, 1, 1)).astype(np.float32) * rng.uniform(0.8, 1.15)
@@ -458,144 +443,4 @@ def photograph(picture: "Canvas", oversample: int, rng: Rng) -> np.ndarray:
 
 def to_bytes(rgb: np.ndarray) -> np.ndarray:
     """[3, h, w] in [0, 1] to uint8 [h, w, 3]."""
-    return np.ascontiguousarray((unit(rgb) * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0))
-
-
-# The brushes.
-
-
-class Canvas(NamedTuple):
-    """Pixels, painted in place, and a grid of coordinates over them, in any unit and pose."""
-
-    x: np.ndarray  # [h, w], to the right
-    y: np.ndarray  # [h, w], down
-    rgb: np.ndarray  # [3, h, w], about [0, 1]
-    pixel: float  # side of a pixel, in the unit of x and y
-    fur: np.ndarray  # [3, h, w]: what the coat looks like here, once there is one
-
-
-def blank(size: int) -> Canvas:
-    """The whole picture: x and y in [-1, 1]."""
-    axis = (np.arange(size, dtype=np.float32) + 0.5) * 2 / size - 1
-    x, y = np.meshgrid(axis, axis)
-    rgb, fur = np.zeros((2, 3, size, size), np.float32)
-    return Canvas(x, y, rgb, 2 / size, fur)
-
-
-def posed(canvas: Canvas, centre: Point, scale: float, tilt: float) -> Canvas:
-    """The same pixels in the coordinates of a head: its centre 0, its radius 1, its chin down."""
-    x, y = (canvas.x - centre[0]) / scale, (canvas.y - centre[1]) / scale
-    c, s = cos(tilt), sin(tilt)
-    return canvas._replace(x=c * x + s * y, y=c * y - s * x, pixel=canvas.pixel / scale)
-
-
-def mirrored(canvas: Canvas, centre: Point) -> Canvas:
-    """The same pixels seen from a point, left folded onto right: one shape is painted on both."""
-    return canvas._replace(x=abs(canvas.x - centre[0]), y=canvas.y - centre[1])
-
-
-def around(canvas: Canvas, centre: Point, radius: float) -> Canvas:
-    """The part of a canvas within a radius, for small things: a view, painted through."""
-    near = np.hypot(canvas.x - centre[0], canvas.y - centre[1]) < radius + canvas.pixel
-    rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))
-    if not len(rows):  # Outside the picture: any pixel will do.
-        rows = columns = [0]
-    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    rgb, fur = canvas.rgb[:, *part], canvas.fur[:, *part]
-    return Canvas(canvas.x[part], canvas.y[part], rgb, canvas.pixel, fur)
-
-
-def along(canvas: Canvas, start: Point, end: Point) -> tuple[np.ndarray, np.ndarray, float]:
-    """Coordinates along a line from its middle and across it, and half its length."""
-    dx, dy = end[0] - start[0], end[1] - start[1]
-    length = hypot(dx, dy)
-    dx, dy = dx / length, dy / length
-    x, y = canvas.x - (start[0] + end[0]) / 2, canvas.y - (start[1] + end[1]) / 2
-    return x * dx + y * dy, y * dx - x * dy, length / 2
-
-
-def ellipse(canvas: Canvas, centre: Point, rx: float, ry: float) -> np.ndarray:
-    return (np.hypot((canvas.x - centre[0]) / rx, (canvas.y - centre[1]) / ry) - 1) * min(rx, ry)
-
-
-def lens(canvas: Canvas, start: Point, end: Point, width: float) -> np.ndarray:
-    """Pointed at both ends and `width` to either side of the middle: an ear, an almond eye."""
-    s, t, half = along(canvas, start, end)
-    radius = (half * half + width * width) / (2 * width)
-    return np.hypot(s, abs(t) + (radius - width)) - radius
-
-
-def drop(canvas: Canvas, start: Point, end: Point, r0: float, r1: float) -> np.ndarray:
-    """A stroke with round ends, whose radius goes from r0 to r1."""
-    s, t, half = along(canvas, start, end)
-    h = unit((s / half + 1) / 2)
-    return np.hypot(s - (2 * h - 1) * half, t) - (r0 + (r1 - r0) * h)
-
-
-def arc(canvas: Canvas, start: Point, end: Point, bend: float, width: float) -> np.ndarray:
-    """A line bent like a parabola, which leaves the straight one by `bend` in the middle."""
-    s, t, half = along(canvas, start, end)
-    t = t - bend * (1 - (s / half) ** 2)
-    return np.hypot(np.maximum(abs(s) - half, 0), t) - width
-
-
-def union(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:
-    """Both shapes, melted together over a distance (Quilez's quadratic smooth minimum)."""
-    h = np.maximum(blend - abs(a - b), 0)
-    return np.minimum(a, b) - h * h / (4 * blend)
-
-
-def paint(
-    canvas: Canvas, shape: np.ndarray, ink: np.ndarray, opacity: float = 1, soft: float = 0
-) -> None:
-    """Lay a colour [3, 1, 1] or [3, h, w] over the inside of a shape, its edge `soft` wide."""
-    cover = unit(0.5 - shape / (canvas.pixel + soft)) * opacity
-    canvas.rgb[...] += cover * (ink - canvas.rgb)
-
-
-def relief(canvas: Canvas, shape: np.ndarray, light: Point, depth: float) -> np.ndarray:
-    """Brightness, about 1, of a cushion of that outline, rounded off within `depth` of its edge."""
-    slope = np.zeros_like(shape)
-    slope[:, 1:] = (shape[:, 1:] - shape[:, :-1]) * (light[0] / canvas.pixel)
-    slope[1:] += (shape[1:] - shape[:-1]) * (light[1] / canvas.pixel)
-    edge = unit(1 + shape / depth)
-    return 1 + edge * edge * (0.3 * np.minimum(np.maximum(slope, -1), 1) - 0.1)
-
-
-def noise(rng: Rng, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Smooth noise of unit cells in (u, v), in [-1, 1], repeating after 32."""
-    table = rng.random((33, 33), np.float32) * 2 - 1
-    table[-1], table[:, -1] = table[0], table[:, 0]
-    table = table.ravel()
-    i, j = np.floor(u), np.floor(v)
-    a, b = ramp(u - i, 0, 1), ramp(v - j, 0, 1)
-    corner = (i % 32 * 33 + j % 32).astype(np.intp)
-    here, right, below, diagonal = (table[corner + k] for k in (0, 1, 33, 34))
-    upper = here + b * (right - here)
-    return upper + a * (below + b * (diagonal - below) - upper)
-
-
-def ramp(value: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 below low, 1 above high, smooth between."""
-    t = unit((value - low) / (high - low))
-    return t * t * (3 - 2 * t)
-
-
-def unit(value: np.ndarray) -> np.ndarray:
-    """Limited to [0, 1]; half the time of np.clip on small arrays."""
-    return np.minimum(np.maximum(value, 0), 1)
-
-
-def colour(code: str) -> np.ndarray:
-    """[3, 1, 1] in [0, 1]."""
-    return np.array(tuple(bytes.fromhex(code)), np.float32)[:, None, None] / 255
-
-
-def pick(rng: Rng, colours: str) -> np.ndarray:
-    """One of the colours, a little brighter or darker and a very little off its hue."""
-    codes = colours.split()
-    brightness, hue = rng.normal(1, 0.12), rng.normal(1, 0.04, (3, 1, 1)).astype(np.float32)
-    return np.clip(colour(codes[rng.integers(len(codes))]) * hue * brightness, 0.05, 1)
-
-
-BLACK, WHITE = colour("1a1516"), colour("fffdf8")
+    return (unit(rgb) * 255 + 0.5).transpose(1, 2, 0).astype(np.uint8, order="C")

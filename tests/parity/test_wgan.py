@@ -105,7 +105,7 @@ UP, DOWN = (4, 8, 16, 32, 64), (32, 16, 8, 4, 1)
 def test_generator(nets):
     theirs, _, ours, _ = nets
     theirs.train()
-    latents, batch = torch.randn(8, 200).double(), torch.randn(8, 3, 64, 64).double()
+    latents, batch = torch.randn(4, 200).double(), torch.randn(4, 3, 64, 64).double()
     layers = [layer for layer in theirs if isinstance(layer, nn.BatchNorm2d)]
     stats = {
         f"norm{size}": {"mean": layer.running_mean.numpy(), "var": layer.running_var.numpy()}

@@ -1,0 +1,30 @@
+# The two commands that a fresh machine needs: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+
+.PHONY: demo test parity lint clean
+
+demo: $(VENV)
+	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py
+
+test: $(VENV)
+	$(VENV)/bin/python -m pytest tests --ignore=tests/parity
+
+# Comparisons with reference packages; torchvision has no CPU build of its own to depend on.
+parity: $(VENV)
+	$(VENV)/bin/pip install -q -c constraints.txt torch==2.13.0
+	$(VENV)/bin/pip install -q --no-deps torchvision==0.28.0
+	$(VENV)/bin/python -m pytest tests/parity
+
+lint: $(VENV)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright
+
+$(VENV): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q -c constraints.txt -e '.[dev]'
+	touch $(VENV)
+
+clean:
+	rm -rf $(VENV) runs
