@@ -31,22 +31,23 @@ def get_config() -> ConfigDict:
     gan.data.resolution = 32
     gan.data.flip = True
     gan.model.latent_dim = 64
-    gan.model.channels = 128
+    gan.model.channels = 64
     gan.optim.generator = ConfigDict({"learning_rate": 5e-4, "b1": 0.0, "b2": 0.9})
     gan.optim.critic = ConfigDict({"learning_rate": 5e-4, "b1": 0.0, "b2": 0.9})
     gan.train.epochs = None
-    gan.train.steps = 1200
+    gan.train.steps = 700
     gan.train.batch_size = 32
     gan.train.n_critic = 2
     gan.train.same_batch = False
     gan.train.ema_decay = 0.99
     gan.train.log_every = 100
-    gan.train.sample_every = 300
-    gan.train.checkpoint_every = 300
+    gan.train.sample_every = 100
+    gan.train.checkpoint_every = 350
 
     classifier = config.classifier
     classifier.data.resolution = 32
     classifier.model.width = 0.5
+    classifier.model.aux_heads = False
     classifier.train.epochs = None
     classifier.train.steps = 150
     classifier.train.log_every = 25

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 bad input or refused, 2 bad usage, 130 and 143 after Ctrl-
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,13 +30,15 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
     name = Path(argv[0]).name
     if {"-h", "--help"} & set(argv[1:]):
         print((sys.modules["__main__"].__doc__ or name).strip(), "\n\nFlags:")
-        print(FLAGS.main_module_help())
+        print(FLAGS.module_help(__name__) + "\n" + FLAGS.main_module_help())
         sys.exit(0)
     try:
-        _check_overrides(argv)
+        config = _check_overrides(argv)
         extra = FLAGS(argv)[1:]
         if extra:
             raise InputError(f"arguments must be flags (--name=value), got {extra[0]!r}")
+    except flags.IllegalFlagValueError as error:
+        _fail(name, _wrong_type(config, error), 2)
     except (flags.Error, InputError) as error:
         _fail(name, error, 2)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -76,7 +79,8 @@ def read_config() -> tuple[ConfigDict, str]:
     return config, FLAGS.workdir or os.path.join("runs", stem)
 
 
-def _check_overrides(argv: Sequence[str]) -> None:
+def _check_overrides(argv: Sequence[str]) -> ConfigDict | None:
+    """The config without overrides, where there is one; InputError for a name it does not have."""
     spec, names = None, []
     for i, argument in enumerate(argv):
         flag, _, value = argument.lstrip("-").partition("=")
@@ -86,8 +90,25 @@ def _check_overrides(argv: Sequence[str]) -> None:
             spec = value or (argv[i + 1] if i + 1 < len(argv) else "")
         elif flag.startswith(("config.", "noconfig.")):
             names.append(flag.partition(".")[2])
-    if spec:
-        configs.check_names(configs.load(spec), names)
+    if not spec:
+        return None
+    config = configs.load(spec)
+    configs.check_names(config, names)
+    return config
+
+
+def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
+    """absl's complaint in our words, where it is about a value of the config."""
+    found = re.match(r"flag --config\.([\w.]+)=(.*?): ", str(error), re.DOTALL)
+    if config is None or found is None:
+        return error
+    name, value = found.groups()
+    section = config
+    *path, last = name.split(".")
+    for part in path:
+        section = section[part]
+    kind = section.get_type(last)
+    return InputError(f"config.{name} must be of type {kind.__name__}, got {value!r}")
 
 
 def _fail(name: str, error: Exception, code: int) -> None:

@@ -17,9 +17,16 @@ GANS = ("wgan",)
 CLASSIFIERS = ("googlenet",)
 LENGTHS = ("steps", "epochs", "kimg")
 # What may change when a run goes on in its folder.
+EVERY = ("log_every", "sample_every", "checkpoint_every")
 RESUMABLE = {
     "parallel",
-    *(f"train.{name}" for name in (*LENGTHS, "log_every", "sample_every", "checkpoint_every")),
+    "seeds",
+    "arms",
+    "verdict.primary",
+    "verdict.level",
+    *(f"train.{name}" for name in (*LENGTHS, *EVERY)),
+    *(f"{stage}.parallel" for stage in ("gan", "classifier")),
+    *(f"{stage}.train.{name}" for stage in ("gan", "classifier") for name in EVERY),
 }
 
 

@@ -17,6 +17,9 @@ from jaxgan.checkpoint import Best, Checkpoints
 from jaxgan.log import Log, duration
 from jaxgan.types import InputError, Recipe, State
 
+# Random weights are drawn once: not worth the half minute that XLA would spend on the program.
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
 
 class TrainOptions(NamedTuple):
     """How long, how often, and with which seed.
@@ -88,7 +91,7 @@ def train(
         abstract = jax.eval_shape(recipe.init, init_key)
         restored = checkpoints.restore(abstract) if checkpoints.latest is not None else None
         if restored is None:
-            first, state = 0, jax.jit(recipe.init)(init_key)
+            first, state = 0, jax.jit(recipe.init, compiler_options=QUICK)(init_key)
         else:
             first, state = restored.step, restored.state
             log.rewind(first)

@@ -56,9 +56,9 @@ def _dtype(config: ConfigDict) -> Any:
     return {"float32": jnp.float32, "bf16": jnp.bfloat16}[config.precision]
 
 
-def _images(config: ConfigDict) -> jax.Array:
+def _images(config: ConfigDict) -> jax.ShapeDtypeStruct:
     resolution = config.data.resolution
-    return jnp.zeros((2, resolution, resolution, 3))
+    return jax.ShapeDtypeStruct((2, resolution, resolution, 3), jnp.float32)
 
 
 def _wgan(config: ConfigDict, axis_name: str | None) -> Recipe:
@@ -70,12 +70,12 @@ def _wgan(config: ConfigDict, axis_name: str | None) -> Recipe:
 
     def init(key: PRNGKey) -> GANState:
         generator_key, critic_key = jax.random.split(key)
-        latents = jnp.zeros((2, latent_dim))
-        variables = generator.init(generator_key, latents, train=False)
+        latents = jax.ShapeDtypeStruct((2, latent_dim), jnp.float32)
+        variables = generator.lazy_init(generator_key, latents, train=False)
         return GANState(
             step=jnp.int32(0),
             generator=new_net(variables, generator_tx),
-            critic=new_net(critic.init(critic_key, _images(config), train=False), critic_tx),
+            critic=new_net(critic.lazy_init(critic_key, _images(config), train=False), critic_tx),
             ema=jax.tree.map(jnp.copy, variables),  # Donated buffers must not be shared.
         )
 
@@ -100,7 +100,7 @@ def _classifier(config: ConfigDict, axis_name: str | None) -> Recipe:
     tx = adam(config.optim.learning_rate, config.optim.b1, config.optim.b2)
 
     def init(key: PRNGKey) -> ClassifierState:
-        variables = model.init(key, _images(config), train=False)
+        variables = model.lazy_init(key, _images(config), train=False)
         return ClassifierState(jnp.int32(0), new_net(variables, tx))
 
     flip_and_crop = augment.chain(augment.flip(axis_name), augment.crop(axis_name=axis_name))

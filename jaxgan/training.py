@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from jaxgan import config as configs
 from jaxgan import parallel, recipes, sample
 from jaxgan.checkpoint import Best, Checkpoints
-from jaxgan.data import loader
+from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.evaluate import judge, predict, summarise
 from jaxgan.log import Log, grid
@@ -55,7 +55,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
     if config.model.name in configs.GANS:
         train_gan(config, source, workdir)
         return
-    parts = splits.split(source, config.data.split)
+    parts = split(source, config.data.split)
     training, validation = (loader.Subset(source, i) for i in (parts.train, parts.validation))
     train_classifier(config, training, validation, workdir, data=describe_data(source))
 
@@ -92,14 +92,44 @@ def check_classes(source: Source) -> None:
         )
 
 
+def split(source: Source, fractions: tuple[float, float, float]) -> splits.Split:
+    """Train, validation and test, after a look at what the classes share.
+
+    Raises:
+        InputError: a tenth or more of the pictures stand in two classes, or there are too few.
+    """
+    duplicates = splits.near_duplicates(source)
+    pairs = splits.across_classes(source, duplicates=duplicates)
+    if len(pairs):
+        a, b = (source.names[i] for i in pairs[0])
+        text = f"{len(pairs):,} pictures stand in two classes, like {a} and {b}"
+        if len(pairs) >= len(source) / 10:
+            raise InputError(f"classes must hold different pictures: {text}")
+        logging.getLogger("jaxgan").warning("%s: their labels contradict each other", text)
+    return splits.split(source, fractions, duplicates=duplicates)
+
+
 def train_gan(
-    config: ConfigDict, source: Source, workdir: epath.PathLike, label: str = ""
+    config: ConfigDict,
+    source: Source,
+    workdir: epath.PathLike,
+    *,
+    label: str = "",
+    recipe: Recipe | None = None,
 ) -> GANState:
-    """Trains a GAN on `source`."""
+    """Trains a GAN.
+
+    Args:
+        config: of a GAN.
+        source: what it learns from.
+        workdir: the run's folder.
+        label: stands before each progress line.
+        recipe: of this very config, where it was built before: its step is not compiled again.
+    """
     sections = config.train
     turns = None if sections.same_batch else sections.n_critic
     pictures_a_step = sections.batch_size * (turns or 1)
-    recipe = recipes.build(config, parallel.axis_name(config.parallel))
+    recipe = recipe or recipes.build(config, parallel.axis_name(config.parallel))
     draw = sample.make_draw(recipes.build_generator(config), config.model.latent_dim)
     seeds = jnp.arange(36 if config.data.resolution <= 128 else 16, dtype=jnp.uint32)
 
@@ -232,7 +262,7 @@ def evaluate_classifier(
 
     Args:
         workdir: the run's folder.
-        path: class folders, of the run's classes or some of them; or "toy".
+        path: a folder with the run's class folders; or "toy".
         part: "all", or "train", "validation" or "test" as the run's split parts them.
         step: a certain checkpoint.
 

@@ -5,10 +5,10 @@ import os
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 
-import tempfile  # noqa: E402
+import tempfile
 
-import jax  # noqa: E402
-from jaxtyping import install_import_hook  # noqa: E402
+import jax
+from jaxtyping import install_import_hook
 
 CHECKED = ("augment", "losses", "models", "noise", "optim", "penalties", "steps", "types")
 install_import_hook([f"jaxgan.{name}" for name in CHECKED], "beartype.beartype")

@@ -43,7 +43,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
 
     real = training.open_source(_at(config, config.classifier))
     training.check_classes(real)
-    parts = splits.split(real, config.data.split)
+    parts = training.split(real, config.data.split)
     _check_parts(real, parts)
     arms = design.plan(config, _counts(real, parts.train))
     configs.claim(folder, config)
@@ -61,9 +61,10 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     if needed:
         same = config.gan.data.resolution == real.resolution
         pictures = real if same else training.open_source(_at(config, config.gan))
+        recipe = recipes.build(config.gan, parallel.axis_name(config.parallel))
         for name, count in needed.items():
             mine = parts.train[real.labels[parts.train] == real.classes.index(name)]
-            about = _train_gan(config.gan, loader.Subset(pictures, mine), folder, name)
+            about = _train_gan(config.gan, recipe, loader.Subset(pictures, mine), folder, name)
             about |= _generate(folder, name, count, told)
             generators.append(about)
             generated[name] = FolderSource(
@@ -153,7 +154,9 @@ def _once(file: epath.Path, work: Callable[[], dict]) -> dict:
     return result
 
 
-def _train_gan(config: ConfigDict, source: Source, folder: epath.Path, name: str) -> dict:
+def _train_gan(
+    config: ConfigDict, recipe: Recipe, source: Source, folder: epath.Path, name: str
+) -> dict:
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.data.classes = (name,)
@@ -161,7 +164,7 @@ def _train_gan(config: ConfigDict, source: Source, folder: epath.Path, name: str
 
     def work() -> dict:
         configs.claim(workdir, config)
-        state = training.train_gan(config, source, workdir, label=f"gan {name}")
+        state = training.train_gan(config, source, workdir, label=f"gan {name}", recipe=recipe)
         return {"class": name, "workdir": f"gan/{name}", "steps": int(state.step)}
 
     about = _once(workdir.parent / f"{name}.json", work)
@@ -175,9 +178,10 @@ def _generate(folder: epath.Path, name: str, count: int, told: log.Log) -> dict:
     def work() -> dict:
         told.line(f"drawing {count:,} pictures of {name}")
         sample.save(sample.restore(folder / "gan" / name), range(count), out)
-        return {"generated": f"generated/{name}", "count": count}
+        return {"generated": f"generated/{name}"}
 
-    about = _once(out.parent / f"{name}.json", work)
+    # The first ones stay the same when an arm that is added later needs more.
+    about = _once(out.parent / f"{name}_{count}.json", work)
     return {"generated": about["generated"], "generate_seconds": about["seconds"]}
 
 
@@ -198,6 +202,7 @@ def _train_classifiers(
         )
         section.train.epochs = section.train.kimg = None
         section.model.num_classes = len(real.classes)
+        section.data.classes = tuple(real.classes)
     training_part, validation, test = (loader.Subset(real, i) for i in parts)
     built: dict[bool, tuple[ConfigDict, Recipe]] = {}
     predictor = make_predict(recipes.build_classifier(section))
@@ -207,7 +212,9 @@ def _train_classifiers(
         if arm.augment not in built:
             own = section.copy_and_resolve_references()
             own.train.augment = arm.augment
-            built[arm.augment] = own, recipes.build(own, parallel.axis_name(own.parallel))
+            recipe = recipes.build(own, parallel.axis_name(own.parallel))
+            first = next(iter(built.values()), (own, recipe))[1]
+            built[arm.augment] = own, recipe._replace(init=first.init)  # Compiled once.
         own, recipe = built[arm.augment]
         for seed in config.seeds:
             mine = own.copy_and_resolve_references()

@@ -60,7 +60,6 @@ def make_step(
             return total, (updates.get("batch_stats", {}), metrics)
 
         grads, (stats, metrics) = mean(jax.grad(objective, has_aux=True)(state.net.params))
-        metrics["grad_norm"] = optax.tree.norm(grads)
         net = state.net.replace(stats=stats).descend(grads, tx)
         return ClassifierState(state.step + 1, net), metrics
 

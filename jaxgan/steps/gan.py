@@ -124,9 +124,14 @@ def make_step(
             real: Float[Array, "b h w c"] = to_float(images if same_batch else images[i])
             return critic_turn(state, real, jax.random.fold_in(critic_key, i))
 
-        # XLA's convolutions are 16 times slower inside a loop on a CPU.
-        unroll = jax.default_backend() == "cpu"
-        state, turns = jax.lax.scan(turn, state, jnp.arange(n_critic), unroll=unroll)
+        if jax.default_backend() == "cpu":  # XLA's convolutions are 16 times slower in a loop.
+            turns = []
+            for i in range(n_critic):
+                state, metrics = turn(state, jnp.int32(i))
+                turns.append(metrics)
+            turns = jax.tree.map(lambda *values: jnp.stack(values), *turns)
+        else:
+            state, turns = jax.lax.scan(turn, state, jnp.arange(n_critic))
         last = to_float(images if same_batch else images[-1])
         state, metrics = generator_turn(state, last, generator_key)
         return state, metrics | jax.tree.map(lambda x: x.mean(0), turns)
