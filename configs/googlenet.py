@@ -22,6 +22,7 @@ def get_config() -> ConfigDict:
     config.data = ConfigDict()
     config.data.path = "data/faces"  # Holds one folder per class; "toy" draws pictures.
     config.data.classes = ()  # The class folders to use; () is all.
+    config.data.limit = config_dict.placeholder(int)  # Pictures a class, at most.
     config.data.resolution = 250
     config.data.crop = "stretch"  # To the square, as the original; or center.
     config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.

@@ -24,6 +24,7 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.data = ConfigDict()
     config.data.path = "data/faces"  # Holds one folder per class; "toy" draws pictures.
     config.data.classes = (name,)  # The class folders to use; () is all.
+    config.data.limit = config_dict.placeholder(int)  # Pictures a class, at most.
     config.data.resolution = 512
     config.data.crop = "stretch"  # To the square, as the original; or center.
     config.data.flip = False  # Mirror every second picture.

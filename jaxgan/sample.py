@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -48,6 +49,7 @@ def latents(seeds: Int[Array, " b"], latent_dim: int) -> Latents:
     return jax.vmap(lambda s: jax.random.normal(jax.random.key(s), (latent_dim,)))(seeds)
 
 
+@lru_cache
 def make_draw(generator: nn.Module, latent_dim: int) -> Draw:
     """The compiled sampler of a generator, in evaluation mode."""
 

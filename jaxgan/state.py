@@ -7,8 +7,7 @@ import optax
 from flax import struct
 
 
-@struct.dataclass
-class Net:
+class Net(struct.PyTreeNode):
     """A network's weights, batch statistics and optimiser."""
 
     params: Any
@@ -25,16 +24,14 @@ class Net:
         return self.replace(params=optax.apply_updates(self.params, updates), opt_state=opt_state)
 
 
-@struct.dataclass
-class GANState:
+class GANState(struct.PyTreeNode):
     step: jax.Array  # Generator steps done, int32.
     generator: Net
     critic: Net
     ema: Any  # The generator's variables, averaged: weights and batch statistics alike.
 
 
-@struct.dataclass
-class ClassifierState:
+class ClassifierState(struct.PyTreeNode):
     step: jax.Array  # Optimiser steps done, int32.
     net: Net
 

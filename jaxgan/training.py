@@ -80,7 +80,7 @@ def open_source(data: ConfigDict) -> Source:
         classes=data.classes or None,
         crop=data.crop,
         on_error=data.on_error,
-        count=data.get("limit"),
+        count=data.limit,
     )
 
 

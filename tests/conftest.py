@@ -1,22 +1,21 @@
 """Two CPU devices, warnings as errors, shapes checked: for every test."""
 
 import os
-
-os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
-
 import tempfile
 
-import jax
-from jaxtyping import install_import_hook
+# The same tiny nets are compiled by many tests, and run for a few steps each.
+_CACHE = tempfile.TemporaryDirectory()
+os.environ |= {
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+    "JAX_NUMPY_RANK_PROMOTION": "raise",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
+    "JAX_COMPILATION_CACHE_DIR": _CACHE.name,
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+
+from jaxtyping import install_import_hook  # noqa: E402
 
 CHECKED = ("augment", "losses", "models", "noise", "optim", "penalties", "steps", "types")
 install_import_hook([f"jaxgan.{name}" for name in CHECKED], "beartype.beartype")
-
-jax.config.update("jax_numpy_rank_promotion", "raise")
-
-# The same tiny nets are compiled by many tests.
-_CACHE = tempfile.TemporaryDirectory()
-jax.config.update("jax_compilation_cache_dir", _CACHE.name)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -134,7 +134,7 @@ def test_a_full_disk_leaves_the_last_good_one(tmp_path: Path, monkeypatch) -> No
     with Checkpoints(tmp_path) as checkpoints:
         monkeypatch.setattr(ocp.JsonCheckpointHandler, "async_save", full)
         monkeypatch.setattr(ocp.JsonCheckpointHandler, "save", full)
-        with pytest.raises((OSError, ValueError), match="No space"):
+        with pytest.raises((OSError, ValueError), match="No space"):  # noqa: PT012
             checkpoints.save(2, gan_state(2), {}, {})
             checkpoints.wait()
         monkeypatch.undo()

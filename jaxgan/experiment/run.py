@@ -113,7 +113,7 @@ def _inherit(config: ConfigDict) -> None:
     """The stages' configs take the experiment's pictures and devices."""
     for section in (config.gan, config.classifier):
         with section.unlocked():
-            for name in ("path", "classes", "crop", "on_error"):
+            for name in ("path", "classes", "limit", "crop", "on_error"):
                 section.data[name] = config.data[name]
             section.data.split = config.data.split
             section.parallel, section.deterministic = config.parallel, config.deterministic

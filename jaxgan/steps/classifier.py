@@ -1,7 +1,7 @@
 """One step of a classifier, and its judgement of pictures."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -69,6 +69,7 @@ def make_step(
 Predict = Callable[[Any, UInt8[Array, "b h w c"]], Float[Array, "b k"]]
 
 
+@lru_cache  # Compiled once for all seeds and arms.
 def make_predict(model: nn.Module) -> Predict:
     """(variables, uint8 images) -> log-probabilities of the classes."""
 

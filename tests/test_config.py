@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import pytest
+from ml_collections import ConfigDict
+
+from jaxgan import config as configs
+from jaxgan.experiment.run import _inherit
+from jaxgan.types import InputError
+
+CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.py"))
+
+
+def check(config: ConfigDict) -> None:
+    if configs.is_experiment(config):
+        _inherit(config)
+        configs.check_experiment(config)
+    else:
+        configs.check_training(config)
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda f: f.stem)
+@pytest.mark.parametrize("test", [False, True], ids=["full", "twin"])
+def test_every_config_and_its_twin_are_valid(file: Path, test: bool) -> None:
+    check(configs.load(str(file), test=test))
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda f: f.stem)
+def test_every_config_says_how_to_run_it(file: Path) -> None:
+    docstring = file.read_text().split('"""')[1]
+    assert f"--config configs/{file.name}" in docstring
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda f: f.stem)
+def test_json_round_trip(file: Path) -> None:
+    config = configs.load(str(file))
+    assert configs.from_dict(configs.to_dict(config)).to_dict() == config.to_dict()
+
+
+def wgan(**changes) -> ConfigDict:
+    config = configs.load(str(CONFIGS[0].with_name("wgan512.py")))
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data.resolution": 48}, "power of two from 16 to 1024, got 48"),
+        ({"parallel": "mpi"}, "one of auto, jit, pmap, got 'mpi'"),
+        ({"precision": "float8"}, "one of float32, bf16, got 'float8'"),
+        ({"train.batch_size": 0}, "config.train.batch_size must be above 0, got 0"),
+        ({"train.ema_decay": 1.0}, r"within \[0, 1\), got 1.0"),
+        ({"optim.critic.learning_rate": -1.0}, "learning_rate must be above 0, got -1.0"),
+        ({"loss.name": "hinge"}, "one of wasserstein, got 'hinge'"),
+        ({"model.name": "vae"}, "one of wgan, googlenet, got 'vae'"),
+        ({"train.epochs": None}, "one of config.train.steps, epochs and kimg must be set, got 0"),
+        ({"data.crop": "oval"}, "one of center, stretch, got 'oval'"),
+    ],
+)
+def test_bad_values_are_named(changes: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        configs.check_training(wgan(**changes))
+
+
+def test_bad_experiments_are_named() -> None:
+    config = configs.load(str(CONFIGS[0].with_name("quickstart.py")))
+    _inherit(config)
+    for changes, words in [
+        ({"verdict.primary": ("add", "copies")}, "two different arms"),
+        ({"arms": ("real", "magic")}, "must be one of real"),
+        ({"seeds": (1, 1)}, "different numbers"),
+        ({"data.split": (0.5, 0.5, 0.5)}, "add up to 1"),
+        ({"replace.share": 1.5}, "replace.share must be within"),
+    ]:
+        bad = config.copy_and_resolve_references()
+        bad.update_from_flattened_dict(changes)
+        with pytest.raises(InputError, match=words):
+            configs.check_experiment(bad)
+
+
+def test_the_nearest_name_is_suggested() -> None:
+    with pytest.raises(InputError, match=r"did you mean config\.train\.batch_size"):
+        configs.check_names(wgan(), ["train.batchsize"])
+    with pytest.raises(InputError, match=r"did you mean config\.train\.n_critic"):
+        configs.check_names(wgan(), ["n_critic"])
+
+
+def test_load_errors(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"must be a file.*did you mean .*wgan512\.py"):
+        configs.load(str(CONFIGS[0].with_name("wgan521.py")))
+    with pytest.raises(InputError, match="cat or dog, got bird"):
+        configs.load(str(CONFIGS[0].with_name("wgan512.py")) + ":bird")
+    with pytest.raises(InputError, match="takes no argument"):
+        configs.load(str(CONFIGS[0].with_name("googlenet.py")) + ":cat")
+    empty = tmp_path / "empty.py"
+    empty.write_text("x = 1\n")
+    with pytest.raises(InputError, match="must define get_config"):
+        configs.load(str(empty))
+
+
+def test_the_argument_chooses_the_class() -> None:
+    file = str(CONFIGS[0].with_name("wgan512.py"))
+    assert configs.load(file).data.classes == ("cat",)
+    assert configs.load(f"{file}:dog").data.classes == ("dog",)
+
+
+@pytest.mark.parametrize(
+    ("set_", "steps"), [({"steps": 7}, 7), ({"epochs": 2.0}, 20), ({"kimg": 0.5}, 50)]
+)
+def test_the_three_lengths(set_: dict, steps: int) -> None:
+    train = ConfigDict({"steps": None, "epochs": None, "kimg": None} | set_)
+    assert configs.total_steps(train, pictures=100, pictures_a_step=10) == steps
+
+
+def test_the_command_line_wins_over_the_configs_length() -> None:
+    train = ConfigDict({"steps": 5, "epochs": 130.0, "kimg": None})
+    configs.settle_length(train, ["train.steps"], "train.")
+    assert (train.steps, train.epochs) == (5, None)
+    with pytest.raises(InputError, match="set one of"):
+        configs.settle_length(train, ["train.steps", "train.kimg"], "train.")
+
+
+def test_a_workdir_belongs_to_one_config(tmp_path: Path) -> None:
+    configs.claim(tmp_path, wgan())
+    configs.claim(tmp_path, wgan())
+    configs.claim(tmp_path, wgan(**{"train.log_every": 1}))  # May change.
+    with pytest.raises(InputError, match=r"train\.batch_size is 64 there and 32 here"):
+        configs.claim(tmp_path, wgan(**{"train.batch_size": 32}))
+    assert configs.read_claim(tmp_path).train.batch_size == 64
+    with pytest.raises(InputError, match=r"config\.json"):
+        configs.read_claim(tmp_path / "elsewhere")

@@ -1,0 +1,136 @@
+"""The loop on a recipe of one weight, so that what it does can be followed."""
+
+import os
+import signal
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import struct
+
+from jaxgan.checkpoint import Best, Checkpoints
+from jaxgan.data import loader
+from jaxgan.data.toy import ToySource
+from jaxgan.log import Log, read_metrics
+from jaxgan.loop import Evaluation, NotFiniteError, TrainOptions, train
+from jaxgan.types import InputError, Recipe
+
+PICTURES = loader.in_memory(ToySource(8, count=5))
+OPTIONS = TrainOptions(
+    steps=7, pictures_a_step=4, log_every=3, sample_every=3, checkpoint_every=2, config={}
+)
+
+
+class State(struct.PyTreeNode):
+    step: jax.Array
+    weight: jax.Array
+
+
+def recipe(explode_at: int = -1) -> Recipe:
+    def init(key):
+        return State(jnp.int32(0), jax.random.normal(key, (3,)))
+
+    def step(state, batch, key):
+        mean = batch["image"].astype(jnp.float32).mean((0, 1, 2)) / 255
+        weight = 0.9 * state.weight + mean + 0.1 * jax.random.normal(key, (3,))
+        loss = jnp.where(state.step + 1 == explode_at, jnp.nan, weight.sum())
+        return State(state.step + 1, weight), {"loss": loss}
+
+    return Recipe(init, step)
+
+
+def run(folder: Path, options: TrainOptions = OPTIONS, evaluate=None, recipe_=None) -> State:
+    batches = loader.make_batches(PICTURES, batch_size=4, seed=0)
+    with Log(folder) as log:
+        return train(recipe_ or recipe(), batches, options, folder, log=log, evaluate=evaluate)
+
+
+def same(a: State, b: State) -> None:
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(a), jax.device_get(b))
+
+
+@pytest.mark.parametrize("stop", [1, 2, 5])
+@pytest.mark.parametrize("parallel", ["jit", "pmap"])
+def test_stopping_and_going_on_changes_nothing(tmp_path: Path, stop: int, parallel: str) -> None:
+    options = OPTIONS._replace(parallel=parallel)
+    whole = run(tmp_path / "whole", options)
+    run(tmp_path / "parts", options._replace(steps=stop))
+    same(whole, run(tmp_path / "parts", options))
+    assert whole.step == 7
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_exits(tmp_path: Path, number: int, code: int) -> None:
+    whole = run(tmp_path / "whole")
+
+    def kill(state):
+        os.kill(os.getpid(), number)
+        return Evaluation({}, {})
+
+    with pytest.raises(SystemExit) as exit_:
+        run(tmp_path / "stopped", evaluate=kill)
+    assert exit_.value.code == code
+    with Checkpoints(tmp_path / "stopped") as checkpoints:
+        assert checkpoints.latest == 3  # Where `kill` was called.
+    same(whole, run(tmp_path / "stopped"))
+
+
+def test_metrics_are_told_once_and_in_order(tmp_path: Path) -> None:
+    run(tmp_path, OPTIONS._replace(steps=5))
+    run(tmp_path)
+    steps = [row["step"] for row in read_metrics(tmp_path)]
+    assert steps == sorted(set(steps)) and steps[-1] == 7
+
+
+def test_the_last_step_is_saved_and_running_again_does_nothing(tmp_path: Path) -> None:
+    state = run(tmp_path)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest == 7
+    rows = read_metrics(tmp_path)
+    same(state, run(tmp_path))
+    assert read_metrics(tmp_path) == rows
+
+
+def test_a_non_finite_loss_stops_with_its_step(tmp_path: Path) -> None:
+    with pytest.raises(NotFiniteError, match="loss must be finite, got nan at step 5"):
+        run(tmp_path, recipe_=recipe(explode_at=5))
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest == 4
+        restored = checkpoints.restore(jax.eval_shape(recipe().init, jax.random.key(0)))
+    assert np.isfinite(restored.state.weight).all()
+
+
+def test_the_best_checkpoint_is_kept(tmp_path: Path) -> None:
+    scores = iter([0.2, 0.9, 0.1, 0.3, 0.4, 0.5, 0.6])
+    best = Best("score", "max")
+    run(
+        tmp_path,
+        OPTIONS._replace(sample_every=1, best=best),
+        evaluate=lambda state: Evaluation({"score": next(scores)}, {}),
+    )
+    with Checkpoints(tmp_path, best) as checkpoints:
+        assert (checkpoints.best, checkpoints.latest) == (2, 7)
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch) -> None:
+    def full(self, step, *args):
+        if step > 2:
+            raise OSError(28, "No space left on device")
+        return save(self, step, *args)
+
+    save = Checkpoints.save
+    monkeypatch.setattr(Checkpoints, "save", full)
+    with pytest.raises(InputError, match=r"step 4 could not .*No space.*step 2 is whole"):
+        run(tmp_path)
+    monkeypatch.undo()
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest == 2
+
+
+def test_samples_are_saved(tmp_path: Path) -> None:
+    picture = np.zeros((4, 4, 3), np.uint8)
+    run(tmp_path, evaluate=lambda state: Evaluation({}, {"samples": picture}))
+    names = sorted(p.name for p in (tmp_path / "samples").iterdir())
+    assert names == ["0000003.png", "0000006.png", "0000007.png"]

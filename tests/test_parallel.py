@@ -1,0 +1,35 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan import parallel
+from jaxgan.types import InputError
+
+
+def test_the_callers_state_survives_donation() -> None:
+    for mode in ("jit", "pmap"):
+        devices = parallel.spread(mode)
+        mine = {"w": jnp.ones(3)}
+        step = devices.compile(lambda s, b, k: ({"w": s["w"] + b["x"].sum()}, {}))
+        state, _ = step(devices.place(mine), devices.shard({"x": np.ones(4)}, 0), jax.random.key(0))
+        np.testing.assert_array_equal(mine["w"], 1)
+        assert devices.fetch(state)["w"].shape == (3,)
+
+
+def test_a_batch_is_split_over_the_devices() -> None:
+    x = np.arange(8).reshape(1, 8)
+    for mode in ("jit", "pmap"):
+        parts = parallel.spread(mode).shard({"x": x}, 1)["x"]
+        if mode == "jit":
+            assert [s.data.shape for s in parts.addressable_shards] == [(1, 4), (1, 4)]
+            np.testing.assert_array_equal(parts, x)
+        else:
+            assert parts.shape == (2, 1, 4)
+
+
+def test_bad_requests() -> None:
+    with pytest.raises(InputError, match="one of auto, jit, pmap, got 'mpi'"):
+        parallel.spread("mpi")
+    with pytest.raises(InputError, match="multiple of the 2 devices, got 5"):
+        parallel.check_batch(5)
