@@ -39,8 +39,7 @@ def test_rewind_drops_later_and_cut_off_rows(tmp_path: Path) -> None:
             file.write('{"step": 2, "lo')
         log.rewind(2)
     assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2]
-    assert (tmp_path / "metrics.jsonl").read_text().endswith("}
-")
+    assert (tmp_path / "metrics.jsonl").read_text().endswith("}\n")
 
 
 def test_grid_places_pictures_in_rows() -> None:
