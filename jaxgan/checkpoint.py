@@ -47,7 +47,7 @@ def checksums(tree: Any) -> dict[str, int]:
 
 def _crc(leaf: Any) -> int:
     array = np.ascontiguousarray(leaf)
-    return zlib.crc32(array.reshape(-1).view(np.uint8))
+    return zlib.crc32(array.reshape(-1).view(np.uint8).data)
 
 
 class Checkpoints:

@@ -106,8 +106,8 @@ def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
     section = config
     *path, last = name.split(".")
     for part in path:
-        section = section[part]
-    kind = section.get_type(last)
+        section = section[part]  # type: ignore[index]
+    kind = section.get_type(last)  # type: ignore[attr-defined]
     return InputError(f"config.{name} must be of type {kind.__name__}, got {value!r}")
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 from PIL import Image
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[attr-defined]
+from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
 from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -24,11 +24,11 @@ Pictures = UInt8[np.ndarray, "n h w c"]
 def grid(images: Pictures, columns: int | None = None) -> UInt8[np.ndarray, "h2 w2 c"]:
     """Pictures side by side, a gap of 2 px between them; as square as can be by default."""
     n, h, w, c = images.shape
-    columns = min(n, columns or math.ceil(math.sqrt(n)))
-    rows = math.ceil(n / columns)
-    sheet = np.full((rows * (h + 2) - 2, columns * (w + 2) - 2, c), 255, np.uint8)
+    across = min(n, columns or math.ceil(math.sqrt(n)))
+    rows = math.ceil(n / across)
+    sheet = np.full((rows * (h + 2) - 2, across * (w + 2) - 2, c), 255, np.uint8)
     for i, image in enumerate(images):
-        top, left = i // columns * (h + 2), i % columns * (w + 2)
+        top, left = i // across * (h + 2), i % across * (w + 2)
         sheet[top : top + h, left : left + w] = image
     return sheet
 

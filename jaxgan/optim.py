@@ -1,12 +1,10 @@
 """Optimisers, and the average of the weights that pictures are drawn from."""
 
-from typing import TypeVar
+from typing import Any
 
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
-
-Tree = TypeVar("Tree")
 
 
 def adam(learning_rate: float, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
@@ -14,7 +12,7 @@ def adam(learning_rate: float, b1: float = 0.9, b2: float = 0.999) -> optax.Grad
     return optax.adam(learning_rate, b1=b1, b2=b2)
 
 
-def average(new: Tree, old: Tree, step: Int[Array, ""], decay: float) -> Tree:
+def average(new: Any, old: Any, step: Int[Array, ""], decay: float) -> Any:
     """One turn of an exponential moving average, warmed up: min(decay, (1 + n) / (10 + n)).
 
     The warm-up lets the average forget the random start within tens of steps.

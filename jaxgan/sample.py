@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -23,7 +23,7 @@ from jaxgan.types import InputError, Latents, to_uint8
 BATCH = 32
 FORMATS = {"png": {}, "jpg": {"quality": 95, "subsampling": 0}}
 
-Draw = Callable[[Any, Int[Array, " b"]], UInt8[Array, "b h w c"]]
+Draw = Callable[[Any, Int[Array | np.ndarray, " b"]], UInt8[Array, "b h w c"]]
 
 
 class Sampler(NamedTuple):
@@ -56,7 +56,7 @@ def make_draw(generator: nn.Module, latent_dim: int) -> Draw:
     @jax.jit
     def draw(variables: Any, seeds: Int[Array, " b"]) -> UInt8[Array, "b h w c"]:
         images = generator.apply(variables, latents(seeds, latent_dim), train=False)
-        return to_uint8(images)
+        return to_uint8(cast(Array, images))
 
     return draw
 

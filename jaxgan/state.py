@@ -1,5 +1,6 @@
 """What training carries from step to step: arrays only, so a checkpoint is the state."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -36,7 +37,7 @@ class ClassifierState(struct.PyTreeNode):
     net: Net
 
 
-def new_net(variables: dict, tx: optax.GradientTransformation) -> Net:
+def new_net(variables: Mapping[str, Any], tx: optax.GradientTransformation) -> Net:
     """A net at its start."""
     params = variables["params"]
     return Net(params, variables.get("batch_stats", {}), tx.init(params))

@@ -73,7 +73,7 @@ def test_a_workdir_without_a_run(tmp_path: Path) -> None:
 
 
 def test_drawing_is_compiled_once() -> None:
-    draw = sample.make_draw(Painter(), 4)
+    draw = sample.make_draw(Painter(), 5)
     sampler = SAMPLER._replace(draw=draw)
     list(sample.pictures(sampler, range(70)))
     assert draw._cache_size() == 1

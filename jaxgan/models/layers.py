@@ -104,7 +104,8 @@ def conv(
         stride: of both axes or (vertical, horizontal).
         padding: zeros on each side, of both axes or (vertical, horizontal).
     """
-    size, window, stride, padding = x.shape[1:3], kernel.shape[:2], _pair(stride), _pair(padding)
+    size, window = (x.shape[1], x.shape[2]), (kernel.shape[0], kernel.shape[1])
+    stride, padding = _pair(stride), _pair(padding)
     if window == (1, 1) and stride == (1, 1) and padding == (0, 0):
         return x @ kernel[0, 0]
     if window == size and padding == (0, 0):
@@ -130,13 +131,16 @@ def conv_transpose(
         stride: of both axes or (vertical, horizontal).
         padding: cut off from each side, of both axes or (vertical, horizontal).
     """
-    size, window, stride, padding = x.shape[1:3], kernel.shape[:2], _pair(stride), _pair(padding)
+    size, window = (x.shape[1], x.shape[2]), (kernel.shape[0], kernel.shape[1])
+    stride, padding = _pair(stride), _pair(padding)
     if size == (1, 1) and padding == (0, 0):
         return jnp.einsum("bi,hwio->bhwo", x[:, 0, 0], kernel)
-    larger = tuple(
+    height, width = (
         s * (n - 1) + k - 2 * p for n, k, s, p in zip(size, window, stride, padding, strict=True)
     )
-    return input_gradient(x, kernel.swapaxes(2, 3), Geometry(larger, window, stride, padding))
+    return input_gradient(
+        x, kernel.swapaxes(2, 3), Geometry((height, width), window, stride, padding)
+    )
 
 
 def uniform(fan_in: int) -> nn.initializers.Initializer:

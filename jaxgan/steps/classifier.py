@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,7 @@ def make_step(
         if augment is not None:
             images = augment(images, jnp.float32(1), augment_key)
 
-        def objective(params: dict) -> tuple[Array, tuple[dict, Metrics]]:
+        def objective(params: dict) -> tuple[Array, tuple[Any, Metrics]]:
             out, updates = model.apply(
                 {"params": params, "batch_stats": state.net.stats},
                 images,
@@ -75,6 +75,7 @@ def make_predict(model: nn.Module) -> Predict:
 
     @jax.jit
     def predict(variables: dict, images: UInt8[Array, "b h w c"]) -> Float[Array, "b k"]:
-        return jax.nn.log_softmax(model.apply(variables, to_float(images), train=False))
+        logits = model.apply(variables, to_float(images), train=False)
+        return jax.nn.log_softmax(cast(Array, logits))
 
     return predict

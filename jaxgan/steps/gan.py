@@ -1,6 +1,7 @@
 """The GAN iteration: n critic turns, then one generator turn, as one pure function."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -57,13 +58,13 @@ def make_step(
     augmented = augment or (lambda images, p, key: images)
     always = jnp.float32(1)
 
-    def generate(net: Net, params: dict, key: PRNGKey, count: int) -> tuple[Images, dict]:
+    def generate(net: Net, params: dict, key: PRNGKey, count: int) -> tuple[Images, Any]:
         z: Latents = noise.normal(key, (count, latent_dim), axis_name)
         variables = {"params": params, "batch_stats": net.stats}
         images, updates = generator.apply(variables, z, train=True, mutable=["batch_stats"])
         return images, updates.get("batch_stats", {})
 
-    def score(net: Net, params: dict, images: Images, key: PRNGKey) -> tuple[Array, dict]:
+    def score(net: Net, params: dict, images: Images, key: PRNGKey) -> tuple[Array, Any]:
         keys = {"dropout": key}
         variables = {"params": params, "batch_stats": net.stats}
         out, updates = critic.apply(
