@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test parity lint clean
+.PHONY: demo test parity lint clean $(VENV)
 
 demo: $(VENV)
 	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py
@@ -21,10 +21,13 @@ lint: $(VENV)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/pyright
 
-$(VENV): pyproject.toml constraints.txt
+$(VENV): $(VENV)/installed
+
+# A stamp, so that an installation that broke off is begun again.
+$(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install -q -c constraints.txt -e '.[dev]'
-	touch $(VENV)
+	touch $@
 
 clean:
 	rm -rf $(VENV) runs

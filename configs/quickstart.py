@@ -29,7 +29,6 @@ def get_config() -> ConfigDict:
 
     gan = config.gan
     gan.data.resolution = 32
-    gan.data.flip = True
     gan.model.latent_dim = 64
     gan.model.channels = 64
     gan.optim.generator = ConfigDict({"learning_rate": 5e-4, "b1": 0.0, "b2": 0.9})
@@ -63,4 +62,5 @@ def get_test_config() -> ConfigDict:
     config.seeds = (0, 1)
     config.gan = load(str(HERE / "wgan512.py"), test=True)
     config.classifier = load(str(HERE / "googlenet.py"), test=True)
+    config.classifier.model.aux_heads = False
     return config

@@ -56,11 +56,14 @@ class Checkpoints:
     Args:
         workdir: the run's folder; local or `gs://`.
         best: the metric whose best checkpoint is kept too.
+        read_only: nothing is saved, moved or tidied up: the run may still be training.
     """
 
-    def __init__(self, workdir: epath.PathLike, best: Best | None = None):
+    def __init__(
+        self, workdir: epath.PathLike, best: Best | None = None, *, read_only: bool = False
+    ):
         self.folder = epath.Path(workdir).absolute() / "checkpoints"
-        self._best = best
+        self._best, self._read_only = best, read_only
         self._manager = self._open()
 
     def _open(self) -> ocp.CheckpointManager:
@@ -83,7 +86,8 @@ class Checkpoints:
                 preservation_policy=policies.AnyPreservationPolicy(keep),
                 best_fn=best_fn,
                 best_mode=self._best.mode if self._best else "max",
-                cleanup_tmp_directories=True,
+                cleanup_tmp_directories=not self._read_only,
+                read_only=self._read_only,
             ),
         )
 
@@ -127,20 +131,20 @@ class Checkpoints:
         )
 
     def restore(self, abstract: State, step: int | None = None) -> Restored | None:
-        """The checkpoint of `step`, or the latest that is whole; None where there is none.
+        """The checkpoint of `step`, or else the latest that is whole; None where there is none.
 
         Args:
             abstract: the state's shapes and types (`jax.eval_shape(recipe.init, key)`).
-            step: one certain checkpoint.
+            step: the one to try first.
 
-        Damaged checkpoints newer than the one that is taken are moved to `damaged/` in the run's
+        Damaged checkpoints tried before the one that is taken are moved to `damaged/` in the run's
         folder, with a warning, so that training can save their steps again.
 
         Raises:
             InputError: where there are checkpoints, but none of them is whole.
         """
         restored, damaged = self._newest_whole(step, lambda s: self._read(s, abstract))
-        if damaged:
+        if damaged and not self._read_only:
             self._set_aside(damaged)
         return restored
 
@@ -150,14 +154,20 @@ class Checkpoints:
         return self._newest_whole(step, read)[0]
 
     def _newest_whole(self, step: int | None, read: Callable[[int], Any]) -> tuple[Any, list[int]]:
-        steps = sorted(self._manager.all_steps(), reverse=True) if step is None else [step]
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        if step is not None and step not in steps:
+            raise InputError(
+                f"the step must be that of a checkpoint in {self.folder}, of "
+                f"{', '.join(map(str, steps))}, got {step}"
+            )
+        steps = steps if step is None else [step, *(s for s in steps if s != step)]
         for i, each in enumerate(steps):
             try:
                 return read(each), steps[:i]
             except Exception as error:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
                 logging.getLogger("jaxgan").warning(
-                    "checkpoint %d is damaged (%s): falling back to the one before", each, reason
+                    "checkpoint %d is damaged (%s): falling back to another", each, reason
                 )
         if steps:
             raise InputError(

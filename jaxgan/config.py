@@ -118,6 +118,9 @@ def check_training(config: ConfigDict, name: str = "config") -> None:
     _one_of(f"{name}.parallel", config.parallel, ("auto", "jit", "pmap"))
     _one_of(f"{name}.precision", config.precision, ("float32", "bf16"))
     _check_data(config.data, name)
+    _one_of(f"{name}.model.name", config.model.name, GANS + CLASSIFIERS)
+    if not 0 <= config.seed < 2**32:
+        raise InputError(f"{name}.seed must be within [0, 2**32), got {config.seed}")
     train = config.train
     lengths = [n for n in LENGTHS if train[n] is not None]
     if len(lengths) != 1:
@@ -126,7 +129,6 @@ def check_training(config: ConfigDict, name: str = "config") -> None:
         )
     for key in ("batch_size", lengths[0], "log_every", "sample_every", "checkpoint_every"):
         _positive(f"{name}.train.{key}", train[key])
-    _one_of(f"{name}.model.name", config.model.name, GANS + CLASSIFIERS)
     check = _check_gan if config.model.name in GANS else _check_classifier
     check(config, name)
 
@@ -153,6 +155,11 @@ def _check_classifier(config: ConfigDict, name: str) -> None:
             f"{name}.data.resolution must be at least 32, got {config.data.resolution}"
         )
     check_fractions(f"{name}.data.split", config.data.split)
+    if min(config.data.split[:2]) <= 0:
+        raise InputError(
+            f"{name}.data.split must leave a share to train and one to validate, "
+            f"got {tuple(config.data.split)}"
+        )
     _positive(f"{name}.model.width", config.model.width)
     _share(f"{name}.train.label_smoothing", config.train.label_smoothing)
     _check_adam(f"{name}.optim", config.optim)
@@ -161,8 +168,11 @@ def _check_classifier(config: ConfigDict, name: str) -> None:
 def check_experiment(config: ConfigDict) -> None:
     """Raises InputError for a value of an experiment's config that makes no sense."""
     check_fractions("config.data.split", config.data.split)
-    if not config.seeds or len(set(config.seeds)) != len(config.seeds):
-        raise InputError(f"config.seeds must be one or more different numbers, got {config.seeds}")
+    whole = all(isinstance(seed, int) and 0 <= seed < 2**32 for seed in config.seeds)
+    if not config.seeds or len(set(config.seeds)) != len(config.seeds) or not whole:
+        raise InputError(
+            f"config.seeds must be one or more different whole numbers >= 0, got {config.seeds}"
+        )
     if len(set(config.arms)) != len(config.arms):
         raise InputError(f"config.arms must differ from each other, got {config.arms}")
     for arm in config.arms:
@@ -175,21 +185,28 @@ def check_experiment(config: ConfigDict) -> None:
         )
     if not 0 < config.verdict.level < 1:
         raise InputError(f"config.verdict.level must be within (0, 1), got {config.verdict.level}")
+    if not (primary[0] in GENERATING and primary[1] not in GENERATING):
+        raise InputError(
+            f"config.verdict.primary must have an arm with generated pictures against one without "
+            f"(replace or add against real or real+augmentation), got {primary}"
+        )
     if not 0 < config.replace.share <= 1:
         raise InputError(f"config.replace.share must be within (0, 1], got {config.replace.share}")
     _positive("config.add.ratio", config.add.ratio)
-    if config.data.limit is not None:
-        _positive("config.data.limit", config.data.limit)
+    _one_of("config.gan.model.name", config.gan.model.name, GANS)
+    _one_of("config.classifier.model.name", config.classifier.model.name, CLASSIFIERS)
     check_training(config.gan, "config.gan")
     check_training(config.classifier, "config.classifier")
 
 
 ARMS = ("real", "real+augmentation", "replace", "add")
+GENERATING = ("replace", "add")
 
 
 def check_fractions(name: str, fractions: Sequence[float]) -> None:
     """Three shares (train, validation, test) of a whole."""
-    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+    numbers = all(isinstance(share, int | float) for share in fractions)
+    if not numbers or len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise InputError(
             f"{name} must be three shares (train, validation, test) that add up to 1, "
             f"got {tuple(fractions)}"
@@ -200,6 +217,8 @@ def _check_data(data: ConfigDict, name: str) -> None:
     _positive(f"{name}.data.resolution", data.resolution)
     _one_of(f"{name}.data.crop", data.crop, ("center", "stretch"))
     _one_of(f"{name}.data.on_error", data.on_error, ("skip", "raise"))
+    if data.limit is not None:
+        _positive(f"{name}.data.limit", data.limit)
 
 
 def _check_adam(name: str, optim: ConfigDict) -> None:
@@ -275,7 +294,30 @@ def claim(workdir: epath.PathLike, config: ConfigDict) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--workdir must be a folder, got the file {folder}")
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(ours, indent=2) + "\n")
+    write(file, json.dumps(ours, indent=2) + "\n")
+
+
+def write(file: epath.Path, text: str) -> None:
+    """Replaces a file as a whole: a kill or a full disk leaves the old one."""
+    part = file.with_name(file.name + ".part")
+    part.write_text(text)
+    part.rename(file)
+
+
+def claim_data(workdir: epath.PathLike, fingerprint: str) -> None:
+    """Ties `workdir` to one set of pictures: a split of others could mix up what was learned from.
+
+    Raises:
+        InputError: the run in it began with other pictures.
+    """
+    file = epath.Path(workdir) / "data.json"
+    if not file.exists():
+        write(file, json.dumps({"fingerprint": fingerprint}) + "\n")
+    elif json.loads(file.read_text())["fingerprint"] != fingerprint:
+        raise InputError(
+            f"a run must go on with the pictures that it began with, and those of {workdir} have "
+            f"changed since: choose a new --workdir"
+        )
 
 
 def read_claim(workdir: epath.PathLike) -> ConfigDict:

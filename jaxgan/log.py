@@ -61,6 +61,9 @@ class Log:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         if self._on:
             self._events.close()
 

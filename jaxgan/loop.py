@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
@@ -94,8 +95,8 @@ def train(
             first, state = 0, jax.jit(recipe.init, compiler_options=QUICK)(init_key)
         else:
             first, state = restored.step, restored.state
-            log.rewind(first)
             log.line(f"going on from the checkpoint of step {first:,}")
+        log.rewind(first)  # Also of rows that a kill before the first checkpoint left.
         batches.set_state({"next_index": first})
         if first >= options.steps:
             log.line(f"already trained to step {first:,}")
@@ -106,7 +107,12 @@ def train(
         def save(step: int, metrics: dict | None = None) -> None:
             if step == checkpoints.latest:
                 return
-            progress.flush(step)  # Raises where the state is not finite.
+            progress.flush(step)  # Raises where a loss or gradient is not finite.
+            if not _finite(state):
+                raise NotFiniteError(
+                    f"weights must be finite, and are not after step {step}; the last good "
+                    f"checkpoint stays: lower the learning rates or change the seed"
+                )
             try:
                 checkpoints.wait()
                 checkpoints.save(
@@ -116,8 +122,8 @@ def train(
                     checkpoints.wait()
             except (OSError, ValueError) as error:
                 raise InputError(
-                    f"the checkpoint of step {step} could not be written to {checkpoints.folder}: "
-                    f"{_first_line(error)}; the one of step {checkpoints.latest or 0} is whole"
+                    f"a checkpoint could not be written to {checkpoints.folder} at step {step}: "
+                    f"{_first_line(error)}; those of earlier steps are whole"
                 ) from error
 
         for step in range(first + 1, options.steps + 1):
@@ -127,7 +133,7 @@ def train(
             batch = devices.shard(batch, options.batch_axis)
             state, metrics = step_fn(state, batch, jax.random.fold_in(train_key, step - 1))
             progress.add(step, metrics)
-            last = step == options.steps
+            last, stop = step == options.steps, stopped()
             if step % options.log_every == 0 or last or step == first + 1:
                 progress.flush(step)
             judged = None
@@ -137,12 +143,20 @@ def train(
                 _tell(log, step, judged)
             if options.best is not None and judged is not None:
                 save(step, judged.metrics)
-            elif step % options.checkpoint_every == 0 or last or stopped():
+            elif step % options.checkpoint_every == 0 or last or stop:
                 save(step, judged.metrics if judged and options.best else None)
-            if stopped() and not last:
+            if stop:
                 log.line(f"stopped at step {step:,}; the same command goes on from there")
-                raise SystemExit(128 + stopped())
+                raise SystemExit(128 + stop)
+        if stopped():
+            raise SystemExit(128 + stopped())
         return devices.fetch(state)
+
+
+@jax.jit
+def _finite(state: State) -> jax.Array:
+    floats = [x for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
+    return jnp.array([jnp.isfinite(x).all() for x in floats]).all()
 
 
 def _tell(log: Log, step: int, evaluation: Evaluation) -> None:
@@ -160,7 +174,7 @@ class _Progress:
         self.options, self.log = options, log
         self.pending: list[tuple[int, dict]] = []
         self.waited = 0.0  # Seconds for data since the last line.
-        self.told, self.clock = first, time.perf_counter()
+        self.first, self.told, self.clock = first, first, time.perf_counter()
 
     def add(self, step: int, metrics: dict) -> None:
         self.pending.append((step, metrics))
@@ -184,7 +198,7 @@ class _Progress:
         steps = step - self.told
         rate = steps * self.options.pictures_a_step / seconds
         left = (self.options.steps - step) * seconds / steps
-        compiled = self.told == step - 1 and steps == 1  # The first line counts compilation.
+        compiled = self.told == self.first  # The first line counts compilation.
         timing = {"images_per_second": rate, "waiting_share": self.waited / seconds}
         self.log.metrics(step, mean | ({} if compiled else timing))
         eta = (

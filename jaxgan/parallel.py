@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import jax_utils
 from jax.sharding import Mesh, NamedSharding
@@ -55,6 +56,11 @@ def check_batch(batch_size: int) -> None:
         )
 
 
+def _own(state: State) -> State:
+    """A copy: the step donates what it is given, and the caller may keep the original."""
+    return jax.tree.map(jnp.copy, state)
+
+
 @lru_cache
 def _jit() -> Devices:
     # Steps are written for global arrays that the compiler partitions: not the explicit default.
@@ -62,8 +68,7 @@ def _jit() -> Devices:
     replicated = NamedSharding(mesh, P())
 
     def place(state: State) -> State:
-        # A copy, always: the step donates what it is given, and the caller may keep the original.
-        return jax.tree.map(lambda x: jax.device_put(x, replicated, may_alias=False), state)
+        return jax.device_put(_own(state), replicated)
 
     def shard(batch: dict[str, np.ndarray], batch_axis: int) -> dict[str, jax.Array]:
         sharding = NamedSharding(mesh, P(*[None] * batch_axis, AXIS))
@@ -94,4 +99,7 @@ def _pmap() -> Devices:
 
         return run
 
-    return Devices(AXIS, jax_utils.replicate, jax_utils.unreplicate, shard, compile_step)
+    def place(state: State) -> State:
+        return jax_utils.replicate(_own(state))
+
+    return Devices(AXIS, place, jax_utils.unreplicate, shard, compile_step)

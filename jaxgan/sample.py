@@ -73,7 +73,7 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Sampler:
     folder = epath.Path(workdir) / "checkpoints"
     if not folder.exists():
         raise InputError(f"--workdir must hold a checkpoint, and {folder} does not exist")
-    with Checkpoints(workdir) as checkpoints:
+    with Checkpoints(workdir, read_only=True) as checkpoints:
         found = checkpoints.restore_ema(recipes.abstract_ema(config), step)
     if found is None:
         raise InputError(f"--workdir must hold a checkpoint, and there is none in {folder}")

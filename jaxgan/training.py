@@ -45,19 +45,21 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
     make_deterministic(config)
     parallel.spread(config.parallel)
     parallel.check_batch(config.train.batch_size)
-    source = open_source(config.data)
+    source = open_source(config.data, config.seed)
     if config.model.name in configs.CLASSIFIERS:
         check_classes(source)
         with config.unlocked():
             config.model.num_classes = len(source.classes)
             config.data.classes = tuple(source.classes)
+        parts = split(source, config.data.split)
     configs.claim(workdir, config)
+    about = describe_data(source)
+    configs.claim_data(workdir, about["fingerprint"])
     if config.model.name in configs.GANS:
         train_gan(config, source, workdir)
         return
-    parts = split(source, config.data.split)
     training, validation = (loader.Subset(source, i) for i in (parts.train, parts.validation))
-    train_classifier(config, training, validation, workdir, data=describe_data(source))
+    train_classifier(config, training, validation, workdir, data=about)
 
 
 def make_deterministic(config: ConfigDict) -> None:
@@ -67,9 +69,9 @@ def make_deterministic(config: ConfigDict) -> None:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
 
 
-def open_source(data: ConfigDict) -> Source:
-    """The pictures of a config's `data` section."""
-    if data.path != "toy" and not epath.Path(data.path).exists():
+def open_source(data: ConfigDict, seed: int = 0) -> Source:
+    """The pictures of a config's `data` section; `seed` chooses them where there is a limit."""
+    if data.path != "toy" and not epath.Path(data.path).expanduser().exists():
         raise InputError(
             f"data.path must be a folder of pictures, and {data.path} does not exist: set it with "
             f"--config.data.path=DIR (or =toy for drawn ones)"
@@ -81,6 +83,7 @@ def open_source(data: ConfigDict) -> Source:
         crop=data.crop,
         on_error=data.on_error,
         count=data.limit,
+        seed=seed,
     )
 
 
@@ -220,9 +223,13 @@ def _introduce(
         about = environment() | {"data": data or describe_data(source)}
         (log.folder / "run.json").write_text(json.dumps(about, indent=2) + "\n")
     log.line(
-        f"{len(source):,} pictures of {', '.join(source.classes)} at {source.resolution} px; "
+        f"{len(source):,} pictures of {', '.join(_present(source))} at {source.resolution} px; "
         f"parameters: {', '.join(counts)}; {jax.device_count()} x {jax.devices()[0].device_kind}"
     )
+
+
+def _present(source: Source) -> list[str]:
+    return [source.classes[i] for i in np.unique(source.labels)]
 
 
 def describe_data(source: Source) -> dict:
@@ -274,7 +281,11 @@ def evaluate_classifier(
         raise InputError(f"--workdir must hold the run of a classifier, and {workdir} does not")
     with config.unlocked():
         config.data.path = path
-    source = open_source(config.data)
+        if part == "all":
+            config.data.limit = None
+    if path != "toy" and not epath.Path(path).expanduser().exists():
+        raise InputError(f"--data must be a folder of class folders, and {path} does not exist")
+    source = open_source(config.data, config.seed)
     trained = json.loads((epath.Path(workdir) / "run.json").read_text())["data"]["fingerprint"]
     if part == "all" and loader.fingerprint(source) == trained:
         logging.getLogger("jaxgan").warning(
@@ -284,7 +295,7 @@ def evaluate_classifier(
         source = loader.Subset(source, getattr(splits.split(source, config.data.split), part))
     model = recipes.build_classifier(config)
     abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
-    with Checkpoints(workdir, BEST) as checkpoints:
+    with Checkpoints(workdir, BEST, read_only=True) as checkpoints:
         step = checkpoints.best if step is None else step
         restored = checkpoints.restore(abstract, step)
     if restored is None:

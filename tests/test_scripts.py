@@ -72,7 +72,8 @@ def test_sample_writes_pictures_a_manifest_and_a_grid(gan: Path, tmp_path: Path)
     assert [r["seed"] for r in rows] == list(range(5)) and rows[0]["checkpoint_step"] == 2
 
     call("sample", f"--workdir={gan}", "--num=4", "--grid", tmp_path / "grid.png", "--seed=7")
-    assert Image.open(tmp_path / "grid.png").size == (66, 66)
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.size == (66, 66)
 
 
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:

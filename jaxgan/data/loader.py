@@ -66,6 +66,7 @@ class Subset:
         self.resolution = source.resolution
         self.labels = source.labels[self._indices]
         self.names = tuple(source.names[i] for i in self._indices)
+        self.unreadable = getattr(source, "unreadable", [])
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -178,9 +179,10 @@ def make_batches(
             f"got {batch_size}"
         )
     if len(source) < batch_size and process_index == 0:
+        present = ", ".join(source.classes[i] for i in np.unique(source.labels))
         logger.warning(
             "a batch of %d repeats pictures: there are only %d (%s)",
-            *(batch_size, len(source), ", ".join(source.classes)),
+            *(batch_size, len(source), present),
         )
     share = batch_size // process_count
     local = slice(process_index * share, (process_index + 1) * share)

@@ -41,12 +41,15 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     for section in (config.gan, config.classifier):
         parallel.check_batch(section.train.batch_size)
 
-    real = training.open_source(_at(config, config.classifier))
+    real = training.open_source(_at(config, config.classifier), config.seed)
     training.check_classes(real)
     parts = training.split(real, config.data.split)
     _check_parts(real, parts)
     arms = design.plan(config, _counts(real, parts.train))
     configs.claim(folder, config)
+    about = training.describe_data(real)
+    configs.claim_data(folder, about["fingerprint"])
+    environment = training.environment()
     told = log.Log(folder)
     told.line(
         f"{len(real):,} pictures of {', '.join(real.classes)}: {len(parts.train):,} to train, "
@@ -60,7 +63,9 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     generators, generated = [], {}
     if needed:
         same = config.gan.data.resolution == real.resolution
-        pictures = real if same else training.open_source(_at(config, config.gan))
+        pictures = real if same else training.open_source(_at(config, config.gan), config.seed)
+        if pictures.names != real.names:  # The split speaks of positions.
+            raise InputError(f"the pictures of {config.data.path} must not change during a run")
         recipe = recipes.build(config.gan, parallel.axis_name(config.parallel))
         for name, count in needed.items():
             mine = parts.train[real.labels[parts.train] == real.classes.index(name)]
@@ -84,7 +89,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         **_judge(config, arms, runs, real.labels[parts.test]),
         "data": {
             "path": config.data.path,
-            **training.describe_data(real),
+            **about,
             "counts": {
                 part: _counts(real, getattr(parts, part))
                 for part in ("train", "validation", "test")
@@ -97,15 +102,16 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         "runs": runs,
         "generators": generators,
         "figures": _figures(folder, real, parts.train, generated),
-        "environment": training.environment(),
+        "environment": environment,
         "seconds": {name: round(s, 1) for name, s in seconds.items()},
     }
-    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    configs.write(folder / "results.json", json.dumps(results, indent=1) + "\n")
     report = write_report(results, folder)
     for name, arm in results["arms"].items():
         told.line(f"{name:<18} {arm['accuracy']:7.1%} test accuracy{_interval(arm)}")
     told.line(f"report: {report}")
     told.line(f"{results['verdict']['word']}: {results['verdict']['sentence']}")
+    told.close()
     return results
 
 
@@ -148,9 +154,7 @@ def _once(file: epath.Path, work: Callable[[], dict]) -> dict:
     begin = time.perf_counter()
     result = work()
     result.setdefault("seconds", round(time.perf_counter() - begin, 1))
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(result) + "\n")
-    part.rename(file)
+    configs.write(file, json.dumps(result) + "\n")
     return result
 
 
@@ -251,6 +255,7 @@ def _test(
         restored = checkpoints.restore(jax.eval_shape(recipe.init, jax.random.key(0)), best)
     assert restored is not None
     log_p = predict(predictor, restored.state.net.variables, test)
+    probabilities = np.exp(log_p.astype(np.float64)).round(6)
     rows = log.read_metrics(workdir)
     curve = {
         "train": [
@@ -273,8 +278,8 @@ def _test(
         "steps": config.train.steps,
         "best_step": restored.step,
         "validation_accuracy": judged[restored.step],
-        "test_accuracy": float((log_p.argmax(1) == test.labels).mean()),
-        "probabilities": np.exp(log_p).round(6).tolist(),
+        "test_accuracy": float((probabilities.argmax(1) == test.labels).mean()),
+        "probabilities": probabilities.tolist(),
         "curve": curve,
     }
 
