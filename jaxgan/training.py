@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from clu import parameter_overview
+from clu import platform as cluster
 from etils import epath
 from ml_collections import ConfigDict
 
@@ -222,10 +223,12 @@ def _introduce(
         (log.folder / "parameters.txt").write_text("\n".join(tables))
         about = environment() | {"data": data or describe_data(source)}
         (log.folder / "run.json").write_text(json.dumps(about, indent=2) + "\n")
-    log.line(
+    summary = (
         f"{len(source):,} pictures of {', '.join(_present(source))} at {source.resolution} px; "
         f"parameters: {', '.join(counts)}; {jax.device_count()} x {jax.devices()[0].device_kind}"
     )
+    cluster.work_unit().set_notes(summary)  # What a cluster's console shows.
+    log.line(summary)
 
 
 def _present(source: Source) -> list[str]:
