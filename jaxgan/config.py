@@ -301,7 +301,7 @@ def write(file: epath.Path, text: str) -> None:
     """Replaces a file as a whole: a kill or a full disk leaves the old one."""
     part = file.with_name(file.name + ".part")
     part.write_text(text)
-    part.rename(file)
+    part.replace(file)
 
 
 def claim_data(workdir: epath.PathLike, fingerprint: str) -> None:

@@ -68,7 +68,7 @@ def test_bad_experiments_are_named() -> None:
     for changes, words in [
         ({"verdict.primary": ("add", "copies")}, "two different arms"),
         ({"arms": ("real", "magic")}, "must be one of real"),
-        ({"seeds": (1, 1)}, "different numbers"),
+        ({"seeds": (1, 1)}, "different whole numbers"),
         ({"data.split": (0.5, 0.5, 0.5)}, "add up to 1"),
         ({"replace.share": 1.5}, "replace.share must be within"),
     ]:
