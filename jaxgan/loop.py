@@ -133,7 +133,7 @@ def train(
             batch = devices.shard(batch, options.batch_axis)
             state, metrics = step_fn(state, batch, jax.random.fold_in(train_key, step - 1))
             progress.add(step, metrics)
-            last, stop = step == options.steps, stopped()
+            last = step == options.steps
             if step % options.log_every == 0 or last or step == first + 1:
                 progress.flush(step)
             judged = None
@@ -141,6 +141,7 @@ def train(
                 progress.flush(step)
                 judged = evaluate(devices.fetch(state))
                 _tell(log, step, judged)
+            stop = stopped()  # Read once: what comes later is for the next step.
             if options.best is not None and judged is not None:
                 save(step, judged.metrics)
             elif step % options.checkpoint_every == 0 or last or stop:
