@@ -5,7 +5,6 @@ References:
     Ioffe and Szegedy, Batch Normalization, 2015.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -129,9 +128,7 @@ class GoogLeNet(nn.Module):
         def wide(*features: int) -> list[int]:
             return [max(round(n * self.width), 1) for n in features]
 
-        block: Callable[..., BasicConv] = partial(
-            BasicConv, dtype=self.dtype, axis_name=self.axis_name
-        )
+        block: Any = partial(BasicConv, dtype=self.dtype, axis_name=self.axis_name)
         inception = partial(Inception, block=block)
         self.conv1 = block(*wide(64), 7, 2, 3)
         self.conv2 = block(*wide(64), 1)
