@@ -5,7 +5,7 @@
 Its widths at this size are unpublished: 1024 features at 4 x 4, halved, as at 512 px.
 
 Cost: 14,424,960 + 11,164,544 parameters, 130 epochs.
-Result: see "Results" in the README.
+Result: not yet run at this size.
 """
 
 from pathlib import Path
