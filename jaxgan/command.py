@@ -41,7 +41,9 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
         _fail(name, _wrong_type(config, error), 2)
     except (flags.Error, InputError) as error:
         _fail(name, error, 2)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
+    # Orbax prints the traceback of what it raises: here it becomes a sentence.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     try:
         main()
     except InputError as error:

@@ -217,7 +217,7 @@ def _numbers(metrics: dict[str, float]) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:150]
 
 
 @contextmanager
