@@ -6,7 +6,8 @@
 Small nets at 32 px: a first look, not the last word. The published sizes are in the other configs.
 
 Cost: about 7 minutes on two CPU cores (2026-11).
-Result on the drawn pictures: real 66.4 %, add 82.2 %; no evidence, +15.8 points (-13.6 to 45.2).
+Result on the drawn pictures, with --config.gan.data.flip=true: real 66.4 %, add 82.2 %; no
+evidence, +15.8 points (-13.6 to 45.2).
 """
 
 from pathlib import Path
