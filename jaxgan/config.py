@@ -17,16 +17,16 @@ GANS = ("wgan",)
 CLASSIFIERS = ("googlenet",)
 LENGTHS = ("steps", "epochs", "kimg")
 # What may change when a run goes on in its folder.
-EVERY = ("log_every", "sample_every", "checkpoint_every")
+FREE = ("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile")
 RESUMABLE = {
     "parallel",
     "seeds",
     "arms",
     "verdict.primary",
     "verdict.level",
-    *(f"train.{name}" for name in (*LENGTHS, *EVERY)),
+    *(f"train.{name}" for name in (*LENGTHS, *FREE)),
     *(f"{stage}.parallel" for stage in ("gan", "classifier")),
-    *(f"{stage}.train.{name}" for stage in ("gan", "classifier") for name in EVERY),
+    *(f"{stage}.train.{name}" for stage in ("gan", "classifier") for name in FREE),
 }
 
 
@@ -109,6 +109,22 @@ def total_steps(train: ConfigDict, pictures: int, pictures_a_step: int) -> int:
     return max(1, round(shown / pictures_a_step))
 
 
+def profile_steps(profile: str | None, name: str = "config") -> range:
+    """The steps to trace, from FIRST:COUNT; none where it is None.
+
+    Raises:
+        InputError: it is not two whole numbers above 0 with a colon between them.
+    """
+    if profile is None:
+        return range(0)
+    first, _, count = profile.partition(":")
+    if not (first.isdecimal() and count.isdecimal() and int(first) and int(count)):
+        raise InputError(
+            f"{name}.train.profile must be FIRST:COUNT, two whole numbers above 0, got {profile!r}"
+        )
+    return range(int(first), int(first) + int(count))
+
+
 def is_experiment(config: ConfigDict) -> bool:
     return "arms" in config
 
@@ -129,6 +145,14 @@ def check_training(config: ConfigDict, name: str = "config") -> None:
         )
     for key in ("batch_size", lengths[0], "log_every", "sample_every", "checkpoint_every"):
         _positive(f"{name}.train.{key}", train[key])
+    if train.microbatch is not None:
+        _positive(f"{name}.train.microbatch", train.microbatch)
+        if train.batch_size % train.microbatch:
+            raise InputError(
+                f"{name}.train.microbatch must divide {name}.train.batch_size "
+                f"({train.batch_size}), got {train.microbatch}"
+            )
+    profile_steps(train.profile, name)
     check = _check_gan if config.model.name in GANS else _check_classifier
     check(config, name)
 
