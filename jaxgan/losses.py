@@ -7,7 +7,7 @@ import jax
 import optax
 from jaxtyping import Array, Int
 
-from jaxgan.types import ClassLogits, Logits, PRNGKey, Scalar
+from jaxgan.types import ClassLogits, Keys, Logits, Scalar
 
 
 class AdversarialLoss(NamedTuple):
@@ -16,15 +16,15 @@ class AdversarialLoss(NamedTuple):
     Both take both logits because relativistic losses need them, and a key because noisy labels do.
     """
 
-    critic: Callable[[Logits, Logits, PRNGKey], Scalar]
-    generator: Callable[[Logits, Logits, PRNGKey], Scalar]
+    critic: Callable[[Logits, Logits, Keys], Scalar]
+    generator: Callable[[Logits, Logits, Keys], Scalar]
 
 
-def _wasserstein_critic(real_logits: Logits, fake_logits: Logits, key: PRNGKey) -> Scalar:
+def _wasserstein_critic(real_logits: Logits, fake_logits: Logits, key: Keys) -> Scalar:
     return fake_logits.mean() - real_logits.mean()
 
 
-def _wasserstein_generator(real_logits: Logits, fake_logits: Logits, key: PRNGKey) -> Scalar:
+def _wasserstein_generator(real_logits: Logits, fake_logits: Logits, key: Keys) -> Scalar:
     return -fake_logits.mean()
 
 

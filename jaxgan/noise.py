@@ -1,30 +1,39 @@
 """Random numbers that belong to a picture, not to a device.
 
 Each example's key is folded from its index in the *global* batch, so a step draws the same numbers
-on one device, on eight, under `jit` and under `pmap`.
+on one device, on eight, under `jit` and under `pmap`. Wherever a key is asked for, the examples'
+own keys [b] do as well: a step makes them once and may hand on a part of the batch with its keys.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from jaxgan.types import PRNGKey
+from jaxgan.types import Keys
 
 
-def example_keys(key: PRNGKey, count: int, axis_name: str | None = None) -> Key[Array, " b"]:
+def example_keys(key: Keys, count: int, axis_name: str | None = None) -> Key[Array, " b"]:
     """A key per example of this device's part of the batch.
 
     Args:
-        key: the batch's key.
+        key: the batch's key; the examples' own keys are returned as they are.
         count: examples on this device.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
     """
+    if key.ndim:
+        return key
     first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
     return jax.vmap(jax.random.fold_in, (None, 0))(key, first + jnp.arange(count))
 
 
+def fold_in(key: Keys, number: int) -> Keys:
+    """`jax.random.fold_in`, of one key or of each example's."""
+    fold = jax.random.fold_in
+    return jax.vmap(fold, (0, None))(key, number) if key.ndim else fold(key, number)
+
+
 def normal(
-    key: PRNGKey, shape: tuple[int, ...], axis_name: str | None = None
+    key: Keys, shape: tuple[int, ...], axis_name: str | None = None
 ) -> Float[Array, "b ..."]:
     """Standard normal numbers; `shape[0]` counts examples."""
     keys = example_keys(key, shape[0], axis_name)
@@ -32,7 +41,7 @@ def normal(
 
 
 def uniform(
-    key: PRNGKey, shape: tuple[int, ...], axis_name: str | None = None
+    key: Keys, shape: tuple[int, ...], axis_name: str | None = None
 ) -> Float[Array, "b ..."]:
     """Numbers from U[0, 1); `shape[0]` counts examples."""
     keys = example_keys(key, shape[0], axis_name)

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import augment, losses, penalties
 from jaxgan.models import googlenet, wgan
+from jaxgan.models.layers import remat
 from jaxgan.optim import adam
 from jaxgan.state import ClassifierState, GANState, new_net
 from jaxgan.steps import classifier, gan
@@ -27,7 +28,7 @@ def build(config: ConfigDict, axis_name: str | None = None) -> Recipe:
 
 def build_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
     """The generator module of a GAN's config: `(latents [b, z], train)`."""
-    return wgan.Generator(
+    return _module(config, wgan.Generator)(
         resolution=config.data.resolution,
         latent_dim=config.model.latent_dim,
         channels=config.model.channels,
@@ -38,7 +39,7 @@ def build_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Modu
 
 def build_classifier(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
     """The module of a classifier's config: `(images [b, h, w, c], train)`."""
-    return googlenet.GoogLeNet(
+    return _module(config, googlenet.GoogLeNet)(
         num_classes=config.model.num_classes,
         aux_heads=config.model.aux_heads,
         width=config.model.width,
@@ -56,6 +57,10 @@ def _dtype(config: ConfigDict) -> Any:
     return {"float32": jnp.float32, "bf16": jnp.bfloat16}[config.precision]
 
 
+def _module(config: ConfigDict, module: type[nn.Module]) -> Any:
+    return remat(module) if config.train.remat else module
+
+
 def _images(config: ConfigDict) -> jax.ShapeDtypeStruct:
     resolution = config.data.resolution
     return jax.ShapeDtypeStruct((2, resolution, resolution, 3), jnp.float32)
@@ -63,7 +68,9 @@ def _images(config: ConfigDict) -> jax.ShapeDtypeStruct:
 
 def _wgan(config: ConfigDict, axis_name: str | None) -> Recipe:
     generator = build_generator(config, axis_name)
-    critic = wgan.Critic(config.data.resolution, config.model.channels, _dtype(config))
+    critic = _module(config, wgan.Critic)(
+        config.data.resolution, config.model.channels, _dtype(config)
+    )
     g, c = config.optim.generator, config.optim.critic
     generator_tx, critic_tx = adam(g.learning_rate, g.b1, g.b2), adam(c.learning_rate, c.b1, c.b2)
     latent_dim = config.model.latent_dim
@@ -71,11 +78,11 @@ def _wgan(config: ConfigDict, axis_name: str | None) -> Recipe:
     def init(key: PRNGKey) -> GANState:
         generator_key, critic_key = jax.random.split(key)
         latents = jax.ShapeDtypeStruct((2, latent_dim), jnp.float32)
-        variables = generator.lazy_init(generator_key, latents, train=False)
+        variables = generator.lazy_init(generator_key, latents, False)
         return GANState(
             step=jnp.int32(0),
             generator=new_net(variables, generator_tx),
-            critic=new_net(critic.lazy_init(critic_key, _images(config), train=False), critic_tx),
+            critic=new_net(critic.lazy_init(critic_key, _images(config), False), critic_tx),
             ema=jax.tree.map(jnp.copy, variables),  # Donated buffers must not be shared.
         )
 
@@ -85,11 +92,12 @@ def _wgan(config: ConfigDict, axis_name: str | None) -> Recipe:
         generator_tx,
         critic_tx,
         loss=losses.WASSERSTEIN,
-        penalty=penalties.gradient_penalty(config.loss.gradient_penalty, axis_name),
+        penalty=penalties.gradient_penalty(config.loss.gradient_penalty),
         n_critic=config.train.n_critic,
         same_batch=config.train.same_batch,
         latent_dim=latent_dim,
         ema_decay=config.train.ema_decay,
+        microbatch=config.train.microbatch,
         axis_name=axis_name,
     )
     return Recipe(init, step)
@@ -100,15 +108,16 @@ def _classifier(config: ConfigDict, axis_name: str | None) -> Recipe:
     tx = adam(config.optim.learning_rate, config.optim.b1, config.optim.b2)
 
     def init(key: PRNGKey) -> ClassifierState:
-        variables = model.lazy_init(key, _images(config), train=False)
+        variables = model.lazy_init(key, _images(config), False)
         return ClassifierState(jnp.int32(0), new_net(variables, tx))
 
-    flip_and_crop = augment.chain(augment.flip(axis_name), augment.crop(axis_name=axis_name))
+    flip_and_crop = augment.chain(augment.flip(), augment.crop())
     step = classifier.make_step(
         model,
         tx,
         label_smoothing=config.train.label_smoothing,
         augment=flip_and_crop if config.train.augment else None,
+        microbatch=config.train.microbatch,
         axis_name=axis_name,
     )
     return Recipe(init, step)

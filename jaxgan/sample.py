@@ -55,7 +55,7 @@ def make_draw(generator: nn.Module, latent_dim: int) -> Draw:
 
     @jax.jit
     def draw(variables: Any, seeds: Int[Array, " b"]) -> UInt8[Array, "b h w c"]:
-        images = generator.apply(variables, latents(seeds, latent_dim), train=False)
+        images = generator.apply(variables, latents(seeds, latent_dim), False)
         return to_uint8(cast(Array, images))
 
     return draw

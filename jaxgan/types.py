@@ -17,12 +17,13 @@ Logits = Float[Array, " b"]  # A critic's or discriminator's: one number a pictu
 ClassLogits = Float[Array, "b k"]
 Scalar = Float[Array, ""]
 PRNGKey = Key[Array, ""]
+Keys = PRNGKey | Key[Array, " b"]  # A batch's key, or its examples' own: see noise.py.
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
 Critic = Callable[[Images], Logits]  # Closed over its weights.
-Penalty = Callable[[Critic, Images, Images, PRNGKey], Scalar]  # (critic, real, fake, key)
-Augment = Callable[[Images, Scalar, PRNGKey], Images]  # (images, p, key)
+Penalty = Callable[[Critic, Images, Images, Keys], Scalar]  # (critic, real, fake, key)
+Augment = Callable[[Images, Scalar, Keys], Images]  # (images, p, key)
 State = Any
 Step = Callable[[State, Batch, PRNGKey], tuple[State, Metrics]]
 

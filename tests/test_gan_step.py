@@ -52,7 +52,7 @@ def make(axis_name=None, lr=1e-3, **options):
         generator_tx,
         critic_tx,
         loss=losses.WASSERSTEIN,
-        penalty=penalties.gradient_penalty(axis_name=axis_name),
+        penalty=penalties.gradient_penalty(),
         latent_dim=Z,
         axis_name=axis_name,
         **options,

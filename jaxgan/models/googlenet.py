@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers import BatchNorm, Conv, adaptive_avg_pool, max_pool, uniform
+from jaxgan.models.layers import BatchNorm, Conv, Dropout, adaptive_avg_pool, max_pool, uniform
 from jaxgan.types import ClassLogits, Images, InputError
 
 # torchvision's init, a normal distribution cut off only at 200 standard deviations.
@@ -92,6 +92,7 @@ class AuxiliaryHead(nn.Module):
     hidden: int
     dropout: float
     block: Any
+    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"], train: bool) -> ClassLogits:
@@ -99,7 +100,7 @@ class AuxiliaryHead(nn.Module):
         x = adaptive_avg_pool(x.astype(jnp.float32), 4)
         x = self.block(self.channels, 1, name="conv")(x, train).reshape(len(x), -1)
         x = dense(self.hidden, x.shape[1], "fc1")(x)
-        x = nn.Dropout(self.dropout, deterministic=not train)(nn.relu(x))
+        x = Dropout(self.dropout, self.axis_name)(nn.relu(x), train)
         return dense(self.num_classes, self.hidden, "fc2")(x)
 
 
@@ -144,11 +145,16 @@ class GoogLeNet(nn.Module):
         self.inception5b = inception(*wide(384, 192, 384, 48, 128, 128))
         if self.aux_heads:
             head = partial(
-                AuxiliaryHead, self.num_classes, *wide(128, 1024), self.aux_dropout, block
+                AuxiliaryHead,
+                self.num_classes,
+                *wide(128, 1024),
+                self.aux_dropout,
+                block,
+                self.axis_name,
             )
             self.aux1 = head()
             self.aux2 = head()
-        self.drop = nn.Dropout(self.dropout)
+        self.drop = Dropout(self.dropout, self.axis_name)
         self.fc = dense(self.num_classes, sum(wide(384, 384, 128, 128)))
 
     def __call__(
@@ -168,7 +174,7 @@ class GoogLeNet(nn.Module):
             InputError: the pictures are smaller than 32 px.
         """
         pooled, halfway = self._trunk(images, train)
-        logits = self.fc(self.drop(pooled, deterministic=not train))
+        logits = self.fc(self.drop(pooled, train))
         # Initialised whole even where init is called without training.
         if self.aux_heads and (train or self.is_initializing()):
             heads = self.aux1(halfway[0], train), self.aux2(halfway[1], train)

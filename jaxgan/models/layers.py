@@ -13,10 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
+
+from jaxgan import noise
 
 Kernel = Float[Array, "kh kw i o"]
 Pair = tuple[int, int]
+CONVOLVED = "convolved"  # What `remat` keeps.
 
 
 class Geometry(NamedTuple):
@@ -171,7 +175,7 @@ class Conv(nn.Module):
         if self.use_bias:
             bias = self.param("bias", default, (self.features,))
             x += bias.astype(self.dtype)[None, None, None]
-        return x
+        return checkpoint_name(x, CONVOLVED)
 
 
 class ConvTranspose(nn.Module):
@@ -189,9 +193,33 @@ class ConvTranspose(nn.Module):
         shape = (*_pair(self.window), x.shape[3], self.features)
         # PyTorch takes the fan in of the convolution that this one transposes.
         kernel = self.param("kernel", uniform(math.prod(shape[:2]) * self.features), shape)
-        return conv_transpose(
-            x.astype(self.dtype), kernel.astype(self.dtype), self.stride, self.padding
-        )
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        return checkpoint_name(conv_transpose(x, kernel, self.stride, self.padding), CONVOLVED)
+
+
+def remat(module: type[nn.Module]) -> type[nn.Module]:
+    """The module (images or latents, train), which keeps only what its convolutions put out.
+
+    What lies between them (normalisation, activations) is computed again for the gradients: it is
+    most of the memory and little of the time.
+    """
+    policy = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
+    return nn.remat(module, policy=policy, static_argnums=(2,))
+
+
+class Dropout(nn.Module):
+    """Each example's mask comes from its own key (rng "dropout"), on whichever device it is."""
+
+    rate: float
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b ..."], train: bool) -> Float[Array, "b ..."]:
+        """x, or in training x / (1 - rate) with probability 1 - rate and else 0."""
+        if not train or self.rate == 0:
+            return x
+        u = noise.uniform(self.make_rng("dropout"), x.shape, self.axis_name)
+        return jnp.where(u < self.rate, 0, x / (1 - self.rate))
 
 
 # PyTorch's momentum of 0.1 is our 0.9. The running variance is the biased one, as always in flax.
