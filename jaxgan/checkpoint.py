@@ -5,7 +5,6 @@ position) and `checksums`. The two latest are kept and, where a metric says so, 
 """
 
 import logging
-import shutil
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -53,6 +52,9 @@ def _crc(leaf: Any) -> int:
 class Checkpoints:
     """The checkpoints of one run. Use as a context manager: leaving waits for the last save.
 
+    Of several processes only the first has any: every process holds the whole state, so that one
+    can write it, and any number of them may go on from it.
+
     Args:
         workdir: the run's folder; local or `gs://`.
         best: the metric whose best checkpoint is kept too.
@@ -64,9 +66,13 @@ class Checkpoints:
     ):
         self.folder = epath.Path(workdir).absolute() / "checkpoints"
         self._best, self._read_only = best, read_only
-        self._manager = self._open()
+        self._on = jax.process_index() == 0
+        if self._on:
+            self._manager = self._open()
 
     def _open(self) -> ocp.CheckpointManager:
+        if not self._read_only:
+            self.folder.mkdir(parents=True, exist_ok=True)
         keep: list = [policies.LatestN(n=2)]
         best_fn = None
         if self._best is not None:
@@ -88,6 +94,10 @@ class Checkpoints:
                 best_mode=self._best.mode if self._best else "max",
                 cleanup_tmp_directories=not self._read_only,
                 read_only=self._read_only,
+                create=False,
+                multiprocessing_options=ocp.options.MultiprocessingOptions(
+                    primary_host=0, active_processes={0}
+                ),
             ),
         )
 
@@ -95,7 +105,8 @@ class Checkpoints:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._manager.close()
+        if self._on:
+            self._manager.close()
 
     def wait(self) -> None:
         """Blocks until the last save is on disk.
@@ -103,8 +114,9 @@ class Checkpoints:
         Raises:
             OSError: where it could not be written (a full disk); earlier checkpoints are untouched.
         """
-        self._manager.wait_until_finished()
-        self._manager.check_for_errors()
+        if self._on:
+            self._manager.wait_until_finished()
+            self._manager.check_for_errors()
 
     @property
     def latest(self) -> int | None:
@@ -118,6 +130,8 @@ class Checkpoints:
         self, step: int, state: State, config: dict, data: dict, metrics: dict | None = None
     ) -> None:
         """Saves in the background; the state's arrays are copied to the host before it returns."""
+        if not self._on:
+            return
         items = {name: jax.device_get(tree) for name, tree in _items(state).items()}
         self._manager.save(
             step,
@@ -133,6 +147,8 @@ class Checkpoints:
     def restore(self, abstract: State, step: int | None = None) -> Restored | None:
         """The checkpoint of `step`, or else the latest that is whole; None where there is none.
 
+        Of several processes the first has it; the others have None.
+
         Args:
             abstract: the state's shapes and types (`jax.eval_shape(recipe.init, key)`).
             step: the one to try first.
@@ -143,6 +159,8 @@ class Checkpoints:
         Raises:
             InputError: where there are checkpoints, but none of them is whole.
         """
+        if not self._on:
+            return None
         restored, damaged = self._newest_whole(step, lambda s: self._read(s, abstract))
         if damaged and not self._read_only:
             self._set_aside(damaged)
@@ -181,7 +199,7 @@ class Checkpoints:
         for step in steps:
             aside = self.folder.parent / "damaged" / str(step)
             if aside.exists():
-                shutil.rmtree(aside)
+                aside.rmtree()
             aside.parent.mkdir(parents=True, exist_ok=True)
             (self.folder / str(step)).rename(aside)
         self._manager = self._open()

@@ -13,10 +13,16 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from jaxgan import compilation, hosts
 from jaxgan import config as configs
 from jaxgan.types import InputError
 
 FLAGS = flags.FLAGS
+flags.DEFINE_string(
+    "compilation_cache",
+    None,
+    "Folder for compiled programs, or off; by default jaxgan/xla in the user's cache folder.",
+)
 
 
 def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
@@ -37,6 +43,8 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
         extra = FLAGS(argv)[1:]
         if extra:
             raise InputError(f"arguments must be flags (--name=value), got {extra[0]!r}")
+        if "coordinator" in FLAGS:
+            check_hosts(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     except flags.IllegalFlagValueError as error:
         _fail(name, _wrong_type(config, error), 2)
     except (flags.Error, InputError) as error:
@@ -44,16 +52,28 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     # Orbax prints the traceback of what it raises: here it becomes a sentence.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
+    compilation.avoid_slow_kernels()
+    compilation.keep_programs(FLAGS.compilation_cache)
     try:
+        if "coordinator" in FLAGS:
+            hosts.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
         main()
     except InputError as error:
         _fail(name, error, 1)
     except OSError as error:
         if error.filename is None and error.errno is None:
+            hosts.end_soon(1)
             raise
         _fail(name, error, 1)
+    except ImportError as error:
+        if "://" not in str(FLAGS.get_flag_value("workdir", "")):
+            raise
+        _fail(name, InputError(f"--workdir {FLAGS.workdir} needs a package: {error}"), 1)
     except KeyboardInterrupt:
         _fail(name, InputError("stopped"), 130)
+    except Exception:
+        hosts.end_soon(1)
+        raise
 
 
 def config_flag() -> None:
@@ -64,6 +84,36 @@ def config_flag() -> None:
 
 def workdir_flag(help_string: str = "The run's folder; runs/<config> by default.") -> None:
     flags.DEFINE_string("workdir", None, help_string)
+
+
+def host_flags() -> None:
+    """Defines the flags of a program that may run on several hosts; `run` joins them."""
+    flags.DEFINE_string("coordinator", None, "On several hosts: HOST:PORT of process 0.")
+    flags.DEFINE_integer("num_processes", None, "How many processes there are.", lower_bound=1)
+    flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.", lower_bound=0)
+
+
+def check_hosts(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+    """Raises InputError for flags that do not tell where the other processes are."""
+    given = {
+        "--coordinator": coordinator,
+        "--num_processes": num_processes,
+        "--process_id": process_id,
+    }
+    missing = [name for name, value in given.items() if value is None]
+    if coordinator is None and len(missing) == len(given):
+        return
+    if coordinator is None or num_processes is None or process_id is None:
+        raise InputError(
+            f"{', '.join(given)} must be given together, got no {' and no '.join(missing)}"
+        )
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise InputError(f"--coordinator must be HOST:PORT, got {coordinator!r}")
+    if process_id >= num_processes:
+        raise InputError(
+            f"--process_id must be below --num_processes ({num_processes}), got {process_id}"
+        )
 
 
 def read_config() -> tuple[ConfigDict, str]:
@@ -115,5 +165,6 @@ def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
 
 def _fail(name: str, error: Exception, code: int) -> None:
     lines = str(error).strip().splitlines()
-    print(f"{name}: {lines[0] if lines else type(error).__name__}", file=sys.stderr)
+    print(f"{name}: {lines[0] if lines else type(error).__name__}", file=sys.stderr, flush=True)
+    hosts.end_soon(code)
     sys.exit(code)

@@ -3,6 +3,8 @@
 import io
 import json
 import math
+import os
+import tempfile
 import time
 from collections.abc import Mapping
 
@@ -55,7 +57,14 @@ class Log:
         if not self._on:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._events = EventFileWriter(str(self.folder / "tensorboard"))
+        self._here, self._copied = self.folder, time.monotonic()
+        if "://" in os.fspath(self.folder):  # Object stores cannot append to a file.
+            self._temporary = tempfile.TemporaryDirectory()
+            self._here = epath.Path(self._temporary.name)
+            for file in (self.folder / name for name in ("log.txt", "metrics.jsonl")):
+                if file.exists():
+                    (self._here / file.name).write_bytes(file.read_bytes())
+        self._events = EventFileWriter(str(self._here / "tensorboard"))
 
     def __enter__(self) -> "Log":
         return self
@@ -66,25 +75,27 @@ class Log:
     def close(self) -> None:
         if self._on:
             self._events.close()
+            self._copy("tensorboard/*")
 
     def line(self, text: str) -> None:
         """Prints a line, and keeps it in `log.txt`."""
         if self._on:
             print(self._label + text, flush=True)
-            with (self.folder / "log.txt").open("a") as file:
-                file.write(self._label + text + "\n")
+            self._append("log.txt", self._label + text + "\n")
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Adds a row to `metrics.jsonl` and points to TensorBoard's curves."""
         if not self._on:
             return
-        with (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
+        self._append("metrics.jsonl", json.dumps({"step": step, **values}) + "\n")
         metadata = scalar_metadata.create_summary_metadata(None, None)
         for name, value in values.items():
             tensor = tensor_util.make_tensor_proto(np.float32(value))
             self._event(step, Summary.Value(tag=name, tensor=tensor, metadata=metadata))
         self._events.flush()
+        if time.monotonic() - self._copied > 60:  # Curves and pictures may be many.
+            self._copy("tensorboard/*")
+            self._copied = time.monotonic()
 
     def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
         """Saves `<name>/<step>.png`, and shows it in TensorBoard."""
@@ -101,10 +112,20 @@ class Log:
 
     def rewind(self, step: int) -> None:
         """Drops rows after `step`: a resumed run writes them again."""
-        file = self.folder / "metrics.jsonl"
-        if self._on and file.exists():
+        if self._on and (file := self._here / "metrics.jsonl").exists():
             rows = [row for row in file.read_text().splitlines() if _step(row) <= step]
             file.write_text("".join(row + "\n" for row in rows))
+            self._copy(file.name)
+
+    def _append(self, name: str, text: str) -> None:
+        with (self._here / name).open("a") as file:
+            file.write(text)
+        self._copy(name)
+
+    def _copy(self, pattern: str) -> None:
+        if self._here != self.folder:
+            for file in self._here.glob(pattern):
+                (self.folder / file.relative_to(self._here)).write_bytes(file.read_bytes())
 
     def _event(self, step: int, value: Summary.Value) -> None:
         summary = Summary(value=[value])

@@ -1,11 +1,8 @@
 """The training loop: steps, logs, checkpoints. It knows nothing about GANs or classifiers."""
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -13,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
-from jaxgan import parallel
+from jaxgan import hosts, parallel
 from jaxgan.checkpoint import Best, Checkpoints
 from jaxgan.log import Log, duration
+from jaxgan.memory import Settings, watch_memory
+from jaxgan.tracing import tracer
 from jaxgan.types import InputError, Recipe, State
 
 # Random weights are drawn once: not worth the half minute that XLA would spend on the program.
@@ -34,6 +33,8 @@ class TrainOptions(NamedTuple):
         parallel: auto, jit or pmap.
         config: stored in each checkpoint.
         batch_axis: which axis of the batches' arrays counts pictures.
+        profile: the steps of which TensorBoard's profiler gets a trace.
+        memory: the settings that decide over a step's memory, for advice where it is short.
     """
 
     steps: int
@@ -46,6 +47,8 @@ class TrainOptions(NamedTuple):
     parallel: str = "auto"
     config: dict | None = None
     batch_axis: int = 0
+    profile: range = range(0)
+    memory: Settings = Settings(batch_size=1)
 
 
 class Evaluation(NamedTuple):
@@ -77,38 +80,51 @@ def train(
         workdir: where checkpoints lie.
         log: where to tell.
         evaluate: called every `sample_every` steps and after the last one; must not depend on
-            anything but the state.
+            anything but the state. Of several processes only the first calls it.
 
     Returns:
         The last state, on one device.
 
     Raises:
         NotFiniteError: names the step; the last good checkpoint stays.
+        OutOfMemoryError: names what to lower.
         SystemExit: 143 or 130 after SIGTERM or Ctrl-C, with a checkpoint saved.
     """
     devices = parallel.spread(options.parallel)
     init_key, train_key = jax.random.split(jax.random.key(options.seed))
-    with Checkpoints(workdir, options.best) as checkpoints, _stop_signals() as stopped:
+    with (
+        Checkpoints(workdir, options.best) as checkpoints,
+        hosts.stop_signals() as stopped,
+        watch_memory(options.memory, log) as compile_step,
+        tracer(options.profile, log) as trace,
+    ):
         abstract = jax.eval_shape(recipe.init, init_key)
-        restored = checkpoints.restore(abstract) if checkpoints.latest is not None else None
-        if restored is None:
-            first, state = 0, jax.jit(recipe.init, compiler_options=QUICK)(init_key)
+        with hosts.agreed():
+            restored = checkpoints.restore(abstract)
+        if restored is not None:
+            saved, state = restored.step, restored.state
+            log.line(f"going on from the checkpoint of step {saved:,}")
+        elif jax.process_index() == 0:
+            saved, state = -1, jax.jit(recipe.init, compiler_options=QUICK)(init_key)
         else:
-            first, state = restored.step, restored.state
-            log.line(f"going on from the checkpoint of step {first:,}")
+            saved, state = -1, jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), abstract)
+        saved, state = hosts.from_first((saved, state))
+        first, stop = max(0, int(saved)), 0
         log.rewind(first)  # Also of rows that a kill before the first checkpoint left.
         batches.set_state({"next_index": first})
         if first >= options.steps:
             log.line(f"already trained to step {first:,}")
         state = devices.place(state)
-        step_fn = devices.compile(recipe.step)
+        step_fn, compiled = devices.compile(recipe.step), None
         progress = _Progress(options, first, log)
 
         def save(step: int, metrics: dict | None = None) -> None:
-            if step == checkpoints.latest:
+            nonlocal saved
+            if step == saved:
                 return
+            saved = step
             progress.flush(step)  # Raises where a loss or gradient is not finite.
-            if not _finite(state):
+            if not _finite(devices.fetch(state)):
                 raise NotFiniteError(
                     f"weights must be finite, and are not after step {step}; the last good "
                     f"checkpoint stays: lower the learning rates or change the seed"
@@ -118,7 +134,7 @@ def train(
                 checkpoints.save(
                     step, devices.fetch(state), options.config or {}, {"next_index": step}, metrics
                 )
-                if step == options.steps or stopped():
+                if step == options.steps or stop:
                     checkpoints.wait()
             except (OSError, ValueError) as error:
                 raise InputError(
@@ -131,7 +147,12 @@ def train(
             batch = next(batches)
             progress.waited += time.perf_counter() - waited
             batch = devices.shard(batch, options.batch_axis)
-            state, metrics = step_fn(state, batch, jax.random.fold_in(train_key, step - 1))
+            key = jax.random.fold_in(train_key, step - 1)
+            if compiled is None:
+                compiled = compile_step(step_fn, state, batch, key)
+                progress.begin()
+            trace(step, state)
+            state, metrics = compiled(state, batch, key)
             progress.add(step, metrics)
             last = step == options.steps
             if step % options.log_every == 0 or last or step == first + 1:
@@ -139,8 +160,10 @@ def train(
             judged = None
             if evaluate is not None and (step % options.sample_every == 0 or last):
                 progress.flush(step)
-                judged = evaluate(devices.fetch(state))
-                _tell(log, step, judged)
+                judged = Evaluation({}, {})
+                if jax.process_index() == 0:
+                    judged = evaluate(devices.fetch(state))
+                    _tell(log, step, judged)
             stop = stopped()  # Read once: what comes later is for the next step.
             if options.best is not None and judged is not None:
                 save(step, judged.metrics)
@@ -149,8 +172,8 @@ def train(
             if stop:
                 log.line(f"stopped at step {step:,}; the same command goes on from there")
                 raise SystemExit(128 + stop)
-        if stopped():
-            raise SystemExit(128 + stopped())
+        if stop := stopped():
+            raise SystemExit(128 + stop)
         return devices.fetch(state)
 
 
@@ -174,8 +197,11 @@ class _Progress:
     def __init__(self, options: TrainOptions, first: int, log: Log):
         self.options, self.log = options, log
         self.pending: list[tuple[int, dict]] = []
-        self.waited = 0.0  # Seconds for data since the last line.
-        self.first, self.told, self.clock = first, first, time.perf_counter()
+        self.first, self.told = first, first
+        self.begin()
+
+    def begin(self) -> None:
+        self.clock, self.waited = time.perf_counter(), 0.0  # Seconds for data since the last line.
 
     def add(self, step: int, metrics: dict) -> None:
         self.pending.append((step, metrics))
@@ -199,17 +225,15 @@ class _Progress:
         steps = step - self.told
         rate = steps * self.options.pictures_a_step / seconds
         left = (self.options.steps - step) * seconds / steps
-        compiled = self.told == self.first  # The first line counts compilation.
         timing = {"images_per_second": rate, "waiting_share": self.waited / seconds}
-        self.log.metrics(step, mean | ({} if compiled else timing))
-        eta = (
-            f"compiled in {seconds:.1f} s"
-            if compiled
-            else f"{rate:,.0f} images/s  eta {duration(left)}"
-        )
+        eta = f"{rate:,.0f} images/s  eta {duration(left)}  "
+        if self.told == self.first:  # The first step takes longer than the others.
+            timing, eta = {}, ""
+        self.log.metrics(step, mean | timing)
         share = math.floor(100 * step / self.options.steps)
-        self.log.line(f"step {step:,}/{self.options.steps:,}  {share}%  {eta}  {_numbers(mean)}")
-        self.told, self.clock, self.waited = step, time.perf_counter(), 0.0
+        self.log.line(f"step {step:,}/{self.options.steps:,}  {share}%  {eta}{_numbers(mean)}")
+        self.told = step
+        self.begin()
 
 
 def _numbers(metrics: dict[str, float]) -> str:
@@ -218,22 +242,3 @@ def _numbers(metrics: dict[str, float]) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:150]
-
-
-@contextmanager
-def _stop_signals() -> Iterator[Callable[[], int]]:
-    """SIGTERM and Ctrl-C are noted, and answered between two steps; a second Ctrl-C is not."""
-    caught: list[int] = []
-
-    def note(number: int, frame: Any) -> None:
-        if caught and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        caught.append(number)
-
-    mine = threading.current_thread() is threading.main_thread()  # Others get no signals.
-    before = {s: signal.signal(s, note) for s in (signal.SIGTERM, signal.SIGINT) if mine}
-    try:
-        yield lambda: caught[0] if caught else 0
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

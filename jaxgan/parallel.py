@@ -1,13 +1,12 @@
-"""Devices: one pure step, compiled by `jit` over a mesh or by `pmap`."""
+"""Devices, on one host or several: one pure step, compiled by `jit` over a mesh or by `pmap`."""
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import jax_utils
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -23,16 +22,18 @@ class Devices(NamedTuple):
     Attributes:
         axis_name: what the step must average over; None under `jit`, whose arrays are global.
         place: host or device state -> the state as the compiled step wants it, on every device.
-        fetch: the inverse of `place`.
-        shard: a host batch -> its parts on the devices; `batch_axis` says which axis is split.
-        compile: step -> compiled step; the state's buffers are donated.
+        fetch: the inverse of `place`; on the first of this process's devices.
+        shard: this process's share of a batch -> its parts on the devices; `batch_axis` says which
+            axis is split.
+        compile: step -> the step for all devices, to be called or lowered ahead; the state's
+            buffers are donated.
     """
 
     axis_name: str | None
     place: Callable[[State], State]
     fetch: Callable[[State], State]
     shard: Callable[[dict[str, np.ndarray], int], dict[str, jax.Array]]
-    compile: Callable[[Step], Step]
+    compile: Callable[[Step], jax.stages.Wrapped]
 
 
 def axis_name(mode: str) -> str | None:
@@ -41,65 +42,78 @@ def axis_name(mode: str) -> str | None:
 
 
 def spread(mode: str = "auto") -> Devices:
-    """All of this run's devices, by `mode` (auto is jit)."""
+    """All of this run's devices, on all hosts, by `mode` (auto is jit)."""
     if mode not in MODES:
         raise InputError(f"parallel must be one of {', '.join(MODES)}, got {mode!r}")
     return _pmap() if mode == "pmap" else _jit()
 
 
-def check_batch(batch_size: int) -> None:
-    """Raises InputError where the devices do not divide the batch."""
+def check_batch(batch_size: int, name: str = "train.batch_size") -> None:
+    """Raises InputError where the devices do not divide the batch, or differ in number by host."""
+    counts = np.bincount([d.process_index for d in jax.devices()])
+    if counts.min() != counts.max():
+        raise InputError(f"all processes must have as many devices, got {counts.tolist()}")
     if batch_size % jax.device_count():
+        where = f" ({len(counts)} processes with {counts[0]})" if len(counts) > 1 else ""
         raise InputError(
-            f"train.batch_size must be a multiple of the {jax.device_count()} devices, "
+            f"{name} must be a multiple of the {jax.device_count()} devices{where}, "
             f"got {batch_size}"
         )
 
 
-def _own(state: State) -> State:
-    """A copy: the step donates what it is given, and the caller may keep the original."""
-    return jax.tree.map(jnp.copy, state)
+def _devices() -> np.ndarray:
+    # By process, so that the processes' shares one after the other are the global batch.
+    return np.asarray(sorted(jax.devices(), key=lambda d: (d.process_index, d.id)))
 
 
 @lru_cache
 def _jit() -> Devices:
     # Steps are written for global arrays that the compiler partitions: not the explicit default.
-    mesh = Mesh(np.asarray(jax.devices()), (AXIS,))
+    mesh = Mesh(_devices(), (AXIS,))
     replicated = NamedSharding(mesh, P())
+    put = jax.make_array_from_process_local_data
 
     def place(state: State) -> State:
-        return jax.device_put(_own(state), replicated)
+        if jax.process_count() > 1:  # device_put would compare the state on all hosts.
+            return jax.tree.map(lambda x: put(replicated, np.array(x)), state)
+        # A copy: the step donates what it is given, and the caller may keep the original.
+        return jax.device_put(jax.tree.map(jnp.copy, state), replicated)
+
+    def fetch(state: State) -> State:
+        return jax.tree.map(lambda x: x.addressable_data(0), state)
 
     def shard(batch: dict[str, np.ndarray], batch_axis: int) -> dict[str, jax.Array]:
         sharding = NamedSharding(mesh, P(*[None] * batch_axis, AXIS))
-        put = jax.make_array_from_process_local_data
         return {name: put(sharding, x) for name, x in batch.items()}
 
     @lru_cache
-    def compile_step(step: Step) -> Step:
+    def compile_step(step: Step) -> jax.stages.Wrapped:
         return jax.jit(step, donate_argnums=0, out_shardings=(replicated, replicated))
 
-    return Devices(None, place, lambda state: state, shard, compile_step)
+    return Devices(None, place, fetch, shard, compile_step)
 
 
 @lru_cache
 def _pmap() -> Devices:
-    def shard(batch: dict[str, np.ndarray], batch_axis: int) -> dict[str, Any]:
-        count = jax.local_device_count()
-        parts = {k: np.split(v, count, axis=batch_axis) for k, v in batch.items()}
-        return {name: np.stack(part) for name, part in parts.items()}
-
-    @lru_cache
-    def compile_step(step: Step) -> Step:
-        mapped = jax.pmap(step, AXIS, in_axes=(0, 0, None), donate_argnums=0)
-
-        def run(state: State, batch: dict, key: jax.Array) -> tuple[State, dict]:
-            state, metrics = mapped(state, batch, key)
-            return state, jax.tree.map(lambda x: x[0], metrics)
-
-        return run
+    count = jax.local_device_count()
+    # Global arrays, as a step that is compiled ahead wants them.
+    split = NamedSharding(Mesh(_devices(), (AXIS,)), P(AXIS))
+    put = jax.make_array_from_process_local_data
 
     def place(state: State) -> State:
-        return jax_utils.replicate(_own(state))
+        return jax.tree.map(lambda x: put(split, np.stack([np.asarray(x)] * count)), state)
 
-    return Devices(AXIS, place, jax_utils.unreplicate, shard, compile_step)
+    def fetch(state: State) -> State:
+        return jax.tree.map(lambda x: x.addressable_data(0)[0], state)
+
+    def shard(batch: dict[str, np.ndarray], batch_axis: int) -> dict[str, jax.Array]:
+        parts = {k: np.split(v, count, axis=batch_axis) for k, v in batch.items()}
+        return {name: put(split, np.stack(part)) for name, part in parts.items()}
+
+    @lru_cache
+    def compile_step(step: Step) -> jax.stages.Wrapped:
+        every = list(_devices())
+        axes = {"in_axes": (0, 0, None), "out_axes": (0, None)}
+        return jax.pmap(step, AXIS, devices=every, donate_argnums=0, **axes)
+
+    return Devices(AXIS, place, fetch, shard, compile_step)

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -19,13 +20,14 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan import config as configs
-from jaxgan import parallel, recipes, sample
+from jaxgan import hosts, parallel, recipes, sample
 from jaxgan.checkpoint import Best, Checkpoints
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.evaluate import judge, predict, summarise
 from jaxgan.log import Log, grid
 from jaxgan.loop import Evaluation, TrainOptions, train
+from jaxgan.memory import Settings
 from jaxgan.state import ClassifierState, GANState
 from jaxgan.steps.classifier import make_predict
 from jaxgan.types import InputError, Recipe
@@ -38,24 +40,36 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
     """Trains what the config says, in `workdir`; going on where a run of it is there already.
 
     Raises:
-        InputError: a config, folder or workdir that will not do; before any training.
+        InputError: a config, folder or workdir that will not do, or processes that differ in
+            config, versions or pictures; before any training.
     """
-    if configs.is_experiment(config):
-        raise InputError("this config is an experiment's: run scripts/experiment.py with it")
-    configs.check_training(config)
-    make_deterministic(config)
-    parallel.spread(config.parallel)
-    parallel.check_batch(config.train.batch_size)
-    source = open_source(config.data, config.seed)
-    if config.model.name in configs.CLASSIFIERS:
-        check_classes(source)
-        with config.unlocked():
-            config.model.num_classes = len(source.classes)
-            config.data.classes = tuple(source.classes)
-        parts = split(source, config.data.split)
-    configs.claim(workdir, config)
-    about = describe_data(source)
-    configs.claim_data(workdir, about["fingerprint"])
+    with hosts.agreed():
+        if configs.is_experiment(config):
+            raise InputError("this config is an experiment's: run scripts/experiment.py with it")
+        configs.check_training(config)
+        make_deterministic(config)
+        parallel.spread(config.parallel)
+        parallel.check_batch(config.train.batch_size)
+        parallel.check_batch(config.train.microbatch or 0, "train.microbatch")
+        check_precision(config.precision)
+    hosts.check_same(
+        config=json.dumps(configs.to_dict(config), sort_keys=True), versions=str(versions())
+    )
+    with hosts.agreed():
+        source = open_source(config.data, config.seed)
+        if config.model.name in configs.CLASSIFIERS:
+            check_classes(source)
+            with config.unlocked():
+                config.model.num_classes = len(source.classes)
+                config.data.classes = tuple(source.classes)
+            parts = split(source, config.data.split)
+        if jax.process_index() == 0:
+            configs.claim(workdir, config)
+        about = describe_data(source)
+    hosts.check_same(pictures=about["fingerprint"])
+    with hosts.agreed():
+        if jax.process_index() == 0:
+            configs.claim_data(workdir, about["fingerprint"])
     if config.model.name in configs.GANS:
         train_gan(config, source, workdir)
         return
@@ -68,6 +82,26 @@ def make_deterministic(config: ConfigDict) -> None:
     if config.deterministic:
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+
+
+def check_precision(precision: str) -> None:
+    """Says that bf16 is slow on a CPU, which only imitates it.
+
+    Raises:
+        InputError: bf16 on an NVIDIA GPU that has none.
+    """
+    device = jax.local_devices()[0]
+    if precision != "bf16":
+        return
+    if device.platform == "cpu":
+        logging.getLogger("jaxgan").warning("precision=bf16 is slower than float32 on a CPU")
+    capability = str(getattr(device, "compute_capability", ""))
+    # Before Ampere XLA computes it in float32, more slowly; AMD's capabilities are no numbers.
+    if re.fullmatch(r"\d+\.\d+", capability) and float(capability) < 8:
+        raise InputError(
+            f"precision=bf16 must have a GPU of compute capability 8.0 or more (take float32), "
+            f"got {capability} ({device.device_kind})"
+        )
 
 
 def open_source(data: ConfigDict, seed: int = 0) -> Source:
@@ -205,6 +239,13 @@ def _options(config: ConfigDict, pictures: int, pictures_a_step: int) -> TrainOp
         checkpoint_every=config.train.checkpoint_every,
         parallel=config.parallel,
         config=configs.to_dict(config),
+        profile=configs.profile_steps(config.train.profile),
+        memory=Settings(
+            config.train.batch_size,
+            config.train.microbatch,
+            config.train.remat,
+            config.precision == "bf16",
+        ),
     )
 
 
@@ -245,6 +286,11 @@ def describe_data(source: Source) -> dict:
     }
 
 
+def versions() -> dict[str, str]:
+    """Those of the packages that a run's figures depend on."""
+    return {name: metadata.version(name) for name in PACKAGES}
+
+
 def environment() -> dict:
     """Command, versions, devices, time, and the commit of the code where it is a checkout."""
     here = os.path.dirname(os.path.abspath(__file__))
@@ -257,7 +303,7 @@ def environment() -> dict:
     return {
         "command": " ".join(sys.argv),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
         "devices": [f"{d.platform} {d.device_kind}" for d in jax.devices()],
         "python": platform.python_version(),
         "platform": platform.platform(),

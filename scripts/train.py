@@ -9,6 +9,7 @@ from jaxgan import command, training
 
 command.config_flag()
 command.workdir_flag()
+command.host_flags()
 
 
 def main() -> None:

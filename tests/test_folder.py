@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from jaxgan.data import folder as folder_module
+from jaxgan.data import machine
 from jaxgan.data.folder import FolderSource, in_threads, printable
 from jaxgan.types import InputError
 
@@ -152,6 +153,21 @@ def test_pictures_beyond_the_memory_limit_are_read_again(pets):
         again[1]
 
 
+@pytest.mark.parametrize(("pictures_that_fit", "kept"), [(5, True), (4.9, False), (None, True)])
+def test_no_more_than_half_of_the_free_memory_is_taken(pets, monkeypatch, pictures_that_fit, kept):
+    free = None if pictures_that_fit is None else int(2 * pictures_that_fit * 8 * 8 * 3)
+    monkeypatch.setattr(machine, "free_memory", lambda: free)
+    assert (FolderSource(pets, 8).images is not None) == kept
+
+
+def test_the_stated_limit_holds_where_memory_is_plenty(pets, monkeypatch):
+    monkeypatch.setattr(machine, "free_memory", lambda: 10**15)
+    assert folder_module.IN_MEMORY == 4 * 1024**3
+    for limit, kept in ((5 * 8 * 8 * 3, True), (5 * 8 * 8 * 3 - 1, False)):
+        monkeypatch.setattr(folder_module, "IN_MEMORY", limit)
+        assert (FolderSource(pets, 8).images is not None) == kept
+
+
 def test_pictures_in_memory_cannot_be_changed_by_accident(pets):
     with pytest.raises(ValueError, match="read-only"):
         FolderSource(pets, 8)[0]["image"][:] = 0
@@ -209,6 +225,15 @@ def test_threads_keep_the_order_and_a_failure_stops_them():
     with pytest.raises(ValueError, match="0"):
         list(in_threads(fail, 1000))
     assert len(ran) < 500
+
+
+def test_threads_do_not_run_far_ahead_of_a_slow_caller():
+    started = []
+    results = in_threads(started.append, 1000)
+    next(results)
+    time.sleep(0.02)
+    assert len(started) <= 8 * machine.cores() + 1
+    results.close()
 
 
 def test_progress_is_shown_only_when_it_takes_long(capsys, monkeypatch):

@@ -17,14 +17,17 @@ ORDER = [
     "steps",
     "config",
     "recipes",
+    "hosts",
     "parallel",
     "checkpoint",
     "log",
+    "memory tracing",
     "loop",
     "sample",
     "evaluate",
     "training",
     "experiment",
+    "compilation",
     "command",
 ]
 RANK = {name: i for i, names in enumerate(ORDER) for name in names.split()}

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import threading
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from jaxgan.data import folder, loader, machine
 from jaxgan.data.folder import FolderSource
 from jaxgan.data.loader import (
     Concat,
@@ -74,8 +76,40 @@ def test_batches_are_uint8_pictures_with_their_labels():
 @pytest.mark.parametrize("options", [{}, {"flip": True}, {"flip": True, "turns": 3}])
 def test_the_number_of_threads_changes_nothing(options):
     want = take(12, threads=0, **options)
-    for threads in (1, 4):
+    for threads in (1, 3, 9):  # Fewer and more than pictures in a batch.
         assert_same(take(12, threads=threads, **options), want)
+
+
+class Together(Numbered):
+    """Gives a picture only when three threads ask at once."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.meeting = threading.Barrier(3)
+
+    def __getitem__(self, index):
+        self.meeting.wait(timeout=30)
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_all_cores_decode_at_once_also_within_a_batch(monkeypatch, batch_size):
+    monkeypatch.setattr(machine, "cores", lambda: 3)
+    source = Together(count=3)
+    batches = make_batches(source, batch_size=batch_size, seed=0, shuffle=False)
+    assert which([next(batches)]) == list(range(batch_size))
+    batches.close()
+    source.meeting.abort()  # Else those that read ahead wait on.
+    assert which([next(in_order(Together(count=3), batch_size))]) == list(range(batch_size))
+
+
+def test_pictures_in_memory_need_one_thread(monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 3)
+    kept = in_memory(Numbered())
+    for source in (kept, Subset(Concat([kept, kept]), range(12))):
+        assert loader._best_threads(source) == 1
+    for source in (Numbered(), Concat([kept, Numbered()]), Subset(Numbered(), range(3))):
+        assert loader._best_threads(source) == 3
 
 
 @pytest.mark.parametrize("turns", [None, 3])
@@ -245,6 +279,45 @@ def test_the_fingerprint_sees_names_labels_pixels_and_order():
         seen.add(fingerprint(other))
     assert len(seen) == 6
     assert fingerprint(Subset(source, range(4))) == fingerprint(source)
+
+
+@pytest.fixture
+def some_pictures(tmp_path):
+    for i in range(5):
+        file = tmp_path / ("cat", "dog")[i % 2] / f"{i}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (9, 9), (40 * i, 0, 0)).save(file)
+    (tmp_path / "cat" / "0.5.png").write_bytes(b"no picture")
+    return tmp_path
+
+
+def test_a_folder_s_pictures_are_the_same_from_memory_and_from_files(some_pictures):
+    kept, read = FolderSource(some_pictures, 4), FolderSource(some_pictures, 4, in_memory=0)
+    assert kept.images is not None and read.images is None
+    options = {"flip": True, "turns": 2, "threads": 2}
+    assert_same(take(4, kept, **options), take(4, read, **options))
+    part = [4, 0, 2]
+    assert_same(take(4, Subset(kept, part)), take(4, Subset(read, part)))
+    want = fingerprint(Subset(kept, range(5)))  # Computed from the records.
+    assert fingerprint(kept) == fingerprint(read) == want
+
+
+def test_no_file_is_decoded_again_for_the_fingerprint_or_from_memory(some_pictures, monkeypatch):
+    files = []
+
+    def count(file, *args):
+        files.append(file.name)
+        return read_square(file, *args)
+
+    read_square = folder.read_square
+    monkeypatch.setattr(folder, "read_square", count)
+    for in_memory_ in (0, None):
+        files.clear()
+        source = FolderSource(some_pictures, 4, in_memory=in_memory_)
+        fingerprint(source)
+        if in_memory_ is None:
+            take(3, source)
+        assert sorted(files) == ["0.5.png", "0.png", "1.png", "2.png", "3.png", "4.png"]
 
 
 def test_open_source_knows_folders_and_the_built_in_pictures(tmp_path):

@@ -1,6 +1,8 @@
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 
@@ -53,3 +55,38 @@ def test_the_environment_names_versions_and_devices() -> None:
     about = training.environment()
     assert set(about["versions"]) == set(training.PACKAGES)
     assert len(about["devices"]) == 2 and "pytest" in about["command"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "capability", "warns", "refused"),
+    [
+        ("gpu", "7.5", False, True),
+        ("gpu", "8.0", False, False),
+        ("gpu", "12.0", False, False),
+        ("gpu", "gfx90a", False, False),  # AMD's.
+        ("tpu", None, False, False),
+        ("cpu", None, True, False),
+    ],
+)
+def test_bf16_where_there_is_none(platform, capability, warns, refused, monkeypatch, caplog):
+    device = SimpleNamespace(platform=platform, device_kind="X1")
+    if capability:
+        device.compute_capability = capability
+    monkeypatch.setattr(jax, "local_devices", lambda: [device])
+    training.check_precision("float32")
+    assert not caplog.records
+    if refused:
+        with pytest.raises(InputError, match=r"8\.0 or more .*got 7\.5 \(X1\)"):
+            training.check_precision("bf16")
+    else:
+        training.check_precision("bf16")
+    assert len(caplog.records) == warns
+
+
+def test_the_loop_is_told_what_to_trace_and_what_takes_memory() -> None:
+    file = Path(__file__).parents[1] / "configs" / "googlenet.py"
+    config = configs.load(str(file), test=True)
+    config.train.profile, config.train.microbatch, config.precision = "3:2", 2, "bf16"
+    options = training._options(config, 12, 4)
+    assert list(options.profile) == [3, 4]
+    assert options.memory == (config.train.batch_size, 2, False, True)

@@ -1,13 +1,15 @@
 """Class folders of pictures as a random-access source of (picture, label) records."""
 
+import hashlib
 import logging
+import math
 import os
 import sys
 import time
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
@@ -15,7 +17,8 @@ import numpy as np
 from jaxtyping import Int32
 from PIL import Image
 
-from jaxgan.data.transforms import Crop, open_picture, reason, to_square
+from jaxgan.data import machine
+from jaxgan.data.transforms import Crop, read_square, reason
 from jaxgan.types import InputError
 
 logger = logging.getLogger("jaxgan")
@@ -23,7 +26,7 @@ T = TypeVar("T")
 
 EXTENSIONS = {".avif", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm"}
 EXTENSIONS |= {".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
-IN_MEMORY = 4 * 1024**3  # Bytes of decoded pictures that are kept.
+IN_MEMORY = 4 * 1024**3  # Bytes of decoded pictures that are kept, at most.
 
 
 @runtime_checkable
@@ -44,8 +47,9 @@ class Source(Protocol):
 class FolderSource:
     """The pictures below `path`: `path/<class>/**`, or `path/*` as the one class `path.name`.
 
-    Every file is decoded once here, by threads. Unreadable files are left out, and one warning
-    says so. The order (class by class, names sorted) depends on nothing but the names.
+    Every file is decoded once here, by threads, and never again where the pictures are kept.
+    Unreadable files are left out, and one warning says so. The order (class by class, names sorted)
+    depends on nothing but the names.
 
     Args:
         path: The folder. Links are followed.
@@ -53,9 +57,12 @@ class FolderSource:
         classes: The classes wanted, in the order of their labels; None takes all, sorted.
         crop: "center" cuts the middle square out, "stretch" keeps all and changes the aspect.
         on_error: "skip" leaves unreadable files out, "raise" makes the first an InputError.
-        in_memory: Keep the decoded pictures when they need no more than so many bytes.
+        in_memory: Keep the decoded pictures where they need no more than so many bytes; None: than
+            4 GiB, and than half of the free memory.
 
     Attributes:
+        images: uint8 [n, resolution, resolution, 3] where the pictures are kept, else None.
+        fingerprint: As `loader.fingerprint` says, of the pictures as they were read here.
         unreadable: (name, reason) of each picture left out, sorted by class and name.
         left_out: How many entries were "hidden", "no picture" by extension, or pictures "beside
             the class folders".
@@ -73,44 +80,46 @@ class FolderSource:
         classes: Sequence[str] | None = None,
         crop: Crop = "center",
         on_error: Literal["skip", "raise"] = "skip",
-        in_memory: int = IN_MEMORY,
+        in_memory: int | None = None,
     ):
         self.resolution = resolution
         self._crop: Crop = crop
         self._root, folders, self.left_out = _find(path)
         self.classes = _choose(folders, classes)
         files = [(file, i) for i, name in enumerate(self.classes) for file in folders[name]]
-        shape = (resolution, resolution, 3)
-        keep = len(files) * int(np.prod(shape)) <= in_memory
-        pictures = np.empty((len(files) if keep else 0, *shape), np.uint8)
+        shape = (len(files), resolution, resolution, 3)
+        limit = _memory_limit() if in_memory is None else in_memory
+        kept = np.empty(shape, np.uint8) if math.prod(shape) <= limit else None
 
-        def scan(i: int) -> str | None:
+        def read(i: int) -> np.ndarray | str:
             try:
-                picture = self._read(files[i][0])
+                return self._read(files[i][0])
             except Exception as error:  # Pillow's decoders raise nearly anything.
                 return reason(error)
-            if keep:
-                pictures[i] = picture
-            return None
 
         self.unreadable: list[tuple[str, str]] = []
         readable = []
+        digest = start_fingerprint(self.classes, resolution)
         with warnings.catch_warnings():  # Here, not in the threads: the filters are global.
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            for i, why in enumerate(in_threads(scan, len(files))):
-                name = printable(files[i][0])
-                if why is None:
-                    if keep:
-                        pictures[len(readable)] = pictures[i]
-                    readable.append(files[i])
+            pictures = in_threads(read, len(files))
+            for (file, label), picture in zip(files, pictures, strict=True):
+                name = printable(file)
+                if not isinstance(picture, str):
+                    add_to_fingerprint(digest, name, label, picture)
+                    if kept is not None:
+                        kept[len(readable)] = picture
+                    readable.append((file, label))
                 elif on_error == "raise":
-                    raise InputError(f"every picture must be readable, {name} is not: {why}")
+                    raise InputError(f"every picture must be readable, {name} is not: {picture}")
                 else:
-                    self.unreadable.append((name, why))
-        pictures.flags.writeable = False
+                    self.unreadable.append((name, picture))
+        self.fingerprint = digest.hexdigest()
+        self.images = None if kept is None else kept[: len(readable)]
+        if self.images is not None:
+            self.images.flags.writeable = False
         self._files = tuple(file for file, _ in readable)
-        self._pictures = pictures[: len(readable)] if keep else None
         self.names = tuple(printable(file) for file in self._files)
         self.labels = np.array([label for _, label in readable], np.int32)
         self._report(len(files))
@@ -119,8 +128,8 @@ class FolderSource:
         return len(self._files)
 
     def __getitem__(self, index: int) -> dict:
-        if self._pictures is not None:
-            image = self._pictures[index]
+        if self.images is not None:
+            image = self.images[index]
         else:
             try:
                 image = self._read(self._files[index])
@@ -133,9 +142,7 @@ class FolderSource:
         path = self._root / file
         if path.exists() and not path.is_file():  # Opening a pipe would wait for ever.
             raise ValueError("not a regular file")
-        # A JPEG decoded to twice the size leaves the rest of the averaging to the filter.
-        picture = open_picture(path, at_least=2 * self.resolution)
-        return to_square(picture, self.resolution, self._crop)
+        return read_square(path, self.resolution, self._crop)
 
     def _report(self, found: int) -> None:
         if self.unreadable:
@@ -148,6 +155,22 @@ class FolderSource:
         for label, name in enumerate(self.classes):
             if not (self.labels == label).any():
                 raise InputError(f"every class needs a readable picture, {name} has none")
+
+
+def _memory_limit() -> int:
+    free = machine.free_memory()
+    return IN_MEMORY if free is None else min(IN_MEMORY, free // 2)
+
+
+def start_fingerprint(classes: Sequence[str], resolution: int) -> "hashlib._Hash":
+    """The digest to which `add_to_fingerprint` adds each picture, in order."""
+    return hashlib.sha256(repr((tuple(classes), resolution)).encode())
+
+
+def add_to_fingerprint(digest: "hashlib._Hash", name: str, label: int, image: np.ndarray) -> None:
+    """One more picture: its name, label and pixels."""
+    digest.update(repr((name, int(label))).encode())
+    digest.update(image.tobytes())
 
 
 def printable(name: str) -> str:
@@ -221,15 +244,24 @@ def _choose(folders: dict[str, list[str]], classes: Sequence[str] | None) -> tup
 
 
 def in_threads(function: Callable[[int], T], count: int) -> Iterator[T]:
-    """function(0) ... function(count - 1) in order, by threads; a line of progress after 2 s."""
-    threads = ThreadPoolExecutor(os.cpu_count())
+    """function(0) ... function(count - 1) in order, by threads; a line of progress after 2 s.
+
+    No more than a few results a thread wait to be fetched.
+    """
+    threads = ThreadPoolExecutor(machine.cores())
+    ahead = 8 * machine.cores()
+    waiting: deque[Future[T]] = deque()
     start = shown = time.monotonic()
     pause = 0.5 if sys.stderr.isatty() else 10
     end = "\r" if sys.stderr.isatty() else "\n"
     try:
-        for done, result in enumerate(threads.map(function, range(count)), start=1):
-            yield result
-            now = time.monotonic()
+        for i in range(ahead + count):
+            if i < count:
+                waiting.append(threads.submit(function, i))
+            if i < ahead:
+                continue
+            yield waiting.popleft().result()
+            now, done = time.monotonic(), i - ahead + 1
             if now - start > 2 and (now - shown > pause or shown == start):
                 shown = now
                 rate = f"{done / (now - start):.0f}/s"

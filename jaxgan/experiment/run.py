@@ -13,7 +13,7 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import __version__, log, parallel, recipes, sample, training
+from jaxgan import __version__, hosts, log, parallel, recipes, sample, training
 from jaxgan import config as configs
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import loader, splits
@@ -33,6 +33,10 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     """
     if not configs.is_experiment(config):
         raise InputError("this config trains one network: run scripts/train.py with it")
+    if found := hosts.cluster():
+        raise InputError(
+            f"an experiment must run as one process, and here are {found.get_process_count()}"
+        )
     begin = time.perf_counter()
     folder = epath.Path(workdir)
     _inherit(config)
@@ -40,6 +44,8 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     training.make_deterministic(config)
     for section in (config.gan, config.classifier):
         parallel.check_batch(section.train.batch_size)
+        parallel.check_batch(section.train.microbatch or 0, "train.microbatch")
+        training.check_precision(section.precision)
 
     real = training.open_source(_at(config, config.classifier), config.seed)
     training.check_classes(real)

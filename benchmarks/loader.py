@@ -1,0 +1,200 @@
+"""Pictures per second from JPEG files to batches, beside bare Pillow and PyTorch's DataLoader.
+
+    python benchmarks/loader.py
+    python benchmarks/loader.py --data DIR --resolution 128
+
+Without --data it writes JPEG files with a photograph's spectrum to a temporary folder. All
+contenders give the same uint8 pictures, from files that the system has cached; they take turns, and
+medians count. Prints one JSON object per figure.
+"""
+
+import datetime
+import functools
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+
+import measure
+import numpy as np
+from absl import flags
+from PIL import Image
+
+from jaxgan import command
+from jaxgan.data import loader, machine
+from jaxgan.data.folder import FolderSource
+
+try:
+    import torch
+except ImportError:  # An extra of the benchmarks.
+    torch = None
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("data", None, "Class folders with JPEG files; by default they are made.")
+flags.DEFINE_integer("resolution", 128, "Side of the loaded pictures.", 1)
+flags.DEFINE_integer("pictures", 2000, "How many are made.", 1)
+flags.DEFINE_integer("size", 512, "Side of those that are made.", 8)
+flags.DEFINE_integer("batch_size", 32, "Pictures a batch.", 1)
+flags.DEFINE_integer("turn", 384, "Pictures that a contender reads in each of its turns.", 1)
+flags.DEFINE_integer("rounds", 9, "Turns of each contender.", 1)
+Turn = Callable[[], float]  # Pictures per second.
+
+
+def write_pictures(folder: Path, count: int, size: int) -> None:
+    """JPEG files of quality 80 whose amplitudes fall as those of photographs; 70 KB at 512 px."""
+    rng = np.random.default_rng(0)
+    side = 2 * size
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
+    frequency[0, 0] = np.inf  # No constant: the mean is added below.
+    noise = rng.normal(size=(4, 2, *frequency.shape))
+    fields = np.fft.irfft2((noise[:, 0] + 1j * noise[:, 1]) / frequency**1.3, (side, side))
+    light, *colours = fields / fields.std((1, 2), keepdims=True)
+    large = np.stack([128 + 50 * light + 20 * colour for colour in colours], -1)
+    large = large.clip(0, 255).astype(np.uint8)
+    for i, (x, y) in enumerate(rng.integers(0, size, (count, 2))):
+        file = folder / ("cat", "dog")[i % 2] / f"{i:06}.jpg"
+        file.parent.mkdir(exist_ok=True)
+        Image.fromarray(large[y : y + size, x : x + size]).save(file, quality=80)
+
+
+def read(resolution: int, file: Path) -> np.ndarray:
+    """What the package does to a JPEG file, in as few calls of Pillow as will do."""
+    with Image.open(file) as im:
+        im.draft("RGB", (2 * resolution, 2 * resolution))
+        side = min(im.size)
+        left, top = (im.width - side) // 2, (im.height - side) // 2
+        square = im.convert("RGB").crop((left, top, left + side, top + side))
+        small = square.resize((resolution, resolution), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        return np.array(small)
+
+
+class Files:
+    """A PyTorch dataset."""
+
+    def __init__(self, files: list[Path], read: Callable[[Path], np.ndarray]):
+        self.files, self.read = files, read
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int):
+        return torch.from_numpy(self.read(self.files[index]))
+
+
+def rate(batches: Iterator, pictures: int) -> float:
+    """Pictures per second of a loader that is under way: what it reads ahead does not count."""
+    for _ in range(2):
+        next(batches)
+    start, done = time.perf_counter(), 0
+    while done < pictures:
+        done += FLAGS.batch_size
+        next(batches)
+    return done / (time.perf_counter() - start)
+
+
+def contenders(root: Path) -> dict[str, Turn]:
+    decoded = FolderSource(root, FLAGS.resolution, in_memory=0)
+    cached = FolderSource(root, FLAGS.resolution, in_memory=1 << 60)
+    files = [root / name for name in cached.names]
+    read_one = functools.partial(read, FLAGS.resolution)
+    if not FLAGS.data:  # Others may need more than `read` does.
+        for i in range(0, len(files), 100):
+            np.testing.assert_array_equal(cached[i]["image"], read_one(files[i]))
+    rng = np.random.default_rng(0)
+
+    def some() -> list[Path]:
+        return [files[i] for i in rng.integers(len(files), size=FLAGS.turn)]
+
+    def loop() -> float:
+        chosen, start = some(), time.perf_counter()
+        for file in chosen:
+            read_one(file)
+        return len(chosen) / (time.perf_counter() - start)
+
+    def pool() -> float:
+        with ThreadPoolExecutor(machine.cores()) as threads:
+            chosen, start = some(), time.perf_counter()
+            for _ in threads.map(read_one, chosen):
+                pass
+            return len(chosen) / (time.perf_counter() - start)
+
+    def ours(source: FolderSource, pictures: int) -> float:
+        seed = int(rng.integers(1 << 30))
+        batches = loader.make_batches(source, batch_size=FLAGS.batch_size, seed=seed)
+        measured = rate(batches, pictures)
+        batches.close()
+        return measured
+
+    turns = {
+        "pillow_loop": loop,
+        "thread_pool": pool,
+        "decoded": lambda: ours(decoded, FLAGS.turn),
+        "cached": lambda: ours(cached, 20 * FLAGS.turn),
+    }
+    if torch is not None:
+        sampler = torch.utils.data.RandomSampler(files, replacement=True, num_samples=1 << 30)
+        batches = torch.utils.data.DataLoader(
+            Files(files, read_one),
+            batch_size=FLAGS.batch_size,
+            sampler=sampler,
+            num_workers=2,
+            persistent_workers=True,
+            multiprocessing_context="spawn",  # A fork would inherit the threads of JAX half.
+        )
+        turns["torch_dataloader"] = lambda: rate(iter(batches), FLAGS.turn)
+    return turns
+
+
+def compare(root: Path) -> None:
+    turns = contenders(root)
+    for turn in turns.values():
+        turn()
+    rates: dict[str, list[float]] = {name: [] for name in turns}
+    for _ in range(FLAGS.rounds):
+        for name, turn in turns.items():
+            rates[name].append(turn())
+            time.sleep(0.3)  # For what was being read ahead.
+    packages = ("pillow", "grain", "numpy", *(["torch"] if torch else []))
+    about = {
+        "resolution": FLAGS.resolution,
+        "batch_size": FLAGS.batch_size,
+        "pictures": FLAGS.data or f"{FLAGS.pictures} JPEGs of {FLAGS.size} px",
+        "device": f"{machine.cores()}-core {platform.processor() or platform.machine()} CPU",
+        "cores": machine.cores(),
+        "versions": {"python": platform.python_version()}
+        | {package: metadata.version(package) for package in packages},
+        "date": datetime.date.today().isoformat(),
+    }
+
+    def report(figure: str, values: list[float], unit: str) -> None:
+        spread = {"low": round(min(values), 3), "high": round(max(values), 3)}
+        value = statistics.median(values)
+        measure.report(about, figure, value, unit, **spread, rounds=FLAGS.rounds)
+
+    def report_ratio(figure: str, one: str, other: str) -> None:
+        pairs = zip(rates[one], rates[other], strict=True)
+        report(figure, [a / b for a, b in pairs], "ratio")
+
+    for name, values in rates.items():
+        report(name, values, "pictures/s")
+    report_ratio("ratio_to_thread_pool", "decoded", "thread_pool")
+    report_ratio("ratio_cached_to_decoded", "cached", "decoded")
+    if torch is not None:
+        report_ratio("ratio_to_torch", "decoded", "torch_dataloader")
+
+
+def main() -> None:
+    if FLAGS.data:
+        compare(Path(FLAGS.data).expanduser())
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write_pictures(Path(folder), FLAGS.pictures, FLAGS.size)
+        compare(Path(folder))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,56 @@
+"""The benchmarks print what they promise; how fast it is, no test can say."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ABOUT = {"config", "overrides", "resolution", "batch_size", "precision", "device", "jax", "date"}
+QUICK = ("--test_config", "--rounds=1", "--seconds=0", "--config.data.resolution=16")
+
+
+def call(script: str, *arguments: str, code: int = 0) -> subprocess.CompletedProcess:
+    done = subprocess.run(
+        [sys.executable, f"benchmarks/{script}.py", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"XLA_FLAGS": ""},
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def figures(script: str, *arguments: str) -> list[dict]:
+    lines = [json.loads(line) for line in call(script, *arguments).stdout.splitlines()]
+    for line in lines:
+        assert {"figure", "value", "unit"} | ABOUT <= line.keys(), line
+        assert line["value"] > 0, line
+    return lines
+
+
+def test_a_step() -> None:
+    config = ("--config=configs/wgan_pets.py", "--config.train.batch_size=6")
+    lines = figures("step", *config, *QUICK, "--kernels=2")
+    by_name = {line["figure"]: line["value"] for line in lines}
+    assert {line["batch_size"] for line in lines} == {6}
+    # Two critic turns, each with a batch of its own.
+    rate = 2 * 6 / by_name["ms_per_step"] * 1e3
+    assert by_name["images_per_second"] == pytest.approx(rate, rel=1e-2)
+    spent = by_name["matmul_peak"] * 1e9 * by_name["ms_per_step"] / 1e3
+    share = by_name["flops_per_step"] / spent
+    assert by_name["share_of_matmul_peak"] == pytest.approx(share, rel=1e-2)
+    assert {"trace_seconds", "lower_seconds", "compile_seconds", "peak_memory"} <= by_name.keys()
+    kernels = [line for line in lines if line["figure"] == "kernel"]
+    assert [kernel["rank"] for kernel in kernels] == [1, 2]
+    assert kernels[0]["value"] >= kernels[1]["value"] and kernels[0]["name"]
+
+
+def test_an_experiment_has_stages() -> None:
+    error = call("step", "--config=configs/quickstart.py", code=1).stderr
+    assert "--stage must be given" in error and len(error.splitlines()) == 1

@@ -1,0 +1,147 @@
+"""What is compiled once is found by the next run; and no run depends on it."""
+
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from jax.experimental.compilation_cache import compilation_cache
+
+from jaxgan import compilation
+
+ROOT = Path(__file__).parents[1]
+CHANGED = (
+    "jax_enable_compilation_cache",
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+)
+
+
+@pytest.fixture(autouse=True)
+def restored(monkeypatch) -> Iterator[None]:
+    """As in a new process, without the tests' own cache; put back afterwards."""
+    before = {name: getattr(jax.config, name) for name in CHANGED}
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    compilation_cache.reset_cache()
+    with warnings.catch_warnings():
+        yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
+def compile_one(n: int = 3) -> None:
+    """Compiles a program, as a new process would: nothing is left in memory of it."""
+    x = np.full((n, n), 2, np.float32)
+    np.testing.assert_array_equal(jax.jit(lambda x: x @ x + 1)(x), 4 * n + 1)
+
+
+def programs(folder: Path) -> set[Path]:
+    return set(folder.glob("jit*-cache"))
+
+
+def test_a_program_is_compiled_once(tmp_path: Path) -> None:
+    events: list[str] = []
+    jax.monitoring.register_event_listener(lambda name, **_: events.append(name.split("/")[-1]))
+    compilation.keep_programs(str(tmp_path / "a" / "b"))
+    compile_one()
+    kept = programs(tmp_path / "a" / "b")
+    assert kept and "cache_hits" not in events
+    compile_one()
+    assert "cache_hits" in events and programs(tmp_path / "a" / "b") == kept
+
+
+def test_where_programs_lie(tmp_path: Path, monkeypatch) -> None:
+    """The flag, or else JAX's variable, or else the user's cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    compilation.keep_programs()
+    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "user" / "jaxgan" / "xla")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "variable"))
+    compilation.keep_programs()
+    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "variable")
+    compilation.keep_programs(str(tmp_path / "flag"))
+    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "flag")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert compilation.default_folder() == Path.home() / ".cache" / "jaxgan" / "xla"
+
+
+def test_off_keeps_nothing(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    compilation.keep_programs("off")
+    compile_one()
+    assert not programs(tmp_path)
+
+
+def full(*args, **kwargs):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("cause", ["a file in the way", "a full disk"])
+def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog, monkeypatch, cause: str) -> None:
+    folder = tmp_path / "file" / "cache"
+    if cause == "a file in the way":
+        folder.parent.write_text("")
+    else:
+        monkeypatch.setattr(compilation.tempfile, "TemporaryFile", full)
+    with caplog.at_level(logging.WARNING, "jaxgan"):
+        compilation.keep_programs(str(folder))
+        compile_one()
+    assert len(caplog.records) == 1
+    assert str(folder) in caplog.text and "--compilation_cache=DIR" in caplog.text
+
+
+def test_damaged_programs_are_one_warning(tmp_path: Path, caplog) -> None:
+    """And so is a disk that fills up: JAX itself would warn of each program."""
+    warnings.simplefilter("always")
+    compilation.keep_programs(str(tmp_path))
+    compile_one(3)
+    compile_one(4)
+    assert len(programs(tmp_path)) > 1
+    for file in programs(tmp_path):
+        file.write_bytes(file.read_bytes()[:50])
+    with caplog.at_level(logging.WARNING, "jaxgan"):
+        compile_one(3)
+        compile_one(4)
+    assert len(caplog.records) == 1 and f"kept in {tmp_path} (" in caplog.text
+
+
+def test_other_warnings_pass(tmp_path: Path) -> None:
+    warnings.simplefilter("always")
+    seen: list = []
+    warnings.showwarning = lambda *args, **kwargs: seen.append(args)
+    compilation.keep_programs(str(tmp_path))
+    warnings.warn("something else", stacklevel=1)
+    assert len(seen) == 1
+
+
+def test_the_longest_unused_programs_go(tmp_path: Path) -> None:
+    def file(name: str, used: int) -> Path:
+        path = tmp_path / name
+        path.write_bytes(bytes(100))
+        os.utime(path, (used, 1))
+        return path
+
+    used = [5, 2, 9, 1, 7]
+    files = {u: file(f"jit_step-{i:064x}-cache", u) for i, u in enumerate(used)}
+    other = file("my-cache", 0)
+    compilation.keep_programs(str(tmp_path), limit=350)
+    assert {u for u, path in files.items() if path.exists()} == {5, 7, 9} and other.exists()
+
+
+def test_every_script_has_the_flag(tmp_path: Path) -> None:
+    code = (
+        "import jax; from jaxgan import command; "
+        "command.run(lambda: print(jax.config.jax_compilation_cache_dir), "
+        f"['x.py', '--compilation_cache={tmp_path / 'x'}'])"
+    )
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.stdout.strip() == str(tmp_path / "x"), done.stderr
