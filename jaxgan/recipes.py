@@ -78,12 +78,12 @@ def _wgan(config: ConfigDict, axis_name: str | None) -> Recipe:
     def init(key: PRNGKey) -> GANState:
         generator_key, critic_key = jax.random.split(key)
         latents = jax.ShapeDtypeStruct((2, latent_dim), jnp.float32)
-        variables = generator.lazy_init(generator_key, latents, False)
+        net = new_net(generator.lazy_init(generator_key, latents, False), generator_tx)
         return GANState(
             step=jnp.int32(0),
-            generator=new_net(variables, generator_tx),
+            generator=net,
             critic=new_net(critic.lazy_init(critic_key, _images(config), False), critic_tx),
-            ema=jax.tree.map(jnp.copy, variables),  # Donated buffers must not be shared.
+            ema=jax.tree.map(jnp.copy, net.variables),  # Donated buffers must not be shared.
         )
 
     step = gan.make_step(

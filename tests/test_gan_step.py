@@ -17,10 +17,13 @@ SIZE, Z = 8, 5
 
 class Generator(nn.Module):
     axis_name: str | None = None
+    norm: bool = True
 
     @nn.compact
     def __call__(self, z, train):
         x = nn.Dense(SIZE * SIZE * 3, use_bias=False)(z).reshape(-1, SIZE, SIZE, 3)
+        if not self.norm:
+            return jnp.tanh(x)
         x = nn.BatchNorm(use_running_average=not train, momentum=0.9, axis_name=self.axis_name)(x)
         return jnp.tanh(x)
 
@@ -32,17 +35,18 @@ class Critic(nn.Module):
         return nn.Dense(1)(x.reshape(len(x), -1))[:, 0]
 
 
-def make(axis_name=None, lr=1e-3, **options):
-    generator, critic = Generator(axis_name), Critic()
+def make(axis_name=None, lr=1e-3, norm=True, **options):
+    generator, critic = Generator(axis_name, norm), Critic()
     generator_tx, critic_tx = optax.adam(lr), optax.adam(lr)
 
     def init(key):
-        variables = Generator().init(key, jnp.zeros((2, Z)), train=False)
+        variables = Generator(norm=norm).init(key, jnp.zeros((2, Z)), train=False)
+        net = new_net(variables, generator_tx)
         return GANState(
             jnp.int32(0),
-            new_net(variables, generator_tx),
+            net,
             new_net(critic.init(key, jnp.zeros((2, SIZE, SIZE, 3)), train=False), critic_tx),
-            jax.tree.map(jnp.copy, variables),
+            jax.tree.map(jnp.copy, net.variables),
         )
 
     options = {"n_critic": 2, "same_batch": True, "ema_decay": 0.99} | options
@@ -85,6 +89,27 @@ def test_jit_and_pmap_agree_in_every_leaf() -> None:
             state, metrics = compiled(state, parts, jax.random.key(i))
         states.append((jax.device_get(devices.fetch(state)), jax.device_get(metrics)))
     leaves_close(*states, 1e-4)
+
+
+@pytest.mark.parametrize("axis_name", [None, parallel.AXIS])
+def test_microbatches_change_nothing(axis_name: str | None) -> None:
+    """Without batch normalisation, the one thing that sees more than an example."""
+    devices = parallel.spread("pmap" if axis_name else "jit")
+    states = []
+    for microbatch in (None, 4, 2):
+        init, step = make(axis_name, norm=False, microbatch=microbatch)
+        state = devices.place(init(jax.random.key(0)))
+        parts = devices.shard(batch(), 0)
+        state, metrics = devices.compile(step)(state, parts, jax.random.key(1))
+        states.append(jax.device_get((devices.fetch(state), metrics)))
+    leaves_close(states[0], states[1], 1e-4)
+    leaves_close(states[0], states[2], 1e-4)
+
+
+def test_a_microbatch_divides_the_batch() -> None:
+    init, step = make(microbatch=3)
+    with pytest.raises(ValueError, match="must divide the batch of 8, got 3"):
+        jax.eval_shape(step, init(jax.random.key(0)), batch(), jax.random.key(1))
 
 
 def test_equals_the_algorithm_written_out() -> None:

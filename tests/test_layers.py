@@ -1,11 +1,13 @@
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 from jax.sharding import PartitionSpec as P
 
-from jaxgan.models import layers
+from jaxgan import parallel
+from jaxgan.models import layers, wgan
 
 # Sizes, windows, strides and paddings of the nets, and odd ones that leave a remainder.
 CASES = [
@@ -109,6 +111,69 @@ def test_three_faces_of_one_form(size, window, stride, padding):
     scale = jnp.linalg.norm(y) * jnp.linalg.norm(g)
     assert abs(by_x - form) < 1e-6 * scale
     assert abs(by_k - form) < 1e-6 * scale
+
+
+@pytest.mark.parametrize("features", [3, 40])  # Summed products of taps, and convolutions.
+@pytest.mark.parametrize(
+    ("size", "window", "stride", "padding"),
+    [
+        ((8, 8), (4, 4), (2, 2), (1, 1)),
+        ((6, 8), (5, 5), (2, 2), (2, 2)),
+        ((6, 6), (3, 3), (3, 3), (0, 0)),
+        ((8, 12), (7, 7), (2, 2), (3, 3)),
+        ((6, 8), (3, 5), (2, 4), (1, 0)),
+        ((8, 6), (4, 4), (2, 2), (0, 3)),
+    ],
+)
+def test_phases_make_up_the_transposed_convolution(features, size, window, stride, padding) -> None:
+    geometry = layers.Geometry(size, window, stride, padding)
+    assert layers._interleaves(geometry)
+    x, k = operands(size, window, ci=features)
+    g = jax.random.normal(jax.random.key(1), layers._lax_conv(x, k, geometry).shape)
+    assert_close(layers._by_phases(g, k, geometry), layers._lax_transpose(g, k, geometry))
+
+
+def test_phases_are_for_cpus_only() -> None:
+    geometry = layers.Geometry((8, 8), (4, 4), (2, 2), (1, 1))
+    x, k = operands((8, 8), (4, 4), ci=40)
+    g = layers._lax_conv(x, k, geometry)
+    step = jax.jit(lambda g, k: layers.input_gradient(g, k, geometry))
+    count = {
+        platform: jax.export.export(step, platforms=[platform])(g, k)
+        .mlir_module()
+        .count("stablehlo.convolution")
+        for platform in ("cpu", "cuda", "tpu")
+    }
+    assert count == {"cpu": 4, "cuda": 1, "tpu": 1}
+
+
+def test_dropout_belongs_to_the_example() -> None:
+    drop, x, key = layers.Dropout(0.3), jnp.ones((8, 500)), jax.random.key(5)
+    whole = drop.apply({}, x, True, rngs={"dropout": key})
+    assert abs((whole == 0).mean() - 0.3) < 0.03
+    np.testing.assert_allclose(np.unique(whole), [0, 1 / 0.7], rtol=1e-6)
+    assert not np.array_equal(whole[0], whole[1])
+    split = layers.Dropout(0.3, parallel.AXIS)
+    parts = jax.pmap(
+        lambda x: split.apply({}, x, True, rngs={"dropout": key}), axis_name=parallel.AXIS
+    )(x.reshape(2, 4, 500))
+    np.testing.assert_array_equal(parts.reshape(8, 500), whole)
+    np.testing.assert_array_equal(drop.apply({}, x, False), x)
+
+
+def test_remat_keeps_less_and_changes_no_gradient() -> None:
+    """What is kept for the gradients, besides weights: less than half."""
+    images = jax.random.normal(jax.random.key(0), (8, 32, 32, 3))
+    plain, frugal = (module(32, 32) for module in (wgan.Critic, layers.remat(wgan.Critic)))
+    variables = plain.init(jax.random.key(1), images, True)
+    weights = sum(x.nbytes for x in jax.tree.leaves(variables))
+    kept, grads = [], []
+    for critic in (plain, frugal):
+        _, vjp = jax.vjp(lambda v, critic=critic: critic.apply(v, images, True), variables)
+        kept.append(sum(x.nbytes for x in jax.tree.leaves(vjp)) - weights)
+        grads.append(vjp(jnp.ones(8))[0])
+    assert kept[1] < kept[0] / 2
+    assert_close(*grads)
 
 
 @pytest.mark.parametrize("layer", [layers.conv, layers.conv_transpose])
