@@ -36,7 +36,7 @@ def crop(padding: float = 0.125) -> Augment:
         left = jnp.floor(u[:, 1] * (2 * pad_w + 1)).astype(jnp.int32)
         moved = u[:, 2] < p
         top, left = jnp.where(moved, top, pad_h), jnp.where(moved, left, pad_w)
-        cut = lambda x, i, j: jax.lax.dynamic_slice(x, (i, j, 0), (h, w, c))  # noqa: E731
+        cut = lambda x, i, j: jax.lax.dynamic_slice(x, (i, j, 0 * i), (h, w, c))  # noqa: E731
         return jax.vmap(cut)(padded, top, left)
 
     return augment

@@ -8,11 +8,17 @@ import json
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import config as configs
-from jaxgan import parallel, recipes
+jax.config.update("jax_enable_x64", True)
+jnp.float32 = (
+    jnp.float64
+)  # Everywhere, so that what differs is no rounding: three steps multiply it.
+
+from jaxgan import config as configs  # noqa: E402
+from jaxgan import parallel, recipes  # noqa: E402
 
 STEPS = 3
 

@@ -16,7 +16,9 @@ Carry = TypeVar("Carry")
 
 def repeat(turn: Callable[[Carry, Any], tuple[Carry, Any]], carry: Carry, xs: Any) -> Any:
     """`jax.lax.scan(turn, carry, xs)`."""
-    turn = jax.jit(turn)  # Traced once, however often it is called.
+    # Traced once, however often it is called; inlined, or else the sums over devices of two turns
+    # would share a channel, and independent turns could get each other's.
+    turn = jax.jit(turn, inline=True)
 
     def written_out(carry: Carry, xs: Any) -> tuple[Carry, Any]:
         ys = []
