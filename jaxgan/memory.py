@@ -70,7 +70,9 @@ def watch_memory(settings: Settings, log: Log) -> Iterator[Callable[..., Callabl
         nonlocal needed, has
         has, begin = limit(), time.perf_counter()
         leaves, structure = jax.tree.flatten(arguments)
-        forms = ((x.shape, x.dtype, getattr(x, "sharding", None)) for x in leaves)
+        # An array that may go anywhere, like a key, has no place in the program.
+        placed = (x.sharding if getattr(x, "committed", False) else None for x in leaves)
+        forms = zip((x.shape for x in leaves), (x.dtype for x in leaves), placed, strict=True)
         compiled = _compile(step, structure, tuple(forms))
         text = f"the step was compiled in {time.perf_counter() - begin:.1f} s"
         needed = needs(compiled)
