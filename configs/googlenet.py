@@ -45,7 +45,7 @@ def get_config() -> ConfigDict:
     config.train.label_smoothing = 0.0
     config.train.augment = True  # Flip and crop at random.
     config.train.microbatch = config_dict.placeholder(int)  # Pictures at a time; all where None.
-    config.train.remat = False  # True: less memory, a third more time (jax.checkpoint).
+    config.train.remat = False  # True: keep only what convolutions put out.
     config.train.profile = config_dict.placeholder(str)  # FIRST:COUNT steps, for TensorBoard.
     config.train.log_every = 20  # In steps, as are the two below.
     config.train.sample_every = 100  # Validation, which saves a checkpoint too.

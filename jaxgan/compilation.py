@@ -44,6 +44,9 @@ def keep_programs(folder: str | None = None, limit: int = LIMIT) -> None:
         jax.config.update("jax_enable_compilation_cache", False)
         return
     given = os.environ.get("JAX_COMPILATION_CACHE_DIR") if folder is None else None
+    if "://" in (given or folder or ""):  # JAX's to open.
+        jax.config.update("jax_compilation_cache_dir", given or folder)
+        return
     path = Path(given or folder or default_folder()).expanduser()
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,7 @@ def watch_memory(settings: Settings, log: Log) -> Iterator[Callable[..., Callabl
 
     def compile_step(step: jax.stages.Wrapped, *arguments: Any) -> Callable:
         nonlocal needed, has
-        has, begin = limit(), time.perf_counter()
+        has, begin = limit(arguments), time.perf_counter()
         leaves, structure = jax.tree.flatten(arguments)
         # An array that may go anywhere, like a key, has no place in the program.
         placed = (x.sharding if getattr(x, "committed", False) else None for x in leaves)
@@ -106,13 +106,20 @@ def needs(compiled: jax.stages.Compiled) -> Needs | None:
     return Needs(about.argument_size_in_bytes, about.temp_size_in_bytes + new)
 
 
-def limit() -> int | None:
-    """The bytes that a program may take of one device; None where it is not known."""
+def limit(arguments: Any = ()) -> int | None:
+    """The bytes that a program may take of one device, with `arguments`, which are there already.
+
+    None where it is not known.
+    """
     device = jax.local_devices()[0]
     if device.platform != "cpu":
         return (device.memory_stats() or {}).get("bytes_limit")
     free = machine.free_memory()
-    return None if free is None else free // jax.local_device_count()
+    if free is None:
+        return None
+    placed = (x for x in jax.tree.leaves(arguments) if isinstance(x, jax.Array))
+    there = sum(shard.data.nbytes for x in placed for shard in x.addressable_shards)
+    return (free + there) // jax.local_device_count()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -48,11 +48,16 @@ def spread(mode: str = "auto") -> Devices:
     return _pmap() if mode == "pmap" else _jit()
 
 
-def check_batch(batch_size: int, name: str = "train.batch_size") -> None:
-    """Raises InputError where the devices do not divide the batch, or differ in number by host."""
+def check_devices() -> None:
+    """Raises InputError, on all processes, where they differ in their number of devices."""
     counts = np.bincount([d.process_index for d in jax.devices()])
     if counts.min() != counts.max():
         raise InputError(f"all processes must have as many devices, got {counts.tolist()}")
+
+
+def check_batch(batch_size: int, name: str = "train.batch_size") -> None:
+    """Raises InputError where the devices do not divide the batch."""
+    counts = np.bincount([d.process_index for d in jax.devices()])
     if batch_size % jax.device_count():
         where = f" ({len(counts)} processes with {counts[0]})" if len(counts) > 1 else ""
         raise InputError(

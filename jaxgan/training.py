@@ -43,11 +43,12 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
         InputError: a config, folder or workdir that will not do, or processes that differ in
             config, versions or pictures; before any training.
     """
+    make_deterministic(config)
+    parallel.check_devices()  # What follows speaks to all of them.
     with hosts.agreed():
         if configs.is_experiment(config):
             raise InputError("this config is an experiment's: run scripts/experiment.py with it")
         configs.check_training(config)
-        make_deterministic(config)
         parallel.spread(config.parallel)
         parallel.check_batch(config.train.batch_size)
         parallel.check_batch(config.train.microbatch or 0, "train.microbatch")

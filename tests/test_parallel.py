@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,3 +35,10 @@ def test_bad_requests() -> None:
         parallel.spread("mpi")
     with pytest.raises(InputError, match="multiple of the 2 devices, got 5"):
         parallel.check_batch(5)
+
+
+def test_processes_have_as_many_devices(monkeypatch) -> None:
+    devices = [SimpleNamespace(process_index=i) for i in (0, 0, 1)]
+    monkeypatch.setattr(jax, "devices", lambda: devices)
+    with pytest.raises(InputError, match=r"as many devices, got \[2, 1\]"):
+        parallel.check_devices()

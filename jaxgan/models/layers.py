@@ -5,7 +5,7 @@ convolutions included, and is not mirrored: PyTorch's weights need only their ax
 """
 
 import math
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -260,11 +260,12 @@ class ConvTranspose(nn.Module):
         return checkpoint_name(conv_transpose(x, kernel, self.stride, self.padding), CONVOLVED)
 
 
+@lru_cache  # One class, so that equal modules are equal.
 def remat(module: type[nn.Module]) -> type[nn.Module]:
     """The module (images or latents, train), which keeps only what its convolutions put out.
 
-    What lies between them (normalisation, activations) is computed again for the gradients: it is
-    most of the memory and little of the time.
+    What lies between them (normalisation, activations), more than half of it all, is computed
+    again for the gradients.
     """
     policy = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
     return nn.remat(module, policy=policy, static_argnums=(2,))
