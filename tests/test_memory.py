@@ -71,6 +71,9 @@ def test_devices_share_the_memory_of_a_cpu(monkeypatch) -> None:
     for free, share in ((64 * GIB, 32 * GIB), (None, None)):
         monkeypatch.setattr(memory.machine, "free_memory", lambda free=free: free)
         assert memory.limit() == share
+    monkeypatch.setattr(memory.machine, "free_memory", lambda: 64 * GIB)
+    there = parallel.spread("jit").place({"w": jnp.ones(1000)})
+    assert memory.limit((there, jax.random.key(0))) - 32 * GIB == pytest.approx(4000, abs=16)
 
 
 def test_an_accelerator_tells_its_limit(monkeypatch) -> None:
@@ -163,6 +166,6 @@ def test_a_step_that_will_not_fit_is_announced(tmp_path: Path, monkeypatch, capl
     with caplog.at_level(logging.WARNING, "jaxgan"):
         run(tmp_path / "a", recipe())
         assert not caplog.records
-        monkeypatch.setattr(memory, "limit", lambda: 50)
+        monkeypatch.setattr(memory, "limit", lambda *arguments: 50)
         run(tmp_path / "b", recipe())
     assert len(caplog.records) == 1 and "may run out of memory" in caplog.text
