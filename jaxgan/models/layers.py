@@ -89,7 +89,7 @@ def _by_phases(g: Array, k: Array, geometry: Geometry) -> Array:
     )
     few = k.shape[2] <= 32
     # With few features a convolution is all overhead: one product with all taps, then sums of it.
-    products = jnp.einsum("bhwo,xyio->bhwxyi", g, k) if few else None
+    products: Any = jnp.einsum("bhwo,xyio->bhwxyi", g, k) if few else None
 
     def summed(v: int, low_v: int, h: int, low_h: int) -> Array:
         total = jnp.zeros((g.shape[0], height // sh, width // sw, k.shape[2]), g.dtype)
