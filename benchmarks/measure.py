@@ -16,7 +16,7 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from jaxgan import command, loop, parallel, recipes
+from jaxgan import checks, command, loop, parallel, recipes
 from jaxgan import config as configs
 from jaxgan.types import InputError
 
@@ -55,7 +55,7 @@ def read_config() -> tuple[ConfigDict, str]:
         config.train.update({"steps": 1, "epochs": None, "kimg": None})  # Any length will do.
         if config.model.name in configs.CLASSIFIERS and config.model.num_classes is None:
             config.model.num_classes = 2
-    configs.check_training(config)
+    checks.check_training(config)
     parallel.check_batch(config.train.batch_size)
     return config, name
 

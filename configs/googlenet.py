@@ -18,6 +18,7 @@ def get_config() -> ConfigDict:
     config.parallel = "auto"  # jit over all devices; or pmap.
     config.precision = "float32"  # or bf16: convolutions only.
     config.deterministic = False  # True: the same bits on a GPU too, at some cost in speed.
+    config.init_from = config_dict.placeholder(str)  # A run's folder, to begin with its weights.
 
     config.data = ConfigDict()
     config.data.path = "data/faces"  # Holds one folder per class; "toy" draws pictures.

@@ -35,8 +35,8 @@ def get_config() -> ConfigDict:
     gan.data.resolution = 32
     gan.model.latent_dim = 64
     gan.model.channels = 64
-    gan.optim.generator = ConfigDict({"learning_rate": 5e-4, "b1": 0.0, "b2": 0.9})
-    gan.optim.critic = ConfigDict({"learning_rate": 5e-4, "b1": 0.0, "b2": 0.9})
+    for player in (gan.optim.generator, gan.optim.critic):
+        player.learning_rate, player.b1, player.b2 = 5e-4, 0.0, 0.9
     gan.train.epochs = None
     gan.train.steps = 700
     gan.train.batch_size = 32

@@ -20,6 +20,7 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.parallel = "auto"  # jit over all devices; or pmap.
     config.precision = "float32"  # or bf16: convolutions only.
     config.deterministic = False  # True: the same bits on a GPU too, at some cost in speed.
+    config.init_from = config_dict.placeholder(str)  # A run's folder, to begin with its weights.
 
     config.data = ConfigDict()
     config.data.path = "data/faces"  # Holds one folder per class; "toy" draws pictures.
@@ -27,6 +28,7 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.data.limit = config_dict.placeholder(int)  # Pictures a class, at most.
     config.data.resolution = 512
     config.data.crop = "stretch"  # To the square, as the original; or center.
+    config.data.normalise = "range"  # To [-1, 1]; or statistics: the set's mean and deviation.
     config.data.flip = False  # Mirror every second picture.
     config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.
 
@@ -34,14 +36,26 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.model.name = "wgan"
     config.model.latent_dim = 200
     config.model.channels = 1024  # Features at 4 x 4, halved with each doubling of the size.
+    config.model.init = "uniform"  # PyTorch's; or normal: DCGAN's N(0, .02).
 
     config.loss = ConfigDict()
-    config.loss.name = "wasserstein"
+    config.loss.name = "wasserstein"  # non_saturating, least_squares, relativistic_pairing, ...
+    config.loss.real_labels = (1.0, 1.0)  # Non-saturating: drawn from; below 1 they are smoothed,
+    config.loss.flipped = 0.0  # and the share of labels that say the contrary.
+    config.loss.targets = (0.0, 1.0, 1.0)  # Least squares: a, b and c.
     config.loss.gradient_penalty = 10.0  # lambda.
+    config.loss.r1 = 0.0  # gamma, of real pictures.
+    config.loss.r2 = 0.0  # gamma, of generated ones.
+
+    config.augment = ConfigDict()  # Of what the critic sees, real and generated alike.
+    config.augment.policy = ()  # Of flip, color, translation, cutout; the last three: DiffAugment.
+    config.augment.noise = 0.0  # Standard deviation of Gaussian noise,
+    config.augment.noise_until = config_dict.placeholder(str)  # straight to 0, like "500 kimg".
 
     config.optim = ConfigDict()
-    config.optim.generator = ConfigDict({"learning_rate": 8e-5, "b1": 0.2, "b2": 0.9})
-    config.optim.critic = ConfigDict({"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9})
+    config.optim.generator = optimiser(8e-5, 0.2, 0.9)
+    config.optim.critic = optimiser(1e-4, 0.5, 0.9)
+    config.optim.critic.clip = config_dict.placeholder(float)  # Bound of the critic's weights.
 
     config.train = ConfigDict()
     config.train.steps = config_dict.placeholder(int)  # One of steps, epochs, kimg is set.
@@ -51,13 +65,32 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.train.batch_size = 64
     config.train.n_critic = 5  # Critic turns per generator turn,
     config.train.same_batch = True  # all on the same real batch.
+    config.train.boost = ConfigDict()  # More critic turns, n_critic of them,
+    config.train.boost.n_critic = 100
+    config.train.boost.first = 0  # in so many steps at the start,
+    config.train.boost.every = 0  # and in every so manieth; 0 is none.
     config.train.ema_decay = 0.999  # Of the averaged generator that pictures are drawn from.
     config.train.microbatch = config_dict.placeholder(int)  # Pictures at a time; all where None.
     config.train.remat = False  # True: keep only what convolutions put out.
     config.train.profile = config_dict.placeholder(str)  # FIRST:COUNT steps, for TensorBoard.
+    config.train.min_diversity = 0.4  # Of the samples, as a share of real pictures'; below: alarm.
+    config.train.on_collapse = "warn"  # Or stop, or rollback: to the last good checkpoint,
+    config.train.rollbacks = 3  # so many times at most.
     config.train.log_every = 50  # In steps, as are the two below.
     config.train.sample_every = 500
     config.train.checkpoint_every = 500
+    return config
+
+
+def optimiser(learning_rate: float, b1: float, b2: float) -> ConfigDict:
+    config = ConfigDict()
+    config.name = "adam"  # or rmsprop, whose decay is b2.
+    config.learning_rate = learning_rate
+    config.b1, config.b2 = b1, b2
+    config.schedule = "constant"  # Or cosine, restarts, linear: from learning_rate
+    config.final = 0.0  # to this
+    config.t_max = config_dict.placeholder(str)  # in "10 epochs", "500 kimg" or "100 steps".
+    config.warmup = config_dict.placeholder(str)  # Rises from 0 in so long.
     return config
 
 

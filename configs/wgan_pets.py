@@ -1,8 +1,9 @@
-"""The dog+cat predecessor of the 512 px system: one WGAN-GP a class; argument cat or dog.
+"""The dog+cat predecessor of the 512 px system: a WGAN-GP a class; cat, dog, cat512 or dog512.
 
     python scripts/train.py --config configs/wgan_pets.py:dog --config.data.path=DIR
 
-Its first stage is 128 px; --config.data.resolution=512 is its second.
+Without a size it is the first stage, 128 px. The second may begin with the first one's weights:
+--config configs/wgan_pets.py:dog512 --config.init_from=runs/wgan_pets_dog
 
 Cost: 80 epochs at batch 128.
 Result: not yet run at this size.
@@ -18,8 +19,8 @@ WGAN512 = Path(__file__).with_name("wgan512.py")
 
 
 def get_config(name: str = "cat") -> ConfigDict:
-    config = load(f"{WGAN512}:{name}")
-    config.data.resolution = 128
+    config = load(f"{WGAN512}:{name.removesuffix('512')}")
+    config.data.resolution = 512 if name.endswith("512") else 128
     config.optim.generator.learning_rate = 3.5e-4
     config.optim.critic.learning_rate = 1e-4
     config.train.epochs = 80.0
@@ -28,6 +29,6 @@ def get_config(name: str = "cat") -> ConfigDict:
 
 
 def get_test_config(name: str = "cat") -> ConfigDict:
-    config = load(f"{WGAN512}:{name}", test=True)
+    config = load(f"{WGAN512}:{name.removesuffix('512')}", test=True)
     config.train.same_batch = False
     return config

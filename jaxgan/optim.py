@@ -1,15 +1,58 @@
-"""Optimisers, and the average of the weights that pictures are drawn from."""
+"""Optimisers, and the average of the weights that pictures are drawn from.
+
+Learning rates follow the generator's steps, for both players: however many turns the critic has,
+`update` is given `step`.
+"""
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
 
-def adam(learning_rate: float, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
+def adam(
+    learning_rate: float | optax.Schedule, b1: float = 0.9, b2: float = 0.999
+) -> optax.GradientTransformation:
     """Adam (Kingma & Ba, Adam: A Method for Stochastic Optimization, 2015, algorithm 1)."""
-    return optax.adam(learning_rate, b1=b1, b2=b2)
+    return optax.chain(optax.scale_by_adam(b1, b2), descend(learning_rate))
+
+
+def rmsprop(
+    learning_rate: float | optax.Schedule, decay: float = 0.99
+) -> optax.GradientTransformation:
+    """RMSprop (Tieleman & Hinton, Lecture 6.5 of Neural Networks for Machine Learning, 2012).
+
+    As in PyTorch: 1e-8 is added to the root, not under it.
+    """
+    return optax.chain(
+        optax.scale_by_rms(decay, eps=1e-8, eps_in_sqrt=False), descend(learning_rate)
+    )
+
+
+def descend(learning_rate: float | optax.Schedule) -> optax.GradientTransformationExtraArgs:
+    """Turns gradients into steps; a schedule is one of `update`'s `step`."""
+
+    def update(updates: Any, state: Any, params: Any = None, *, step: Any = 0, **_: Any) -> Any:
+        rate = learning_rate(step) if callable(learning_rate) else learning_rate
+        return jax.tree.map(lambda u: -rate * u, updates), state
+
+    return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
+
+
+def clip_weights(bound: float) -> optax.GradientTransformation:
+    """Keeps every weight within [-bound, bound]; the last of a chain.
+
+    References:
+        Arjovsky et al., Wasserstein GAN, 2017, algorithm 1, line 7.
+    """
+
+    def update(updates: Any, state: Any, params: Any) -> Any:
+        clipped = lambda u, p: jnp.clip(p + u, -bound, bound) - p  # noqa: E731
+        return jax.tree.map(clipped, updates, params), state
+
+    return optax.GradientTransformation(optax.init_empty_state, update)
 
 
 def average(new: Any, old: Any, step: Int[Array, ""], decay: float) -> Any:

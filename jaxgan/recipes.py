@@ -1,19 +1,25 @@
 """From a config to a recipe: the one place that knows all the models."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxgan import augment, losses, penalties
-from jaxgan.models import googlenet, wgan
+from jaxgan import augment, losses, optim, penalties, schedules, types
+from jaxgan.losses import AdversarialLoss
+from jaxgan.models import dcgan, googlenet, wgan
 from jaxgan.models.layers import remat
-from jaxgan.optim import adam
 from jaxgan.state import ClassifierState, GANState, new_net
 from jaxgan.steps import classifier, gan
-from jaxgan.types import PRNGKey, Recipe
+from jaxgan.types import Augment, Images, Penalty, Prelude, PRNGKey, Recipe
+
+EPOCH = 10_000
+"""Pictures in an epoch where a recipe is built without knowing how many there are."""
 
 
 def build(config: ConfigDict, axis_name: str | None = None) -> Recipe:
@@ -28,10 +34,47 @@ def build(config: ConfigDict, axis_name: str | None = None) -> Recipe:
 
 def build_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
     """The generator module of a GAN's config: `(latents [b, z], train)`."""
-    return _module(config, wgan.Generator)(
+    return _GENERATORS[config.model.name](config)(
         resolution=config.data.resolution,
         latent_dim=config.model.latent_dim,
         channels=config.model.channels,
+        dtype=_dtype(config),
+        axis_name=axis_name,
+    )
+
+
+def _wgan_generator(config: ConfigDict) -> Any:
+    return partial(_module(config, wgan.Generator), normal_init=config.model.init == "normal")
+
+
+def _wgan_critic(config: ConfigDict, axis_name: str | None) -> nn.Module:
+    return _module(config, wgan.Critic)(
+        resolution=config.data.resolution,
+        channels=config.model.channels,
+        dtype=_dtype(config),
+        normal_init=config.model.init == "normal",
+    )
+
+
+def _dcgan_generator(config: ConfigDict) -> Any:
+    model = config.model
+    return partial(
+        _module(config, dcgan.Generator),
+        selu=model.selu,
+        slope=model.slope,
+        dropout=model.generator_dropout,
+    )
+
+
+def _discriminator(config: ConfigDict, axis_name: str | None) -> nn.Module:
+    model = config.model
+    return _module(config, dcgan.Discriminator)(
+        resolution=config.data.resolution,
+        channels=model.channels,
+        selu=model.selu,
+        norm=model.norm,
+        spectral_norm=model.spectral_norm,
+        dropout=tuple(model.dropout),
         dtype=_dtype(config),
         axis_name=axis_name,
     )
@@ -66,14 +109,11 @@ def _images(config: ConfigDict) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct((2, resolution, resolution, 3), jnp.float32)
 
 
-def _wgan(config: ConfigDict, axis_name: str | None) -> Recipe:
+def _gan(config: ConfigDict, axis_name: str | None) -> Recipe:
     generator = build_generator(config, axis_name)
-    critic = _module(config, wgan.Critic)(
-        config.data.resolution, config.model.channels, _dtype(config)
-    )
-    g, c = config.optim.generator, config.optim.critic
-    generator_tx, critic_tx = adam(g.learning_rate, g.b1, g.b2), adam(c.learning_rate, c.b1, c.b2)
-    latent_dim = config.model.latent_dim
+    critic = _CRITICS[config.model.name](config, axis_name)
+    generator_tx, critic_tx = (_optimiser(config, name) for name in ("generator", "critic"))
+    latent_dim, train, boost = config.model.latent_dim, config.train, config.train.boost
 
     def init(key: PRNGKey) -> GANState:
         generator_key, critic_key = jax.random.split(key)
@@ -86,26 +126,105 @@ def _wgan(config: ConfigDict, axis_name: str | None) -> Recipe:
             ema=jax.tree.map(jnp.copy, net.variables),  # Donated buffers must not be shared.
         )
 
-    step = gan.make_step(
+    make_step = partial(
+        gan.make_step,
         generator,
         critic,
-        generator_tx,
-        critic_tx,
-        loss=losses.WASSERSTEIN,
-        penalty=penalties.gradient_penalty(config.loss.gradient_penalty),
-        n_critic=config.train.n_critic,
-        same_batch=config.train.same_batch,
+        critic_tx=critic_tx,
+        loss=_loss(config.loss, axis_name),
+        penalty=_penalty(config.loss),
+        augment=_augment(config.augment.policy),
+        instance_noise=_instance_noise(config),
+        standardise=_standardise(config.data),
+        n_critic=train.n_critic,
+        same_batch=train.same_batch,
         latent_dim=latent_dim,
-        ema_decay=config.train.ema_decay,
-        microbatch=config.train.microbatch,
+        ema_decay=train.ema_decay,
+        microbatch=train.microbatch,
         axis_name=axis_name,
     )
-    return Recipe(init, step)
+    if not boost.first and not boost.every:
+        return Recipe(init, make_step(generator_tx))
+
+    def more(step: int) -> int:
+        boosted = step < boost.first or (boost.every and step % boost.every == 0)
+        return boost.n_critic // train.n_critic - 1 if boosted else 0
+
+    return Recipe(init, make_step(generator_tx), Prelude(make_step(None), more))
+
+
+def _loss(loss: ConfigDict, axis_name: str | None) -> AdversarialLoss:
+    return {
+        "wasserstein": lambda: losses.WASSERSTEIN,
+        "non_saturating": lambda: losses.non_saturating(tuple(loss.real_labels), loss.flipped),
+        "least_squares": lambda: losses.least_squares(*loss.targets),
+        "relativistic_pairing": losses.relativistic_pairing,
+        "relativistic_average": lambda: losses.relativistic_average(axis_name),
+    }[loss.name]()
+
+
+def _penalty(loss: ConfigDict) -> Penalty | None:
+    kinds = {
+        "gradient_penalty": penalties.gradient_penalty,
+        "r1": penalties.r1,
+        "r2": penalties.r2,
+    }
+    used = [make(loss[name]) for name, make in kinds.items() if loss[name]]
+    return (penalties.total(*used) if used[1:] else used[0]) if used else None
+
+
+def _augment(policy: Sequence[str]) -> Augment | None:
+    kinds = {
+        "flip": augment.flip,
+        "color": augment.color,
+        "translation": augment.translation,
+        "cutout": augment.cutout,
+    }
+    return augment.chain(*(kinds[name]() for name in policy)) if policy else None
+
+
+def _instance_noise(config: ConfigDict) -> optax.Schedule | None:
+    std, until = config.augment.noise, config.augment.noise_until
+    if not std:
+        return None
+    return schedules.linear(std, 0.0, _steps(config, until)) if until else schedules.constant(std)
+
+
+def _standardise(data: ConfigDict) -> Callable[[Images], Images]:
+    if data.normalise == "range" or data.get("mean") is None:
+        return lambda images: images
+    return partial(types.standardise, mean=tuple(data.mean), std=tuple(data.std))
+
+
+def _steps(config: ConfigDict, duration: str) -> float:
+    train = config.train
+    drawn = train.batch_size * (1 if train.same_batch else train.n_critic)
+    return schedules.steps(duration, config.data.get("pictures") or EPOCH, drawn)
+
+
+def _optimiser(config: ConfigDict, player: str) -> optax.GradientTransformation:
+    section = config.optim[player]
+    rate, final = section.learning_rate, section.final
+    kinds = {
+        "constant": lambda t_max: schedules.constant(rate),
+        "cosine": lambda t_max: schedules.cosine(rate, final, t_max),
+        "restarts": lambda t_max: schedules.restarts(rate, final, t_max),
+        "linear": lambda t_max: schedules.linear(rate, final, t_max),
+    }
+    schedule = kinds[section.schedule](_steps(config, section.t_max) if section.t_max else None)
+    if section.warmup:
+        schedule = schedules.warmed_up(schedule, _steps(config, section.warmup))
+    if section.name == "rmsprop":
+        tx = optim.rmsprop(schedule, section.b2)
+    else:
+        tx = optim.adam(schedule, section.b1, section.b2)
+    clip = section.get("clip")
+    return optax.chain(tx, optim.clip_weights(clip)) if clip else tx
 
 
 def _classifier(config: ConfigDict, axis_name: str | None) -> Recipe:
     model = build_classifier(config, axis_name)
-    tx = adam(config.optim.learning_rate, config.optim.b1, config.optim.b2)
+    tx = optim.adam(config.optim.learning_rate, config.optim.b1, config.optim.b2)
 
     def init(key: PRNGKey) -> ClassifierState:
         variables = model.lazy_init(key, _images(config), False)
@@ -123,4 +242,6 @@ def _classifier(config: ConfigDict, axis_name: str | None) -> Recipe:
     return Recipe(init, step)
 
 
-_RECIPES = {"wgan": _wgan, "googlenet": _classifier}
+_RECIPES = {"wgan": _gan, "dcgan": _gan, "googlenet": _classifier}
+_GENERATORS = {"wgan": _wgan_generator, "dcgan": _dcgan_generator}
+_CRITICS = {"wgan": _wgan_critic, "dcgan": _discriminator}

@@ -19,8 +19,8 @@ from clu import platform as cluster
 from etils import epath
 from ml_collections import ConfigDict
 
+from jaxgan import checks, hosts, parallel, recipes, sample
 from jaxgan import config as configs
-from jaxgan import hosts, parallel, recipes, sample
 from jaxgan.checkpoint import Best, Checkpoints
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
@@ -48,7 +48,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
     with hosts.agreed():
         if configs.is_experiment(config):
             raise InputError("this config is an experiment's: run scripts/experiment.py with it")
-        configs.check_training(config)
+        checks.check_training(config)
         parallel.spread(config.parallel)
         parallel.check_batch(config.train.batch_size)
         parallel.check_batch(config.train.microbatch or 0, "train.microbatch")

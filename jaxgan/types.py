@@ -28,11 +28,22 @@ State = Any
 Step = Callable[[State, Batch, PRNGKey], tuple[State, Metrics]]
 
 
+class Prelude(NamedTuple):
+    """What comes before some of the steps: `count(step)` turns of `step`, a batch of its own each.
+
+    `count` gets the steps done so far. It is for WGAN's extra critic turns.
+    """
+
+    step: Step
+    count: Callable[[int], int]
+
+
 class Recipe(NamedTuple):
-    """A way to train something, as two pure functions (the shape of optax's transformations)."""
+    """A way to train something, as pure functions (the shape of optax's transformations)."""
 
     init: Callable[[PRNGKey], State]  # Weights, optimisers, averages.
     step: Step
+    prelude: Prelude | None = None
 
 
 class InputError(ValueError):
@@ -42,6 +53,20 @@ class InputError(ValueError):
 def to_float(images: UInt8[Array, "*b h w c"]) -> Float[Array, "*b h w c"]:
     """uint8 in [0, 255] to float32 in [-1, 1]."""
     return images.astype(jnp.float32) / 127.5 - 1
+
+
+def standardise(
+    images: Images, mean: tuple[float, ...], std: tuple[float, ...]
+) -> Float[Array, "b h w c"]:
+    """Pictures in [-1, 1] to mean 0 and deviation 1 per channel of their set.
+
+    Args:
+        images: real or drawn ones.
+        mean: of each channel, of values in [0, 1].
+        std: of each channel, likewise.
+    """
+    middle, scale = (jnp.array(x, images.dtype)[None, None, None] for x in (mean, std))
+    return ((images + 1) / 2 - middle) / scale
 
 
 def to_uint8(images: Float[Array, "*b h w c"]) -> UInt8[Array, "*b h w c"]:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from ml_collections import ConfigDict
 
+from jaxgan import checks
 from jaxgan import config as configs
 from jaxgan.experiment.run import _inherit
 from jaxgan.types import InputError
@@ -13,9 +14,9 @@ CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.py"))
 def check(config: ConfigDict) -> None:
     if configs.is_experiment(config):
         _inherit(config)
-        configs.check_experiment(config)
+        checks.check_experiment(config)
     else:
-        configs.check_training(config)
+        checks.check_training(config)
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda f: f.stem)
@@ -59,7 +60,7 @@ def wgan(**changes) -> ConfigDict:
 )
 def test_bad_values_are_named(changes: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        configs.check_training(wgan(**changes))
+        checks.check_training(wgan(**changes))
 
 
 def test_bad_experiments_are_named() -> None:
@@ -75,7 +76,7 @@ def test_bad_experiments_are_named() -> None:
         bad = config.copy_and_resolve_references()
         bad.update_from_flattened_dict(changes)
         with pytest.raises(InputError, match=words):
-            configs.check_experiment(bad)
+            checks.check_experiment(bad)
 
 
 def test_the_nearest_name_is_suggested() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxgan import checks, training
 from jaxgan import config as configs
-from jaxgan import training
 from jaxgan.data.toy import ToySource
 from jaxgan.experiment import design, run, statistics
 from jaxgan.types import InputError
@@ -63,7 +63,7 @@ def test_equal_steps_and_every_arm_with_every_seed(finished) -> None:
     _, results, _ = finished
     runs = results["runs"]
     assert {(r["arm"], r["seed"]) for r in runs} == {
-        (arm, seed) for arm in configs.ARMS for seed in (0, 1)
+        (arm, seed) for arm in checks.ARMS for seed in (0, 1)
     }
     assert len({r["steps"] for r in runs}) == 1
 

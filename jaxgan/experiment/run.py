@@ -13,7 +13,7 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import __version__, hosts, log, parallel, recipes, sample, training
+from jaxgan import __version__, checks, hosts, log, parallel, recipes, sample, training
 from jaxgan import config as configs
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import loader, splits
@@ -40,7 +40,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     begin = time.perf_counter()
     folder = epath.Path(workdir)
     _inherit(config)
-    configs.check_experiment(config)
+    checks.check_experiment(config)
     training.make_deterministic(config)
     for section in (config.gan, config.classifier):
         parallel.check_batch(section.train.batch_size)

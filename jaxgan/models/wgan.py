@@ -6,12 +6,13 @@ References:
     Adversarial Networks, 2015.
 """
 
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.models.layers import BatchNorm, Conv, ConvTranspose, InstanceNorm
+from jaxgan.models.layers import BatchNorm, Conv, ConvTranspose, InstanceNorm, around_one
 from jaxgan.types import Images, InputError, Latents, Logits
 
 
@@ -37,6 +38,7 @@ class Generator(nn.Module):
         image_channels: 3 for RGB.
         dtype: of the computation; weights, statistics and pictures stay float32.
         axis_name: the mapped axis over which batch statistics are averaged, if any.
+        normal_init: DCGAN's weights, N(0, .02) and N(1, .02), in place of PyTorch's.
     """
 
     resolution: int
@@ -45,6 +47,7 @@ class Generator(nn.Module):
     image_channels: int = 3
     dtype: Any = jnp.float32
     axis_name: str | None = None
+    normal_init: bool = False
 
     @nn.compact
     def __call__(self, latents: Latents, train: bool) -> Images:
@@ -62,21 +65,25 @@ class Generator(nn.Module):
                 of latent_dim.
         """
         sizes = widths(self.resolution, self.channels)
+        kernel_init, scale_init = _inits(self.normal_init)
         if latents.shape[1] != self.latent_dim:
             raise InputError(f"latents must be of {self.latent_dim}, got {latents.shape[1]}")
         x = latents[:, None, None]
         for size, features in sizes.items():
             stride, padding = (1, 0) if size == 4 else (2, 1)
-            x = ConvTranspose(features, 4, stride, padding, self.dtype, name=f"conv{size}")(x)
+            x = ConvTranspose(
+                features, 4, stride, padding, self.dtype, kernel_init, name=f"conv{size}"
+            )(x)
             x = BatchNorm(
                 use_running_average=not train,
                 axis_name=self.axis_name,
                 dtype=self.dtype,
+                scale_init=scale_init,
                 name=f"norm{size}",
             )(x)
             x = nn.relu(x)
         name = f"conv{self.resolution}"
-        x = ConvTranspose(self.image_channels, 4, 2, 1, self.dtype, name=name)(x)
+        x = ConvTranspose(self.image_channels, 4, 2, 1, self.dtype, kernel_init, name=name)(x)
         return jnp.tanh(x.astype(jnp.float32))
 
 
@@ -90,11 +97,13 @@ class Critic(nn.Module):
         resolution: of the pictures, a power of two from 16 to 1024.
         channels: features at 4 x 4.
         dtype: of the computation; weights and scores stay float32.
+        normal_init: as the generator's.
     """
 
     resolution: int
     channels: int = 1024
     dtype: Any = jnp.float32
+    normal_init: bool = False
 
     @nn.compact
     def __call__(self, images: Images, train: bool) -> Logits:
@@ -114,10 +123,17 @@ class Critic(nn.Module):
         if images.shape[1:3] != (self.resolution, self.resolution):
             height, width = images.shape[1:3]
             raise InputError(f"pictures must be of {self.resolution} px, got {height} x {width}")
+        kernel_init, scale_init = _inits(self.normal_init)
+        conv = partial(Conv, window=4, kernel_init=kernel_init, dtype=self.dtype)
         x = images
         for size, features in reversed(sizes.items()):
-            x = Conv(features, 4, 2, 1, dtype=self.dtype, name=f"conv{size}")(x)
-            x = InstanceNorm(dtype=self.dtype, name=f"norm{size}")(x)
+            x = conv(features, stride=2, padding=1, name=f"conv{size}")(x)
+            x = InstanceNorm(dtype=self.dtype, scale_init=scale_init, name=f"norm{size}")(x)
             x = nn.leaky_relu(x, 0.2)
-        x = Conv(1, 4, dtype=self.dtype, name="conv1")(x)
+        x = conv(1, name="conv1")(x)
         return x[:, 0, 0, 0].astype(jnp.float32)
+
+
+def _inits(normal: bool) -> tuple[nn.initializers.Initializer | None, nn.initializers.Initializer]:
+    """Of the convolutions' kernels (None: PyTorch's) and of the normalisations' scales."""
+    return (nn.initializers.normal(0.02), around_one) if normal else (None, nn.initializers.ones)

@@ -10,6 +10,7 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array, Float, UInt8
 
+from jaxgan import augment as augments
 from jaxgan import noise
 from jaxgan.losses import AdversarialLoss
 from jaxgan.optim import average
@@ -21,6 +22,7 @@ from jaxgan.types import (
     Images,
     Keys,
     Latents,
+    Logits,
     Metrics,
     Penalty,
     PRNGKey,
@@ -32,12 +34,14 @@ from jaxgan.types import (
 def make_step(
     generator: nn.Module,
     critic: nn.Module,
-    generator_tx: optax.GradientTransformation,
+    generator_tx: optax.GradientTransformation | None,
     critic_tx: optax.GradientTransformation,
     *,
     loss: AdversarialLoss,
     penalty: Penalty | None,
     augment: Augment | None = None,
+    instance_noise: optax.Schedule | None = None,
+    standardise: Callable[[Images], Images] = lambda images: images,
     n_critic: int,
     same_batch: bool,
     latent_dim: int,
@@ -50,11 +54,14 @@ def make_step(
     Args:
         generator: latents [b, z] -> images [b, h, w, c] in [-1, 1]; `(z, train)`.
         critic: images [b, h, w, c] -> logits [b]; `(images, train)`.
-        generator_tx: the generator's optimiser.
+        generator_tx: the generator's optimiser; None leaves the generator alone: a step is the
+            critic's turns.
         critic_tx: the critic's.
         loss: what both minimise; the keys that it gets are the examples'.
         penalty: added to the critic's loss.
         augment: applied to real and generated pictures alike before the critic, with p = 1.
+        instance_noise: the standard deviation, by step, of noise added to all that the critic sees.
+        standardise: pictures in [-1, 1] to what the critic, and all before it, sees.
         n_critic: critic turns per generator turn.
         same_batch: whether all critic turns see one real batch ("image" is [b, h, w, c]), or each
             its own ([n_critic, b, h, w, c]).
@@ -72,19 +79,30 @@ def make_step(
     """
     mean = partial(jax.lax.pmean, axis_name=axis_name) if axis_name else lambda tree: tree
     augmented = augment or (lambda images, p, key: images)
-    always = jnp.float32(1)
 
-    def generate(net: Net, params: dict, keys: Keys) -> tuple[Images, Any]:
+    def seen(images: Images, step: Array, keys: Keys) -> Images:
+        """What the critic gets of pictures in [-1, 1]."""
+        images = augmented(standardise(images), jnp.float32(1), keys)
+        if instance_noise is None:
+            return images
+        std = jnp.float32(instance_noise(step))
+        return augments.gaussian_noise(images, std, noise.fold_in(keys, 1))
+
+    def forward(module: nn.Module, variables: dict, x: Array, key: PRNGKey) -> tuple[Array, Any]:
+        keys = {"dropout": key}
+        out, updates = module.apply(variables, x, True, rngs=keys, mutable=["batch_stats"])
+        return out, updates.get("batch_stats", {})
+
+    def generate(net: Net, params: dict, keys: Keys, key: PRNGKey) -> tuple[Images, Any]:
         z: Latents = noise.normal(keys, (len(keys), latent_dim))
-        variables = {"params": params, "batch_stats": net.stats}
-        images, updates = generator.apply(variables, z, True, mutable=["batch_stats"])
-        return images, updates.get("batch_stats", {})
+        return forward(generator, {"params": params, "batch_stats": net.stats}, z, key)
 
     def score(net: Net, params: dict, images: Images, key: PRNGKey) -> tuple[Array, Any]:
-        keys = {"dropout": key}
-        variables = {"params": params, "batch_stats": net.stats}
-        out, updates = critic.apply(variables, images, True, rngs=keys, mutable=["batch_stats"])
-        return out, updates.get("batch_stats", {})
+        return forward(critic, {"params": params, "batch_stats": net.stats}, images, key)
+
+    def middle(others: Logits) -> Logits | float:
+        """What a logit is above where the critic takes its picture for real."""
+        return others if loss.boundary is None else loss.boundary
 
     def averaged(gradient: Callable, real: Images, key: PRNGKey, kinds: int) -> Any:
         """The mean of gradient(real, keys [kinds, b], key) over microbatches and devices."""
@@ -97,23 +115,28 @@ def make_step(
     def critic_turn(state: GANState, real: Images, key: PRNGKey) -> tuple[GANState, Metrics]:
         def gradient(real: Images, keys: list[Keys], dropout_key: PRNGKey) -> Any:
             z_keys, real_keys, fake_keys, loss_keys, penalty_keys = keys
-            fake, _ = generate(state.generator, state.generator.params, z_keys)
-            real = augmented(real, always, real_keys)
-            fake = augmented(jax.lax.stop_gradient(fake), always, fake_keys)
+            net = state.generator
+            real_drop, fake_drop, penalty_drop, generator_drop = jax.random.split(dropout_key, 4)
+            fake, _ = generate(net, net.params, z_keys, generator_drop)
+            real = seen(real, state.step, real_keys)
+            fake = seen(jax.lax.stop_gradient(fake), state.step, fake_keys)
 
             def objective(params: dict) -> tuple[Array, tuple[dict, Metrics]]:
                 net = state.critic
-                real_logits, stats = score(net, params, real, dropout_key)
-                fake_logits, stats = score(net.replace(stats=stats), params, fake, dropout_key)
+                real_logits, stats = score(net, params, real, real_drop)
+                fake_logits, stats = score(net.replace(stats=stats), params, fake, fake_drop)
                 adversarial = loss.critic(real_logits, fake_logits, loss_keys)
                 metrics = {
                     "critic_loss": adversarial,
                     "real_score": real_logits.mean(),
                     "fake_score": fake_logits.mean(),
+                    "logit_gap": (real_logits - fake_logits).mean(),
+                    "real_accuracy": (real_logits > middle(fake_logits)).mean(),
+                    "fake_accuracy": (fake_logits < middle(real_logits)).mean(),
                 }
                 if penalty is None:
                     return adversarial, (stats, metrics)
-                closed = lambda x: score(net, params, x, dropout_key)[0]  # noqa: E731
+                closed = lambda x: score(net, params, x, penalty_drop)[0]  # noqa: E731
                 term = penalty(closed, real, fake, penalty_keys)
                 return adversarial + term, (stats, metrics | {"penalty": term})
 
@@ -121,30 +144,36 @@ def make_step(
 
         grads, (stats, metrics) = averaged(gradient, real, key, 5)
         metrics["critic_grad_norm"] = optax.tree.norm(grads)
-        net = state.critic.replace(stats=stats).descend(grads, critic_tx)
+        net = state.critic.replace(stats=stats).descend(grads, critic_tx, step=state.step)
         return state.replace(critic=net), metrics
 
     def generator_turn(state: GANState, real: Images, key: PRNGKey) -> tuple[GANState, Metrics]:
         def gradient(real: Images, keys: list[Keys], dropout_key: PRNGKey) -> Any:
             z_keys, real_keys, fake_keys, loss_keys = keys
+            real_drop, fake_drop, generator_drop = jax.random.split(dropout_key, 3)
 
             def objective(params: dict) -> tuple[Array, Any]:
-                fake, stats = generate(state.generator, params, z_keys)
-                fake = augmented(fake, always, fake_keys)
+                fake, stats = generate(state.generator, params, z_keys, generator_drop)
                 net = state.critic
-                fake_logits, _ = score(net, net.params, fake, dropout_key)
                 # Unused by most losses, and then removed by the compiler.
-                seen = augmented(real, always, real_keys)
-                real_logits, _ = score(net, net.params, seen, dropout_key)
-                return loss.generator(real_logits, fake_logits, loss_keys), stats
+                looked_at = seen(real, state.step, real_keys)
+                real_logits, _ = score(net, net.params, looked_at, real_drop)
+                # Looking moves the critic's statistics, in this turn as in its own.
+                looked_at = seen(fake, state.step, fake_keys)
+                fake_logits, critic_stats = score(net, net.params, looked_at, fake_drop)
+                value = loss.generator(real_logits, fake_logits, loss_keys)
+                return value, (stats, critic_stats)
 
             return jax.value_and_grad(objective, has_aux=True)(state.generator.params)
 
-        (value, stats), grads = averaged(gradient, real, key, 4)
-        net = state.generator.replace(stats=stats).descend(grads, generator_tx)
+        assert generator_tx is not None
+        (value, (stats, critic_stats)), grads = averaged(gradient, real, key, 4)
+        net = state.generator.replace(stats=stats).descend(grads, generator_tx, step=state.step)
+        critic = state.critic.replace(stats=critic_stats)
         ema = average(net.variables, state.ema, state.step, ema_decay)
         metrics = {"generator_loss": value, "generator_grad_norm": optax.tree.norm(grads)}
-        return state.replace(step=state.step + 1, generator=net, ema=ema), metrics
+        state = state.replace(step=state.step + 1, generator=net, critic=critic, ema=ema)
+        return state, metrics
 
     def step(state: GANState, batch: Batch, key: PRNGKey) -> tuple[GANState, Metrics]:
         images: UInt8[Array, "*b h w c"] = batch["image"]
@@ -155,8 +184,11 @@ def make_step(
             return critic_turn(state, real, jax.random.fold_in(critic_key, i))
 
         state, turns = repeat(turn, state, jnp.arange(n_critic))
+        metrics = jax.tree.map(lambda x: x.mean(0), turns)
+        if generator_tx is None:
+            return state, metrics
         last = to_float(images if same_batch else images[-1])
-        state, metrics = generator_turn(state, last, generator_key)
-        return state, metrics | jax.tree.map(lambda x: x.mean(0), turns)
+        state, more = generator_turn(state, last, generator_key)
+        return state, more | metrics
 
     return step

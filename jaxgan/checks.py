@@ -1,0 +1,243 @@
+"""Values of a config that make no sense: each is one sentence, before anything is compiled."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxgan import schedules
+from jaxgan.config import CLASSIFIERS, GANS, LENGTHS, profile_steps
+from jaxgan.types import InputError
+
+LOSSES = (
+    "wasserstein",
+    "non_saturating",
+    "least_squares",
+    "relativistic_pairing",
+    "relativistic_average",
+)
+PENALTIES = ("gradient_penalty", "r1", "r2")
+AUGMENTS = ("flip", "color", "translation", "cutout")
+SCHEDULES = ("constant", "cosine", "restarts", "linear")
+
+
+def check_training(config: ConfigDict, name: str = "config") -> None:
+    """Raises InputError for a value of a GAN's or classifier's config that makes no sense."""
+    _one_of(f"{name}.parallel", config.parallel, ("auto", "jit", "pmap"))
+    _one_of(f"{name}.precision", config.precision, ("float32", "bf16"))
+    _check_data(config.data, name)
+    _one_of(f"{name}.model.name", config.model.name, GANS + CLASSIFIERS)
+    if not 0 <= config.seed < 2**32:
+        raise InputError(f"{name}.seed must be within [0, 2**32), got {config.seed}")
+    train = config.train
+    lengths = [n for n in LENGTHS if train[n] is not None]
+    if len(lengths) != 1:
+        raise InputError(
+            f"one of {name}.train.steps, epochs and kimg must be set, got {len(lengths)}"
+        )
+    for key in ("batch_size", lengths[0], "log_every", "sample_every", "checkpoint_every"):
+        _positive(f"{name}.train.{key}", train[key])
+    if train.microbatch is not None:
+        _positive(f"{name}.train.microbatch", train.microbatch)
+        if train.batch_size % train.microbatch:
+            raise InputError(
+                f"{name}.train.microbatch must divide {name}.train.batch_size "
+                f"({train.batch_size}), got {train.microbatch}"
+            )
+    profile_steps(train.profile, name)
+    check = _check_gan if config.model.name in GANS else _check_classifier
+    check(config, name)
+
+
+def _check_gan(config: ConfigDict, name: str) -> None:
+    resolution = config.data.resolution
+    if not 16 <= resolution <= 1024 or resolution & (resolution - 1):
+        raise InputError(
+            f"{name}.data.resolution must be a power of two from 16 to 1024, got {resolution}"
+        )
+    _positive(f"{name}.model.latent_dim", config.model.latent_dim)
+    _positive(f"{name}.model.channels", config.model.channels)
+    _one_of(f"{name}.data.normalise", config.data.normalise, ("range", "statistics"))
+    if config.model.name == "dcgan":
+        _not_negative(f"{name}.model.slope", config.model.slope)
+        for key in ("generator_dropout", "dropout"):
+            for rate in _tuple(config.model[key]):
+                _share(f"{name}.model.{key}", rate)
+    _check_loss(config, name)
+    for policy in config.augment.policy:
+        _one_of(f"each of {name}.augment.policy", policy, AUGMENTS)
+    _not_negative(f"{name}.augment.noise", config.augment.noise)
+    _check_duration(f"{name}.augment.noise_until", config.augment.noise_until)
+    for player in ("generator", "critic"):
+        _check_player(f"{name}.optim.{player}", config.optim[player])
+    if config.optim.critic.clip is not None:
+        _positive(f"{name}.optim.critic.clip", config.optim.critic.clip)
+    _check_turns(config.train, f"{name}.train")
+    _share(f"{name}.train.ema_decay", config.train.ema_decay)
+
+
+def _check_loss(config: ConfigDict, name: str) -> None:
+    loss = config.loss
+    _one_of(f"{name}.loss.name", loss.name, LOSSES)
+    low, high = _numbers(f"{name}.loss.real_labels", loss.real_labels, 2)
+    if not 0 <= low <= high <= 1:
+        raise InputError(
+            f"{name}.loss.real_labels must be a range (low, high) within [0, 1], got {(low, high)}"
+        )
+    if not 0 <= loss.flipped <= 1:
+        raise InputError(f"{name}.loss.flipped must be within [0, 1], got {loss.flipped}")
+    _numbers(f"{name}.loss.targets", loss.targets, 3)
+    for key in PENALTIES:
+        _not_negative(f"{name}.loss.{key}", loss[key])
+    mixes = config.model.name == "dcgan" and config.model.norm and not config.model.selu
+    if mixes and (used := [key for key in PENALTIES if loss[key]]):
+        raise InputError(
+            f"{name}.loss.{used[0]} must be 0 where the discriminator has batch normalisation, "
+            f"which mixes pictures up (set {name}.model.norm=False), got {loss[used[0]]}"
+        )
+
+
+def _check_player(name: str, optim: ConfigDict) -> None:
+    _one_of(f"{name}.name", optim.name, ("adam", "rmsprop"))
+    _check_adam(name, optim)
+    _one_of(f"{name}.schedule", optim.schedule, SCHEDULES)
+    _not_negative(f"{name}.final", optim.final)
+    _check_duration(f"{name}.t_max", optim.t_max)
+    _check_duration(f"{name}.warmup", optim.warmup)
+    if optim.schedule != "constant" and optim.t_max is None:
+        raise InputError(f"{name}.t_max must be set with schedule={optim.schedule}, got None")
+
+
+def _check_turns(train: ConfigDict, name: str) -> None:
+    _positive(f"{name}.n_critic", train.n_critic)
+    boost = train.boost
+    for key in ("first", "every"):
+        _not_negative(f"{name}.boost.{key}", boost[key])
+    _positive(f"{name}.boost.n_critic", boost.n_critic)
+    if (boost.first or boost.every) and boost.n_critic % train.n_critic:
+        raise InputError(
+            f"{name}.boost.n_critic must be a multiple of {name}.n_critic ({train.n_critic}), "
+            f"got {boost.n_critic}"
+        )
+    _one_of(f"{name}.on_collapse", train.on_collapse, ("warn", "stop", "rollback"))
+    _not_negative(f"{name}.rollbacks", train.rollbacks)
+    _share(f"{name}.min_diversity", train.min_diversity)
+    if train.on_collapse == "rollback" and train.checkpoint_every % train.sample_every:
+        raise InputError(
+            f"{name}.checkpoint_every must be a multiple of {name}.sample_every "
+            f"({train.sample_every}) with on_collapse=rollback, so that each one is judged, "
+            f"got {train.checkpoint_every}"
+        )
+
+
+def _check_duration(name: str, duration: str | None) -> None:
+    if duration is not None and not schedules.steps(duration, 1, 1, name) > 0:
+        raise InputError(f"{name} must be above 0, got {duration!r}")
+
+
+def _tuple(value: float | Sequence[float]) -> Sequence[float]:
+    return value if isinstance(value, Sequence) else (value,)
+
+
+def _numbers(name: str, values: Sequence[float], count: int) -> Sequence[float]:
+    if len(values) != count or not all(isinstance(x, int | float) for x in values):
+        raise InputError(f"{name} must be {count} numbers, got {tuple(values)}")
+    return values
+
+
+def _check_classifier(config: ConfigDict, name: str) -> None:
+    if config.data.resolution < 32:
+        raise InputError(
+            f"{name}.data.resolution must be at least 32, got {config.data.resolution}"
+        )
+    check_fractions(f"{name}.data.split", config.data.split)
+    if min(config.data.split[:2]) <= 0:
+        raise InputError(
+            f"{name}.data.split must leave a share to train and one to validate, "
+            f"got {tuple(config.data.split)}"
+        )
+    _positive(f"{name}.model.width", config.model.width)
+    _share(f"{name}.train.label_smoothing", config.train.label_smoothing)
+    _check_adam(f"{name}.optim", config.optim)
+
+
+def check_experiment(config: ConfigDict) -> None:
+    """Raises InputError for a value of an experiment's config that makes no sense."""
+    check_fractions("config.data.split", config.data.split)
+    whole = all(isinstance(seed, int) and 0 <= seed < 2**32 for seed in config.seeds)
+    if not config.seeds or len(set(config.seeds)) != len(config.seeds) or not whole:
+        raise InputError(
+            f"config.seeds must be one or more different whole numbers >= 0, got {config.seeds}"
+        )
+    if len(set(config.arms)) != len(config.arms):
+        raise InputError(f"config.arms must differ from each other, got {config.arms}")
+    for arm in config.arms:
+        _one_of("each of config.arms", arm, ARMS)
+    primary = tuple(config.verdict.primary)
+    if len(primary) != 2 or primary[0] == primary[1] or not set(primary) <= set(config.arms):
+        raise InputError(
+            f"config.verdict.primary must be two different arms of {tuple(config.arms)}, "
+            f"got {primary}"
+        )
+    if not 0 < config.verdict.level < 1:
+        raise InputError(f"config.verdict.level must be within (0, 1), got {config.verdict.level}")
+    if not (primary[0] in GENERATING and primary[1] not in GENERATING):
+        raise InputError(
+            f"config.verdict.primary must have an arm with generated pictures against one without "
+            f"(replace or add against real or real+augmentation), got {primary}"
+        )
+    if not 0 < config.replace.share <= 1:
+        raise InputError(f"config.replace.share must be within (0, 1], got {config.replace.share}")
+    _positive("config.add.ratio", config.add.ratio)
+    _one_of("config.gan.model.name", config.gan.model.name, GANS)
+    _one_of("config.classifier.model.name", config.classifier.model.name, CLASSIFIERS)
+    check_training(config.gan, "config.gan")
+    check_training(config.classifier, "config.classifier")
+
+
+ARMS = ("real", "real+augmentation", "replace", "add")
+GENERATING = ("replace", "add")
+
+
+def check_fractions(name: str, fractions: Sequence[float]) -> None:
+    """Three shares (train, validation, test) of a whole."""
+    numbers = all(isinstance(share, int | float) for share in fractions)
+    if not numbers or len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise InputError(
+            f"{name} must be three shares (train, validation, test) that add up to 1, "
+            f"got {tuple(fractions)}"
+        )
+
+
+def _check_data(data: ConfigDict, name: str) -> None:
+    _positive(f"{name}.data.resolution", data.resolution)
+    _one_of(f"{name}.data.crop", data.crop, ("center", "stretch"))
+    _one_of(f"{name}.data.on_error", data.on_error, ("skip", "raise"))
+    if data.limit is not None:
+        _positive(f"{name}.data.limit", data.limit)
+
+
+def _check_adam(name: str, optim: ConfigDict) -> None:
+    _positive(f"{name}.learning_rate", optim.learning_rate)
+    _share(f"{name}.b1", optim.b1)
+    _share(f"{name}.b2", optim.b2)
+
+
+def _one_of(name: str, value: Any, valid: Sequence[str]) -> None:
+    if value not in valid:
+        raise InputError(f"{name} must be one of {', '.join(valid)}, got {value!r}")
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise InputError(f"{name} must be above 0, got {value}")
+
+
+def _not_negative(name: str, value: float) -> None:
+    if not value >= 0:
+        raise InputError(f"{name} must not be negative, got {value}")
+
+
+def _share(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise InputError(f"{name} must be within [0, 1), got {value}")
