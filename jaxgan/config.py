@@ -4,7 +4,7 @@ import difflib
 import importlib.util
 import inspect
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ CLASSIFIERS = ("googlenet",)
 LENGTHS = ("steps", "epochs", "kimg")
 # What may change when a run goes on in its folder.
 FREE = ("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile")
+FREE += ("min_diversity", "on_collapse", "rollbacks")
 RESUMABLE = {
     "parallel",
     "seeds",
@@ -95,18 +96,28 @@ def settle_length(train: ConfigDict, overridden: Sequence[str], prefix: str) -> 
             train[name] = None
 
 
-def total_steps(train: ConfigDict, pictures: int, pictures_a_step: int) -> int:
+def total_steps(
+    train: ConfigDict,
+    pictures: int,
+    pictures_a_step: int,
+    prelude: Callable[[int], int] = lambda step: 0,
+) -> int:
     """Steps of a training, whichever way its length is given.
 
     Args:
         train: the section, with one of steps, epochs and kimg (thousands of pictures) set.
         pictures: how many there are in an epoch.
-        pictures_a_step: how many real ones are drawn in a step.
+        pictures_a_step: how many real ones are in a batch.
+        prelude: batches besides its own that a step takes, by the steps before it.
     """
     if train.steps is not None:
         return train.steps
     shown = train.epochs * pictures if train.epochs is not None else train.kimg * 1000
-    return max(1, round(shown / pictures_a_step))
+    batches, steps = round(shown / pictures_a_step), 0
+    while batches > 0:
+        batches -= 1 + prelude(steps)
+        steps += 1
+    return max(1, steps)
 
 
 def profile_steps(profile: str | None, name: str = "config") -> range:

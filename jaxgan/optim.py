@@ -35,7 +35,7 @@ def descend(learning_rate: float | optax.Schedule) -> optax.GradientTransformati
     """Turns gradients into steps; a schedule is one of `update`'s `step`."""
 
     def update(updates: Any, state: Any, params: Any = None, *, step: Any = 0, **_: Any) -> Any:
-        rate = learning_rate(step) if callable(learning_rate) else learning_rate
+        rate: Any = learning_rate(step) if callable(learning_rate) else learning_rate
         return jax.tree.map(lambda u: -rate * u, updates), state
 
     return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)

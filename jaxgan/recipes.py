@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,26 +10,48 @@ import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxgan import augment, losses, optim, penalties, schedules, types
+from jaxgan import augment, losses, optim, penalties, schedules
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan, googlenet, wgan
 from jaxgan.models.layers import remat
 from jaxgan.state import ClassifierState, GANState, new_net
 from jaxgan.steps import classifier, gan
-from jaxgan.types import Augment, Images, Penalty, Prelude, PRNGKey, Recipe
-
-EPOCH = 10_000
-"""Pictures in an epoch where a recipe is built without knowing how many there are."""
+from jaxgan.types import Augment, Images, Penalty, Prelude, PRNGKey, Recipe, standardise
 
 
-def build(config: ConfigDict, axis_name: str | None = None) -> Recipe:
+class Pictures(NamedTuple):
+    """What some recipes depend on.
+
+    Attributes:
+        count: in an epoch.
+        mean: of each channel, of values in [0, 1].
+        std: of each channel, likewise; with mean 1/2 it changes nothing, since that is [-1, 1].
+    """
+
+    count: int = 10_000
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+
+
+def build(
+    config: ConfigDict, axis_name: str | None = None, pictures: Pictures = Pictures()
+) -> Recipe:
     """The recipe of a checked training config.
 
     Args:
         config: of a GAN or a classifier; a classifier's has `model.num_classes` set.
         axis_name: the `pmap` axis, if the step is to be mapped.
+        pictures: those to learn from, where schedules count epochs or `data.normalise` is
+            statistics; shapes do not depend on it.
     """
-    return _RECIPES[config.model.name](config, axis_name)
+    return _RECIPES[config.model.name](config, axis_name, pictures)
+
+
+def needs_pictures(config: ConfigDict) -> bool:
+    """Whether the step of a GAN's config depends on its pictures."""
+    sections = (config.augment, config.optim.generator, config.optim.critic)
+    durations = [s.get(key) for s in sections for key in ("noise_until", "t_max", "warmup")]
+    return config.data.normalise == "statistics" or any("epoch" in (d or "") for d in durations)
 
 
 def build_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
@@ -109,10 +131,12 @@ def _images(config: ConfigDict) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct((2, resolution, resolution, 3), jnp.float32)
 
 
-def _gan(config: ConfigDict, axis_name: str | None) -> Recipe:
+def _gan(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
     generator = build_generator(config, axis_name)
     critic = _CRITICS[config.model.name](config, axis_name)
-    generator_tx, critic_tx = (_optimiser(config, name) for name in ("generator", "critic"))
+    generator_tx, critic_tx = (
+        _optimiser(config, pictures, name) for name in ("generator", "critic")
+    )
     latent_dim, train, boost = config.model.latent_dim, config.train, config.train.boost
 
     def init(key: PRNGKey) -> GANState:
@@ -134,8 +158,8 @@ def _gan(config: ConfigDict, axis_name: str | None) -> Recipe:
         loss=_loss(config.loss, axis_name),
         penalty=_penalty(config.loss),
         augment=_augment(config.augment.policy),
-        instance_noise=_instance_noise(config),
-        standardise=_standardise(config.data),
+        instance_noise=_instance_noise(config, pictures),
+        standardise=_standardise(config.data, pictures),
         n_critic=train.n_critic,
         same_batch=train.same_batch,
         latent_dim=latent_dim,
@@ -183,37 +207,40 @@ def _augment(policy: Sequence[str]) -> Augment | None:
     return augment.chain(*(kinds[name]() for name in policy)) if policy else None
 
 
-def _instance_noise(config: ConfigDict) -> optax.Schedule | None:
+def _instance_noise(config: ConfigDict, pictures: Pictures) -> optax.Schedule | None:
     std, until = config.augment.noise, config.augment.noise_until
     if not std:
         return None
-    return schedules.linear(std, 0.0, _steps(config, until)) if until else schedules.constant(std)
+    if not until:
+        return schedules.constant(std)
+    return schedules.linear(std, 0.0, _steps(config, pictures, until))
 
 
-def _standardise(data: ConfigDict) -> Callable[[Images], Images]:
-    if data.normalise == "range" or data.get("mean") is None:
+def _standardise(data: ConfigDict, pictures: Pictures) -> Callable[[Images], Images]:
+    if data.normalise == "range":
         return lambda images: images
-    return partial(types.standardise, mean=tuple(data.mean), std=tuple(data.std))
+    return partial(standardise, mean=pictures.mean, std=pictures.std)
 
 
-def _steps(config: ConfigDict, duration: str) -> float:
+def _steps(config: ConfigDict, pictures: Pictures, duration: str) -> float:
     train = config.train
     drawn = train.batch_size * (1 if train.same_batch else train.n_critic)
-    return schedules.steps(duration, config.data.get("pictures") or EPOCH, drawn)
+    return schedules.steps(duration, pictures.count, drawn)
 
 
-def _optimiser(config: ConfigDict, player: str) -> optax.GradientTransformation:
+def _optimiser(config: ConfigDict, pictures: Pictures, player: str) -> optax.GradientTransformation:
     section = config.optim[player]
     rate, final = section.learning_rate, section.final
+    steps = partial(_steps, config, pictures)
     kinds = {
         "constant": lambda t_max: schedules.constant(rate),
         "cosine": lambda t_max: schedules.cosine(rate, final, t_max),
         "restarts": lambda t_max: schedules.restarts(rate, final, t_max),
         "linear": lambda t_max: schedules.linear(rate, final, t_max),
     }
-    schedule = kinds[section.schedule](_steps(config, section.t_max) if section.t_max else None)
+    schedule = kinds[section.schedule](steps(section.t_max) if section.t_max else None)
     if section.warmup:
-        schedule = schedules.warmed_up(schedule, _steps(config, section.warmup))
+        schedule = schedules.warmed_up(schedule, steps(section.warmup))
     if section.name == "rmsprop":
         tx = optim.rmsprop(schedule, section.b2)
     else:
@@ -222,7 +249,7 @@ def _optimiser(config: ConfigDict, player: str) -> optax.GradientTransformation:
     return optax.chain(tx, optim.clip_weights(clip)) if clip else tx
 
 
-def _classifier(config: ConfigDict, axis_name: str | None) -> Recipe:
+def _classifier(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
     model = build_classifier(config, axis_name)
     tx = optim.adam(config.optim.learning_rate, config.optim.b1, config.optim.b2)
 

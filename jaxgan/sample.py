@@ -126,6 +126,39 @@ def save(
             manifest.write(json.dumps(row) + "\n")
 
 
+def history(workdir: epath.PathLike, file: epath.PathLike, milliseconds: int = 150) -> int:
+    """The run's grids of samples, from equal latents each, as an animation.
+
+    Args:
+        workdir: the run's folder; its grids are `samples/<step>.png`.
+        file: where to, a .gif, .webp or .png (animated PNG).
+        milliseconds: that a grid is shown; the last one ten times as long.
+
+    Returns:
+        How many grids there are.
+
+    Raises:
+        InputError: another kind of file, or fewer than two grids.
+    """
+    kind = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}.get(epath.Path(file).suffix.lower())
+    if kind is None:
+        raise InputError(f"--history must be a .gif, .webp or .png file, got {file}")
+    grids = sorted((epath.Path(workdir) / "samples").glob("*.png"))
+    if len(grids) < 2:
+        raise InputError(
+            f"--workdir must hold two grids of samples or more, and there are {len(grids)} in "
+            f"{epath.Path(workdir) / 'samples'}"
+        )
+    frames = [Image.open(io.BytesIO(grid.read_bytes())).convert("RGB") for grid in grids]
+    times = [milliseconds] * (len(frames) - 1) + [10 * milliseconds]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, kind, save_all=True, append_images=frames[1:], duration=times, loop=0)
+    out = epath.Path(file)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(buffer.getvalue())
+    return len(frames)
+
+
 def check_request(num: int, seed: int, file_format: str) -> None:
     """Raises InputError for a number, seed or format that cannot be."""
     if num < 1:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
@@ -19,18 +20,20 @@ from clu import platform as cluster
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import checks, hosts, parallel, recipes, sample
+from jaxgan import checks, hosts, parallel, recipes, sample, warm
 from jaxgan import config as configs
 from jaxgan.checkpoint import Best, Checkpoints
+from jaxgan.collapse import make_alarm, mean_distance
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
+from jaxgan.data.moments import moments
 from jaxgan.evaluate import judge, predict, summarise
 from jaxgan.log import Log, grid
 from jaxgan.loop import Evaluation, TrainOptions, train
 from jaxgan.memory import Settings
 from jaxgan.state import ClassifierState, GANState
 from jaxgan.steps.classifier import make_predict
-from jaxgan.types import InputError, Recipe
+from jaxgan.types import InputError, Recipe, State
 
 BEST = Best("validation_accuracy", "max")
 PACKAGES = ("jaxgan", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
@@ -65,6 +68,8 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
                 config.data.classes = tuple(source.classes)
             parts = split(source, config.data.split)
         if jax.process_index() == 0:
+            if config.init_from is not None:
+                warm.check(config)
             configs.claim(workdir, config)
         about = describe_data(source)
     hosts.check_same(pictures=about["fingerprint"])
@@ -165,22 +170,47 @@ def train_gan(
         label: stands before each progress line.
         recipe: of this very config, where it was built before: its step is not compiled again.
     """
-    sections = config.train
-    turns = None if sections.same_batch else sections.n_critic
-    pictures_a_step = sections.batch_size * (turns or 1)
-    recipe = recipe or recipes.build(config, parallel.axis_name(config.parallel))
+    axis_name, settings = parallel.axis_name(config.parallel), config.train
+    if recipe is None or recipes.needs_pictures(config):
+        recipe = recipes.build(config, axis_name, look_at(config, source))
+    turns = None if settings.same_batch else settings.n_critic
     draw = sample.make_draw(recipes.build_generator(config), config.model.latent_dim)
     seeds = jnp.arange(36 if config.data.resolution <= 128 else 16, dtype=jnp.uint32)
+    order = np.random.default_rng(config.seed).permutation(len(source))[:128]
+    real = mean_distance(np.stack([source[int(i)]["image"] for i in order]))
 
     def evaluate(state: GANState) -> Evaluation:
-        return Evaluation({}, {"samples": grid(np.asarray(draw(state.ema, seeds)))})
+        images = np.asarray(draw(state.ema, seeds))
+        diversity = mean_distance(images) / max(real, 1e-6)
+        return Evaluation({"diversity": diversity}, {"samples": grid(images)})
 
     with Log(workdir, label) as log:
         _introduce(log, config, recipe, source)
         batches = _batches(config, source, flip=config.data.flip, turns=turns)
-        options = _options(config, len(source), pictures_a_step)
-        options = options._replace(batch_axis=0 if turns is None else 1)
+        prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
+        options = _options(config, len(source), settings.batch_size * (turns or 1), prelude)
+        options = options._replace(
+            batch_axis=0 if turns is None else 1,
+            start=_start(config, log),
+            alarm=make_alarm(settings.min_diversity, config.loss.name != "wasserstein"),
+            on_alarm=settings.on_collapse,
+            rollbacks=settings.rollbacks,
+        )
         return train(recipe, batches, options, workdir, log=log, evaluate=evaluate)
+
+
+def look_at(config: ConfigDict, source: Source) -> recipes.Pictures:
+    """What a GAN's recipe may depend on; the moments are computed only where it does."""
+    if config.data.normalise == "range":
+        return recipes.Pictures(len(source))
+    return recipes.Pictures(len(source), *moments(source))
+
+
+def _start(config: ConfigDict, log: Log, best: Best | None = None) -> Callable[[State], State]:
+    """What a new run makes of its random weights."""
+    if config.init_from is None:
+        return lambda state: state
+    return lambda state: warm.start(config, log.line, best)(state)
 
 
 def train_classifier(
@@ -215,7 +245,7 @@ def train_classifier(
         _introduce(log, config, recipe, training, data)
         batches = _batches(config, training)
         options = _options(config, len(training), config.train.batch_size)
-        options = options._replace(best=BEST)
+        options = options._replace(best=BEST, start=_start(config, log, BEST))
         return train(recipe, batches, options, workdir, log=log, evaluate=evaluate)
 
 
@@ -230,9 +260,14 @@ def _batches(config: ConfigDict, source: Source, **more: Any) -> Any:
     )
 
 
-def _options(config: ConfigDict, pictures: int, pictures_a_step: int) -> TrainOptions:
+def _options(
+    config: ConfigDict,
+    pictures: int,
+    pictures_a_step: int,
+    prelude: Callable[[int], int] = lambda step: 0,
+) -> TrainOptions:
     return TrainOptions(
-        steps=configs.total_steps(config.train, pictures, pictures_a_step),
+        steps=configs.total_steps(config.train, pictures, pictures_a_step, prelude),
         pictures_a_step=pictures_a_step,
         seed=config.seed,
         log_every=config.train.log_every,

@@ -14,8 +14,8 @@ from jaxgan.checkpoint import Best, Checkpoints
 from jaxgan.data import loader
 from jaxgan.data.toy import ToySource
 from jaxgan.log import Log, read_metrics
-from jaxgan.loop import Evaluation, NotFiniteError, TrainOptions, train
-from jaxgan.types import InputError, Recipe
+from jaxgan.loop import CollapseError, Evaluation, NotFiniteError, TrainOptions, train
+from jaxgan.types import InputError, Prelude, Recipe
 
 PICTURES = loader.in_memory(ToySource(8, count=5))
 OPTIONS = TrainOptions(
@@ -134,3 +134,89 @@ def test_samples_are_saved(tmp_path: Path) -> None:
     run(tmp_path, evaluate=lambda state: Evaluation({}, {"samples": picture}))
     names = sorted(p.name for p in (tmp_path / "samples").iterdir())
     assert names == ["0000003.png", "0000006.png", "0000007.png"]
+
+
+def prelude_recipe() -> Recipe:
+    """Two turns before the first step and one before every third, each of which adds 100."""
+
+    def turn(state, batch, key):
+        return State(state.step, state.weight + 100 + jax.random.normal(key, (3,))), {}
+
+    return recipe()._replace(prelude=Prelude(turn, lambda step: 2 * (step == 0) or step % 3 == 0))
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 5])
+def test_a_prelude_has_its_own_batches_and_resumes(tmp_path: Path, stop: int) -> None:
+    whole = run(tmp_path / "whole", recipe_=prelude_recipe())
+    run(tmp_path / "parts", OPTIONS._replace(steps=stop), recipe_=prelude_recipe())
+    same(whole, run(tmp_path / "parts", recipe_=prelude_recipe()))
+    state, made = run(tmp_path / "plain", OPTIONS._replace(steps=0)), prelude_recipe()
+    train_key = jax.random.split(jax.random.key(0))[1]
+    batches = loader.make_batches(PICTURES, batch_size=4, seed=0)
+    for step in range(7):
+        noise = jax.random.fold_in(train_key, step)
+        for i in range(int(made.prelude.count(step))):
+            state, _ = made.prelude.step(state, next(batches), jax.random.fold_in(noise, i + 1))
+        state, _ = made.step(state, next(batches), noise)
+    np.testing.assert_allclose(whole.weight, state.weight, rtol=1e-5)
+
+
+def collapses(rows: list[dict]) -> str | None:
+    """An alarm at step 4, but not where the noise is another."""
+    losses = [row["loss"] for row in rows if "loss" in row]
+    return "the loss is what it was" if len(losses) == 4 and losses[3] == FOURTH[0] else None
+
+
+FOURTH: list[float] = []
+
+
+def test_a_rollback_goes_another_way_to_the_end(tmp_path: Path) -> None:
+    options = OPTIONS._replace(log_every=1, alarm=collapses, rollbacks=1)
+    FOURTH[:] = [float("nan")]
+    plain = run(tmp_path / "plain", options)
+    FOURTH[:] = [read_metrics(tmp_path / "plain")[3]["loss"]]
+    warned = run(tmp_path / "warned", options)
+    same(plain, warned)  # A warning changes nothing.
+    assert "ALARM at step 4: the loss is what it was" in (tmp_path / "warned/log.txt").read_text()
+
+    with pytest.raises(CollapseError, match="at step 4 the loss is what it was; the last good"):
+        run(tmp_path / "stopped", options._replace(on_alarm="stop"))
+    with Checkpoints(tmp_path / "stopped") as checkpoints:
+        assert checkpoints.latest == 2
+
+    rollback = options._replace(on_alarm="rollback")
+    back = run(tmp_path / "back", rollback)
+    assert back.step == 7 and not np.array_equal(back.weight, plain.weight)
+    rows = read_metrics(tmp_path / "back")
+    assert [row["step"] for row in rows] == list(range(1, 8))
+    assert "back to the checkpoint of step 2" in (tmp_path / "back" / "log.txt").read_text()
+    # Stopped after the rollback, it goes on the new way.
+    run(tmp_path / "parts", rollback._replace(steps=6))
+    same(back, run(tmp_path / "parts", rollback))
+
+
+@pytest.mark.parametrize(("rollbacks", "times"), [(0, 0), (2, 2)])
+def test_rollbacks_are_limited(tmp_path: Path, rollbacks: int, times: int) -> None:
+    """A loss that is not finite, whatever the noise."""
+    options = OPTIONS._replace(on_alarm="rollback", rollbacks=rollbacks)
+    with pytest.raises(NotFiniteError, match="at step 5"):
+        run(tmp_path, options, recipe_=recipe(explode_at=5))
+    told = (tmp_path / "log.txt").read_text()
+    assert told.count("back to the checkpoint of step 4") == times
+
+
+def test_without_a_checkpoint_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:
+    options = OPTIONS._replace(on_alarm="rollback", rollbacks=2)
+    with pytest.raises(NotFiniteError, match="at step 1"):
+        run(tmp_path, options, recipe_=recipe(explode_at=1))
+
+
+def test_it_begins_with_given_weights(tmp_path: Path) -> None:
+    def start(state: State) -> State:
+        return State(state.step, jnp.full(3, 50.0))
+
+    begun = run(tmp_path, OPTIONS._replace(steps=1, start=start))
+    assert (np.asarray(begun.weight) > 40).all()
+    # A run that goes on has weights of its own.
+    on = run(tmp_path, OPTIONS._replace(steps=2, start=lambda state: State(state.step, None)))
+    assert on.step == 2

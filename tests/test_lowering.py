@@ -25,9 +25,9 @@ def twins() -> dict:
         if not configs.is_experiment(configs.load(str(file))):
             config = configs.load(str(file), test=True)
             if config.model.name in configs.CLASSIFIERS:
-                config.model.num_classes, config.train.microbatch = 2, 2
-            else:
-                assert config.train.n_critic > 1
+                config.model.num_classes = 2
+            if config.train.get("n_critic", 1) == 1:
+                config.train.microbatch = 2
             if config not in found.values():
                 found[file.stem] = config
     return found

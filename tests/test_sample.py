@@ -78,3 +78,21 @@ def test_drawing_is_compiled_once() -> None:
     list(sample.pictures(sampler, range(70)))
     assert draw._cache_size() == 1
     assert jax.eval_shape(draw, {"params": {}}, np.zeros(2, np.uint32)).dtype == np.uint8
+
+
+def test_the_history_shows_the_grids_in_order(tmp_path: Path) -> None:
+    (tmp_path / "samples").mkdir()
+    shades = (10, 120, 250)
+    for step, shade in zip((5, 50, 500), shades, strict=True):
+        Image.new("RGB", (8, 8), (shade,) * 3).save(tmp_path / "samples" / f"{step:07d}.png")
+    for name in ("a.gif", "b.webp", "c.png"):
+        assert sample.history(tmp_path, tmp_path / "out" / name) == 3
+        with Image.open(tmp_path / "out" / name) as animation:
+            assert animation.n_frames == 3
+            for i, shade in enumerate(shades):
+                animation.seek(i)
+                assert abs(animation.convert("RGB").getpixel((4, 4))[0] - shade) <= 3
+    with pytest.raises(InputError, match=r"\.gif, \.webp or \.png file, got .*mp4"):
+        sample.history(tmp_path, tmp_path / "a.mp4")
+    with pytest.raises(InputError, match="two grids of samples or more, and there are 0"):
+        sample.history(tmp_path / "elsewhere", tmp_path / "a.gif")

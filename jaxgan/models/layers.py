@@ -5,6 +5,7 @@ convolutions included, and is not mirrored: PyTorch's weights need only their ax
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -218,7 +219,7 @@ def uniform(fan_in: int) -> nn.initializers.Initializer:
     )
 
 
-def around_one(key: PRNGKey, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+def around_one(key: PRNGKey, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
     """DCGAN's scales of normalisations: N(1, .02)."""
     return 1 + nn.initializers.normal(0.02)(key, shape, dtype)
 
@@ -241,7 +242,9 @@ class Conv(nn.Module):
     spectral_norm: bool = False
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w i"], train: bool = False) -> Float[Array, "b h w o"]:
+    def __call__(
+        self, x: Float[Array, "b h w i"], train: bool = False
+    ) -> Float[Array, "b h2 w2 o"]:
         """x [b, h, w, i] to [b, h2, w2, features] in `dtype`."""
         shape = (*_pair(self.window), x.shape[3], self.features)
         default = uniform(math.prod(shape[:3]))

@@ -1,0 +1,46 @@
+"""The signs that a GAN has collapsed, in what a run tells of itself."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+
+SATURATED = 10
+"""Rows of the log in which the critic is never wrong, after which the loss counts as saturated."""
+
+
+def mean_distance(images: UInt8[np.ndarray, "n h w c"]) -> float:
+    """The mean distance between two pictures, root mean square over pixels, in gray levels."""
+    x = images.reshape(len(images), -1).astype(np.float64)
+    squares = (x**2).sum(1)
+    distances = squares[:, None] + squares[None] - 2 * x @ x.T
+    pairs = distances[np.triu_indices(len(x), 1)]
+    return float(np.sqrt(np.maximum(pairs, 0) / x.shape[1]).mean())
+
+
+def make_alarm(
+    min_diversity: float, saturates: bool
+) -> Callable[[Sequence[dict[str, float]]], str | None]:
+    """What is wrong by the last of a run's rows of metrics, in words; None where nothing is.
+
+    Args:
+        min_diversity: the samples' `diversity`, as a share of real pictures', that was reached once
+            and must not be lost again.
+        saturates: whether the loss has nothing left to teach once the critic is never wrong
+            (`real_accuracy` and `fake_accuracy` of 1), as all but Wasserstein's.
+    """
+
+    def alarm(rows: Sequence[dict[str, float]]) -> str | None:
+        reached = [row["diversity"] for row in rows if "diversity" in row]
+        if reached and max(reached) >= min_diversity > reached[-1]:
+            return (
+                f"the samples' diversity is {reached[-1]:.2f} of the real pictures', "
+                f"below {min_diversity:g}"
+            )
+        told = [row for row in rows if "real_accuracy" in row][-SATURATED:]
+        never_wrong = all(min(r["real_accuracy"], r["fake_accuracy"]) > 0.9995 for r in told)
+        if saturates and len(told) == SATURATED and never_wrong:
+            return "the critic is never wrong any more: the loss is saturated"
+        return None
+
+    return alarm
