@@ -49,7 +49,7 @@ def get_config() -> ConfigDict:
 def get_test_config() -> ConfigDict:
     config = get_config()
     twin = load(str(WGAN512), test=True)
-    config.data.path, config.data.resolution = "toy", 32
+    config.data.path, config.data.resolution = "toy", 16
     config.model.latent_dim = config.model.channels = 8
     config.train = twin.train
     config.train.n_critic = 1

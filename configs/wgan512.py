@@ -97,7 +97,7 @@ def optimiser(learning_rate: float, b1: float, b2: float) -> ConfigDict:
 def get_test_config(name: str = "cat") -> ConfigDict:
     config = get_config(name)
     config.data.path = "toy"
-    config.data.resolution = 32
+    config.data.resolution = 16
     config.model.latent_dim = 8
     config.model.channels = 8
     config.train.batch_size = 4

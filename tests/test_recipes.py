@@ -43,7 +43,8 @@ def test_trains_and_resumes_to_the_same_bits(file: Path, tmp_path: Path) -> None
     if config.model.name in configs.GANS:
         sampler = sample.restore(tmp_path / "whole")
         pictures = list(sample.pictures(sampler, range(3), 2))
-        assert np.stack(pictures).shape == (3, 32, 32, 3)
+        size = config.data.resolution
+        assert np.stack(pictures).shape == (3, size, size, 3)
         assert (tmp_path / "whole" / "samples" / "0000002.png").exists()
     else:
         summary = training.evaluate_classifier(tmp_path / "whole", "toy", "test")
@@ -57,7 +58,8 @@ def test_bf16_keeps_float32_weights() -> None:
     config.precision = "bf16"
     recipe = recipes.build(config)
     abstract = jax.eval_shape(recipe.init, jax.random.key(0))
-    batch = {"image": jax.ShapeDtypeStruct((4, 32, 32, 3), np.uint8)}
+    size = config.data.resolution
+    batch = {"image": jax.ShapeDtypeStruct((4, size, size, 3), np.uint8)}
     after, metrics = jax.eval_shape(recipe.step, abstract, batch, jax.random.key(0))
     assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(
         lambda x: (x.shape, x.dtype), abstract
