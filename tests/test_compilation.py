@@ -136,12 +136,31 @@ def test_the_longest_unused_programs_go(tmp_path: Path) -> None:
     assert {u for u, path in files.items() if path.exists()} == {5, 7, 9} and other.exists()
 
 
-def test_every_script_has_the_flag(tmp_path: Path) -> None:
+def test_every_script_has_the_flag_and_starts_without_slow_kernels(tmp_path: Path) -> None:
+    """JAX ends where it does not know one of XLA's flags."""
+    shown = "print(jax.config.jax_compilation_cache_dir, len(jax.devices()), os.environ['XLA_FLAGS'])"
     code = (
-        "import jax; from jaxgan import command; "
-        "command.run(lambda: print(jax.config.jax_compilation_cache_dir), "
-        f"['x.py', '--compilation_cache={tmp_path / 'x'}'])"
+        "import os, jax; from jaxgan import command; "
+        f"command.run(lambda: {shown}, ['x.py', '--compilation_cache={tmp_path / 'x'}'])"
     )
-    run = [sys.executable, "-c", code]
-    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=100)
-    assert done.stdout.strip() == str(tmp_path / "x"), done.stderr
+    run, flags = [sys.executable, "-c", code], "--xla_force_host_platform_device_count=3"
+    env = os.environ | {"XLA_FLAGS": flags}
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=100, env=env)
+    assert done.stdout.startswith(f"{tmp_path / 'x'} 3 {flags} --{compilation.SLOW}="), done.stderr
+
+
+@pytest.mark.parametrize("given", ["", "--xla_cpu_max_isa=AVX2"])
+def test_slow_kernels_are_off_and_other_flags_stay(monkeypatch, given: str) -> None:
+    monkeypatch.setenv("XLA_FLAGS", given)
+    for _ in range(2):  # Called again, it adds nothing.
+        compilation.avoid_slow_kernels()
+        *others, ours = os.environ["XLA_FLAGS"].split()
+        assert others == given.split()
+        assert ours == f"--{compilation.SLOW}=-LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION"
+
+
+def test_a_user_s_choice_of_kernels_stays(monkeypatch) -> None:
+    flags = f"--{compilation.SLOW}=+LIBRARY_FUSION_TYPE_REDUCE --xla_cpu_max_isa=AVX2"
+    monkeypatch.setenv("XLA_FLAGS", flags)
+    compilation.avoid_slow_kernels()
+    assert os.environ["XLA_FLAGS"] == flags
