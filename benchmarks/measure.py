@@ -101,19 +101,17 @@ def build(config: ConfigDict) -> Program:
     whole, axis = make_batch(config)
     share = {k: np.split(v, jax.process_count(), axis) for k, v in whole.items()}
     batch = devices.shard({k: v[jax.process_index()] for k, v in share.items()}, axis)
-    step = devices.compile(recipe.step)
     started = time.perf_counter()
-    seconds = {}
-    if hasattr(step, "trace"):  # Not under pmap, where lowering is both.
-        step = step.trace(state, batch, train_key)
-        seconds["trace"] = time.perf_counter() - started
-        lowered = step.lower()
-    else:
-        lowered = step.lower(state, batch, train_key)
+    traced = devices.compile(recipe.step).trace(state, batch, train_key)
+    traced_at = time.perf_counter()
+    lowered = traced.lower()
     lowered_at = time.perf_counter()
-    seconds["lower"] = lowered_at - started - seconds.get("trace", 0)
     compiled = lowered.compile()
-    seconds["compile"] = time.perf_counter() - lowered_at
+    seconds = {
+        "trace": traced_at - started,
+        "lower": lowered_at - traced_at,
+        "compile": time.perf_counter() - lowered_at,
+    }
     flops = count_flops(config, compiled)
     done = 0
 
@@ -132,7 +130,9 @@ def count_flops(config: ConfigDict, compiled: Any) -> float:
         return jax.device_count() * compiled.cost_analysis()["flops"]
     # An accelerator's program has loops, whose bodies are counted once.
     recipe, key = recipes.build(config), jax.random.key(0)
-    traced = jax.jit(recipe.step).trace(jax.eval_shape(recipe.init, key), make_batch(config)[0], key)
+    traced = jax.jit(recipe.step).trace(
+        jax.eval_shape(recipe.init, key), make_batch(config)[0], key
+    )
     return traced.lower(lowering_platforms=("cpu",)).cost_analysis()["flops"]
 
 

@@ -72,6 +72,25 @@ def test_where_programs_lie(tmp_path: Path, monkeypatch) -> None:
     assert compilation.default_folder() == Path.home() / ".cache" / "jaxgan" / "xla"
 
 
+def test_programs_in_an_object_store(store) -> None:
+    compilation.keep_programs("gs://bucket/programs")
+    compile_one()
+    kept = store.ls("gs://bucket/programs", detail=False)
+    assert kept and all(name.endswith("-cache") for name in kept)
+    compile_one()
+    assert len(store.written) == len(kept)
+
+
+def test_a_store_that_cannot_be_read_is_one_warning(store, caplog, monkeypatch) -> None:
+    monkeypatch.setattr(store, "exists", full)
+    warnings.simplefilter("always")
+    compilation.keep_programs("gs://bucket/programs")
+    with caplog.at_level(logging.WARNING, "jaxgan"):
+        compile_one(3)
+        compile_one(4)
+    assert len(caplog.records) == 1 and "kept in gs://bucket/programs (" in caplog.text
+
+
 def test_off_keeps_nothing(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
     jax.config.update("jax_compilation_cache_dir", str(tmp_path))
@@ -138,7 +157,9 @@ def test_the_longest_unused_programs_go(tmp_path: Path) -> None:
 
 def test_every_script_has_the_flag_and_starts_without_slow_kernels(tmp_path: Path) -> None:
     """JAX ends where it does not know one of XLA's flags."""
-    shown = "print(jax.config.jax_compilation_cache_dir, len(jax.devices()), os.environ['XLA_FLAGS'])"
+    shown = (
+        "print(jax.config.jax_compilation_cache_dir, len(jax.devices()), os.environ['XLA_FLAGS'])"
+    )
     code = (
         "import os, jax; from jaxgan import command; "
         f"command.run(lambda: {shown}, ['x.py', '--compilation_cache={tmp_path / 'x'}'])"

@@ -33,6 +33,8 @@ from jaxgan.types import InputError, Recipe
 
 ROOT = Path(__file__).parents[1]
 
+RUNS = [("wgan512", "jit"), ("wgan512", "pmap"), ("googlenet", "jit")]
+
 
 class Short(GoogLeNet):
     """Two of its nine blocks: the others are more of the same, and half a minute to compile."""
@@ -113,8 +115,8 @@ def work(process: int, folder: Path, task: str) -> None:
         "alone": refusal(folder / "alone", **{"data.path": "alone"}),
         "batch": refusal(folder / "refused", **{"train.batch_size": 6}),
     }
-    for name in ("wgan512", "googlenet"):
-        training.run(twin(name), folder / name)
+    for name, mode in RUNS:
+        training.run(twin(name, parallel=mode), folder / f"{name} {mode}")
     print(json.dumps(refusals), file=sys.stderr)
 
 
@@ -178,20 +180,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     return folder, {name: [each[name] for each in found] for name in found[0]}
 
 
-@pytest.mark.parametrize("name", ["wgan512", "googlenet"])
+@pytest.mark.parametrize("run", RUNS, ids="_".join)
 def test_two_processes_learn_what_one_learns(
-    trained: tuple, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    trained: tuple, tmp_path: Path, run: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights, averages, statistics, and Adam's moments, which a wrong factor would change."""
     monkeypatch.setattr(recipes.googlenet, "GoogLeNet", Short)
-    config = twin(name)
+    config = twin(run[0])  # Under jit.
     training.run(config, tmp_path)
 
     def compare(path: tuple, a: jax.Array, b: jax.Array) -> None:
         a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
         assert np.linalg.norm(a - b) <= 1e-4 * np.linalg.norm(b), jax.tree_util.keystr(path)
 
-    one, two = restored(config, tmp_path), restored(config, trained[0] / name)
+    one, two = restored(config, tmp_path), restored(config, trained[0] / " ".join(run))
     jax.tree_util.tree_map_with_path(compare, two, one)
     leaves = jax.tree_util.tree_leaves_with_path(two)
     for part in (".params", ".mu", ".nu", ".stats"):
@@ -199,10 +201,10 @@ def test_two_processes_learn_what_one_learns(
 
 
 def test_only_the_first_process_writes(trained: tuple) -> None:
-    folder, _ = trained
-    assert [row["step"] for row in read_metrics(folder / "wgan512")] == [1, 2, 3]
-    assert len(list((folder / "wgan512" / "tensorboard").iterdir())) == 1
-    assert len(json.loads((folder / "wgan512" / "run.json").read_text())["devices"]) == 4
+    folder = trained[0] / "wgan512 jit"
+    assert [row["step"] for row in read_metrics(folder)] == [1, 2, 3]
+    assert len(list((folder / "tensorboard").iterdir())) == 1
+    assert len(json.loads((folder / "run.json").read_text())["devices"]) == 4
 
 
 def test_processes_that_differ_are_refused_everywhere(trained: tuple) -> None:
