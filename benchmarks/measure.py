@@ -130,9 +130,8 @@ def count_flops(config: ConfigDict, compiled: Any) -> float:
         return jax.device_count() * compiled.cost_analysis()["flops"]
     # An accelerator's program has loops, whose bodies are counted once.
     recipe, key = recipes.build(config), jax.random.key(0)
-    traced = jax.jit(recipe.step).trace(
-        jax.eval_shape(recipe.init, key), make_batch(config)[0], key
-    )
+    state, (batch, _) = jax.eval_shape(recipe.init, key), make_batch(config)
+    traced = jax.jit(recipe.step).trace(state, batch, key)
     return traced.lower(lowering_platforms=("cpu",)).cost_analysis()["flops"]
 
 

@@ -157,12 +157,10 @@ def test_the_longest_unused_programs_go(tmp_path: Path) -> None:
 
 def test_every_script_has_the_flag_and_starts_without_slow_kernels(tmp_path: Path) -> None:
     """JAX ends where it does not know one of XLA's flags."""
-    shown = (
-        "print(jax.config.jax_compilation_cache_dir, len(jax.devices()), os.environ['XLA_FLAGS'])"
-    )
+    shown = "jax.config.jax_compilation_cache_dir, len(jax.devices()), os.environ['XLA_FLAGS']"
     code = (
         "import os, jax; from jaxgan import command; "
-        f"command.run(lambda: {shown}, ['x.py', '--compilation_cache={tmp_path / 'x'}'])"
+        f"command.run(lambda: print({shown}), ['x.py', '--compilation_cache={tmp_path / 'x'}'])"
     )
     run, flags = [sys.executable, "-c", code], "--xla_force_host_platform_device_count=3"
     env = os.environ | {"XLA_FLAGS": flags}
