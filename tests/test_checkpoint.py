@@ -132,7 +132,7 @@ def test_a_store_that_fails_is_no_damage(tmp_path: Path, monkeypatch, error: Exc
     with Checkpoints(tmp_path) as checkpoints:
         with monkeypatch.context() as patch:
             patch.setattr(checkpoints._manager, "restore", fail)
-            with pytest.raises(InputError, match="checkpoint 2 .*must be readable") as caught:
+            with pytest.raises(InputError, match=r"checkpoint 2 .*must be readable") as caught:
                 checkpoints.restore(ABSTRACT)
         assert str(caught.value).endswith(str(error)) and not (tmp_path / "damaged").exists()
         assert checkpoints.restore(ABSTRACT).step == 2

@@ -117,6 +117,11 @@ def work(process: int, folder: Path, task: str) -> None:
     }
     for name, mode in RUNS:
         training.run(twin(name, parallel=mode), folder / f"{name} {mode}")
+    if process == 0:
+        time.sleep(0.5)
+        (folder / "late").touch()
+    hosts.meet()
+    assert (folder / "late").exists()
     print(json.dumps(refusals), file=sys.stderr)
 
 
@@ -242,6 +247,45 @@ def test_a_dead_process_ends_the_others_and_all_go_on_and_stop_together(tmp_path
         assert checkpoints.latest == stopped
     alone = walk(tmp_path / "alone", stopped + 1)
     np.testing.assert_allclose(walk(run, stopped + 1)["weight"], alone["weight"], rtol=1e-5)
+
+
+TWIN = f"""
+from jaxgan.config import load
+def get_config():
+    config = load({str(ROOT / "configs" / "wgan512.py")!r}, test=True)
+    config.data.limit, config.data.resolution = 12, 16
+    config.train.n_critic = 1
+    config.train.steps, config.train.sample_every, config.train.checkpoint_every = 10**6, 3, 3
+    config.optim.generator.b1 = config.optim.critic.b1 = 0.5
+    return config
+"""
+
+
+def test_a_dead_coordinator_ends_the_others_and_the_run_goes_on(tmp_path: Path) -> None:
+    """As users start it; what compiles here was compiled for `trained`."""
+    (tmp_path / "twin.py").write_text(TWIN)
+    run, port = tmp_path / "run", free_port()
+    script = [sys.executable, str(ROOT / "scripts" / "train.py"), f"--config={tmp_path}/twin.py"]
+    script += [f"--workdir={run}", f"--coordinator=127.0.0.1:{port}", "--num_processes=2"]
+    cache = f"--compilation_cache={os.environ['JAX_COMPILATION_CACHE_DIR']}"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    first, second = (
+        subprocess.Popen([*script, cache, f"--process_id={i}"], **pipes) for i in range(2)
+    )
+    wait_for("step 4/", run / "log.txt", [first, second])
+    first.kill()
+    end([first, second], timeout=60)
+    assert second.returncode not in (0, 143)
+
+    with Checkpoints(run, read_only=True) as checkpoints:
+        saved = checkpoints.latest
+    done = subprocess.run(
+        [*script[:4], cache, f"--config.train.steps={saved + 3}"], **(pipes | {"timeout": 100})
+    )
+    text = (run / "log.txt").read_text()
+    assert done.returncode == 0, done.stderr
+    assert f"going on from the checkpoint of step {saved}\n" in text
+    assert f"step {saved + 3}/{saved + 3}" in text
 
 
 PATIENT = (

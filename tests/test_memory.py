@@ -154,7 +154,8 @@ def test_out_of_memory_keeps_what_is_saved(tmp_path: Path, monkeypatch, error) -
     with monkeypatch.context() as patch:
         fail_at(patch, 4, error)
         with pytest.raises(
-            OutOfMemoryError, match=r"^out of memory: .*train\.batch_size=4 .*set train\.batch_size=2"
+            OutOfMemoryError,
+            match=r"^out of memory: .*at train\.batch_size=4 .*batch_size=2",
         ):
             run(tmp_path / "broken", small)
     with Checkpoints(tmp_path / "broken") as checkpoints:
