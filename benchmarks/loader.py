@@ -2,16 +2,20 @@
 
     python benchmarks/loader.py
     python benchmarks/loader.py --data DIR --resolution 128
+    python benchmarks/loader.py --train configs/quickstart.py
 
 Without --data it writes JPEG files with a photograph's spectrum to a temporary folder. All
 contenders give the same uint8 pictures, from files that the system has cached; they take turns, and
-medians count. Prints one JSON object per figure.
+medians count. With --train it measures one thing only: which share of the time a GAN's training on
+these pictures waits for them. Prints one JSON object per figure.
 """
 
+import contextlib
 import datetime
 import functools
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,9 +28,11 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from jaxgan import command
+from jaxgan import command, training
+from jaxgan import config as configs
 from jaxgan.data import loader, machine
 from jaxgan.data.folder import FolderSource
+from jaxgan.log import read_metrics
 
 try:
     import torch
@@ -40,7 +46,9 @@ flags.DEFINE_integer("pictures", 2000, "How many are made.", 1)
 flags.DEFINE_integer("size", 512, "Side of those that are made.", 8)
 flags.DEFINE_integer("batch_size", 32, "Pictures a batch.", 1)
 flags.DEFINE_integer("turn", 384, "Pictures that a contender reads in each of its turns.", 1)
-flags.DEFINE_integer("rounds", 9, "Turns of each contender.", 1)
+flags.DEFINE_integer("rounds", 9, "Turns of each contender; or lines of the training log.", 1)
+flags.DEFINE_string("train", None, "A GAN's config, or an experiment's, to train on the pictures.")
+flags.DEFINE_integer("steps", 20, "Of training in a line of its log.", 1)
 Turn = Callable[[], float]  # Pictures per second.
 
 
@@ -158,17 +166,7 @@ def compare(root: Path) -> None:
         for name, turn in turns.items():
             rates[name].append(turn())
             time.sleep(0.3)  # For what was being read ahead.
-    packages = ("pillow", "grain", "numpy", *(["torch"] if torch else []))
-    about = {
-        "resolution": FLAGS.resolution,
-        "batch_size": FLAGS.batch_size,
-        "pictures": FLAGS.data or f"{FLAGS.pictures} JPEGs of {FLAGS.size} px",
-        "device": f"{machine.cores()}-core {platform.processor() or platform.machine()} CPU",
-        "cores": machine.cores(),
-        "versions": {"python": platform.python_version()}
-        | {package: metadata.version(package) for package in packages},
-        "date": datetime.date.today().isoformat(),
-    }
+    about = describe()
 
     def report(figure: str, values: list[float], unit: str) -> None:
         spread = {"low": round(min(values), 3), "high": round(max(values), 3)}
@@ -187,13 +185,52 @@ def compare(root: Path) -> None:
         report_ratio("ratio_to_torch", "decoded", "torch_dataloader")
 
 
+def wait(root: Path) -> None:
+    """Trains, and reports `waiting_share` of the log: each line's, but the first one's."""
+    config = configs.load(FLAGS.train)
+    config = config.gan if configs.is_experiment(config) else config
+    with config.unlocked(), tempfile.TemporaryDirectory() as folder:
+        config.data.update({"path": str(root), "classes": (), "limit": None})
+        steps = FLAGS.steps * (FLAGS.rounds + 1)
+        length = {"steps": steps, "epochs": None, "kimg": None, "log_every": FLAGS.steps}
+        config.train.update(length | {"sample_every": 2 * steps, "checkpoint_every": 2 * steps})
+        with contextlib.redirect_stdout(sys.stderr):
+            training.run(config, folder)
+        rows = [row for row in read_metrics(folder) if "waiting_share" in row]
+    about = describe() | {
+        "config": FLAGS.train,
+        "resolution": config.data.resolution,
+        "batch_size": config.train.batch_size,
+    }
+    for figure, unit in (("waiting_share", "1"), ("images_per_second", "images/s")):
+        values = [row[figure] for row in rows]
+        spread = {"low": min(values), "high": max(values), "rounds": len(values)}
+        measure.report(about, figure, statistics.median(values), unit, **spread)
+
+
+def describe() -> dict:
+    """What every figure carries."""
+    packages = ("pillow", "grain", "numpy", *(["torch"] if torch else []))
+    return {
+        "resolution": FLAGS.resolution,
+        "batch_size": FLAGS.batch_size,
+        "pictures": FLAGS.data or f"{FLAGS.pictures} JPEGs of {FLAGS.size} px",
+        "device": f"{machine.cores()}-core {platform.processor() or platform.machine()} CPU",
+        "cores": machine.cores(),
+        "versions": {"python": platform.python_version()}
+        | {package: metadata.version(package) for package in packages},
+        "date": datetime.date.today().isoformat(),
+    }
+
+
 def main() -> None:
+    benchmark = wait if FLAGS.train else compare
     if FLAGS.data:
-        compare(Path(FLAGS.data).expanduser())
+        benchmark(Path(FLAGS.data).expanduser())
         return
     with tempfile.TemporaryDirectory() as folder:
         write_pictures(Path(folder), FLAGS.pictures, FLAGS.size)
-        compare(Path(folder))
+        benchmark(Path(folder))
 
 
 if __name__ == "__main__":

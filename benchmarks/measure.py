@@ -2,9 +2,7 @@
 
 import datetime
 import json
-import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -18,6 +16,7 @@ from ml_collections import ConfigDict, config_flags
 
 from jaxgan import checks, command, loop, parallel, recipes
 from jaxgan import config as configs
+from jaxgan.data import machine
 from jaxgan.types import InputError
 
 FLAGS = flags.FLAGS
@@ -84,7 +83,7 @@ class Program(NamedTuple):
         run: see `Run`; each iteration goes on from the last one's state.
         compiled: XLA's program.
         seconds: of "trace", "lower" and "compile".
-        flops: of an iteration, by XLA's count, on each device.
+        flops: of an iteration, by XLA's count, on all devices together.
     """
 
     run: Run
@@ -113,10 +112,7 @@ def build(config: ConfigDict) -> Program:
         "lower": lowered_at - traced_at,
         "compile": time.perf_counter() - lowered_at,
     }
-    # A loop's body is counted once, and only a CPU's program has none.
-    on_cpu = jax.default_backend() == "cpu"
-    counted = compiled if on_cpu else traced.lower(lowering_platforms=("cpu",))
-    flops = counted.cost_analysis()["flops"]
+    flops = count_flops(config, compiled)
     done = 0
 
     def run(count: int) -> None:
@@ -126,6 +122,17 @@ def build(config: ConfigDict) -> Program:
         jax.block_until_ready((state, metrics))
 
     return Program(run, compiled, seconds, flops)
+
+
+def count_flops(config: ConfigDict, compiled: Any) -> float:
+    """Those of an iteration on all devices; of a CPU's program, whatever the step runs on."""
+    if jax.default_backend() == "cpu":  # Of what each device does.
+        return jax.device_count() * compiled.cost_analysis()["flops"]
+    # An accelerator's program has loops, whose bodies are counted once.
+    recipe, key = recipes.build(config), jax.random.key(0)
+    state, (batch, _) = jax.eval_shape(recipe.init, key), make_batch(config)
+    traced = jax.jit(recipe.step).trace(state, batch, key)
+    return traced.lower(lowering_platforms=("cpu",)).cost_analysis()["flops"]
 
 
 class Timing(NamedTuple):
@@ -170,15 +177,10 @@ def matmul_peak(dtype: Any) -> float:
     return 2 * size**3 / best
 
 
-def cores() -> int:
-    """Those that this process may use: as many threads as either side takes."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
 def device_name() -> str:
     device = jax.devices()[0]
     if device.platform == "cpu":
-        return f"{cores()}-core CPU"
+        return f"{machine.cores()}-core CPU"
     return f"{jax.device_count()} x {device.device_kind}"
 
 

@@ -8,7 +8,6 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import measure
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,6 +16,8 @@ from ml_collections import ConfigDict
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
+
+from jaxgan.data import machine
 
 Step = Callable[[], Tensor]  # One iteration; returns its loss.
 
@@ -28,7 +29,7 @@ def make_step(config: ConfigDict, batch: Mapping[str, np.ndarray], mode: str) ->
         KeyError: a model that has no counterpart here.
     """
     torch.manual_seed(0)
-    torch.set_num_threads(measure.cores())
+    torch.set_num_threads(machine.cores())
     torch.backends.cudnn.benchmark = True
     # What JAX does where no other precision is asked for.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True

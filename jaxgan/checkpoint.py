@@ -5,6 +5,7 @@ position) and `checksums`. The two latest are kept and, where a metric says so, 
 """
 
 import logging
+import re
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -36,6 +37,15 @@ class Restored(NamedTuple):
 
 class DamagedError(Exception):
     """An array of a checkpoint is not what was saved."""
+
+
+# What Orbax raises for files that are cut off, changed or not there. Stores and networks have
+# errors of many other kinds, and TensorStore a ValueError with one of these words.
+_DAMAGE = (DamagedError, FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError)
+_PASSING = re.compile(
+    r"\b(UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|ABORTED|CANCELLED"
+    r"|PERMISSION_DENIED|UNAUTHENTICATED)\b"
+)
 
 
 def checksums(tree: Any) -> dict[str, int]:
@@ -157,7 +167,8 @@ class Checkpoints:
         folder, with a warning, so that training can save their steps again.
 
         Raises:
-            InputError: where there are checkpoints, but none of them is whole.
+            InputError: where there are checkpoints, but none of them is whole; or where one could
+                not be read for another reason than damage: a store may answer the next time.
         """
         if not self._on:
             return None
@@ -182,8 +193,15 @@ class Checkpoints:
         for i, each in enumerate(steps):
             try:
                 return read(each), steps[:i]
+            except (MemoryError, jax.errors.JaxRuntimeError):
+                raise
             except Exception as error:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+                if not isinstance(error, _DAMAGE) or _PASSING.search(str(error)):
+                    raise InputError(
+                        f"checkpoint {each} in {self.folder} must be readable, and nothing was "
+                        f"changed (try again, or delete it to go on from another): {reason}"
+                    ) from error
                 logging.getLogger("jaxgan").warning(
                     "checkpoint %d is damaged (%s): falling back to another", each, reason
                 )

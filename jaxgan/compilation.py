@@ -46,6 +46,7 @@ def keep_programs(folder: str | None = None, limit: int = LIMIT) -> None:
     given = os.environ.get("JAX_COMPILATION_CACHE_DIR") if folder is None else None
     if "://" in (given or folder or ""):  # JAX's to open.
         jax.config.update("jax_compilation_cache_dir", given or folder)
+        _one_warning(given or folder)
         return
     path = Path(given or folder or default_folder()).expanduser()
     try:
@@ -87,7 +88,7 @@ def _tidy(folder: Path, limit: int) -> None:
             file.unlink(missing_ok=True)
 
 
-def _one_warning(folder: Path) -> None:
+def _one_warning(folder: Path | str | None) -> None:
     """JAX warns for each program that it cannot read or write: once is enough."""
     show, told = warnings.showwarning, []
 
@@ -101,7 +102,7 @@ def _one_warning(folder: Path) -> None:
     warnings.showwarning = showwarning
 
 
-def _warn(folder: Path, cause: str) -> None:
+def _warn(folder: Path | str | None, cause: str) -> None:
     logging.getLogger("jaxgan").warning(
         "compiled programs cannot be kept in %s (%s): the run goes on, and compiles anew; if this "
         "comes again, delete that folder or choose another with --compilation_cache=DIR",

@@ -20,7 +20,9 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-# Private: the public `jax.distributed.initialize()` does not say that there is but one host.
+# Private: the public `jax.distributed.initialize()` does not say that there is but one host, and
+# nothing public waits without a collective.
+from jax._src import distributed
 from jax._src.clusters import GceTpuCluster, GkeTpuCluster, SlurmCluster
 from jax.experimental import multihost_utils
 
@@ -29,10 +31,12 @@ from jaxgan.types import InputError
 START = 60  # Seconds in which all processes must have come.
 HEARTBEAT = 30  # Seconds of silence after which a process counts as dead, and the others end.
 GRACE = 10  # Seconds that a process which failed waits for the others to fail, too.
+ALONE = 7 * 24 * 3600  # Seconds that the others give process 0 for what it does alone.
 SENTENCE = 1000  # Bytes of an error that processes tell each other.
 
 Tree = TypeVar("Tree")
 _calls = itertools.count(1)
+_meetings = itertools.count(1)
 
 
 def cluster() -> Any:
@@ -156,6 +160,16 @@ def check_same(**texts: str) -> None:
         raise InputError(
             f"all processes must have process 0's {list(texts)[name]}, and process {i} has not"
         )
+
+
+def meet() -> None:
+    """Waits for all processes, however long process 0 works alone; a dead one is noticed as ever.
+
+    To be called before the next step: a CPU's collectives give up after half an hour of waiting.
+    """
+    if jax.process_count() > 1:
+        client: Any = distributed.global_state.client
+        client.wait_at_barrier(f"jaxgan_meeting_{next(_meetings)}", ALONE * 1000)
 
 
 def from_first(tree: Tree) -> Tree:

@@ -7,6 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -19,6 +20,8 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util import tensor_util
+
+COPY = 30  # Seconds between two copies of the open files to an object store.
 
 Pictures = UInt8[np.ndarray, "n h w c"]
 
@@ -46,25 +49,32 @@ class Log:
     """The open files of one run; on other processes than the first of several hosts it is silent.
 
     Args:
-        workdir: the run's folder.
+        workdir: the run's folder; an object store gets a copy of what is written here every
+            `COPY` seconds, as it cannot append to a file.
         label: stands before each progress line.
+
+    Attributes:
+        folder: the run's.
+        here: the local one, of which `flush` copies what is new; `folder` itself where it is local.
     """
 
     def __init__(self, workdir: epath.PathLike, label: str = ""):
         self.folder = epath.Path(workdir)
         self._label = f"{label}: " if label else ""
         self._on = jax.process_index() == 0
+        self.here = Path(self.folder)
         if not self._on:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._here, self._copied = self.folder, time.monotonic()
-        if "://" in os.fspath(self.folder):  # Object stores cannot append to a file.
+        self._remote = "://" in os.fspath(self.folder)
+        if self._remote:
             self._temporary = tempfile.TemporaryDirectory()
-            self._here = epath.Path(self._temporary.name)
+            self.here = Path(self._temporary.name)
             for file in (self.folder / name for name in ("log.txt", "metrics.jsonl")):
                 if file.exists():
-                    (self._here / file.name).write_bytes(file.read_bytes())
-        self._events = EventFileWriter(str(self._here / "tensorboard"))
+                    (self.here / file.name).write_bytes(file.read_bytes())
+        self._next, self._copied = 0.0, self._files()
+        self._events = EventFileWriter(str(self.here / "tensorboard"))
 
     def __enter__(self) -> "Log":
         return self
@@ -75,7 +85,31 @@ class Log:
     def close(self) -> None:
         if self._on:
             self._events.close()
-            self._copy("tensorboard/*")
+            self._copy()
+            if self._remote:
+                self._temporary.cleanup()
+
+    def flush(self) -> None:
+        """Writes what is new to the run's folder now, also where that is an object store."""
+        if self._on:
+            self._events.flush()
+            self._copy()
+
+    def _copy(self) -> None:
+        for file, version in self._files().items():
+            if self._copied.get(file) != version:
+                there = self.folder / file.relative_to(self.here)
+                there.parent.mkdir(parents=True, exist_ok=True)
+                there.write_bytes(file.read_bytes())
+                self._copied[file] = version
+        self._next = time.monotonic() + COPY
+
+    def _files(self) -> dict[Path, tuple[int, int]]:
+        """What an object store must have, and in which state it is."""
+        if not self._remote:
+            return {}
+        about = {file: file.stat() for file in self.here.rglob("*") if file.is_file()}
+        return {file: (stat.st_size, stat.st_mtime_ns) for file, stat in about.items()}
 
     def line(self, text: str) -> None:
         """Prints a line, and keeps it in `log.txt`."""
@@ -93,9 +127,6 @@ class Log:
             tensor = tensor_util.make_tensor_proto(np.float32(value))
             self._event(step, Summary.Value(tag=name, tensor=tensor, metadata=metadata))
         self._events.flush()
-        if time.monotonic() - self._copied > 60:  # Curves and pictures may be many.
-            self._copy("tensorboard/*")
-            self._copied = time.monotonic()
 
     def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
         """Saves `<name>/<step>.png`, and shows it in TensorBoard."""
@@ -112,20 +143,16 @@ class Log:
 
     def rewind(self, step: int) -> None:
         """Drops rows after `step`: a resumed run writes them again."""
-        if self._on and (file := self._here / "metrics.jsonl").exists():
+        if self._on and (file := self.here / "metrics.jsonl").exists():
             rows = [row for row in file.read_text().splitlines() if _step(row) <= step]
             file.write_text("".join(row + "\n" for row in rows))
-            self._copy(file.name)
+            self._copy()
 
     def _append(self, name: str, text: str) -> None:
-        with (self._here / name).open("a") as file:
+        with (self.here / name).open("a") as file:
             file.write(text)
-        self._copy(name)
-
-    def _copy(self, pattern: str) -> None:
-        if self._here != self.folder:
-            for file in self._here.glob(pattern):
-                (self.folder / file.relative_to(self._here)).write_bytes(file.read_bytes())
+        if time.monotonic() >= self._next:
+            self._copy()
 
     def _event(self, step: int, value: Summary.Value) -> None:
         summary = Summary(value=[value])

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -41,12 +41,14 @@ class Settings(NamedTuple):
         microbatch: pictures at a time, on all devices; all where None.
         remat: whether activations are computed again for the gradients.
         bf16: whether convolutions are computed in bfloat16.
+        prefix: of the settings' names in the config: `gan.` or `classifier.` in an experiment's.
     """
 
     batch_size: int
     microbatch: int | None = None
     remat: bool = False
     bf16: bool = False
+    prefix: str = ""
 
 
 class OutOfMemoryError(InputError):
@@ -66,6 +68,10 @@ def watch_memory(settings: Settings, log: Log) -> Iterator[Callable[..., Callabl
     """
     needed = has = None
 
+    def advise() -> str:
+        platform = jax.local_devices()[0].platform
+        return advice(needed, has, settings, jax.device_count(), platform)
+
     def compile_step(step: jax.stages.Wrapped, *arguments: Any) -> Callable:
         nonlocal needed, has
         has, begin = limit(arguments), time.perf_counter()
@@ -78,7 +84,7 @@ def watch_memory(settings: Settings, log: Log) -> Iterator[Callable[..., Callabl
         needed = needs(compiled)
         log.line(text if needed is None else f"{text} and needs about {needed}")
         if needed is not None and has is not None and sum(needed) > has:
-            text = advice(needed, has, settings, jax.device_count())
+            text = advise()
             logging.getLogger("jaxgan").warning("this may run out of memory: %s", text)
         return compiled
 
@@ -87,7 +93,7 @@ def watch_memory(settings: Settings, log: Log) -> Iterator[Callable[..., Callabl
     except (jax.errors.JaxRuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        text = advice(needed, has, settings, jax.device_count())
+        text = advise()
         raise OutOfMemoryError(f"out of memory: {text}; the last checkpoint stays") from error
 
 
@@ -128,24 +134,21 @@ def is_out_of_memory(error: BaseException) -> bool:
     return ours or isinstance(error, MemoryError)
 
 
-def fitting_microbatch(
-    needed: Needs | None, available: int | None, settings: Settings, devices: int
+def fitting(
+    needed: Needs | None, available: int | None, now: int, counts: Iterable[int]
 ) -> int | None:
-    """The most pictures at a time, fewer than now, that should fit.
+    """The most pictures at a time, of these counts and fewer than now, that should fit.
 
     Args:
         needed: by the step as it is.
         available: bytes a device; a tenth of them is left for what else is there.
-        settings: as they are.
-        devices: whose number must divide it.
+        now: pictures at a time.
+        counts: those that will do.
 
     Returns:
-        A divisor of the batch and multiple of `devices`; None where no such number fits.
+        None where none fits.
     """
-    now = settings.microbatch or settings.batch_size
-    for count in range(now - 1, 0, -1):
-        if settings.batch_size % count or count % devices:
-            continue
+    for count in sorted((c for c in counts if c < now), reverse=True):
         if needed is None or available is None:
             return count
         if needed.arguments + needed.temporaries * count / now <= 0.9 * available:
@@ -153,16 +156,30 @@ def fitting_microbatch(
     return None
 
 
-def advice(needed: Needs | None, available: int | None, settings: Settings, devices: int) -> str:
-    """What does not fit, and what to lower and to what; see `fitting_microbatch`."""
-    at = f"train.batch_size={settings.batch_size}"
+def advice(
+    needed: Needs | None, available: int | None, settings: Settings, devices: int, platform: str
+) -> str:
+    """What does not fit, and what to lower and to what.
+
+    On a CPU that is the batch: XLA's program for one needs as much or more with microbatches,
+    `remat` or bfloat16.
+    """
+    batch, prefix = settings.batch_size, settings.prefix
+    at = f"{prefix}train.batch_size={batch}"
     if settings.microbatch:
-        at = f"train.microbatch={settings.microbatch}"
+        at = f"{prefix}train.microbatch={settings.microbatch}"
     has = f"the device's {available / GIB:.1f} GiB" if available else "the device's memory"
     need = f" and needs about {sum(needed) / GIB:.1f} GiB" if needed else ""
-    count = fitting_microbatch(needed, available, settings, devices)
-    ways = [f"train.microbatch={count}"] if count else []
-    ways += [] if settings.remat else ["train.remat=true"]
-    ways += [] if settings.bf16 else ["precision=bf16"]
-    ways = ways or ["a lower data.resolution", "a narrower model"]
+    multiples = range(devices, batch, devices)
+    if platform == "cpu":
+        whole = (c for c in multiples if c % (settings.microbatch or 1) == 0)
+        count = fitting(needed, available, batch, whole)
+        ways = [f"{prefix}train.batch_size={count}"] if count else []
+    else:
+        divisors = (c for c in multiples if batch % c == 0)
+        count = fitting(needed, available, settings.microbatch or batch, divisors)
+        ways = [f"{prefix}train.microbatch={count}"] if count else []
+        ways += [] if settings.remat else [f"{prefix}train.remat=true"]
+        ways += [] if settings.bf16 else [f"{prefix}precision=bf16"]
+    ways = ways or [f"a lower {prefix}data.resolution", "a narrower model"]
     return f"the step at {at} must fit into {has}{need}: set {', or '.join(ways)}"

@@ -1,4 +1,8 @@
-"""Devices, on one host or several: one pure step, compiled by `jit` over a mesh or by `pmap`."""
+"""Devices, on one host or several: one pure step, compiled by `jit` over a mesh or by `pmap`.
+
+Under `jit` the compiler parts a step that is written for the whole batch; under `pmap` each device
+runs the step on its own part, and averages with the others where the step says so.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -101,15 +105,9 @@ def _jit() -> Devices:
 @lru_cache
 def _pmap() -> Devices:
     count = jax.local_device_count()
-    # Global arrays, as a step that is compiled ahead wants them.
-    split = NamedSharding(Mesh(_devices(), (AXIS,)), P(AXIS))
+    mesh = Mesh(_devices(), (AXIS,))
+    split = NamedSharding(mesh, P(AXIS))
     put = jax.make_array_from_process_local_data
-
-    def place(state: State) -> State:
-        return jax.tree.map(lambda x: put(split, np.stack([np.asarray(x)] * count)), state)
-
-    def fetch(state: State) -> State:
-        return jax.tree.map(lambda x: x.addressable_data(0)[0], state)
 
     def shard(batch: dict[str, np.ndarray], batch_axis: int) -> dict[str, jax.Array]:
         parts = {k: np.split(v, count, axis=batch_axis) for k, v in batch.items()}
@@ -117,8 +115,13 @@ def _pmap() -> Devices:
 
     @lru_cache
     def compile_step(step: Step) -> jax.stages.Wrapped:
-        every = list(_devices())
-        axes = {"in_axes": (0, 0, None), "out_axes": (0, None)}
-        return jax.pmap(step, AXIS, devices=every, donate_argnums=0, **axes)
+        def on_each(state: State, batch: dict, key: jax.Array) -> tuple[State, dict]:
+            return step(state, {name: part[0] for name, part in batch.items()}, key)
 
-    return Devices(AXIS, place, fetch, shard, compile_step)
+        # What jax.pmap is made of: its own cannot be compiled ahead for several processes.
+        specs = {"in_specs": (P(), P(AXIS), P()), "out_specs": P()}
+        return jax.jit(
+            jax.shard_map(on_each, mesh=mesh, check_vma=False, **specs), donate_argnums=0
+        )
+
+    return _jit()._replace(axis_name=AXIS, shard=shard, compile=compile_step)

@@ -23,6 +23,7 @@ def tracer(steps: range, log: Log) -> Iterator[Callable[[int, Any], None]]:
 
     def stop() -> None:
         jax.profiler.stop_trace()
+        log.flush()
         log.line(
             f"steps {traced[0]:,} to {traced[-1]:,} were traced: tensorboard --logdir {log.folder} "
             f"shows them under Profile (after pip install xprof)"
@@ -33,7 +34,7 @@ def tracer(steps: range, log: Log) -> Iterator[Callable[[int, Any], None]]:
         mark.close()
         if (step in steps) != running:
             jax.block_until_ready(state)  # The steps before are not in it, and its own are.
-            stop() if running else jax.profiler.start_trace(log.folder / "tensorboard")
+            stop() if running else jax.profiler.start_trace(log.here / "tensorboard")
             running = not running
         if running:
             traced.append(step)

@@ -15,7 +15,37 @@ os.environ |= {
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
 
+import pytest  # noqa: E402
+from etils.epath import backend  # noqa: E402
+from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
 CHECKED = ("augment", "losses", "models", "noise", "optim", "penalties", "steps", "types")
 install_import_hook([f"jaxgan.{name}" for name in CHECKED], "beartype.beartype")
+
+
+class Store(MemoryFileSystem):
+    """Like Google's, in memory; it keeps count of what is written."""
+
+    store, pseudo_dirs, written = {}, [""], []
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return super()._strip_protocol(os.fspath(path).removeprefix("gs://"))
+
+    def _open(self, path: str, mode: str = "rb", **more: object) -> object:
+        if "a" in mode or "+" in mode:
+            raise NotImplementedError("objects are written as a whole")
+        if "w" in mode:
+            self.written.append(path)
+        return super()._open(path, mode, **more)
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An object store behind all `gs://` paths."""
+    files = Store(skip_instance_cache=True)
+    files.store, files.written = {}, []
+    files.pseudo_dirs = [""]
+    monkeypatch.setattr(backend._FileSystemSpecBackend, "fs", lambda self, path: files)
+    return files

@@ -1,12 +1,19 @@
 """The benchmarks print what they promise; how fast it is, no test can say."""
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
+from ml_collections import ConfigDict
+
+from jaxgan import parallel
 
 ROOT = Path(__file__).parents[1]
 ABOUT = {"config", "overrides", "resolution", "batch_size", "precision", "device", "jax", "date"}
@@ -54,3 +61,17 @@ def test_a_step() -> None:
 def test_an_experiment_has_stages() -> None:
     error = call("step", "--config=configs/quickstart.py", code=1).stderr
     assert "--stage must be given" in error and len(error.splitlines()) == 1
+
+
+def test_flops_are_those_of_all_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a device's program says: of the whole batch, which the devices share."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    measure = importlib.import_module("measure")
+    x, w = np.ones((64, 32), np.float32), jnp.ones((32, 16))
+    for mode in ("jit", "pmap"):
+        devices = parallel.spread(mode)
+        step = devices.compile(lambda s, b, k: (s, {"out": (b["x"] @ s["w"]).sum()}))
+        state, batch = devices.place({"w": w}), devices.shard({"x": x}, 0)
+        compiled = step.lower(state, batch, jax.random.key(0)).compile()
+        flops = measure.count_flops(ConfigDict(), compiled)
+        assert flops == pytest.approx(2 * 64 * 32 * 16, rel=0.1), mode

@@ -110,6 +110,41 @@ def test_other_damage_falls_back_too(tmp_path: Path, harm: str) -> None:
         assert checkpoints.restore(ABSTRACT).step == (2 if harm == "empty" else 1)
 
 
+class HttpError(Exception):
+    """Like that of Google's file system, which is no OSError."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError("timed out"),
+        OSError(5, "Input/output error"),
+        HttpError("503"),
+        ValueError("Error reading gs://b/c: DEADLINE_EXCEEDED: no answer"),
+    ],
+)
+def test_a_store_that_fails_is_no_damage(tmp_path: Path, monkeypatch, error: Exception) -> None:
+    save(tmp_path, range(1, 3))
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    with Checkpoints(tmp_path) as checkpoints:
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoints._manager, "restore", fail)
+            with pytest.raises(InputError, match=r"checkpoint 2 .*must be readable") as caught:
+                checkpoints.restore(ABSTRACT)
+        assert str(caught.value).endswith(str(error)) and not (tmp_path / "damaged").exists()
+        assert checkpoints.restore(ABSTRACT).step == 2
+
+
+def test_too_little_memory_is_no_damage(tmp_path: Path, monkeypatch) -> None:
+    save(tmp_path, range(1, 2))
+    monkeypatch.setattr("jaxgan.checkpoint.checksums", lambda tree: bytes(1 << 60))
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(MemoryError):
+        checkpoints.restore(ABSTRACT)
+
+
 def test_all_damaged_is_a_sentence_and_moves_nothing(tmp_path: Path) -> None:
     save(tmp_path, range(1, 3))
     damage(tmp_path, 1)

@@ -72,6 +72,25 @@ def test_where_programs_lie(tmp_path: Path, monkeypatch) -> None:
     assert compilation.default_folder() == Path.home() / ".cache" / "jaxgan" / "xla"
 
 
+def test_programs_in_an_object_store(store) -> None:
+    compilation.keep_programs("gs://bucket/programs")
+    compile_one()
+    kept = store.ls("gs://bucket/programs", detail=False)
+    assert kept and all(name.endswith("-cache") for name in kept)
+    compile_one()
+    assert len(store.written) == len(kept)
+
+
+def test_a_store_that_cannot_be_read_is_one_warning(store, caplog, monkeypatch) -> None:
+    monkeypatch.setattr(store, "exists", full)
+    warnings.simplefilter("always")
+    compilation.keep_programs("gs://bucket/programs")
+    with caplog.at_level(logging.WARNING, "jaxgan"):
+        compile_one(3)
+        compile_one(4)
+    assert len(caplog.records) == 1 and "kept in gs://bucket/programs (" in caplog.text
+
+
 def test_off_keeps_nothing(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
     jax.config.update("jax_compilation_cache_dir", str(tmp_path))
@@ -136,12 +155,31 @@ def test_the_longest_unused_programs_go(tmp_path: Path) -> None:
     assert {u for u, path in files.items() if path.exists()} == {5, 7, 9} and other.exists()
 
 
-def test_every_script_has_the_flag(tmp_path: Path) -> None:
+def test_every_script_has_the_flag_and_starts_without_slow_kernels(tmp_path: Path) -> None:
+    """JAX ends where it does not know one of XLA's flags."""
+    shown = "jax.config.jax_compilation_cache_dir, len(jax.devices()), os.environ['XLA_FLAGS']"
     code = (
-        "import jax; from jaxgan import command; "
-        "command.run(lambda: print(jax.config.jax_compilation_cache_dir), "
-        f"['x.py', '--compilation_cache={tmp_path / 'x'}'])"
+        "import os, jax; from jaxgan import command; "
+        f"command.run(lambda: print({shown}), ['x.py', '--compilation_cache={tmp_path / 'x'}'])"
     )
-    run = [sys.executable, "-c", code]
-    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=100)
-    assert done.stdout.strip() == str(tmp_path / "x"), done.stderr
+    run, flags = [sys.executable, "-c", code], "--xla_force_host_platform_device_count=3"
+    env = os.environ | {"XLA_FLAGS": flags}
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=100, env=env)
+    assert done.stdout.startswith(f"{tmp_path / 'x'} 3 {flags} --{compilation.SLOW}="), done.stderr
+
+
+@pytest.mark.parametrize("given", ["", "--xla_cpu_max_isa=AVX2"])
+def test_slow_kernels_are_off_and_other_flags_stay(monkeypatch, given: str) -> None:
+    monkeypatch.setenv("XLA_FLAGS", given)
+    for _ in range(2):  # Called again, it adds nothing.
+        compilation.avoid_slow_kernels()
+        *others, ours = os.environ["XLA_FLAGS"].split()
+        assert others == given.split()
+        assert ours == f"--{compilation.SLOW}=-LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION"
+
+
+def test_a_user_s_choice_of_kernels_stays(monkeypatch) -> None:
+    flags = f"--{compilation.SLOW}=+LIBRARY_FUSION_TYPE_REDUCE --xla_cpu_max_isa=AVX2"
+    monkeypatch.setenv("XLA_FLAGS", flags)
+    compilation.avoid_slow_kernels()
+    assert os.environ["XLA_FLAGS"] == flags

@@ -33,6 +33,8 @@ from jaxgan.types import InputError, Recipe
 
 ROOT = Path(__file__).parents[1]
 
+RUNS = [("wgan512", "jit"), ("wgan512", "pmap"), ("googlenet", "jit")]
+
 
 class Short(GoogLeNet):
     """Two of its nine blocks: the others are more of the same, and half a minute to compile."""
@@ -113,8 +115,13 @@ def work(process: int, folder: Path, task: str) -> None:
         "alone": refusal(folder / "alone", **{"data.path": "alone"}),
         "batch": refusal(folder / "refused", **{"train.batch_size": 6}),
     }
-    for name in ("wgan512", "googlenet"):
-        training.run(twin(name), folder / name)
+    for name, mode in RUNS:
+        training.run(twin(name, parallel=mode), folder / f"{name} {mode}")
+    if process == 0:
+        time.sleep(0.5)
+        (folder / "late").touch()
+    hosts.meet()
+    assert (folder / "late").exists()
     print(json.dumps(refusals), file=sys.stderr)
 
 
@@ -178,20 +185,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     return folder, {name: [each[name] for each in found] for name in found[0]}
 
 
-@pytest.mark.parametrize("name", ["wgan512", "googlenet"])
+@pytest.mark.parametrize("run", RUNS, ids="_".join)
 def test_two_processes_learn_what_one_learns(
-    trained: tuple, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    trained: tuple, tmp_path: Path, run: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights, averages, statistics, and Adam's moments, which a wrong factor would change."""
     monkeypatch.setattr(recipes.googlenet, "GoogLeNet", Short)
-    config = twin(name)
+    config = twin(run[0])  # Under jit.
     training.run(config, tmp_path)
 
     def compare(path: tuple, a: jax.Array, b: jax.Array) -> None:
         a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
         assert np.linalg.norm(a - b) <= 1e-4 * np.linalg.norm(b), jax.tree_util.keystr(path)
 
-    one, two = restored(config, tmp_path), restored(config, trained[0] / name)
+    one, two = restored(config, tmp_path), restored(config, trained[0] / " ".join(run))
     jax.tree_util.tree_map_with_path(compare, two, one)
     leaves = jax.tree_util.tree_leaves_with_path(two)
     for part in (".params", ".mu", ".nu", ".stats"):
@@ -199,10 +206,10 @@ def test_two_processes_learn_what_one_learns(
 
 
 def test_only_the_first_process_writes(trained: tuple) -> None:
-    folder, _ = trained
-    assert [row["step"] for row in read_metrics(folder / "wgan512")] == [1, 2, 3]
-    assert len(list((folder / "wgan512" / "tensorboard").iterdir())) == 1
-    assert len(json.loads((folder / "wgan512" / "run.json").read_text())["devices"]) == 4
+    folder = trained[0] / "wgan512 jit"
+    assert [row["step"] for row in read_metrics(folder)] == [1, 2, 3]
+    assert len(list((folder / "tensorboard").iterdir())) == 1
+    assert len(json.loads((folder / "run.json").read_text())["devices"]) == 4
 
 
 def test_processes_that_differ_are_refused_everywhere(trained: tuple) -> None:
@@ -240,6 +247,45 @@ def test_a_dead_process_ends_the_others_and_all_go_on_and_stop_together(tmp_path
         assert checkpoints.latest == stopped
     alone = walk(tmp_path / "alone", stopped + 1)
     np.testing.assert_allclose(walk(run, stopped + 1)["weight"], alone["weight"], rtol=1e-5)
+
+
+TWIN = f"""
+from jaxgan.config import load
+def get_config():
+    config = load({str(ROOT / "configs" / "wgan512.py")!r}, test=True)
+    config.data.limit, config.data.resolution = 12, 16
+    config.train.n_critic = 1
+    config.train.steps, config.train.sample_every, config.train.checkpoint_every = 10**6, 3, 3
+    config.optim.generator.b1 = config.optim.critic.b1 = 0.5
+    return config
+"""
+
+
+def test_a_dead_coordinator_ends_the_others_and_the_run_goes_on(tmp_path: Path) -> None:
+    """As users start it; what compiles here was compiled for `trained`."""
+    (tmp_path / "twin.py").write_text(TWIN)
+    run, port = tmp_path / "run", free_port()
+    script = [sys.executable, str(ROOT / "scripts" / "train.py"), f"--config={tmp_path}/twin.py"]
+    script += [f"--workdir={run}", f"--coordinator=127.0.0.1:{port}", "--num_processes=2"]
+    cache = f"--compilation_cache={os.environ['JAX_COMPILATION_CACHE_DIR']}"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    first, second = (
+        subprocess.Popen([*script, cache, f"--process_id={i}"], **pipes) for i in range(2)
+    )
+    wait_for("step 7/", run / "log.txt", [first, second])  # Step 3 is saved, 6 perhaps half.
+    first.kill()
+    end([first, second], timeout=60)
+    assert second.returncode not in (0, 143)
+
+    with Checkpoints(run, read_only=True) as checkpoints:
+        saved = checkpoints.latest
+    done = subprocess.run(
+        [*script[:4], cache, f"--config.train.steps={saved + 3}"], **(pipes | {"timeout": 100})
+    )
+    text = (run / "log.txt").read_text()
+    assert done.returncode == 0, done.stderr
+    assert f"going on from the checkpoint of step {saved}\n" in text
+    assert f"step {saved + 3}/{saved + 3}" in text
 
 
 PATIENT = (

@@ -53,3 +53,29 @@ def test_grid_places_pictures_in_rows() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(5, "0:05"), (65.4, "1:05"), (3723, "1:02:03")])
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_an_object_store_gets_it_all_by_and_by(store, monkeypatch) -> None:
+    """Whole files at a time, and therefore not at every line."""
+    run = "gs://bucket/run"
+    for begin in (0, 50):
+        with Log(run) as log:
+            for step in range(begin + 1, begin + 51):
+                log.line(f"step {step}")
+                log.metrics(step, {"loss": step})
+            log.image(step, "samples", np.zeros((4, 6, 3), np.uint8))
+            assert len(read_metrics(run)) < begin + 50
+            log.flush()
+            assert len(read_metrics(run)) == begin + 50
+            log.line("the last one")
+    assert len(store.written) < 20
+    text = store.cat("gs://bucket/run/log.txt").decode()
+    assert text.count("step") == 100 and text.endswith("step 100\nthe last one\n")
+    assert len(store.ls("gs://bucket/run/tensorboard")) == 2
+    assert store.exists("gs://bucket/run/samples/0000050.png")
+    monkeypatch.setattr("jaxgan.log.COPY", 0)
+    with Log(run) as log:
+        log.rewind(70)
+        assert [row["step"] for row in read_metrics(run)] == list(range(1, 71))
+        log.metrics(71, {"loss": 1})
+        assert read_metrics(run)[-1] == {"step": 71, "loss": 1}

@@ -15,7 +15,7 @@ from jaxgan.data import loader
 from jaxgan.data.toy import ToySource
 from jaxgan.log import Log
 from jaxgan.loop import TrainOptions, train
-from jaxgan.memory import GIB, Needs, OutOfMemoryError, Settings, advice, fitting_microbatch
+from jaxgan.memory import GIB, Needs, OutOfMemoryError, Settings, advice, fitting
 from jaxgan.types import Recipe
 
 SHORT = "RESOURCE_EXHAUSTED: Out of memory allocating 99999999999 bytes."
@@ -23,34 +23,49 @@ SHORT = "RESOURCE_EXHAUSTED: Out of memory allocating 99999999999 bytes."
 
 @pytest.mark.parametrize(
     ("available", "expected"),
-    # 4 + 64 m / 64 GiB must be within nine tenths; m divides 64 and 2 divides m.
+    # 4 + 64 m / 64 GiB must be within nine tenths.
     [(100, 32), (41, 32), (40, 32), (39, 16), (23, 16), (22, 8), (7.7, 2), (6, None), (4, None)],
 )
-def test_the_largest_microbatch_that_fits(available: float, expected: int | None) -> None:
+def test_the_most_pictures_that_fit(available: float, expected: int | None) -> None:
     needed = Needs(4 * GIB, 64 * GIB)
-    settings = Settings(batch_size=64)
-    assert fitting_microbatch(needed, int(available * GIB), settings, devices=2) == expected
+    assert fitting(needed, int(available * GIB), 64, (2, 4, 8, 16, 32, 64, 128)) == expected
 
 
-def test_a_microbatch_is_made_smaller() -> None:
-    """Its temporaries are known for the size that it has."""
-    needed, settings = Needs(0, 16 * GIB), Settings(batch_size=48, microbatch=24)
-    assert fitting_microbatch(needed, 10 * GIB, settings, devices=1) == 12
-    assert fitting_microbatch(needed, 10 * GIB, settings, devices=8) == 8
-    assert fitting_microbatch(None, None, settings, devices=1) == 16
-    assert fitting_microbatch(needed, GIB, Settings(batch_size=1), devices=1) is None
+@pytest.mark.parametrize(
+    ("settings", "devices", "expected"),
+    [
+        (Settings(48, 24), 1, "train.microbatch=12"),  # Temporaries are known for what is now.
+        (Settings(48, 24), 8, "train.microbatch=8"),
+        (Settings(48), 1, "train.microbatch=24"),
+        (Settings(48, 24, prefix="gan."), 1, "gan.train.microbatch=12"),
+        (Settings(7), 1, "train.microbatch=1"),
+        (Settings(1), 1, "train.remat=true"),
+    ],
+)
+def test_a_microbatch_divides_the_batch(settings: Settings, devices: int, expected: str) -> None:
+    text = advice(Needs(0, 16 * GIB), 10 * GIB, settings, devices, "gpu")
+    assert f"set {expected}, or " in text
 
 
 def test_the_advice_names_what_is_left_to_do() -> None:
     needed, has = Needs(2 * GIB, 91 * GIB), 80 * GIB
-    assert advice(needed, has, Settings(64), 1) == (
+    assert advice(needed, has, Settings(64), 1, "tpu") == (
         "the step at train.batch_size=64 must fit into the device's 80.0 GiB and needs about "
         "93.0 GiB: set train.microbatch=32, or train.remat=true, or precision=bf16"
     )
-    text = advice(needed, has, Settings(64, 16, remat=True), 1)
+    text = advice(needed, has, Settings(64, 16, remat=True), 1, "gpu")
     assert "at train.microbatch=16" in text and text.endswith("microbatch=8, or precision=bf16")
-    text = advice(None, None, Settings(1, None, True, True), 1)
+    text = advice(None, None, Settings(1, None, True, True), 1, "gpu")
     assert "the device's memory: set" in text and "data.resolution" in text
+
+
+def test_a_cpu_is_advised_what_helps_there() -> None:
+    """Measured: it needs no less with microbatches, remat or bf16."""
+    needed, has = Needs(2 * GIB, 91 * GIB), 80 * GIB
+    text = advice(needed, has, Settings(64, prefix="gan."), 2, "cpu")
+    assert text.endswith(": set gan.train.batch_size=48")
+    assert advice(needed, has, Settings(64, 16), 1, "cpu").endswith(": set train.batch_size=48")
+    assert "a lower gan.data.resolution" in advice(needed, 1, Settings(64, prefix="gan."), 1, "cpu")
 
 
 def test_what_the_compiler_says() -> None:
@@ -139,7 +154,8 @@ def test_out_of_memory_keeps_what_is_saved(tmp_path: Path, monkeypatch, error) -
     with monkeypatch.context() as patch:
         fail_at(patch, 4, error)
         with pytest.raises(
-            OutOfMemoryError, match=r"^out of memory: .*train\.batch_size=4 .*train\.microbatch=2"
+            OutOfMemoryError,
+            match=r"^out of memory: .*at train\.batch_size=4 .*batch_size=2",
         ):
             run(tmp_path / "broken", small)
     with Checkpoints(tmp_path / "broken") as checkpoints:
@@ -152,7 +168,7 @@ def test_out_of_memory_keeps_what_is_saved(tmp_path: Path, monkeypatch, error) -
 
 def test_out_of_memory_in_the_compiler(tmp_path: Path, monkeypatch) -> None:
     fail_at(monkeypatch, 0, jax.errors.JaxRuntimeError(SHORT))
-    with pytest.raises(OutOfMemoryError, match=r"set train\.microbatch=2"):
+    with pytest.raises(OutOfMemoryError, match=r"set train\.batch_size=2"):
         run(tmp_path, recipe())
 
 

@@ -57,6 +57,12 @@ def test_no_trace_of_steps_that_are_not_run(tmp_path: Path, profile: range) -> N
     assert ("no trace" in told.read_text()) if profile else not told.exists()
 
 
+def test_an_object_store_gets_the_trace(store, tmp_path: Path) -> None:
+    run("gs://bucket/run", range(3, 5), range(1, 8))  # type: ignore[arg-type]
+    store.get("gs://bucket/run/tensorboard", str(tmp_path / "tensorboard"), recursive=True)
+    assert traced(tmp_path) == 2
+
+
 def test_a_run_that_is_stopped_leaves_its_trace(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, range(2, 9), range(1, 8), stop=3)
