@@ -1,7 +1,7 @@
 """Pooling: the greatest of each window, and means over any number of windows."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,9 @@ def max_pool(
         padding: on each side, with -inf.
         ceil: also takes the last, incomplete window of each row and column, as `ceil_mode` does.
     """
-    return _greatest(x, Windows((x.shape[1], x.shape[2]), window, stride, padding, ceil))[0]
+    windows = Windows((x.shape[1], x.shape[2]), window, stride, padding, ceil)
+    found: Any = _greatest(x, windows)
+    return found[0]
 
 
 # The places of the greatest, a byte each, are all that the gradient needs: XLA's own way, which
@@ -109,8 +111,8 @@ def _put_back(
 
 
 def _forward(x: Array, windows: Windows) -> tuple[tuple[Array, Array], Array]:
-    best, at = _greatest(x, windows)
-    return (best, at), at
+    found: Any = _greatest(x, windows)
+    return found, found[1]
 
 
 _greatest.defvjp(_forward, lambda windows, at, g: (_put_back(g[0], at, windows),))
