@@ -28,7 +28,7 @@ from jaxgan.data.toy import ToySource
 from jaxgan.experiment import run as experiment
 from jaxgan.log import Log, read_metrics
 from jaxgan.models.googlenet import GoogLeNet
-from jaxgan.models.layers import max_pool
+from jaxgan.models.pooling import max_pool
 from jaxgan.types import InputError, Recipe
 
 ROOT = Path(__file__).parents[1]

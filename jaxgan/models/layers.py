@@ -1,4 +1,4 @@
-"""Convolutions that are fast on CPU, GPU and TPU alike, pooling and normalisation.
+"""Convolutions that are fast on CPU, GPU and TPU alike, and normalisation.
 
 Every kernel is HWIO: (height, width, features in, features out) of its own layer, transposed
 convolutions included, and is not mirrored: PyTorch's weights need only their axes reordered.
@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
@@ -351,54 +350,3 @@ class Dropout(nn.Module):
 # PyTorch's momentum of 0.1 is our 0.9. The running variance is the biased one, as always in flax.
 BatchNorm = partial(nn.BatchNorm, epsilon=1e-5, momentum=0.9)
 InstanceNorm = partial(nn.InstanceNorm, epsilon=1e-5, use_fast_variance=False)
-
-
-def max_pool(
-    x: Float[Array, "b h w c"], window: int, stride: int, padding: int = 0, *, ceil: bool = False
-) -> Float[Array, "b h2 w2 c"]:
-    """The greatest of each window; its gradient goes to the first of equals, as in PyTorch.
-
-    Args:
-        x: pictures or features.
-        window: its side.
-        stride: from one window to the next.
-        padding: on each side, with -inf.
-        ceil: also takes the last, incomplete window of each row and column, as `ceil_mode` does.
-    """
-    # Shifted maxima: select-and-scatter, which XLA derives from reduce_window, takes 4 times as
-    # long. Rows after columns, each with a strict comparison, finds the first in reading order.
-    for axis in (2, 1):
-        size = x.shape[axis]
-        steps = size + 2 * padding - window
-        count = (-(-steps // stride) if ceil else steps // stride) + 1
-        if (count - 1) * stride >= size + padding:  # A window may not start in the padding.
-            count -= 1
-        after = max((count - 1) * stride + window - size - padding, 0)
-        widths = [(0, 0, 0)] * 4
-        widths[axis] = (padding, after, 0)
-        x = lax.pad(x, jnp.array(-jnp.inf, x.dtype), widths)
-        last = (count - 1) * stride + 1
-        best, *others = (lax.slice_in_dim(x, k, k + last, stride, axis=axis) for k in range(window))
-        for other in others:
-            best = jnp.where((other > best) | jnp.isnan(other), other, best)
-        x = best
-    return x
-
-
-def adaptive_avg_pool(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b n n c"]:
-    """Means of size x size windows that cover any picture, overlapping where they must (PyTorch's).
-
-    Args:
-        x: pictures or features, smaller than `size` x `size` too.
-        size: of the output.
-    """
-
-    def means(n: int) -> np.ndarray:
-        matrix = np.zeros((size, n), np.float32)
-        for i in range(size):
-            window = slice(i * n // size, -(-(i + 1) * n // size))
-            matrix[i, window] = 1 / (window.stop - window.start)
-        return matrix
-
-    rows, columns = (jnp.asarray(means(n), x.dtype) for n in x.shape[1:3])
-    return jnp.einsum("ih,jw,bhwc->bijc", rows, columns, x)

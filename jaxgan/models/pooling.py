@@ -1,0 +1,137 @@
+"""Pooling: the greatest of each window, and means over any number of windows."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, UInt
+
+
+class Windows(NamedTuple):
+    """Square windows over pictures of one size."""
+
+    size: tuple[int, int]  # Of the pictures.
+    side: int
+    stride: int
+    padding: int
+    ceil: bool
+
+    def counts(self) -> list[int]:
+        """How many there are, vertically and horizontally."""
+        found = []
+        for size in self.size:
+            steps = size + 2 * self.padding - self.side
+            count = (-(-steps // self.stride) if self.ceil else steps // self.stride) + 1
+            # A window may not start in the padding.
+            found.append(count - ((count - 1) * self.stride >= size + self.padding))
+        return found
+
+
+def max_pool(
+    x: Float[Array, "b h w c"], window: int, stride: int, padding: int = 0, *, ceil: bool = False
+) -> Float[Array, "b h2 w2 c"]:
+    """The greatest of each window; its gradient goes to the first of equals, as in PyTorch.
+
+    Can be differentiated in reverse any number of times, but not forward (jvp).
+
+    Args:
+        x: pictures or features.
+        window: its side.
+        stride: from one window to the next.
+        padding: on each side, with -inf.
+        ceil: also takes the last, incomplete window of each row and column, as `ceil_mode` does.
+    """
+    windows = Windows((x.shape[1], x.shape[2]), window, stride, padding, ceil)
+    found: Any = _greatest(x, windows)
+    return found[0]
+
+
+# The places of the greatest, a byte each, are all that the gradient needs: XLA's own way, which
+# compares again (select-and-scatter), and masks that are kept take 4 times and twice as long.
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _greatest(
+    x: Float[Array, "b h w c"], windows: Windows
+) -> tuple[Float[Array, "b h2 w2 c"], UInt[Array, "b h2 w2 c"]]:
+    """The greatest of each window, and which of its places, in reading order, has it first."""
+    _, side, stride, padding, _ = windows
+    lasts = [(n - 1) * stride for n in windows.counts()]
+    edges = [
+        (padding, last + side - size - padding, 0)
+        for last, size in zip(lasts, windows.size, strict=True)
+    ]
+    x = lax.pad(x, jnp.array(-jnp.inf, x.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
+
+    def seen(place: int) -> Array:
+        v, h = divmod(place, side)
+        return x[:, v : v + lasts[0] + 1 : stride, h : h + lasts[1] + 1 : stride]
+
+    best = seen(0)
+    at = jnp.zeros(best.shape, np.min_scalar_type(side**2 - 1))
+    for place in range(1, side**2):
+        other = seen(place)
+        better = (other > best) | jnp.isnan(other)
+        best = jnp.where(better, other, best)
+        at = jnp.where(better, jnp.array(place, at.dtype), at)
+    return best, at
+
+
+def _put_back(
+    g: Float[Array, "b h2 w2 c"], at: UInt[Array, "b h2 w2 c"], windows: Windows
+) -> Float[Array, "b h w c"]:
+    """The sum of what each window gives to the place that had its greatest.
+
+    By the phases of the stride: position i of the padded picture is place t of window o where
+    i = stride * o + t, so each phase i % stride has places of its own.
+    """
+    size, side, stride, padding, _ = windows
+    before = (side - 1) // stride  # So many windows to the left still see a block.
+    blocks = [-(-(n + padding) // stride) for n in size]
+    edges = [(before, n - count, 0) for n, count in zip(blocks, g.shape[1:3], strict=True)]
+    g, at = (lax.pad(a, jnp.zeros((), a.dtype), ((0, 0, 0), *edges, (0, 0, 0))) for a in (g, at))
+
+    def phase(v: int, h: int) -> Array:
+        total = jnp.zeros((g.shape[0], *blocks, g.shape[3]), g.dtype)
+        for row in range(v, side, stride):
+            for column in range(h, side, stride):
+                top, left = before - row // stride, before - column // stride
+                part = np.s_[:, top : top + blocks[0], left : left + blocks[1]]
+                total += jnp.where(at[part] == row * side + column, g[part], 0)
+        return total
+
+    x = jnp.stack(
+        [jnp.stack([phase(v, h) for h in range(stride)], axis=3) for v in range(stride)], axis=2
+    )
+    x = x.reshape(g.shape[0], blocks[0] * stride, blocks[1] * stride, g.shape[3])
+    return x[:, padding : padding + size[0], padding : padding + size[1]]
+
+
+def _forward(x: Array, windows: Windows) -> tuple[tuple[Array, Array], Array]:
+    found: Any = _greatest(x, windows)
+    return found, found[1]
+
+
+_greatest.defvjp(_forward, lambda windows, at, g: (_put_back(g[0], at, windows),))
+
+
+def adaptive_avg_pool(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b n n c"]:
+    """Means of size x size windows that cover any picture, overlapping where they must (PyTorch's).
+
+    Args:
+        x: pictures or features, smaller than `size` x `size` too.
+        size: of the output.
+    """
+
+    def means(n: int) -> np.ndarray:
+        matrix = np.zeros((size, n), np.float32)
+        for i in range(size):
+            window = slice(i * n // size, -(-(i + 1) * n // size))
+            matrix[i, window] = 1 / (window.stop - window.start)
+        return matrix
+
+    rows, columns = (jnp.asarray(means(n), x.dtype) for n in x.shape[1:3])
+    return jnp.einsum("ih,jw,bhwc->bijc", rows, columns, x)
