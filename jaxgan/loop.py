@@ -166,6 +166,7 @@ def train(
                         f"a checkpoint could not be written to {checkpoints.folder} at step "
                         f"{step}: {_first_line(error)}; those of earlier steps are whole"
                     ) from error
+                log.flush()
 
             for step in range(first + 1, options.steps + 1):
                 key = jax.random.fold_in(noise_key, step - 1)
@@ -188,6 +189,7 @@ def train(
                         progress.judged(step, judged.metrics)
                         for name, image in judged.images.items():
                             log.image(step, name, image)
+                    hosts.meet()
                 if options.on_alarm != "warn" and (told or judged):
                     _check(progress.wrong, step)
                 stop = stopped()  # Read once: what comes later is for the next step.

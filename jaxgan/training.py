@@ -188,7 +188,8 @@ def train_gan(
         _introduce(log, config, recipe, source)
         batches = _batches(config, source, flip=config.data.flip, turns=turns)
         prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
-        options = _options(config, len(source), settings.batch_size * (turns or 1), prelude)
+        prefix = "gan." if label else ""  # Only an experiment labels its runs.
+        options = _options(config, len(source), settings.batch_size * (turns or 1), prelude, prefix)
         options = options._replace(
             batch_axis=0 if turns is None else 1,
             start=_start(config, log),
@@ -244,7 +245,8 @@ def train_classifier(
     with Log(workdir, label) as log:
         _introduce(log, config, recipe, training, data)
         batches = _batches(config, training)
-        options = _options(config, len(training), config.train.batch_size)
+        prefix = "classifier." if label else ""
+        options = _options(config, len(training), config.train.batch_size, prefix=prefix)
         options = options._replace(best=BEST, start=_start(config, log, BEST))
         return train(recipe, batches, options, workdir, log=log, evaluate=evaluate)
 
@@ -265,6 +267,7 @@ def _options(
     pictures: int,
     pictures_a_step: int,
     prelude: Callable[[int], int] = lambda step: 0,
+    prefix: str = "",
 ) -> TrainOptions:
     return TrainOptions(
         steps=configs.total_steps(config.train, pictures, pictures_a_step, prelude),
@@ -281,6 +284,7 @@ def _options(
             config.train.microbatch,
             config.train.remat,
             config.precision == "bf16",
+            prefix,
         ),
     )
 

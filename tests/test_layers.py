@@ -7,7 +7,7 @@ from jax import lax
 from jax.sharding import PartitionSpec as P
 
 from jaxgan import parallel
-from jaxgan.models import layers, wgan
+from jaxgan.models import convolutions, layers, wgan
 
 # Sizes, windows, strides and paddings of the nets, and odd ones that leave a remainder.
 CASES = [
@@ -80,7 +80,7 @@ def compare(ours, reference, size, window, stride, padding):
 
 @pytest.mark.parametrize(("size", "window", "stride", "padding"), CASES)
 def test_conv_is_lax_in_every_order(size, window, stride, padding):
-    compare(layers.conv, lax_conv, size, window, stride, padding)
+    compare(convolutions.conv, lax_conv, size, window, stride, padding)
 
 
 @pytest.mark.parametrize(
@@ -95,19 +95,19 @@ def test_conv_is_lax_in_every_order(size, window, stride, padding):
     ],
 )
 def test_conv_transpose_is_lax_in_every_order(size, window, stride, padding):
-    compare(layers.conv_transpose, lax_conv_transpose, size, window, stride, padding)
+    compare(convolutions.conv_transpose, lax_conv_transpose, size, window, stride, padding)
 
 
 @pytest.mark.parametrize(("size", "window", "stride", "padding"), CASES)
 def test_three_faces_of_one_form(size, window, stride, padding):
     x, k = operands(size, window)
-    pair = layers._pair
-    geometry = layers.Geometry(size, window, pair(stride), pair(padding))
-    y = layers.forward(x, k, geometry)
+    pair = convolutions.pair
+    geometry = convolutions.Geometry(size, window, pair(stride), pair(padding))
+    y = convolutions.forward(x, k, geometry)
     g = jax.random.normal(jax.random.key(1), y.shape)
     form = (y * g).sum()
-    by_x = (x * layers.input_gradient(g, k, geometry)).sum()
-    by_k = (k * layers.kernel_gradient(x, g, geometry)).sum()
+    by_x = (x * convolutions.input_gradient(g, k, geometry)).sum()
+    by_k = (k * convolutions.kernel_gradient(x, g, geometry)).sum()
     scale = jnp.linalg.norm(y) * jnp.linalg.norm(g)
     assert abs(by_x - form) < 1e-6 * scale
     assert abs(by_k - form) < 1e-6 * scale
@@ -126,18 +126,20 @@ def test_three_faces_of_one_form(size, window, stride, padding):
     ],
 )
 def test_phases_make_up_the_transposed_convolution(features, size, window, stride, padding) -> None:
-    geometry = layers.Geometry(size, window, stride, padding)
-    assert layers._interleaves(geometry)
+    geometry = convolutions.Geometry(size, window, stride, padding)
+    assert convolutions._interleaves(geometry)
     x, k = operands(size, window, ci=features)
-    g = jax.random.normal(jax.random.key(1), layers._lax_conv(x, k, geometry).shape)
-    assert_close(layers._by_phases(g, k, geometry), layers._lax_transpose(g, k, geometry))
+    g = jax.random.normal(jax.random.key(1), convolutions._lax_conv(x, k, geometry).shape)
+    assert_close(
+        convolutions._by_phases(g, k, geometry), convolutions._lax_transpose(g, k, geometry)
+    )
 
 
 def test_phases_are_for_cpus_only() -> None:
-    geometry = layers.Geometry((8, 8), (4, 4), (2, 2), (1, 1))
+    geometry = convolutions.Geometry((8, 8), (4, 4), (2, 2), (1, 1))
     x, k = operands((8, 8), (4, 4), ci=40)
-    g = layers._lax_conv(x, k, geometry)
-    step = jax.jit(lambda g, k: layers.input_gradient(g, k, geometry))
+    g = convolutions._lax_conv(x, k, geometry)
+    step = jax.jit(lambda g, k: convolutions.input_gradient(g, k, geometry))
     count = {
         platform: jax.export.export(step, platforms=[platform])(g, k)
         .mlir_module()
@@ -176,7 +178,7 @@ def test_remat_keeps_less_and_changes_no_gradient() -> None:
     assert_close(*grads)
 
 
-@pytest.mark.parametrize("layer", [layers.conv, layers.conv_transpose])
+@pytest.mark.parametrize("layer", [convolutions.conv, convolutions.conv_transpose])
 def test_convolutions_under_vmap(layer):
     x, k = operands((6, 6), (4, 4))
     xs, ks = jnp.stack([x, 2 * x + 1]), jnp.stack([k, k - 1])
@@ -193,7 +195,7 @@ def test_convolutions_inside_shard_map_give_the_sum_of_the_shards():
     mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
 
     def gradient(k, x):
-        return jax.grad(lambda k: jnp.sin(layers.conv(x, k, 2, 1)).sum())(k)
+        return jax.grad(lambda k: jnp.sin(convolutions.conv(x, k, 2, 1)).sum())(k)
 
     def shard(k, x):
         return lax.psum(gradient(k, x), "data")

@@ -12,7 +12,7 @@ from jax.interpreters.mlir import make_ir_context
 
 from jaxgan import config as configs
 from jaxgan import recipes
-from jaxgan.models import layers
+from jaxgan.models import convolutions
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"stablehlo.convolution", "stablehlo.dot_general"}
@@ -97,8 +97,8 @@ def test_full_float32_can_be_asked_for() -> None:
     """JAX_DEFAULT_MATMUL_PRECISION reaches every convolution, of second derivatives too."""
 
     def slope(x, kernel, kernel_t):
-        y = layers.conv(x, kernel, 2, 1)
-        return layers.conv_transpose(jnp.tanh(y), kernel_t, 2, 1).sum()
+        y = convolutions.conv(x, kernel, 2, 1)
+        return convolutions.conv_transpose(jnp.tanh(y), kernel_t, 2, 1).sum()
 
     def penalty(x, *kernels):
         return (jax.grad(slope)(x, *kernels) ** 2).sum()

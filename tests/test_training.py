@@ -89,4 +89,4 @@ def test_the_loop_is_told_what_to_trace_and_what_takes_memory() -> None:
     config.train.profile, config.train.microbatch, config.precision = "3:2", 2, "bf16"
     options = training._options(config, 12, 4)
     assert list(options.profile) == [3, 4]
-    assert options.memory == (config.train.batch_size, 2, False, True)
+    assert options.memory == (config.train.batch_size, 2, False, True, "")

@@ -42,10 +42,11 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     _inherit(config)
     checks.check_experiment(config)
     training.make_deterministic(config)
-    for section in (config.gan, config.classifier):
-        parallel.check_batch(section.train.batch_size)
-        parallel.check_batch(section.train.microbatch or 0, "train.microbatch")
-        training.check_precision(section.precision)
+    for name in ("gan", "classifier"):
+        train = config[name].train
+        parallel.check_batch(train.batch_size, f"{name}.train.batch_size")
+        parallel.check_batch(train.microbatch or 0, f"{name}.train.microbatch")
+        training.check_precision(config[name].precision)
 
     real = training.open_source(_at(config, config.classifier), config.seed)
     training.check_classes(real)
