@@ -6,21 +6,13 @@ In float64 on both sides: a ReLU's kink turns a rounding error of float32 into a
 import jax
 import jax.numpy as jnp
 import numpy as np
+import plain
 import pytest
 import torch
+from plain import assert_close, convert, nhwc, randomise_norms, to_float32
 from torch import nn
 
 from jaxgan.models.wgan import Critic, Generator
-
-
-def torch_generator(latent_dim, channels, resolution):
-    layers, size = [nn.ConvTranspose2d(latent_dim, channels, 4, 1, 0, bias=False)], 4
-    while size < resolution:
-        layers += [nn.BatchNorm2d(channels), nn.ReLU()]
-        out = 3 if 2 * size == resolution else channels // 2
-        layers += [nn.ConvTranspose2d(channels, out, 4, 2, 1, bias=False)]
-        size, channels = 2 * size, out
-    return nn.Sequential(*layers, nn.Tanh())
 
 
 def torch_critic(channels, resolution):
@@ -36,61 +28,12 @@ def torch_critic(channels, resolution):
     return nn.Sequential(*layers, nn.Conv2d(previous, 1, 4, 1, 0, bias=False), nn.Flatten(0))
 
 
-def randomise_norms(module):
-    for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm2d | nn.InstanceNorm2d):
-            nn.init.normal_(layer.weight, 1, 0.1)
-            nn.init.normal_(layer.bias, 0, 0.1)
-    return module
-
-
-def to_jax(layer, tensor=None):
-    """A layer's weight (or what has its shape, a gradient) in our order of axes."""
-    tensor = (layer.weight if tensor is None else tensor).detach().numpy()
-    if isinstance(layer, nn.ConvTranspose2d):
-        return tensor.transpose(2, 3, 0, 1)
-    if isinstance(layer, nn.Conv2d):
-        return tensor.transpose(2, 3, 1, 0)
-    return tensor
-
-
-def convert(module, sizes, gradients=False):
-    """Our tree of a sequence's weights, or of their gradients; `sizes` names its convolutions."""
-    params, sizes = {}, iter(sizes)
-    for layer in module:
-        if isinstance(layer, nn.ConvTranspose2d | nn.Conv2d):
-            size = next(sizes)
-            grad = layer.weight.grad if gradients else None
-            params[f"conv{size}"] = {"kernel": to_jax(layer, grad)}
-        elif isinstance(layer, nn.BatchNorm2d | nn.InstanceNorm2d):
-            pair = (layer.weight, layer.bias)
-            scale, bias = ((p.grad if gradients else p).detach().numpy() for p in pair)
-            params[f"norm{size}"] = {"scale": scale, "bias": bias}
-    return jax.tree.map(jnp.array, params)
-
-
-def nhwc(x):
-    return jnp.array(x.detach().numpy().transpose(0, 2, 3, 1))
-
-
-def assert_close(got, want, tolerance=1e-6):
-    def compare(path, a, b):
-        error, scale = np.linalg.norm(a - b), np.linalg.norm(b)
-        assert error <= tolerance * scale, f"{jax.tree_util.keystr(path)}: {error} of {scale}"
-
-    jax.tree_util.tree_map_with_path(compare, got, want)
-
-
-def to_float32(tree):
-    return jax.tree.map(lambda x: x.astype(jnp.float32), tree)
-
-
 # XLA has no fast float64 convolution on a CPU: the full width would take many minutes.
 @pytest.fixture(scope="module", params=[32, 128])
 def nets(request):
     torch.manual_seed(0)
     channels, resolution, latent_dim = request.param, 64, 200
-    generator = randomise_norms(torch_generator(latent_dim, channels, resolution))
+    generator = randomise_norms(plain.generator(resolution, latent_dim, channels))
     critic = randomise_norms(torch_critic(channels, resolution))
     ours = (
         Generator(resolution, latent_dim, channels, dtype=jnp.float64),
