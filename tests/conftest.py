@@ -20,7 +20,8 @@ from etils.epath import backend  # noqa: E402
 from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
-CHECKED = ("augment", "losses", "models", "noise", "optim", "penalties", "steps", "types")
+CHECKED = ("augment", "losses", "models", "noise", "optim", "penalties", "schedules", "steps")
+CHECKED += ("types",)
 install_import_hook([f"jaxgan.{name}" for name in CHECKED], "beartype.beartype")
 
 

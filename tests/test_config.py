@@ -37,10 +37,14 @@ def test_json_round_trip(file: Path) -> None:
     assert configs.from_dict(configs.to_dict(config)).to_dict() == config.to_dict()
 
 
-def wgan(**changes) -> ConfigDict:
-    config = configs.load(str(CONFIGS[0].with_name("wgan512.py")))
+def gan(name: str, **changes) -> ConfigDict:
+    config = configs.load(str(CONFIGS[0].with_name(f"{name}.py")))
     config.update_from_flattened_dict(changes)
     return config
+
+
+def wgan(**changes) -> ConfigDict:
+    return gan("wgan512", **changes)
 
 
 @pytest.mark.parametrize(
@@ -56,11 +60,80 @@ def wgan(**changes) -> ConfigDict:
         ({"model.name": "vae"}, "one of wgan, dcgan, googlenet, got 'vae'"),
         ({"train.epochs": None}, "one of config.train.steps, epochs and kimg must be set, got 0"),
         ({"data.crop": "oval"}, "one of center, stretch, got 'oval'"),
+        ({"data.normalise": "median"}, "one of range, statistics, got 'median'"),
+        ({"loss.real_labels": (0.8, 1.2)}, r"a range .* within \[0, 1\], got \(0.8, 1.2\)"),
+        ({"loss.real_labels": (-0.1, 1.0)}, r"within \[0, 1\], got \(-0.1, 1.0\)"),
+        ({"loss.real_labels": (0.9, 0.7)}, r"\(low, high\) within \[0, 1\], got \(0.9, 0.7\)"),
+        ({"loss.real_labels": (0.9,)}, r"real_labels must be 2 numbers, got \(0.9,\)"),
+        ({"loss.targets": (0.0, 1.0)}, r"targets must be 3 numbers, got \(0.0, 1.0\)"),
+        ({"loss.flipped": 1.1}, r"flipped must be within \[0, 1\], got 1.1"),
+        ({"loss.gradient_penalty": -1.0}, "gradient_penalty must not be negative, got -1.0"),
+        ({"loss.r1": -0.5}, "r1 must not be negative, got -0.5"),
+        ({"augment.policy": ("flip", "mixup")}, "flip, color, translation, cutout, got 'mixup'"),
+        ({"augment.noise": -0.1}, "augment.noise must not be negative, got -0.1"),
+        ({"augment.noise_until": "soon"}, "noise_until must be a number of steps.*, got 'soon'"),
+        ({"optim.critic.name": "sgd"}, "one of adam, rmsprop, got 'sgd'"),
+        ({"optim.generator.schedule": "step"}, "constant, cosine, .*, got 'step'"),
+        ({"optim.critic.schedule": "cosine"}, "t_max must be set with schedule=cosine, got None"),
+        ({"optim.critic.t_max": "0 epochs"}, "t_max must be above 0, got '0 epochs'"),
+        ({"optim.critic.warmup": "5 hours"}, "warmup must be a number of .*, got '5 hours'"),
+        ({"optim.critic.final": -1e-4}, "final must not be negative, got -0.0001"),
+        ({"optim.critic.clip": 0.0}, "clip must be above 0, got 0.0"),
+        ({"train.n_critic": 0}, "n_critic must be above 0, got 0"),
+        ({"train.boost.first": -1}, "boost.first must not be negative, got -1"),
+        (
+            {"train.boost.every": 500, "train.boost.n_critic": 7},
+            r"boost.n_critic must be a multiple of config.train.n_critic \(5\), got 7",
+        ),
+        ({"train.on_collapse": "pray"}, "one of warn, stop, rollback, got 'pray'"),
+        ({"train.rollbacks": -1}, "rollbacks must not be negative, got -1"),
+        ({"train.min_diversity": 1.0}, r"min_diversity must be within \[0, 1\), got 1.0"),
+        (
+            {"train.on_collapse": "rollback", "train.checkpoint_every": 750},
+            r"must be a multiple of config.train.sample_every \(500\) .*, got 750",
+        ),
     ],
 )
 def test_bad_values_are_named(changes: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
         checks.check_training(wgan(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data.resolution": 96}, "power of two from 16 to 1024, got 96"),
+        ({"model.dropout": (0.1, 1.0)}, r"model.dropout must be within \[0, 1\), got 1.0"),
+        ({"model.generator_dropout": -0.1}, r"generator_dropout must be within \[0, 1\), got -0.1"),
+        ({"model.slope": -0.2}, "slope must not be negative, got -0.2"),
+        ({"loss.gradient_penalty": 10.0}, r"gradient_penalty must be 0 .*model.norm=False.*got 10"),
+        ({"loss.r1": 1.0}, r"r1 must be 0 where .* has batch normalisation.*, got 1.0"),
+        ({"loss.r2": 1.0}, r"r2 must be 0 where .* has batch normalisation.*, got 1.0"),
+    ],
+)
+def test_bad_values_of_a_dcgan_are_named(changes: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        checks.check_training(gan("dcgan64_paper", **changes))
+
+
+@pytest.mark.parametrize("change", ["model.norm", "model.selu"])
+def test_penalties_are_for_discriminators_without_batch_normalisation(change: str) -> None:
+    checks.check_training(gan("dcgan64", **{change: change == "model.selu", "loss.r1": 1.0}))
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda f: f.stem)
+def test_the_same_keys_in_every_gans_config(file: Path) -> None:
+    """wgan512 and dcgan64_paper list them all; a model's section is its own."""
+    for test in (False, True):
+        config = configs.load(str(file), test=test)
+        if configs.is_experiment(config):
+            config = config.gan
+        if config.model.name not in configs.GANS:
+            continue
+        full = {"wgan": "wgan512", "dcgan": "dcgan64_paper"}[config.model.name]
+        assert set(configs.keys(config)) == set(configs.keys(gan(full)))
+        outside = lambda config: {k for k in configs.keys(config) if not k.startswith("model.")}  # noqa: E731
+        assert outside(config) == outside(wgan())
 
 
 def test_bad_experiments_are_named() -> None:

@@ -1,4 +1,7 @@
+import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
 
 from jaxgan import optim
@@ -31,3 +34,44 @@ def test_adam_moves_by_the_learning_rate_at_first() -> None:
     tx = optim.adam(0.1, 0.5, 0.9)
     update, _ = tx.update(jnp.array([3.0, -200.0]), tx.init(jnp.zeros(2)), jnp.zeros(2))
     assert update == pytest.approx([-0.1, 0.1], rel=1e-4)
+
+
+def test_rmsprop_follows_pytorchs_formula() -> None:
+    gradients = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    gradients[:, 2] *= 1e-8  # Where it matters whether 1e-8 is added to the root or under it.
+    rate, decay, mean, param = 0.1, 0.9, np.zeros(3), np.zeros(3)
+    tx, got = optim.rmsprop(rate, decay), jnp.zeros(3)
+    state = tx.init(got)
+    for g in gradients:
+        mean = decay * mean + (1 - decay) * g.astype(float) ** 2
+        param -= rate * g / (np.sqrt(mean) + 1e-8)
+        updates, state = tx.update(jnp.asarray(g), state, got)
+        got = optax.apply_updates(got, updates)
+    np.testing.assert_allclose(got, param, rtol=1e-5)
+
+
+def test_clipped_weights_stay_within_the_bound() -> None:
+    tx = optax.chain(optax.sgd(1.0), optim.clip_weights(0.01))
+    params = jax.random.normal(jax.random.key(0), (1000,))
+    state = tx.init(params)
+    for seed in range(2):
+        gradient = jax.random.normal(jax.random.key(seed), (1000,)) / 50
+        expected = jnp.clip(params - gradient, -0.01, 0.01)
+        updates, state = tx.update(gradient, state, params)
+        params = optax.apply_updates(params, updates)
+        # p + (q - p) is q up to half an ulp of p, which may be large at first.
+        np.testing.assert_allclose(params, expected, atol=3e-7)
+    assert abs(params).max() <= np.nextafter(np.float32(0.01), np.float32(1))
+
+
+@pytest.mark.parametrize("make", [optim.adam, optim.rmsprop])
+def test_learning_rates_follow_the_step_that_is_told(make) -> None:
+    """And not the number of updates: the critic has more of these than the generator."""
+    schedule, gradient, params = (lambda step: 0.5 / (1 + step)), jnp.ones(2), jnp.zeros(2)
+    tx = make(schedule)
+    state = tx.init(params)
+    for step in (0, 0, 7):
+        got, after = tx.update(gradient, state, params, step=jnp.int32(step))
+        fixed, state = make(schedule(step)).update(gradient, state, params)
+        np.testing.assert_allclose(got, fixed, rtol=1e-6)
+        jax.tree.map(np.testing.assert_array_equal, after, state)

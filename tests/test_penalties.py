@@ -37,3 +37,26 @@ def test_gradient_penalty_has_a_finite_slope_at_a_flat_critic() -> None:
         return penalties.gradient_penalty()(lambda x: scale * linear(1.0)(x), images, images, KEY)
 
     assert jnp.isfinite(jax.grad(value)(0.0))
+
+
+def test_r1_and_r2_of_a_linear_critic() -> None:
+    real, fake = jax.random.normal(KEY, (2, 8, 4, 4, 3))
+    for penalty in (penalties.r1(5.0), penalties.r2(5.0)):
+        assert penalty(linear(3.0), real, fake, KEY) == pytest.approx(5 / 2 * 9, rel=1e-5)
+
+
+def test_r1_looks_at_real_and_r2_at_generated_pictures() -> None:
+    critic = lambda x: (x**2).sum((1, 2, 3)) / 2  # noqa: E731 - Its slope at x is x.
+    real, fake = jax.random.normal(KEY, (2, 8, 4, 4, 3))
+    for penalty, seen in ((penalties.r1(2.0), real), (penalties.r2(2.0), fake)):
+        expected = float((seen**2).sum((1, 2, 3)).mean())
+        assert penalty(critic, real, fake, KEY) == pytest.approx(expected, rel=1e-5)
+
+
+def test_total_is_the_sum() -> None:
+    parts = penalties.r1(1.0), penalties.r2(2.0), penalties.gradient_penalty(3.0)
+    real, fake = jax.random.normal(KEY, (2, 8, 4, 4, 3))
+    # A linear critic's penalties are the same with any key.
+    expected = sum(float(part(linear(2.0), real, fake, KEY)) for part in parts)
+    got = penalties.total(*parts)(linear(2.0), real, fake, KEY)
+    assert got == pytest.approx(expected, rel=1e-5)

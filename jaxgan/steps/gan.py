@@ -82,7 +82,8 @@ def make_step(
 
     def seen(images: Images, step: Array, keys: Keys) -> Images:
         """What the critic gets of pictures in [-1, 1]."""
-        images = augmented(standardise(images), jnp.float32(1), keys)
+        # Keys apart from the noise's: a chain of augmentations folds 0, 1, ... into its own.
+        images = augmented(standardise(images), jnp.float32(1), noise.fold_in(keys, 0))
         if instance_noise is None:
             return images
         std = jnp.float32(instance_noise(step))
