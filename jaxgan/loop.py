@@ -115,8 +115,9 @@ def train(
                 found = checkpoints.restore(abstract)
             zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), abstract)
             found = found or Restored(-1, zeros, {}, {})
-            found = found.step, found.data.get("rollbacks", 0), found.state
-            return hosts.from_first(found)
+            numbers = found.step, found.data.get("rollbacks", 0)
+            (step, rolled), state = hosts.from_first((numbers, found.state))
+            return int(step), int(rolled), state
 
         def begin() -> State:
             if jax.process_index() == 0:

@@ -18,7 +18,7 @@ jnp.float32 = (
 )  # Everywhere, so that what differs is no rounding: three steps multiply it.
 
 from jaxgan import config as configs  # noqa: E402
-from jaxgan import parallel, recipes  # noqa: E402
+from jaxgan import optim, parallel, recipes  # noqa: E402
 
 STEPS = 3
 
@@ -46,8 +46,8 @@ def run(config, devices, axis_name):
 
 
 def main(file: str, overrides: dict) -> None:
-    adam = recipes.adam
-    recipes.adam = lambda *args: optax.chain(remember(), adam(*args))
+    adam = optim.adam
+    optim.adam = lambda *args: optax.chain(remember(), adam(*args))
     config = configs.load(file, test=True)
     config.train.batch_size = 16
     config.update_from_flattened_dict(overrides)

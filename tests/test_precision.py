@@ -18,7 +18,7 @@ def curves(name: str, precision: str, steps: int, **changes: object) -> dict[str
     config = configs.load(str(CONFIGS / f"{name}.py"), test=True)
     config.precision, config.train.batch_size = precision, 16
     config.update_from_flattened_dict(changes)
-    source = ToySource(32, count=64)
+    source = ToySource(config.data.resolution, count=64)
     images, labels = np.stack([source[i]["image"] for i in range(len(source))]), source.labels
     recipe = recipes.build(config)
     state = jax.jit(recipe.init, compiler_options=QUICK)(jax.random.key(0))
