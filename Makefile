@@ -1,6 +1,8 @@
 # The two commands that a fresh machine needs: `make demo` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+# Two files of tests at a time; not those whose processes wait for each other.
+TWO = -n 2 --dist loadfile
 
 .PHONY: demo test parity lint clean $(VENV)
 
@@ -8,13 +10,14 @@ demo: $(VENV)
 	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py
 
 test: $(VENV)
-	$(VENV)/bin/python -m pytest tests --ignore=tests/parity
+	$(VENV)/bin/python -m pytest tests --ignore=tests/parity --ignore=tests/test_hosts.py $(TWO)
+	$(VENV)/bin/python -m pytest tests/test_hosts.py
 
 # Comparisons with reference packages; torchvision has no CPU build of its own to depend on.
 parity: $(VENV)
 	$(VENV)/bin/pip install -q -c constraints.txt torch==2.13.0
 	$(VENV)/bin/pip install -q --no-deps torchvision==0.28.0
-	$(VENV)/bin/python -m pytest tests/parity
+	$(VENV)/bin/python -m pytest tests/parity $(TWO)
 
 lint: $(VENV)
 	$(VENV)/bin/ruff check .

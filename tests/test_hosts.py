@@ -207,7 +207,7 @@ def test_two_processes_learn_what_one_learns(
 
 def test_only_the_first_process_writes(trained: tuple) -> None:
     folder = trained[0] / "wgan512 jit"
-    assert [row["step"] for row in read_metrics(folder)] == [1, 2, 3]
+    assert [row["step"] for row in read_metrics(folder) if "critic_loss" in row] == [1, 2, 3]
     assert len(list((folder / "tensorboard").iterdir())) == 1
     assert len(json.loads((folder / "run.json").read_text())["devices"]) == 4
 
