@@ -109,22 +109,23 @@ def train(
         abstract = jax.eval_shape(recipe.init, init_key)
         compiled: dict[Step, Callable] = {}
 
+        def zeros() -> State:
+            return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), abstract)
+
         def restore() -> tuple[int, int, State]:
             """The latest checkpoint's step, or -1, its number of rollbacks, and its state."""
             with hosts.agreed():
                 found = checkpoints.restore(abstract)
-            zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), abstract)
-            found = found or Restored(-1, zeros, {}, {})
+            found = found or Restored(-1, zeros(), {}, {})
             numbers = found.step, found.data.get("rollbacks", 0)
             (step, rolled), state = hosts.from_first((numbers, found.state))
             return int(step), int(rolled), state
 
         def begin() -> State:
-            if jax.process_index() == 0:
-                fresh = options.start(jax.jit(recipe.init, compiler_options=QUICK)(init_key))
-            else:
-                fresh = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), abstract)
-            return hosts.from_first(fresh)
+            if jax.process_index() > 0:
+                return hosts.from_first(zeros())
+            fresh = jax.jit(recipe.init, compiler_options=QUICK)(init_key)
+            return hosts.from_first(options.start(fresh))
 
         def go_on(first: int, rolled: int, state: State) -> State:
             """From step `first` to the last."""
