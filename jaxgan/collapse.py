@@ -24,18 +24,19 @@ def make_alarm(
     """What is wrong by the last of a run's rows of metrics, in words; None where nothing is.
 
     Args:
-        min_diversity: the samples' `diversity`, as a share of real pictures', that was reached once
-            and must not be lost again.
+        min_diversity: the samples' `diversity`, as a share of real pictures': an alarm where it is
+            below and was above, or where it is below and falls, by a quarter of its best.
         saturates: whether the loss has nothing left to teach once the critic is never wrong
             (`real_accuracy` and `fake_accuracy` of 1), as all but Wasserstein's.
     """
 
     def alarm(rows: Sequence[dict[str, float]]) -> str | None:
         reached = [row["diversity"] for row in rows if "diversity" in row]
-        if reached and max(reached) >= min_diversity > reached[-1]:
+        best, last = max(reached, default=0.0), (reached or [1.0])[-1]
+        if last < min_diversity and (best >= min_diversity or last < 0.75 * best):
             return (
-                f"the samples' diversity is {reached[-1]:.2f} of the real pictures', "
-                f"below {min_diversity:g}"
+                f"the samples' diversity is {last:.2f} of the real pictures', after {best:.2f} at best "
+                f"and below {min_diversity:g}"
             )
         told = [row for row in rows if "real_accuracy" in row][-SATURATED:]
         never_wrong = all(min(r["real_accuracy"], r["fake_accuracy"]) > 0.9995 for r in told)

@@ -24,6 +24,8 @@ def diversity(*values: float) -> list[dict]:
         ((0.1, 0.8, 0.35), True),
         ((0.1, 0.8, 0.35, 0.5), False),  # It has come back.
         ((0.4, 0.39), True),
+        ((0.03, 0.025), False),
+        ((0.03, 0.022), True),  # It never came up, and goes down.
     ],
 )
 def test_diversity_must_not_be_lost_again(values: tuple, wrong: bool) -> None:
