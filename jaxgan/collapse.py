@@ -35,8 +35,8 @@ def make_alarm(
         best, last = max(reached, default=0.0), (reached or [1.0])[-1]
         if last < min_diversity and (best >= min_diversity or last < 0.75 * best):
             return (
-                f"the samples' diversity is {last:.2f} of the real pictures', after {best:.2f} at best "
-                f"and below {min_diversity:g}"
+                f"the samples' diversity is {last:.2f} of the real pictures', after {best:.2f} at "
+                f"best and below {min_diversity:g}"
             )
         told = [row for row in rows if "real_accuracy" in row][-SATURATED:]
         never_wrong = all(min(r["real_accuracy"], r["fake_accuracy"]) > 0.9995 for r in told)
