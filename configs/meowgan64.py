@@ -2,9 +2,9 @@
 
     python scripts/train.py --config configs/meowgan64.py --config.data.path=DIR
 
-As published but for three of its wishes: it stops and resumes, pictures are drawn from averaged
-weights, and the discriminator's rate falls and rises at every step, not once an epoch. For its
-fourth, the set's own mean and deviation, add --config.data.normalise=statistics.
+As published, but that pictures are drawn from averaged weights and the discriminator's rate falls
+and rises at every step, not once an epoch. Its wishes: it stops and resumes; the set's own mean and
+deviation are --config.data.normalise=statistics, mixed precision --config.precision=bf16.
 
 Cost: 3,576,704 + 2,765,568 parameters, 100 epochs at batch 128.
 Result: not yet run at this size.

@@ -256,3 +256,9 @@ def _items(state: State) -> dict:
     if getattr(state, "ema", None) is None:
         return {"state": state}
     return {"state": state.replace(ema=None), "ema": state.ema}
+
+
+def has_checkpoints(workdir: epath.PathLike) -> bool:
+    """Whether a run in `workdir` has saved anything."""
+    folder = epath.Path(workdir) / "checkpoints"
+    return folder.exists() and any(p.name.isdecimal() for p in folder.iterdir())

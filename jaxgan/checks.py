@@ -57,6 +57,8 @@ def _check_gan(config: ConfigDict, name: str) -> None:
         )
     _positive(f"{name}.model.latent_dim", config.model.latent_dim)
     _positive(f"{name}.model.channels", config.model.channels)
+    if config.model.name == "wgan":
+        _one_of(f"{name}.model.init", config.model.init, ("uniform", "normal"))
     _one_of(f"{name}.data.normalise", config.data.normalise, ("range", "statistics"))
     if config.model.name == "dcgan":
         _not_negative(f"{name}.model.slope", config.model.slope)

@@ -12,7 +12,7 @@ SATURATED = 10
 def mean_distance(images: UInt8[np.ndarray, "n h w c"]) -> float:
     """The mean distance between two pictures, root mean square over pixels, in gray levels."""
     x = images.reshape(len(images), -1).astype(np.float64)
-    squares = (x**2).sum(1)
+    squares = np.einsum("ij,ij->i", x, x)
     distances = squares[:, None] + squares[None] - 2 * x @ x.T
     pairs = distances[np.triu_indices(len(x), 1)]
     return float(np.sqrt(np.maximum(pairs, 0) / x.shape[1]).mean())
@@ -38,7 +38,9 @@ def make_alarm(
                 f"the samples' diversity is {last:.2f} of the real pictures', after {best:.2f} at "
                 f"best and below {min_diversity:g}"
             )
-        told = [row for row in rows if "real_accuracy" in row][-SATURATED:]
+        # The first row after a start is of one step, and has no rate: a resumed run has one more.
+        told = [row for row in rows if "real_accuracy" in row and "images_per_second" in row]
+        told = told[-SATURATED:]
         never_wrong = all(min(r["real_accuracy"], r["fake_accuracy"]) > 0.9995 for r in told)
         if saturates and len(told) == SATURATED and never_wrong:
             return "the critic is never wrong any more: the loss is saturated"

@@ -122,10 +122,12 @@ def train(
             return int(step), int(rolled), state
 
         def begin() -> State:
-            if jax.process_index() > 0:
-                return hosts.from_first(zeros())
-            fresh = jax.jit(recipe.init, compiler_options=QUICK)(init_key)
-            return hosts.from_first(options.start(fresh))
+            fresh = zeros()
+            with hosts.agreed():
+                if jax.process_index() == 0:
+                    fresh = jax.jit(recipe.init, compiler_options=QUICK)(init_key)
+                    fresh = options.start(fresh)
+            return hosts.from_first(fresh)
 
         def go_on(first: int, rolled: int, state: State) -> State:
             """From step `first` to the last."""
@@ -172,14 +174,19 @@ def train(
 
             for step in range(first + 1, options.steps + 1):
                 key = jax.random.fold_in(noise_key, step - 1)
+                before: list[Metrics] = []
                 for i in range(preludes(step - 1)):
                     assert recipe.prelude is not None
-                    state, _ = turn(recipe.prelude.step, state, jax.random.fold_in(key, i + 1))
+                    turn_key = jax.random.fold_in(jax.random.fold_in(key, 2), i)
+                    state, metrics = turn(recipe.prelude.step, state, turn_key)
+                    before.append(metrics)
+                    jax.block_until_ready(before[-3:-2])  # Or batches would fill the device.
                 trace(step, state)
                 state, metrics = turn(recipe.step, state, key)
                 progress.add(step, metrics)
                 last = step == options.steps
-                told = step % options.log_every == 0 or last or step == first + 1
+                due = step % options.checkpoint_every == 0 or last
+                told = step % options.log_every == 0 or due or step == first + 1
                 judged = None
                 if told:
                     progress.flush(step)
@@ -197,7 +204,7 @@ def train(
                 stop = stopped()  # Read once: what comes later is for the next step.
                 if options.best is not None and judged is not None:
                     save(step, judged.metrics)
-                elif step % options.checkpoint_every == 0 or last or stop:
+                elif due or stop:
                     save(step, judged.metrics if judged and options.best else None)
                 if stop:
                     log.line(f"stopped at step {step:,}; the same command goes on from there")
@@ -213,16 +220,20 @@ def train(
             log.line(f"going on from the checkpoint of step {first:,}")
         if first >= options.steps:
             log.line(f"already trained to step {first:,}")
+        held = [state]  # Handed over, or it would stay in memory beside the one that moves.
+        del state
         while True:
             try:
-                return go_on(first, rolled, state)
+                return go_on(first, rolled, held.pop())
             except SetbackError as error:
                 if options.on_alarm != "rollback" or rolled >= options.rollbacks:
                     raise
                 checkpoints.wait()
-                first, _, state = restore()
+                first, _, good = restore()
                 if first < 0:
                     raise
+                held.append(good)
+                del good
                 rolled += 1
                 log.line(str(error))
                 log.line(

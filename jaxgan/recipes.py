@@ -11,6 +11,7 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from jaxgan import augment, losses, optim, penalties, schedules
+from jaxgan.config import total_steps
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan, googlenet, wgan
 from jaxgan.models.layers import remat
@@ -170,11 +171,14 @@ def _gan(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recip
     if not boost.first and not boost.every:
         return Recipe(init, make_step(generator_tx))
 
-    def more(step: int) -> int:
-        boosted = step < boost.first or (boost.every and step % boost.every == 0)
-        return boost.n_critic // train.n_critic - 1 if boosted else 0
+    return Recipe(init, make_step(generator_tx), Prelude(make_step(None), partial(_more, train)))
 
-    return Recipe(init, make_step(generator_tx), Prelude(make_step(None), more))
+
+def _more(train: ConfigDict, step: int) -> int:
+    """Batches that the critic sees before a step, besides the step's own."""
+    boost = train.boost
+    boosted = step < boost.first or (boost.every and step % boost.every == 0)
+    return boost.n_critic // train.n_critic - 1 if boosted else 0
 
 
 def _loss(loss: ConfigDict, axis_name: str | None) -> AdversarialLoss:
@@ -225,7 +229,11 @@ def _standardise(data: ConfigDict, pictures: Pictures) -> Callable[[Images], Ima
 def _steps(config: ConfigDict, pictures: Pictures, duration: str) -> float:
     train = config.train
     drawn = train.batch_size * (1 if train.same_batch else train.n_critic)
-    return schedules.steps(duration, pictures.count, drawn)
+    steps = schedules.steps(duration, pictures.count, drawn)
+    if "step" in duration or not (train.boost.first or train.boost.every):
+        return steps
+    shown = ConfigDict({"steps": None, "epochs": None, "kimg": steps * drawn / 1000})
+    return total_steps(shown, pictures.count, drawn, partial(_more, train))
 
 
 def _optimiser(config: ConfigDict, pictures: Pictures, player: str) -> optax.GradientTransformation:

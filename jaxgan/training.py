@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -22,7 +23,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import checks, hosts, parallel, recipes, sample, warm
 from jaxgan import config as configs
-from jaxgan.checkpoint import Best, Checkpoints
+from jaxgan.checkpoint import Best, Checkpoints, has_checkpoints
 from jaxgan.collapse import make_alarm, mean_distance
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
@@ -68,7 +69,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
                 config.data.classes = tuple(source.classes)
             parts = split(source, config.data.split)
         if jax.process_index() == 0:
-            if config.init_from is not None:
+            if config.init_from is not None and not has_checkpoints(workdir):
                 warm.check(config)
             configs.claim(workdir, config)
         about = describe_data(source)
@@ -176,12 +177,15 @@ def train_gan(
     turns = None if settings.same_batch else settings.n_critic
     draw = sample.make_draw(recipes.build_generator(config), config.model.latent_dim)
     seeds = jnp.arange(36 if config.data.resolution <= 128 else 16, dtype=jnp.uint32)
-    order = np.random.default_rng(config.seed).permutation(len(source))[:128]
-    real = mean_distance(np.stack([source[int(i)]["image"] for i in order]))
+    some = np.random.default_rng(config.seed).permutation(len(source))[: len(seeds)]
+
+    @cache
+    def real() -> float:
+        return mean_distance(np.stack([source[int(i)]["image"] for i in some]))
 
     def evaluate(state: GANState) -> Evaluation:
         images = np.asarray(draw(state.ema, seeds))
-        diversity = mean_distance(images) / max(real, 1e-6)
+        diversity = mean_distance(images) / max(real(), 1e-6)
         return Evaluation({"diversity": diversity}, {"samples": grid(images)})
 
     with Log(workdir, label) as log:

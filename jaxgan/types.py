@@ -60,6 +60,10 @@ def standardise(
 ) -> Float[Array, "b h w c"]:
     """Pictures in [-1, 1] to mean 0 and deviation 1 per channel of their set.
 
+    It is what a critic sees, of real and drawn pictures alike. The generator stays within [-1, 1],
+    all of which tanh reaches: nothing lies outside, and a sample is drawn as ever. Instance noise
+    and augmentations come after it, in units of the set's deviation.
+
     Args:
         images: real or drawn ones.
         mean: of each channel, of values in [0, 1].

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import config as configs
 from jaxgan import recipes
-from jaxgan.checkpoint import Best, Checkpoints
+from jaxgan.checkpoint import Best, Checkpoints, has_checkpoints
 from jaxgan.state import Net
 from jaxgan.types import InputError, State
 
@@ -31,6 +31,10 @@ def check(config: ConfigDict, name: str = "config") -> ConfigDict:
         raise InputError(
             f"{name}.init_from must be a run of the same kind of model, {config.model.name}, "
             f"got {config.init_from}, which is {'an experiment' if kind is None else f'of {kind}'}"
+        )
+    if not has_checkpoints(config.init_from):
+        raise InputError(
+            f"{name}.init_from must hold a checkpoint, and there is none in {config.init_from}"
         )
     return there
 

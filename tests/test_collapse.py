@@ -36,7 +36,8 @@ def test_diversity_must_not_be_lost_again(values: tuple, wrong: bool) -> None:
 
 
 def accuracies(real: float, fake: float, rows: int) -> list[dict]:
-    return [{"real_accuracy": real, "fake_accuracy": fake}] * rows
+    row = {"images_per_second": 1.0, "real_accuracy": real, "fake_accuracy": fake}
+    return [row] * rows
 
 
 def test_a_critic_that_is_never_wrong_is_saturated() -> None:

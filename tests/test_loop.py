@@ -156,7 +156,9 @@ def test_a_prelude_has_its_own_batches_and_resumes(tmp_path: Path, stop: int) ->
     for step in range(7):
         noise = jax.random.fold_in(train_key, step)
         for i in range(int(made.prelude.count(step))):
-            state, _ = made.prelude.step(state, next(batches), jax.random.fold_in(noise, i + 1))
+            state, _ = made.prelude.step(
+                state, next(batches), jax.random.fold_in(jax.random.fold_in(noise, 2), i)
+            )
         state, _ = made.step(state, next(batches), noise)
     np.testing.assert_allclose(whole.weight, state.weight, rtol=1e-5)
 

@@ -246,8 +246,6 @@ def tiny(name, turns):
     config.model.latent_dim, config.model.channels = LATENT_DIM, CHANNELS
     config.train.batch_size, config.train.n_critic = BATCH, turns
     config.train.boost.first = config.train.boost.every = 0
-    with config.unlocked():
-        config.data.pictures = BATCH
     return config
 
 
@@ -270,7 +268,7 @@ def test_three_steps(name, fixed_draws, monkeypatch):
     with jax.enable_x64(True):
         monkeypatch.setattr(recipes, "_dtype", lambda config: jnp.float64)
         config = tiny(name, system.turns)
-        recipe = recipes.build(config)
+        recipe = recipes.build(config, pictures=recipes.Pictures(count=BATCH))
 
         def zeros(like):
             exact = jnp.issubdtype(like.dtype, jnp.floating)
