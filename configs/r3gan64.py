@@ -6,7 +6,9 @@ The paper's loss and penalties, not its backbone; the discriminator has no batch
 with which a picture has no gradient of its own.
 
 Cost: 12,658,432 + 11,032,576 parameters, 100 epochs at batch 64.
-Result: not yet run at this size.
+Result: not yet run at this size. At an eighth of the width (--config.model.channels=128), batch 32
+and 3,000 steps on 20,373 cat faces (2026-11): most samples have a cat's eyes, ears and nose, with a
+blur around them, diversity 0.88.
 """
 
 from pathlib import Path
