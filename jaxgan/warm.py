@@ -36,7 +36,28 @@ def check(config: ConfigDict, name: str = "config") -> ConfigDict:
         raise InputError(
             f"{name}.init_from must hold a checkpoint, and there is none in {config.init_from}"
         )
+    if config.model.get("num_classes", 1) is not None:  # Else the shapes are not known yet.
+        ours, theirs = (_shapes(_abstract(each)) for each in (config, there))
+        for net, shapes in ours.items():
+            if not shapes & theirs[net]:
+                raise InputError(
+                    f"{name}.init_from must have something that fits the {net}, and "
+                    f"{config.init_from} has not"
+                )
     return there
+
+
+def _abstract(config: ConfigDict) -> State:
+    return jax.eval_shape(recipes.build(config).init, jax.random.key(0))
+
+
+def _shapes(state: State) -> dict[str, set]:
+    """The names and shapes of each net's weights."""
+    nets = {name: net.params for name, net in vars(state).items() if isinstance(net, Net)}
+    return {
+        name: {(_name(path), x.shape) for path, x in jax.tree_util.tree_leaves_with_path(params)}
+        for name, params in nets.items()
+    }
 
 
 def start(
@@ -55,14 +76,10 @@ def start(
     Raises:
         InputError: no run there, of another kind, without a whole checkpoint, or nothing fits.
     """
-    there = check(config)
-    abstract = jax.eval_shape(recipes.build(there).init, jax.random.key(0))
+    abstract = _abstract(check(config))
     with Checkpoints(config.init_from, best, read_only=True) as checkpoints:
         restored = checkpoints.restore(abstract, checkpoints.best if best else None)
-    if restored is None:
-        raise InputError(
-            f"config.init_from must hold a checkpoint, and there is none in {config.init_from}"
-        )
+    assert restored is not None
 
     def begin(state: State) -> State:
         changed = {}
@@ -91,11 +108,6 @@ def start(
             return jnp.copy(found)  # Donated buffers must not be shared.
 
         tree = jax.tree_util.tree_map_with_path(choose, new)
-        if not taken:
-            raise InputError(
-                f"config.init_from must have something that fits the {net}, and "
-                f"{config.init_from} has not"
-            )
         begun = f"; begun anew: {', '.join(fresh)}" if fresh else ""
         count = f"{len(taken)} of {len(taken) + len(fresh)}"
         tell(f"{net}: {count} arrays from {config.init_from}, step {restored.step:,}{begun}")
