@@ -7,7 +7,7 @@ Any power-of-two size: --config.data.resolution=128 --config.model.channels=2048
 Cost: 12,658,432 + 11,036,160 parameters, 100 epochs at batch 64 (its README gives no number).
 Result: not yet run at this size. At a quarter of the width and at an eighth (batch 32, 20,373 cat
 faces, 2026-11) the discriminator's published rate is too low: the generator, ahead of it, collapses
-to one pattern of noise within 300 steps (diversity 0.02), with a warm-up of its rate, too. With
+to one pattern of noise within 300 steps (diversity 0.03, then 0.02), with a warm-up, too. With
 --config.optim.critic.learning_rate=2e-4 and channels=128, 3,000 steps, most samples have a cat's
 eyes and about half are clearly cats, diversity 0.83 to 0.88.
 """

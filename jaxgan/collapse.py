@@ -10,12 +10,15 @@ SATURATED = 10
 
 
 def mean_distance(images: UInt8[np.ndarray, "n h w c"]) -> float:
-    """The mean distance between two pictures, root mean square over pixels, in gray levels."""
+    """The mean distance between two pictures, root mean square over pixels, in gray levels.
+
+    Of a single picture it is 0.
+    """
     x = images.reshape(len(images), -1).astype(np.float64)
     squares = np.einsum("ij,ij->i", x, x)
     distances = squares[:, None] + squares[None] - 2 * x @ x.T
     pairs = distances[np.triu_indices(len(x), 1)]
-    return float(np.sqrt(np.maximum(pairs, 0) / x.shape[1]).mean())
+    return float(np.sqrt(np.maximum(pairs, 0) / x.shape[1]).sum()) / max(len(pairs), 1)
 
 
 def make_alarm(

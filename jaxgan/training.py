@@ -185,7 +185,7 @@ def train_gan(
 
     def evaluate(state: GANState) -> Evaluation:
         images = np.asarray(draw(state.ema, seeds))
-        diversity = mean_distance(images) / max(real(), 1e-6)
+        diversity = mean_distance(images) / max(real(), 1.0)
         return Evaluation({"diversity": diversity}, {"samples": grid(images)})
 
     with Log(workdir, label) as log:
