@@ -11,7 +11,7 @@ from typing import Any
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan.types import InputError
+from jaxgan.errors import InputError
 
 GANS = ("wgan", "dcgan")
 CLASSIFIERS = ("googlenet",)

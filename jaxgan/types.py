@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt8
 
+from jaxgan.errors import InputError as InputError
+
 Images = Float[Array, "b h w c"]
 Latents = Float[Array, "b z"]
 Logits = Float[Array, " b"]  # A critic's or discriminator's: one number a picture.
@@ -44,10 +46,6 @@ class Recipe(NamedTuple):
     init: Callable[[PRNGKey], State]  # Weights, optimisers, averages.
     step: Step
     prelude: Prelude | None = None
-
-
-class InputError(ValueError):
-    """Bad input, told to the user in one sentence: the rule first, the value last."""
 
 
 def to_float(images: UInt8[Array, "*b h w c"]) -> Float[Array, "*b h w c"]:

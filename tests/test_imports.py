@@ -8,6 +8,7 @@ import pytest
 import jaxgan
 
 ORDER = [
+    "errors",
     "types",
     "data",
     "noise schedules",

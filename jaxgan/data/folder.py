@@ -19,7 +19,7 @@ from PIL import Image
 
 from jaxgan.data import machine
 from jaxgan.data.transforms import Crop, read_square, reason
-from jaxgan.types import InputError
+from jaxgan.errors import InputError
 
 logger = logging.getLogger("jaxgan")
 T = TypeVar("T")

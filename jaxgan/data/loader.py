@@ -21,7 +21,7 @@ from jaxgan.data.folder import (
 )
 from jaxgan.data.toy import ToySource
 from jaxgan.data.transforms import Crop
-from jaxgan.types import InputError
+from jaxgan.errors import InputError
 
 logger = logging.getLogger("jaxgan")
 

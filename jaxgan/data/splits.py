@@ -12,16 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int64
-from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from jaxgan.data.folder import Source, in_threads
-from jaxgan.types import InputError
+from jaxgan.data.transforms import outlines
+from jaxgan.errors import InputError
 
 SAME = 0.85
-GRID = 16
-FLAT = 0.25  # Mean step between neighbours, in gray levels, below which outlines are noise.
 BANDS = 48  # Of 16 bits each.
 WINDOW = 32
 
@@ -150,21 +148,6 @@ def near_duplicates(source: Source) -> Duplicates:
     _, component = connected_components(coo_array((np.ones(len(a), bool), (a, b)), (n, n)))
     _, start, inverse = np.unique(component, return_index=True, return_inverse=True)
     return Duplicates(start[inverse].astype(np.int64), digest)
-
-
-def outlines(image: np.ndarray) -> Float32[np.ndarray, " 512"]:
-    """Signed square roots of the steps right and down on a 17x17 gray reduction, with norm 1.
-
-    The root keeps a few strong edges from deciding all. A flat picture gives zeros.
-    """
-    side = (GRID + 1, GRID + 1)
-    small = Image.fromarray(image).convert("L").resize(side, Image.Resampling.BOX)
-    gray = np.asarray(small, np.float32)
-    steps = np.stack([gray[:-1, 1:] - gray[:-1, :-1], gray[1:, :-1] - gray[:-1, :-1]]).ravel()
-    total = np.abs(steps).sum()
-    if total < FLAT * steps.size:
-        return np.zeros_like(steps)
-    return np.sign(steps) * np.sqrt(np.abs(steps) / total)
 
 
 def _near(vectors: Float32[np.ndarray, "n 512"]) -> Iterator[Int64[np.ndarray, "pairs 2"]]:

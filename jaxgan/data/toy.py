@@ -40,7 +40,7 @@ from jaxgan.data.brushes import (
     union,
     unit,
 )
-from jaxgan.types import InputError
+from jaxgan.errors import InputError
 
 
 class ToySource:

@@ -1,0 +1,5 @@
+"""Bad input, as everything here tells it; not in types.py, so that it comes without JAX."""
+
+
+class InputError(ValueError):
+    """Bad input, told to the user in one sentence: the rule first, the value last."""
