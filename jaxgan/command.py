@@ -13,9 +13,8 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from jaxgan import compilation, hosts
 from jaxgan import config as configs
-from jaxgan.types import InputError
+from jaxgan.errors import InputError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
@@ -25,14 +24,17 @@ flags.DEFINE_string(
 )
 
 
-def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
+def run(
+    main: Callable[[], None], argv: Sequence[str] | None = None, *, devices: bool = True
+) -> None:
     """Parses the flags, calls `main` and exits with the right code.
 
     Args:
         main: the script's one call; reads its flags from `FLAGS`.
         argv: the command line; `sys.argv` by default.
+        devices: whether JAX is wanted; else `main` calls `use_devices` where it is.
     """
-    argv = list(sys.argv if argv is None else argv)
+    argv = [_underscored(argument) for argument in (sys.argv if argv is None else argv)]
     name = Path(argv[0]).name
     if {"-h", "--help"} & set(argv[1:]):
         print((sys.modules["__main__"].__doc__ or name).strip(), "\n\nFlags:")
@@ -52,28 +54,51 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     # Orbax prints the traceback of what it raises: here it becomes a sentence.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
-    compilation.avoid_slow_kernels()
-    compilation.keep_programs(FLAGS.compilation_cache)
     try:
-        if "coordinator" in FLAGS:
-            hosts.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
+        if devices:
+            use_devices()
         main()
     except InputError as error:
         _fail(name, error, 1)
     except OSError as error:
         if error.filename is None and error.errno is None:
-            hosts.end_soon(1)
+            _end_soon(1)
             raise
         _fail(name, error, 1)
     except ImportError as error:
-        if "://" not in str(FLAGS.get_flag_value("workdir", "")):
+        if "workdir" not in FLAGS or "://" not in str(FLAGS.workdir):
             raise
         _fail(name, InputError(f"--workdir {FLAGS.workdir} needs a package: {error}"), 1)
     except KeyboardInterrupt:
         _fail(name, InputError("stopped"), 130)
     except Exception:
-        hosts.end_soon(1)
+        _end_soon(1)
         raise
+
+
+def use_devices() -> None:
+    """Sets JAX up, and joins the other hosts; JAX takes a second to import."""
+    from jaxgan import compilation, hosts
+
+    compilation.avoid_slow_kernels()
+    compilation.keep_programs(FLAGS.compilation_cache)
+    if "coordinator" in FLAGS:
+        hosts.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
+
+
+def _end_soon(code: int) -> None:
+    if "jax" in sys.modules:
+        from jaxgan import hosts
+
+        hosts.end_soon(code)
+
+
+def _underscored(argument: str) -> str:
+    """--dry-run=x as --dry_run=x."""
+    name, equals, value = argument.partition("=")
+    if not name.startswith("--"):
+        return argument
+    return "--" + name[2:].replace("-", "_") + equals + value
 
 
 def config_flag() -> None:
@@ -166,5 +191,5 @@ def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
 def _fail(name: str, error: Exception, code: int) -> None:
     lines = str(error).strip().splitlines()
     print(f"{name}: {lines[0] if lines else type(error).__name__}", file=sys.stderr, flush=True)
-    hosts.end_soon(code)
+    _end_soon(code)
     sys.exit(code)

@@ -28,6 +28,7 @@ from jaxgan.collapse import make_alarm, mean_distance
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.data.moments import moments
+from jaxgan.data.records import RecordSource
 from jaxgan.evaluate import judge, predict, summarise
 from jaxgan.log import Log, grid
 from jaxgan.loop import Evaluation, TrainOptions, train
@@ -138,11 +139,17 @@ def check_classes(source: Source) -> None:
 
 
 def split(source: Source, fractions: tuple[float, float, float]) -> splits.Split:
-    """Train, validation and test, after a look at what the classes share.
+    """Train, validation and test, after a look at what the classes share; or as prepared.
 
     Raises:
         InputError: a tenth or more of the pictures stand in two classes, or there are too few.
     """
+    if isinstance(source, RecordSource):
+        if source.fractions != tuple(fractions):
+            logging.getLogger("jaxgan").warning(
+                "the split is that of the prepared set, %s, not data.split", source.fractions
+            )
+        return source.split
     duplicates = splits.near_duplicates(source)
     pairs = splits.across_classes(source, duplicates=duplicates)
     if len(pairs):
@@ -385,7 +392,7 @@ def evaluate_classifier(
             "these are the pictures it learned from: --split test takes those that it did not see"
         )
     if part != "all":
-        source = loader.Subset(source, getattr(splits.split(source, config.data.split), part))
+        source = loader.Subset(source, getattr(split(source, config.data.split), part))
     model = recipes.build_classifier(config)
     abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
     with Checkpoints(workdir, BEST, read_only=True) as checkpoints:

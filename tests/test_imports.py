@@ -8,7 +8,7 @@ import pytest
 import jaxgan
 
 ORDER = [
-    "errors",
+    "errors page",
     "types",
     "data",
     "noise schedules",

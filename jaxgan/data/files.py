@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     label: int
     place: Place
     size: int  # In bytes.
-    changed: int  # When, in nanoseconds; 0 in an archive.
+    changed: int  # When, in nanoseconds; in an archive, when that was.
     side_file: Place | None = None  # Its landmarks.
 
 
@@ -84,9 +84,9 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
     except PermissionError as error:
         raise InputError(f"every folder must be readable, and {error.filename} is not") from error
     if not path.is_dir():
-        found = _strip(found)
+        found = list({f.path: f for f in _strip(found)}.values())  # The last of a name counts.
     stem = path.resolve().name if path.is_dir() else path.name.split(".")[0]
-    return _group(os.path.abspath(root), stem, sorted(found), path.is_dir())
+    return _group(os.path.abspath(root), stem, sorted(found, key=_order))
 
 
 def read(root: str, place: Place) -> bytes:
@@ -138,10 +138,12 @@ def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[_Found]:
 def _zipped(path: Path) -> list[_Found]:
     with zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if not m.is_dir()]
-    return [_Found(_inside(m.filename, path), m.filename, m.file_size, 0) for m in members]
+    changed = path.stat().st_mtime_ns
+    return [_Found(_inside(m.filename, path), m.filename, m.file_size, changed) for m in members]
 
 
 def _tarred(path: Path, scratch: str | os.PathLike | None) -> tuple[Path, list[_Found]]:
+    changed = path.stat().st_mtime_ns
     with open(path, "rb") as file:
         plain = file.read(262)[257:] == b"ustar"
     if not plain:
@@ -153,7 +155,7 @@ def _tarred(path: Path, scratch: str | os.PathLike | None) -> tuple[Path, list[_
     with tarfile.open(path, "r:") as archive:
         members = [m for m in archive if m.isfile()]
     return path, [
-        _Found(_inside(m.name, path), (m.offset_data, m.size), m.size, 0) for m in members
+        _Found(_inside(m.name, path), (m.offset_data, m.size), m.size, changed) for m in members
     ]
 
 
@@ -190,7 +192,11 @@ def _strip(found: list[_Found]) -> list[_Found]:
     return [f._replace(path=f.path.partition("/")[2] or f.path) for f in found]
 
 
-def _group(root: str, stem: str, found: list[_Found], folder: bool) -> Files:
+def _order(found: _Found) -> list[str]:
+    return found.path.split("/")
+
+
+def _group(root: str, stem: str, found: list[_Found]) -> Files:
     left_out: Counter = Counter()
     pictures: list[_Found] = []
     places = {f.path: f.place for f in found}

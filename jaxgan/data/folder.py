@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Int32
 from PIL import Image
 
-from jaxgan.data import machine
+from jaxgan.data import machine, transforms
 from jaxgan.data.transforms import Crop, read_square, reason
 from jaxgan.errors import InputError
 
@@ -85,10 +85,10 @@ class FolderSource:
         self.resolution = resolution
         self._crop: Crop = crop
         self._root, folders, self.left_out = _find(path)
-        self.classes = _choose(folders, classes)
+        self.classes = choose(folders, classes)
         files = [(file, i) for i, name in enumerate(self.classes) for file in folders[name]]
         shape = (len(files), resolution, resolution, 3)
-        limit = _memory_limit() if in_memory is None else in_memory
+        limit = memory_limit() if in_memory is None else in_memory
         kept = np.empty(shape, np.uint8) if math.prod(shape) <= limit else None
 
         def read(i: int) -> np.ndarray | str:
@@ -157,7 +157,7 @@ class FolderSource:
                 raise InputError(f"every class needs a readable picture, {name} has none")
 
 
-def _memory_limit() -> int:
+def memory_limit() -> int:
     free = machine.free_memory()
     return IN_MEMORY if free is None else min(IN_MEMORY, free // 2)
 
@@ -169,8 +169,12 @@ def start_fingerprint(classes: Sequence[str], resolution: int) -> "hashlib._Hash
 
 def add_to_fingerprint(digest: "hashlib._Hash", name: str, label: int, image: np.ndarray) -> None:
     """One more picture: its name, label and pixels."""
-    digest.update(repr((name, int(label))).encode())
-    digest.update(image.tobytes())
+    add_digest(digest, name, label, transforms.digest(image))
+
+
+def add_digest(digest: "hashlib._Hash", name: str, label: int, pixels: bytes) -> None:
+    """The same for a picture whose `transforms.digest` is at hand."""
+    digest.update(repr((name, int(label))).encode() + pixels)
 
 
 def printable(name: str) -> str:
@@ -231,7 +235,7 @@ def _find(path: str | os.PathLike) -> tuple[Path, dict[str, list[str]], Counter]
     return root, {printable(name): folders[name] for name in sorted(folders)}, left_out
 
 
-def _choose(folders: dict[str, list[str]], classes: Sequence[str] | None) -> tuple[str, ...]:
+def choose(folders: dict[str, list[str]], classes: Sequence[str] | None) -> tuple[str, ...]:
     if classes is None:
         return tuple(folders)
     missing = [name for name in classes if name not in folders]

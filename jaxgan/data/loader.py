@@ -11,7 +11,7 @@ import grain
 import numpy as np
 from jaxtyping import Int
 
-from jaxgan.data import machine
+from jaxgan.data import machine, records
 from jaxgan.data.folder import (
     FolderSource,
     Source,
@@ -19,6 +19,7 @@ from jaxgan.data.folder import (
     in_threads,
     start_fingerprint,
 )
+from jaxgan.data.records import RecordSource
 from jaxgan.data.toy import ToySource
 from jaxgan.data.transforms import Crop
 from jaxgan.errors import InputError
@@ -36,10 +37,11 @@ def open_source(
     count: int | None = None,
     seed: int = 0,
 ) -> Source:
-    """The pictures of a folder, or the built-in drawn ones where the path is "toy".
+    """The pictures of a folder, prepared or not, or drawn ones where the path is "toy".
 
     Args:
-        path: A folder (see `FolderSource`) or "toy"; a folder of that name is "./toy".
+        path: A folder (see `FolderSource`), a prepared set (see `RecordSource`: it is cropped, and
+            nothing in it is unreadable) or "toy"; a folder of that name is "./toy".
         resolution: Side of the square pictures in pixels.
         classes: The classes wanted; None takes all.
         crop: "center" or "stretch".
@@ -49,13 +51,16 @@ def open_source(
         seed: Of the drawing or choosing.
 
     Raises:
-        InputError: see `FolderSource` and `ToySource`.
+        InputError: see `FolderSource`, `RecordSource` and `ToySource`.
     """
     if os.fspath(path) == "toy":
         given: dict[str, Any] = {"classes": classes, "count": count}
         given = {name: value for name, value in given.items() if value is not None}
         return InMemory(ToySource(resolution, seed=seed, **given))
-    source = FolderSource(path, resolution, classes=classes, crop=crop, on_error=on_error)
+    if records.is_prepared(path):
+        source: Source = RecordSource(path, resolution, classes=classes)
+    else:
+        source = FolderSource(path, resolution, classes=classes, crop=crop, on_error=on_error)
     if count is None:
         return source
     order = np.random.default_rng(seed).permutation(len(source))
@@ -135,7 +140,7 @@ def in_memory(source: Source) -> InMemory:
 
 def fingerprint(source: Source) -> str:
     """SHA-256 (64 hex digits) over classes, resolution, names, labels and pixels, in order."""
-    if isinstance(source, FolderSource):
+    if isinstance(source, FolderSource | RecordSource):
         return source.fingerprint
     digest = start_fingerprint(source.classes, source.resolution)
     records = in_threads(source.__getitem__, len(source))
@@ -283,7 +288,7 @@ def _stacker(source: Source, threads: int) -> Callable[[Int[np.ndarray, " b"]], 
 
     def stack(indices: Int[np.ndarray, " b"]) -> dict:
         label = source.labels[indices]
-        if isinstance(source, FolderSource | InMemory) and source.images is not None:
+        if isinstance(source, FolderSource | RecordSource | InMemory) and source.images is not None:
             return {"image": source.images[indices], "label": label}
         shape = (len(indices), source.resolution, source.resolution, 3)
         images = np.empty(shape, np.uint8)

@@ -7,16 +7,16 @@ than some 2 % they are not. Different pictures stay below 0.8, even aligned face
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int, Int64
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from jaxgan.data.folder import Source, in_threads
-from jaxgan.data.transforms import outlines
+from jaxgan.data.transforms import digest, outlines
 from jaxgan.errors import InputError
 
 SAME = 0.85
@@ -48,9 +48,10 @@ def split(
     """Train, validation and test by a stable hash of the pixels.
 
     The side of a group of equal pictures follows from the smallest digest in it, so pictures that
-    are added move no others, with two exceptions: one that joins two groups takes both to one
-    side (and one that becomes the smallest of its group may move it); and where a class would
-    have nothing on a side, the group whose hash lies nearest is moved there.
+    are added move no others, with two exceptions, which a prepared set does not have (`assign`):
+    one that joins two groups takes both to one side (and one that becomes the smallest of its
+    group may move it); and where a class would have nothing on a side, the group whose hash lies
+    nearest is moved there.
     The pixels depend on the resolution: split once, and use the positions at any resolution.
 
     Args:
@@ -61,21 +62,52 @@ def split(
     Raises:
         InputError: bad fractions, or a class with too few different pictures for the sides.
     """
+    duplicates = near_duplicates(source) if duplicates is None else duplicates
+    sides = assign(source.labels, source.classes, fractions, duplicates)
+    return Split(*(np.flatnonzero(sides == side) for side in range(3)))
+
+
+def assign(
+    labels: Int[np.ndarray, " n"],
+    classes: Sequence[str],
+    fractions: Sequence[float],
+    duplicates: Duplicates,
+    decided: Mapping[bytes, int] | None = None,
+) -> Int64[np.ndarray, " n"]:
+    """The side of each picture: 0, 1 or 2; see `split`.
+
+    Args:
+        labels: positions in `classes`.
+        classes: their names.
+        fractions: as for `split`.
+        duplicates: of these pictures.
+        decided: sides decided before, by digest, which stay. What is like one of these goes to
+            its side; what ties two sides together goes nowhere: -1.
+
+    Raises:
+        InputError: as `split`.
+    """
     share = np.asarray(fractions, np.float64)
     if share.shape != (3,) or (share < 0).any() or abs(share.sum() - 1) > 1e-6:
         raise InputError(f"fractions must be three numbers >= 0 with sum 1, got {fractions}")
-    group, digest = near_duplicates(source) if duplicates is None else duplicates
+    group, digests = duplicates
     smallest: dict[int, bytes] = {}
-    for g, key in zip(group.tolist(), digest, strict=True):
+    for g, key in zip(group.tolist(), digests, strict=True):
         smallest[g] = min(key, smallest.get(g, key))
     first, member = np.unique(group, return_inverse=True)
     draws = np.array([_uniform(smallest[g]) for g in first.tolist()])
     sides = np.searchsorted(np.cumsum(share)[:2], draws, side="right")
 
-    holds = np.zeros((len(first), len(source.classes)), bool)
-    holds[member, source.labels] = True
-    _fill_sides(sides, draws, holds, share, source.classes)
-    return Split(*(np.flatnonzero(sides[member] == side) for side in range(3)))
+    own = np.array([(decided or {}).get(digest, -1) for digest in digests])
+    touched = np.zeros((len(first), 3), bool)
+    touched[member[own >= 0], own[own >= 0]] = True
+    sides = np.where(touched.any(axis=1), touched.argmax(axis=1), sides)
+    torn = touched.sum(axis=1) > 1
+
+    holds = np.zeros((len(first), len(classes)), bool)
+    holds[member, labels] = True
+    _fill_sides(sides, draws, holds, touched.any(axis=1), share, classes)
+    return np.where(own >= 0, own, np.where(torn[member], -1, sides[member])).astype(np.int64)
 
 
 def _uniform(key: bytes) -> float:
@@ -83,8 +115,8 @@ def _uniform(key: bytes) -> float:
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest()) / 2**64
 
 
-def _fill_sides(sides, draws, holds, share, classes) -> None:
-    """Moves groups, in place, until every side that is wanted has one of every class."""
+def _fill_sides(sides, draws, holds, fixed, share, classes) -> None:
+    """Moves groups, not `fixed` ones, until every wanted side has one of every class; in place."""
     wanted = np.flatnonzero(share > 0)
     for name, groups in zip(classes, holds.sum(axis=0), strict=True):
         if groups < len(wanted):
@@ -98,7 +130,7 @@ def _fill_sides(sides, draws, holds, share, classes) -> None:
             counts = np.stack([holds[sides == s].sum(axis=0) for s in range(3)])
             if counts[side, label]:
                 continue
-            spare = holds[:, label] & (~holds | (counts[sides] > 1)).all(axis=1)
+            spare = ~fixed & holds[:, label] & (~holds | (counts[sides] > 1)).all(axis=1)
             if not spare.any():
                 raise InputError(
                     "every side of a split needs a picture of each class: too few of "
@@ -136,18 +168,23 @@ def near_duplicates(source: Source) -> Duplicates:
 
     def read(index: int) -> tuple[bytes, np.ndarray]:
         image = source[index]["image"]
-        return hashlib.blake2b(image.tobytes(), digest_size=16).digest(), outlines(image)
+        return digest(image), outlines(image)
 
-    digest, vectors = zip(*in_threads(read, len(source)), strict=True)
-    _, first, same = np.unique(np.array(digest), return_index=True, return_inverse=True)
-    kept = first[[vectors[i].any() for i in first]]  # Exact copies and flat pictures add nothing.
-    pairs = [np.stack([first[same], np.arange(len(source))], axis=1)]
-    pairs += [kept[near] for near in _near(np.array([vectors[i] for i in kept]))]
+    digests, vectors = zip(*in_threads(read, len(source)), strict=True)
+    return group_copies(digests, np.array(vectors))
+
+
+def group_copies(digests: Sequence[bytes], vectors: Float32[np.ndarray, "n 512"]) -> Duplicates:
+    """`near_duplicates` from each picture's `transforms.digest` and `transforms.outlines`."""
+    _, first, same = np.unique(np.array(digests), return_index=True, return_inverse=True)
+    kept = first[vectors[first].any(axis=1)]  # Exact copies and flat pictures add nothing.
+    pairs = [np.stack([first[same], np.arange(len(digests))], axis=1)]
+    pairs += [kept[near] for near in _near(vectors[kept])]
     a, b = np.concatenate(pairs).T
-    n = len(source)
+    n = len(digests)
     _, component = connected_components(coo_array((np.ones(len(a), bool), (a, b)), (n, n)))
     _, start, inverse = np.unique(component, return_index=True, return_inverse=True)
-    return Duplicates(start[inverse].astype(np.int64), digest)
+    return Duplicates(start[inverse].astype(np.int64), tuple(digests))
 
 
 def _near(vectors: Float32[np.ndarray, "n 512"]) -> Iterator[Int64[np.ndarray, "pairs 2"]]:

@@ -1,0 +1,266 @@
+"""What is wrong with a set of pictures, what to leave out, and what to do with the rest."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64
+
+from jaxgan.data import look, splits
+from jaxgan.data.scan import Row
+from jaxgan.errors import InputError
+
+Decision = Literal["keep", "drop"]
+# Why a picture is doubtful, in the order in which one reason is told, and what is suggested.
+REASONS: dict[str, Decision] = {
+    "unreadable": "drop",
+    "across classes": "drop",
+    "exact duplicate": "drop",
+    "near duplicate": "drop",
+    "blank": "drop",
+    "tiny": "drop",
+    "strange": "drop",
+    "enlarged": "keep",
+    "blurred": "keep",
+}
+COLUMNS = ("file", "reason", "decision", "suggestion")
+FEW = 1000  # Pictures of a class below which a GAN needs all help there is.
+MANY = 10_000  # From which on it needs none.
+
+
+class Diagnosis(NamedTuple):
+    """Of all rows; arrays are of `good`, the positions of the rows that have a picture."""
+
+    rows: list[Row]
+    classes: tuple[str, ...]
+    good: Int64[np.ndarray, " n"]
+    group: Int64[np.ndarray, " n"]  # As in `splits.Duplicates`: the first that is the same picture.
+    strangeness: Float64[np.ndarray, " n"] | None  # None where nobody looked.
+    reasons: dict[int, str]  # By position in `rows`: the first of REASONS that holds.
+
+
+def diagnose(
+    rows: list[Row],
+    classes: Sequence[str],
+    vectors: Float[np.ndarray, "n 512"] | None,
+    strangeness: Float64[np.ndarray, " n"] | None,
+    resolution: int,
+    strangest: int = 0,
+) -> Diagnosis:
+    """Puts together what was seen.
+
+    Args:
+        rows: of all pictures.
+        classes: their names.
+        vectors: outlines of those without a problem; None where nobody looked.
+        strangeness: of the same; see `outliers.strangeness`.
+        resolution: the one wanted, in pixels.
+        strangest: how many count as "strange".
+    """
+    good = np.array([i for i, row in enumerate(rows) if row.problem is None], np.int64)
+    reasons = {i: "unreadable" for i, row in enumerate(rows) if row.problem is not None}
+    if not len(good):
+        return Diagnosis(rows, tuple(classes), good, good, None, reasons)
+    contents = [(rows[i].content or rows[i].digests[0]).encode() for i in good]
+    looked = vectors is not None and len(vectors) == len(good)
+    outlines = np.asarray(vectors, np.float32) if looked else np.zeros((len(good), 512), np.float32)
+    group, _ = splits.group_copies(contents, outlines)
+    strange = set() if strangeness is None else set(np.argsort(-strangeness)[:strangest].tolist())
+    found: dict[str, set[int]] = {reason: set() for reason in REASONS}
+    seen: dict[bytes, int] = {}
+    for place, i in enumerate(good.tolist()):
+        row = rows[i]
+        found["exact duplicate"] |= {i} if contents[place] in seen else set()
+        seen.setdefault(contents[place], i)
+        found["tiny"] |= {i} if row.side < resolution / 2 else set()
+        found["strange"] |= {i} if place in strange else set()
+        if looked and row.contrast < look.BLANK:
+            found["blank"].add(i)
+        elif looked:
+            found["blurred"] |= {i} if row.sharpness < look.BLURRED else set()
+            enlarged = row.effective < min(look.SOFT * row.side, resolution)
+            found["enlarged"] |= {i} if enlarged else set()
+    for members in _members(group):
+        positions = good[members].tolist()
+        if len({rows[i].label for i in positions}) > 1:
+            found["across classes"].update(positions)
+        # The largest is kept; of equally large ones the first.
+        best = max(positions, key=lambda i: (rows[i].side, -i))
+        found["near duplicate"].update(set(positions) - {best})
+    for reason in REASONS:
+        for i in sorted(found[reason]):
+            reasons.setdefault(i, reason)
+    return Diagnosis(rows, tuple(classes), good, group, strangeness, reasons)
+
+
+def _members(group: Int64[np.ndarray, " n"]) -> list[Int64[np.ndarray, " m"]]:
+    """The groups of two and more, by their first position."""
+    order = np.argsort(group, kind="stable")
+    first, start = np.unique(group[order], return_index=True)
+    return [m for m in np.split(order, start[1:]) if len(m) > 1] if len(first) else []
+
+
+def decide(
+    diagnosis: Diagnosis, clean: bool, human: dict[str, tuple[str, Decision]]
+) -> dict[int, str]:
+    """The rows that are left out, with the reason: unreadable ones, and what else was decided.
+
+    Args:
+        diagnosis: see there.
+        clean: whether suggestions are followed.
+        human: (reason, decision) by file, which counts for more than a suggestion.
+    """
+    dropped = {}
+    for i, row in enumerate(diagnosis.rows):
+        reason = diagnosis.reasons.get(i)
+        said = human.get(row.name) or human.get(row.file)
+        if row.problem is not None:
+            dropped[i] = row.problem
+        elif said is not None:
+            if said[1] == "drop":
+                dropped[i] = reason or said[0] or "decided"
+        elif reason is not None and clean and REASONS[reason] == "drop":
+            dropped[i] = reason
+    return dropped
+
+
+def read_decisions(text: str, file: str) -> dict[str, tuple[str, Decision]]:
+    """What a human decided: rows of `decisions.csv` whose decision is not the suggestion.
+
+    Raises:
+        InputError: a table without the columns, or a decision that is neither keep nor drop.
+    """
+    table = csv.DictReader(io.StringIO(text))
+    missing = {"file", "decision"} - set(table.fieldnames or ())
+    if missing:
+        raise InputError(
+            f"{file} must have the columns {', '.join(COLUMNS[:3])}, and has no "
+            f"{' and no '.join(sorted(missing))}"
+        )
+    decided: dict[str, tuple[str, Decision]] = {}
+    for row in table:
+        decision = (row["decision"] or "").strip().lower()
+        if decision not in ("keep", "drop", ""):
+            raise InputError(
+                f"a decision in {file} must be keep or drop, got {decision!r} for {row['file']}"
+            )
+        if decision and decision != (row.get("suggestion") or "").strip().lower():
+            decided[row["file"]] = (row.get("reason") or "", decision)  # type: ignore[assignment]
+    return decided
+
+
+def write_decisions(diagnosis: Diagnosis, human: dict[str, tuple[str, Decision]]) -> str:
+    """`decisions.csv`: a row for each doubtful picture and for each that a human decided on."""
+    buffer = io.StringIO()
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for i, row in enumerate(diagnosis.rows):
+        said = human.get(row.name) or human.get(row.file)
+        if row.problem is not None or (i not in diagnosis.reasons and said is None):
+            continue  # What cannot be read cannot be kept.
+        reason = diagnosis.reasons.get(i)
+        suggestion = REASONS[reason] if reason else "keep"
+        table.writerow((row.name, reason or said[0], said[1] if said else suggestion, suggestion))  # type: ignore[index]
+    return buffer.getvalue()
+
+
+def findings(diagnosis: Diagnosis, dropped: dict[int, str]) -> dict[str, Any]:
+    """All that was found, by file name, for JSON; `counts` are of what is kept."""
+    rows, good = diagnosis.rows, diagnosis.good
+    groups = [good[m].tolist() for m in _members(diagnosis.group)]
+    exact: dict[str, list[str]] = {}
+    for i in good.tolist():
+        exact.setdefault(rows[i].content or rows[i].digests[0], []).append(rows[i].name)
+    distinct = [g for g in groups if len({rows[i].content or rows[i].digests[0] for i in g}) > 1]
+    reasons: dict[str, list[str]] = {}
+    for i, reason in sorted(diagnosis.reasons.items()):
+        reasons.setdefault(reason, []).append(rows[i].name)
+    oddities: dict[str, list[str]] = {}
+    for row in rows:
+        for what in row.oddities:
+            oddities.setdefault(what, []).append(row.name)
+    score = diagnosis.strangeness
+    order = [] if score is None else np.argsort(-score, kind="stable").tolist()
+    label = [rows[i].label for i in good.tolist() if i not in dropped]
+    return {
+        "unreadable": {row.name: row.problem for row in rows if row.problem is not None},
+        "exact_duplicates": [names for names in exact.values() if len(names) > 1],
+        "near_duplicates": [[rows[i].name for i in g] for g in distinct],
+        "across_classes": [
+            [rows[i].name for i in g] for g in groups if len({rows[i].label for i in g}) > 1
+        ],
+        "outliers": {rows[good[k]].name: round(float(score[k]), 4) for k in order},  # type: ignore[index]
+        **{name: reasons.get(name, []) for name in ("blank", "tiny", "enlarged", "blurred")},
+        "oddities": oddities,
+        "dropped": {rows[i].name: reason for i, reason in sorted(dropped.items())},
+        "found": count(diagnosis.classes, [row.label for row in rows]),
+        "counts": count(diagnosis.classes, label),
+    }
+
+
+def count(classes: Sequence[str], labels: Sequence[int]) -> dict[str, int]:
+    counts = Counter(labels)
+    return {name: counts[i] for i, name in enumerate(classes)}
+
+
+def mean_and_std(
+    moments: Float64[np.ndarray, "n 2 3"], resolution: int
+) -> tuple[list[float], list[float]]:
+    """Of each channel over all pixels, of values in [0, 1], from `look.moments`."""
+    total, squares = moments.sum(axis=0) / max(1, len(moments) * resolution**2) / 255
+    return total.tolist(), np.sqrt(np.maximum(squares / 255 - total**2, 1e-6)).tolist()
+
+
+def advise(diagnosis: Diagnosis, dropped: dict[int, str], resolution: int) -> list[str]:
+    """What to do with these pictures, in sentences.
+
+    The penalty's weight is the rule of Karras et al., Training Generative Adversarial Networks with
+    Limited Data, 2020: 0.0002 resolution^2 / batch.
+    """
+    kept = [diagnosis.rows[i] for i in diagnosis.good.tolist() if i not in dropped]
+    if not kept:
+        return []
+    sides = np.array([min(row.side, row.effective or row.side) for row in kept])
+    powers = [r for r in (16, 32, 64, 128, 256, 512, 1024) if (sides >= r).mean() >= 0.8]
+    best = powers[-1] if powers else 16
+    counts = count(diagnosis.classes, [row.label for row in kept])
+    least, most = min(counts, key=lambda c: counts[c]), max(counts, key=lambda c: counts[c])
+    fewest = counts[least]
+    batch = 64 if resolution <= 64 else 32 if resolution <= 256 else 16
+    said = []
+    if best < resolution:
+        said.append(
+            f"Resolution: four in five pictures hold detail for {best} px; at {resolution} px a "
+            f"GAN learns blur. Take {best}, or larger pictures."
+        )
+    elif best > resolution:
+        said.append(
+            f"Resolution: the detail would do for {best} px; {resolution} px trains faster."
+        )
+    else:
+        said.append(f"Resolution: {resolution} px is what the pictures' detail is good for.")
+    gamma = 0.0002 * resolution**2 / batch
+    said.append(f"Batch {batch}; where R1 is used, its weight gamma {gamma:.3g}.")
+    if fewest < FEW:
+        said.append(
+            f"Pictures: {fewest:,} of {least} are few for a GAN. Use "
+            "--config.augment.policy=\"('color','translation','cutout')\", flips where left and "
+            "right may be exchanged, and --config.init_from of a run on similar pictures."
+        )
+    elif fewest < MANY:
+        said.append(f"Pictures: {fewest:,} of {least} do with DiffAugment and flips.")
+    else:
+        said.append(f"Pictures: {fewest:,} of {least} are enough without augmentation.")
+    if len(counts) > 1 and counts[most] > 1.5 * fewest:
+        said.append(
+            f"Balance: {most} has {counts[most]:,}, {least} {fewest:,}; compare the classes' "
+            "recall, not accuracy alone."
+        )
+    said.append(
+        "Subject: frontal faces that fill the picture are learned far better than whole animals; "
+        "--align=landmarks crops them where the eyes are known."
+    )
+    return said

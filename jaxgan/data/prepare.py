@@ -1,0 +1,395 @@
+"""From any pictures to a prepared set: find, scan in parallel, diagnose, decide, write."""
+
+import fcntl
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int64, UInt8
+
+from jaxgan.data import align, doctor, files, machine, outliers, records, scan, shards, splits
+from jaxgan.data.doctor import Diagnosis
+from jaxgan.data.files import Entry, Files
+from jaxgan.data.scan import Options
+from jaxgan.data.shards import Scanned
+from jaxgan.errors import InputError
+
+PART = 512  # Pictures, at most; a part that is done is not done again.
+PART_BYTES = 2**26  # Of uncompressed pictures in a part, at most.
+Features = Callable[[Iterator[UInt8[np.ndarray, "r r 3"]]], Float32[np.ndarray, "n d"]]
+Say = Callable[[str], None]
+_count: Any = None  # In a worker: the pictures done by all of them.
+
+
+class Request(NamedTuple):
+    """What `scripts/prepare.py` is asked for."""
+
+    source: str
+    out: Path | None  # None in a dry run that keeps nothing.
+    options: Options
+    clean: str = "report"  # or "drop" or "quarantine"
+    dry_run: bool = False
+    strangest: int = 0  # It is suggested to drop so many of the strangest pictures.
+    fractions: tuple[float, ...] = (0.7, 0.15, 0.15)
+    features: Features | None = None  # None: the light descriptor.
+    features_name: str = "light"
+
+
+class Result(NamedTuple):
+    """What came of it; while `prepared` lasts, `scanned` has the pictures."""
+
+    files: Files
+    scanned: Scanned
+    diagnosis: Diagnosis
+    dropped: dict[int, str]  # Reasons, by position in the rows.
+    findings: dict[str, Any]
+    advice: list[str]
+
+
+def request(flags: dict[str, Any], features: Callable[[int], Features | None]) -> Request:
+    """The flags of `scripts/prepare.py`, checked.
+
+    Raises:
+        InputError: a value that will not do.
+    """
+    sides = tuple(_number(text, int, "--resolution") for text in flags["resolution"])
+    if not sides or min(sides) < 8 or max(sides) > 4096 or len(set(sides)) < len(sides):
+        got = ",".join(map(str, sides))
+        raise InputError(f"--resolution must be pixels from 8 to 4096, each once, got {got}")
+    if not flags["out"] and not flags["dry_run"]:
+        raise InputError("--out must be given, a folder for the prepared set (or --dry-run)")
+    out = Path(flags["out"]).expanduser() if flags["out"] else None
+    if out is not None and out.exists() and not out.is_dir():
+        raise InputError(f"--out must be a folder, and {out} is a file")
+    source = Path(flags["source"]).expanduser()
+    if out is not None and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise InputError(f"--out must not lie in --source, and {out} lies in {source}")
+    fractions = tuple(_number(text, float, "--split") for text in flags["split"])
+    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise InputError(
+            f"--split must be three shares >= 0 with sum 1, got {','.join(flags['split'])}"
+        )
+    if flags["crop"] == "none" and flags["align"] != "none":
+        raise InputError("--crop=none and --align exclude each other: aligned faces are cropped")
+    encoding = flags["encoding"]
+    if encoding == "auto":
+        encoding = "raw" if max(sides) <= 128 else "png"
+    options = Options(
+        resolutions=sides,
+        crop=flags["crop"],
+        encoding=encoding,
+        quality=flags["quality"],
+        align=flags["align"] == "landmarks",
+        border=flags["border"],
+        doctor=flags["doctor"],
+    )
+    net = features(min(sides))
+    return Request(
+        *(str(source), out, options, flags["clean"], flags["dry_run"], flags["strangest"]),
+        *(fractions, net, "light" if net is None else "vgg16"),
+    )
+
+
+def _number(text: str, kind: Callable[[str], Any], flag: str) -> Any:
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise InputError(f"{flag} must be numbers, got {text!r}") from error
+
+
+@contextmanager
+def log(out: Path | None) -> Iterator[Say]:
+    """Says lines on the screen and, where there is a folder, in its `log.txt`."""
+    if out is None:
+        yield print
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / "log.txt", "a") as file:
+
+        def say(line: str) -> None:
+            print(line, flush=True)
+            print(line, file=file, flush=True)
+
+        yield say
+
+
+def summary(result: Result) -> list[str]:
+    """What was found, in lines."""
+    found = result.findings
+    lines = []
+    for reason in doctor.REASONS:
+        rows = [i for i, why in result.diagnosis.reasons.items() if why == reason]
+        if rows:
+            name = result.diagnosis.rows[rows[0]].name
+            left = sum(i in result.dropped for i in rows)
+            lines.append(f"{len(rows):,} {reason} ({left:,} left out), like {name}")
+    for what, names in sorted(found["oddities"].items()):
+        lines.append(f"{len(names):,} {what}, like {names[0]}")
+    counts = ", ".join(f"{n:,} {name}" for name, n in found["counts"].items())
+    mean, std = (" ".join(f"{x:.3f}" for x in found[key]) for key in ("mean", "std"))
+    return [*lines, f"kept: {counts}; mean {mean}, deviation {std}", *result.advice]
+
+
+@contextmanager
+def prepared(request: Request, say: Say) -> Iterator[Result]:
+    """Scans, diagnoses and, but in a dry run, writes the sets.
+
+    Raises:
+        InputError: nothing to read, nothing left, or another run that writes to the same folder.
+        OSError: a disk that is full or read-only; what was finished is taken up by the next run.
+    """
+    options = request.options
+    with _workplace(request) as work:
+        found = files.find(request.source, work)
+        left = "".join(f", {n:,} {what}" for what, n in sorted(found.left_out.items()))
+        say(f"{len(found.entries):,} files of {', '.join(found.classes)}{left}")
+        scanned = _scan(found, options, work, say)
+        diagnosis = _diagnose(request, found, scanned, say)
+        human = _human_decisions(request.out)
+        dropped = doctor.decide(diagnosis, request.clean != "report", human)
+        sides = _sides(request, diagnosis, dropped, say)
+        kept = [k for k, i in enumerate(diagnosis.good.tolist()) if i not in dropped]
+        mean, std = doctor.mean_and_std(scanned.moments[kept, 0], options.resolutions[0])
+        findings = doctor.findings(diagnosis, dropped)
+        findings |= {"mean": mean, "std": std, "features": request.features_name}
+        if request.out is not None:
+            table = doctor.write_decisions(diagnosis, human)
+            records.write(request.out / "decisions.csv", table)
+        if not request.dry_run and request.out is not None:
+            if request.clean == "quarantine":
+                _quarantine(request.out / "quarantine", found, diagnosis, dropped)
+            for at, resolution in enumerate(options.resolutions):
+                about = {
+                    "source": os.path.basename(os.path.abspath(request.source)),
+                    "options": options._replace(resolutions=(resolution,))._asdict(),
+                    "clean": request.clean,
+                    "dropped": findings["dropped"],
+                    "fractions": list(request.fractions),
+                }
+                folder = _set_folder(request, resolution)
+                count = shards.write_set(folder, scanned, at, found.classes, dropped, sides, about)
+                say(f"{count:,} pictures at {resolution} px: {folder}")
+        yield Result(
+            *(found, scanned, diagnosis, dropped, findings),
+            doctor.advise(diagnosis, dropped, options.resolutions[0]),
+        )
+
+
+def _set_folder(request: Request, resolution: int) -> Path:
+    assert request.out is not None
+    several = len(request.options.resolutions) > 1
+    return request.out / str(resolution) if several else request.out
+
+
+@contextmanager
+def _workplace(request: Request) -> Iterator[Path]:
+    """The folder for parts: of `out`, alone, until all is done; or a temporary one."""
+    if request.out is None:
+        with tempfile.TemporaryDirectory(prefix="jaxgan") as folder:
+            yield Path(folder)
+        return
+    work = request.out / ".work"
+    work.mkdir(parents=True, exist_ok=True)
+    with open(request.out / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(
+                f"one run at a time may write to {request.out}, and another one is at it"
+            ) from error
+        yield work
+        if not request.dry_run:  # The next run can use what a dry one has read.
+            shutil.rmtree(work)
+
+
+def _scan(found: Files, options: Options, work: Path, say: Say) -> Scanned:
+    """All parts, those done before as they are."""
+    marks = _marks(found) if options.align else {}
+    size = max(32, min(PART, PART_BYTES // (3 * max(options.resolutions) ** 2)))
+    entries = [found.entries[i : i + size] for i in range(0, len(found.entries), size)]
+    parts = [(part, {e.name: marks[e.name] for e in part if e.name in marks}) for part in entries]
+    keys = [scan.part_key(part, of_part, options) for part, of_part in parts]
+    todo = [i for i, key in enumerate(keys) if not scan.is_done(work, key)]
+    left = sum(len(parts[i][0]) for i in todo)
+    if left < len(found.entries):
+        say(f"{len(found.entries) - left:,} of them were read by an earlier run")
+    tasks = [(found.root, *parts[i], options, work, keys[i]) for i in todo]
+    _run(tasks, left, say)
+    return Scanned.of(work, keys, options)
+
+
+def _marks(found: Files) -> dict[str, list[align.Landmarks]]:
+    """Landmarks of the tables at the top, by the pictures' names or, where it is clear, the last
+    part of them."""
+    marks: dict[str, list[align.Landmarks]] = {}
+    for table in found.tables:
+        marks |= align.read_points(table)
+    short: dict[str, list[str]] = {}
+    for entry in found.entries:
+        short.setdefault(entry.name.rpartition("/")[2], []).append(entry.name)
+    named = {}
+    for file, faces in marks.items():
+        full = short.get(file, [])
+        named[full[0] if len(full) == 1 else file] = faces
+    return named
+
+
+def _run(tasks: Sequence[tuple], pictures: int, say: Say) -> None:
+    """Does the tasks, `scan.scan` each, by as many processes as there are cores."""
+    if len(tasks) < 2 or machine.cores() == 1:  # A process takes half a second to start.
+        for task in tasks:
+            scan.scan(*task)
+        return
+    context = multiprocessing.get_context("spawn")  # Others do not go with JAX's threads.
+    count = context.Value("q", 0)
+    workers = min(machine.cores(), len(tasks))
+    pool = ProcessPoolExecutor(workers, context, _begin, (count,))
+    futures: list[Future] = [pool.submit(_do, task) for task in tasks]
+    start, told = time.monotonic(), 0.0
+    try:
+        while True:
+            done, pending = wait(futures, timeout=0.2, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+            seconds = time.monotonic() - start
+            if not pending or seconds - told > (1 if sys.stderr.isatty() else 10):
+                told, rate = seconds, count.value / seconds
+                eta = (pictures - count.value) / rate if rate else 0
+                say(f"{count.value:,} of {pictures:,} pictures  {rate:,.0f}/s  eta {eta:,.0f} s")
+            if not pending:
+                return
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a process that reads pictures was ended from outside, perhaps for lack of memory; "
+            "what was finished is kept: run the same again"
+        ) from error
+    finally:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(count: Any) -> None:
+    global _count
+    _count = count
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent ends this process.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def die_with_it() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=die_with_it, daemon=True).start()
+
+
+def _do(task: tuple) -> None:
+    scan.scan(*task, count=_count)
+
+
+def _diagnose(request: Request, found: Files, scanned: Scanned, say: Say) -> Diagnosis:
+    strangeness = None
+    good = scanned.good
+    if request.options.doctor and len(good):
+        labels = np.array([scanned.rows[i].label for i in good])
+        groups = [scanned.rows[i].digests[0] for i in good]
+        _, same = np.unique(groups, return_inverse=True)
+        vectors = scanned.descriptors
+        if request.features is not None:
+            vectors = _features(request.features, scanned, say)
+        strangeness = outliers.strangeness(vectors, labels, same)
+    return doctor.diagnose(
+        scanned.rows,
+        found.classes,
+        scanned.vectors if request.options.doctor else None,
+        strangeness,
+        request.options.resolutions[0],
+        request.strangest,
+    )
+
+
+def _features(features: Features, scanned: Scanned, say: Say) -> Float32[np.ndarray, "n d"]:
+    start, total = time.monotonic(), len(scanned.good)
+
+    def pictures() -> Iterator[UInt8[np.ndarray, "r r 3"]]:
+        told = 0.0
+        for done, i in enumerate(scanned.good.tolist(), 1):
+            yield scanned.picture(i)
+            seconds = time.monotonic() - start
+            if seconds - told > 10:
+                told, eta = seconds, (total - done) * seconds / done
+                say(f"features of {done:,} pictures  {done / seconds:,.0f}/s  eta {eta:,.0f} s")
+
+    found = features(pictures())
+    seconds = time.monotonic() - start
+    say(f"features of {total:,} pictures in {seconds:,.0f} s, {total / seconds:,.0f}/s")
+    return found
+
+
+def _human_decisions(out: Path | None) -> dict[str, tuple[str, doctor.Decision]]:
+    file = None if out is None else out / "decisions.csv"
+    if file is None or not file.exists():
+        return {}
+    return doctor.read_decisions(file.read_text(), str(file))
+
+
+def _sides(
+    request: Request, diagnosis: Diagnosis, dropped: dict[int, str], say: Say
+) -> Int64[np.ndarray, " rows"]:
+    """The side of each row that is kept; one that ties two sides together is dropped, too."""
+    kept = [k for k, i in enumerate(diagnosis.good.tolist()) if i not in dropped]
+    rows = diagnosis.good[kept]
+    if not len(rows):
+        raise InputError(
+            f"a picture must be left, and of {len(diagnosis.rows):,} none is: "
+            + "; ".join(sorted(set(dropped.values()))[:3])
+        )
+    sides = np.full(len(diagnosis.rows), -1, np.int64)
+    _, first, group = np.unique(diagnosis.group[kept], return_index=True, return_inverse=True)
+    digests = [bytes.fromhex(diagnosis.rows[i].digests[0]) for i in rows]
+    decided = {}
+    folder = request.out and _set_folder(request, request.options.resolutions[0])
+    if folder and (before := records.before(folder)):
+        said = before["pictures"]
+        pairs = zip(said["digest"], said["side"], strict=True)
+        decided = {bytes.fromhex(digest): side for digest, side in pairs}
+    labels = np.array([diagnosis.rows[i].label for i in rows])
+    duplicates = splits.Duplicates(first[group], tuple(digests))
+    own = splits.assign(labels, diagnosis.classes, request.fractions, duplicates, decided)
+    sides[rows] = own
+    torn = rows[own < 0].tolist()
+    dropped |= dict.fromkeys(torn, "ties two sides of the split together")
+    if torn:
+        say(f"left out {len(torn):,} new pictures that tie two sides of the split together")
+    return sides
+
+
+def _quarantine(folder: Path, found: Files, diagnosis: Diagnosis, dropped: dict[int, str]) -> None:
+    """Copies of the files that are left out, by reason."""
+    entries: dict[str, Entry] = {entry.name: entry for entry in found.entries}
+    for i in dropped:
+        row = diagnosis.rows[i]
+        reason = diagnosis.reasons.get(i, "decided")
+        name = row.file.replace("\\", "_")
+        if len(os.path.basename(name)) > 200:
+            name = os.path.join(os.path.dirname(name), os.path.basename(name)[-200:])
+        target = folder / reason.replace(" ", "_") / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.write_bytes(files.read(found.root, entries[row.file].place))
+        except (ValueError, EOFError, FileNotFoundError):  # Not even its bytes can be read.
+            continue

@@ -1,0 +1,177 @@
+"""The doctor's report: one page with contact sheets, for a human to look at and to overrule."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image
+
+from jaxgan.data import doctor
+from jaxgan.data.prepare import Result
+from jaxgan.page import count, inlined, text, whole
+
+SHEET = 64  # Pictures on a contact sheet.
+GROUPS, OF_GROUP = 32, 8
+THUMBNAIL = 128  # Pixels.
+TOLD = 200  # Rows of a table.
+WHY = {
+    "unreadable": "No picture came of these files.",
+    "across classes": "The same picture stands in two classes: one label is wrong.",
+    "exact duplicate": "The same pixels as another picture, which is kept.",
+    "near duplicate": "The same picture, encoded, resized or coloured anew; the largest is kept.",
+    "blank": "There is nothing to see.",
+    "tiny": "Less than half as large as the resolution.",
+    "strange": "The strangest, as many as were asked for.",
+    "enlarged": "Detail for less than half of their size: enlarged, or out of focus.",
+    "blurred": "Hardly any fine detail.",
+}
+
+
+def page(result: Result) -> str:
+    """The report as HTML; it needs no other file."""
+    diagnosis, dropped = result.diagnosis, result.dropped
+    kept = [i for i in diagnosis.good.tolist() if i not in dropped]
+    body = [
+        "<header><p class='question'>What is in this set of pictures?</p>",
+        f"<h1>{len(kept):,} of {len(diagnosis.rows):,}</h1>",
+        f"<p class='lead'>{count(len(kept), 'picture')} kept, {count(len(dropped), 'picture')} "
+        "left out.</p></header>",
+        _reasons(result),
+        _section("What to do", "<ul>" + "".join(f"<li>{text(x)}" for x in result.advice) + "</ul>"),
+        _sizes(result, kept),
+        *(_sheet(result, reason) for reason in WHY if reason not in ("unreadable", "strange")),
+        _unreadable(result),
+        _duplicates(result),
+        _strangest(result),
+        _wide("A sample of what is kept", "Drawn at random.", _thumbs(result, _sample(kept))),
+    ]
+    return whole("Pictures", "\n".join(body))
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{text(title)}</h2>{body}</section>"
+
+
+def _wide(title: str, note: str, body: str) -> str:
+    return f"<section class='wide'><h2>{text(title)}</h2><p>{text(note)}</p>{body}</section>"
+
+
+def _reasons(result: Result) -> str:
+    rows = []
+    for reason in doctor.REASONS:
+        found = [i for i, why in result.diagnosis.reasons.items() if why == reason]
+        left = sum(i in result.dropped for i in found)
+        rows.append((reason, len(found), left))
+    odd = sum(i not in result.diagnosis.reasons for i in result.dropped)
+    rows += [("decided otherwise", odd, odd)] if odd else []
+    rows += [(what, len(names), "") for what, names in sorted(result.findings["oddities"].items())]
+    table = _table(("", "found", "left out"), rows)
+    return _section(
+        "What was found",
+        "<p>Each picture counts once, by the first reason that holds. To overrule, change the "
+        "column <i>decision</i> of <i>decisions.csv</i> to keep or drop, and run the same "
+        f"again.</p>{table}",
+    )
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    def cells(tag: str, row: Iterable[object]) -> str:
+        first, *others = (f"{x:,}" if isinstance(x, int) else text(x) for x in row)
+        return f"<tr><th>{first}</th>" + "".join(f"<{tag}>{x}</{tag}>" for x in others) + "</tr>"
+
+    lines = "".join(cells("td", row) for row in rows)
+    top = cells("th", head)
+    return f"<div class='scroll'><table><thead>{top}</thead><tbody>{lines}</tbody></table></div>"
+
+
+def _sizes(result: Result, kept: list[int]) -> str:
+    rows, findings = [result.diagnosis.rows[i] for i in kept], result.findings
+    shares = (0, 5, 50, 95, 100)
+    measures = {
+        "width": [row.width for row in rows],
+        "height": [row.height for row in rows],
+        "side of the square": [row.side for row in rows],
+    }
+    if result.scanned.options.doctor:
+        measures["side that its detail needs"] = [round(row.effective) for row in rows]
+    table = _table(
+        ("pixels", "least", "5 %", "median", "95 %", "most"),
+        (
+            (name, *(int(x) for x in np.percentile(values, shares)))
+            for name, values in measures.items()
+        ),
+    )
+    counts = _table(
+        ("class", "found", "kept"),
+        ((name, n, findings["counts"][name]) for name, n in findings["found"].items()),
+    )
+    channels = zip(("red", "green", "blue"), findings["mean"], findings["std"], strict=True)
+    moments = _table(
+        ("of values in [0, 1]", "mean", "deviation"),
+        ((name, f"{mean:.4f}", f"{std:.4f}") for name, mean, std in channels),
+    )
+    return _section("What is kept", counts + table + moments)
+
+
+def _sheet(result: Result, reason: str) -> str:
+    found = sorted(i for i, why in result.diagnosis.reasons.items() if why == reason)
+    if not found:
+        return ""
+    some = f" The first {SHEET} of {len(found):,}." if len(found) > SHEET else ""
+    title = f"{reason.capitalize()}: {len(found):,}"
+    return _wide(title, WHY[reason] + some, _thumbs(result, found[:SHEET]))
+
+
+def _unreadable(result: Result) -> str:
+    found = result.findings["unreadable"]
+    if not found:
+        return ""
+    table = _table(("file", "why"), list(found.items())[:TOLD])
+    more = f"<p>The first {TOLD} of {len(found):,}.</p>" if len(found) > TOLD else ""
+    return _section(f"Unreadable: {len(found):,}", f"<p>{WHY['unreadable']}</p>{table}{more}")
+
+
+def _duplicates(result: Result) -> str:
+    position = {row.name: i for i, row in enumerate(result.diagnosis.rows)}
+    groups = result.findings["near_duplicates"] + result.findings["exact_duplicates"]
+    if not groups:
+        return ""
+    lines = []
+    for names in groups[:GROUPS]:
+        figures = "".join(_thumb(result, position[name]) for name in names[:OF_GROUP])
+        more = f"<p class='note'>and {len(names) - OF_GROUP}</p>" if len(names) > OF_GROUP else ""
+        lines.append(f"<div class='group'>{figures}{more}</div>")
+    some = f" The first {GROUPS}." if len(groups) > GROUPS else ""
+    note = f"{count(len(groups), 'group')} of equal pictures.{some}"
+    return _wide("Duplicates, side by side", note, "".join(lines))
+
+
+def _strangest(result: Result) -> str:
+    position = {row.name: i for i, row in enumerate(result.diagnosis.rows)}
+    names = list(result.findings["outliers"])[:SHEET]
+    if not names:
+        return ""
+    note = f"Farthest from the others of their class, by {result.findings['features']} features."
+    figures = _thumbs(result, [position[name] for name in names])
+    return _wide(f"The strangest {len(names)}", note, figures)
+
+
+def _sample(kept: list[int]) -> list[int]:
+    order = np.random.default_rng(0).permutation(len(kept))[:SHEET]
+    return [kept[k] for k in sorted(order.tolist())]
+
+
+def _thumbs(result: Result, positions: Iterable[int]) -> str:
+    return f"<div class='thumbs'>{''.join(_thumb(result, i) for i in positions)}</div>"
+
+
+def _thumb(result: Result, i: int) -> str:
+    row = result.diagnosis.rows[i]
+    if row.problem is not None:
+        return f"<figure><figcaption>{text(f'{row.name}: {row.problem}')}</figcaption></figure>"
+    at = next((k for k, place in enumerate(row.records) if place >= 0), None)
+    size = f"{row.name} ({row.width} x {row.height})"
+    if at is None:
+        return f"<figure><figcaption>{text(size)}: too small</figcaption></figure>"
+    image = Image.fromarray(np.asarray(result.scanned.picture(i, at)))
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    return inlined(image, size + (", left out" if i in result.dropped else ""))

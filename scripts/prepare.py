@@ -1,0 +1,78 @@
+"""Looks at pictures, says what is wrong with them, and writes a data set that loads fast.
+
+    python scripts/prepare.py --source DIR --out DIR --resolution 64 [--clean drop]
+    python scripts/prepare.py --source DIR --resolution 64 --dry-run --report report.html
+
+The source is a folder with one folder per class, or a folder of one class; or such a folder as .zip
+or .tar; or tfds:NAME. Nothing in it is changed. Run again, it goes on where it stopped.
+"""
+
+import json
+from pathlib import Path
+
+from absl import flags
+
+from jaxgan import command
+
+flags.DEFINE_string("source", None, "Folder, .zip, .tar, or tfds:NAME.")
+flags.DEFINE_string("out", None, "Folder for the prepared set.")
+flags.DEFINE_list("resolution", None, "Side in pixels; several, like 64,128, make a set each.")
+flags.DEFINE_enum("crop", "center", ["center", "stretch", "none"], "none: only square pictures.")
+flags.DEFINE_enum("align", "none", ["none", "landmarks"], "Crop faces by .cat, .xml or .csv files.")
+flags.DEFINE_enum(
+    "border", "reflect", ["reflect", "gray", "reject"], "Where an aligned crop leaves its picture."
+)
+flags.DEFINE_enum(
+    "clean",
+    "report",
+    ["report", "drop", "quarantine"],
+    "What becomes of doubtful pictures; quarantine copies them to OUT/quarantine, too.",
+)
+flags.DEFINE_integer("strangest", 0, "How many of the strangest count as doubtful.", 0)
+flags.DEFINE_enum("features", "auto", ["auto", "vgg16", "light"], "By which they are strange.")
+flags.DEFINE_enum(
+    "encoding", "auto", ["auto", "raw", "png", "webp", "jpeg"], "auto: raw to 128 px, then png."
+)
+flags.DEFINE_integer("quality", 95, "Of JPEG.", 1, 100)
+flags.DEFINE_list("split", ["0.7", "0.15", "0.15"], "Shares of train, validation and test.")
+flags.DEFINE_bool("doctor", True, "Look for doubtful pictures, not only unreadable ones.")
+flags.DEFINE_bool("dry_run", False, "Write no set.")
+flags.DEFINE_string("report", None, "File for the report; OUT/report.html by default.")
+flags.DEFINE_string("json", None, "File for all findings.")
+flags.mark_flags_as_required(["source", "resolution"])
+FLAGS = flags.FLAGS
+
+
+def main() -> None:
+    from jaxgan.data import prepare, report  # Not by the processes that read pictures.
+
+    request = prepare.request(FLAGS.flag_values_dict(), features)
+    with prepare.log(request.out) as say, prepare.prepared(request, say) as result:
+        for name in filter(None, (FLAGS.json, FLAGS.report)):
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+        if FLAGS.json:
+            Path(FLAGS.json).write_text(json.dumps(result.findings, indent=2) + "\n")
+        page = FLAGS.report or (request.out and request.out / "report.html")
+        if page:
+            Path(page).write_text(report.page(result))
+        for line in prepare.summary(result):
+            say(line)
+        if page:
+            say(f"report: {page}")
+
+
+def features(resolution: int):
+    """VGG16's, where its weights are installed; None: the light descriptor."""
+    if FLAGS.features == "light" or not FLAGS.doctor:
+        return None
+    from jaxgan.metrics import features
+
+    if FLAGS.features == "auto" and not features.available():
+        return None
+    command.use_devices()
+    net = features.vgg16(features.input_size(resolution))
+    return lambda pictures: features.extract(net, pictures)
+
+
+if __name__ == "__main__":
+    command.run(main, devices=False)
