@@ -17,6 +17,7 @@ Decision = Literal["keep", "drop"]
 # Why a picture is doubtful, in the order in which one reason is told, and what is suggested.
 REASONS: dict[str, Decision] = {
     "unreadable": "drop",
+    "unusable": "drop",
     "across classes": "drop",
     "exact duplicate": "drop",
     "near duplicate": "drop",
@@ -61,7 +62,11 @@ def diagnose(
         strangest: how many count as "strange".
     """
     good = np.array([i for i, row in enumerate(rows) if row.problem is None], np.int64)
-    reasons = {i: "unreadable" for i, row in enumerate(rows) if row.problem is not None}
+    reasons = {
+        i: "unusable" if row.content else "unreadable"  # It could be decoded, but not cropped.
+        for i, row in enumerate(rows)
+        if row.problem is not None
+    }
     if not len(good):
         return Diagnosis(rows, tuple(classes), good, good, None, reasons)
     contents = [(rows[i].content or rows[i].digests[0]).encode() for i in good]
@@ -185,8 +190,12 @@ def findings(diagnosis: Diagnosis, dropped: dict[int, str]) -> dict[str, Any]:
     score = diagnosis.strangeness
     order = [] if score is None else np.argsort(-score, kind="stable").tolist()
     label = [rows[i].label for i in good.tolist() if i not in dropped]
+    problems = {"unreadable": {}, "unusable": {}}
+    for i, row in enumerate(rows):
+        if row.problem is not None:
+            problems[diagnosis.reasons[i]][row.name] = row.problem
     return {
-        "unreadable": {row.name: row.problem for row in rows if row.problem is not None},
+        **problems,
         "exact_duplicates": [names for names in exact.values() if len(names) > 1],
         "near_duplicates": [[rows[i].name for i in g] for g in distinct],
         "across_classes": [
@@ -224,7 +233,7 @@ def advise(diagnosis: Diagnosis, dropped: dict[int, str], resolution: int) -> li
     if not kept:
         return []
     sides = np.array([min(row.side, row.effective or row.side) for row in kept])
-    powers = [r for r in (16, 32, 64, 128, 256, 512, 1024) if (sides >= r).mean() >= 0.8]
+    powers = [r for r in (16, 32, 64, 128, 256, 512, 1024) if (sides >= 0.75 * r).mean() >= 0.8]
     best = powers[-1] if powers else 16
     counts = count(diagnosis.classes, [row.label for row in kept])
     least, most = min(counts, key=lambda c: counts[c]), max(counts, key=lambda c: counts[c])

@@ -241,7 +241,7 @@ def tfds_files(info: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "fileFormat": "array_record",
         "splits": [
             {
-                "name": "all",
+                "name": "full",  # "all" is tensorflow-datasets' own.
                 "shardLengths": [str(shard["pictures"]) for shard in info["shards"]],
                 "numBytes": str(sum(shard["bytes"] for shard in info["shards"])),
                 "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",

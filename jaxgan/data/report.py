@@ -15,6 +15,7 @@ THUMBNAIL = 128  # Pixels.
 TOLD = 200  # Rows of a table.
 WHY = {
     "unreadable": "No picture came of these files.",
+    "unusable": "Pictures that could not be cropped as was asked.",
     "across classes": "The same picture stands in two classes: one label is wrong.",
     "exact duplicate": "The same pixels as another picture, which is kept.",
     "near duplicate": "The same picture, encoded, resized or coloured anew; the largest is kept.",
@@ -38,8 +39,9 @@ def page(result: Result) -> str:
         _reasons(result),
         _section("What to do", "<ul>" + "".join(f"<li>{text(x)}" for x in result.advice) + "</ul>"),
         _sizes(result, kept),
-        *(_sheet(result, reason) for reason in WHY if reason not in ("unreadable", "strange")),
-        _unreadable(result),
+        _problems(result, "unreadable"),
+        _problems(result, "unusable"),
+        *(_sheet(result, reason) for reason in list(WHY)[2:]),
         _duplicates(result),
         _strangest(result),
         _wide("A sample of what is kept", "Drawn at random.", _thumbs(result, _sample(kept))),
@@ -121,13 +123,14 @@ def _sheet(result: Result, reason: str) -> str:
     return _wide(title, WHY[reason] + some, _thumbs(result, found[:SHEET]))
 
 
-def _unreadable(result: Result) -> str:
-    found = result.findings["unreadable"]
+def _problems(result: Result, reason: str) -> str:
+    found = result.findings[reason]
     if not found:
         return ""
     table = _table(("file", "why"), list(found.items())[:TOLD])
     more = f"<p>The first {TOLD} of {len(found):,}.</p>" if len(found) > TOLD else ""
-    return _section(f"Unreadable: {len(found):,}", f"<p>{WHY['unreadable']}</p>{table}{more}")
+    title = f"{reason.capitalize()}: {len(found):,}"
+    return _section(title, f"<p>{WHY[reason]}</p>{table}{more}")
 
 
 def _duplicates(result: Result) -> str:

@@ -206,7 +206,10 @@ def _pictures(
             return _faces(root, entry, marks, options, row, picture)
         if options.crop == "none" and head.width != head.height:
             raise ValueError(f"not square, {head.width} x {head.height}")
-        return [(row._replace(side=min(head.width, head.height)), picture)]
+        side = min(head.width, head.height)
+        if len(options.resolutions) > 1 and side < min(options.resolutions):
+            raise ValueError(f"only {side} px")
+        return [(row._replace(side=side), picture)]
     except Exception as error:  # Pillow's decoders raise nearly anything.
         return [(row._replace(problem=reason(error)), None)]
 
@@ -229,7 +232,10 @@ def _faces(
         one = row._replace(name=name)
         try:
             crop = align.aligned(picture, face, options.border)
-            found.append((one._replace(side=len(crop), content=""), crop))
+            side = align.published_side(align.place(face), row.width, row.height)
+            if side < min(options.resolutions):
+                raise ValueError(f"the face is only {side} px")
+            found.append((one._replace(side=side, content=""), crop))
         except ValueError as error:
             found.append((one._replace(problem=reason(error)), None))
     return found
@@ -246,7 +252,7 @@ def _write(
         data, square = _encode(square, options)
         squares.append(square)
         digests.append(transforms.digest(square).hex())
-        if len(writers) > 1 and row.side < resolution:
+        if len(writers) > 1 and row.side < resolution:  # Several sets: by size.
             records.append(-1)
         else:
             records.append(writer.write(encode_example(data, row.label, row.name)))

@@ -14,7 +14,7 @@ from jaxgan.data.example import decode_example
 from jaxgan.data.scan import Options, Row
 from jaxgan.errors import InputError
 
-SHARD = "pictures-all.array_record-{:05d}-of-{:05d}"  # As tensorflow-datasets names them.
+SHARD = "pictures-full.array_record-{:05d}-of-{:05d}"  # As tensorflow-datasets names them.
 AT_ONCE = 64  # Records that are copied together.
 
 
@@ -100,7 +100,7 @@ def write_set(
             )
     if (folder / records.INFO).exists():
         os.replace(folder / records.INFO, folder / records.PREVIOUS)
-    for old in folder.glob("pictures-all.array_record-*"):
+    for old in folder.glob("pictures-full.array_record-*"):
         old.unlink()
     shards = _write_shards(folder, scanned, at, kept)
     names, labels = [row.name for row in rows], [row.label for row in rows]
