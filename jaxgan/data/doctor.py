@@ -69,7 +69,7 @@ def diagnose(
     }
     if not len(good):
         return Diagnosis(rows, tuple(classes), good, good, None, reasons)
-    contents = [(rows[i].content or rows[i].digests[0]).encode() for i in good]
+    contents = [_content(rows[i]).encode() for i in good]
     looked = vectors is not None and len(vectors) == len(good)
     outlines = np.asarray(vectors, np.float32) if looked else np.zeros((len(good), 512), np.float32)
     group, _ = splits.group_copies(contents, outlines)
@@ -178,8 +178,8 @@ def findings(diagnosis: Diagnosis, dropped: dict[int, str]) -> dict[str, Any]:
     groups = [good[m].tolist() for m in _members(diagnosis.group)]
     exact: dict[str, list[str]] = {}
     for i in good.tolist():
-        exact.setdefault(rows[i].content or rows[i].digests[0], []).append(rows[i].name)
-    distinct = [g for g in groups if len({rows[i].content or rows[i].digests[0] for i in g}) > 1]
+        exact.setdefault(_content(rows[i]), []).append(rows[i].name)
+    distinct = [g for g in groups if len({_content(rows[i]) for i in g}) > 1]
     reasons: dict[str, list[str]] = {}
     for i, reason in sorted(diagnosis.reasons.items()):
         reasons.setdefault(reason, []).append(rows[i].name)
@@ -273,3 +273,8 @@ def advise(diagnosis: Diagnosis, dropped: dict[int, str], resolution: int) -> li
         "--align=landmarks crops them where the eyes are known."
     )
     return said
+
+
+def _content(row: Row) -> str:
+    """What pictures with the same pixels have in common: all, or those of the square."""
+    return row.content if row.content[-1:] not in ("", " ") else row.digests[0]

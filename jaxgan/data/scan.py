@@ -18,7 +18,7 @@ from jaxgan.data import align, files, look, outliers, transforms
 from jaxgan.data.align import Border, Landmarks
 from jaxgan.data.example import encode_example
 from jaxgan.data.files import Entry
-from jaxgan.data.transforms import Picture, reason
+from jaxgan.data.transforms import reason
 
 VERSION = 1  # Of what a part holds: those of other versions are not taken up again.
 UNCOMPRESSED = "group_size:1,uncompressed"  # Pixels hardly shrink, and the packing is slow.
@@ -123,6 +123,7 @@ def scan(
     writers = [_Writer(file) for file in temporary]
     rows: list[Row] = []
     vectors, descriptors, moments = [], [], []
+    done = 0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata.
@@ -136,15 +137,16 @@ def scan(
                             descriptors.append(outliers.descriptor(squares[0]))
                         moments.append([look.moments(square) for square in squares])
                     rows.append(row)
-                if count is not None:
+                done += 1
+                if count is not None and (done % 16 == 0 or done == len(entries)):
                     with count.get_lock():
-                        count.value += 1
+                        count.value += 16 if done % 16 == 0 else done % 16
     finally:
         for writer in writers:
             writer.close()
     arrays = {
         "vectors": np.array(vectors, np.float16).reshape(-1, 512),
-        "descriptors": np.array(descriptors, np.float32).reshape(len(vectors), -1),
+        "descriptors": np.array(descriptors or np.zeros((0, 0)), np.float32),
         "moments": np.array(moments, np.float64).reshape(-1, len(writers), 2, 3),
     }
     for file, resolution in zip(temporary, options.resolutions, strict=True):
@@ -184,24 +186,27 @@ def plain(error: RuntimeError) -> str:
 
 def _pictures(
     root: str, entry: Entry, marks: list[Landmarks], options: Options
-) -> list[tuple[Row, Picture | None]]:
+) -> list[tuple[Row, Image.Image | None]]:
     """Rows of an entry with what there is to write; without it where there is a problem."""
     row = Row(entry.name, entry.name, entry.label)
     try:
         if entry.size > files.LARGEST:
             raise ValueError(f"larger than {files.LARGEST // 1024**2} MiB")
         data = files.read(root, entry.place)
-        head = look.header(data)
+        with transforms.open_file(data) as im:
+            head = look.header_of(im)
+            at_least = None if options.align else 2 * max(options.resolutions)
+            picture = transforms.decode(im, at_least)
         row = row._replace(
             format=head.format,
             mode=head.mode,
             width=head.width,
             height=head.height,
             oddities=tuple(look.oddities(entry.name, head)),
+            content=f"{picture.width}x{picture.height} ",
         )
-        at_least = None if options.align else 2 * max(options.resolutions)
-        picture = transforms.open_picture(data, at_least=at_least)
-        row = row._replace(content=f"{picture.shape[:2]}{transforms.digest(picture).hex()}")
+        if options.doctor:
+            row = row._replace(content=row.content + transforms.digest(picture.tobytes()).hex())
         if options.align:
             return _faces(root, entry, marks, options, row, picture)
         if options.crop == "none" and head.width != head.height:
@@ -220,8 +225,8 @@ def _faces(
     marks: list[Landmarks],
     options: Options,
     row: Row,
-    picture: Picture,
-) -> list[tuple[Row, Picture | None]]:
+    picture: Image.Image,
+) -> list[tuple[Row, Image.Image | None]]:
     if not marks and entry.side_file is not None:
         data = files.read(root, entry.side_file)
         marks = align.read_voc(data) if data.lstrip()[:1] == b"<" else [align.read_cat(data)]
@@ -231,48 +236,47 @@ def _faces(
     for name, face in zip(align.crop_names(entry.name, len(marks)), marks, strict=True):
         one = row._replace(name=name)
         try:
-            crop = align.aligned(picture, face, options.border)
+            crop = align.aligned(np.asarray(picture), face, options.border)
             side = align.published_side(align.place(face), row.width, row.height)
             if side < min(options.resolutions):
                 raise ValueError(f"the face is only {side} px")
-            found.append((one._replace(side=side, content=""), crop))
+            found.append((one._replace(side=side, content=""), Image.fromarray(crop)))
         except ValueError as error:
             found.append((one._replace(problem=reason(error)), None))
     return found
 
 
 def _write(
-    row: Row, picture: Picture, options: Options, writers: Sequence[_Writer]
+    row: Row, picture: Image.Image, options: Options, writers: Sequence[_Writer]
 ) -> tuple[Row, list[UInt8[np.ndarray, "r r 3"]]]:
     """The row with what was measured, and the squares; those that are large enough are written."""
     squares, records, digests = [], [], []
     crop = "stretch" if options.crop == "stretch" else "center"
     for resolution, writer in zip(options.resolutions, writers, strict=True):
-        square = transforms.to_square(picture, resolution, crop)
-        data, square = _encode(square, options)
-        squares.append(square)
-        digests.append(transforms.digest(square).hex())
+        data, pixels = _encode(transforms.square_of(picture, resolution, crop), options)
+        squares.append(np.frombuffer(pixels, np.uint8).reshape(resolution, resolution, 3))
+        digests.append(transforms.digest(pixels).hex())
         if len(writers) > 1 and row.side < resolution:  # Several sets: by size.
             records.append(-1)
         else:
             records.append(writer.write(encode_example(data, row.label, row.name)))
     row = row._replace(records=tuple(records), digests=tuple(digests))
     if options.doctor:
-        scale = min(row.width, row.height) / min(picture.shape[:2]) if not options.align else 1.0
-        row = row._replace(**look.measure(picture, scale)._asdict())
+        scale = 1.0 if options.align else min(row.width, row.height) / min(picture.size)
+        row = row._replace(**look.measure(np.asarray(picture), scale)._asdict())
     return row, squares
 
 
-def _encode(
-    square: UInt8[np.ndarray, "r r 3"], options: Options
-) -> tuple[bytes, UInt8[np.ndarray, "r r 3"]]:
-    """The bytes of a record's picture, and the picture that they give."""
+def _encode(square: Image.Image, options: Options) -> tuple[bytes, bytes]:
+    """The bytes of a record's picture, and the pixels that they give."""
     if options.encoding == "raw":
-        return square.tobytes(), square
-    image, buffer = Image.fromarray(square), io.BytesIO()
+        pixels = square.tobytes()
+        return pixels, pixels
+    buffer = io.BytesIO()
     if options.encoding == "jpeg":
-        image.save(buffer, "JPEG", quality=options.quality, subsampling=0)
-        return buffer.getvalue(), np.asarray(Image.open(buffer).convert("RGB"))
-    lossless = {"png": {"compress_level": 6}, "webp": {"lossless": True}}[options.encoding]
-    image.save(buffer, options.encoding, **lossless)
-    return buffer.getvalue(), square
+        square.save(buffer, "JPEG", quality=options.quality, subsampling=0)
+        square = Image.open(buffer).convert("RGB")
+    else:
+        lossless = {"png": {"compress_level": 6}, "webp": {"lossless": True}}[options.encoding]
+        square.save(buffer, options.encoding, **lossless)
+    return buffer.getvalue(), square.tobytes()

@@ -66,26 +66,37 @@ def read_square(file: str | os.PathLike | bytes, resolution: int, crop: Crop) ->
     Raises:
         Exception: as `open_picture`.
     """
-    return np.array(_square(_open(file, 2 * resolution), resolution, crop))
+    return np.array(square_of(_open(file, 2 * resolution), resolution, crop))
 
 
 def _open(file: str | os.PathLike | bytes, at_least: int | None) -> Image.Image:
-    with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as im:
-        if at_least is not None:
-            im.draft(None, (at_least, at_least))
-        im.load()
-        orientation = _orientation(im)
-        upright = im.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else im
-        if im.mode in ("I", "F") or im.mode.startswith("I;16"):
-            return Image.fromarray(_to_eight_bits(np.asarray(upright))).convert("RGB")
-        if im.has_transparency_data:
-            rgba = upright.convert("RGBA")
-            white = Image.new("RGBA", rgba.size, "white")
-            return Image.alpha_composite(white, rgba).convert("RGB")
-        return upright if upright.mode == "RGB" else upright.convert("RGB")
+    with open_file(file) as im:
+        return decode(im, at_least)
 
 
-def _orientation(im: Image.Image) -> int:
+def open_file(file: str | os.PathLike | bytes) -> Image.Image:
+    """The file as Pillow opens it: its header is read, its pixels are not."""
+    return Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
+
+
+def decode(im: Image.Image, at_least: int | None = None) -> Image.Image:
+    """What `open_picture` gives, of an open file and as Pillow's picture, of mode "RGB"."""
+    if at_least is not None:
+        im.draft(None, (at_least, at_least))
+    im.load()
+    turn = UPRIGHT.get(orientation(im))
+    upright = im if turn is None else im.transpose(turn)
+    if im.mode in ("I", "F") or im.mode.startswith("I;16"):
+        return Image.fromarray(_to_eight_bits(np.asarray(upright))).convert("RGB")
+    if im.has_transparency_data:
+        rgba = upright.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return upright if upright.mode == "RGB" else upright.convert("RGB")
+
+
+def orientation(im: Image.Image) -> int:
+    """EXIF's: 1 is upright, from 5 on width and height are exchanged."""
     try:
         return im.getexif().get(ORIENTATION, 1)
     except Exception:  # Damaged metadata does not make a picture unreadable.
@@ -123,10 +134,11 @@ def resize(picture: Picture, resolution: int) -> UInt8[np.ndarray, "r r 3"]:
 
 def to_square(picture: Picture, resolution: int, crop: Crop) -> UInt8[np.ndarray, "r r 3"]:
     """[h, w, 3] -> [resolution, resolution, 3]: the middle square ("center") or all ("stretch")."""
-    return np.array(_square(Image.fromarray(picture), resolution, crop))
+    return np.array(square_of(Image.fromarray(picture), resolution, crop))
 
 
-def _square(im: Image.Image, resolution: int, crop: Crop) -> Image.Image:
+def square_of(im: Image.Image, resolution: int, crop: Crop) -> Image.Image:
+    """`to_square` of Pillow's pictures."""
     # A block mean down to three times the size first: up to 5 times faster, hardly visible.
     return (_middle(im) if crop == "center" else im).resize(
         (resolution, resolution), Image.Resampling.LANCZOS, reducing_gap=3.0
@@ -155,6 +167,7 @@ def outlines(image: np.ndarray) -> Float32[np.ndarray, " 512"]:
     return np.sign(steps) * np.sqrt(np.abs(steps) / total)
 
 
-def digest(picture: Picture) -> bytes:
+def digest(picture: Picture | bytes) -> bytes:
     """16 bytes that stand for the pixels, whatever file they came from."""
-    return hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
+    pixels = picture if isinstance(picture, bytes) else picture.tobytes()
+    return hashlib.blake2b(pixels, digest_size=16).digest()
