@@ -233,7 +233,7 @@ def advise(diagnosis: Diagnosis, dropped: dict[int, str], resolution: int) -> li
     if not kept:
         return []
     sides = np.array([min(row.side, row.effective or row.side) for row in kept])
-    powers = [r for r in (16, 32, 64, 128, 256, 512, 1024) if (sides >= 0.75 * r).mean() >= 0.8]
+    powers = [r for r in (16, 32, 64, 128, 256, 512, 1024) if (sides >= 0.6 * r).mean() >= 0.8]
     best = powers[-1] if powers else 16
     counts = count(diagnosis.classes, [row.label for row in kept])
     least, most = min(counts, key=lambda c: counts[c]), max(counts, key=lambda c: counts[c])
