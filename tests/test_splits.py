@@ -1,6 +1,8 @@
 """Copies stay on one side, sides do not depend on other pictures, shares are met."""
 
+import hashlib
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from jaxgan.data.splits import across_classes, near_duplicates, split
+from jaxgan.data.splits import Duplicates, across_classes, assign, near_duplicates, split
 from jaxgan.types import InputError
 
 
@@ -203,3 +205,43 @@ def test_the_same_picture_in_two_classes_is_reported():
     sides = side_of(split(source, duplicates=found), 16)
     assert sides[2] == sides[14] and sides[5] == sides[15]
     assert len(across_classes(Pictures(cats * 2, [0] * 8 + [1] * 8))) == 8
+
+
+def grown(count: int, more: Sequence[bytes] = (), groups: Sequence[int] | None = None):
+    """Digests of `count` different pictures and of more; labels, and duplicates by `groups`."""
+    digests = tuple(hashlib.sha256(bytes([i])).digest()[:16] for i in range(count)) + tuple(more)
+    group = np.arange(len(digests)) if groups is None else np.array(groups)
+    return np.zeros(len(digests), np.int64), Duplicates(group.astype(np.int64), digests)
+
+
+def test_sides_that_were_decided_stay_when_pictures_are_added():
+    labels, duplicates = grown(40)
+    before = assign(labels, ("cat",), (0.5, 0.25, 0.25), duplicates)
+    decided = dict(zip(duplicates.digest, before.tolist(), strict=True))
+    # Without what was decided, a smaller digest in its group would take a picture elsewhere.
+    for new in range(20):
+        more = bytes([new]) * 16
+        for like in range(0, 40, 7):
+            labels, duplicates = grown(40, [more], [*range(40), like])
+            after = assign(labels, ("cat",), (0.5, 0.25, 0.25), duplicates, decided)
+            assert (after[:40] == before).all() and after[40] == before[like]
+
+
+def test_a_new_picture_that_ties_two_sides_together_goes_nowhere():
+    labels, duplicates = grown(40)
+    before = assign(labels, ("cat",), (0.5, 0.25, 0.25), duplicates)
+    decided = dict(zip(duplicates.digest, before.tolist(), strict=True))
+    one, other = np.flatnonzero(before == 0)[0], np.flatnonzero(before == 2)[0]
+    groups = [*range(40), int(one)]
+    groups[other] = int(one)  # What is new is like both.
+    labels, duplicates = grown(40, [b"new" * 5], groups)
+    after = assign(labels, ("cat",), (0.5, 0.25, 0.25), duplicates, decided)
+    assert (after[:40] == before).all() and after[40] == -1
+
+
+def test_a_side_without_pictures_is_filled_by_new_ones_only():
+    labels, duplicates = grown(30)
+    decided = dict.fromkeys(duplicates.digest, 0)
+    labels, duplicates = grown(30, [b"a" * 16, b"b" * 16])
+    after = assign(labels, ("cat",), (0.5, 0.25, 0.25), duplicates, decided)
+    assert (after[:30] == 0).all() and sorted(after[30:].tolist()) == [1, 2]

@@ -31,11 +31,15 @@ def page(result: Result) -> str:
     """The report as HTML; it needs no other file."""
     diagnosis, dropped = result.diagnosis, result.dropped
     kept = [i for i in diagnosis.good.tolist() if i not in dropped]
+    doubtful = sum(
+        doctor.REASONS[why] == "drop" for i, why in diagnosis.reasons.items() if i not in dropped
+    )
+    more = f"; {count(doubtful, 'doubtful one')} among the kept" if doubtful else ""
     body = [
         "<header><p class='question'>What is in this set of pictures?</p>",
         f"<h1>{len(kept):,} of {len(diagnosis.rows):,}</h1>",
         f"<p class='lead'>{count(len(kept), 'picture')} kept, {count(len(dropped), 'picture')} "
-        "left out.</p></header>",
+        f"left out{more}.</p></header>",
         _reasons(result),
         _section("What to do", "<ul>" + "".join(f"<li>{text(x)}" for x in result.advice) + "</ul>"),
         _sizes(result, kept),
