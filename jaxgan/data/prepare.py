@@ -363,7 +363,8 @@ def _sides(
     digests = [bytes.fromhex(diagnosis.rows[i].digests[0]) for i in rows]
     decided = {}
     folder = request.out and _set_folder(request, request.options.resolutions[0])
-    if folder and (before := records.before(folder)):
+    before = records.before(folder) if folder else None
+    if before and before["fractions"] == list(request.fractions):
         said = before["pictures"]
         pairs = zip(said["digest"], said["side"], strict=True)
         decided = {bytes.fromhex(digest): side for digest, side in pairs}
