@@ -25,6 +25,7 @@ ORDER = [
     "memory tracing progress collapse",
     "loop",
     "warm",
+    "metrics",
     "sample",
     "evaluate",
     "training",
