@@ -302,23 +302,18 @@ def _do(task: tuple) -> None:
 
 
 def _diagnose(request: Request, found: Files, scanned: Scanned, say: Say) -> Diagnosis:
-    strangeness = None
-    good = scanned.good
-    if request.options.doctor and len(good):
-        labels = np.array([scanned.rows[i].label for i in good])
-        groups = [scanned.rows[i].digests[0] for i in good]
-        _, same = np.unique(groups, return_inverse=True)
-        vectors = scanned.descriptors
+    good, strangeness = scanned.good, None
+    rows = [scanned.rows[i] for i in good.tolist()]
+    group = doctor.same_pictures(rows, scanned.vectors)
+    if request.options.doctor:
+        features = scanned.descriptors
         if request.features is not None:
-            vectors = _features(request.features, scanned, say)
-        strangeness = outliers.strangeness(vectors, labels, same)
+            features = _features(request.features, scanned, say)
+        labels = np.array([row.label for row in rows], np.int64)
+        strangeness = outliers.strangeness(features, labels, group)
     return doctor.diagnose(
-        scanned.rows,
-        found.classes,
-        scanned.vectors if request.options.doctor else None,
-        strangeness,
-        request.options.resolutions[0],
-        request.strangest,
+        *(scanned.rows, found.classes, good, group, strangeness),
+        *(request.options.resolutions[0], request.strangest),
     )
 
 
