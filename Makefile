@@ -13,9 +13,10 @@ test: $(VENV)
 	$(VENV)/bin/python -m pytest tests --ignore=tests/parity --ignore=tests/test_hosts.py $(TWO)
 	$(VENV)/bin/python -m pytest tests/test_hosts.py
 
-# Comparisons with reference packages, and on published weights; torchvision has no CPU build of its own to depend on.
+# Comparisons with reference packages, and on published weights; torchvision has no CPU build of
+# its own to depend on.
 parity: $(VENV)
-	$(VENV)/bin/pip install -q -c constraints.txt torch==2.13.0
+	$(VENV)/bin/pip install -q -c constraints.txt torch==2.13.0 prdc scikit-learn
 	$(VENV)/bin/pip install -q --no-deps torchvision==0.28.0
 	$(VENV)/bin/pip install -q -c constraints.txt -e '.[features]'
 	$(VENV)/bin/python -m pytest tests/parity $(TWO)

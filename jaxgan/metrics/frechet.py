@@ -62,7 +62,8 @@ def at_infinity(real: Moments, fake: Float[np.ndarray, "n d"], seed: int = 0) ->
     without replacement, has it at 1 / n = 0.
 
     References:
-        Chong and Forsyth, Effectively Unbiased FID and Inception Score and where to find them, 2020.
+        Chong and Forsyth, Effectively Unbiased FID and Inception Score and Where to Find Them,
+        2020, section 4.
     """
     rng = np.random.default_rng(seed)
     sizes = np.linspace(LEAST * len(fake), len(fake), SIZES).astype(int)
