@@ -1,37 +1,29 @@
 """From any pictures to a prepared set: find, scan in parallel, diagnose, decide, write."""
 
 import fcntl
-import multiprocessing
 import os
 import shutil
-import signal
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
-from jaxgan.data import align, doctor, files, machine, outliers, records, scan, shards, splits
+from jaxgan.data import align, doctor, files, outliers, records, scan, shards, splits
 from jaxgan.data.doctor import Diagnosis
 from jaxgan.data.files import Entry, Files
 from jaxgan.data.scan import Options
 from jaxgan.data.shards import Scanned
+from jaxgan.data.workers import Say, Workers, scan_all, workers
 from jaxgan.errors import InputError
 
 PART = 512  # Pictures, at most; a part that is done is not done again.
 PART_BYTES = 2**26  # Of uncompressed pictures in a part, at most.
 Features = Callable[[Iterator[UInt8[np.ndarray, "r r 3"]]], Float32[np.ndarray, "n d"]]
-Say = Callable[[str], None]
-_count: Any = None  # In a worker: the pictures done by all of them.
 
 
 class Request(NamedTuple):
@@ -153,10 +145,11 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
     """
     options = request.options
     with _workplace(request) as work:
-        found = files.find(request.source, work)
-        left = "".join(f", {n:,} {what}" for what, n in sorted(found.left_out.items()))
-        say(f"{len(found.entries):,} files of {', '.join(found.classes)}{left}")
-        scanned = _scan(found, options, work, say)
+        with workers() as those:
+            found = files.find(request.source, work)
+            left = "".join(f", {n:,} {what}" for what, n in sorted(found.left_out.items()))
+            say(f"{len(found.entries):,} files of {', '.join(found.classes)}{left}")
+            scanned = _scan(those, found, options, work, say)
         diagnosis = _diagnose(request, found, scanned, say)
         human = _human_decisions(request.out)
         dropped = doctor.decide(diagnosis, request.clean != "report", human)
@@ -215,7 +208,7 @@ def _workplace(request: Request) -> Iterator[Path]:
             shutil.rmtree(work)
 
 
-def _scan(found: Files, options: Options, work: Path, say: Say) -> Scanned:
+def _scan(those: Workers, found: Files, options: Options, work: Path, say: Say) -> Scanned:
     """All parts, those done before as they are."""
     marks = _marks(found) if options.align else {}
     size = max(32, min(PART, PART_BYTES // (3 * max(options.resolutions) ** 2)))
@@ -227,7 +220,7 @@ def _scan(found: Files, options: Options, work: Path, say: Say) -> Scanned:
     if left < len(found.entries):
         say(f"{len(found.entries) - left:,} of them were read by an earlier run")
     tasks = [(found.root, *parts[i], options, work, keys[i]) for i in todo]
-    _run(tasks, left, say)
+    scan_all(those, tasks, left, say)
     return Scanned.of(work, keys, options)
 
 
@@ -245,60 +238,6 @@ def _marks(found: Files) -> dict[str, list[align.Landmarks]]:
         full = short.get(file, [])
         named[full[0] if len(full) == 1 else file] = faces
     return named
-
-
-def _run(tasks: Sequence[tuple], pictures: int, say: Say) -> None:
-    """Does the tasks, `scan.scan` each, by as many processes as there are cores."""
-    if len(tasks) < 2 or machine.cores() == 1:  # A process takes half a second to start.
-        for task in tasks:
-            scan.scan(*task)
-        return
-    context = multiprocessing.get_context("spawn")  # Others do not go with JAX's threads.
-    count = context.Value("q", 0)
-    workers = min(machine.cores(), len(tasks))
-    pool = ProcessPoolExecutor(workers, context, _begin, (count,))
-    futures: list[Future] = [pool.submit(_do, task) for task in tasks]
-    start, told = time.monotonic(), 0.0
-    try:
-        while True:
-            done, pending = wait(futures, timeout=0.2, return_when=FIRST_EXCEPTION)
-            for future in done:
-                future.result()
-            seconds = time.monotonic() - start
-            if not pending or seconds - told > (1 if sys.stderr.isatty() else 10):
-                told, rate = seconds, count.value / seconds
-                eta = (pictures - count.value) / rate if rate else 0
-                say(f"{count.value:,} of {pictures:,} pictures  {rate:,.0f}/s  eta {eta:,.0f} s")
-            if not pending:
-                return
-    except BrokenProcessPool as error:
-        raise InputError(
-            "a process that reads pictures was ended from outside, perhaps for lack of memory; "
-            "what was finished is kept: run the same again"
-        ) from error
-    finally:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin(count: Any) -> None:
-    global _count
-    _count = count
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent ends this process.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def die_with_it() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=die_with_it, daemon=True).start()
-
-
-def _do(task: tuple) -> None:
-    scan.scan(*task, count=_count)
 
 
 def _diagnose(request: Request, found: Files, scanned: Scanned, say: Say) -> Diagnosis:
