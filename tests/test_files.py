@@ -308,7 +308,7 @@ def test_what_is_no_source(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
     for path in ("a.txt", "pipe", "nowhere"):
-        with pytest.raises(InputError, match="--source must be a folder, a .zip or a .tar"):
+        with pytest.raises(InputError, match=r"--source must be a folder, a \.zip or a \.tar"):
             files.find(tmp_path / path)
     with pytest.raises((InputError, OSError), match="loop"):
         files.find(tmp_path / "loop")

@@ -62,7 +62,7 @@ def header(data: bytes) -> Header:
 def header_of(im: Image.Image) -> Header:
     """The same of an open file."""
     width, height = im.size
-    if transforms.orientation(im) >= 5:
+    if transforms.orientation(im) >= 5 and im.format != "TIFF":  # Whose size is upright.
         width, height = height, width
     mode = "RGBA" if im.mode != "RGBA" and im.has_transparency_data else im.mode
     return Header(im.format or "", mode, width, height, getattr(im, "n_frames", 1))
