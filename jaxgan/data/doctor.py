@@ -159,6 +159,8 @@ def read_decisions(text: str, file: str) -> dict[str, tuple[str, Decision]]:
         )
     decided: dict[str, tuple[str, Decision]] = {}
     for row in table:
+        if not row["file"]:
+            continue
         decision = (row["decision"] or "").strip().lower()
         if decision not in ("keep", "drop", ""):
             raise InputError(

@@ -31,10 +31,13 @@ def decode_example(record: bytes) -> dict:
                 key, feature = (value for _, value in _fields(entry))
                 ((kind, values),) = _fields(feature)
                 ((_, value),) = _fields(values)
-                found[bytes(key).decode()] = (
-                    _read_varint(value, 0)[0] if kind == 3 else bytes(value)
-                )
-        return {"image": found["image"], "label": found["label"], "name": found["name"].decode()}
+                found[kind, bytes(key)] = value
+        image, label, name = (found[k] for k in ((1, b"image"), (3, b"label"), (1, b"name")))
+        return {
+            "image": bytes(image),
+            "label": _read_varint(label, 0)[0],
+            "name": bytes(name).decode(),
+        }
     except (IndexError, KeyError, ValueError) as error:
         raise ValueError("not a record of a picture") from error
 

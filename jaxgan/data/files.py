@@ -14,14 +14,15 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from jaxgan.data.folder import EXTENSIONS, printable
 from jaxgan.errors import InputError
 
 LARGEST = 512 * 1024**2  # Bytes of a picture file; what is larger is no picture.
 SIDE_FILES = (".cat", ".xml")  # Landmarks, beside the pictures.
-MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
+MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+MAGIC_AT_8 = (b"WEBP", b"avif")  # After a size or a box, which may hold anything.
 Place = str | tuple[int, int]  # A path or a member's name; in a tar, where its bytes are.
 
 
@@ -67,13 +68,14 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
     Raises:
         InputError: no such thing, an unreadable one, no pictures, or names that leave the archive.
     """
+    _open_zip.cache_clear()  # It may have been written anew.
     path = Path(source).expanduser()
     if not os.fspath(source) or not path.exists():
         raise InputError(f"--source must be a folder, a .zip or a .tar, and {path} does not exist")
     try:
         if path.is_dir():
             root, found = path, list(_walk(path, "", frozenset()))
-        elif zipfile.is_zipfile(path):
+        elif path.is_file() and zipfile.is_zipfile(path):  # Opening a pipe would wait.
             root, found = path, _zipped(path)
         elif path.is_file() and tarfile.is_tarfile(path):
             root, found = _tarred(path, scratch)
@@ -81,7 +83,13 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
             raise InputError(f"--source must be a folder, a .zip or a .tar, and {path} is neither")
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, lzma.LZMAError, zlib.error) as error:
         raise InputError(f"--source must be a whole archive, and {path} is not: {error}") from error
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno is None:  # What gzip and bz2 raise for damaged data.
+            raise InputError(
+                f"--source must be a whole archive, and {path} is not: {error}"
+            ) from error
+        if not isinstance(error, PermissionError):
+            raise
         raise InputError(f"every folder must be readable, and {error.filename} is not") from error
     if not path.is_dir():
         found = list({f.path: f for f in _strip(found)}.values())  # The last of a name counts.
@@ -97,7 +105,8 @@ def read(root: str, place: Place) -> bytes:
     """
     if isinstance(place, tuple):
         start, size = place
-        return os.pread(_open_tar(root).fileno(), size, start)
+        with open(root, "rb") as archive:
+            return os.pread(archive.fileno(), size, start)
     if os.path.isdir(root):
         file = os.path.join(root, place)
         if not stat.S_ISREG(os.stat(file).st_mode):  # Opening a pipe would wait for ever.
@@ -106,11 +115,6 @@ def read(root: str, place: Place) -> bytes:
     archive, lock = _open_zip(root)
     with lock:
         return archive.read(place)
-
-
-@functools.lru_cache(4)
-def _open_tar(root: str) -> IO[bytes]:
-    return open(root, "rb")
 
 
 @functools.lru_cache(4)
@@ -144,19 +148,28 @@ def _zipped(path: Path) -> list[_Found]:
 
 def _tarred(path: Path, scratch: str | os.PathLike | None) -> tuple[Path, list[_Found]]:
     changed = path.stat().st_mtime_ns
-    with open(path, "rb") as file:
-        plain = file.read(262)[257:] == b"ustar"
-    if not plain:
+    if not _is_plain_tar(path):
         if scratch is None:
             raise InputError(f"a compressed tar needs room to be decompressed: {path}")
         plain_path = Path(scratch) / "source.tar"
         _decompress(path, plain_path)
         path = plain_path
-    with tarfile.open(path, "r:") as archive:
+    with tarfile.open(path, "r:") as archive, open(path, "rb") as file:
         members = [m for m in archive if m.isfile()]
+        file.seek(archive.offset)  # Where tarfile has stopped, be it at the end or at damage.
+        if any(file.read(tarfile.BLOCKSIZE)):
+            raise tarfile.ReadError("it is damaged or cut off")
     return path, [
         _Found(_inside(m.name, path), (m.offset_data, m.size), m.size, changed) for m in members
     ]
+
+
+def _is_plain_tar(path: Path) -> bool:
+    try:
+        tarfile.open(path, "r:").close()
+    except tarfile.ReadError:
+        return False
+    return True
 
 
 def _decompress(path: Path, target: Path) -> None:
@@ -178,7 +191,7 @@ def _decompress(path: Path, target: Path) -> None:
 
 def _inside(name: str, archive: Path) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or (path.parts and ":" in path.parts[0]):
+    if path.is_absolute() or ".." in path.parts or name[1:2] == ":":
         raise InputError(f"names must stay inside their archive, and {archive} has {name!r}")
     return str(path)
 
@@ -230,7 +243,7 @@ def _group(root: str, stem: str, found: list[_Found]) -> Files:
         for f in pictures
     )
     csv = [f for f in found if f.path.lower().endswith(".csv") and "/" not in f.path]
-    tables = tuple(read(root, f.place) for f in csv if f.size < LARGEST)
+    tables = tuple(read(root, f.place) for f in csv if 0 < f.size < LARGEST)
     return Files(root, tuple(printable(name) for name in names), entries, left_out, tables)
 
 
@@ -239,13 +252,22 @@ def _has_magic(root: str, f: _Found, extension: str) -> bool:
     if extension in {*SIDE_FILES, ".csv", ".json", ".txt", ".md", ".html"} or f.size < 64:
         return False
     try:
-        place = f.place if isinstance(f.place, str) else (f.place[0], 16)
-        if isinstance(place, str) and os.path.isdir(root):
-            with open(os.path.join(root, place), "rb") as file:
-                return file.read(16).startswith(MAGIC)
-        return read(root, place).startswith(MAGIC)
+        start = _start(root, f.place)
     except Exception:  # Whatever it is, it is no picture.
         return False
+    return start.startswith(MAGIC) or start[8:12] in MAGIC_AT_8
+
+
+def _start(root: str, place: Place) -> bytes:
+    """The first bytes of a file, which may be large."""
+    if isinstance(place, tuple):
+        return read(root, (place[0], 16))
+    if os.path.isdir(root):
+        with open(os.path.join(root, place), "rb") as file:
+            return file.read(16)
+    archive, lock = _open_zip(root)
+    with lock, archive.open(place) as file:
+        return file.read(16)
 
 
 def _beside(path: str, places: dict[str, Place]) -> Place | None:

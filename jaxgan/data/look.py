@@ -15,6 +15,7 @@ BLANK = 4.0  # Standard deviation of gray levels below which there is nothing to
 BLURRED = 0.05  # Sharpness below which a picture is blurred: a Gaussian of 1.2 pixels.
 SOFT = 0.5  # Effective resolution, as a share of the shorter side, below which it was enlarged.
 CUT = 0.08  # Of the level of the low frequencies.
+GRAY = np.array([0.299, 0.587, 0.114], np.float32)
 SPECTRUM = 256  # Side of the square whose spectrum is looked at, at most.
 SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
@@ -61,7 +62,7 @@ def header(data: bytes) -> Header:
 def header_of(im: Image.Image) -> Header:
     """The same of an open file."""
     width, height = im.size
-    if transforms.orientation(im) >= 5:
+    if transforms.orientation(im) >= 5 and im.format != "TIFF":  # Whose size is upright.
         width, height = height, width
     mode = "RGBA" if im.mode != "RGBA" and im.has_transparency_data else im.mode
     return Header(im.format or "", mode, width, height, getattr(im, "n_frames", 1))
@@ -94,8 +95,13 @@ def measure(picture: Picture, scale: float = 1.0) -> Measures:
         picture: uint8 [h, w, 3], as decoded.
         scale: how many pixels of the file one of its pixels stands for.
     """
+    side = min(picture.shape[:2])
+    step = max(1, side // SPECTRUM)  # Of the whole picture: its middle may be empty.
+    contrast = float((picture[::step, ::step] @ GRAY).std())
     gray = _gray(picture)
-    return Measures(float(gray.std()), sharpness(gray), scale * effective_resolution(gray))
+    share = effective_resolution(gray) / min(gray.shape)
+    # Reducing leaves the detail's side as it is, until nothing is missing any more.
+    return Measures(contrast, sharpness(gray), side * share * (scale if share > 0.9 else 1.0))
 
 
 def _gray(picture: Picture) -> Float32[np.ndarray, "h w"]:
@@ -103,7 +109,7 @@ def _gray(picture: Picture) -> Float32[np.ndarray, "h w"]:
     # The middle of it: detail is where the subject is, and a spectrum of all is slow.
     top, left = max(0, (h - SPECTRUM) // 2), max(0, (w - SPECTRUM) // 2)
     middle = picture[top : top + SPECTRUM, left : left + SPECTRUM]
-    return middle @ np.array([0.299, 0.587, 0.114], np.float32)
+    return middle @ GRAY
 
 
 def sharpness(gray: Float32[np.ndarray, "h w"]) -> float:
@@ -112,6 +118,8 @@ def sharpness(gray: Float32[np.ndarray, "h w"]) -> float:
     0 for slopes, which have no detail and are all that blurring leaves; 0.4 for edges and 1 for
     noise. It depends on neither contrast nor size.
     """
+    if min(gray.shape) < 3:
+        return 0.0
     fine = float(np.square(np.diff(gray, axis=0)).mean() + np.square(np.diff(gray, axis=1)).mean())
     coarse = float(
         np.square(gray[2:] - gray[:-2]).mean() + np.square(gray[:, 2:] - gray[:, :-2]).mean()

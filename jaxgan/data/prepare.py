@@ -1,6 +1,8 @@
 """From any pictures to a prepared set: find, scan in parallel, diagnose, decide, write."""
 
+import csv
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -16,6 +18,7 @@ from jaxtyping import Float32, Int64, UInt8
 from jaxgan.data import align, doctor, files, outliers, records, scan, shards, splits
 from jaxgan.data.doctor import Diagnosis
 from jaxgan.data.files import Entry, Files
+from jaxgan.data.folder import printable
 from jaxgan.data.scan import Options
 from jaxgan.data.shards import Scanned
 from jaxgan.data.workers import Say, Workers, scan_all, workers
@@ -66,11 +69,13 @@ def request(flags: dict[str, Any], features: Callable[[int], Features | None]) -
     out = Path(flags["out"]).expanduser() if flags["out"] else None
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out must be a folder, and {out} is a file")
+    if not flags["source"]:
+        raise InputError("--source must be given, a folder, a .zip or a .tar")
     source = Path(flags["source"]).expanduser()
     if out is not None and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"--out must not lie in --source, and {out} lies in {source}")
     fractions = tuple(_number(text, float, "--split") for text in flags["split"])
-    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+    if len(fractions) != 3 or min(fractions) < 0 or not abs(sum(fractions) - 1) <= 1e-6:
         raise InputError(
             f"--split must be three shares >= 0 with sum 1, got {','.join(flags['split'])}"
         )
@@ -106,14 +111,14 @@ def _number(text: str, kind: Callable[[str], Any], flag: str) -> Any:
 def log(out: Path | None) -> Iterator[Say]:
     """Says lines on the screen and, where there is a folder, in its `log.txt`."""
     if out is None:
-        yield print
+        yield lambda line: print(printable(line), flush=True)
         return
     out.mkdir(parents=True, exist_ok=True)
-    with open(out / "log.txt", "a") as file:
+    with open(out / "log.txt", "a", encoding="utf-8") as file:
 
         def say(line: str) -> None:
-            print(line, flush=True)
-            print(line, file=file, flush=True)
+            for target in (sys.stdout, file):
+                print(printable(line), file=target, flush=True)
 
         yield say
 
@@ -149,9 +154,9 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             found = files.find(request.source, work)
             left = "".join(f", {n:,} {what}" for what, n in sorted(found.left_out.items()))
             say(f"{len(found.entries):,} files of {', '.join(found.classes)}{left}")
+            human = _human_decisions(request.out)  # Before the long part: it may not do.
             scanned = _scan(those, found, options, work, say)
         diagnosis = _diagnose(request, found, scanned, say)
-        human = _human_decisions(request.out)
         dropped = doctor.decide(diagnosis, request.clean != "report", human)
         sides = _sides(request, diagnosis, dropped, say)
         kept = [k for k, i in enumerate(diagnosis.good.tolist()) if i not in dropped]
@@ -278,7 +283,11 @@ def _human_decisions(out: Path | None) -> dict[str, tuple[str, doctor.Decision]]
     file = None if out is None else out / "decisions.csv"
     if file is None or not file.exists():
         return {}
-    return doctor.read_decisions(file.read_text(), str(file))
+    try:
+        text = file.read_text("utf-8-sig")  # Spreadsheets put a mark at its start.
+        return doctor.read_decisions(text, str(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} must be a table in UTF-8, and is not: {error}") from error
 
 
 def _sides(
@@ -304,7 +313,13 @@ def _sides(
         decided = {bytes.fromhex(digest): side for digest, side in pairs}
     labels = np.array([diagnosis.rows[i].label for i in rows])
     duplicates = splits.Duplicates(first[group], tuple(digests))
-    own = splits.assign(labels, diagnosis.classes, request.fractions, duplicates, decided)
+    try:
+        own = splits.assign(labels, diagnosis.classes, request.fractions, duplicates, decided)
+    except InputError as error:
+        if not request.dry_run:
+            raise
+        say(f"these pictures cannot be split: {error}")  # The rest is worth knowing all the same.
+        return sides
     sides[rows] = own
     torn = rows[own < 0].tolist()
     dropped |= dict.fromkeys(torn, "ties two sides of the split together")
@@ -319,12 +334,19 @@ def _quarantine(folder: Path, found: Files, diagnosis: Diagnosis, dropped: dict[
     for i in dropped:
         row = diagnosis.rows[i]
         reason = diagnosis.reasons.get(i, "decided")
-        name = row.file.replace("\\", "_")
-        if len(os.path.basename(name)) > 200:
-            name = os.path.join(os.path.dirname(name), os.path.basename(name)[-200:])
-        target = folder / reason.replace(" ", "_") / name
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            target.write_bytes(files.read(found.root, entries[row.file].place))
-        except (ValueError, EOFError, FileNotFoundError):  # Not even its bytes can be read.
+            data = files.read(found.root, entries[row.file].place)
+        except Exception:  # Not even its bytes can be read, for whatever reason.
             continue
+        parts = (_short(part) for part in row.file.replace("\\", "_").split("/"))
+        target = folder.joinpath(reason.replace(" ", "_"), *parts)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+
+def _short(name: str) -> str:
+    """A name that file systems take: escaped, or in an archive, it may be too long for them."""
+    data = name.encode()
+    if len(data) <= 255:
+        return name
+    return hashlib.sha256(data).hexdigest()[:16] + "_" + data[-200:].decode(errors="ignore")

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from array_record.python.array_record_data_source import ArrayRecordDataSource
@@ -59,15 +59,23 @@ def read_info(path: str | os.PathLike, name: str = INFO) -> dict[str, Any]:
     file = Path(path).expanduser() / name
     try:
         info = json.loads(file.read_text())
-        pictures = info["pictures"]
-        lists = [pictures[key] for key in ("name", "label", "digest", "side")]
-        said = fingerprint(info["classes"], info["resolution"], *lists[:3])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if info["format"] > FORMAT:
+            raise InputError(f"{file} must have format {FORMAT} or older, got {info['format']}")
+        names, labels, digests, sides = (
+            info["pictures"][key] for key in ("name", "label", "digest", "side")
+        )
+        said = fingerprint(info["classes"], info["resolution"], names, labels, digests)
+        held = sum(int(shard["pictures"]) for shard in info["shards"])
+        if held != len(names) or len(sides) != len(names) or not set(sides) <= {0, 1, 2}:
+            raise ValueError("its lists do not go together")
+        if info["encoding"] not in get_args(Encoding) or len(info["fractions"]) != len(SIDES):
+            raise ValueError("no such encoding or split")
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{file} must describe a prepared set, and is damaged: {error!r}"
         ) from error
-    if info["format"] > FORMAT:
-        raise InputError(f"{file} must have format {FORMAT} or older, got {info['format']}")
     if said != info["fingerprint"]:
         raise InputError(f"{file} must have the fingerprint of its pictures, and has another")
     return info

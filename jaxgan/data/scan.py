@@ -1,5 +1,6 @@
 """A part of the pictures: each is read once, looked at, and written as records. In any process."""
 
+import errno
 import hashlib
 import io
 import json
@@ -168,7 +169,7 @@ class _Writer:
         try:
             self._writer.write(record)
         except RuntimeError as error:
-            raise OSError(plain(error)) from error
+            raise disk_error(error, self.file) from error
         self.records += 1
         return self.records - 1
 
@@ -177,11 +178,14 @@ class _Writer:
             if self._writer.is_open():
                 self._writer.close()
         except RuntimeError as error:
-            raise OSError(plain(error)) from error
+            raise disk_error(error, self.file) from error
 
 
-def plain(error: RuntimeError) -> str:
-    return " ".join(str(error).split(";")[0].split())
+def disk_error(error: RuntimeError, file: Path) -> OSError:
+    """What ArrayRecord says in words alone, with its number and the file."""
+    codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.ENOENT)
+    code = next((c for c in codes if os.strerror(c) in str(error)), errno.EIO)
+    return OSError(code, os.strerror(code), str(file))
 
 
 def _pictures(

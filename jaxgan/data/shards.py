@@ -174,4 +174,4 @@ def _copy(reader: ArrayRecordReader, wanted: list[int], target: Path) -> None:
                 writer.write(record)
         writer.close()
     except RuntimeError as error:
-        raise OSError(scan.plain(error)) from error
+        raise scan.disk_error(error, target) from error
