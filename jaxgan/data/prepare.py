@@ -71,8 +71,8 @@ def request(flags: dict[str, Any], features: Callable[[int], Features | None]) -
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out must be a folder, and {out} is a file")
     if not flags["source"]:
-        raise InputError("--source must be given, a folder, a .zip or a .tar")
-    source = Path(flags["source"]).expanduser()
+        raise InputError("--source must be given, a folder, a .zip, a .tar or tfds:NAME")
+    source = Path(flags["source"].removeprefix(files.TFDS)).expanduser()
     if out is not None and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"--out must not lie in --source, and {out} lies in {source}")
     fractions = tuple(_number(text, float, "--split") for text in flags["split"])
@@ -96,7 +96,7 @@ def request(flags: dict[str, Any], features: Callable[[int], Features | None]) -
     )
     net = features(min(sides))
     return Request(
-        *(str(source), out, options, flags["clean"], flags["dry_run"], flags["strangest"]),
+        *(flags["source"], out, options, flags["clean"], flags["dry_run"], flags["strangest"]),
         *(fractions, net, "light" if net is None else "vgg16"),
     )
 
@@ -172,7 +172,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
                 _quarantine(request.out / "quarantine", found, diagnosis, dropped)
             for at, resolution in enumerate(options.resolutions):
                 about = {
-                    "source": os.path.basename(os.path.abspath(request.source)),
+                    "source": _name(request.source),
                     "options": options._replace(resolutions=(resolution,))._asdict(),
                     "clean": request.clean,
                     "dropped": findings["dropped"],
@@ -185,6 +185,13 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             *(found, scanned, diagnosis, dropped, findings),
             doctor.advise(diagnosis, dropped, options.resolutions[0]),
         )
+
+
+def _name(source: str) -> str:
+    """The source without where it lies on this machine."""
+    if source.startswith(files.TFDS):
+        return files.TFDS + "/".join(Path(source.removeprefix(files.TFDS)).parts[-2:])
+    return os.path.basename(os.path.abspath(source))
 
 
 def _set_folder(request: Request, resolution: int) -> Path:
