@@ -3,13 +3,15 @@
 import csv
 import fcntl
 import hashlib
+import importlib.util
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,12 +24,13 @@ from jaxgan.data.files import Entry, Files
 from jaxgan.data.folder import printable
 from jaxgan.data.scan import Options
 from jaxgan.data.shards import Scanned
-from jaxgan.data.workers import Say, Workers, scan_all, workers
+from jaxgan.data.workers import Say, scan_all, workers
 from jaxgan.errors import InputError
 
 PART = 512  # Pictures, at most; a part that is done is not done again.
 PART_BYTES = 2**26  # Of uncompressed pictures in a part, at most.
 Features = Callable[[Iterator[UInt8[np.ndarray, "r r 3"]]], Float32[np.ndarray, "n d"]]
+ReadAll = Callable[[Sequence[tuple], int, Say], None]  # As `scan_all`, of certain workers.
 
 
 class Request(NamedTuple):
@@ -42,6 +45,7 @@ class Request(NamedTuple):
     fractions: tuple[float, ...] = (0.7, 0.15, 0.15)
     features: Features | None = None  # None: the light descriptor.
     features_name: str = "light"
+    beam: tuple[str, ...] = ()  # Arguments of Apache Beam where that is to read the pictures.
 
 
 class Result(NamedTuple):
@@ -55,8 +59,12 @@ class Result(NamedTuple):
     advice: list[str]
 
 
-def request(flags: dict[str, Any], features: Callable[[int], Features | None]) -> Request:
-    """The flags of `scripts/prepare.py`, checked.
+def request(
+    flags: dict[str, Any],
+    features: Callable[[int], Features | None],
+    of_beam: Sequence[str] = (),
+) -> Request:
+    """The flags of `scripts/prepare.py`, checked; `of_beam` are those that it does not know.
 
     Raises:
         InputError: a value that will not do.
@@ -94,10 +102,18 @@ def request(flags: dict[str, Any], features: Callable[[int], Features | None]) -
         border=flags["border"],
         doctor=flags["doctor"],
     )
+    runner = flags.get("runner")
+    if runner and importlib.util.find_spec("apache_beam") is None:
+        raise InputError(
+            f"--runner needs apache-beam, which has an environment of its own (make beam): {runner}"
+        )
+    if runner and out is None:
+        raise InputError(f"--runner needs --out, a folder that all workers see: {runner}")
     net = features(min(sides))
     return Request(
         *(flags["source"], out, options, flags["clean"], flags["dry_run"], flags["strangest"]),
         *(fractions, net, "light" if net is None else "vgg16"),
+        (f"--runner={runner}", *of_beam) if runner else (),
     )
 
 
@@ -151,12 +167,12 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
     """
     options = request.options
     with _workplace(request) as work:
-        with workers() as those:
+        with _readers(request) as read_all:
             found = files.find(request.source, work)
             left = "".join(f", {n:,} {what}" for what, n in sorted(found.left_out.items()))
             say(f"{len(found.entries):,} files of {', '.join(found.classes)}{left}")
             human = _human_decisions(request.out)  # Before the long part: it may not do.
-            scanned = _scan(those, found, options, work, say)
+            scanned = _scan(read_all, found, options, work, say)
         diagnosis = _diagnose(request, found, scanned, say)
         dropped = doctor.decide(diagnosis, request.clean != "report", human)
         sides = _sides(request, diagnosis, dropped, say)
@@ -221,7 +237,19 @@ def _workplace(request: Request) -> Iterator[Path]:
             shutil.rmtree(work)
 
 
-def _scan(those: Workers, found: Files, options: Options, work: Path, say: Say) -> Scanned:
+@contextmanager
+def _readers(request: Request) -> Iterator[ReadAll]:
+    """Who reads the pictures: Beam's workers, or processes here."""
+    if request.beam:
+        from jaxgan.data import beam  # Only an environment of its own has what it imports.
+
+        yield partial(beam.scan_all, request.beam)
+        return
+    with workers() as those:
+        yield partial(scan_all, those)
+
+
+def _scan(read_all: ReadAll, found: Files, options: Options, work: Path, say: Say) -> Scanned:
     """All parts, those done before as they are."""
     marks = _marks(found) if options.align else {}
     size = max(32, min(PART, PART_BYTES // (3 * max(options.resolutions) ** 2)))
@@ -233,7 +261,7 @@ def _scan(those: Workers, found: Files, options: Options, work: Path, say: Say) 
     if left < len(found.entries):
         say(f"{len(found.entries) - left:,} of them were read by an earlier run")
     tasks = [(found.root, *parts[i], options, work, keys[i]) for i in todo]
-    scan_all(those, tasks, left, say)
+    read_all(tasks, left, say)
     return Scanned.of(work, keys, options)
 
 

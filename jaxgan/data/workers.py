@@ -47,6 +47,29 @@ def workers() -> Iterator[Workers]:
             process.terminate()
 
 
+def progress(pictures: int, say: Say) -> Callable[[int, float], None]:
+    """Says how many are done, how fast, and how long the rest takes.
+
+    Args:
+        pictures: in all.
+        say: takes a line.
+
+    Returns:
+        A function of how many are done and how many seconds there shall be between lines.
+    """
+    start = told = time.monotonic()
+
+    def tell(done: int, pause: float) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= pause:
+            told, rate = now, done / max(now - start, 1e-3)
+            eta = (pictures - done) / rate if rate else 0
+            say(f"{done:,} of {pictures:,} pictures  {rate:,.0f}/s  eta {eta:,.0f} s")
+
+    return tell
+
+
 def scan_all(those: Workers, tasks: Sequence[tuple], pictures: int, say: Say) -> None:
     """Does the tasks, arguments of `scan.scan` each, and tells how far it is.
 
@@ -60,17 +83,8 @@ def scan_all(those: Workers, tasks: Sequence[tuple], pictures: int, say: Say) ->
         InputError: a process was ended from outside.
         OSError: a disk that is full or read-only.
     """
-    start = told = time.monotonic()
     pause = 1 if sys.stderr.isatty() else 10
-
-    def tell(done: int, pause: float) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told >= pause:
-            told, rate = now, done / (now - start)
-            eta = (pictures - done) / rate if rate else 0
-            say(f"{done:,} of {pictures:,} pictures  {rate:,.0f}/s  eta {eta:,.0f} s")
-
+    tell = progress(pictures, say)
     if those.pool is None or len(tasks) < 2:
         done = 0
         for task in tasks:
