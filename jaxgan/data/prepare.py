@@ -76,6 +76,10 @@ def request(
     if not flags["out"] and not flags["dry_run"]:
         raise InputError("--out must be given, a folder for the prepared set (or --dry-run)")
     out = Path(flags["out"]).expanduser() if flags["out"] else None
+    if out is not None and any("\ud800" <= c <= "\udfff" for c in str(out)):
+        raise InputError(
+            f"--out must be a name in UTF-8, which ArrayRecord wants, got {str(out)!r}"
+        )
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out must be a folder, and {out} is a file")
     if not flags["source"]:
@@ -252,7 +256,7 @@ def _readers(request: Request) -> Iterator[ReadAll]:
 def _scan(read_all: ReadAll, found: Files, options: Options, work: Path, say: Say) -> Scanned:
     """All parts, those done before as they are."""
     marks = _marks(found) if options.align else {}
-    size = max(32, min(PART, PART_BYTES // (3 * max(options.resolutions) ** 2)))
+    size = min(PART, max(32, PART_BYTES // (3 * max(options.resolutions) ** 2)))
     entries = [found.entries[i : i + size] for i in range(0, len(found.entries), size)]
     parts = [(part, {e.name: marks[e.name] for e in part if e.name in marks}) for part in entries]
     keys = [scan.part_key(part, of_part, options) for part, of_part in parts]
