@@ -54,7 +54,7 @@ def call(capsys, monkeypatch):
         code = 0
         with flagsaver.flagsaver():
             try:
-                command.run(SCRIPT.main, argv, devices=False)
+                command.run(SCRIPT.main, argv, devices=False, others_with="runner")
             except SystemExit as end:
                 code = end.code
             finally:
