@@ -1,23 +1,30 @@
 # The two commands that a fresh machine needs: `make demo` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+VENV_BEAM ?= .venv-beam
 # Two files of tests at a time; not those whose processes wait for each other.
 TWO = -n 2 --dist loadfile
 
-.PHONY: demo test parity lint clean $(VENV)
+.PHONY: demo test parity beam lint clean $(VENV)
 
 demo: $(VENV)
 	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py
 
 test: $(VENV)
-	$(VENV)/bin/python -m pytest tests --ignore=tests/parity --ignore=tests/test_hosts.py $(TWO)
+	$(VENV)/bin/python -m pytest tests --ignore=tests/parity --ignore=tests/beam --ignore=tests/test_hosts.py $(TWO)
 	$(VENV)/bin/python -m pytest tests/test_hosts.py
 
-# Comparisons with reference packages; torchvision has no CPU build of its own to depend on.
+# Comparisons with reference packages, and on published weights; torchvision has no CPU build of
+# its own to depend on.
 parity: $(VENV)
-	$(VENV)/bin/pip install -q -c constraints.txt torch==2.13.0
+	$(VENV)/bin/pip install -q -c constraints.txt torch==2.13.0 prdc scikit-learn
 	$(VENV)/bin/pip install -q --no-deps torchvision==0.28.0
+	$(VENV)/bin/pip install -q -c constraints.txt -e '.[features]'
 	$(VENV)/bin/python -m pytest tests/parity $(TWO)
+
+# Preparing pictures on Apache Beam, which holds other packages back.
+beam: $(VENV_BEAM)/installed
+	$(VENV_BEAM)/bin/python -m pytest tests/beam
 
 lint: $(VENV)
 	$(VENV)/bin/ruff check .
@@ -32,5 +39,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(VENV)/bin/pip install -q -c constraints.txt -e '.[dev]'
 	touch $@
 
+$(VENV_BEAM)/installed: pyproject.toml constraints-beam.txt
+	$(PYTHON) -m venv $(VENV_BEAM)
+	$(VENV_BEAM)/bin/pip install -q -c constraints-beam.txt -e '.[beam]' beartype pytest pytest-timeout
+	touch $@
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(VENV_BEAM) runs

@@ -4,8 +4,8 @@
 
 Cost: 12,658,432 + 11,032,576 parameters, 100 epochs at batch 64, 5 critic turns a step.
 Result: not yet run at this size. At an eighth of the width (--config.model.channels=128), batch 32
-and both rates 4e-4 on 20,373 cat faces (2026-11): fog after 900 steps; after 3,000 most samples have
-eyes, and about half are clearly cats, ears and markings included; diversity 0.85 to 0.98.
+and both rates 4e-4 on 20,373 cat faces (2026-11): fog after 900 steps; after 3,000 most samples
+have eyes, and about half are clearly cats, ears and markings included; diversity 0.85 to 0.98.
 """
 
 from pathlib import Path

@@ -25,7 +25,11 @@ flags.DEFINE_string(
 
 
 def run(
-    main: Callable[[], None], argv: Sequence[str] | None = None, *, devices: bool = True
+    main: Callable[..., None],
+    argv: Sequence[str] | None = None,
+    *,
+    devices: bool = True,
+    others_with: str | None = None,
 ) -> None:
     """Parses the flags, calls `main` and exits with the right code.
 
@@ -33,6 +37,8 @@ def run(
         main: the script's one call; reads its flags from `FLAGS`.
         argv: the command line; `sys.argv` by default.
         devices: whether JAX is wanted; else `main` calls `use_devices` where it is.
+        others_with: a flag; where it is given, flags that are not known here are admitted. `main`
+            is then called with them, a list that is empty without that flag.
     """
     argv = [_underscored(argument) for argument in (sys.argv if argv is None else argv)]
     name = Path(argv[0]).name
@@ -42,8 +48,9 @@ def run(
         sys.exit(0)
     try:
         config = _check_overrides(argv)
-        extra = FLAGS(argv)[1:]
-        if extra:
+        others = others_with is not None and _has(argv, others_with)
+        extra = FLAGS(argv, known_only=others)[1:]
+        if extra and not others:
             raise InputError(f"arguments must be flags (--name=value), got {extra[0]!r}")
         if "coordinator" in FLAGS:
             check_hosts(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
@@ -57,7 +64,7 @@ def run(
     try:
         if devices:
             use_devices()
-        main()
+        main(extra) if others_with else main()
     except InputError as error:
         _fail(name, error, 1)
     except OSError as error:
@@ -91,6 +98,10 @@ def _end_soon(code: int) -> None:
         from jaxgan import hosts
 
         hosts.end_soon(code)
+
+
+def _has(argv: Sequence[str], flag: str) -> bool:
+    return any(argument.partition("=")[0] == f"--{flag}" for argument in argv)
 
 
 def _underscored(argument: str) -> str:

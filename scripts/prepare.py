@@ -4,17 +4,28 @@
     python scripts/prepare.py --source DIR --resolution 64 --dry-run --report report.html
 
 The source is a folder with one folder per class, or a folder of one class; or such a folder as .zip
-or .tar; or tfds:NAME. Nothing in it is changed. Run again, it goes on where it stopped.
+or .tar; or tfds:NAME, a set of tensorflow-datasets. Nothing in it is changed. Run again, it goes on
+where it stopped.
+
+Pictures are read by all cores or, with --runner, by the workers of that runner of Apache Beam, to
+the same result. Flags that are not below then go to Beam:
+
+    python scripts/prepare.py --source DIR --out DIR --resolution 64
+        --runner=DirectRunner --direct_num_workers=8 --direct_running_mode=multi_processing
+
+All workers must have this package and see the source and OUT under the same paths, in a file system
+that they share.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
 from jaxgan import command
 
-flags.DEFINE_string("source", None, "Folder, .zip, .tar, or tfds:NAME.")
+flags.DEFINE_string("source", None, "Folder, .zip, .tar, tfds:NAME or tfds:DIR, a prepared set.")
 flags.DEFINE_string("out", None, "Folder for the prepared set.")
 flags.DEFINE_list("resolution", None, "Side in pixels; several, like 64,128, make a set each.")
 flags.DEFINE_enum("crop", "center", ["center", "stretch", "none"], "none: only square pictures.")
@@ -39,14 +50,15 @@ flags.DEFINE_bool("doctor", True, "Look for doubtful pictures, not only unreadab
 flags.DEFINE_bool("dry_run", False, "Write no set.")
 flags.DEFINE_string("report", None, "File for the report; OUT/report.html by default.")
 flags.DEFINE_string("json", None, "File for all findings.")
+flags.DEFINE_string("runner", None, "Of Apache Beam, to read the pictures; needs make beam.")
 flags.mark_flags_as_required(["source", "resolution"])
 FLAGS = flags.FLAGS
 
 
-def main() -> None:
+def main(of_beam: Sequence[str]) -> None:
     from jaxgan.data import prepare, report  # Not by the processes that read pictures.
 
-    request = prepare.request(FLAGS.flag_values_dict(), features)
+    request = prepare.request(FLAGS.flag_values_dict(), features, of_beam)
     with prepare.log(request.out) as say, prepare.prepared(request, say) as result:
         for name in filter(None, (FLAGS.json, FLAGS.report)):
             Path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -75,4 +87,4 @@ def features(resolution: int):
 
 
 if __name__ == "__main__":
-    command.run(main, devices=False)
+    command.run(main, devices=False, others_with="runner")

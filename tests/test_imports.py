@@ -26,6 +26,7 @@ ORDER = [
     "memory tracing progress collapse",
     "loop",
     "warm",
+    "metrics",
     "sample",
     "evaluate",
     "training",

@@ -43,10 +43,27 @@ class Diagnosis(NamedTuple):
     reasons: dict[int, str]  # By position in `rows`: the first of REASONS that holds.
 
 
+def same_pictures(
+    rows: Sequence[Row], vectors: Float[np.ndarray, "n 512"]
+) -> Int64[np.ndarray, " n"]:
+    """The first of `rows`, which all have a picture, that is the same as each.
+
+    Args:
+        rows: those without a problem.
+        vectors: their outlines; where nobody looked, none, and only equal pixels count.
+    """
+    looked = len(vectors) == len(rows)
+    outlines = np.asarray(vectors, np.float32) if looked else np.zeros((len(rows), 512), np.float32)
+    if not rows:
+        return np.zeros(0, np.int64)
+    return splits.group_copies([_content(row).encode() for row in rows], outlines).group
+
+
 def diagnose(
     rows: list[Row],
     classes: Sequence[str],
-    vectors: Float[np.ndarray, "n 512"] | None,
+    good: Int64[np.ndarray, " n"],
+    group: Int64[np.ndarray, " n"],
     strangeness: Float64[np.ndarray, " n"] | None,
     resolution: int,
     strangest: int = 0,
@@ -56,30 +73,25 @@ def diagnose(
     Args:
         rows: of all pictures.
         classes: their names.
-        vectors: outlines of those without a problem; None where nobody looked.
-        strangeness: of the same; see `outliers.strangeness`.
+        good: the positions of those without a problem.
+        group: of these; see `same_pictures`.
+        strangeness: of these, by `outliers.strangeness`; None where nobody looked at the pictures.
         resolution: the one wanted, in pixels.
         strangest: how many count as "strange".
     """
-    good = np.array([i for i, row in enumerate(rows) if row.problem is None], np.int64)
     reasons = {
         i: "unusable" if row.content else "unreadable"  # It could be decoded, but not cropped.
         for i, row in enumerate(rows)
         if row.problem is not None
     }
-    if not len(good):
-        return Diagnosis(rows, tuple(classes), good, good, None, reasons)
-    contents = [_content(rows[i]).encode() for i in good]
-    looked = vectors is not None and len(vectors) == len(good)
-    outlines = np.asarray(vectors, np.float32) if looked else np.zeros((len(good), 512), np.float32)
-    group, _ = splits.group_copies(contents, outlines)
-    strange = set() if strangeness is None else set(np.argsort(-strangeness)[:strangest].tolist())
+    looked = strangeness is not None
+    strange = set(np.argsort(-strangeness)[:strangest].tolist()) if looked else set()  # type: ignore[operator]
     found: dict[str, set[int]] = {reason: set() for reason in REASONS}
-    seen: dict[bytes, int] = {}
+    seen: set[str] = set()
     for place, i in enumerate(good.tolist()):
         row = rows[i]
-        found["exact duplicate"] |= {i} if contents[place] in seen else set()
-        seen.setdefault(contents[place], i)
+        found["exact duplicate"] |= {i} if _content(row) in seen else set()
+        seen.add(_content(row))
         found["tiny"] |= {i} if row.side < resolution / 2 else set()
         found["strange"] |= {i} if place in strange else set()
         if looked and row.contrast < look.BLANK:

@@ -23,7 +23,9 @@ LARGEST = 512 * 1024**2  # Bytes of a picture file; what is larger is no picture
 SIDE_FILES = (".cat", ".xml")  # Landmarks, beside the pictures.
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 MAGIC_AT_8 = (b"WEBP", b"avif")  # After a size or a box, which may hold anything.
-Place = str | tuple[int, int]  # A path or a member's name; in a tar, where its bytes are.
+TFDS = "tfds:"  # What sources and roots of tensorflow-datasets begin with.
+# A path or a member's name; in a tar, where its bytes are; of a set, the split and the position.
+Place = str | tuple[int, int]
 
 
 class Entry(NamedTuple):
@@ -62,12 +64,17 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
     decompressed, as one file.
 
     Args:
-        source: a folder (links are followed), a .zip, or a .tar, compressed or not.
+        source: a folder (links are followed), a .zip, or a .tar, compressed or not; or what
+            `tfds.find` takes.
         scratch: a folder for what is decompressed.
 
     Raises:
         InputError: no such thing, an unreadable one, no pictures, or names that leave the archive.
     """
+    if os.fspath(source).startswith(TFDS):
+        from jaxgan.data import tfds  # It takes a second.
+
+        return tfds.find(os.fspath(source))
     _open_zip.cache_clear()  # It may have been written anew.
     path = Path(source).expanduser()
     if not os.fspath(source) or not path.exists():
@@ -104,6 +111,10 @@ def read(root: str, place: Place) -> bytes:
         Exception: it cannot be read; `transforms.reason` puts it in words.
     """
     if isinstance(place, tuple):
+        if root.startswith(TFDS):
+            from jaxgan.data import tfds
+
+            return tfds.read(root, place)
         start, size = place
         with open(root, "rb") as archive:
             return os.pread(archive.fileno(), size, start)

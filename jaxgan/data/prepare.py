@@ -3,38 +3,34 @@
 import csv
 import fcntl
 import hashlib
-import multiprocessing
+import importlib.util
 import os
 import shutil
-import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import connection
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
-from jaxgan.data import align, doctor, files, machine, outliers, records, scan, shards, splits
+from jaxgan.data import align, doctor, files, outliers, records, scan, shards, splits
 from jaxgan.data.doctor import Diagnosis
 from jaxgan.data.files import Entry, Files
 from jaxgan.data.folder import printable
 from jaxgan.data.scan import Options
 from jaxgan.data.shards import Scanned
+from jaxgan.data.workers import Say, scan_all, workers
 from jaxgan.errors import InputError
 
 PART = 512  # Pictures, at most; a part that is done is not done again.
 PART_BYTES = 2**26  # Of uncompressed pictures in a part, at most.
 Features = Callable[[Iterator[UInt8[np.ndarray, "r r 3"]]], Float32[np.ndarray, "n d"]]
-Say = Callable[[str], None]
-_count: Any = None  # In a worker: the pictures done by all of them.
+ReadAll = Callable[[Sequence[tuple], int, Say], None]  # As `scan_all`, of certain workers.
 
 
 class Request(NamedTuple):
@@ -49,6 +45,7 @@ class Request(NamedTuple):
     fractions: tuple[float, ...] = (0.7, 0.15, 0.15)
     features: Features | None = None  # None: the light descriptor.
     features_name: str = "light"
+    beam: tuple[str, ...] = ()  # Arguments of Apache Beam where that is to read the pictures.
 
 
 class Result(NamedTuple):
@@ -62,8 +59,12 @@ class Result(NamedTuple):
     advice: list[str]
 
 
-def request(flags: dict[str, Any], features: Callable[[int], Features | None]) -> Request:
-    """The flags of `scripts/prepare.py`, checked.
+def request(
+    flags: dict[str, Any],
+    features: Callable[[int], Features | None],
+    of_beam: Sequence[str] = (),
+) -> Request:
+    """The flags of `scripts/prepare.py`, checked; `of_beam` are those that it does not know.
 
     Raises:
         InputError: a value that will not do.
@@ -82,8 +83,8 @@ def request(flags: dict[str, Any], features: Callable[[int], Features | None]) -
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out must be a folder, and {out} is a file")
     if not flags["source"]:
-        raise InputError("--source must be given, a folder, a .zip or a .tar")
-    source = Path(flags["source"]).expanduser()
+        raise InputError("--source must be given, a folder, a .zip, a .tar or tfds:NAME")
+    source = Path(flags["source"].removeprefix(files.TFDS)).expanduser()
     if out is not None and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"--out must not lie in --source, and {out} lies in {source}")
     fractions = tuple(_number(text, float, "--split") for text in flags["split"])
@@ -105,10 +106,18 @@ def request(flags: dict[str, Any], features: Callable[[int], Features | None]) -
         border=flags["border"],
         doctor=flags["doctor"],
     )
+    runner = flags.get("runner")
+    if runner and importlib.util.find_spec("apache_beam") is None:
+        raise InputError(
+            f"--runner needs apache-beam, which has an environment of its own (make beam): {runner}"
+        )
+    if runner and out is None:
+        raise InputError(f"--runner needs --out, a folder that all workers see: {runner}")
     net = features(min(sides))
     return Request(
-        *(str(source), out, options, flags["clean"], flags["dry_run"], flags["strangest"]),
+        *(flags["source"], out, options, flags["clean"], flags["dry_run"], flags["strangest"]),
         *(fractions, net, "light" if net is None else "vgg16"),
+        (f"--runner={runner}", *of_beam) if runner else (),
     )
 
 
@@ -162,11 +171,12 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
     """
     options = request.options
     with _workplace(request) as work:
-        found = files.find(request.source, work)
-        left = "".join(f", {n:,} {what}" for what, n in sorted(found.left_out.items()))
-        say(f"{len(found.entries):,} files of {', '.join(found.classes)}{left}")
-        human = _human_decisions(request.out)  # Before the long part: it may not do.
-        scanned = _scan(found, options, work, say)
+        with _readers(request) as read_all:
+            found = files.find(request.source, work)
+            left = "".join(f", {n:,} {what}" for what, n in sorted(found.left_out.items()))
+            say(f"{len(found.entries):,} files of {', '.join(found.classes)}{left}")
+            human = _human_decisions(request.out)  # Before the long part: it may not do.
+            scanned = _scan(read_all, found, options, work, say)
         diagnosis = _diagnose(request, found, scanned, say)
         dropped = doctor.decide(diagnosis, request.clean != "report", human)
         sides = _sides(request, diagnosis, dropped, say)
@@ -182,7 +192,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
                 _quarantine(request.out / "quarantine", found, diagnosis, dropped)
             for at, resolution in enumerate(options.resolutions):
                 about = {
-                    "source": os.path.basename(os.path.abspath(request.source)),
+                    "source": _name(request.source),
                     "options": options._replace(resolutions=(resolution,))._asdict(),
                     "clean": request.clean,
                     "dropped": findings["dropped"],
@@ -195,6 +205,13 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             *(found, scanned, diagnosis, dropped, findings),
             doctor.advise(diagnosis, dropped, options.resolutions[0]),
         )
+
+
+def _name(source: str) -> str:
+    """The source without where it lies on this machine."""
+    if source.startswith(files.TFDS):
+        return files.TFDS + "/".join(Path(source.removeprefix(files.TFDS)).parts[-2:])
+    return os.path.basename(os.path.abspath(source))
 
 
 def _set_folder(request: Request, resolution: int) -> Path:
@@ -224,7 +241,19 @@ def _workplace(request: Request) -> Iterator[Path]:
             shutil.rmtree(work)
 
 
-def _scan(found: Files, options: Options, work: Path, say: Say) -> Scanned:
+@contextmanager
+def _readers(request: Request) -> Iterator[ReadAll]:
+    """Who reads the pictures: Beam's workers, or processes here."""
+    if request.beam:
+        from jaxgan.data import beam  # Only an environment of its own has what it imports.
+
+        yield partial(beam.scan_all, request.beam)
+        return
+    with workers() as those:
+        yield partial(scan_all, those)
+
+
+def _scan(read_all: ReadAll, found: Files, options: Options, work: Path, say: Say) -> Scanned:
     """All parts, those done before as they are."""
     marks = _marks(found) if options.align else {}
     size = min(PART, max(32, PART_BYTES // (3 * max(options.resolutions) ** 2)))
@@ -236,7 +265,7 @@ def _scan(found: Files, options: Options, work: Path, say: Say) -> Scanned:
     if left < len(found.entries):
         say(f"{len(found.entries) - left:,} of them were read by an earlier run")
     tasks = [(found.root, *parts[i], options, work, keys[i]) for i in todo]
-    _run(tasks, left, say)
+    read_all(tasks, left, say)
     return Scanned.of(work, keys, options)
 
 
@@ -256,87 +285,19 @@ def _marks(found: Files) -> dict[str, list[align.Landmarks]]:
     return named
 
 
-def _run(tasks: Sequence[tuple], pictures: int, say: Say) -> None:
-    """Does the tasks, `scan.scan` each, by as many processes as there are cores."""
-    start = told = time.monotonic()
-
-    def tell(done: int, pause: float) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told >= pause:
-            told, rate = now, done / (now - start)
-            eta = (pictures - done) / rate if rate else 0
-            say(f"{done:,} of {pictures:,} pictures  {rate:,.0f}/s  eta {eta:,.0f} s")
-
-    pause = 1 if sys.stderr.isatty() else 10
-    if len(tasks) < 2 or machine.cores() == 1:  # A process takes half a second to start.
-        done = 0
-        for task in tasks:
-            scan.scan(*task)
-            done += len(task[1])
-            tell(done, 0 if done == pictures else pause)
-        return
-    context = multiprocessing.get_context("spawn")  # Others do not go with JAX's threads.
-    count = context.Value("q", 0)
-    workers = min(machine.cores(), len(tasks))
-    pool = ProcessPoolExecutor(workers, context, _begin, (count,))
-    futures: list[Future] = [pool.submit(_do, task) for task in tasks]
-    try:
-        while True:
-            done, pending = wait(futures, timeout=0.2, return_when=FIRST_EXCEPTION)
-            for future in done:
-                future.result()
-            tell(count.value, pause if pending else 0)
-            if not pending:
-                return
-    except BrokenProcessPool as error:
-        raise InputError(
-            "a process that reads pictures was ended from outside, perhaps for lack of memory; "
-            "what was finished is kept: run the same again"
-        ) from error
-    finally:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin(count: Any) -> None:
-    global _count
-    _count = count
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent ends this process.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def die_with_it() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=die_with_it, daemon=True).start()
-
-
-def _do(task: tuple) -> None:
-    scan.scan(*task, count=_count)
-
-
 def _diagnose(request: Request, found: Files, scanned: Scanned, say: Say) -> Diagnosis:
-    strangeness = None
-    good = scanned.good
-    if request.options.doctor and len(good):
-        labels = np.array([scanned.rows[i].label for i in good])
-        groups = [scanned.rows[i].digests[0] for i in good]
-        _, same = np.unique(groups, return_inverse=True)
-        vectors = scanned.descriptors
+    good, strangeness = scanned.good, None
+    rows = [scanned.rows[i] for i in good.tolist()]
+    group = doctor.same_pictures(rows, scanned.vectors)
+    if request.options.doctor:
+        features = scanned.descriptors
         if request.features is not None:
-            vectors = _features(request.features, scanned, say)
-        strangeness = outliers.strangeness(vectors, labels, same)
+            features = _features(request.features, scanned, say)
+        labels = np.array([row.label for row in rows], np.int64)
+        strangeness = outliers.strangeness(features, labels, group)
     return doctor.diagnose(
-        scanned.rows,
-        found.classes,
-        scanned.vectors if request.options.doctor else None,
-        strangeness,
-        request.options.resolutions[0],
-        request.strangest,
+        *(scanned.rows, found.classes, good, group, strangeness),
+        *(request.options.resolutions[0], request.strangest),
     )
 
 

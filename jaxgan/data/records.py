@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import grain
 import numpy as np
+from array_record.python.array_record_data_source import ArrayRecordDataSource
 from jaxtyping import UInt8
 from PIL import Image
 
@@ -182,7 +182,7 @@ class RecordSource:
         sides = np.array(info["pictures"]["side"])[self._records]
         self.split = Split(*(np.flatnonzero(sides == side) for side in range(3)))
         self.fractions = tuple(info["fractions"])
-        self._data = grain.sources.ArrayRecordDataSource(
+        self._data = ArrayRecordDataSource(
             [str(Path(path).expanduser() / shard["file"]) for shard in info["shards"]]
         )
         self.images = None

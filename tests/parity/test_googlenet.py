@@ -8,22 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from vision import models
 
 from jaxgan.models.googlenet import GoogLeNet
-
-# The CPU build of PyTorch has no torchvision beside it whose compiled operators load; declared,
-# they let its Python models import.
-OPERATORS = torch.library.Library("torchvision", "DEF")
-OPERATORS.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-OPERATORS.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-OPERATORS.define(
-    "roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, "
-    "int pooled_width, int sampling_ratio, bool aligned) -> Tensor"
-)
-OPERATORS.define(
-    "roi_pool(Tensor input, Tensor rois, float spatial_scale, int pooled_height, "
-    "int pooled_width) -> (Tensor, Tensor)"
-)
 
 LEAVES = {
     "running_mean": ("batch_stats", "mean"),
@@ -69,11 +56,9 @@ def assert_close(got, want, tolerance=1e-5):
 
 @pytest.fixture(scope="module")
 def nets():
-    from torchvision.models import googlenet
-
     torch.manual_seed(0)
     options = {"transform_input": False, "init_weights": False}
-    theirs = googlenet(
+    theirs = models.googlenet(
         weights=None, num_classes=5, aux_logits=True, dropout=0.0, dropout_aux=0.0, **options
     )
     for module in theirs.modules():

@@ -1,0 +1,126 @@
+"""Processes that scan parts. What they import is little: they start in half a second."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection
+from typing import Any, NamedTuple
+
+from jaxgan.data import machine, scan
+from jaxgan.errors import InputError
+
+Say = Callable[[str], None]
+_count: Any = None  # In a worker: the pictures done by all of them.
+
+
+class Workers(NamedTuple):
+    """As many processes as there are cores; none where there is one core."""
+
+    pool: ProcessPoolExecutor | None
+    count: Any
+
+
+@contextmanager
+def workers() -> Iterator[Workers]:
+    """Starts the processes, which come up while the caller goes on, and ends them."""
+    if machine.cores() == 1:
+        yield Workers(None, None)
+        return
+    context = multiprocessing.get_context("spawn")  # Others do not go with JAX's threads.
+    count = context.Value("q", 0)
+    pool = ProcessPoolExecutor(machine.cores(), context, _begin, (count,))
+    for _ in range(machine.cores()):
+        pool.submit(int)
+    try:
+        yield Workers(pool, count)
+    finally:
+        processes = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+
+
+def progress(pictures: int, say: Say) -> Callable[[int, float], None]:
+    """Says how many are done, how fast, and how long the rest takes.
+
+    Args:
+        pictures: in all.
+        say: takes a line.
+
+    Returns:
+        A function of how many are done and how many seconds there shall be between lines.
+    """
+    start = told = time.monotonic()
+
+    def tell(done: int, pause: float) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= pause:
+            told, rate = now, done / max(now - start, 1e-3)
+            eta = (pictures - done) / rate if rate else 0
+            say(f"{done:,} of {pictures:,} pictures  {rate:,.0f}/s  eta {eta:,.0f} s")
+
+    return tell
+
+
+def scan_all(those: Workers, tasks: Sequence[tuple], pictures: int, say: Say) -> None:
+    """Does the tasks, arguments of `scan.scan` each, and tells how far it is.
+
+    Args:
+        those: who does it.
+        tasks: a part each.
+        pictures: in all of them.
+        say: takes a line of progress.
+
+    Raises:
+        InputError: a process was ended from outside.
+        OSError: a disk that is full or read-only.
+    """
+    pause = 1 if sys.stderr.isatty() else 10
+    tell = progress(pictures, say)
+    if those.pool is None or len(tasks) < 2:
+        done = 0
+        for task in tasks:
+            scan.scan(*task)
+            done += len(task[1])
+            tell(done, 0 if done == pictures else pause)
+        return
+    futures: list[Future] = [those.pool.submit(_do, task) for task in tasks]
+    try:
+        pending: set[Future] = set(futures)
+        while pending:
+            finished, pending = wait(pending, timeout=0.2, return_when=FIRST_EXCEPTION)
+            for future in finished:
+                future.result()
+            tell(those.count.value, pause if pending else 0)
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a process that reads pictures was ended from outside, perhaps for lack of memory; "
+            "what was finished is kept: run the same again"
+        ) from error
+
+
+def _begin(count: Any) -> None:
+    global _count
+    _count = count
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent ends this process.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def die_with_it() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=die_with_it, daemon=True).start()
+
+
+def _do(task: tuple) -> None:
+    scan.scan(*task, count=_count)

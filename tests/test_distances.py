@@ -1,0 +1,140 @@
+"""Distances between sets of features: against scipy and plain loops, and by their properties."""
+
+import numpy as np
+import pytest
+from scipy import linalg, stats
+
+from jaxgan.metrics import frechet, kernel, prdc
+from jaxgan.types import InputError
+
+
+def normals(n: int, d: int = 8, seed: int = 0, shift: float = 0.0, scale: float = 1.0):
+    rng = np.random.default_rng(seed)
+    mixed = np.random.default_rng(99).normal(size=(d, d))
+    return (shift + scale * rng.normal(size=(n, d)) @ mixed).astype(np.float32)
+
+
+def distance(one, other) -> float:
+    return frechet.frechet_distance(frechet.moments(one), frechet.moments(other))
+
+
+@pytest.mark.parametrize(("n", "m"), [(200, 300), (40, 25), (200, 20)])
+def test_frechet_equals_scipys_square_root(n: int, m: int) -> None:
+    a, b = normals(n), normals(m, seed=1, shift=0.3, scale=1.5)
+    c1, c2 = (np.cov(x.astype(np.float64), rowvar=False) for x in (a, b))
+    root = linalg.sqrtm(c1 @ c2).real
+    means = ((a.astype(np.float64).mean(0) - b.astype(np.float64).mean(0)) ** 2).sum()
+    expected = means + np.trace(c1 + c2 - 2 * root)
+    assert distance(a, b) == pytest.approx(expected, rel=1e-6)
+
+
+def test_frechet_of_normals_with_diagonal_covariances_is_their_closed_form() -> None:
+    means, deviations = np.array([[0.0, 1, 2], [1, 1, 0]]), np.array([[1.0, 2, 3], [2, 1, 3]])
+    sets = [
+        frechet.Moments(mean, np.diag(deviation), 10)
+        for mean, deviation in zip(means, deviations, strict=True)
+    ]
+    expected = ((means[0] - means[1]) ** 2).sum() + ((deviations[0] - deviations[1]) ** 2).sum()
+    assert frechet.frechet_distance(*sets) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [5, 30, 600])
+def test_a_set_has_no_distance_to_itself_nor_to_its_order(n: int) -> None:
+    a = normals(n, d=32)
+    total = (frechet.moments(a).root ** 2).sum()
+    assert distance(a, a[::-1]) < 1e-9 * total
+    assert distance(a, a + 2) == pytest.approx(4 * 32, rel=1e-5)
+
+
+def test_fewer_pictures_than_dimensions_are_no_special_case() -> None:
+    a, b = normals(12, d=40), normals(15, d=40, seed=1)
+    wide = [frechet.moments(x) for x in (a, b)]
+    # The same sets in the few dimensions that they span.
+    basis = np.linalg.qr(np.concatenate([a, b]).T.astype(np.float64))[0]
+    narrow = [frechet.moments(np.asarray(x @ basis)) for x in (a, b)]
+    assert frechet.frechet_distance(*wide) == pytest.approx(
+        frechet.frechet_distance(*narrow), rel=1e-5
+    )
+
+
+def test_the_extrapolation_takes_the_bias_away() -> None:
+    real = frechet.moments(normals(20_000, d=16))
+    few = [normals(200, d=16, seed=seed) for seed in range(1, 21)]
+    plain = np.mean([frechet.frechet_distance(real, frechet.moments(x)) for x in few])
+    extrapolated = [frechet.at_infinity(real, x) for x in few]
+    assert abs(np.mean(extrapolated)) < plain / 5
+
+
+def test_kernel_distance_equals_its_definition() -> None:
+    a, b = normals(9), normals(7, seed=1, shift=0.5)
+
+    def k(x, y) -> float:
+        return (float(np.dot(x.astype(np.float64), y.astype(np.float64))) / 8 + 1) ** 3
+
+    within = [
+        np.mean([k(x[i], x[j]) for i in range(len(x)) for j in range(len(x)) if i != j])
+        for x in (a, b)
+    ]
+    across = np.mean([k(x, y) for x in a for y in b])
+    assert kernel.polynomial_mmd(a, b) == pytest.approx(sum(within) - 2 * across, rel=1e-10)
+
+
+def test_kernel_distance_is_unbiased_and_its_interval_holds_0_as_often_as_it_says() -> None:
+    held, values = 0, []
+    for seed in range(400):
+        found = kernel.kernel_distance(
+            normals(200, seed=2 * seed), normals(200, seed=2 * seed + 1), seed
+        )
+        held += found.low <= 0 <= found.high
+        values.append(found.value)
+        assert found.low <= found.value <= found.high
+    assert stats.ttest_1samp(values, 0).pvalue > 0.01
+    assert stats.binomtest(held, 400, 0.95).pvalue > 0.01
+
+
+def test_prdc_of_a_hand_computed_case() -> None:
+    # Balls to the nearest other: real ones of radius 1, 1, 3; the generated ones of radius 1, 1, 5.
+    real = np.array([[0.0], [1.0], [4.0]], np.float32)
+    fake = np.array([[0.5], [1.5], [6.5]], np.float32)
+    found = prdc.prdc(real, fake, neighbours=1)
+    assert found.precision == pytest.approx(1.0)  # 6.5 lies 2.5 from 4.
+    assert found.recall == pytest.approx(1.0)  # 4 lies 2.5 from both 1.5 and 6.5, whose ball is 5.
+    # 0.5 in the balls of 0 and 1; 1.5 in those of 1 and 4; 6.5 in that of 4.
+    assert found.density == pytest.approx(5 / 3)
+    assert found.coverage == pytest.approx(1.0)
+
+
+def test_prdc_sees_lost_modes_and_far_pictures() -> None:
+    rng = np.random.default_rng(0)
+    modes = 40 * rng.normal(size=(10, 6))
+
+    def draw(count: int, kept: int):
+        return (modes[rng.integers(kept, size=count)] + rng.normal(size=(count, 6))).astype("f4")
+
+    real, same, few = draw(600, 10), draw(600, 10), draw(600, 2)
+    alike, lost = prdc.prdc(real, same), prdc.prdc(real, few)
+    assert alike.recall > 0.8 and alike.coverage > 0.8 and alike.precision > 0.8
+    assert lost.recall < 0.3 and lost.coverage < 0.3 and lost.precision > 0.8
+    far = prdc.prdc(real, same + 500)
+    assert far.precision == far.recall == far.density == far.coverage == 0
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, fake = normals(150), normals(170, seed=1, shift=0.2)
+    whole = prdc.prdc(real, fake), prdc.nearest(fake, real)[1].tolist()
+    monkeypatch.setattr(prdc, "BLOCK", 32)
+    assert (prdc.prdc(real, fake), prdc.nearest(fake, real)[1].tolist()) == whole
+
+
+@pytest.mark.parametrize(
+    ("call", "rule"),
+    [
+        (lambda: frechet.moments(normals(1)), "two pictures or more on each side, got 1"),
+        (lambda: frechet.moments(np.full((4, 2), np.nan)), "must be finite"),
+        (lambda: kernel.kernel_distance(normals(39), normals(50)), "40 pictures a side, got 39"),
+        (lambda: prdc.radii(normals(5)), "more than 5 pictures a side, got 5"),
+    ],
+)
+def test_too_little_to_measure_is_one_sentence(call, rule: str) -> None:
+    with pytest.raises(InputError, match=rule):
+        call()
