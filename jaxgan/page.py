@@ -93,6 +93,8 @@ border-bottom:1px solid var(--line)}
 td{white-space:nowrap}
 th:first-child{text-align:left;min-width:7.6rem;padding-left:0;overflow-wrap:anywhere}
 thead th{color:var(--soft);font-size:.8125rem;vertical-align:bottom}
+.words th,.words td{text-align:left;white-space:normal;overflow-wrap:anywhere}
+code{display:inline-block;max-width:100%;font-size:.875em;overflow-wrap:anywhere}
 td small,th small{display:block;font-size:.8125rem}
 @media (max-width:30rem){table{font-size:.875rem}th,td{padding-left:.6rem}}
 .scroll{overflow-x:auto}

@@ -1,5 +1,6 @@
 """The doctor's report: one page with contact sheets, for a human to look at and to overrule."""
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -41,7 +42,7 @@ def page(result: Result) -> str:
         f"<p class='lead'>{count(len(kept), 'picture')} kept, {count(len(dropped), 'picture')} "
         f"left out{more}.</p></header>",
         _reasons(result),
-        _section("What to do", "<ul>" + "".join(f"<li>{text(x)}" for x in result.advice) + "</ul>"),
+        _section("What to do", "<ul>" + "".join(map(_item, result.advice)) + "</ul>"),
         _sizes(result, kept),
         _problems(result, "unreadable"),
         _problems(result, "unusable"),
@@ -51,6 +52,13 @@ def page(result: Result) -> str:
         _wide("A sample of what is kept", "Drawn at random.", _thumbs(result, _sample(kept))),
     ]
     return whole("Pictures", "\n".join(body))
+
+
+def _item(advice: str) -> str:
+    """Flags as code, which is not broken after its hyphens."""
+    parts = re.split(r"(--[^ ;]*[^ ;,.])", advice)
+    marked = (f"<code>{text(p)}</code>" if p.startswith("--") else text(p) for p in parts)
+    return f"<li>{''.join(marked)}</li>"
 
 
 def _section(title: str, body: str) -> str:
@@ -79,14 +87,15 @@ def _reasons(result: Result) -> str:
     )
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+def _table(head: Iterable[str], rows: Iterable[Iterable[object]], kind: str = "") -> str:
     def cells(tag: str, row: Iterable[object]) -> str:
         first, *others = (f"{x:,}" if isinstance(x, int) else text(x) for x in row)
         return f"<tr><th>{first}</th>" + "".join(f"<{tag}>{x}</{tag}>" for x in others) + "</tr>"
 
     lines = "".join(cells("td", row) for row in rows)
     top = cells("th", head)
-    return f"<div class='scroll'><table><thead>{top}</thead><tbody>{lines}</tbody></table></div>"
+    table = f"<table class='{kind}'><thead>{top}</thead><tbody>{lines}</tbody></table>"
+    return f"<div class='scroll'>{table}</div>"
 
 
 def _sizes(result: Result, kept: list[int]) -> str:
@@ -131,7 +140,7 @@ def _problems(result: Result, reason: str) -> str:
     found = result.findings[reason]
     if not found:
         return ""
-    table = _table(("file", "why"), list(found.items())[:TOLD])
+    table = _table(("file", "why"), list(found.items())[:TOLD], "words")
     more = f"<p>The first {TOLD} of {len(found):,}.</p>" if len(found) > TOLD else ""
     title = f"{reason.capitalize()}: {len(found):,}"
     return _section(title, f"<p>{WHY[reason]}</p>{table}{more}")
@@ -176,7 +185,7 @@ def _thumb(result: Result, i: int) -> str:
     if row.problem is not None:
         return f"<figure><figcaption>{text(f'{row.name}: {row.problem}')}</figcaption></figure>"
     at = next((k for k, place in enumerate(row.records) if place >= 0), None)
-    size = f"{row.name} ({row.width} x {row.height})"
+    size = f"{row.name} ({row.width}\u00a0×\u00a0{row.height})"
     if at is None:
         return f"<figure><figcaption>{text(size)}: too small</figcaption></figure>"
     image = Image.fromarray(np.asarray(result.scanned.picture(i, at)))
