@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import linalg, stats
 
-from jaxgan.metrics import frechet, kernel, prdc
+from jaxgan.metrics import copies, frechet, kernel, prdc
 from jaxgan.types import InputError
 
 
@@ -12,6 +12,10 @@ def normals(n: int, d: int = 8, seed: int = 0, shift: float = 0.0, scale: float 
     rng = np.random.default_rng(seed)
     mixed = np.random.default_rng(99).normal(size=(d, d))
     return (shift + scale * rng.normal(size=(n, d)) @ mixed).astype(np.float32)
+
+
+def views(features) -> copies.View:
+    return copies.View(features, features[:, :4])
 
 
 def distance(one, other) -> float:
@@ -121,9 +125,12 @@ def test_prdc_sees_lost_modes_and_far_pictures() -> None:
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = normals(150), normals(170, seed=1, shift=0.2)
-    whole = prdc.prdc(real, fake), prdc.nearest(fake, real)[1].tolist()
+    whole = prdc.prdc(real, fake), copies.nearest([views(fake)], views(real)).match.tolist()
     monkeypatch.setattr(prdc, "BLOCK", 32)
-    assert (prdc.prdc(real, fake), prdc.nearest(fake, real)[1].tolist()) == whole
+    assert (
+        prdc.prdc(real, fake),
+        copies.nearest([views(fake)], views(real)).match.tolist(),
+    ) == whole
 
 
 @pytest.mark.parametrize(

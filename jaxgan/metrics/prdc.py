@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64
 
 from jaxgan.errors import InputError
 
@@ -79,14 +79,3 @@ def prdc(
         density=float(held.sum() / (neighbours * len(fake))),
         coverage=float(covered.mean()),
     )
-
-
-def nearest(
-    queries: Float[np.ndarray, "n d"], points: Float[np.ndarray, "m d"]
-) -> tuple[Float64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
-    """The distance to the nearest point, and its position."""
-    distance, position = np.empty(len(queries)), np.empty(len(queries), np.int64)
-    for rows, between in squared_distances(queries, points):
-        position[rows] = between.argmin(axis=1)
-        distance[rows] = np.sqrt(between.min(axis=1))
-    return distance, position
