@@ -55,7 +55,7 @@ flags.mark_flags_as_required(["source", "resolution"])
 FLAGS = flags.FLAGS
 
 
-def main(of_beam: Sequence[str]) -> None:
+def main(of_beam: Sequence[str] = ()) -> None:
     from jaxgan.data import prepare, report  # Not by the processes that read pictures.
 
     request = prepare.request(FLAGS.flag_values_dict(), features, of_beam)
