@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from jaxgan.data import doctor, prepare, report
+from jaxgan.data import doctor, machine, prepare, report
 from jaxgan.data.prepare import Request
 from jaxgan.data.scan import Options
 
 ODD = "<img src=x onerror=alert(1)> & \"quoted\" 'too'.png"
+pytestmark = pytest.mark.usefixtures("one_core")
 VOID = {"meta", "img", "br", "link", "input"}
 
 
@@ -58,7 +59,15 @@ def smooth(seed: int, side: int = 64) -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory) -> Path:
+def one_core():
+    """No processes are started for a few pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine, "cores", lambda: 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def source(one_core, tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("report") / "pets"
     for i, name in enumerate(("cat", "dog")):
         (root / name).mkdir(parents=True)
@@ -88,7 +97,7 @@ def request(source: Path, **more) -> Request:
 
 @pytest.fixture(scope="module")
 def result(source: Path):
-    wanted = request(source, clean="drop", strangest=1, options={"crop": "none"})
+    wanted = request(source, clean="drop", options={"crop": "none"})
     with prepare.prepared(wanted, lambda line: None) as found:
         yield found
 
@@ -123,6 +132,9 @@ def test_every_reason_has_its_sheet(result, text: str) -> None:
         rows = [
             result.diagnosis.rows[i] for i, r in result.diagnosis.reasons.items() if r == reason
         ]
+        if reason == "strange":  # Nobody asked for it; see below.
+            assert not rows
+            continue
         assert rows, reason
         if reason in ("unreadable", "unusable"):
             assert {row.name for row in rows} <= set(page.cells)
@@ -134,6 +146,14 @@ def test_every_reason_has_its_sheet(result, text: str) -> None:
             assert caption.startswith(row.name)
             assert ("left out" in caption) == (doctor.REASONS[reason] == "drop")
     assert set(report.WHY) == set(doctor.REASONS)
+
+
+def test_as_many_strange_ones_as_were_asked_for(source: Path) -> None:
+    with prepare.prepared(request(source, strangest=99), lambda line: None) as found:
+        page = Page(report.page(found))
+    reasons = found.diagnosis.reasons.values()
+    assert len(page.captions[f"Strange: {list(reasons).count('strange')}"]) > 10
+    assert not {"enlarged", "blurred"} & set(reasons)  # All that are left are strange.
 
 
 def test_the_counts_add_up(result, text: str) -> None:

@@ -45,6 +45,7 @@ SCRIPT = load_script()
 @pytest.fixture
 def call(capsys, monkeypatch):
     """Runs the script in this process: (exit code, standard output, standard error)."""
+    monkeypatch.setattr(machine, "cores", lambda: 1)
 
     def run(*arguments: object) -> SimpleNamespace:
         argv = ["prepare.py", "--features=light", *map(str, arguments)]
@@ -497,7 +498,6 @@ def test_an_output_that_cannot_be_written(pets: Path, call, monkeypatch) -> None
 @pytest.fixture
 def small_parts(monkeypatch) -> None:
     monkeypatch.setattr(prepare, "PART", 8)
-    monkeypatch.setattr(machine, "cores", lambda: 1)  # In this process.
 
 
 def test_a_full_disk(pets: Path, tmp_path: Path, call, small_parts, monkeypatch) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.data import loader, prepare, records, transforms
+from jaxgan.data import loader, machine, prepare, records, transforms
 from jaxgan.data.folder import FolderSource
 from jaxgan.data.records import RecordSource
 from jaxgan.types import InputError
@@ -25,8 +25,10 @@ FLAGS = {
 def make(source: Path, out: Path, resolution: int = SIDE, **flags) -> Path:
     given = FLAGS | {"source": str(source), "out": str(out), "resolution": [str(resolution)]}
     request = prepare.request(given | flags, lambda resolution: None)
-    with prepare.prepared(request, lambda line: None):
-        pass
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine, "cores", lambda: 1)  # No processes are started for a few pictures.
+        with prepare.prepared(request, lambda line: None):
+            pass
     return out
 
 
