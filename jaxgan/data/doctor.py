@@ -53,7 +53,7 @@ def same_pictures(
         vectors: their outlines; where nobody looked, none, and only equal pixels count.
     """
     looked = len(vectors) == len(rows)
-    outlines = np.asarray(vectors, np.float32) if looked else np.zeros((len(rows), 512), np.float32)
+    outlines = vectors if looked else np.zeros((len(rows), 512), np.float16)
     if not rows:
         return np.zeros(0, np.int64)
     return splits.group_copies([_content(row).encode() for row in rows], outlines).group

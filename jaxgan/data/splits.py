@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int, Int64
+from jaxtyping import Float, Float32, Int, Int64
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -22,6 +22,7 @@ from jaxgan.errors import InputError
 SAME = 0.85
 BANDS = 48  # Of 16 bits each.
 WINDOW = 32
+BLOCK = 4096
 
 
 class Split(NamedTuple):
@@ -174,7 +175,7 @@ def near_duplicates(source: Source) -> Duplicates:
     return group_copies(digests, np.array(vectors))
 
 
-def group_copies(digests: Sequence[bytes], vectors: Float32[np.ndarray, "n 512"]) -> Duplicates:
+def group_copies(digests: Sequence[bytes], vectors: Float[np.ndarray, "n 512"]) -> Duplicates:
     """`near_duplicates` from each picture's `transforms.digest` and `transforms.outlines`."""
     _, first, same = np.unique(np.array(digests), return_index=True, return_inverse=True)
     kept = first[vectors[first].any(axis=1)]  # Exact copies and flat pictures add nothing.
@@ -187,19 +188,35 @@ def group_copies(digests: Sequence[bytes], vectors: Float32[np.ndarray, "n 512"]
     return Duplicates(start[inverse].astype(np.int64), tuple(digests))
 
 
-def _near(vectors: Float32[np.ndarray, "n 512"]) -> Iterator[Int64[np.ndarray, "pairs 2"]]:
+def _near(vectors: Float[np.ndarray, "n 512"]) -> Iterator[Int64[np.ndarray, "pairs 2"]]:
     """Pairs that correlate by more than SAME, band by band; most of them several times."""
     if len(vectors) < 2:
         return
     planes = np.random.default_rng(0).standard_normal((BANDS, vectors.shape[1], 16), np.float32)
-    for plane in planes:
-        codes = np.packbits(vectors @ plane > 0, axis=1).view(np.uint16)[:, 0]
-        order = np.argsort(codes, kind="stable")
+    flat = planes.transpose(1, 0, 2).reshape(vectors.shape[1], -1)
+    codes = np.empty((len(vectors), BANDS), np.uint16)
+    for rows in _blocks(len(vectors)):
+        signs = vectors[rows].astype(np.float32) @ flat > 0
+        codes[rows] = np.packbits(signs, axis=1).view(np.uint16)
+    for band in codes.T:
+        order = np.argsort(band, kind="stable")
         for step in range(1, min(WINDOW, len(order) - 1) + 1):
             a, b = order[:-step], order[step:]
-            agree = codes[a] == codes[b]
+            agree = band[a] == band[b]
             if not agree.any():
                 break
             a, b = a[agree], b[agree]
-            near = np.einsum("nd,nd->n", vectors[a], vectors[b]) > SAME
-            yield np.stack([a[near], b[near]], axis=1)
+            near = [_correlate(vectors, a[rows], b[rows]) > SAME for rows in _blocks(len(a))]
+            yield np.stack([a, b], axis=1)[np.concatenate(near)]
+
+
+def _correlate(
+    vectors: Float[np.ndarray, "n 512"], a: Int64[np.ndarray, " m"], b: Int64[np.ndarray, " m"]
+) -> Float32[np.ndarray, " m"]:
+    one, other = (vectors[i].astype(np.float32) for i in (a, b))
+    return np.einsum("nd,nd->n", one, other)
+
+
+def _blocks(count: int) -> list[slice]:
+    """So many rows at a time are taken in float32."""
+    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
