@@ -729,3 +729,16 @@ def test_training_reads_a_prepared_set(tmp_path: Path, call) -> None:
     with pytest.raises(InputError, match="the shards must be those that") as caught:
         training.run(config, tmp_path / "other")
     assert shard.name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_next_best_copy_stays_where_a_human_drops_the_best(call, tmp_path: Path) -> None:
+    for i in range(6):
+        save(smooth(i), tmp_path / f"in/cat/{i}.png")
+    save(smooth(0).resize((96, 96)), tmp_path / "in/cat/large.png")
+    save(smooth(0).resize((40, 40)), tmp_path / "in/cat/small.png")
+    common = ("--source", tmp_path / "in", "--out", tmp_path / "out", f"--resolution={SIDE}")
+    assert call(*common, "--clean=drop").code == 0
+    assert names_of(tmp_path / "out") == {"cat/large.png", *(f"cat/{i}.png" for i in range(1, 6))}
+    (tmp_path / "out/decisions.csv").write_text("file,reason,decision\ncat/large.png,no,drop\n")
+    assert call(*common, "--clean=drop").code == 0
+    assert names_of(tmp_path / "out") == {f"cat/{i}.png" for i in range(6)}

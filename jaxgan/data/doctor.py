@@ -41,6 +41,7 @@ class Diagnosis(NamedTuple):
     group: Int64[np.ndarray, " n"]  # As in `splits.Duplicates`: the first that is the same picture.
     strangeness: Float64[np.ndarray, " n"] | None  # None where nobody looked.
     reasons: dict[int, str]  # By position in `rows`: the first of REASONS that holds.
+    found: dict[str, list[int]]  # All for which each of REASONS holds.
 
 
 def same_pictures(
@@ -104,13 +105,12 @@ def diagnose(
         positions = good[members].tolist()
         if len({rows[i].label for i in positions}) > 1:
             found["across classes"].update(positions)
-        # The largest is kept; of equally large ones the first.
-        best = max(positions, key=lambda i: (rows[i].side, -i))
-        found["near duplicate"].update(set(positions) - {best})
+        found["near duplicate"].update(set(positions) - {_best(rows, positions)})
     for reason in REASONS:
         for i in sorted(found[reason]):
             reasons.setdefault(i, reason)
-    return Diagnosis(rows, tuple(classes), good, group, strangeness, reasons)
+    lists = {reason: sorted(positions) for reason, positions in found.items()}
+    return Diagnosis(rows, tuple(classes), good, group, strangeness, reasons, lists)
 
 
 def _members(group: Int64[np.ndarray, " n"]) -> list[Int64[np.ndarray, " m"]]:
@@ -141,7 +141,23 @@ def decide(
                 dropped[i] = reason or said[0] or "decided"
         elif reason is not None and clean and REASONS[reason] == "drop":
             dropped[i] = reason
+    for members in _members(diagnosis.group):
+        positions = diagnosis.good[members].tolist()
+        spare = [i for i in positions if i in dropped and _is_copy(dropped[i])]
+        by_hand = [i for i in set(positions) - set(spare) if diagnosis.rows[i].name in human]
+        if spare and by_hand and all(i in dropped for i in positions):
+            # A human dropped the one that was kept: the next best takes its place.
+            del dropped[_best(diagnosis.rows, spare)]
     return dropped
+
+
+def _is_copy(reason: str) -> bool:
+    return reason in ("exact duplicate", "near duplicate")
+
+
+def _best(rows: Sequence[Row], positions: Sequence[int]) -> int:
+    """Of equal pictures the largest; of equally large ones the first."""
+    return max(positions, key=lambda i: (rows[i].side, -i))
 
 
 def read_decisions(text: str, file: str) -> dict[str, tuple[str, Decision]]:
@@ -194,9 +210,6 @@ def findings(diagnosis: Diagnosis, dropped: dict[int, str]) -> dict[str, Any]:
     for i in good.tolist():
         exact.setdefault(_content(rows[i]), []).append(rows[i].name)
     distinct = [g for g in groups if len({_content(rows[i]) for i in g}) > 1]
-    reasons: dict[str, list[str]] = {}
-    for i, reason in sorted(diagnosis.reasons.items()):
-        reasons.setdefault(reason, []).append(rows[i].name)
     oddities: dict[str, list[str]] = {}
     for row in rows:
         for what in row.oddities:
@@ -216,7 +229,10 @@ def findings(diagnosis: Diagnosis, dropped: dict[int, str]) -> dict[str, Any]:
             [rows[i].name for i in g] for g in groups if len({rows[i].label for i in g}) > 1
         ],
         "outliers": {rows[good[k]].name: round(float(score[k]), 4) for k in order},  # type: ignore[index]
-        **{name: reasons.get(name, []) for name in ("blank", "tiny", "enlarged", "blurred")},
+        **{
+            reason: [rows[i].name for i in diagnosis.found[reason]]
+            for reason in ("blank", "tiny", "enlarged", "blurred")
+        },
         "oddities": oddities,
         "dropped": {rows[i].name: reason for i, reason in sorted(dropped.items())},
         "found": count(diagnosis.classes, [row.label for row in rows]),
