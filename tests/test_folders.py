@@ -100,7 +100,7 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=rule):
             folders.evaluate(str(real), str(fake))
-    with pytest.raises(InputError, match="1 of --fake are in --real, pixel by pixel, like 29.png"):
+    with pytest.raises(InputError, match="1 of --fake are in --real, pixel by pixel, like 29"):
         folders.evaluate(str(pictures(tmp_path / "plain", range(30))), str(same))
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="has none that can be read"):
