@@ -59,9 +59,10 @@ def main(of_beam: Sequence[str] = ()) -> None:
     from jaxgan.data import prepare, report  # Not by the processes that read pictures.
 
     request = prepare.request(FLAGS.flag_values_dict(), features, of_beam)
+    for name in filter(None, (FLAGS.json, FLAGS.report)):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        open(name, "a").close()  # What cannot be written is told at once.
     with prepare.log(request.out) as say, prepare.prepared(request, say) as result:
-        for name in filter(None, (FLAGS.json, FLAGS.report)):
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
         if FLAGS.json:
             Path(FLAGS.json).write_text(json.dumps(result.findings, indent=2) + "\n")
         page = FLAGS.report or (request.out and request.out / "report.html")

@@ -110,10 +110,16 @@ def decide(out: Path, **decisions: str) -> None:
     """As a human does it: other words in the column, and rows of their own."""
     rows = table_of(out)
     for name, decision in decisions.items():
-        empty = {"file": name, "reason": "I say so", "decision": "", "suggestion": ""}
+        empty = {
+            "file": name,
+            "reason": "I say so",
+            "decision": "",
+            "suggestion": "",
+            "applied": "",
+        }
         rows[name] = rows.get(name, empty) | {"decision": decision}
     with open(out / "decisions.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, ("file", "reason", "decision", "suggestion"))
+        writer = csv.DictWriter(file, ("file", "reason", "decision", "suggestion", "applied"))
         writer.writeheader()
         writer.writerows(rows.values())
 
@@ -212,7 +218,9 @@ def test_a_human_overrules(planted: Path, tmp_path: Path, call, clean: str) -> N
         *("dog/notes.txt", "dog/half.png", "dog/text.jpg", "dog/bomb.png")
     }
     assert {n for n, row in table.items() if row["suggestion"] == "drop"} == SUGGESTED
-    assert all(row["decision"] == row["suggestion"] for row in table.values())
+    for row in table.values():  # What was done.
+        done = "keep" if clean == "report" else row["suggestion"]
+        assert row["decision"] == row["applied"] == done
     dropped = set() if clean == "report" else SUGGESTED
     assert names_of(out) == readable - dropped
     assert set(table) <= readable  # What cannot be read cannot be kept.
@@ -230,7 +238,47 @@ def test_a_human_overrules(planted: Path, tmp_path: Path, call, clean: str) -> N
 
     decide(out, **{"cat/07.png": "keep"})
     assert call(*command).code == 0 and "cat/07.png" in names_of(out)
-    assert "cat/07.png" not in table_of(out)
+    assert table_of(out)["cat/07.png"]["decision"] == "keep"
+
+
+def test_a_human_may_agree_and_rows_of_other_pictures_stay(pets, tmp_path, call) -> None:
+    save(Image.new("RGB", (40, 40)), pets / "cat" / "blank.png")
+    command = (f"--source={pets}", f"--out={tmp_path / 'set'}", f"--resolution={SIDE}")
+    assert call(*command).code == 0 and "cat/blank.png" in names_of(tmp_path / "set")
+    decide(tmp_path / "set", **{"cat/blank.png": "drop", "cat/gone.png": "keep"})
+    for _ in range(2):
+        done = call(*command)
+        assert done.code == 0 and "1 rows of decisions.csv name no picture" in done.out
+        assert "cat/blank.png" not in names_of(tmp_path / "set")
+        assert table_of(tmp_path / "set")["cat/gone.png"]["decision"] == "keep"
+    said = read_json(tmp_path / "set/dataset.json")["decisions"]
+    assert said == {"cat/blank.png": "drop", "cat/gone.png": "keep"}
+
+
+def test_sides_are_the_same_at_any_resolution_and_when_better_copies_come(pets, tmp_path, call):
+    out, command = tmp_path / "set", (f"--source={pets}", "--clean=drop")
+
+    def sides(folder: Path) -> dict[str, int]:
+        pictures = read_json(folder / "dataset.json")["pictures"]
+        return dict(zip(pictures["name"], pictures["side"], strict=True))
+
+    assert call(*command, f"--out={out}", "--resolution=32").code == 0
+    first = sides(out)
+    for given in ("--resolution=48,16", "--resolution=16,48"):
+        other = tmp_path / given[-5:]
+        assert call(*command, f"--out={other}", given).code == 0
+        assert sides(other / "16") == sides(other / "48") == first
+    for name, side in first.items():
+        if side == 2:  # They take the place of those that they are copies of.
+            file = pets / name
+            larger = Image.open(file).resize((96, 96), Image.Resampling.BICUBIC)
+            save(larger, file.with_name(f"large {file.name}"))
+    assert call(*command, f"--out={out}", "--resolution=32").code == 0
+    after = sides(out)
+    copies = {name: side for name, side in after.items() if "large" in name}
+    assert copies and set(copies.values()) == {2}
+    assert {name: side for name, side in after.items() if name in first}.items() <= first.items()
+    assert list(after.values()).count(2) == list(first.values()).count(2)
 
 
 def test_quarantine_copies_by_reason(planted: Path, tmp_path: Path, call) -> None:
@@ -335,7 +383,7 @@ def test_the_split_stays_when_pictures_are_added(pets: Path, tmp_path: Path, cal
     assert done.code == 0 and "3 new pictures that tie two sides" in done.out
     assert sides() == second
     assert set(read_json(Path(f"{out}.json"))["dropped"].values()) == {
-        "ties two sides of the split together"
+        "like pictures of two sides of the split"
     }
 
 

@@ -24,10 +24,10 @@ REASONS: dict[str, Decision] = {
     "blank": "drop",
     "tiny": "drop",
     "strange": "drop",
+    "blurred": "drop",
     "enlarged": "keep",
-    "blurred": "keep",
 }
-COLUMNS = ("file", "reason", "decision", "suggestion")
+COLUMNS = ("file", "reason", "decision", "suggestion", "applied")
 FEW = 1000  # Pictures of a class below which a GAN needs all help there is.
 MANY = 10_000  # From which on it needs none.
 
@@ -81,7 +81,7 @@ def diagnose(
         strangest: how many count as "strange".
     """
     reasons = {
-        i: "unusable" if row.content else "unreadable"  # It could be decoded, but not cropped.
+        i: "unusable" if row.width else "unreadable"  # It could be decoded.
         for i, row in enumerate(rows)
         if row.problem is not None
     }
@@ -99,8 +99,7 @@ def diagnose(
             found["blank"].add(i)
         elif looked:
             found["blurred"] |= {i} if row.sharpness < look.BLURRED else set()
-            enlarged = row.effective < min(look.SOFT * row.side, resolution)
-            found["enlarged"] |= {i} if enlarged else set()
+            found["enlarged"] |= {i} if row.effective < look.SOFT * row.side else set()
     for members in _members(group):
         positions = good[members].tolist()
         if len({rows[i].label for i in positions}) > 1:
@@ -161,7 +160,7 @@ def _best(rows: Sequence[Row], positions: Sequence[int]) -> int:
 
 
 def read_decisions(text: str, file: str) -> dict[str, tuple[str, Decision]]:
-    """What a human decided: rows of `decisions.csv` whose decision is not the suggestion.
+    """What a human decided: rows of `decisions.csv` whose decision is not the one that was applied.
 
     Raises:
         InputError: a table without the columns, or a decision that is neither keep nor drop.
@@ -182,23 +181,36 @@ def read_decisions(text: str, file: str) -> dict[str, tuple[str, Decision]]:
             raise InputError(
                 f"a decision in {file} must be keep or drop, got {decision!r} for {row['file']}"
             )
-        if decision and decision != (row.get("suggestion") or "").strip().lower():
+        if decision and decision != (row.get("applied") or "").strip().lower():
             decided[row["file"]] = (row.get("reason") or "", decision)  # type: ignore[assignment]
     return decided
 
 
-def write_decisions(diagnosis: Diagnosis, human: dict[str, tuple[str, Decision]]) -> str:
-    """`decisions.csv`: a row for each doubtful picture and for each that a human decided on."""
+def write_decisions(
+    diagnosis: Diagnosis, dropped: dict[int, str], human: dict[str, tuple[str, Decision]]
+) -> str:
+    """`decisions.csv`: a row for each doubtful picture and for each that a human decided on.
+
+    The last column has what was done by itself, and is empty where a human decided: so a decision
+    is a human's where both differ, now and later.
+    """
     buffer = io.StringIO()
     table = csv.writer(buffer, lineterminator="\n")
     table.writerow(COLUMNS)
+    unmatched = dict(human)
     for i, row in enumerate(diagnosis.rows):
         said = human.get(row.name) or human.get(row.file)
-        if row.problem is not None or (i not in diagnosis.reasons and said is None):
-            continue  # What cannot be read cannot be kept.
+        unmatched.pop(row.name, None)
+        unmatched.pop(row.file, None)
         reason = diagnosis.reasons.get(i)
+        if row.problem is not None or (reason is None and said is None):
+            continue  # What cannot be read cannot be kept.
+        done = "drop" if i in dropped else "keep"
         suggestion = REASONS[reason] if reason else "keep"
-        table.writerow((row.name, reason or said[0], said[1] if said else suggestion, suggestion))  # type: ignore[index]
+        mine = (said[1], suggestion, "") if said else (done, suggestion, done)
+        table.writerow((row.name, reason or (said and said[0]), *mine))
+    for name, (reason, decision) in unmatched.items():
+        table.writerow((name, reason, decision, "", ""))
     return buffer.getvalue()
 
 
@@ -234,6 +246,15 @@ def findings(diagnosis: Diagnosis, dropped: dict[int, str]) -> dict[str, Any]:
             for reason in ("blank", "tiny", "enlarged", "blurred")
         },
         "oddities": oddities,
+        "sizes": {
+            rows[i].name: {
+                "width": rows[i].width,
+                "height": rows[i].height,
+                "side": rows[i].side,
+                "effective": round(rows[i].effective, 1),
+            }
+            for i in good.tolist()
+        },
         "dropped": {rows[i].name: reason for i, reason in sorted(dropped.items())},
         "found": count(diagnosis.classes, [row.label for row in rows]),
         "counts": count(diagnosis.classes, label),
@@ -253,7 +274,9 @@ def mean_and_std(
     return total.tolist(), np.sqrt(np.maximum(squares / 255 - total**2, 1e-6)).tolist()
 
 
-def advise(diagnosis: Diagnosis, dropped: dict[int, str], resolution: int) -> list[str]:
+def advise(
+    diagnosis: Diagnosis, dropped: dict[int, str], resolution: int, aligned: bool
+) -> list[str]:
     """What to do with these pictures, in sentences.
 
     The penalty's weight is the rule of Karras et al., Training Generative Adversarial Networks with
@@ -262,7 +285,8 @@ def advise(diagnosis: Diagnosis, dropped: dict[int, str], resolution: int) -> li
     kept = [diagnosis.rows[i] for i in diagnosis.good.tolist() if i not in dropped]
     if not kept:
         return []
-    sides = np.array([min(row.side, row.effective or row.side) for row in kept])
+    looked = diagnosis.strangeness is not None
+    sides = np.array([min(row.side, row.effective if looked else row.side) for row in kept])
     powers = [r for r in (16, 32, 64, 128, 256, 512, 1024) if (sides >= 0.6 * r).mean() >= 0.8]
     best = powers[-1] if powers else 16
     counts = count(diagnosis.classes, [row.label for row in kept])
@@ -298,13 +322,14 @@ def advise(diagnosis: Diagnosis, dropped: dict[int, str], resolution: int) -> li
             f"Balance: {most} has {counts[most]:,}, {least} {fewest:,}; compare the classes' "
             "recall, not accuracy alone."
         )
-    said.append(
-        "Subject: frontal faces that fill the picture are learned far better than whole animals; "
-        "--align=landmarks crops them where the eyes are known."
-    )
+    if not aligned:
+        said.append(
+            "Subject: frontal faces that fill the picture are learned far better than whole "
+            "animals; --align=landmarks crops them where the eyes are known."
+        )
     return said
 
 
 def _content(row: Row) -> str:
     """What pictures with the same pixels have in common: all, or those of the square."""
-    return row.content if row.content[-1:] not in ("", " ") else row.digests[0]
+    return row.content or row.digests[0]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 
 from jaxgan.data import align, doctor, files, outliers, records, scan, shards, splits
 from jaxgan.data.doctor import Diagnosis
@@ -28,6 +28,7 @@ from jaxgan.data.workers import Say, scan_all, workers
 from jaxgan.errors import InputError
 
 PART = 512  # Pictures, at most; a part that is done is not done again.
+TIES = "like pictures of two sides of the split"
 PART_BYTES = 2**26  # Of uncompressed pictures in a part, at most.
 Features = Callable[[Iterator[UInt8[np.ndarray, "r r 3"]]], Float32[np.ndarray, "n d"]]
 ReadAll = Callable[[Sequence[tuple], int, Say], None]  # As `scan_all`, of certain workers.
@@ -57,6 +58,7 @@ class Result(NamedTuple):
     dropped: dict[int, str]  # Reasons, by position in the rows.
     findings: dict[str, Any]
     advice: list[str]
+    about: dict[str, str]  # How it was made.
 
 
 def request(
@@ -177,34 +179,75 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             say(f"{len(found.entries):,} files of {', '.join(found.classes)}{left}")
             human = _human_decisions(request.out)  # Before the long part: it may not do.
             scanned = _scan(read_all, found, options, work, say)
-        diagnosis = _diagnose(request, found, scanned, say)
+        problem: InputError | None = None
+        decided = _sides_before(request, say)
+        scanned, group = _untied(scanned, decided, say)
+        diagnosis = _diagnose(request, found, scanned, group, say)
         dropped = doctor.decide(diagnosis, request.clean != "report", human)
-        sides = _sides(request, diagnosis, dropped, say)
-        kept = [k for k, i in enumerate(diagnosis.good.tolist()) if i not in dropped]
+        kept = ~np.isin(scanned.good, list(dropped))
         mean, std = doctor.mean_and_std(scanned.moments[kept, 0], options.resolutions[0])
         findings = doctor.findings(diagnosis, dropped)
         findings |= {"mean": mean, "std": std, "features": request.features_name}
+        about = _about(request)
         if request.out is not None:
-            table = doctor.write_decisions(diagnosis, human)
+            _tell_unmatched(human, scanned, say)
+            table = doctor.write_decisions(diagnosis, dropped, human)
             records.write(request.out / "decisions.csv", table)
-        if not request.dry_run and request.out is not None:
-            if request.clean == "quarantine":
-                _quarantine(request.out / "quarantine", found, diagnosis, dropped)
-            for at, resolution in enumerate(options.resolutions):
-                about = {
-                    "source": _name(request.source),
-                    "options": options._replace(resolutions=(resolution,))._asdict(),
+        try:
+            sides = _sides(request, diagnosis, kept, dropped, decided)
+            _tell_gaps(request, diagnosis, sides[scanned.good[kept]], scanned.good[kept], say)
+            if not request.dry_run and request.out is not None:
+                if request.clean == "quarantine":
+                    _quarantine(request.out / "quarantine", found, diagnosis, dropped)
+                more = {
+                    "source": about["source"],
                     "clean": request.clean,
                     "dropped": findings["dropped"],
+                    "decisions": {name: decision for name, (_, decision) in human.items()},
                     "fractions": list(request.fractions),
                 }
-                folder = _set_folder(request, resolution)
-                count = shards.write_set(folder, scanned, at, found.classes, dropped, sides, about)
-                say(f"{count:,} pictures at {resolution} px: {folder}")
+                for at, resolution in enumerate(options.resolutions):
+                    more["options"] = options._replace(resolutions=(resolution,))._asdict()
+                    folder = _set_folder(request, resolution)
+                    count, fingerprint = shards.write_set(
+                        folder, scanned, at, found.classes, dropped, sides, more
+                    )
+                    about[f"fingerprint at {resolution} px"] = fingerprint
+                    say(f"{count:,} pictures at {resolution} px: {folder}")
+        except InputError as error:  # What was found is worth knowing all the same.
+            problem = error
         yield Result(
             *(found, scanned, diagnosis, dropped, findings),
-            doctor.advise(diagnosis, dropped, options.resolutions[0]),
+            doctor.advise(diagnosis, dropped, options.resolutions[0], options.align),
+            about,
         )
+        if problem is not None and request.dry_run and kept.any():
+            say(f"these pictures cannot be split: {problem}")
+        elif problem is not None:
+            raise problem
+
+
+def _about(request: Request) -> dict[str, str]:
+    options = request.options
+    return {
+        "source": _name(request.source),
+        "resolution": ", ".join(f"{r} px" for r in options.resolutions),
+        "crop": f"landmarks, border {options.border}" if options.align else options.crop,
+        "encoding": options.encoding,
+        "clean": request.clean,
+        "split": ", ".join(f"{share:g}" for share in request.fractions),
+        "strangeness by": request.features_name if options.doctor else "none",
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def _tell_unmatched(
+    human: dict[str, tuple[str, doctor.Decision]], scanned: Scanned, say: Say
+) -> None:
+    there = {name for row in scanned.rows for name in (row.name, row.file)}
+    unmatched = sorted(set(human) - there)
+    if unmatched:
+        say(f"{len(unmatched):,} rows of decisions.csv name no picture here, like {unmatched[0]}")
 
 
 def _name(source: str) -> str:
@@ -285,15 +328,51 @@ def _marks(found: Files) -> dict[str, list[align.Landmarks]]:
     return named
 
 
-def _diagnose(request: Request, found: Files, scanned: Scanned, say: Say) -> Diagnosis:
+def _sides_before(request: Request, say: Say) -> dict[bytes, int]:
+    """The sides that an earlier run into the same folder decided, by what stands for each file."""
+    if request.out is None:
+        return {}
+    folders = [request.out, *(request.out / str(r) for r in request.options.resolutions)]
+    before = next((info for folder in folders if (info := records.before(folder))), None)
+    if before is None:
+        return {}
+    if before["fractions"] != list(request.fractions):
+        say("the shares of the split are others than before: all pictures are parted anew")
+        return {}
+    return {bytes.fromhex(source): side for source, side in before["sides"].items()}
+
+
+def _untied(
+    scanned: Scanned, decided: dict[bytes, int], say: Say
+) -> tuple[Scanned, Int64[np.ndarray, " n"]]:
+    """Without new pictures that are like some of two sides; and which of the rest are the same."""
+    while True:
+        rows = [scanned.rows[i] for i in scanned.good.tolist()]
+        group = doctor.same_pictures(rows, scanned.vectors)
+        own = np.array([decided.get(bytes.fromhex(row.source), -1) for row in rows], np.int64)
+        _, member = np.unique(group, return_inverse=True)
+        touched = np.zeros((len(group), 3), bool)
+        touched[member[own >= 0], own[own >= 0]] = True
+        new = np.flatnonzero((touched.sum(axis=1) > 1)[member] & (own < 0))
+        if not len(new):  # What was there before stays where it is.
+            return scanned, group
+        say(f"left out {len(new):,} new pictures that tie two sides of the split together")
+        scanned = scanned.without(dict.fromkeys(scanned.good[new].tolist(), TIES))
+
+
+def _diagnose(
+    request: Request,
+    found: Files,
+    scanned: Scanned,
+    group: Int64[np.ndarray, " n"],
+    say: Say,
+) -> Diagnosis:
     good, strangeness = scanned.good, None
-    rows = [scanned.rows[i] for i in good.tolist()]
-    group = doctor.same_pictures(rows, scanned.vectors)
     if request.options.doctor:
         features = scanned.descriptors
         if request.features is not None:
             features = _features(request.features, scanned, say)
-        labels = np.array([row.label for row in rows], np.int64)
+        labels = np.array([scanned.rows[i].label for i in good.tolist()], np.int64)
         strangeness = outliers.strangeness(features, labels, group)
     return doctor.diagnose(
         *(scanned.rows, found.classes, good, group, strangeness),
@@ -331,45 +410,50 @@ def _human_decisions(out: Path | None) -> dict[str, tuple[str, doctor.Decision]]
 
 
 def _sides(
-    request: Request, diagnosis: Diagnosis, dropped: dict[int, str], say: Say
+    request: Request,
+    diagnosis: Diagnosis,
+    kept: Bool[np.ndarray, " n"],
+    dropped: dict[int, str],
+    decided: dict[bytes, int],
 ) -> Int64[np.ndarray, " rows"]:
-    """The side of each row that is kept; one that ties two sides together is dropped, too."""
-    kept = [k for k, i in enumerate(diagnosis.good.tolist()) if i not in dropped]
-    rows = diagnosis.good[kept]
-    if not len(rows):
+    """The side of each row that has a picture, also of one that is dropped; -1 of others.
+
+    It hangs on the files' bytes: it is the same at any resolution, and in any crop.
+    """
+    if not kept.any():
         raise InputError(
             f"a picture must be left, and of {len(diagnosis.rows):,} none is: "
             + "; ".join(sorted(set(dropped.values()))[:3])
         )
+    rows = [diagnosis.rows[i] for i in diagnosis.good.tolist()]
+    same = splits.Duplicates(diagnosis.group, tuple(bytes.fromhex(row.source) for row in rows))
+    labels = np.array([row.label for row in rows], np.int64)
     sides = np.full(len(diagnosis.rows), -1, np.int64)
-    _, first, group = np.unique(diagnosis.group[kept], return_index=True, return_inverse=True)
-    digests = [bytes.fromhex(diagnosis.rows[i].digests[0]) for i in rows]
-    decided = {}
-    folder = request.out and _set_folder(request, request.options.resolutions[0])
-    before = records.before(folder) if folder else None
-    if before and before["fractions"] == list(request.fractions):
-        said = before["pictures"]
-        pairs = zip(said["digest"], said["side"], strict=True)
-        decided = {bytes.fromhex(digest): side for digest, side in pairs}
-    labels = np.array([diagnosis.rows[i].label for i in rows])
-    duplicates = splits.Duplicates(first[group], tuple(digests))
-    try:
-        own = splits.assign(labels, diagnosis.classes, request.fractions, duplicates, decided)
-    except InputError as error:
-        if not request.dry_run:
-            raise
-        say(f"these pictures cannot be split: {error}")  # The rest is worth knowing all the same.
-        return sides
-    sides[rows] = own
-    torn = rows[own < 0].tolist()
-    dropped |= dict.fromkeys(torn, "ties two sides of the split together")
-    if torn:
-        say(f"left out {len(torn):,} new pictures that tie two sides of the split together")
+    sides[diagnosis.good] = splits.assign(
+        labels, diagnosis.classes, request.fractions, same, decided, kept
+    )
     return sides
+
+
+def _tell_gaps(
+    request: Request,
+    diagnosis: Diagnosis,
+    sides: Int64[np.ndarray, " n"],
+    rows: Int64[np.ndarray, " n"],
+    say: Say,
+) -> None:
+    """Says where a side that was decided before has lost its last picture of a class."""
+    labels = np.array([diagnosis.rows[i].label for i in rows.tolist()])
+    for side, name in enumerate(records.SIDES):
+        for label, of_class in enumerate(diagnosis.classes):
+            if request.fractions[side] and not (labels[sides == side] == label).any():
+                say(f"no picture of {of_class} is left to {name}: another --out is parted anew")
 
 
 def _quarantine(folder: Path, found: Files, diagnosis: Diagnosis, dropped: dict[int, str]) -> None:
     """Copies of the files that are left out, by reason."""
+    if folder.exists():
+        shutil.rmtree(folder)
     entries: dict[str, Entry] = {entry.name: entry for entry in found.entries}
     for i in dropped:
         row = diagnosis.rows[i]

@@ -78,7 +78,15 @@ def read_info(path: str | os.PathLike, name: str = INFO) -> dict[str, Any]:
         ) from error
     if said != info["fingerprint"]:
         raise InputError(f"{file} must have the fingerprint of its pictures, and has another")
+    if checksum(info) != info.get("checksum"):
+        raise InputError(f"{file} must be as it was written, and was changed")
     return info
+
+
+def checksum(info: dict[str, Any]) -> str:
+    """Of all that `dataset.json` says but this."""
+    said = {key: value for key, value in info.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(

@@ -21,7 +21,7 @@ from jaxgan.data.example import encode_example
 from jaxgan.data.files import Entry
 from jaxgan.data.transforms import reason
 
-VERSION = 1  # Of what a part holds: those of other versions are not taken up again.
+VERSION = 2  # Of what a part holds: those of other versions are not taken up again.
 UNCOMPRESSED = "group_size:1,uncompressed"  # Pixels hardly shrink, and the packing is slow.
 
 
@@ -48,7 +48,8 @@ class Row(NamedTuple):
         int, ...
     ] = ()  # Its place in the part's shard of each resolution; -1: too small.
     digests: tuple[str, ...] = ()  # Of its pixels at each resolution.
-    content: str = ""  # Stands for all its pixels, as decoded.
+    content: str = ""  # Stands for all its pixels.
+    source: str = ""  # Stands for the file's bytes, at any resolution.
     format: str = ""
     mode: str = ""
     width: int = 0  # Of the file.
@@ -207,10 +208,13 @@ def _pictures(
             width=head.width,
             height=head.height,
             oddities=tuple(look.oddities(entry.name, head)),
-            content=f"{picture.width}x{picture.height} ",
+            source=transforms.digest(data).hex(),
         )
         if options.doctor:
-            row = row._replace(content=row.content + transforms.digest(picture.tobytes()).hex())
+            # Different pictures may look alike when they are reduced; so may the same one differ.
+            whole = picture.size == (head.width, head.height)
+            same = transforms.digest(picture.tobytes() if whole else data)
+            row = row._replace(content=f"{head.width}x{head.height} {same.hex()}")
         if options.align:
             return _faces(root, entry, marks, options, row, picture)
         if options.crop == "none" and head.width != head.height:
@@ -267,7 +271,10 @@ def _write(
     row = row._replace(records=tuple(records), digests=tuple(digests))
     if options.doctor:
         scale = 1.0 if options.align else min(row.width, row.height) / min(picture.size)
-        row = row._replace(**look.measure(np.asarray(picture), scale)._asdict())
+        measured = look.measure(np.asarray(picture), scale)
+        # What was enlarged is blurred as it is, but may be sharp at the resolution wanted.
+        sharp = max(measured.sharpness, look.sharpness(squares[0] @ look.GRAY))
+        row = row._replace(**measured._replace(sharpness=sharp)._asdict())
     return row, squares
 
 

@@ -46,6 +46,22 @@ class Scanned(NamedTuple):
             ),
         )
 
+    def without(self, problems: dict[int, str]) -> "Scanned":
+        """The same, but that these rows have a problem."""
+        rows = [
+            row._replace(problem=problems[i]) if i in problems else row
+            for i, row in enumerate(self.rows)
+        ]
+        left = ~np.isin(self.good, list(problems))
+        looked = left if len(self.vectors) == len(self.good) else slice(None)
+        return self._replace(
+            rows=rows,
+            good=self.good[left],
+            vectors=self.vectors[looked],
+            descriptors=self.descriptors[looked],
+            moments=self.moments[left],
+        )
+
     def picture(self, index: int, at: int = 0) -> UInt8[np.ndarray, "r r 3"]:
         """The square of a row that has one, at the resolution of that position."""
         resolution = self.options.resolutions[at]
@@ -68,7 +84,7 @@ def write_set(
     dropped: dict[int, str],
     sides: Int64[np.ndarray, " rows"],
     about: dict[str, Any],
-) -> int:
+) -> tuple[int, str]:
     """Makes a prepared set, or makes it anew: `dataset.json` goes first and comes last.
 
     Args:
@@ -81,7 +97,7 @@ def write_set(
         about: what else `dataset.json` says.
 
     Returns:
-        How many pictures there are.
+        How many pictures there are, and their fingerprint.
 
     Raises:
         InputError: a class without a picture.
@@ -125,12 +141,14 @@ def write_set(
             "digest": digests,
             "side": sides[kept].tolist(),  # 0 train, 1 validation, 2 test.
         },
+        "sides": {scanned.rows[i].source: int(sides[i]) for i in scanned.good.tolist()},
     }
+    info["checksum"] = records.checksum(info)
     for name, text in records.tfds_files(info):
         records.write(folder / name, text)
     records.write(folder / records.INFO, json.dumps(info) + "\n")
     (folder / records.PREVIOUS).unlink(missing_ok=True)
-    return len(rows)
+    return len(rows), info["fingerprint"]
 
 
 def _write_shards(folder: Path, scanned: Scanned, at: int, kept: list[int]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, Int64
+from jaxtyping import Bool, Float, Float32, Int, Int64
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -74,6 +74,7 @@ def assign(
     fractions: Sequence[float],
     duplicates: Duplicates,
     decided: Mapping[bytes, int] | None = None,
+    kept: Bool[np.ndarray, " n"] | None = None,
 ) -> Int64[np.ndarray, " n"]:
     """The side of each picture: 0, 1 or 2; see `split`.
 
@@ -81,9 +82,11 @@ def assign(
         labels: positions in `classes`.
         classes: their names.
         fractions: as for `split`.
-        duplicates: of these pictures.
+        duplicates: of these pictures; a digest may be any bytes that stand for one.
         decided: sides decided before, by digest, which stay. What is like one of these goes to
-            its side; what ties two sides together goes nowhere: -1.
+            its side; what ties two sides together goes nowhere: -1. A side may then be left
+            without a class.
+        kept: those that count where a side needs one of every class; None: all.
 
     Raises:
         InputError: as `split`.
@@ -106,7 +109,8 @@ def assign(
     torn = touched.sum(axis=1) > 1
 
     holds = np.zeros((len(first), len(classes)), bool)
-    holds[member, labels] = True
+    counted = slice(None) if kept is None else kept
+    holds[member[counted], labels[counted]] = True
     _fill_sides(sides, draws, holds, touched.any(axis=1), share, classes)
     return np.where(own >= 0, own, np.where(torn[member], -1, sides[member])).astype(np.int64)
 
@@ -132,6 +136,8 @@ def _fill_sides(sides, draws, holds, fixed, share, classes) -> None:
             if counts[side, label]:
                 continue
             spare = ~fixed & holds[:, label] & (~holds | (counts[sides] > 1)).all(axis=1)
+            if not spare.any() and fixed.any():
+                continue  # What was decided stays; `split` of a new set would refuse it.
             if not spare.any():
                 raise InputError(
                     "every side of a split needs a picture of each class: too few of "
