@@ -17,6 +17,7 @@ from jaxgan.data import machine, scan
 from jaxgan.errors import InputError
 
 Say = Callable[[str], None]
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _count: Any = None  # In a worker: the pictures done by all of them.
 
 
@@ -36,8 +37,13 @@ def workers() -> Iterator[Workers]:
     context = multiprocessing.get_context("spawn")  # Others do not go with JAX's threads.
     count = context.Value("q", 0)
     pool = ProcessPoolExecutor(machine.cores(), context, _begin, (count,))
+    # They are as many as the cores: threads of numpy's products would only wait for each other.
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
     for _ in range(machine.cores()):
         pool.submit(int)
+    for name, value in before.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
     try:
         yield Workers(pool, count)
     finally:
