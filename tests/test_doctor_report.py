@@ -5,6 +5,8 @@ import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ class Page(HTMLParser):
         self.attributes: list[tuple[str, str, str]] = []
         self.captions: dict[str, list[str]] = {}  # By heading.
         self.cells: list[str] = []
+        self.terms: list[tuple[str, str]] = []  # Of lists: "dt" or "dd", and its text.
         self.heading = ""
         self.feed(text)
         assert not self.open
@@ -48,6 +51,8 @@ class Page(HTMLParser):
             self.captions.setdefault(self.heading, []).append(data)
         elif self.open and self.open[-1] in ("td", "th"):
             self.cells.append(data)
+        elif self.open and self.open[-1] in ("dt", "dd"):
+            self.terms.append((self.open[-1], data))
 
 
 def smooth(seed: int, side: int = 64) -> Image.Image:
@@ -88,6 +93,11 @@ def source(one_core, tmp_path_factory) -> Path:
     (dog / "<b>text.jpg").write_text("no picture")
     smooth(303, 65).resize((65, 64)).save(dog / "not square.png")
     return root
+
+
+def made(result, about: dict[str, str]) -> Any:
+    """The same result with what `prepare` says about it."""
+    return SimpleNamespace(**{**result._asdict(), "about": about})
 
 
 def request(source: Path, **more) -> Request:
@@ -144,8 +154,64 @@ def test_every_reason_has_its_sheet(result, text: str) -> None:
         assert len(captions) == len(rows)
         for row, caption in zip(sorted(rows), sorted(captions), strict=True):
             assert caption.startswith(row.name)
-            assert ("left out" in caption) == (doctor.REASONS[reason] == "drop")
+            assert caption.endswith(", left out") == (doctor.REASONS[reason] == "drop")
+            assert "suggested" not in caption  # It was done.
     assert set(report.WHY) == set(doctor.REASONS)
+
+
+def test_what_is_suggested_is_said_where_nothing_is_dropped(source: Path) -> None:
+    with prepare.prepared(request(source), lambda line: None) as found:
+        page = Page(report.page(found))
+    reasons = list(found.diagnosis.reasons.values())
+    seen = set()
+    for reason, suggestion in doctor.REASONS.items():
+        for caption in page.captions.get(f"{reason.capitalize()}: {reasons.count(reason)}", []):
+            assert "left out" not in caption
+            assert caption.endswith(", drop suggested") == (suggestion == "drop")
+            seen.add(reason)
+    assert {"exact duplicate", "near duplicate", "across classes", "blank", "enlarged"} < seen
+    assert not any("suggested" in c for c in page.captions["A sample of what is kept"] if "/4" in c)
+
+
+def test_what_a_human_drops_has_a_sheet_of_its_own(result) -> None:
+    """With what was dropped to keep the sides of a split apart it has nothing to do."""
+    position = {row.name: i for i, row in enumerate(result.diagnosis.rows)}
+    mine, torn = position["cat/5.png"], position["cat/6.png"]
+    assert not {mine, torn} & set(result.diagnosis.reasons)
+    dropped = result.dropped | {mine: "looks odd", torn: report.TORN}
+    page = Page(report.page(result._replace(dropped=dropped)))
+    (caption,) = page.captions["Decided by hand: 1"]
+    assert caption.startswith("cat/5.png") and caption.endswith(", left out")
+    assert not any("by hand" in heading for heading in Page(report.page(result)).captions)
+
+
+def test_the_words_for_torn_groups_are_those_of_prepare() -> None:
+    """Else they would count as decided by hand."""
+    assert f'"{report.TORN}"' in Path(prepare.__file__).read_text()
+
+
+def test_how_it_was_made_stands_at_the_end(result) -> None:
+    tags = ("dt", "dd")
+    about = {"source": 'pets <b>&" .zip', "resolution": "32 px", "fingerprint": "0123abcd" * 8}
+    page = Page(report.page(made(result, about)))
+    assert page.terms == [
+        (tag, x) for pair in about.items() for tag, x in zip(tags, pair, strict=True)
+    ]
+    assert page.heading == "How it was made"
+    assert "How it was made" not in report.page(made(result, {}))
+
+
+def test_aspects_are_of_what_is_kept(result) -> None:
+    rows = list(result.diagnosis.rows)
+    kept = [i for i in result.diagnosis.good.tolist() if i not in result.dropped]
+    assert len(kept) > 10
+    rows[kept[0]] = rows[kept[0]]._replace(width=300, height=200)
+    rows[kept[1]] = rows[kept[1]]._replace(width=200, height=300)
+    out = next(iter(result.dropped))
+    rows[out] = rows[out]._replace(width=900, height=1)
+    cells = Page(report.page(result._replace(diagnosis=result.diagnosis._replace(rows=rows)))).cells
+    least, _, median, _, most = cells[cells.index("width / height") + 1 :][:5]
+    assert (least, median, most) == ("0.67", "1.00", "1.50")
 
 
 def test_as_many_strange_ones_as_were_asked_for(source: Path) -> None:

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import stat
 import struct
 import tarfile
 import zipfile
@@ -216,14 +217,110 @@ def test_the_last_of_a_name_in_an_archive_counts(tmp_path: Path) -> None:
         assert len(found.entries) == 3 and read_all(found)["cat/a.jpg"] == picture(77)
 
 
-def test_links_and_folders_in_a_tar_are_no_files(tmp_path: Path) -> None:
-    source = tarred(tmp_path / "x.tar", contents())
+def add(archive: tarfile.TarFile, name: str, kind: bytes, link: str = "") -> None:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    archive.addfile(info)
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_links_devices_and_pipes_in_a_tar_are_counted(tmp_path: Path, packed: str) -> None:
+    source = tmp_path / "x.tar"
+    with tarfile.open(tarred(source, contents()), "a") as archive:
+        add(archive, "cat/link.jpg", tarfile.SYMTYPE, "a.jpg")
+        add(archive, "cat/far.jpg", tarfile.SYMTYPE, "/etc/passwd")
+        add(archive, "cat/gone.jpg", tarfile.LNKTYPE, "cat/nowhere.jpg")
+        add(archive, "cat/out.jpg", tarfile.LNKTYPE, "../../etc/passwd")
+        add(archive, "cat/of a link.jpg", tarfile.LNKTYPE, "cat/link.jpg")
+        add(archive, "cat/pipe.jpg", tarfile.FIFOTYPE)
+        add(archive, "cat/disk.jpg", tarfile.BLKTYPE)
+        add(archive, "cat/folder.jpg", tarfile.DIRTYPE)
+    if packed:
+        source = tmp_path / "x.tar.gz"
+        source.write_bytes(gzip.compress((tmp_path / "x.tar").read_bytes()))
+    found = files.find(source, tmp_path)
+    assert [e.name for e in found.entries] == list(PICTURES)
+    assert found.left_out == {"link": 5, "no picture": 3}  # One are the notes.
+
+
+@pytest.mark.parametrize("top", ["", "./", "pets/"])
+def test_hard_links_in_a_tar_read_what_they_link_to(tmp_path: Path, top: str) -> None:
+    """As tar writes a folder in which a file has two names: its bytes once, then the name."""
+    members = contents()
+    source = tarred(tmp_path / "x.tar", {top + name: data for name, data in members.items()})
     with tarfile.open(source, "a") as archive:
-        for kind, name in ((tarfile.SYMTYPE, "cat/link.jpg"), (tarfile.FIFOTYPE, "cat/pipe.jpg")):
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = kind, "/etc/passwd"
-            archive.addfile(info)
-    assert [e.name for e in files.find(source).entries] == list(PICTURES)
+        add(archive, f"{top}dog/same.jpg", tarfile.LNKTYPE, f"{top}cat/a.jpg")
+        add(archive, f"{top}dog/again.jpg", tarfile.LNKTYPE, f"{top}dog/same.jpg")
+        add(archive, f"{top}dog/odd", tarfile.LNKTYPE, f"{top}dog/c.webp")
+        add(archive, f"{top}dog/more.txt", tarfile.LNKTYPE, f"{top}dog/notes.txt")
+    found = files.find(source)
+    want = {name: members[name] for name in PICTURES}
+    same = dict.fromkeys(("dog/same.jpg", "dog/again.jpg"), members["cat/a.jpg"])
+    assert read_all(found) == want | same | {"dog/odd": members["dog/c.webp"]}
+    assert [len(data) for data in read_all(found).values()] == [e.size for e in found.entries]
+    assert found.left_out == {"no picture": 2}
+
+
+def test_hard_links_that_tar_has_made(tmp_path: Path) -> None:
+    root = folder(tmp_path / "pets", contents())
+    os.link(root / "cat" / "a.jpg", root / "dog" / "same.jpg")
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        archive.add(root, "pets")
+        assert sum(m.islnk() for m in archive.getmembers()) == 1
+    assert read_all(files.find(tmp_path / "x.tar")) == read_all(files.find(root))
+
+
+def test_a_sparse_file_in_a_tar_is_no_picture(tmp_path: Path) -> None:
+    """GNU's old format: a header that says which pieces follow, here 512 bytes of 1 MB."""
+    source = tarred(tmp_path / "x.tar", contents())
+    info = tarfile.TarInfo("cat/holes.jpg")
+    info.type, info.size = tarfile.GNUTYPE_SPARSE, 512
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    for at, number in ((386, 0), (398, 512), (483, 10**6)):
+        header[at : at + 12] = b"%011o\0" % number
+    header[148:156] = b"%06o\0 " % sum(header[:148] + b" " * 8 + header[156:])
+    with tarfile.open(source) as archive:
+        end = archive.getmembers()[-1].offset_data + 512
+    source.write_bytes(source.read_bytes()[:end] + header + b"x" * 512 + bytes(1024))
+    with tarfile.open(source) as archive:
+        assert archive.getmembers()[-1].issparse()
+    found = files.find(source)
+    assert [e.name for e in found.entries] == list(PICTURES)
+    assert found.left_out == {"no picture": 2}
+
+
+def test_symbolic_links_in_a_zip_are_counted(tmp_path: Path) -> None:
+    source = zipped(tmp_path / "x.zip", contents())
+    with zipfile.ZipFile(source, "a") as archive:
+        info = zipfile.ZipInfo("cat/link.jpg")
+        info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(info, "a.jpg")
+    found = files.find(source)
+    assert [e.name for e in found.entries] == list(PICTURES)
+    assert found.left_out == {"link": 1, "no picture": 1}
+
+
+@pytest.mark.parametrize("encoding", ["raw", "png", "webp"])
+def test_a_prepared_set_is_told_from_a_folder(tmp_path: Path, encoding: str) -> None:
+    """Also where it has a quarantine, whose pictures nobody wants."""
+    from jaxgan.data.records import tfds_files
+
+    root = folder(tmp_path / "set", {"quarantine/blank/cat/a.png": picture()})
+    (root / "dataset.json").write_text("{}")
+    (root / "pictures-full.array_record-00000-of-00001").write_bytes(b"x")
+    info = {"resolution": 8, "encoding": encoding, "classes": ["cat"], "shards": []}
+    for name, text in tfds_files(info):
+        (root / name).write_text(text)
+    way = "give what it was made of" if encoding == "webp" else f"--source=tfds:{root} reads it"
+    with pytest.raises(InputError) as caught:
+        files.find(root)
+    assert str(caught.value) == f"--source must hold pictures, and {root} is a prepared set: {way}"
+
+
+def test_pictures_beside_labels_in_json_are_no_prepared_set(tmp_path: Path) -> None:
+    """StyleGAN's tool writes such a file, too."""
+    members = contents() | {"dataset.json": b'{"labels": null}'}
+    assert len(files.find(folder(tmp_path / "pets", members)).entries) == 3
 
 
 def test_an_encrypted_zip_is_found_but_not_read(tmp_path: Path) -> None:

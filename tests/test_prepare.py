@@ -172,7 +172,7 @@ def test_findings(planted: Path, tmp_path: Path, call) -> None:
     assert "truncated" in found["unreadable"]["dog/half.png"]
     assert "not a picture" in found["unreadable"]["dog/text.jpg"]
     bomb = found["unreadable"]["dog/bomb.png"]  # What it has, and the limit.
-    assert "200000000 pixels" in bomb and str(2 * Image.MAX_IMAGE_PIXELS) in bomb
+    assert bomb == "has 200 megapixels, more than the 150 that are read"
     exact = ["cat/01.png", "cat/copy of 01.png", "cat/lossless.webp"]
     assert found["exact_duplicates"] == [exact, ["cat/02.png", "dog/a cat.png"]]
     assert list(map(set, found["near_duplicates"])) == [{*exact, "cat/jpeg.jpg", "cat/larger.png"}]

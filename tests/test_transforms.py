@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from jaxgan.data.transforms import (
     FORMATS,
     crop_square,
+    open_file,
     open_picture,
     read_square,
     reason,
@@ -167,14 +169,48 @@ def test_what_is_no_picture_is_refused_with_a_reason(content):
     assert "EPS" not in FORMATS
 
 
-def test_a_file_that_claims_a_huge_size_is_refused():
-    header = struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0)
-    chunk = b"IHDR" + header
+def claiming(width: int, height: int) -> bytes:
+    """A PNG whose header says so, and which has hardly any data."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     file = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk
-    file += struct.pack(">I", zlib.crc32(chunk)) + encoded(plain(RED))[33:]
-    with pytest.raises(Image.DecompressionBombError) as error:
-        open_picture(file)
-    assert "decompression bomb" in reason(error.value)
+    return file + struct.pack(">I", zlib.crc32(chunk)) + encoded(plain(RED))[33:]
+
+
+@pytest.mark.parametrize("warned", ["error", "ignore"])
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        ((15000, 10001), 151),  # Pillow warns of it.
+        ((20000, 10000), 200),
+        ((15000, 20001), 301),  # Pillow raises.
+        ((30000, 30000), 900),
+        ((300_000, 300_000), "90,000"),
+    ],
+)
+def test_a_file_that_claims_a_huge_size_is_refused_in_one_way(size, told, warned):
+    with warnings.catch_warnings():
+        warnings.simplefilter(warned, Image.DecompressionBombWarning)
+        for opened in (open_file, open_picture):
+            with pytest.raises(ValueError) as error:
+                opened(claiming(*size))
+            said = f"has {told} megapixels, more than the 150 that are read"
+            assert reason(error.value) == str(error.value) == said
+
+
+@pytest.mark.parametrize("size", [(9500, 9500), (12000, 9000), (15000, 10000)])
+def test_pictures_of_large_cameras_are_opened(size):
+    """90, 108 and 150 megapixels, without a remark: warnings are errors here."""
+    with open_file(claiming(*size)) as im:
+        assert im.size == size
+
+
+@pytest.mark.parametrize("megapixels", [200, 400])  # Pillow warns of it; raises.
+def test_what_pillow_says_of_a_frame_or_a_tile_is_put_in_the_same_words(megapixels):
+    """It looks at them while it decodes; the size of the whole was harmless."""
+    with pytest.raises((Image.DecompressionBombWarning, Image.DecompressionBombError)) as error:
+        Image._decompression_bomb_check((10**6, megapixels))
+    said = f"has {megapixels} megapixels, more than the 150 that are read"
+    assert reason(error.value) == said
 
 
 def test_reasons_do_not_repeat_the_path(tmp_path):

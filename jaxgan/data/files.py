@@ -45,7 +45,9 @@ class Files(NamedTuple):
     root: str
     classes: tuple[str, ...]
     entries: tuple[Entry, ...]
-    left_out: Counter  # How many files were "hidden", "no picture" or "beside the class folders".
+    # How many files were "hidden", "no picture", "beside the class folders" or, in an archive, a
+    # "link" that is not followed.
+    left_out: Counter
     tables: tuple[bytes, ...] = ()  # CSV files of points at the top.
 
 
@@ -61,7 +63,7 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
 
     A file counts by its extension or, without a known one, by its first bytes. In an archive, one
     folder that holds all the rest is passed over. Nothing is unpacked: a compressed tar alone is
-    decompressed, as one file.
+    decompressed, as one file. Of links in archives, hard ones are followed, symbolic ones are not.
 
     Args:
         source: a folder (links are followed), a .zip, or a .tar, compressed or not; or what
@@ -69,7 +71,8 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
         scratch: a folder for what is decompressed.
 
     Raises:
-        InputError: no such thing, an unreadable one, no pictures, or names that leave the archive.
+        InputError: no such thing, an unreadable one, no pictures, a prepared set, or names that
+            leave the archive.
     """
     if os.fspath(source).startswith(TFDS):
         from jaxgan.data import tfds  # It takes a second.
@@ -79,13 +82,15 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
     path = Path(source).expanduser()
     if not os.fspath(source) or not path.exists():
         raise InputError(f"--source must be a folder, a .zip or a .tar, and {path} does not exist")
+    left_out: Counter = Counter()
     try:
         if path.is_dir():
+            _refuse_prepared(path)
             root, found = path, list(_walk(path, "", frozenset()))
         elif path.is_file() and zipfile.is_zipfile(path):  # Opening a pipe would wait.
-            root, found = path, _zipped(path)
+            root, found = path, _zipped(path, left_out)
         elif path.is_file() and tarfile.is_tarfile(path):
-            root, found = _tarred(path, scratch)
+            root, found = _tarred(path, scratch, left_out)
         else:
             raise InputError(f"--source must be a folder, a .zip or a .tar, and {path} is neither")
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, lzma.LZMAError, zlib.error) as error:
@@ -101,7 +106,20 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
     if not path.is_dir():
         found = list({f.path: f for f in _strip(found)}.values())  # The last of a name counts.
     stem = path.resolve().name if path.is_dir() else path.name.split(".")[0]
-    return _group(os.path.abspath(root), stem, sorted(found, key=_order))
+    return _group(os.path.abspath(root), stem, sorted(found, key=_order), left_out)
+
+
+def _refuse_prepared(path: Path) -> None:
+    """A folder that `scripts/prepare.py` has written holds shards, and perhaps a quarantine."""
+    if (path / "dataset_info.json").is_file() and (path / "features.json").is_file():
+        raise InputError(
+            f"--source must hold pictures, and {path} is a prepared set: "
+            f"--source={TFDS}{path} reads it"
+        )
+    if (path / "dataset.json").is_file() and any(path.glob("*.array_record*")):  # Of WebP.
+        raise InputError(
+            f"--source must hold pictures, and {path} is a prepared set: give what it was made of"
+        )
 
 
 def read(root: str, place: Place) -> bytes:
@@ -150,14 +168,18 @@ def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[_Found]:
                 yield _Found(path.replace(os.sep, "/"), path, about.st_size, about.st_mtime_ns)
 
 
-def _zipped(path: Path) -> list[_Found]:
+def _zipped(path: Path, left_out: Counter) -> list[_Found]:
     with zipfile.ZipFile(path) as archive:
-        members = [m for m in archive.infolist() if not m.is_dir()]
+        found = [m for m in archive.infolist() if not m.is_dir()]
+    members = [m for m in found if not stat.S_ISLNK(m.external_attr >> 16)]  # Modes of Unix.
+    left_out["link"] += len(found) - len(members)
     changed = path.stat().st_mtime_ns
     return [_Found(_inside(m.filename, path), m.filename, m.file_size, changed) for m in members]
 
 
-def _tarred(path: Path, scratch: str | os.PathLike | None) -> tuple[Path, list[_Found]]:
+def _tarred(
+    path: Path, scratch: str | os.PathLike | None, left_out: Counter
+) -> tuple[Path, list[_Found]]:
     changed = path.stat().st_mtime_ns
     if not _is_plain_tar(path):
         if scratch is None:
@@ -166,13 +188,33 @@ def _tarred(path: Path, scratch: str | os.PathLike | None) -> tuple[Path, list[_
         _decompress(path, plain_path)
         path = plain_path
     with tarfile.open(path, "r:") as archive, open(path, "rb") as file:
-        members = [m for m in archive if m.isfile()]
+        members = _members(archive, left_out)
         file.seek(archive.offset)  # Where tarfile has stopped, be it at the end or at damage.
         if any(file.read(tarfile.BLOCKSIZE)):
             raise tarfile.ReadError("it is damaged or cut off")
     return path, [
-        _Found(_inside(m.name, path), (m.offset_data, m.size), m.size, changed) for m in members
+        _Found(_inside(name, path), (start, size), size, changed) for name, start, size in members
     ]
+
+
+def _members(archive: tarfile.TarFile, left_out: Counter) -> list[tuple[str, int, int]]:
+    """Names of files, and where their bytes are; a hard link has those of an earlier member."""
+    found = []
+    places: dict[PurePosixPath, tuple[int, int]] = {}
+    for member in archive:
+        place = None
+        if member.isreg() and not member.issparse():
+            place = member.offset_data, member.size
+        elif member.islnk():
+            place = places.get(PurePosixPath(member.linkname))
+        if place is not None:
+            places[PurePosixPath(member.name)] = place
+            found.append((member.name, *place))
+        elif member.islnk() or member.issym():
+            left_out["link"] += 1
+        elif not member.isdir():  # A pipe, a device, or a sparse file, which lies in pieces.
+            left_out["no picture"] += 1
+    return found
 
 
 def _is_plain_tar(path: Path) -> bool:
@@ -220,8 +262,7 @@ def _order(found: _Found) -> list[str]:
     return found.path.split("/")
 
 
-def _group(root: str, stem: str, found: list[_Found]) -> Files:
-    left_out: Counter = Counter()
+def _group(root: str, stem: str, found: list[_Found], left_out: Counter) -> Files:
     pictures: list[_Found] = []
     places = {f.path: f.place for f in found}
     for f in found:
@@ -255,7 +296,7 @@ def _group(root: str, stem: str, found: list[_Found]) -> Files:
     )
     csv = [f for f in found if f.path.lower().endswith(".csv") and "/" not in f.path]
     tables = tuple(read(root, f.place) for f in csv if 0 < f.size < LARGEST)
-    return Files(root, tuple(printable(name) for name in names), entries, left_out, tables)
+    return Files(root, tuple(printable(name) for name in names), entries, +left_out, tables)
 
 
 def _has_magic(root: str, f: _Found, extension: str) -> bool:

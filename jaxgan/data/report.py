@@ -1,7 +1,7 @@
 """The doctor's report: one page with contact sheets, for a human to look at and to overrule."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from PIL import Image
@@ -14,6 +14,7 @@ SHEET = 64  # Pictures on a contact sheet.
 GROUPS, OF_GROUP = 32, 8
 THUMBNAIL = 128  # Pixels.
 TOLD = 200  # Rows of a table.
+TORN = "ties two sides of the split together"  # What `prepare` says of pictures it drops itself.
 WHY = {
     "unreadable": "No picture came of these files.",
     "unusable": "Pictures that could not be cropped as was asked.",
@@ -47,9 +48,11 @@ def page(result: Result) -> str:
         _problems(result, "unreadable"),
         _problems(result, "unusable"),
         *(_sheet(result, reason) for reason in list(WHY)[2:]),
+        _by_hand(result),
         _duplicates(result),
         _strangest(result),
         _wide("A sample of what is kept", "Drawn at random.", _thumbs(result, _sample(kept))),
+        _about(getattr(result, "about", {})),
     ]
     return whole("Pictures", "\n".join(body))
 
@@ -87,6 +90,14 @@ def _reasons(result: Result) -> str:
     )
 
 
+def _about(about: Mapping[str, str]) -> str:
+    """What the set was made of, and how, so that the page can be told from others."""
+    if not about:
+        return ""
+    lines = (f"<dt>{text(what)}</dt><dd>{text(said)}</dd>" for what, said in about.items())
+    return _section("How it was made", f"<dl>{''.join(lines)}</dl>")
+
+
 def _table(head: Iterable[str], rows: Iterable[Iterable[object]], kind: str = "") -> str:
     def cells(tag: str, row: Iterable[object]) -> str:
         first, *others = (f"{x:,}" if isinstance(x, int) else text(x) for x in row)
@@ -108,12 +119,16 @@ def _sizes(result: Result, kept: list[int]) -> str:
     }
     if result.scanned.options.doctor:
         measures["side that its detail needs"] = [round(row.effective) for row in rows]
+    aspects = np.percentile([row.width / row.height for row in rows], shares)
     table = _table(
         ("pixels", "least", "5 %", "median", "95 %", "most"),
-        (
-            (name, *(int(x) for x in np.percentile(values, shares)))
-            for name, values in measures.items()
-        ),
+        [
+            *(
+                (name, *(int(x) for x in np.percentile(values, shares)))
+                for name, values in measures.items()
+            ),
+            ("width / height", *(f"{x:.2f}" for x in aspects)),
+        ],
     )
     counts = _table(
         ("class", "found", "kept"),
@@ -129,11 +144,23 @@ def _sizes(result: Result, kept: list[int]) -> str:
 
 def _sheet(result: Result, reason: str) -> str:
     found = sorted(i for i, why in result.diagnosis.reasons.items() if why == reason)
+    return _contacts(result, reason.capitalize(), WHY[reason], found)
+
+
+def _by_hand(result: Result) -> str:
+    """What nobody but a human objects to; the rest of what they drop is on the sheets above."""
+    found = sorted(
+        i for i, why in result.dropped.items() if i not in result.diagnosis.reasons and why != TORN
+    )
+    note = "Nothing was found, and decisions.csv drops them."
+    return _contacts(result, "Decided by hand", note, found)
+
+
+def _contacts(result: Result, title: str, note: str, found: list[int]) -> str:
     if not found:
         return ""
     some = f" The first {SHEET} of {len(found):,}." if len(found) > SHEET else ""
-    title = f"{reason.capitalize()}: {len(found):,}"
-    return _wide(title, WHY[reason] + some, _thumbs(result, found[:SHEET]))
+    return _wide(f"{title}: {len(found):,}", note + some, _thumbs(result, found[:SHEET]))
 
 
 def _problems(result: Result, reason: str) -> str:
@@ -185,9 +212,16 @@ def _thumb(result: Result, i: int) -> str:
     if row.problem is not None:
         return f"<figure><figcaption>{text(f'{row.name}: {row.problem}')}</figcaption></figure>"
     at = next((k for k, place in enumerate(row.records) if place >= 0), None)
-    size = f"{row.name} ({row.width}\u00a0×\u00a0{row.height})"
+    caption = f"{row.name} ({row.width}\u00a0×\u00a0{row.height}){_fate(result, i)}"
     if at is None:
-        return f"<figure><figcaption>{text(size)}: too small</figcaption></figure>"
+        return f"<figure><figcaption>{text(caption)}: too small</figcaption></figure>"
     image = Image.fromarray(np.asarray(result.scanned.picture(i, at)))
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return inlined(image, size + (", left out" if i in result.dropped else ""))
+    return inlined(image, caption)
+
+
+def _fate(result: Result, i: int) -> str:
+    if i in result.dropped:
+        return ", left out"
+    suggested = doctor.REASONS.get(result.diagnosis.reasons.get(i, ""))
+    return ", drop suggested" if suggested == "drop" else ""

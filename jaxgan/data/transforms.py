@@ -6,6 +6,7 @@ A picture is uint8 [h, w, 3], sRGB as stored (colour profiles are not applied).
 import hashlib
 import io
 import os
+import re
 from typing import Literal
 
 import numpy as np
@@ -17,8 +18,10 @@ Crop = Literal["center", "stretch"]
 
 # A closed list: Pillow also opens formats that call other programs, whatever a file's name says.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF")
+MEGAPIXELS = 150  # Of a picture that is read, at most: cameras have up to 102 or 108.
 GRID = 16
 FLAT = 0.25  # Mean step between neighbours, in gray levels, below which outlines are noise.
+BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 ORIENTATION = 0x0112  # EXIF tag: how the stored picture must be turned to stand upright.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -29,6 +32,8 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Pillow warns above its limit and raises above twice of it; it looks into frames and tiles, too.
+Image.MAX_IMAGE_PIXELS = MEGAPIXELS * 10**6
 Image.init()  # Not thread-safe when left to the first Image.open.
 
 
@@ -49,8 +54,8 @@ def open_picture(file: str | os.PathLike | bytes, *, at_least: int | None = None
         uint8 [h, w, 3].
 
     Raises:
-        Exception: the file cannot be read: damaged, truncated, no picture, more pixels than
-            Pillow allows. Its decoders raise nearly anything; `reason` puts it in words.
+        Exception: the file cannot be read: damaged, truncated, no picture, more than 150
+            megapixels. Pillow's decoders raise nearly anything; `reason` puts it in words.
     """
     return np.array(_open(file, at_least))
 
@@ -75,8 +80,20 @@ def _open(file: str | os.PathLike | bytes, at_least: int | None) -> Image.Image:
 
 
 def open_file(file: str | os.PathLike | bytes) -> Image.Image:
-    """The file as Pillow opens it: its header is read, its pixels are not."""
-    return Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
+    """The file as Pillow opens it: its header is read, its pixels are not.
+
+    Raises:
+        ValueError: it has more than 150 megapixels.
+        Exception: as `open_picture`.
+    """
+    try:
+        im = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
+    except BOMBS as error:
+        raise ValueError(reason(error)) from error
+    if im.width * im.height > MEGAPIXELS * 10**6:  # Where Pillow's warning is no error.
+        im.close()
+        raise ValueError(_too_large(im.width * im.height))
+    return im
 
 
 def decode(im: Image.Image, at_least: int | None = None) -> Image.Image:
@@ -117,9 +134,15 @@ def reason(error: Exception) -> str:
     """Why a file could not be read, in a few words, without its path."""
     if isinstance(error, Image.UnidentifiedImageError):
         return "not a picture, or of an unknown format"
+    if isinstance(error, BOMBS) and (pixels := re.search(r"\d+", str(error))):
+        return _too_large(int(pixels[0]))
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _too_large(pixels: int) -> str:
+    return f"has {-(-pixels // 10**6):,} megapixels, more than the {MEGAPIXELS} that are read"
 
 
 def crop_square(picture: Picture) -> UInt8[np.ndarray, "s s 3"]:
