@@ -5,8 +5,6 @@ import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -95,11 +93,6 @@ def source(one_core, tmp_path_factory) -> Path:
     return root
 
 
-def made(result, about: dict[str, str]) -> Any:
-    """The same result with what `prepare` says about it."""
-    return SimpleNamespace(**{**result._asdict(), "about": about})
-
-
 def request(source: Path, **more) -> Request:
     options = Options((32,), **more.pop("options", {}))
     return Request(str(source), None, options, dry_run=True, **more)
@@ -176,29 +169,24 @@ def test_what_is_suggested_is_said_where_nothing_is_dropped(source: Path) -> Non
 def test_what_a_human_drops_has_a_sheet_of_its_own(result) -> None:
     """With what was dropped to keep the sides of a split apart it has nothing to do."""
     position = {row.name: i for i, row in enumerate(result.diagnosis.rows)}
-    mine, torn = position["cat/5.png"], position["cat/6.png"]
-    assert not {mine, torn} & set(result.diagnosis.reasons)
-    dropped = result.dropped | {mine: "looks odd", torn: report.TORN}
+    mine = position["cat/5.png"]
+    assert mine not in result.diagnosis.reasons
+    dropped = result.dropped | {mine: "looks odd"}
     page = Page(report.page(result._replace(dropped=dropped)))
     (caption,) = page.captions["Decided by hand: 1"]
     assert caption.startswith("cat/5.png") and caption.endswith(", left out")
     assert not any("by hand" in heading for heading in Page(report.page(result)).captions)
 
 
-def test_the_words_for_torn_groups_are_those_of_prepare() -> None:
-    """Else they would count as decided by hand."""
-    assert f'"{report.TORN}"' in Path(prepare.__file__).read_text()
-
-
 def test_how_it_was_made_stands_at_the_end(result) -> None:
     tags = ("dt", "dd")
     about = {"source": 'pets <b>&" .zip', "resolution": "32 px", "fingerprint": "0123abcd" * 8}
-    page = Page(report.page(made(result, about)))
+    page = Page(report.page(result._replace(about=about)))
     assert page.terms == [
         (tag, x) for pair in about.items() for tag, x in zip(tags, pair, strict=True)
     ]
     assert page.heading == "How it was made"
-    assert "How it was made" not in report.page(made(result, {}))
+    assert "How it was made" not in report.page(result._replace(about={}))
 
 
 def test_aspects_are_of_what_is_kept(result) -> None:

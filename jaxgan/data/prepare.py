@@ -254,7 +254,7 @@ def _name(source: str) -> str:
     """The source without where it lies on this machine."""
     if source.startswith(files.TFDS):
         return files.TFDS + "/".join(Path(source.removeprefix(files.TFDS)).parts[-2:])
-    return os.path.basename(os.path.abspath(source))
+    return printable(os.path.basename(os.path.abspath(source)))
 
 
 def _set_folder(request: Request, resolution: int) -> Path:

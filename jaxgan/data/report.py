@@ -14,10 +14,9 @@ SHEET = 64  # Pictures on a contact sheet.
 GROUPS, OF_GROUP = 32, 8
 THUMBNAIL = 128  # Pixels.
 TOLD = 200  # Rows of a table.
-TORN = "ties two sides of the split together"  # What `prepare` says of pictures it drops itself.
 WHY = {
     "unreadable": "No picture came of these files.",
-    "unusable": "Pictures that could not be cropped as was asked.",
+    "unusable": "They could not be cropped as was asked, or tie sides of the split together.",
     "across classes": "The same picture stands in two classes: one label is wrong.",
     "exact duplicate": "The same pixels as another picture, which is kept.",
     "near duplicate": "The same picture, encoded, resized or coloured anew; the largest is kept.",
@@ -52,7 +51,7 @@ def page(result: Result) -> str:
         _duplicates(result),
         _strangest(result),
         _wide("A sample of what is kept", "Drawn at random.", _thumbs(result, _sample(kept))),
-        _about(getattr(result, "about", {})),
+        _about(result.about),
     ]
     return whole("Pictures", "\n".join(body))
 
@@ -110,6 +109,8 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[object]], kind: str = ""
 
 
 def _sizes(result: Result, kept: list[int]) -> str:
+    if not kept:
+        return ""
     rows, findings = [result.diagnosis.rows[i] for i in kept], result.findings
     shares = (0, 5, 50, 95, 100)
     measures = {
@@ -149,9 +150,7 @@ def _sheet(result: Result, reason: str) -> str:
 
 def _by_hand(result: Result) -> str:
     """What nobody but a human objects to; the rest of what they drop is on the sheets above."""
-    found = sorted(
-        i for i, why in result.dropped.items() if i not in result.diagnosis.reasons and why != TORN
-    )
+    found = sorted(set(result.dropped) - set(result.diagnosis.reasons))
     note = "Nothing was found, and decisions.csv drops them."
     return _contacts(result, "Decided by hand", note, found)
 
