@@ -599,9 +599,11 @@ def test_progress_on_one_core(pets: Path, call, small_parts) -> None:
 
 
 DRIVER = """
-import runpy, sys, time
-from jaxgan.data import machine, prepare, scan
+import runpy, signal, sys
+from jaxgan.data import machine, prepare
 if __name__ == "__main__":
+    # A shell's job in the background ignores Ctrl-C, and hands that on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     prepare.PART = 4
     machine.cores = lambda: 2
     sys.argv = ["prepare.py", *sys.argv[1:]]
