@@ -264,7 +264,7 @@ def _order(found: _Found) -> list[str]:
 
 def _group(root: str, stem: str, found: list[_Found], left_out: Counter) -> Files:
     pictures: list[_Found] = []
-    places = {f.path: f.place for f in found}
+    landmarks = {f.path: f.place for f in found if f.path.endswith(SIDE_FILES)}
     for f in found:
         parts = f.path.split("/")
         extension = os.path.splitext(parts[-1])[1].lower()
@@ -290,7 +290,7 @@ def _group(root: str, stem: str, found: list[_Found], left_out: Counter) -> File
             printable(f.path),
             label[f.path.split("/")[0]] if inner else 0,
             *(f.place, f.size, f.changed),
-            _beside(f.path, places),
+            _beside(f.path, landmarks) if landmarks else None,
         )
         for f in pictures
     )
@@ -322,9 +322,9 @@ def _start(root: str, place: Place) -> bytes:
         return file.read(16)
 
 
-def _beside(path: str, places: dict[str, Place]) -> Place | None:
+def _beside(path: str, landmarks: dict[str, Place]) -> Place | None:
     stem = os.path.splitext(path)[0]
     for name in (f"{path}.cat", f"{stem}.cat", f"{stem}.xml"):
-        if name in places:
-            return places[name]
+        if name in landmarks:
+            return landmarks[name]
     return None

@@ -179,6 +179,8 @@ def add_digest(digest: "hashlib._Hash", name: str, label: int, pixels: bytes) ->
 
 def printable(name: str) -> str:
     """The name with everything that a terminal or JSON may choke on written as an escape."""
+    if name.isprintable():
+        return name
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
