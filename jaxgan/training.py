@@ -28,7 +28,6 @@ from jaxgan.collapse import make_alarm, mean_distance
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.data.moments import moments
-from jaxgan.data.records import RecordSource
 from jaxgan.evaluate import judge, predict, summarise
 from jaxgan.log import Log, grid
 from jaxgan.loop import Evaluation, TrainOptions, train
@@ -144,12 +143,14 @@ def split(source: Source, fractions: tuple[float, float, float]) -> splits.Split
     Raises:
         InputError: a tenth or more of the pictures stand in two classes, or there are too few.
     """
-    if isinstance(source, RecordSource):
-        if source.fractions != tuple(fractions):
+    sides = getattr(source, "sides", None)
+    if sides is not None:  # Of a prepared set, or of a part of one.
+        if source.fractions != tuple(fractions):  # type: ignore[attr-defined]
             logging.getLogger("jaxgan").warning(
-                "the split is that of the prepared set, %s, not data.split", source.fractions
+                "the split is that of the prepared set, %s, not data.split",
+                source.fractions,  # type: ignore[attr-defined]
             )
-        return source.split
+        return splits.Split(*(np.flatnonzero(sides == side) for side in range(3)))
     duplicates = splits.near_duplicates(source)
     pairs = splits.across_classes(source, duplicates=duplicates)
     if len(pairs):

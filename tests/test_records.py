@@ -262,6 +262,22 @@ def test_training_says_which_split_it_takes(prepared: Path, caplog) -> None:
 
     source = RecordSource(prepared, SIDE)
     with caplog.at_level(logging.WARNING, "jaxgan"):
-        assert training.split(source, (0.7, 0.15, 0.15)) is source.split and not caplog.records
-        assert training.split(source, (0.5, 0.25, 0.25)) is source.split
+        own = training.split(source, (0.7, 0.15, 0.15))
+        assert not caplog.records
+        other = training.split(source, (0.5, 0.25, 0.25))
+    for parts in (own, other):
+        assert [part.tolist() for part in parts] == [part.tolist() for part in source.split]
     assert "the split is that of the prepared set" in caplog.text
+
+
+def test_a_part_of_a_set_keeps_its_sides(prepared: Path) -> None:
+    from jaxgan import training
+    from jaxgan.data.loader import open_source
+
+    whole, part = RecordSource(prepared, SIDE), open_source(prepared, SIDE, count=4)
+    side = dict(zip(whole.names, whole.sides.tolist(), strict=True))
+    parts = training.split(part, whole.fractions)
+    assert 0 < len(part) < len(whole)
+    for number, positions in enumerate(parts):
+        assert all(side[part.names[i]] == number for i in positions)
+    assert sum(len(positions) for positions in parts) == len(part)

@@ -79,6 +79,9 @@ class Subset:
         self.labels = source.labels[self._indices]
         self.names = tuple(source.names[i] for i in self._indices)
         self.unreadable = getattr(source, "unreadable", [])
+        sides = getattr(source, "sides", None)  # Of a prepared set; see `RecordSource`.
+        self.sides = None if sides is None else sides[self._indices]
+        self.fractions = getattr(source, "fractions", None)
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -143,8 +146,8 @@ def fingerprint(source: Source) -> str:
     if isinstance(source, FolderSource | RecordSource):
         return source.fingerprint
     digest = start_fingerprint(source.classes, source.resolution)
-    records = in_threads(source.__getitem__, len(source))
-    for name, record in zip(source.names, records, strict=True):
+    pictures = in_threads(source.__getitem__, len(source))
+    for name, record in zip(source.names, pictures, strict=True):
         add_to_fingerprint(digest, name, record["label"], record["image"])
     return digest.hexdigest()
 

@@ -150,6 +150,7 @@ class RecordSource:
         images: uint8 [n, resolution, resolution, 3] where the pictures are kept, else None.
         fingerprint: as `loader.fingerprint` says.
         split: positions of the sides that were decided when the set was prepared.
+        sides: the same, of each picture: 0 train, 1 validation, 2 test.
         fractions: of these sides.
 
     Raises:
@@ -187,8 +188,8 @@ class RecordSource:
         self._records = self._records[: int((labels >= 0).sum())]
         self.labels = labels[self._records]
         self.names = tuple(info["pictures"]["name"][i] for i in self._records)
-        sides = np.array(info["pictures"]["side"])[self._records]
-        self.split = Split(*(np.flatnonzero(sides == side) for side in range(3)))
+        self.sides = np.array(info["pictures"]["side"])[self._records]
+        self.split = Split(*(np.flatnonzero(self.sides == side) for side in range(3)))
         self.fractions = tuple(info["fractions"])
         self._data = ArrayRecordDataSource(
             [str(Path(path).expanduser() / shard["file"]) for shard in info["shards"]]
