@@ -17,7 +17,7 @@ from PIL import Image
 
 from jaxgan import config as configs
 from jaxgan import recipes
-from jaxgan.checkpoint import Checkpoints, checksums
+from jaxgan.checkpoint import Best, Checkpoints, checksums
 from jaxgan.types import InputError, Latents, to_uint8
 
 BATCH = 32
@@ -61,11 +61,15 @@ def make_draw(generator: nn.Module, latent_dim: int) -> Draw:
     return draw
 
 
-def restore(workdir: epath.PathLike, step: int | None = None) -> Sampler:
+def restore(workdir: epath.PathLike, step: int | str | None = None) -> Sampler:
     """The averaged generator of a run, and nothing else of its checkpoint.
 
+    Args:
+        workdir: the run's folder.
+        step: the checkpoint's, or "best": by the metric `evaluate.best`; None: the latest.
+
     Raises:
-        InputError: no run, no GAN, or no checkpoint in `workdir`.
+        InputError: no run, no GAN, or no such checkpoint in `workdir`.
     """
     config = configs.read_claim(workdir)
     if configs.is_experiment(config) or config.model.name not in configs.GANS:
@@ -73,8 +77,8 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Sampler:
     folder = epath.Path(workdir) / "checkpoints"
     if not folder.exists():
         raise InputError(f"--workdir must hold a checkpoint, and {folder} does not exist")
-    with Checkpoints(workdir, read_only=True) as checkpoints:
-        found = checkpoints.restore_ema(recipes.abstract_ema(config), step)
+    with Checkpoints(workdir, best_of(config), read_only=True) as checkpoints:
+        found = checkpoints.restore_ema(recipes.abstract_ema(config), _step(checkpoints, step))
     if found is None:
         raise InputError(f"--workdir must hold a checkpoint, and there is none in {folder}")
     taken, variables = found
@@ -86,6 +90,30 @@ def restore(workdir: epath.PathLike, step: int | None = None) -> Sampler:
         variables=variables,
         draw=make_draw(recipes.build_generator(config), config.model.latent_dim),
     )
+
+
+def best_of(config: ConfigDict) -> Best | None:
+    """What makes a checkpoint of a GAN's run the best one; None of runs that know no such thing."""
+    section = config.get("evaluate")
+    if section is None:
+        return None
+    mode = "min" if section.best in ("frechet", "kid") else "max"
+    return Best(f"evaluate/{section.best}", mode)
+
+
+def _step(checkpoints: Checkpoints, step: int | str | None) -> int | None:
+    if not isinstance(step, str):
+        return step
+    if step.isdecimal():
+        return int(step)
+    if step != "best":
+        raise InputError(f"--step must be a number or best, got {step!r}")
+    if checkpoints.best is None:
+        raise InputError(
+            f"--step=best needs a run that measured its pictures (config.evaluate.every above 0), "
+            f"and that of {checkpoints.folder.parent} did not"
+        )
+    return checkpoints.best
 
 
 def pictures(

@@ -21,7 +21,7 @@ flags.DEFINE_integer("seed", 0, "Of the first picture; the next have the next on
 flags.DEFINE_string("format", "png", "png or jpg.")
 flags.DEFINE_string("grid", None, "File for one picture of all (PNG), at most 400.")
 flags.DEFINE_string("history", None, "File for the training as an animation: .gif, .webp, .png.")
-flags.DEFINE_integer("step", None, "The checkpoint; the latest by default.")
+flags.DEFINE_string("step", None, "The checkpoint: a number or best; the latest by default.")
 flags.DEFINE_integer("batch_size", sample.BATCH, "Pictures drawn at once.", lower_bound=1)
 flags.mark_flag_as_required("workdir")
 FLAGS = flags.FLAGS

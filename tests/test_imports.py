@@ -28,7 +28,7 @@ ORDER = [
     "warm",
     "metrics",
     "sample",
-    "evaluate",
+    "evaluate monitor",
     "training",
     "experiment",
     "compilation",

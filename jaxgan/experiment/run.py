@@ -13,7 +13,18 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import __version__, checks, hosts, log, parallel, recipes, sample, training, warm
+from jaxgan import (
+    __version__,
+    checks,
+    hosts,
+    log,
+    monitor,
+    parallel,
+    recipes,
+    sample,
+    training,
+    warm,
+)
 from jaxgan import config as configs
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import loader, splits
@@ -42,6 +53,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     _inherit(config)
     checks.check_experiment(config)
     training.make_deterministic(config)
+    monitor.settle(config.gan)
     for name in ("gan", "classifier"):
         train = config[name].train
         parallel.check_batch(train.batch_size, f"{name}.train.batch_size")
@@ -54,7 +66,10 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     training.check_classes(real)
     parts = training.split(real, config.data.split)
     _check_parts(real, parts)
-    arms = design.plan(config, _counts(real, parts.train))
+    counts = _counts(real, parts.train)
+    arms = design.plan(config, counts)
+    for name in design.needed(arms):
+        monitor.check(config.gan, counts[name])
     configs.claim(folder, config)
     about = training.describe_data(real)
     configs.claim_data(folder, about["fingerprint"])
