@@ -229,7 +229,7 @@ def _start(config: ConfigDict, log: Log, best: Best | None = None) -> Callable[[
 def train_classifier(
     config: ConfigDict,
     training: Source,
-    validation: Source,
+    validation: Source | None,
     workdir: epath.PathLike,
     *,
     label: str = "",
@@ -241,7 +241,7 @@ def train_classifier(
     Args:
         config: of a classifier, `model.num_classes` set.
         training: what it learns from.
-        validation: what picks the checkpoint.
+        validation: what picks the checkpoint; None: nothing does.
         workdir: the run's folder.
         label: stands before each progress line.
         data: what `run.json` says of the pictures; by default what `training` is.
@@ -251,6 +251,7 @@ def train_classifier(
     predictor = make_predict(recipes.build_classifier(config))
 
     def evaluate(state: ClassifierState) -> Evaluation:
+        assert validation is not None
         judged = judge(predictor, state.net.variables, validation)
         return Evaluation({f"validation_{k}": v for k, v in judged.items()}, {})
 
@@ -259,8 +260,11 @@ def train_classifier(
         batches = _batches(config, training)
         prefix = "classifier." if label else ""
         options = _options(config, len(training), config.train.batch_size, prefix=prefix)
-        options = options._replace(best=BEST, start=_start(config, log, BEST))
-        return train(recipe, batches, options, workdir, log=log, evaluate=evaluate)
+        options = options._replace(
+            best=None if validation is None else BEST, start=_start(config, log, BEST)
+        )
+        judging = None if validation is None else evaluate
+        return train(recipe, batches, options, workdir, log=log, evaluate=judging)
 
 
 def _batches(config: ConfigDict, source: Source, **more: Any) -> Any:
