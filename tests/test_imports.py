@@ -13,7 +13,7 @@ ORDER = [
     "data",
     "noise schedules",
     "models",
-    "losses penalties augment optim",
+    "losses penalties augment randaugment optim",
     "state",
     "steps",
     "config",

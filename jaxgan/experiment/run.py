@@ -224,7 +224,7 @@ def _train_classifiers(
         pictures = loader.in_memory(design.assemble(arm, training_part, generated, config.seed))
         if arm.augment not in built:
             own = section.copy_and_resolve_references()
-            own.train.augment = arm.augment
+            own.train.augment = section.train.augment if arm.augment else ()
             recipe = recipes.build(own, parallel.axis_name(own.parallel))
             first = next(iter(built.values()), (own, recipe))[1]
             built[arm.augment] = own, recipe._replace(init=first.init)  # Compiled once.
