@@ -51,7 +51,7 @@ def small():
 
 def test_first_weights_keep_the_variance(small):
     """He's initialisation: no layer's features fade or grow."""
-    module, variables, images = small
+    _, variables, _ = small
     for name, layer in variables["params"].items():
         assert (layer["bias"] == 0).all()
         kernel = layer["kernel"]
