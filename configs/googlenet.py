@@ -35,7 +35,7 @@ def get_config() -> ConfigDict:
     config.model.aux_heads = True
     config.model.hidden = ()  # Features of layers between the pooled features and the classes.
     config.model.width = 1.0  # Of every layer; 0.5 for small machines.
-    # Weights to begin with: "imagenet" (torchvision's, fetched once) or a .pth or .safetensors file.
+    # Weights to begin with: imagenet (torchvision's, fetched once), or a .pth or .safetensors file.
     config.model.pretrained = config_dict.placeholder(str)
 
     config.optim = ConfigDict()

@@ -1,6 +1,8 @@
 """Published weights of classifiers as a start."""
 
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,7 +12,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.metrics import features
-from jaxgan.models import pretrained, torchvision, vgg
+from jaxgan.models import pretrained, torchvision
 from jaxgan.state import ClassifierState
 
 
@@ -32,8 +34,11 @@ def read(config: ConfigDict) -> Any:
         tensors: Mapping[str, np.ndarray] = _lpips()
     else:
         if where == "imagenet":
-            where = pretrained.fetch(*torchvision.PUBLISHED[name])
-        tensors = pretrained.read_torch(where)
+            folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+            flag = "--config.model.pretrained"
+            published = torchvision.PUBLISHED[name]
+            where = pretrained.fetch(*published, folder / "jaxgan" / "weights", flag)
+        tensors = pretrained.read_weights(where)
     net = jax.eval_shape(recipes.build(config).init, jax.random.key(0)).net
     return torchvision.convert(name, tensors, net.variables, str(where))
 
@@ -66,12 +71,9 @@ def start(
 def _lpips() -> dict[str, np.ndarray]:
     """VGG16's convolutions of the `features` extra, by torchvision's names."""
     tensors = {}
-    for b, block in enumerate(features.vgg16_weights(), 1):
+    for b, block in enumerate(features.vgg16(features.SIZES[0]).weights, 1):
         for i, (kernel, bias) in enumerate(block, 1):
-            names = [torchvision.theirs("vgg16", (f"conv{b}_{i}", leaf)) for leaf in LEAVES]
-            arrays = np.asarray(kernel).transpose(3, 2, 0, 1), np.asarray(bias)
-            tensors |= dict(zip(names, arrays, strict=True))
+            name = torchvision.theirs("vgg16", (f"conv{b}_{i}", "bias")).removesuffix("bias")
+            tensors[f"{name}weight"] = np.asarray(kernel).transpose(3, 2, 0, 1)
+            tensors[f"{name}bias"] = np.asarray(bias)
     return tensors
-
-
-LEAVES = ("kernel", "bias")

@@ -27,6 +27,7 @@ ORDER = [
     "loop",
     "warm",
     "metrics",
+    "published",
     "sample",
     "evaluate",
     "training",

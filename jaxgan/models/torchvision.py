@@ -27,17 +27,23 @@ class Published(NamedTuple):
 
     Attributes:
         url: of a state dict.
-        sha256: the first digits of its SHA-256, which torchvision puts in the name.
+        checksum: its SHA-256; the file's name ends in its first digits.
     """
 
     url: str
-    sha256: str
+    checksum: str
 
 
 SITE = "https://download.pytorch.org/models/"
 PUBLISHED = {
-    "googlenet": Published(SITE + "googlenet-1378be20.pth", "1378be20"),
-    "vgg16": Published(SITE + "vgg16-397923af.pth", "397923af"),
+    "googlenet": Published(
+        SITE + "googlenet-1378be20.pth",
+        "1378be20a8e875cf1568b8a71654e704449655e34711a959a38b04fb34905cef",
+    ),
+    "vgg16": Published(
+        SITE + "vgg16-397923af.pth",
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    ),
 }
 
 
