@@ -166,8 +166,6 @@ def _check_classifier(config: ConfigDict, name: str) -> None:
     if model.name == "vgg16":
         _positive(f"{name}.model.grid", model.grid)
         _share(f"{name}.model.dropout", model.dropout)
-    if model.pretrained is not None and model.width != 1:
-        raise InputError(f"{name}.model.width must be 1 with pretrained weights, got {model.width}")
     if model.pretrained == "features" and model.name != "vgg16":
         raise InputError(
             f"{name}.model.pretrained=features must come with {name}.model.name=vgg16, "
@@ -186,6 +184,11 @@ def _check_classifier(config: ConfigDict, name: str) -> None:
     _check_adam(f"{name}.optim", optim)
     _share(f"{name}.optim.momentum", optim.momentum)
     _not_negative(f"{name}.optim.trunk", optim.trunk)
+    if not optim.trunk and model.pretrained is None and config.init_from is None:
+        raise InputError(
+            f"{name}.optim.trunk must be above 0 with random weights: set {name}.model.pretrained"
+        )
+    _positive(f"{name}.train.views", train.views)
 
 
 def check_experiment(config: ConfigDict) -> None:

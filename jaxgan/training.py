@@ -21,7 +21,7 @@ from clu import platform as cluster
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import checks, hosts, parallel, published, recipes, sample, warm
+from jaxgan import checks, frozen, hosts, parallel, published, recipes, sample, warm
 from jaxgan import config as configs
 from jaxgan.checkpoint import Best, Checkpoints, has_checkpoints
 from jaxgan.collapse import make_alarm, mean_distance
@@ -81,6 +81,9 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
         train_gan(config, source, workdir)
         return
     training, validation = (loader.Subset(source, i) for i in (parts.train, parts.validation))
+    if frozen.applies(config):
+        training = frozen.look(config, training, config.train.views)
+        validation = frozen.look(config, validation)
     train_classifier(config, training, validation, workdir, data=about)
 
 

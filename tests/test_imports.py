@@ -27,7 +27,7 @@ ORDER = [
     "loop",
     "warm",
     "metrics",
-    "published",
+    "published frozen",
     "sample",
     "evaluate",
     "training",

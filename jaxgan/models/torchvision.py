@@ -128,7 +128,7 @@ def convert(name: str, tensors: Mapping[str, np.ndarray], ours: Any, file: str) 
                 f"pretrained weights must be of {name}, whose {source} is "
                 f"{list(_their_shape(leaf.shape))}, and {file} has {got} there"
             )
-    tree: dict = {}
+    tree: dict = {collection: {} for collection in ours}
     for path, _ in wanted:
         node = tree
         for key in path[:-1]:
