@@ -1,7 +1,6 @@
 """A generator for other programs: one call that needs JAX alone, its weights, and a model card."""
 
 import json
-import shlex
 from typing import Any
 
 import jax
@@ -18,7 +17,7 @@ from jaxgan import config as configs
 from jaxgan import recipes
 from jaxgan.log import read_metrics
 from jaxgan.sample import Sampler
-from jaxgan.types import InputError, to_uint8
+from jaxgan.types import to_uint8
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 FILES = ("sampler.jax", "weights.safetensors", "model_card.md")
@@ -174,7 +173,9 @@ def _measured(workdir: epath.PathLike, step: int) -> str:
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in x) + " |" for x in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in x) + " |" for x in lines
+    )
 
 
 def _read(file: epath.Path) -> dict:
