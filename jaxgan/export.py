@@ -67,7 +67,9 @@ def program(config: ConfigDict, weights: dict[str, np.ndarray]) -> export.Export
         if not of_style:
             return to_uint8(generator.apply(variables, latents, False))
         truncation, label = more[0], more[1] if with_classes else None
-        ws = generator.apply(variables, latents, label, truncation, method="to_ws")
+        ws = generator.apply(variables, latents, label, method="to_ws")
+        average = variables["batch_stats"]["mapping"]["w_avg"][None, None]
+        ws = average + truncation * (ws - average)
         return to_uint8(generator.apply(variables, ws, "const", None, method="synthesise"))
 
     (b,) = export.symbolic_shape("b")
@@ -96,7 +98,7 @@ def card(sampler: Sampler, workdir: epath.PathLike, licence: str | None = None) 
     rows = [
         ("pictures", f"{resolution} x {resolution} px, RGB"),
         ("latents", f"{config.model.latent_dim} numbers, standard normal"),
-        ("weights", f"step {sampler.step:,}, averaged over training, SHA-256 {sampler.checksum}"),
+        ("weights", f"step {sampler.step:,}, averaged over training"),
         ("trained", about.get("started", "not known")),
         ("on", ", ".join(sorted(set(about.get("devices", [])))) or "not known"),
         ("command", f"`{about['command']}`" if about.get("command") else "not known"),
@@ -129,7 +131,7 @@ def card(sampler: Sampler, workdir: epath.PathLike, licence: str | None = None) 
 
 
 def _use(config: ConfigDict) -> str:
-    more, note = "", "Wherever JAX runs, with `safetensors` and nothing of jaxgan:"
+    more, note = "", "Wherever JAX runs, with `flatbuffers` and `safetensors`, without jaxgan:"
     if config.model.name == "stylegan2":
         more = ", np.float32(0.7)"
         note += " the last number is the truncation psi (1 for none)."

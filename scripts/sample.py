@@ -77,7 +77,9 @@ def main() -> None:
         images = np.stack(list(sample.pictures(sampler, seeds[:400], FLAGS.batch_size)))
         _picture(FLAGS.grid, log.grid(images), "grid")
     if FLAGS.style_mixing:
-        rows, columns = (sample.parse_seeds(FLAGS[x].value, f"--{x}") for x in ("rows", "columns"))
+        rows, columns = (
+            sample.parse_seeds(*x) for x in ((FLAGS.rows, "--rows"), (FLAGS.columns, "--columns"))
+        )
         sheet = sample.mix(sampler, style, rows, columns, FLAGS.layers)
         _picture(FLAGS.style_mixing, sheet, "styles")
     if FLAGS.interpolate:
