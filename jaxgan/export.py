@@ -145,8 +145,8 @@ def _use(config: ConfigDict) -> str:
     return f"""{note}
 
 ```python
-import numpy as np, jax.export, safetensors.numpy
-sampler = jax.export.deserialize(open("sampler.jax", "rb").read())
+import numpy as np, jax.export, pathlib, safetensors.numpy
+sampler = jax.export.deserialize(pathlib.Path("sampler.jax").read_bytes())
 weights = safetensors.numpy.load_file("weights.safetensors")
 latents = {draw}
 images = sampler.call(weights, latents{more})  # uint8 [8, h, w, 3]

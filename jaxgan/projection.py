@@ -20,7 +20,7 @@ from jaxgan.data import transforms
 from jaxgan.log import grid, png
 from jaxgan.metrics import lpips
 from jaxgan.metrics.lpips import Lpips
-from jaxgan.sample import Sampler, latents
+from jaxgan.sample import Sampler
 from jaxgan.styles import Style
 from jaxgan.types import InputError, Scalar
 
@@ -102,7 +102,7 @@ def project(
         picture: of its resolution.
         steps: of Adam.
         seed: of the latents that w is measured on, of the first noise and of the noise in w.
-        label: the class, see `styles.class_number`.
+        label: the class, see `styles.labels`.
         distance: from `lpips.load`, which is the default.
         tell: is told now and then how far it is.
 
@@ -113,13 +113,10 @@ def project(
     generator: Any = recipes.build_generator(config)
     distance = distance or lpips.load()
     keys = jax.random.split(jax.random.key(seed), 3)
-    to_ws = styles.make_to_ws(generator, Style(), styles.class_number(config, label))
-    seeds = jax.random.bits(keys[0], (MEASURED,), jnp.uint32)
-    found = [
-        np.asarray(to_ws(variables, latents(part, config.model.latent_dim)))[:, 0]
-        for part in seeds.reshape(10, -1)
-    ]
-    known = np.concatenate(found)
+    to_ws = styles.make_to_ws(generator)
+    parts = jax.random.normal(keys[0], (10, MEASURED // 10, config.model.latent_dim))
+    labels = styles.labels(config, label, range(MEASURED // 10))
+    known = np.concatenate([np.asarray(to_ws(variables, z, labels))[:, 0] for z in parts])
     mean = known.mean(axis=0)
     deviation = math.sqrt(((known - mean) ** 2).sum(axis=1).mean())
 

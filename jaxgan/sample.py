@@ -127,12 +127,14 @@ def _draw(config: ConfigDict, style: Style) -> Draw:
     generator = recipes.build_generator(config)
     if config.model.name != "stylegan2":
         return make_draw(generator, config.model.latent_dim)
-    to_ws = styles.make_to_ws(generator, style, styles.class_number(config, style.label))
+    to_ws = styles.make_to_ws(generator, style.truncation, style.cutoff)
     synthesise = styles.make_synthesise(generator, style.noise)
 
     def draw(variables: Any, seeds: Int[Array | np.ndarray, " b"]) -> UInt8[Array, "b h w c"]:
-        z = latents_of(config, np.asarray(seeds).tolist())
-        return synthesise(variables, to_ws(variables, z), jnp.asarray(seeds))
+        numbers = np.asarray(seeds).tolist()
+        labels = styles.labels(config, style.label, numbers)
+        ws = to_ws(variables, latents_of(config, numbers), labels)
+        return synthesise(variables, ws, jnp.asarray(seeds))
 
     return draw
 
@@ -205,9 +207,11 @@ def mix(
         raise InputError(f"--style_mixing needs the run of a stylegan2, got a {config.model.name}")
     generator: Any = recipes.build_generator(config)
     chosen = styles.layer_numbers(layers, generator.num_ws)
-    to_ws = styles.make_to_ws(generator, style, styles.class_number(config, style.label))
+    to_ws = styles.make_to_ws(generator, style.truncation, style.cutoff)
     synthesise = styles.make_synthesise(generator, style.noise)
-    ws = np.asarray(to_ws(variables, latents_of(config, [*rows, *columns])))
+    seeds = [*rows, *columns]
+    labels = styles.labels(config, style.label, seeds)
+    ws = np.asarray(to_ws(variables, latents_of(config, seeds), labels))
     of_rows, of_columns = ws[: len(rows)], ws[len(rows) :]
 
     def drawn(ws: np.ndarray, seeds: Sequence[int]) -> list[np.ndarray]:

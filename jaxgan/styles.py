@@ -1,11 +1,12 @@
 """What only a StyleGAN2 can be asked for: truncation, noise, a class, a mix of two styles."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 from ml_collections import ConfigDict
 
@@ -25,7 +26,7 @@ class Style(NamedTuple):
         truncation: psi; 1 changes nothing, 0 draws the mean picture.
         cutoff: layers that are truncated, counted from the coarsest; all where None.
         noise: of each pixel: "const", the network's own; "random", drawn from the seed; "none".
-        label: the class, by name or number; for conditional networks.
+        label: the class, by name or number, for networks with classes; all in turn where None.
 
     References:
         Karras et al., A Style-Based Generator Architecture for Generative Adversarial Networks,
@@ -55,49 +56,58 @@ def check(config: ConfigDict, style: Style) -> None:
         )
     if style.noise not in NOISES:
         raise InputError(f"--noise must be one of {', '.join(NOISES)}, got {style.noise!r}")
-    class_number(config, style.label)
+    labels(config, style.label, [])
 
 
 FLAGS = {"--truncation": 1.0, "--truncation_cutoff": None, "--noise": "const", "--class": None}
 
 
-def class_number(config: ConfigDict, label: str | None) -> int | None:
-    """The number of a class that is given by its name or number.
+def labels(
+    config: ConfigDict, label: str | None, seeds: Sequence[int]
+) -> Int[np.ndarray, " n"] | None:
+    """The classes of some pictures; None for a network without.
+
+    Args:
+        config: of a StyleGAN2.
+        label: one class for all, by its name or number; None takes the classes in turn, each
+            seed's being what is left of it by their number.
+        seeds: of the pictures.
 
     Raises:
-        InputError: a class without conditioning, none with it, or an unknown one.
+        InputError: a class without conditioning, or an unknown one.
     """
     count = recipes.build_generator(config).num_classes
     if not count:
         if label is not None:
             raise InputError(f"--class needs a network with classes, got {label!r} for one without")
         return None
+    if label is None:
+        return (np.array(seeds, np.int64) % count).astype(np.int32)
     names = [str(name) for name in config.data.classes or ()]
     names = names if len(names) == count else []
+    known = ", ".join(names) or f"0 to {count - 1}"
     if label in names:
-        return names.index(label)
-    if label is None or not label.isdecimal() or int(label) >= count:
-        known = ", ".join(names) or f"from 0 to {count - 1}"
-        raise InputError(f"--class must be given for this network, one of {known}, got {label!r}")
-    return int(label)
+        number = names.index(label)
+    elif label.isdecimal() and int(label) < count:
+        number = int(label)
+    else:
+        raise InputError(f"--class must be one of this network's, {known}, got {label!r}")
+    return np.full(len(seeds), number, np.int32)
 
 
 @lru_cache
-def make_to_ws(generator: Generator, style: Style, number: int | None) -> Any:
-    """The compiled mapping: (variables, latents [b, z]) -> truncated styles [b, layers, w].
+def make_to_ws(generator: Generator, truncation: float = 1.0, cutoff: int | None = None) -> Any:
+    """The compiled mapping: (variables, latents [b, z], labels [b] or None) -> ws [b, layers, w].
 
     Args:
         generator: a StyleGAN2's.
-        style: of it only the truncation is used.
-        number: the class, from `class_number`.
+        truncation: psi.
+        cutoff: layers that are truncated; all where None.
     """
 
     @jax.jit
-    def to_ws(variables: Any, latents: Float[Array, "b z"]) -> Ws:
-        label = None if number is None else jnp.full(len(latents), number)
-        return generator.apply(
-            variables, latents, label, style.truncation, style.cutoff, method="to_ws"
-        )
+    def to_ws(variables: Any, latents: Float[Array, "b z"], labels: Int[Array, " b"] | None) -> Ws:
+        return generator.apply(variables, latents, labels, truncation, cutoff, method="to_ws")
 
     return to_ws
 

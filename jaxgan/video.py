@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from etils import epath
-from jaxtyping import Array, Float, Float32, UInt8
+from jaxtyping import Array, Float, Float32, Int, UInt8
 from PIL import Image
 
 from jaxgan import recipes, styles
@@ -115,19 +115,23 @@ def space(sampler: Sampler, style: Style = Style(), name: str | None = None) -> 
         return Space(latents, partial(make_paint(generator), variables), slerp)
     if style.noise == "random":
         raise InputError("--noise must be const or none in a film, got 'random'")
-    to_ws = styles.make_to_ws(generator, style, styles.class_number(config, style.label))
+    to_ws = styles.make_to_ws(generator, style.truncation, style.cutoff)
     synthesise = styles.make_synthesise(generator, style.noise)
 
-    def flat(z: Float32[np.ndarray, "b z"]) -> Float32[np.ndarray, "b d"]:
-        return np.asarray(to_ws(variables, z)).reshape(len(z), -1)
+    def flat(
+        z: Float32[np.ndarray, "b z"], labels: Int[np.ndarray, " b"] | None
+    ) -> Float32[np.ndarray, "b d"]:
+        return np.asarray(to_ws(variables, z, labels)).reshape(len(z), -1)
 
     def paint(ws: Float32[np.ndarray, "b d"]) -> UInt8[Array, "b h w c"]:
         ws = ws.reshape(len(ws), generator.num_ws, -1)
         return synthesise(variables, ws, np.zeros(len(ws), np.uint32))
 
     if name == "z":
-        return Space(latents, lambda z: paint(flat(z)), slerp)
-    return Space(lambda seeds: flat(latents(seeds)), paint, lerp)
+        one = lambda z: styles.labels(config, style.label, [0] * len(z))  # noqa: E731
+        return Space(latents, lambda z: paint(flat(z, one(z))), slerp)
+    of_seeds = partial(styles.labels, config, style.label)
+    return Space(lambda seeds: flat(latents(seeds), of_seeds(seeds)), paint, lerp)
 
 
 def film(

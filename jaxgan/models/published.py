@@ -230,15 +230,15 @@ def to_ours(arrays: Arrays, net: str) -> dict:
 
 def _turned(name: str, net: str, array: np.ndarray) -> np.ndarray:
     if name.endswith("const") and array.ndim == 3:
-        return np.ascontiguousarray(array.transpose(1, 2, 0))
+        return np.array(array.transpose(1, 2, 0), order="C")
     if not name.endswith("weight"):
-        return np.ascontiguousarray(array)
+        return np.array(array, order="C")
     if array.ndim == 4:
-        return np.ascontiguousarray(array.transpose(2, 3, 1, 0))
+        return np.array(array.transpose(2, 3, 1, 0), order="C")
     if net == "D" and name == "b4.fc.weight":  # Its inputs are 4 x 4 features: c, h, w there.
         out, inputs = array.shape
         array = array.reshape(out, inputs // 16, 4, 4).transpose(0, 2, 3, 1).reshape(out, inputs)
-    return np.ascontiguousarray(array.T)
+    return np.array(array.T, order="C")
 
 
 def to_published(variables: dict, net: str) -> Arrays:
@@ -253,16 +253,16 @@ def to_published(variables: dict, net: str) -> Arrays:
 
 def _returned(name: str, net: str, array: np.ndarray) -> np.ndarray:
     if name.endswith("const") and array.ndim == 3:
-        return np.ascontiguousarray(array.transpose(2, 0, 1))
+        return np.array(array.transpose(2, 0, 1), order="C")
     if not name.endswith("weight"):
         return array
     if array.ndim == 4:
-        return np.ascontiguousarray(array.transpose(3, 2, 0, 1))
+        return np.array(array.transpose(3, 2, 0, 1), order="C")
     array = array.T
     if net == "D" and name == "b4.fc.weight":
         out, inputs = array.shape
         array = array.reshape(out, 4, 4, inputs // 16).transpose(0, 3, 1, 2).reshape(out, inputs)
-    return np.ascontiguousarray(array)
+    return np.array(array, order="C")
 
 
 def _filtered(names: Any) -> set[str]:
