@@ -142,11 +142,19 @@ def _draw(config: ConfigDict, style: Style) -> Draw:
 def pictures(
     sampler: Sampler, seeds: Sequence[int], batch_size: int = BATCH
 ) -> Iterator[UInt8[np.ndarray, "h w c"]]:
-    """The picture of each seed, in order; one program serves all, as the last batch is padded."""
+    """The picture of each seed, in order."""
+    for i, batch in enumerate(batches(sampler, seeds, batch_size)):
+        yield from np.asarray(batch)[: len(seeds) - i * batch_size]
+
+
+def batches(
+    sampler: Sampler, seeds: Sequence[int], batch_size: int = BATCH
+) -> Iterator[UInt8[Array, "b h w c"]]:
+    """The same, on the device; one program serves all, as the last batch repeats the last seed."""
     for i in range(0, len(seeds), batch_size):
         part = list(seeds[i : i + batch_size])
         padded = np.array(part + part[-1:] * (batch_size - len(part)), np.uint32)
-        yield from np.asarray(sampler.draw(sampler.variables, padded))[: len(part)]
+        yield sampler.draw(sampler.variables, padded)
 
 
 def save(
@@ -155,13 +163,15 @@ def save(
     out: epath.PathLike,
     file_format: str = "png",
     batch_size: int = BATCH,
+    scores: Sequence[float] | None = None,
 ) -> None:
-    """Writes a file per seed, and `manifest.jsonl`: file, seed, sha256, and the checkpoint's step
-    and checksum."""
+    """Writes a file per seed, and `manifest.jsonl`: file, seed, sha256, the checkpoint's step and
+    checksum, and the score where there is one."""
     folder = epath.Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "manifest.jsonl").open("w") as manifest:
-        for seed, image in zip(seeds, pictures(sampler, seeds, batch_size), strict=True):
+        for i, image in enumerate(pictures(sampler, seeds, batch_size)):
+            seed = seeds[i]
             buffer = io.BytesIO()
             kind = {"jpg": "jpeg"}.get(file_format, file_format)
             Image.fromarray(image).save(buffer, kind, **FORMATS[file_format])
@@ -174,6 +184,8 @@ def save(
                 "checkpoint_step": sampler.step,
                 "checkpoint_checksum": sampler.checksum,
             }
+            if scores is not None:
+                row["score"] = scores[i]
             manifest.write(json.dumps(row) + "\n")
 
 

@@ -93,7 +93,7 @@ class Space(NamedTuple):
     between: Between
 
 
-def space(sampler: Sampler, style: Style = Style(), name: str | None = None) -> Space:
+def space_of(sampler: Sampler, style: Style = Style(), name: str | None = None) -> Space:
     """The latents of a generator, or the styles of a StyleGAN2.
 
     Args:
@@ -140,7 +140,7 @@ def film(
     seeds: Sequence[int],
     file: epath.PathLike,
     *,
-    name: str | None = None,
+    space: str | None = None,
     frames: int = 60,
     fps: float = 30,
     cells: str = "1x1",
@@ -153,14 +153,14 @@ def film(
         style: how a StyleGAN2 draws.
         seeds: where it passes; see `interpolate`.
         file: as `write` takes it.
-        name: of the space, see `space`.
+        space: "z" or "w", see `space_of`.
         frames: from one seed to the next.
         fps: frames a second.
         cells: "ROWSxCOLUMNS" of films side by side.
         batch_size: pictures drawn at once.
 
     Raises:
-        InputError: another kind of file, malformed cells, or what `space` and `interpolate` refuse.
+        InputError: another kind of file, malformed cells, or what `space_of` and `check_seeds` refuse.
     """
     check_file(file, "--interpolate")
     found = re.fullmatch(r"([1-9]\d?)x([1-9]\d?)", cells, re.ASCII)
@@ -168,7 +168,7 @@ def film(
         raise InputError(f"--cells must be ROWSxCOLUMNS like 2x3, got {cells!r}")
     shape = (int(found[1]), int(found[2]))
     check_seeds(seeds, shape)
-    shown = interpolate(space(sampler, style, name), seeds, frames, shape, batch_size)
+    shown = interpolate(space_of(sampler, style, space), seeds, frames, shape, batch_size)
     write(shown, file, fps)
     count = len(seeds) // (shape[0] * shape[1]) * frames
     print(f"film of {count} frames, {count / fps:.1f} s: {file}")
@@ -194,7 +194,7 @@ def interpolate(
     """The frames of a film that goes from seed to seed, and back to the first.
 
     Args:
-        where: from `space`.
+        where: from `space_of`.
         seeds: where the walks pass, equally many for each cell: the first ones for the first.
         frames: from one seed to the next.
         cells: rows and columns of films side by side.
