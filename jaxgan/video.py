@@ -139,7 +139,6 @@ def film(
     style: Style,
     seeds: Sequence[int],
     file: epath.PathLike,
-    *,
     space: str | None = None,
     frames: int = 60,
     fps: float = 30,
@@ -160,7 +159,7 @@ def film(
         batch_size: pictures drawn at once.
 
     Raises:
-        InputError: another kind of file, malformed cells, or what `space_of` and `check_seeds` refuse.
+        InputError: another kind of file, malformed cells, or as `space_of` and `check_seeds`.
     """
     check_file(file, "--interpolate")
     found = re.fullmatch(r"([1-9]\d?)x([1-9]\d?)", cells, re.ASCII)

@@ -85,8 +85,8 @@ def main() -> None:
         projection.run(sampler, style, FLAGS.project, FLAGS.out, FLAGS.project_steps)
         return
     if FLAGS.interpolate:
-        about = {name: FLAGS[name].value for name in ("space", "frames", "fps", "cells")}
-        video.film(sampler, style, seeds, FLAGS.interpolate, **about, batch_size=FLAGS.batch_size)
+        about = (FLAGS.space, FLAGS.frames, FLAGS.fps, FLAGS.cells, FLAGS.batch_size)
+        video.film(sampler, style, seeds, FLAGS.interpolate, *about)
     if FLAGS.style_mixing:
         rows = sample.parse_seeds(FLAGS.rows, "--rows")
         columns = sample.parse_seeds(FLAGS.columns, "--columns")
