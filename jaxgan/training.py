@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ from jaxgan.log import Log, grid
 from jaxgan.loop import Evaluation, TrainOptions, train
 from jaxgan.memory import Settings
 from jaxgan.state import ClassifierState, GANState
-from jaxgan.steps.classifier import make_predict
+from jaxgan.steps.classifier import Predict, make_predict
 from jaxgan.types import InputError, Recipe, State
 
 BEST = Best("validation_accuracy", "max")
@@ -242,7 +242,7 @@ def _start(config: ConfigDict, log: Log, best: Best | None = None) -> Callable[[
 def train_classifier(
     config: ConfigDict,
     training: Source,
-    validation: Source,
+    validation: Source | None,
     workdir: epath.PathLike,
     *,
     label: str = "",
@@ -254,7 +254,7 @@ def train_classifier(
     Args:
         config: of a classifier, `model.num_classes` set.
         training: what it learns from.
-        validation: what picks the checkpoint.
+        validation: what picks the checkpoint; None: nothing does.
         workdir: the run's folder.
         label: stands before each progress line.
         data: what `run.json` says of the pictures; by default what `training` is.
@@ -264,6 +264,7 @@ def train_classifier(
     predictor = make_predict(recipes.build_classifier(config))
 
     def evaluate(state: ClassifierState) -> Evaluation:
+        assert validation is not None
         judged = judge(predictor, state.net.variables, validation)
         return Evaluation({f"validation_{k}": v for k, v in judged.items()}, {})
 
@@ -272,8 +273,11 @@ def train_classifier(
         batches = _batches(config, training)
         prefix = "classifier." if label else ""
         options = _options(config, len(training), config.train.batch_size, prefix=prefix)
-        options = options._replace(best=BEST, start=_start(config, log, BEST))
-        return train(recipe, batches, options, workdir, log=log, evaluate=evaluate)
+        options = options._replace(
+            best=None if validation is None else BEST, start=_start(config, log, BEST)
+        )
+        judging = None if validation is None else evaluate
+        return train(recipe, batches, options, workdir, log=log, evaluate=judging)
 
 
 def _batches(config: ConfigDict, source: Source, **more: Any) -> Any:
@@ -376,6 +380,43 @@ def environment() -> dict:
     }
 
 
+class Classifier(NamedTuple):
+    """A trained classifier, ready to judge.
+
+    Attributes:
+        config: the run's, its classes in `data.classes`.
+        step: the checkpoint's.
+        variables: weights and batch statistics.
+        predict: (variables, uint8 pictures) -> log-probabilities of the classes.
+    """
+
+    config: ConfigDict
+    step: int
+    variables: Any
+    predict: Predict
+
+
+def load_classifier(
+    workdir: epath.PathLike, step: int | None = None, flag: str = "--workdir"
+) -> Classifier:
+    """The best checkpoint of a classifier's run, or that of a certain step.
+
+    Raises:
+        InputError: no run of a classifier, or no checkpoint, in `workdir`, which is `flag`'s.
+    """
+    config = configs.read_claim(workdir)
+    if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
+        raise InputError(f"{flag} must hold the run of a classifier, and {workdir} does not")
+    abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
+    with Checkpoints(workdir, BEST, read_only=True) as checkpoints:
+        step = checkpoints.best if step is None else step
+        restored = checkpoints.restore(abstract, step)
+    if restored is None:
+        raise InputError(f"{flag} must hold a checkpoint, and there is none in {workdir}")
+    predictor = make_predict(recipes.build_classifier(config))
+    return Classifier(config, restored.step, restored.state.net.variables, predictor)
+
+
 def evaluate_classifier(
     workdir: epath.PathLike, path: str, part: str = "all", step: int | None = None
 ) -> dict:
@@ -390,9 +431,8 @@ def evaluate_classifier(
     Raises:
         InputError: no classifier's run, or pictures of other classes.
     """
-    config = configs.read_claim(workdir)
-    if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
-        raise InputError(f"--workdir must hold the run of a classifier, and {workdir} does not")
+    classifier = load_classifier(workdir, step)
+    config = classifier.config
     with config.unlocked():
         config.data.path = path
         if part == "all":
@@ -407,17 +447,10 @@ def evaluate_classifier(
         )
     if part != "all":
         source = loader.Subset(source, getattr(split(source, config.data.split), part))
-    model = recipes.build_classifier(config)
-    abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
-    with Checkpoints(workdir, BEST, read_only=True) as checkpoints:
-        step = checkpoints.best if step is None else step
-        restored = checkpoints.restore(abstract, step)
-    if restored is None:
-        raise InputError(f"--workdir must hold a checkpoint, and there is none in {workdir}")
-    log_p = predict(make_predict(model), restored.state.net.variables, source)
+    log_p = predict(classifier.predict, classifier.variables, source)
     return summarise(log_p, source.labels, source.classes) | {
         "workdir": str(workdir),
-        "step": restored.step,
+        "step": classifier.step,
         "data": path,
         "split": part,
         "fingerprint": loader.fingerprint(source),

@@ -72,7 +72,7 @@ def test_the_trunk_is_taken_and_the_head_begins_anew(case):
 
 
 def test_another_architecture_is_refused(case, tmp_path):
-    config, _, tensors, file = case
+    config, _, tensors, _ = case
     name = next(n for n, x in tensors.items() if x.ndim == 4 and len(x) > 2 and "aux" not in n)
     bad = {k: v for k, v in tensors.items() if k != name}
     save_file(bad, str(tmp_path / "less.safetensors"))
