@@ -23,7 +23,6 @@ from jaxgan import (
     recipes,
     sample,
     training,
-    warm,
 )
 from jaxgan import config as configs
 from jaxgan.checkpoint import Checkpoints
@@ -59,8 +58,6 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         parallel.check_batch(train.batch_size, f"{name}.train.batch_size")
         parallel.check_batch(train.microbatch or 0, f"{name}.train.microbatch")
         training.check_precision(config[name].precision)
-        if config[name].init_from is not None:
-            warm.check(config[name], f"config.{name}")
 
     real = training.open_source(_at(config, config.classifier), config.seed)
     training.check_classes(real)
@@ -68,6 +65,10 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     _check_parts(real, parts)
     counts = _counts(real, parts.train)
     arms = design.plan(config, counts)
+    with config.classifier.unlocked():
+        config.classifier.model.num_classes = len(real.classes)
+    for name in ("gan", "classifier"):
+        training.check_start(config[name], f"config.{name}")
     for name in design.needed(arms):
         monitor.check(config.gan, counts[name])
     configs.claim(folder, config)
@@ -239,7 +240,7 @@ def _train_classifiers(
         pictures = loader.in_memory(design.assemble(arm, training_part, generated, config.seed))
         if arm.augment not in built:
             own = section.copy_and_resolve_references()
-            own.train.augment = arm.augment
+            own.train.augment = section.train.augment if arm.augment else ()
             recipe = recipes.build(own, parallel.axis_name(own.parallel))
             first = next(iter(built.values()), (own, recipe))[1]
             built[arm.augment] = own, recipe._replace(init=first.init)  # Compiled once.
