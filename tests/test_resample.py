@@ -146,7 +146,7 @@ def test_geometry_is_scipys_in_the_papers_order() -> None:
                 images[i, ..., c], inverse[:, :2], offset, order=3, mode="mirror"
             )
             np.testing.assert_allclose(out[i, ..., c], expected, atol=0.02)
-            assert abs(out[i, ..., c] - expected).mean() < 1e-3
+            assert abs(out[i, ..., c] - expected).mean() < 2e-3
 
 
 def test_whole_steps_turns_and_mirrors() -> None:
