@@ -21,7 +21,7 @@ from clu import platform as cluster
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import checks, hosts, parallel, recipes, sample, warm
+from jaxgan import checks, frozen, hosts, parallel, published, recipes, sample, warm
 from jaxgan import config as configs
 from jaxgan.checkpoint import Best, Checkpoints, has_checkpoints
 from jaxgan.collapse import make_alarm, mean_distance
@@ -69,8 +69,8 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
                 config.data.classes = tuple(source.classes)
             parts = split(source, config.data.split)
         if jax.process_index() == 0:
-            if config.init_from is not None and not has_checkpoints(workdir):
-                warm.check(config)
+            if not has_checkpoints(workdir):
+                check_start(config)
             configs.claim(workdir, config)
         about = describe_data(source)
     hosts.check_same(pictures=about["fingerprint"])
@@ -81,6 +81,9 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
         train_gan(config, source, workdir)
         return
     training, validation = (loader.Subset(source, i) for i in (parts.train, parts.validation))
+    if frozen.applies(config):
+        training = frozen.look(config, training, config.train.views)
+        validation = frozen.look(config, validation)
     train_classifier(config, training, validation, workdir, data=about)
 
 
@@ -89,6 +92,14 @@ def make_deterministic(config: ConfigDict) -> None:
     if config.deterministic:
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+
+
+def check_start(config: ConfigDict, name: str = "config") -> None:
+    """Raises InputError where what a run is to begin with is not there or does not fit."""
+    if config.init_from is not None:
+        warm.check(config, name)
+    elif config.model.get("pretrained") is not None:
+        published.read(config)
 
 
 def check_precision(precision: str) -> None:
@@ -221,9 +232,11 @@ def look_at(config: ConfigDict, source: Source) -> recipes.Pictures:
 
 def _start(config: ConfigDict, log: Log, best: Best | None = None) -> Callable[[State], State]:
     """What a new run makes of its random weights."""
-    if config.init_from is None:
-        return lambda state: state
-    return lambda state: warm.start(config, log.line, best)(state)
+    if config.init_from is not None:
+        return lambda state: warm.start(config, log.line, best)(state)
+    if config.model.get("pretrained") is not None:
+        return lambda state: published.start(config, log.line)(state)
+    return lambda state: state
 
 
 def train_classifier(
