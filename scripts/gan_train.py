@@ -16,10 +16,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from jaxgan import command, training
-from jaxgan import config as configs
-from jaxgan.data import loader
 from jaxgan.experiment import gan_train
-from jaxgan.metrics import folders
 
 command.config_flag()
 command.workdir_flag("Folder for the classifiers' runs; not kept by default.")
@@ -34,26 +31,11 @@ FLAGS = flags.FLAGS
 def main() -> None:
     config, _ = command.read_config()
     training.make_deterministic(config)
-    paths = [path for path in (FLAGS.real, FLAGS.fake, FLAGS.train) if path not in (None, "toy")]
-    if paths and "data.resolution" not in config_flags.get_override_values(FLAGS["config"]):
-        with config.unlocked():
-            config.data.resolution = min(folders._side(path) for path in paths)
-    gan_train.check_classifier(config)
-    sides = gan_train.open_sides(config.data, FLAGS.real, FLAGS.fake, FLAGS.train, config.seed)
-    seeds = range(config.seed, config.seed + FLAGS.seeds)
-    result = gan_train.measure(sides, gan_train.fit_with(config, FLAGS.workdir), seeds)
-    result |= {
-        "config": configs.to_dict(config),
-        "sets": {
-            flag: {"path": path, "fingerprint": loader.fingerprint(source)}
-            for flag, path, source in (
-                ("real", FLAGS.real, sides.test),
-                ("fake", FLAGS.fake, sides.fake),
-                ("train", FLAGS.train or FLAGS.real, sides.train),
-            )
-        },
-        **training.environment(),
-    }
+    if "data.resolution" not in config_flags.get_override_values(FLAGS["config"]):
+        gan_train.set_resolution(config, FLAGS.real, FLAGS.fake, FLAGS.train)
+    result = gan_train.run(
+        *(config, FLAGS.real, FLAGS.fake, FLAGS.train), seeds=FLAGS.seeds, workdir=FLAGS.workdir
+    )
     print(gan_train.table(result))
     if FLAGS.json:
         Path(FLAGS.json).parent.mkdir(parents=True, exist_ok=True)

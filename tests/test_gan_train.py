@@ -196,13 +196,24 @@ def test_a_network_learns_as_many_steps_from_both(tmp_path: Path, monkeypatch) -
     monkeypatch.setattr(recipes, "build_classifier", lambda *_: Linear())
     config = configs.load(str(ROOT / "configs" / "googlenet.py"), test=True)
     config.train.steps, config.train.epochs = None, 1.0
-    sources = [InMemory(ToySource(32, count=n, seed=n)) for n in (6, 8, 10)]
-    fit = gan_train.fit_with(config, str(tmp_path))
-    result = measure(separate(sources[0], sources[2], sources[1]), fit, seeds=(5,))
+    config.seed, folders = 5, {}
+    for side, number in (("train", 6), ("fake", 8), ("real", 10)):
+        folders[side] = write(tmp_path / side, ToySource(32, count=number, seed=number))
+    large = write(tmp_path / "large", ToySource(40, count=1))
+    gan_train.set_resolution(config, large, folders["fake"], None, "toy")
+    assert config.data.resolution == 32
+    result = gan_train.run(config, **folders, seeds=1, workdir=str(tmp_path / "runs"))
     for kind in ("real", "generated"):
-        rows = (tmp_path / f"{kind}_seed_5" / "metrics.jsonl").read_text().splitlines()
+        folder = tmp_path / "runs" / f"{kind}_seed_5"
+        rows = (folder / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(row)["step"] for row in rows] == [1, 2, 3]  # 12 pictures by four.
-        claimed = json.loads((tmp_path / f"{kind}_seed_5" / "config.json").read_text())
+        claimed = json.loads((folder / "config.json").read_text())
         assert claimed["seed"] == 5 and claimed["data"]["classes"] == ["cat", "dog"]
     assert 0 <= result["metrics"]["cas"]["low"] <= result["metrics"]["cas"]["value"]
+    assert result["pictures"]["learned from"] == {"cat": 6, "dog": 6}
+    assert {side: about["path"] for side, about in result["sets"].items()} == {
+        "test": folders["real"],
+        "train": folders["train"],
+        "fake": folders["fake"],
+    }
     assert json.loads(json.dumps(result)) == result

@@ -30,6 +30,7 @@ from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
 from jaxgan.evaluate import predict
 from jaxgan.experiment import statistics
+from jaxgan.metrics import folders
 from jaxgan.steps.classifier import make_predict
 
 # (pictures to learn from, seed, name) -> (pictures -> log-probabilities of the classes)
@@ -43,6 +44,48 @@ class Sides(NamedTuple):
     test: Source  # Real ones, none of them like one of the other two sides.
     fake: Source  # Generated ones.
     left_out: int  # Test pictures that were.
+
+
+def run(
+    config: ConfigDict,
+    real: str,
+    fake: str,
+    train: str | None = None,
+    *,
+    seeds: int = 3,
+    workdir: str | None = None,
+) -> dict[str, Any]:
+    """What `measure` finds for folders, and how: config, fingerprints, versions.
+
+    Args:
+        config: a classifier's; its first seed, too.
+        real: folder or prepared set to test with.
+        fake: generated pictures.
+        train: real pictures to learn from; see `open_sides`.
+        seeds: how many classifiers learn from each side.
+        workdir: for their runs; see `fit_with`.
+
+    Raises:
+        InputError: as `check_classifier`, `open_sides` and `equal_numbers`.
+    """
+    check_classifier(config)
+    sides = open_sides(config.data, real, fake, train, config.seed)
+    fit = fit_with(config, workdir)
+    result = measure(sides, fit, range(config.seed, config.seed + seeds))
+    paths = {"train": train or real, "test": real, "fake": fake}
+    result["sets"] = {
+        side: {"path": path, "fingerprint": loader.fingerprint(getattr(sides, side))}
+        for side, path in paths.items()
+    }
+    return result | {"config": configs.to_dict(config)} | training.environment()
+
+
+def set_resolution(config: ConfigDict, *paths: str | None) -> None:
+    """That of the smallest pictures: enlarged ones are told from others by their blur alone."""
+    sides = [folders._side(path) for path in paths if path not in (None, "toy")]
+    if sides:
+        with config.unlocked():
+            config.data.resolution = min(sides)
 
 
 def open_sides(
