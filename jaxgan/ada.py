@@ -19,8 +19,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxgan import noise
 from jaxgan.maps import COLORS, PIXELS
-from jaxgan.resample import amplify, warp
 from jaxgan.types import Augment, Images, InputError, Keys, Scalar
+from jaxgan.wavelets import amplify, warp
 
 BANDS = ("band1", "band2", "band3", "band4")
 _BLIT = ("flip", "turn", "shift")

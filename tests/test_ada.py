@@ -10,7 +10,9 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 from scipy import special, stats
 
-from jaxgan import ada, noise, parallel
+from jaxgan import ada, checks, noise, parallel, recipes
+from jaxgan import config as configs
+from jaxgan.augment import color
 from jaxgan.maps import COLORS, PIXELS
 from jaxgan.types import InputError
 
@@ -239,3 +241,19 @@ def test_p_follows_the_signs() -> None:
     faster = jax.jit(partial(ada.adjust, target=0.2, speed_kimg=50.0))
     assert faster(p, jnp.float32(0.1), 128) == pytest.approx(1 - 128 / 50_000)
     assert faster(p, jnp.float32(0.3), 128) == 1
+
+
+def test_other_gans_take_the_groups_with_a_fixed_p(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configs.load(str(Path(__file__).parents[1] / "configs/dcgan64.py"), test=True)
+    steps = {}
+    monkeypatch.setattr(recipes.gan, "make_step", lambda *nets, **options: steps.update(options))
+    images, one = jax.random.uniform(KEY, (8, 8, 8, 3)), jnp.float32(1)  # The step's p is 1.
+    config.augment.policy = ("color", "bg")  # DiffAugment's color, and ADA's moves.
+    for p in (0.0, 0.4):
+        config.augment.p = p
+        checks.check_training(config)
+        recipes.build(config)
+        colored = color()(images, jnp.float32(p), noise.fold_in(KEY, 0))
+        expected = ada.make("bg")(colored, jnp.float32(p), noise.fold_in(KEY, 1))
+        out = steps["augment"](images, one, KEY)
+        np.testing.assert_array_equal(out, images if p == 0 else expected)

@@ -13,7 +13,7 @@ ORDER = [
     "data",
     "noise schedules",
     "models",
-    "maps resample",
+    "maps wavelets",
     "losses penalties augment randaugment ada optim",
     "state",
     "steps",

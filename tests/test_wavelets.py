@@ -10,7 +10,7 @@ from jax.test_util import check_grads
 from scipy import ndimage
 
 from jaxgan import ada
-from jaxgan.resample import SYM2, SYM6, amplify, warp
+from jaxgan.wavelets import SYM2, SYM6, amplify, warp
 
 KEY = jax.random.key(0)
 move = jax.jit(warp)
