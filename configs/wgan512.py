@@ -57,6 +57,14 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.optim.critic = optimiser(1e-4, 0.5, 0.9)
     config.optim.critic.clip = config_dict.placeholder(float)  # Bound of the critic's weights.
 
+    config.evaluate = ConfigDict()  # Of averaged samples, beside pictures that it learns from:
+    config.evaluate.every = 0  # in so many steps; 0 is never.
+    config.evaluate.pictures = 2048  # Of each side; fewer where there are fewer real ones.
+    config.evaluate.metrics = ("frechet", "kid", "precision", "recall", "density", "coverage")
+    config.evaluate.best = "kid"  # Of these: its best checkpoint is kept beside the latest.
+    config.evaluate.features = "auto"  # vgg16 where installed, else light: without a network.
+    config.evaluate.share = 0.05  # Of the time, at most; what would take more is left out.
+
     config.train = ConfigDict()
     config.train.steps = config_dict.placeholder(int)  # One of steps, epochs, kimg is set.
     config.train.epochs = config_dict.placeholder(float)

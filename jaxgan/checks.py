@@ -18,6 +18,7 @@ LOSSES = (
 )
 PENALTIES = ("gradient_penalty", "r1", "r2")
 AUGMENTS = ("flip", "color", "translation", "cutout")
+METRICS = ("frechet", "kid", "precision", "recall", "density", "coverage")
 CLASSIFIER_AUGMENTS = ("flip", "crop", "color", "translation", "cutout", "randaugment")
 SCHEDULES = ("constant", "cosine", "restarts", "linear")
 
@@ -77,6 +78,18 @@ def _check_gan(config: ConfigDict, name: str) -> None:
         _positive(f"{name}.optim.critic.clip", config.optim.critic.clip)
     _check_turns(config.train, f"{name}.train")
     _share(f"{name}.train.ema_decay", config.train.ema_decay)
+    _check_evaluate(config.evaluate, f"{name}.evaluate")
+
+
+def _check_evaluate(evaluate: ConfigDict, name: str) -> None:
+    _not_negative(f"{name}.every", evaluate.every)
+    _positive(f"{name}.pictures", evaluate.pictures)
+    for metric in evaluate.metrics:
+        _one_of(f"each of {name}.metrics", metric, METRICS)
+    _one_of(f"{name}.best", evaluate.best, tuple(evaluate.metrics))
+    _one_of(f"{name}.features", evaluate.features, ("auto", "vgg16", "light"))
+    if not 0 < evaluate.share <= 1:
+        raise InputError(f"{name}.share must be within (0, 1], got {evaluate.share}")
 
 
 def _check_loss(config: ConfigDict, name: str) -> None:
