@@ -23,7 +23,7 @@ from absl.testing import flagsaver
 from PIL import Image, ImageOps
 
 from jaxgan import command
-from jaxgan.data import machine, prepare, records
+from jaxgan.data import machine, prepare, records, request
 from jaxgan.data.records import RecordSource
 from jaxgan.types import InputError
 
@@ -403,7 +403,7 @@ def test_a_dry_run_writes_no_set(pets: Path, tmp_path: Path, call, monkeypatch) 
     decide(out, **{"cat/05.png": "drop"})
     done = call(*command)
     assert "24 of them were read by an earlier run" in done.out
-    assert len(names_of(out)) == 23 and not (out / ".work").exists()
+    assert len(names_of(out)) == 23
 
 
 def test_a_dry_run_reports_what_cannot_be_split(tmp_path: Path, call) -> None:
@@ -482,9 +482,9 @@ USAGE = {
     "--split=0.5,0.5": (1, "--split must be three shares"),
     "--split=nan,0.5,0.5": (1, "--split must be three shares"),
     "--split=a,b,c": (1, "--split must be numbers, got 'a'"),
-    "--source=": (1, "--source must be given"),
+    "--source=": (2, "--source must be given"),
     "--source=nowhere": (1, "does not exist"),
-    "--out=": (1, "--out must be given"),
+    "--out=": (2, "--out must be given"),
     "--crop=middle": (2, "crop"),
     "--clean=burn": (2, "clean"),
     "--encoding=bmp": (2, "encoding"),
@@ -508,8 +508,14 @@ def test_flags_that_exclude_each_other(pets: Path, tmp_path: Path, call) -> None
         f"--source={pets}", "--dry-run", "--resolution=32", "--crop=none", "--align=landmarks"
     )
     assert done.code == 1 and "exclude each other" in done.err
-    assert call(f"--source={pets}", "--resolution=32").code == 1
-    assert call(f"--out={tmp_path / 'x'}", "--resolution=32").code == 2
+
+
+def test_without_a_source_or_an_output(pets: Path, tmp_path: Path, call) -> None:
+    done = call(f"--source={pets}", "--resolution=32")
+    assert done.code == 2 and done.err.startswith("prepare.py: --out must be given")
+    done = call(f"--out={tmp_path / 'x'}", "--resolution=32")
+    assert done.code == 2 and done.err.startswith("prepare.py: --source must be given")
+    assert call(f"--source={pets}", f"--out={tmp_path / 'x'}").code == 2
 
 
 def test_out_must_not_lie_in_the_source(pets: Path, tmp_path: Path, call) -> None:
@@ -530,8 +536,8 @@ def test_one_run_at_a_time(pets: Path, tmp_path: Path, call) -> None:
         **{"crop": "center", "align": "none", "border": "reflect", "encoding": "raw"},
         **{"quality": 95, "split": ["0.7", "0.15", "0.15"], "doctor": True, "strangest": 0},
     }
-    request = prepare.request(flags | {"dry_run": True}, lambda resolution: None)
-    with prepare.prepared(request, lambda line: None):
+    wanted = request.of_flags(flags | {"dry_run": True}, lambda resolution: None)
+    with prepare.prepared(wanted, lambda line: None):
         done = call(f"--source={pets}", f"--out={out}", "--resolution=32")
         assert done.code == 1 and f"one run at a time may write to {out}" in done.err
     assert call(f"--source={pets}", f"--out={out}", "--resolution=32").code == 0
@@ -567,6 +573,7 @@ def test_a_full_disk(pets: Path, tmp_path: Path, call, small_parts, monkeypatch)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert done.code == 1 and "File too large" in done.err and str(out) in done.err
+    assert "make room, and the same command goes on" in done.err
     assert len(done_parts) == 2 and not (out / "dataset.json").exists()
     monkeypatch.setattr(prepare.scan, "scan", scan)
     done = call(*command)
@@ -731,7 +738,7 @@ def test_from_archives_the_same_set(pets: Path, tmp_path: Path, call) -> None:
         sets.append(RecordSource(out, 32).fingerprint)
     assert call(f"--source={pets}", f"--out={tmp_path / 'set'}", "--resolution=32").code == 0
     assert set(sets) == {RecordSource(tmp_path / "set", 32).fingerprint}
-    assert not (tmp_path / "gztar" / ".work").exists()
+    assert not (tmp_path / "gztar" / ".work" / "source.tar").exists()
 
 
 def test_a_folder_with_odd_names(tmp_path: Path, call) -> None:

@@ -17,6 +17,7 @@ from jaxgan.data import machine, scan
 from jaxgan.errors import InputError
 
 Say = Callable[[str], None]
+ReadAll = Callable[[Sequence[tuple], int, Say], None]  # As `scan_all`, of certain workers.
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _count: Any = None  # In a worker: the pictures done by all of them.
 
