@@ -18,6 +18,7 @@ LOSSES = (
 )
 PENALTIES = ("gradient_penalty", "r1", "r2")
 AUGMENTS = ("flip", "color", "translation", "cutout")
+CLASSIFIER_AUGMENTS = ("flip", "crop", "color", "translation", "cutout", "randaugment")
 SCHEDULES = ("constant", "cosine", "restarts", "linear")
 
 
@@ -158,9 +159,36 @@ def _check_classifier(config: ConfigDict, name: str) -> None:
             f"{name}.data.split must leave a share to train and one to validate, "
             f"got {tuple(config.data.split)}"
         )
-    _positive(f"{name}.model.width", config.model.width)
-    _share(f"{name}.train.label_smoothing", config.train.label_smoothing)
-    _check_adam(f"{name}.optim", config.optim)
+    model, train, optim = config.model, config.train, config.optim
+    _positive(f"{name}.model.width", model.width)
+    for features in model.hidden:
+        _positive(f"each of {name}.model.hidden", features)
+    if model.name == "vgg16":
+        _positive(f"{name}.model.grid", model.grid)
+        _share(f"{name}.model.dropout", model.dropout)
+    if model.pretrained == "features" and model.name != "vgg16":
+        raise InputError(
+            f"{name}.model.pretrained=features must come with {name}.model.name=vgg16, "
+            f"got {model.name!r}"
+        )
+    _share(f"{name}.train.label_smoothing", train.label_smoothing)
+    for policy in train.augment:
+        _one_of(f"each of {name}.train.augment", policy, CLASSIFIER_AUGMENTS)
+    _not_negative(f"{name}.train.mixup", train.mixup)
+    if train.mixup and (train.microbatch or train.batch_size) % 2:
+        raise InputError(
+            f"{name}.train.batch_size and microbatch must be even with mixup, "
+            f"got {train.microbatch or train.batch_size}"
+        )
+    _one_of(f"{name}.optim.name", optim.name, ("adam", "sgd"))
+    _check_adam(f"{name}.optim", optim)
+    _share(f"{name}.optim.momentum", optim.momentum)
+    _not_negative(f"{name}.optim.trunk", optim.trunk)
+    if not optim.trunk and model.pretrained is None and config.init_from is None:
+        raise InputError(
+            f"{name}.optim.trunk must be above 0 with random weights: set {name}.model.pretrained"
+        )
+    _positive(f"{name}.train.views", train.views)
 
 
 def check_experiment(config: ConfigDict) -> None:

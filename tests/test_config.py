@@ -57,7 +57,7 @@ def wgan(**changes) -> ConfigDict:
         ({"train.ema_decay": 1.0}, r"within \[0, 1\), got 1.0"),
         ({"optim.critic.learning_rate": -1.0}, "learning_rate must be above 0, got -1.0"),
         ({"loss.name": "hinge"}, "one of wasserstein, non_saturating, .*, got 'hinge'"),
-        ({"model.name": "vae"}, "one of wgan, dcgan, googlenet, got 'vae'"),
+        ({"model.name": "vae"}, "one of wgan, dcgan, googlenet, vgg16, got 'vae'"),
         ({"train.epochs": None}, "one of config.train.steps, epochs and kimg must be set, got 0"),
         ({"data.crop": "oval"}, "one of center, stretch, got 'oval'"),
         ({"data.normalise": "median"}, "one of range, statistics, got 'median'"),

@@ -83,17 +83,60 @@ def test_kernel_distance_equals_its_definition() -> None:
     assert kernel.polynomial_mmd(a, b) == pytest.approx(sum(within) - 2 * across, rel=1e-10)
 
 
-def test_kernel_distance_is_unbiased_and_its_interval_holds_0_as_often_as_it_says() -> None:
+def like_a_networks(rng: np.random.Generator, n: int, scale: float = 1.0):
+    """Features as a network has them: not negative, correlated, with a few strong directions and
+    heavy tails."""
+    d = 48
+    deviations = scale * np.exp(-np.arange(d) / 6)
+    axes = np.linalg.qr(np.random.default_rng(99).normal(size=(d, d)))[0]
+    return np.maximum(0.3 + (rng.standard_t(9, (n, d)) * deviations) @ axes, 0).astype(np.float32)
+
+
+@pytest.mark.parametrize(("n", "m", "draws"), [(60, 60, 1000), (20, 50, 1000), (300, 300, 100)])
+def test_the_kernel_distances_interval_holds_0_as_often_as_it_says(
+    n: int, m: int, draws: int
+) -> None:
     held, values = 0, []
-    for seed in range(400):
-        found = kernel.kernel_distance(
-            normals(200, seed=2 * seed), normals(200, seed=2 * seed + 1), seed
-        )
+    for seed in range(draws):
+        rng = np.random.default_rng([seed, n])
+        found = kernel.kernel_distance(like_a_networks(rng, n), like_a_networks(rng, m), seed)
         held += found.low <= 0 <= found.high
         values.append(found.value)
         assert found.low <= found.value <= found.high
     assert stats.ttest_1samp(values, 0).pvalue > 0.01
-    assert stats.binomtest(held, 400, 0.95).pvalue > 0.01
+    assert stats.binomtest(held, draws, 0.95).pvalue > 0.01
+
+
+@pytest.mark.parametrize("scale", [1.1, 1.5])
+def test_the_kernel_distances_interval_holds_a_distance_that_is_not_0(scale: float) -> None:
+    rng = np.random.default_rng(0)
+    one, other = like_a_networks(rng, 2000), like_a_networks(rng, 2000, scale)
+
+    def k(x, y) -> float:
+        return float(((x.astype(np.float64) @ y.T.astype(np.float64) / 48 + 1) ** 3).mean())
+
+    # What is drawn with replacement from two sets has exactly this distance.
+    true = k(one, one) + k(other, other) - 2 * k(one, other)
+    held = 0
+    for seed in range(300):
+        a, b = (x[rng.integers(2000, size=100)] for x in (one, other))
+        found = kernel.kernel_distance(a, b, seed)
+        held += found.low <= true <= found.high
+    assert held / 300 > 0.92
+
+
+def test_blocks_of_the_kernel_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = normals(130), normals(90, seed=1, shift=0.2)
+    whole = kernel.kernel_distance(one, other)
+    assert whole.value == pytest.approx(kernel.polynomial_mmd(one, other), rel=1e-9)
+    monkeypatch.setattr(kernel, "BLOCK", 1000)
+    np.testing.assert_allclose(kernel.kernel_distance(one, other), whole, rtol=1e-9)
+    assert kernel.polynomial_mmd(one, other) == pytest.approx(whole.value, rel=1e-9)
+
+
+def test_equal_pictures_have_no_distance() -> None:
+    same = np.ones((30, 4), np.float32)
+    np.testing.assert_allclose(kernel.kernel_distance(same, same), 0, atol=1e-6)
 
 
 def test_prdc_of_a_hand_computed_case() -> None:
@@ -138,7 +181,8 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (lambda: frechet.moments(normals(1)), "two pictures or more on each side, got 1"),
         (lambda: frechet.moments(np.full((4, 2), np.nan)), "must be finite"),
-        (lambda: kernel.kernel_distance(normals(39), normals(50)), "40 pictures a side, got 39"),
+        (lambda: kernel.kernel_distance(normals(19), normals(50)), "20 pictures a side, got 19"),
+        (lambda: kernel.kernel_distance(np.full((20, 2), np.nan), normals(20, 2)), "be finite"),
         (lambda: prdc.radii(normals(5)), "more than 5 pictures a side, got 5"),
     ],
 )

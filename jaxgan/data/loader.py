@@ -117,14 +117,15 @@ class Concat:
 
 
 class InMemory:
-    """A source's pictures, read once by threads and kept: uint8 [n, resolution, resolution, 3]."""
+    """A source's pictures (or features of them), read once by threads and kept."""
 
     def __init__(self, source: Source):
         self.classes = source.classes
         self.resolution = source.resolution
         self.labels = source.labels
         self.names = source.names
-        self.images = np.empty((len(source), source.resolution, source.resolution, 3), np.uint8)
+        like = source[0]["image"] if len(source) else np.empty((0, 0, 3), np.uint8)
+        self.images = np.empty((len(source), *like.shape), like.dtype)
         for index, record in enumerate(in_threads(source.__getitem__, len(source))):
             self.images[index] = record["image"]
         self.images.flags.writeable = False
@@ -291,8 +292,8 @@ def _stacker(source: Source, threads: int) -> Callable[[Int[np.ndarray, " b"]], 
 
     def stack(indices: Int[np.ndarray, " b"]) -> dict:
         label = source.labels[indices]
-        if isinstance(source, FolderSource | RecordSource | InMemory) and source.images is not None:
-            return {"image": source.images[indices], "label": label}
+        if (kept := getattr(source, "images", None)) is not None:
+            return {"image": kept[indices], "label": label}
         shape = (len(indices), source.resolution, source.resolution, 3)
         images = np.empty(shape, np.uint8)
 

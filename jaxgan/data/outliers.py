@@ -15,6 +15,7 @@ from PIL import Image
 from jaxgan.data import machine
 from jaxgan.data.stored import Stored
 from jaxgan.data.transforms import Picture
+from jaxgan.errors import InputError
 
 SIDE = 64  # Of what the descriptor sees.
 SCALES = 4  # Each half the one before.
@@ -151,6 +152,32 @@ def strangeness(
         ]
         scores[rows] = np.maximum(*found)
     return scores
+
+
+def strangeness_beside(
+    features: Float32[np.ndarray, "n d"], reference: Float32[np.ndarray, "m d"]
+) -> Float[np.ndarray, " n"]:
+    """The same of pictures that are not in the class themselves, and so do not change it.
+
+    Args:
+        features: of the pictures.
+        reference: of the class.
+
+    Raises:
+        InputError: fewer than three pictures in the class.
+    """
+    if len(reference) < 3:
+        raise InputError(f"strangeness needs three real pictures or more, got {len(reference)}")
+    drawn = np.random.default_rng(0).permutation(len(reference))[:REFERENCE]
+    reference = reference[drawn]
+    own, none = np.arange(len(reference)), np.full(len(features), -1)
+    found = []
+    for view in (_whitening(reference), _directions):
+        seen = view(reference)
+        usual = _to_neighbour(reference, own, view, seen, own)
+        distance = _to_neighbour(features, np.arange(len(features)), view, seen, none)
+        found.append(_deviations(np.concatenate([usual, distance]), own)[len(usual) :])
+    return np.maximum(*found)
 
 
 def _whitening(reference: Float32[np.ndarray, "n d"]) -> View:
