@@ -3,6 +3,7 @@
 What is found is plain data (`Files`), so that other processes can read it, too.
 """
 
+import functools
 import hashlib
 import lzma
 import os
@@ -70,7 +71,8 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
         from jaxgan.data import tfds  # It takes a second.
 
         return tfds.find(os.fspath(source))
-    open_zip.cache_clear()  # It may have been written anew.
+    for known in (open_zip, _is_folder):
+        known.cache_clear()  # It may have been written anew.
     path = Path(source).expanduser()
     if not os.fspath(source) or not path.exists():
         raise InputError(f"--source must be a folder, a .zip or a .tar, and {path} does not exist")
@@ -128,16 +130,31 @@ def read(root: str, place: Place) -> bytes:
         start, size = place
         with open(root, "rb") as archive:
             return os.pread(archive.fileno(), size, start)
-    if os.path.isdir(root):
-        # Without blocking: opening a pipe would wait for ever.
-        number = os.open(os.path.join(root, place), os.O_RDONLY | os.O_NONBLOCK)
-        with open(number, "rb", buffering=0) as file:
-            if not stat.S_ISREG(os.fstat(number).st_mode):
-                raise ValueError("not a regular file")
-            return file.read()
+    if _is_folder(root):
+        return _read_file(os.path.join(root, place))
     archive, lock = open_zip(root)
     with lock:
         return archive.read(place)
+
+
+def _read_file(path: str) -> bytes:
+    """With as few calls of the system as can be: of small files they are half the work."""
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # Opening a pipe would wait for ever.
+    try:
+        about = os.fstat(file)
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError("not a regular file")
+        data = os.read(file, about.st_size)
+        while len(data) < about.st_size and (more := os.read(file, about.st_size - len(data))):
+            data += more
+        return data
+    finally:
+        os.close(file)
+
+
+@functools.lru_cache(4)
+def _is_folder(root: str) -> bool:
+    return os.path.isdir(root)
 
 
 def checksum(file: str | os.PathLike) -> str:
@@ -223,7 +240,7 @@ def _start(root: str, place: Place) -> bytes:
     """The first bytes of a file, which may be large."""
     if isinstance(place, tuple):
         return read(root, (place[0], 16))
-    if os.path.isdir(root):
+    if _is_folder(root):
         with open(os.path.join(root, place), "rb") as file:
             return file.read(16)
     archive, lock = open_zip(root)

@@ -147,10 +147,8 @@ def strangeness(
             continue
         owner = dict(zip(groups[rows[drawn]].tolist(), range(len(drawn)), strict=True))
         own = np.array([owner.get(group, -1) for group in groups[rows].tolist()])
-        found = [
-            _deviations(distances, drawn) for distances in _to_neighbour(features, rows, drawn, own)
-        ]
-        scores[rows] = np.maximum(*found)
+        distances = _to_neighbour(features, rows, features[rows[drawn]], own)
+        scores[rows] = np.maximum(*(_deviations(each, drawn) for each in distances))
     return scores
 
 
@@ -171,13 +169,10 @@ def strangeness_beside(
     drawn = np.random.default_rng(0).permutation(len(reference))[:REFERENCE]
     reference = reference[drawn]
     own, none = np.arange(len(reference)), np.full(len(features), -1)
-    found = []
-    for view in (_whitening(reference), _directions):
-        seen = view(reference)
-        usual = _to_neighbour(reference, own, view, seen, own)
-        distance = _to_neighbour(features, np.arange(len(features)), view, seen, none)
-        found.append(_deviations(np.concatenate([usual, distance]), own)[len(usual) :])
-    return np.maximum(*found)
+    usual = _to_neighbour(reference, own, reference, own)
+    distances = _to_neighbour(features, np.arange(len(features)), reference, none)
+    both = np.concatenate([usual, distances], axis=1)
+    return np.maximum(*(_deviations(each, own)[len(own) :] for each in both))
 
 
 def _whitening(reference: Float32[np.ndarray, "n d"]) -> View:
@@ -198,14 +193,13 @@ def _directions(x: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
 def _to_neighbour(
     features: Float32[np.ndarray, "n d"] | Stored,
     rows: Int[np.ndarray, " m"],
-    drawn: Int[np.ndarray, " r"],
+    reference: Float32[np.ndarray, "r d"],
     own: Int[np.ndarray, " m"],
 ) -> Float[np.ndarray, "2 m"]:
-    """From each of `rows` to its NEIGHBOURth of those drawn but `own`, where that is not -1.
+    """From each of `rows` to its NEIGHBOURth of the reference but `own`, where that is not -1.
 
     Whitened, and by direction.
     """
-    reference = features[rows[drawn]]
     nth = min(NEIGHBOUR, -(-len(reference) // 10)) - 1
     views = [(view, _rows_of(view(reference))) for view in (_whitening(reference), _directions)]
     distances = np.empty((2, len(rows)))

@@ -10,7 +10,7 @@ from jaxgan.data.files import Entry
 from jaxgan.data.squares import Row
 
 ODDITIES = (*("wrong extension", "animated", "CMYK", "16-bit", "alpha", "gray", "long and narrow"),)
-NUMBERS = ("label", "width", "height", "side", "contrast", "sharpness", "effective")
+
 
 Table = Shaped[np.ndarray, " rows"]  # Of `row_type`.
 
@@ -30,21 +30,19 @@ def row_type(resolutions: int) -> np.dtype:
 
 def table_of(rows: Sequence[Row], entries: Sequence[int], resolutions: int) -> Table:
     """The rows, of these entries, in their order."""
-    table = np.zeros(len(rows), row_type(resolutions))
-    for name in NUMBERS:
-        table[name] = [getattr(row, name) for row in rows]
-    table["entry"] = entries
-    table["face"] = [int(row.name[len(row.file) + 1 :] or 0) for row in rows]
-    table["good"] = [row.problem is None for row in rows]
-    table["oddities"] = [sum(1 << ODDITIES.index(what) for what in row.oddities) for row in rows]
-    for name in ("source", "content"):
-        table[name] = np.frombuffer(b"".join(getattr(row, name) for row in rows), "V16")
-    good = [row for row in rows if row.problem is None]
-    places = np.array([row.records for row in good], np.int32)
-    table["records"][table["good"]] = places.reshape(-1, resolutions)
-    digests = np.frombuffer(b"".join(digest for row in good for digest in row.digests), "V16")
-    table["digests"][table["good"]] = digests.reshape(-1, resolutions)
-    return table
+    nowhere, nothing = (-1,) * resolutions, (bytes(16),) * resolutions
+    return np.array(
+        [
+            (
+                *(entry, int(row.name[len(row.file) + 1 :] or 0), row.label, row.problem is None),
+                *(row.width, row.height, row.side, row.contrast, row.sharpness, row.effective),
+                sum(1 << ODDITIES.index(what) for what in row.oddities),
+                *(row.source, row.content, row.records or nowhere, row.digests or nothing),
+            )
+            for entry, row in zip(entries, rows, strict=True)
+        ],
+        row_type(resolutions),
+    )
 
 
 class Rows:

@@ -65,8 +65,11 @@ class Seen:
             of_size.setdefault(picture.size, []).append(i)
         for some in of_size.values():
             same = [self._waiting[i] for i in some]
-            arrays = [np.asarray(picture)[None] for _, picture, _ in same]
-            pictures = np.concatenate(arrays) if len(same) > 1 else arrays[0]
+            arrays = [
+                first[i] if cut[0].whole else np.asarray(picture)
+                for i, (_, picture, cut) in zip(some, same, strict=True)
+            ]
+            pictures = np.stack(arrays) if len(arrays) > 1 else arrays[0][None]
             found[:, some] = look.measure(pictures, [self._scale(row, p) for row, p, _ in same])
         # What was enlarged is blurred as it is, but may be sharp at the resolution wanted.
         cut = [i for i, (_, _, squares) in enumerate(self._waiting) if not squares[0].whole]

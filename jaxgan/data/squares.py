@@ -66,10 +66,14 @@ def read(
         if entry.size > files.LARGEST:
             raise ValueError(f"larger than {files.LARGEST // 1024**2} MiB")
         data = files.read(root, entry.place)
-        with transforms.open_file(data) as im:
-            head = look.header_of(im)
-            at_least = None if options.align else 2 * max(options.resolutions)
-            picture = transforms.decode(im, at_least)
+        at_least = None if options.align else 2 * max(options.resolutions)
+        picture = transforms.plain_jpeg(data, at_least)
+        if picture is not None:
+            head = look.Header("JPEG", "RGB", *picture.size, frames=1)
+        else:
+            with transforms.open_file(data) as im:
+                head = look.header_of(im)
+                picture = transforms.decode(im, at_least)
         row = row._replace(
             width=head.width,
             height=head.height,
