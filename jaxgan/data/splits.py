@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Int64, Shaped, UInt16
+from jaxtyping import Bool, Float, Int, Int64, Shaped, UInt16
 
 from jaxgan.data.folder import Source, in_threads
 from jaxgan.data.stored import Stored
@@ -25,7 +25,7 @@ FAR = 204
 WINDOW = 32
 BLOCK = 4096
 
-Positions = Int64[np.ndarray, " m"]
+Pairs = Int64[np.ndarray, "m 2"]
 
 
 Digests = Sequence[bytes] | Shaped[np.ndarray, " n"]  # Bytes, or an array of type "V16", say.
@@ -195,14 +195,14 @@ def group_copies(digests: Digests, vectors: Float[np.ndarray, "n 512"] | Stored)
     group = first[same]
     codes, flat = _codes(vectors)
     kept = first[~flat[first]]  # Exact copies and flat pictures add nothing.
-    for a, b in _candidates(codes[kept]):
-        a, b = kept[a], kept[b]
-        apart = group[a] != group[b]  # What was joined already need not be looked at.
-        a, b = a[apart], b[apart]
-        near = [_correlate(vectors, a[some], b[some]) > SAME for some in _blocks(len(a))]
-        if near and (near := np.concatenate(near)).any():
-            group = _joined(group, a[near], b[near])
-    return Duplicates(group, digests)
+    waiting: list[Pairs] = []
+    for pairs in _candidates(codes[kept]):
+        pairs = kept[pairs]
+        # What was joined already need not be looked at.
+        waiting.append(pairs[group[pairs[:, 0]] != group[pairs[:, 1]]])
+        if sum(map(len, waiting)) >= BLOCK:  # Vectors may lie in files, which are to be opened.
+            group, waiting = _joined(group, _near(vectors, waiting)), []
+    return Duplicates(_joined(group, _near(vectors, waiting)), digests)
 
 
 def _codes(
@@ -222,41 +222,44 @@ def _codes(
     return codes, flat
 
 
-def _candidates(codes: UInt16[np.ndarray, "n bands"]) -> Iterator[tuple[Positions, Positions]]:
-    """Pairs of pictures that agree in a band, and in the others not too little."""
+def _candidates(codes: UInt16[np.ndarray, "n bands"]) -> Iterator[Pairs]:
+    """Pairs of pictures that agree in a band, and in the others not too little; band by band."""
     words = codes.view(np.uint64)
     for band in np.ascontiguousarray(codes.T):
         order = np.argsort(band, kind="stable")
-        sorted_band = band[order]
+        ordered = band[order]
         for step in range(1, min(WINDOW, len(order) - 1) + 1):
-            agree = np.flatnonzero(sorted_band[:-step] == sorted_band[step:])
+            agree = np.flatnonzero(ordered[:-step] == ordered[step:])
             if not len(agree):
                 break
-            a, b = order[agree], order[agree + step]
-            differ = [
-                np.bitwise_count(words[a[some]] ^ words[b[some]]).sum(axis=1, dtype=np.int64)
-                for some in _blocks(len(a))
-            ]
-            close = np.concatenate(differ) < FAR
-            yield a[close], b[close]
+            pairs = np.stack([order[agree], order[agree + step]], axis=1)
+            for some in _blocks(len(pairs)):
+                a, b = pairs[some].T
+                differ = np.bitwise_count(words[a] ^ words[b]).sum(axis=1, dtype=np.int64)
+                yield pairs[some][differ < FAR]
 
 
-def _correlate(
-    vectors: Float[np.ndarray, "n 512"] | Stored, a: Positions, b: Positions
-) -> Float32[np.ndarray, " m"]:
-    one, other = (vectors[i].astype(np.float32) for i in (a, b))
-    return np.einsum("nd,nd->n", one, other)
+def _near(vectors: Float[np.ndarray, "n 512"] | Stored, pairs: list[Pairs]) -> Pairs:
+    """Those that correlate by more than SAME."""
+    every = np.concatenate([*pairs, np.zeros((0, 2), np.int64)])
+    every = np.unique(every, axis=0)
+    near = np.zeros(len(every), bool)
+    for some in _blocks(len(every)):
+        one, other = (vectors[rows].astype(np.float32) for rows in every[some].T)
+        near[some] = np.einsum("nd,nd->n", one, other) > SAME
+    return every[near]
 
 
-def _joined(group: Positions, a: Positions, b: Positions) -> Positions:
-    """The groups when those of `a` and of `b` are the same; the first position stands for one."""
+def _joined(group: Int64[np.ndarray, " n"], pairs: Pairs) -> Int64[np.ndarray, " n"]:
+    """The groups when those of each pair are the same; the first position stands for a group."""
+    if not len(pairs):
+        return group
     from scipy.sparse import coo_array  # It takes a fifth of a second.
     from scipy.sparse.csgraph import connected_components
 
-    groups, ends = np.unique(group[[a, b]], return_inverse=True)
-    one, other = ends.reshape(2, -1)
-    size = (len(groups), len(groups))
-    count, component = connected_components(coo_array((np.ones(len(a), bool), (one, other)), size))
+    groups, ends = np.unique(group[pairs], return_inverse=True)
+    graph = (np.ones(len(pairs), bool), ends.reshape(-1, 2).T)
+    count, component = connected_components(coo_array(graph, shape=(len(groups), len(groups))))
     first = np.full(count, len(group))
     np.minimum.at(first, component, groups)
     to = np.arange(len(group))
