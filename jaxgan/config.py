@@ -21,6 +21,10 @@ FREE = ("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", 
 FREE += ("min_diversity", "on_collapse", "rollbacks")
 RESUMABLE = {
     "parallel",
+    "evaluate",  # Which older runs do not have.
+    *(f"evaluate.{name}" for name in ("every", "share")),
+    "gan.evaluate",
+    *(f"gan.evaluate.{name}" for name in ("every", "share")),
     "seeds",
     "arms",
     "verdict.primary",

@@ -19,7 +19,7 @@ from PIL import Image
 
 from jaxgan import config as configs
 from jaxgan import recipes, styles
-from jaxgan.checkpoint import Checkpoints, checksums
+from jaxgan.checkpoint import Best, Checkpoints, checksums
 from jaxgan.log import grid
 from jaxgan.styles import Style
 from jaxgan.types import InputError, Latents, to_uint8
@@ -90,16 +90,19 @@ def latents_of(config: ConfigDict, seeds: Sequence[int]) -> Float32[np.ndarray, 
     return np.asarray(latents(jnp.asarray(np.array(seeds, np.uint32)), size))
 
 
-def restore(workdir: epath.PathLike, step: int | None = None, style: Style = Style()) -> Sampler:
+def restore(
+    workdir: epath.PathLike, step: int | str | None = None, style: Style = Style()
+) -> Sampler:
     """The averaged generator of a run, and nothing else of its checkpoint.
 
     Args:
         workdir: the run's folder.
-        step: the checkpoint's; the latest where None.
+        step: the checkpoint's, or "best": by the metric `evaluate.best`; None: the latest.
         style: how a StyleGAN2 draws.
 
     Raises:
-        InputError: no run, no GAN, or no checkpoint in `workdir`; or a style that it cannot do.
+        InputError: no run, no GAN, or no such checkpoint in `workdir`; or a style that it cannot
+            do.
     """
     config = configs.read_claim(workdir)
     if configs.is_experiment(config) or config.model.name not in configs.GANS:
@@ -108,8 +111,8 @@ def restore(workdir: epath.PathLike, step: int | None = None, style: Style = Sty
     folder = epath.Path(workdir) / "checkpoints"
     if not folder.exists():
         raise InputError(f"--workdir must hold a checkpoint, and {folder} does not exist")
-    with Checkpoints(workdir, read_only=True) as checkpoints:
-        found = checkpoints.restore_ema(recipes.abstract_ema(config), step)
+    with Checkpoints(workdir, best_of(config), read_only=True) as checkpoints:
+        found = checkpoints.restore_ema(recipes.abstract_ema(config), _step(checkpoints, step))
     if found is None:
         raise InputError(f"--workdir must hold a checkpoint, and there is none in {folder}")
     taken, variables = found
@@ -121,6 +124,30 @@ def restore(workdir: epath.PathLike, step: int | None = None, style: Style = Sty
         variables=variables,
         draw=_draw(config, style),
     )
+
+
+def best_of(config: ConfigDict) -> Best | None:
+    """What makes a checkpoint of a GAN's run the best one; None of runs that know no such thing."""
+    section = config.get("evaluate")
+    if section is None:
+        return None
+    mode = "min" if section.best in ("frechet", "kid") else "max"
+    return Best(f"evaluate/{section.best}", mode)
+
+
+def _step(checkpoints: Checkpoints, step: int | str | None) -> int | None:
+    if not isinstance(step, str):
+        return step
+    if step.isdecimal():
+        return int(step)
+    if step != "best":
+        raise InputError(f"--step must be a number or best, got {step!r}")
+    if checkpoints.best is None:
+        raise InputError(
+            f"--step=best needs a run that measured its pictures (config.evaluate.every above 0), "
+            f"and that of {checkpoints.folder.parent} did not"
+        )
+    return checkpoints.best
 
 
 def _draw(config: ConfigDict, style: Style) -> Draw:

@@ -21,7 +21,7 @@ from clu import platform as cluster
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import checks, frozen, hosts, parallel, published, recipes, sample, warm
+from jaxgan import checks, frozen, hosts, monitor, parallel, published, recipes, sample, warm
 from jaxgan import config as configs
 from jaxgan.checkpoint import Best, Checkpoints, has_checkpoints
 from jaxgan.collapse import make_alarm, mean_distance
@@ -68,7 +68,11 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
                 config.model.num_classes = len(source.classes)
                 config.data.classes = tuple(source.classes)
             parts = split(source, config.data.split)
+        if config.model.name in configs.GANS:
+            monitor.settle(config)
         if jax.process_index() == 0:
+            if config.model.name in configs.GANS:
+                monitor.check(config, len(source))
             if not has_checkpoints(workdir):
                 check_start(config)
             configs.claim(workdir, config)
@@ -209,6 +213,10 @@ def train_gan(
 
     with Log(workdir, label) as log:
         _introduce(log, config, recipe, source)
+        measure = None
+        if config.evaluate.every:
+            watch = monitor.make_monitor(config, source, draw, log.line)
+            measure = lambda state, step: watch(state.ema, step)  # noqa: E731
         batches = _batches(config, source, flip=config.data.flip, turns=turns)
         prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
         prefix = "gan." if label else ""  # Only an experiment labels its runs.
@@ -219,8 +227,10 @@ def train_gan(
             alarm=make_alarm(settings.min_diversity, config.loss.name != "wasserstein"),
             on_alarm=settings.on_collapse,
             rollbacks=settings.rollbacks,
+            measure_every=max(1, config.evaluate.every),
+            best=sample.best_of(config),
         )
-        return train(recipe, batches, options, workdir, log=log, evaluate=evaluate)
+        return train(recipe, batches, options, workdir, log=log, evaluate=evaluate, measure=measure)
 
 
 def look_at(config: ConfigDict, source: Source) -> recipes.Pictures:

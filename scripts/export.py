@@ -12,7 +12,7 @@ from jaxgan import command, export, sample
 
 command.workdir_flag("The run's folder.")
 flags.DEFINE_string("out", None, "Folder for the files.")
-flags.DEFINE_integer("step", None, "The checkpoint; the latest by default.")
+flags.DEFINE_string("step", None, "The checkpoint: a number or best; the latest by default.")
 flags.DEFINE_string("data_licence", None, "Of the training pictures, for the model card.")
 flags.mark_flags_as_required(["workdir", "out"])
 FLAGS = flags.FLAGS

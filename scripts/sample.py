@@ -37,7 +37,7 @@ flags.DEFINE_string("seeds", None, "In place of both, like 1-1000 or 1,5,7-9.")
 flags.DEFINE_string("format", "png", "png or jpg.")
 flags.DEFINE_string("grid", None, "File for one picture of all (PNG), at most 400.")
 flags.DEFINE_string("history", None, "File for the training as an animation.")
-flags.DEFINE_integer("step", None, "The checkpoint; the latest by default.")
+flags.DEFINE_string("step", None, "The checkpoint: a number or best; the latest by default.")
 flags.DEFINE_integer("batch_size", sample.BATCH, "Pictures drawn at once.", lower_bound=1)
 
 flags.DEFINE_integer("select", None, "How many of a surplus to keep.")

@@ -88,6 +88,12 @@ def compare(
     return found
 
 
+def values(real: Features, fake: Features) -> dict[str, float]:
+    """The same without intervals: by name."""
+    shares = dict(zip(SHARES, _shares(real, fake).tolist(), strict=True))
+    return {"frechet": float(_frechet(real, fake)), "kid": polynomial_mmd(real, fake), **shares}
+
+
 def _frechet(real: Features, fake: Features) -> np.ndarray:
     return np.array(frechet_distance(moments(real), moments(fake)))
 
