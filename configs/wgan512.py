@@ -49,6 +49,8 @@ def get_config(name: str = "cat") -> ConfigDict:
 
     config.augment = ConfigDict()  # Of what the critic sees, real and generated alike.
     config.augment.policy = ()  # Of flip, color, translation, cutout; the last three: DiffAugment.
+    # Or ADA's: bgc, bg, blit, geom, filter, noise, ..., with a p of .1 to .6, or their traces show.
+    config.augment.p = 1.0  # Of the pictures, each is applied to this share; flips to half of it.
     config.augment.noise = 0.0  # Standard deviation of Gaussian noise,
     config.augment.noise_until = config_dict.placeholder(str)  # straight to 0, like "500 kimg".
 

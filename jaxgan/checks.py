@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxgan import schedules
+from jaxgan import ada, schedules
 from jaxgan.config import CLASSIFIERS, GANS, LENGTHS, profile_steps
 from jaxgan.types import InputError
 
@@ -17,7 +17,9 @@ LOSSES = (
     "relativistic_average",
 )
 PENALTIES = ("gradient_penalty", "r1", "r2")
+# DiffAugment's color and cutout keep their names; the rest are ADA's groups.
 AUGMENTS = ("flip", "color", "translation", "cutout")
+AUGMENTS += tuple(name for name in ada.GROUPS if name not in AUGMENTS)
 METRICS = ("frechet", "kid", "precision", "recall", "density", "coverage")
 CLASSIFIER_AUGMENTS = ("flip", "crop", "color", "translation", "cutout", "randaugment")
 SCHEDULES = ("constant", "cosine", "restarts", "linear")
@@ -70,6 +72,8 @@ def _check_gan(config: ConfigDict, name: str) -> None:
     _check_loss(config, name)
     for policy in config.augment.policy:
         _one_of(f"each of {name}.augment.policy", policy, AUGMENTS)
+    if not 0 <= config.augment.p <= 1:
+        raise InputError(f"{name}.augment.p must be within [0, 1], got {config.augment.p}")
     _not_negative(f"{name}.augment.noise", config.augment.noise)
     _check_duration(f"{name}.augment.noise_until", config.augment.noise_until)
     for player in ("generator", "critic"):

@@ -10,7 +10,7 @@ import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxgan import augment, losses, optim, penalties, schedules
+from jaxgan import ada, augment, losses, optim, penalties, schedules
 from jaxgan.config import total_steps
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan, googlenet, torchvision, vgg, wgan
@@ -165,7 +165,7 @@ def _gan(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recip
         critic_tx=critic_tx,
         loss=_loss(config.loss, axis_name),
         penalty=_penalty(config.loss),
-        augment=build_augment(config.augment.policy),
+        augment=_always(build_augment(config.augment.policy), config.augment.p),
         instance_noise=_instance_noise(config, pictures),
         standardise=_standardise(config.data, pictures),
         n_critic=train.n_critic,
@@ -209,7 +209,7 @@ def _penalty(loss: ConfigDict) -> Penalty | None:
 
 
 def build_augment(policy: Sequence[str]) -> Augment | None:
-    """Random changes of pictures, one after the other; None where there are none."""
+    """Random changes of pictures, one after the other, then ADA's; None where there are none."""
     kinds = {
         "flip": augment.flip,
         "crop": augment.crop,
@@ -218,7 +218,14 @@ def build_augment(policy: Sequence[str]) -> Augment | None:
         "cutout": augment.cutout,
         "randaugment": randaugment,
     }
-    return augment.chain(*(kinds[name]() for name in policy)) if policy else None
+    changes = [kinds[name]() for name in policy if name in kinds]
+    groups = [name for name in policy if name not in kinds]
+    return augment.chain(*changes, *([ada.make(groups)] if groups else [])) if policy else None
+
+
+def _always(change: Augment | None, p: float) -> Augment | None:
+    """With a fixed probability, whatever that of the call is."""
+    return change and (lambda images, _, key: change(images, jnp.float32(p), key))
 
 
 def _instance_noise(config: ConfigDict, pictures: Pictures) -> optax.Schedule | None:

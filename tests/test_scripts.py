@@ -140,6 +140,15 @@ def test_classifier_is_trained_and_judged(tmp_path: Path) -> None:
     assert set(summary["per_class"]) == {"cat", "dog"}
 
 
+def test_gan_train_names_a_missing_class(tmp_path: Path) -> None:
+    for name in ("real/cat", "real/dog", "fake/cat"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("RGB", (32, 32)).save(tmp_path / name / "0.png")
+    sides = [f"--{side}={tmp_path / side}" for side in ("real", "fake")]
+    assert "cat, dog, and" in refused("gan_train", "--config=configs/googlenet.py", *sides)
+    assert "a classifier's" in refused("gan_train", "--config=configs/wgan512.py", *sides)
+
+
 def test_help_names_the_flags() -> None:
     text = call("train", "--help").stdout
     assert "--config" in text and "--workdir" in text and "scripts/train.py" in text
