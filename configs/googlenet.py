@@ -33,9 +33,18 @@ def get_config() -> ConfigDict:
     config.model.name = "googlenet"
     config.model.num_classes = config_dict.placeholder(int)  # As many as there are folders.
     config.model.aux_heads = True
+    config.model.hidden = ()  # Features of layers between the pooled features and the classes.
     config.model.width = 1.0  # Of every layer; 0.5 for small machines.
+    # Weights to begin with: imagenet (torchvision's, fetched once), or a .pth or .safetensors file.
+    config.model.pretrained = config_dict.placeholder(str)
 
-    config.optim = ConfigDict({"learning_rate": 1e-3, "b1": 0.9, "b2": 0.999})
+    config.optim = ConfigDict()
+    config.optim.name = "adam"  # Or sgd.
+    config.optim.learning_rate = 1e-3
+    config.optim.b1, config.optim.b2 = 0.9, 0.999  # Of adam.
+    config.optim.momentum = 0.9  # Of sgd.
+    config.optim.trunk = 1.0  # Factor on the rate of all before the head; 0 leaves it as it is.
+    config.optim.frozen = ()  # Layers that stay, by how their names begin: ("conv", "inception3").
 
     config.train = ConfigDict()
     config.train.steps = config_dict.placeholder(int)  # One of steps, epochs, kimg is set.
@@ -44,7 +53,10 @@ def get_config() -> ConfigDict:
     config.train.kimg = config_dict.placeholder(float)
     config.train.batch_size = 32
     config.train.label_smoothing = 0.0
-    config.train.augment = True  # Flip and crop at random.
+    # Of flip, crop, color, translation, cutout and randaugment, in this order.
+    config.train.augment = ("flip", "crop")
+    config.train.mixup = 0.0  # Alpha of its Beta distribution; 0 mixes nothing.
+    config.train.views = 8  # Of each picture, augmented but one, where a published trunk stays.
     config.train.microbatch = config_dict.placeholder(int)  # Pictures at a time; all where None.
     config.train.remat = False  # True: keep only what convolutions put out.
     config.train.profile = config_dict.placeholder(str)  # FIRST:COUNT steps, for TensorBoard.

@@ -49,6 +49,8 @@ def get_config(name: str = "cat") -> ConfigDict:
 
     config.augment = ConfigDict()  # Of what the critic sees, real and generated alike.
     config.augment.policy = ()  # Of flip, color, translation, cutout; the last three: DiffAugment.
+    # Or ADA's: bgc, bg, blit, geom, filter, noise, ..., with a p of .1 to .6, or their traces show.
+    config.augment.p = 1.0  # Of the pictures, each is applied to this share; flips to half of it.
     config.augment.noise = 0.0  # Standard deviation of Gaussian noise,
     config.augment.noise_until = config_dict.placeholder(str)  # straight to 0, like "500 kimg".
 
@@ -56,6 +58,14 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.optim.generator = optimiser(8e-5, 0.2, 0.9)
     config.optim.critic = optimiser(1e-4, 0.5, 0.9)
     config.optim.critic.clip = config_dict.placeholder(float)  # Bound of the critic's weights.
+
+    config.evaluate = ConfigDict()  # Of averaged samples, beside pictures that it learns from:
+    config.evaluate.every = 0  # in so many steps; 0 is never.
+    config.evaluate.pictures = 2048  # Of each side; fewer where there are fewer real ones.
+    config.evaluate.metrics = ("frechet", "kid", "precision", "recall", "density", "coverage")
+    config.evaluate.best = "kid"  # Of these: its best checkpoint is kept beside the latest.
+    config.evaluate.features = "auto"  # vgg16 where installed, else light: without a network.
+    config.evaluate.share = 0.05  # Of the time, at most; what would take more is left out.
 
     config.train = ConfigDict()
     config.train.steps = config_dict.placeholder(int)  # One of steps, epochs, kimg is set.

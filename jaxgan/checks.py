@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxgan import schedules
+from jaxgan import ada, schedules
 from jaxgan.config import CLASSIFIERS, GANS, LENGTHS, profile_steps
 from jaxgan.types import InputError
 
@@ -17,7 +17,11 @@ LOSSES = (
     "relativistic_average",
 )
 PENALTIES = ("gradient_penalty", "r1", "r2")
+# DiffAugment's color and cutout keep their names; the rest are ADA's groups.
 AUGMENTS = ("flip", "color", "translation", "cutout")
+AUGMENTS += tuple(name for name in ada.GROUPS if name not in AUGMENTS)
+METRICS = ("frechet", "kid", "precision", "recall", "density", "coverage")
+CLASSIFIER_AUGMENTS = ("flip", "crop", "color", "translation", "cutout", "randaugment")
 SCHEDULES = ("constant", "cosine", "restarts", "linear")
 
 
@@ -68,6 +72,8 @@ def _check_gan(config: ConfigDict, name: str) -> None:
     _check_loss(config, name)
     for policy in config.augment.policy:
         _one_of(f"each of {name}.augment.policy", policy, AUGMENTS)
+    if not 0 <= config.augment.p <= 1:
+        raise InputError(f"{name}.augment.p must be within [0, 1], got {config.augment.p}")
     _not_negative(f"{name}.augment.noise", config.augment.noise)
     _check_duration(f"{name}.augment.noise_until", config.augment.noise_until)
     for player in ("generator", "critic"):
@@ -76,6 +82,18 @@ def _check_gan(config: ConfigDict, name: str) -> None:
         _positive(f"{name}.optim.critic.clip", config.optim.critic.clip)
     _check_turns(config.train, f"{name}.train")
     _share(f"{name}.train.ema_decay", config.train.ema_decay)
+    _check_evaluate(config.evaluate, f"{name}.evaluate")
+
+
+def _check_evaluate(evaluate: ConfigDict, name: str) -> None:
+    _not_negative(f"{name}.every", evaluate.every)
+    _positive(f"{name}.pictures", evaluate.pictures)
+    for metric in evaluate.metrics:
+        _one_of(f"each of {name}.metrics", metric, METRICS)
+    _one_of(f"{name}.best", evaluate.best, tuple(evaluate.metrics))
+    _one_of(f"{name}.features", evaluate.features, ("auto", "vgg16", "light"))
+    if not 0 < evaluate.share <= 1:
+        raise InputError(f"{name}.share must be within (0, 1], got {evaluate.share}")
 
 
 def _check_loss(config: ConfigDict, name: str) -> None:
@@ -158,9 +176,36 @@ def _check_classifier(config: ConfigDict, name: str) -> None:
             f"{name}.data.split must leave a share to train and one to validate, "
             f"got {tuple(config.data.split)}"
         )
-    _positive(f"{name}.model.width", config.model.width)
-    _share(f"{name}.train.label_smoothing", config.train.label_smoothing)
-    _check_adam(f"{name}.optim", config.optim)
+    model, train, optim = config.model, config.train, config.optim
+    _positive(f"{name}.model.width", model.width)
+    for features in model.hidden:
+        _positive(f"each of {name}.model.hidden", features)
+    if model.name == "vgg16":
+        _positive(f"{name}.model.grid", model.grid)
+        _share(f"{name}.model.dropout", model.dropout)
+    if model.pretrained == "features" and model.name != "vgg16":
+        raise InputError(
+            f"{name}.model.pretrained=features must come with {name}.model.name=vgg16, "
+            f"got {model.name!r}"
+        )
+    _share(f"{name}.train.label_smoothing", train.label_smoothing)
+    for policy in train.augment:
+        _one_of(f"each of {name}.train.augment", policy, CLASSIFIER_AUGMENTS)
+    _not_negative(f"{name}.train.mixup", train.mixup)
+    if train.mixup and (train.microbatch or train.batch_size) % 2:
+        raise InputError(
+            f"{name}.train.batch_size and microbatch must be even with mixup, "
+            f"got {train.microbatch or train.batch_size}"
+        )
+    _one_of(f"{name}.optim.name", optim.name, ("adam", "sgd"))
+    _check_adam(f"{name}.optim", optim)
+    _share(f"{name}.optim.momentum", optim.momentum)
+    _not_negative(f"{name}.optim.trunk", optim.trunk)
+    if not optim.trunk and model.pretrained is None and config.init_from is None:
+        raise InputError(
+            f"{name}.optim.trunk must be above 0 with random weights: set {name}.model.pretrained"
+        )
+    _positive(f"{name}.train.views", train.views)
 
 
 def check_experiment(config: ConfigDict) -> None:

@@ -14,13 +14,17 @@ from ml_collections import ConfigDict
 from jaxgan.errors import InputError
 
 GANS = ("wgan", "dcgan")
-CLASSIFIERS = ("googlenet",)
+CLASSIFIERS = ("googlenet", "vgg16")
 LENGTHS = ("steps", "epochs", "kimg")
 # What may change when a run goes on in its folder.
 FREE = ("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile")
 FREE += ("min_diversity", "on_collapse", "rollbacks")
 RESUMABLE = {
     "parallel",
+    "evaluate",  # Which older runs do not have.
+    *(f"evaluate.{name}" for name in ("every", "share")),
+    "gan.evaluate",
+    *(f"gan.evaluate.{name}" for name in ("every", "share")),
     "seeds",
     "arms",
     "verdict.primary",

@@ -28,7 +28,8 @@ class TrainOptions(NamedTuple):
         pictures_a_step: in a batch, for the rate in pictures per second.
         seed: of the weights and of all noise in training.
         log_every, sample_every, checkpoint_every: in steps; `sample_every` calls `evaluate`.
-        best: the metric of `evaluate` whose best checkpoint is kept; each evaluation is then saved.
+        measure_every: in steps; calls `measure`.
+        best: the metric whose best checkpoint is kept; the steps at which it is told are saved.
         parallel: auto, jit or pmap.
         config: stored in each checkpoint.
         batch_axis: which axis of the batches' arrays counts pictures.
@@ -47,6 +48,7 @@ class TrainOptions(NamedTuple):
     log_every: int = 100
     sample_every: int = 1000
     checkpoint_every: int = 1000
+    measure_every: int = 1000
     best: Best | None = None
     parallel: str = "auto"
     config: dict | None = None
@@ -78,6 +80,7 @@ def train(
     *,
     log: Log,
     evaluate: Callable[[State], Evaluation] | None = None,
+    measure: Callable[[State, int], dict[str, float]] | None = None,
 ) -> State:
     """Trains until `options.steps`, going on from the latest checkpoint in `workdir`.
 
@@ -89,6 +92,8 @@ def train(
         log: where to tell.
         evaluate: called every `sample_every` steps and after the last one; must not depend on
             anything but the state. Of several processes only the first calls it.
+        measure: of the state and the step, called every `measure_every` steps and after the last
+            one, also by the first process only; may tell nothing.
 
     Returns:
         The last state, on one device.
@@ -187,25 +192,35 @@ def train(
                 last = step == options.steps
                 due = step % options.checkpoint_every == 0 or last
                 told = step % options.log_every == 0 or due or step == first + 1
-                judged = None
-                if told:
+                show = evaluate if step % options.sample_every == 0 or last else None
+                rate = measure if step % options.measure_every == 0 or last else None
+                found: dict[str, float] = {}
+                if told or show or rate:
                     progress.flush(step)
-                if evaluate is not None and (step % options.sample_every == 0 or last):
-                    progress.flush(step)
-                    judged = Evaluation({}, {})
-                    if jax.process_index() == 0:
-                        judged = evaluate(devices.fetch(state))
+                if jax.process_index() == 0 and (show or rate):
+                    whole = devices.fetch(state)
+                    if show:
+                        judged = show(whole)
                         progress.judged(step, judged.metrics)
+                        found |= judged.metrics
                         for name, image in judged.images.items():
                             log.image(step, name, image)
+                    if rate:
+                        more = rate(whole, step)
+                        progress.judged(step, more)
+                        found |= more
+                    del whole
+                ranked = False
+                if show or rate:
                     hosts.meet()
-                if options.on_alarm != "warn" and (told or judged):
+                    progress.begin()
+                    ranked = options.best is not None and options.best.metric in found
+                    ranked = bool(hosts.from_first(np.array(ranked)))  # Process 0 alone knows.
+                if options.on_alarm != "warn" and (told or show):
                     _check(progress.wrong, step)
                 stop = stopped()  # Read once: what comes later is for the next step.
-                if options.best is not None and judged is not None:
-                    save(step, judged.metrics)
-                elif due or stop:
-                    save(step, judged.metrics if judged and options.best else None)
+                if ranked or due or stop:
+                    save(step, found if ranked else None)
                 if stop:
                     log.line(f"stopped at step {step:,}; the same command goes on from there")
                     raise SystemExit(128 + stop)

@@ -153,16 +153,20 @@ NON_SATURATING = non_saturating()
 LEAST_SQUARES = least_squares()
 
 
-def cross_entropy(logits: ClassLogits, labels: Int[Array, " b"], smoothing: float = 0.0) -> Scalar:
+def cross_entropy(
+    logits: ClassLogits,
+    labels: Int[Array, " b"] | Float[Array, "b k"],
+    smoothing: float = 0.0,
+) -> Scalar:
     """Mean cross-entropy, in nats.
 
     Args:
         logits: unnormalised log-probabilities.
-        labels: the class of each picture.
+        labels: the class of each picture, or its share of each class.
         smoothing: the share of a label's mass spread evenly over all classes.
 
     References:
         Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016, section 7.
     """
-    targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), smoothing)
-    return optax.softmax_cross_entropy(logits, targets).mean()
+    shares = labels if labels.ndim == 2 else jax.nn.one_hot(labels, logits.shape[-1])
+    return optax.softmax_cross_entropy(logits, optax.smooth_labels(shares, smoothing)).mean()

@@ -4,6 +4,7 @@ Learning rates follow the generator's steps, for both players: however many turn
 `update` is given `step`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,6 +18,36 @@ def adam(
 ) -> optax.GradientTransformation:
     """Adam (Kingma & Ba, Adam: A Method for Stochastic Optimization, 2015, algorithm 1)."""
     return optax.chain(optax.scale_by_adam(b1, b2), descend(learning_rate))
+
+
+def sgd(
+    learning_rate: float | optax.Schedule, momentum: float = 0.9
+) -> optax.GradientTransformation:
+    """Gradient descent with momentum, as in PyTorch: v = momentum v + g, then -rate v.
+
+    References:
+        Sutskever et al., On the Importance of Initialization and Momentum in Deep Learning, 2013.
+    """
+    return optax.chain(optax.trace(momentum), descend(learning_rate))
+
+
+def scaled(
+    tx: optax.GradientTransformation, factor: Callable[[str], float]
+) -> optax.GradientTransformation:
+    """`tx` with each array's steps times a factor; with 0 it stays as it is.
+
+    Args:
+        tx: an optimiser.
+        factor: of an array's name, "inception3a/branch1/conv/kernel".
+    """
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        def scale(path: tuple, u: Array) -> Array:
+            return factor("/".join(str(entry.key) for entry in path)) * u
+
+        return jax.tree_util.tree_map_with_path(scale, updates), state
+
+    return optax.chain(tx, optax.GradientTransformation(optax.init_empty_state, update))
 
 
 def rmsprop(

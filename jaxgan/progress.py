@@ -113,4 +113,12 @@ class Progress:
 
 
 def _numbers(metrics: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    """A value with `NAME/low` and `NAME/high` stands before them, and without what is before /."""
+    text = []
+    for name, value in metrics.items():
+        low, high = (metrics.get(f"{name}/{end}") for end in ("low", "high"))
+        if low is not None and high is not None:
+            text.append(f"{name.rpartition('/')[2]} {value:.4g} [{low:.4g}, {high:.4g}]")
+        elif not name.endswith(("/low", "/high")):
+            text.append(f"{name} {value:.4g}")
+    return "  ".join(text)

@@ -10,11 +10,12 @@ import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxgan import augment, losses, optim, penalties, schedules
+from jaxgan import ada, augment, losses, optim, penalties, schedules
 from jaxgan.config import total_steps
 from jaxgan.losses import AdversarialLoss
-from jaxgan.models import dcgan, googlenet, wgan
+from jaxgan.models import dcgan, googlenet, torchvision, vgg, wgan
 from jaxgan.models.layers import remat
+from jaxgan.randaugment import randaugment
 from jaxgan.state import ClassifierState, GANState, new_net
 from jaxgan.steps import classifier, gan
 from jaxgan.types import Augment, Images, Penalty, Prelude, PRNGKey, Recipe, standardise
@@ -105,12 +106,18 @@ def _discriminator(config: ConfigDict, axis_name: str | None) -> nn.Module:
 
 def build_classifier(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
     """The module of a classifier's config: `(images [b, h, w, c], train)`."""
-    return _module(config, googlenet.GoogLeNet)(
-        num_classes=config.model.num_classes,
-        aux_heads=config.model.aux_heads,
-        width=config.model.width,
-        dtype=_dtype(config),
-        axis_name=axis_name,
+    model = config.model
+    same = {
+        "num_classes": model.num_classes,
+        "hidden": tuple(model.hidden),
+        "width": model.width,
+        "dtype": _dtype(config),
+        "axis_name": axis_name,
+    }
+    if model.name == "googlenet":
+        return _module(config, googlenet.GoogLeNet)(aux_heads=model.aux_heads, **same)
+    return _module(config, vgg.VGG16)(
+        grid=model.grid, dropout=model.dropout, imagenet=model.pretrained is not None, **same
     )
 
 
@@ -158,7 +165,7 @@ def _gan(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recip
         critic_tx=critic_tx,
         loss=_loss(config.loss, axis_name),
         penalty=_penalty(config.loss),
-        augment=_augment(config.augment.policy),
+        augment=_always(build_augment(config.augment.policy), config.augment.p),
         instance_noise=_instance_noise(config, pictures),
         standardise=_standardise(config.data, pictures),
         n_critic=train.n_critic,
@@ -201,14 +208,24 @@ def _penalty(loss: ConfigDict) -> Penalty | None:
     return (penalties.total(*used) if used[1:] else used[0]) if used else None
 
 
-def _augment(policy: Sequence[str]) -> Augment | None:
+def build_augment(policy: Sequence[str]) -> Augment | None:
+    """Random changes of pictures, one after the other, then ADA's; None where there are none."""
     kinds = {
         "flip": augment.flip,
+        "crop": augment.crop,
         "color": augment.color,
         "translation": augment.translation,
         "cutout": augment.cutout,
+        "randaugment": randaugment,
     }
-    return augment.chain(*(kinds[name]() for name in policy)) if policy else None
+    changes = [kinds[name]() for name in policy if name in kinds]
+    groups = [name for name in policy if name not in kinds]
+    return augment.chain(*changes, *([ada.make(groups)] if groups else [])) if policy else None
+
+
+def _always(change: Augment | None, p: float) -> Augment | None:
+    """With a fixed probability, whatever that of the call is."""
+    return change and (lambda images, _, key: change(images, jnp.float32(p), key))
 
 
 def _instance_noise(config: ConfigDict, pictures: Pictures) -> optax.Schedule | None:
@@ -259,24 +276,39 @@ def _optimiser(config: ConfigDict, pictures: Pictures, player: str) -> optax.Gra
 
 def _classifier(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
     model = build_classifier(config, axis_name)
-    tx = optim.adam(config.optim.learning_rate, config.optim.b1, config.optim.b2)
+    settings, train = config.optim, config.train
+    frozen = settings.trunk == 0
+    if settings.name == "sgd":
+        tx = optim.sgd(settings.learning_rate, settings.momentum)
+    else:
+        tx = optim.adam(settings.learning_rate, settings.b1, settings.b2)
+    if settings.trunk != 1 or settings.frozen:
+        tx = optim.scaled(tx, partial(_factor, config))
 
     def init(key: PRNGKey) -> ClassifierState:
         variables = model.lazy_init(key, _images(config), False)
         return ClassifierState(jnp.int32(0), new_net(variables, tx))
 
-    flip_and_crop = augment.chain(augment.flip(), augment.crop())
     step = classifier.make_step(
         model,
         tx,
-        label_smoothing=config.train.label_smoothing,
-        augment=flip_and_crop if config.train.augment else None,
-        microbatch=config.train.microbatch,
+        label_smoothing=train.label_smoothing,
+        augment=build_augment(train.augment),
+        mixup=train.mixup,
+        frozen=frozen,
+        microbatch=train.microbatch,
         axis_name=axis_name,
     )
     return Recipe(init, step)
 
 
-_RECIPES = {"wgan": _gan, "dcgan": _gan, "googlenet": _classifier}
+def _factor(config: ConfigDict, name: str) -> float:
+    """Of the learning rate, for an array of a classifier."""
+    if name.startswith(tuple(config.optim.frozen)):
+        return 0.0
+    return 1.0 if name.startswith(torchvision.HEADS[config.model.name]) else config.optim.trunk
+
+
+_RECIPES = {"wgan": _gan, "dcgan": _gan, "googlenet": _classifier, "vgg16": _classifier}
 _GENERATORS = {"wgan": _wgan_generator, "dcgan": _dcgan_generator}
 _CRITICS = {"wgan": _wgan_critic, "dcgan": _discriminator}

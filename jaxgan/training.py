@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +21,9 @@ from clu import platform as cluster
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import checks, hosts, parallel, recipes, sample, warm
+from jaxgan import checks, frozen, hosts, monitor, parallel, published, recipes, sample, warm
 from jaxgan import config as configs
-from jaxgan.checkpoint import Best, Checkpoints, has_checkpoints
+from jaxgan.checkpoint import Best, has_checkpoints
 from jaxgan.collapse import make_alarm, mean_distance
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
@@ -32,11 +32,11 @@ from jaxgan.evaluate import judge, predict, summarise
 from jaxgan.log import Log, grid
 from jaxgan.loop import Evaluation, TrainOptions, train
 from jaxgan.memory import Settings
+from jaxgan.metrics.networks import BEST, restore
 from jaxgan.state import ClassifierState, GANState
-from jaxgan.steps.classifier import make_predict
+from jaxgan.steps.classifier import Predict, make_predict
 from jaxgan.types import InputError, Recipe, State
 
-BEST = Best("validation_accuracy", "max")
 PACKAGES = ("jaxgan", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
@@ -68,9 +68,13 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
                 config.model.num_classes = len(source.classes)
                 config.data.classes = tuple(source.classes)
             parts = split(source, config.data.split)
+        if config.model.name in configs.GANS:
+            monitor.settle(config)
         if jax.process_index() == 0:
-            if config.init_from is not None and not has_checkpoints(workdir):
-                warm.check(config)
+            if config.model.name in configs.GANS:
+                monitor.check(config, len(source))
+            if not has_checkpoints(workdir):
+                check_start(config)
             configs.claim(workdir, config)
         about = describe_data(source)
     hosts.check_same(pictures=about["fingerprint"])
@@ -81,6 +85,9 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
         train_gan(config, source, workdir)
         return
     training, validation = (loader.Subset(source, i) for i in (parts.train, parts.validation))
+    if frozen.applies(config):
+        training = frozen.look(config, training, config.train.views)
+        validation = frozen.look(config, validation)
     train_classifier(config, training, validation, workdir, data=about)
 
 
@@ -89,6 +96,14 @@ def make_deterministic(config: ConfigDict) -> None:
     if config.deterministic:
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+
+
+def check_start(config: ConfigDict, name: str = "config") -> None:
+    """Raises InputError where what a run is to begin with is not there or does not fit."""
+    if config.init_from is not None:
+        warm.check(config, name)
+    elif config.model.get("pretrained") is not None:
+        published.read(config)
 
 
 def check_precision(precision: str) -> None:
@@ -198,6 +213,10 @@ def train_gan(
 
     with Log(workdir, label) as log:
         _introduce(log, config, recipe, source)
+        measure = None
+        if config.evaluate.every:
+            watch = monitor.make_monitor(config, source, draw, log.line)
+            measure = lambda state, step: watch(state.ema, step)  # noqa: E731
         batches = _batches(config, source, flip=config.data.flip, turns=turns)
         prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
         prefix = "gan." if label else ""  # Only an experiment labels its runs.
@@ -208,8 +227,10 @@ def train_gan(
             alarm=make_alarm(settings.min_diversity, config.loss.name != "wasserstein"),
             on_alarm=settings.on_collapse,
             rollbacks=settings.rollbacks,
+            measure_every=max(1, config.evaluate.every),
+            best=sample.best_of(config),
         )
-        return train(recipe, batches, options, workdir, log=log, evaluate=evaluate)
+        return train(recipe, batches, options, workdir, log=log, evaluate=evaluate, measure=measure)
 
 
 def look_at(config: ConfigDict, source: Source) -> recipes.Pictures:
@@ -221,15 +242,17 @@ def look_at(config: ConfigDict, source: Source) -> recipes.Pictures:
 
 def _start(config: ConfigDict, log: Log, best: Best | None = None) -> Callable[[State], State]:
     """What a new run makes of its random weights."""
-    if config.init_from is None:
-        return lambda state: state
-    return lambda state: warm.start(config, log.line, best)(state)
+    if config.init_from is not None:
+        return lambda state: warm.start(config, log.line, best)(state)
+    if config.model.get("pretrained") is not None:
+        return lambda state: published.start(config, log.line)(state)
+    return lambda state: state
 
 
 def train_classifier(
     config: ConfigDict,
     training: Source,
-    validation: Source,
+    validation: Source | None,
     workdir: epath.PathLike,
     *,
     label: str = "",
@@ -241,7 +264,7 @@ def train_classifier(
     Args:
         config: of a classifier, `model.num_classes` set.
         training: what it learns from.
-        validation: what picks the checkpoint.
+        validation: what picks the checkpoint; None: nothing does.
         workdir: the run's folder.
         label: stands before each progress line.
         data: what `run.json` says of the pictures; by default what `training` is.
@@ -251,6 +274,7 @@ def train_classifier(
     predictor = make_predict(recipes.build_classifier(config))
 
     def evaluate(state: ClassifierState) -> Evaluation:
+        assert validation is not None
         judged = judge(predictor, state.net.variables, validation)
         return Evaluation({f"validation_{k}": v for k, v in judged.items()}, {})
 
@@ -259,8 +283,11 @@ def train_classifier(
         batches = _batches(config, training)
         prefix = "classifier." if label else ""
         options = _options(config, len(training), config.train.batch_size, prefix=prefix)
-        options = options._replace(best=BEST, start=_start(config, log, BEST))
-        return train(recipe, batches, options, workdir, log=log, evaluate=evaluate)
+        options = options._replace(
+            best=None if validation is None else BEST, start=_start(config, log, BEST)
+        )
+        judging = None if validation is None else evaluate
+        return train(recipe, batches, options, workdir, log=log, evaluate=judging)
 
 
 def _batches(config: ConfigDict, source: Source, **more: Any) -> Any:
@@ -363,6 +390,35 @@ def environment() -> dict:
     }
 
 
+class Classifier(NamedTuple):
+    """A trained classifier, ready to judge.
+
+    Attributes:
+        config: the run's, its classes in `data.classes`.
+        step: the checkpoint's.
+        variables: weights and batch statistics.
+        predict: (variables, uint8 pictures) -> log-probabilities of the classes.
+    """
+
+    config: ConfigDict
+    step: int
+    variables: Any
+    predict: Predict
+
+
+def load_classifier(
+    workdir: epath.PathLike, step: int | None = None, flag: str = "--workdir"
+) -> Classifier:
+    """The best checkpoint of a classifier's run, or that of a certain step.
+
+    Raises:
+        InputError: no run of a classifier, or no checkpoint, in `workdir`, which is `flag`'s.
+    """
+    config, step, variables = restore(workdir, step, flag)
+    predictor = make_predict(recipes.build_classifier(config))
+    return Classifier(config, step, variables, predictor)
+
+
 def evaluate_classifier(
     workdir: epath.PathLike, path: str, part: str = "all", step: int | None = None
 ) -> dict:
@@ -377,9 +433,8 @@ def evaluate_classifier(
     Raises:
         InputError: no classifier's run, or pictures of other classes.
     """
-    config = configs.read_claim(workdir)
-    if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
-        raise InputError(f"--workdir must hold the run of a classifier, and {workdir} does not")
+    classifier = load_classifier(workdir, step)
+    config = classifier.config
     with config.unlocked():
         config.data.path = path
         if part == "all":
@@ -394,17 +449,10 @@ def evaluate_classifier(
         )
     if part != "all":
         source = loader.Subset(source, getattr(split(source, config.data.split), part))
-    model = recipes.build_classifier(config)
-    abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
-    with Checkpoints(workdir, BEST, read_only=True) as checkpoints:
-        step = checkpoints.best if step is None else step
-        restored = checkpoints.restore(abstract, step)
-    if restored is None:
-        raise InputError(f"--workdir must hold a checkpoint, and there is none in {workdir}")
-    log_p = predict(make_predict(model), restored.state.net.variables, source)
+    log_p = predict(classifier.predict, classifier.variables, source)
     return summarise(log_p, source.labels, source.classes) | {
         "workdir": str(workdir),
-        "step": restored.step,
+        "step": classifier.step,
         "data": path,
         "split": part,
         "fingerprint": loader.fingerprint(source),

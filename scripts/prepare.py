@@ -17,13 +17,14 @@ All workers must have this package and see the source and OUT under the same pat
 that they share.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from jaxgan import command
+from jaxgan.errors import InputError
 
 flags.DEFINE_string("source", None, "Folder, .zip, .tar, tfds:NAME or tfds:DIR, a prepared set.")
 flags.DEFINE_string("out", None, "Folder for the prepared set.")
@@ -51,21 +52,33 @@ flags.DEFINE_bool("dry_run", False, "Write no set.")
 flags.DEFINE_string("report", None, "File for the report; OUT/report.html by default.")
 flags.DEFINE_string("json", None, "File for all findings.")
 flags.DEFINE_string("runner", None, "Of Apache Beam, to read the pictures; needs make beam.")
-flags.mark_flags_as_required(["source", "resolution"])
+flags.mark_flag_as_required("resolution")
 FLAGS = flags.FLAGS
 
 
-def main(of_beam: Sequence[str] = ()) -> None:
-    from jaxgan.data import prepare, report  # Not by the processes that read pictures.
+@flags.multi_flags_validator(["source", "out", "dry_run"])
+def _given(values: dict[str, Any]) -> bool:
+    if not values["source"]:
+        raise InputError("--source must be given, a folder, a .zip, a .tar or tfds:NAME")
+    if not values["out"] and not values["dry_run"]:
+        raise InputError("--out must be given, a folder for the prepared set (or --dry-run)")
+    return True
 
-    request = prepare.request(FLAGS.flag_values_dict(), features, of_beam)
+
+def main(of_beam: Sequence[str] = ()) -> None:
+    # Not by the processes that read pictures.
+    from jaxgan.data import findings, prepare, report, request
+
+    wanted = request.of_flags(FLAGS.flag_values_dict(), features, of_beam)
     for name in filter(None, (FLAGS.json, FLAGS.report)):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         open(name, "a").close()  # What cannot be written is told at once.
-    with prepare.log(request.out) as say, prepare.prepared(request, say) as result:
+    with prepare.log(wanted.out) as say, prepare.prepared(wanted, say) as result:
         if FLAGS.json:
-            Path(FLAGS.json).write_text(json.dumps(result.findings, indent=2) + "\n")
-        page = FLAGS.report or (request.out and request.out / "report.html")
+            each = findings.of_each(result.diagnosis)
+            with open(FLAGS.json, "w") as file:
+                file.writelines(findings.lines(result.findings, each))
+        page = FLAGS.report or (wanted.out and wanted.out / "report.html")
         if page:
             Path(page).write_text(report.page(result))
         for line in prepare.summary(result):

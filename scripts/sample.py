@@ -1,51 +1,142 @@
 """Draws pictures from the averaged generator of a run.
 
     python scripts/sample.py --workdir D --num 100 --out DIR [--seed S] [--grid FILE.png]
+    python scripts/sample.py --workdir D --seeds 1-4,9 --out DIR
+    python scripts/sample.py --workdir D --seeds 1-8 --interpolate FILE.mp4 [--cells 2x2]
+    python scripts/sample.py --workdir D --select 100 [--by outlier] --out DIR [--surplus 4]
     python scripts/sample.py --workdir D --history FILE.gif
 
-Picture i is drawn from seed S + i, whatever the batch size; DIR/manifest.jsonl lists them.
+Picture i is drawn from seed S + i, whatever the batch size; DIR/manifest.jsonl lists them. Films
+are .mp4 (pip install 'jaxgan[video]'), .gif, .webp or .png. Of a StyleGAN2 also:
+
+    python scripts/sample.py --workdir D --seeds 1-4 --truncation 0.7 --noise const --out DIR
+    python scripts/sample.py --workdir D --style_mixing FILE.png --rows 1-4 --columns 5-8
+    python scripts/sample.py --workdir D --project PICTURE --out DIR
+
+--select N draws N x --surplus pictures (or --num) and keeps the best by a measure: outlier (how
+usual), density (in how many neighbourhoods of real pictures), realism (how deep in one), classifier
+(how surely --classifier, a run's folder, says --label), or none, the control. Real
+pictures are those that the run learned from, or --real's. manifest.jsonl then has the scores of
+what is kept, DIR/drawn.jsonl those of all, and DIR/selection.json what it did to the pictures.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
-from jaxgan import command, log, sample
+from jaxgan import command, log, projection, sample, selection, styles, surplus, training, video
 from jaxgan.types import InputError
 
 command.workdir_flag("The run's folder.")
-flags.DEFINE_integer("num", 64, "How many pictures.")
+flags.DEFINE_integer("num", None, "How many: 64, or 8 of a film; with --select: to choose among.")
 flags.DEFINE_string("out", None, "Folder for the pictures and their manifest.")
 flags.DEFINE_integer("seed", 0, "Of the first picture; the next have the next ones.")
+flags.DEFINE_string("seeds", None, "In place of both, like 1-1000 or 1,5,7-9.")
 flags.DEFINE_string("format", "png", "png or jpg.")
 flags.DEFINE_string("grid", None, "File for one picture of all (PNG), at most 400.")
-flags.DEFINE_string("history", None, "File for the training as an animation: .gif, .webp, .png.")
-flags.DEFINE_integer("step", None, "The checkpoint; the latest by default.")
+flags.DEFINE_string("history", None, "File for the training as an animation.")
+flags.DEFINE_string("step", None, "The checkpoint: a number or best; the latest by default.")
 flags.DEFINE_integer("batch_size", sample.BATCH, "Pictures drawn at once.", lower_bound=1)
+
+flags.DEFINE_integer("select", None, "How many of a surplus to keep.")
+flags.DEFINE_string("by", "outlier", f"With --select: {', '.join(selection.MEASURES)}.")
+flags.DEFINE_integer("surplus", 4, "With --select: drawn for each that is kept.", lower_bound=1)
+flags.DEFINE_string("real", None, "Real pictures to train with, to select by.")
+flags.DEFINE_string("classifier", None, "The folder of a classifier's run, to select by.")
+flags.DEFINE_string("label", None, "The class that it should say; the run's, if it has one.")
+
+flags.DEFINE_string("interpolate", None, "File for a film that goes from seed to seed.")
+flags.DEFINE_integer("frames", 60, "Of it, from one seed to the next.", lower_bound=1)
+flags.DEFINE_float("fps", 30, "Its frames a second.", lower_bound=1, upper_bound=100)
+flags.DEFINE_string("cells", "1x1", "Rows x columns of films side by side, seeds of its own each.")
+flags.DEFINE_string("space", None, "z or w, where it walks; by default w of a StyleGAN2, else z.")
+
+flags.DEFINE_float("truncation", 1.0, "psi: less than 1 for more usual pictures.")
+flags.DEFINE_integer("truncation_cutoff", None, "Layers that are truncated; all by default.")
+flags.DEFINE_string("noise", "const", "Of each pixel: const, random or none.")
+flags.DEFINE_string("class", None, "Name or number, for a network with classes; else in turn.")
+flags.DEFINE_string("style_mixing", None, "File for a grid (PNG): rows with styles of columns.")
+flags.DEFINE_string("rows", "1-4", "Its seeds of rows.")
+flags.DEFINE_string("columns", "5-8", "Its seeds of columns.")
+flags.DEFINE_string("layers", None, "Layers from the columns, like 0-3; the coarsest 2 of 5.")
+flags.DEFINE_string("project", None, "A picture to look for in w.")
+flags.DEFINE_integer("project_steps", 1000, "How long.", lower_bound=1)
 flags.mark_flag_as_required("workdir")
 FLAGS = flags.FLAGS
 
 
 def main() -> None:
-    sample.check_request(FLAGS.num, FLAGS.seed, FLAGS.format)
-    if not FLAGS.out and not FLAGS.grid and not FLAGS.history:
-        raise InputError("one of --out, --grid and --history must be given")
+    seeds = _seeds()
+    drawing = [FLAGS.out, FLAGS.grid, FLAGS.interpolate, FLAGS.style_mixing]
+    if not any(drawing) and not FLAGS.history:
+        raise InputError(
+            "one of --out, --grid, --history, --interpolate and --style_mixing must be given"
+        )
     if FLAGS.history:
-        count = sample.history(FLAGS.workdir, FLAGS.history)
-        print(f"{count} grids: {FLAGS.history}")
-    if not FLAGS.out and not FLAGS.grid:
+        print(f"{video.history(FLAGS.workdir, FLAGS.history)} grids: {FLAGS.history}")
+    if not any(drawing):
         return
-    sampler = sample.restore(FLAGS.workdir, FLAGS.step)
-    seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.num)
+    label = FLAGS["class"].value
+    style = styles.Style(FLAGS.truncation, FLAGS.truncation_cutoff, FLAGS.noise, label)
+    sampler = sample.restore(FLAGS.workdir, FLAGS.step, style)
+    if FLAGS.project:
+        projection.run(sampler, style, FLAGS.project, FLAGS.out, FLAGS.project_steps)
+        return
+    if FLAGS.interpolate:
+        about = (FLAGS.space, FLAGS.frames, FLAGS.fps, FLAGS.cells, FLAGS.batch_size)
+        video.film(sampler, style, seeds, FLAGS.interpolate, *about)
+    if FLAGS.style_mixing:
+        rows = sample.parse_seeds(FLAGS.rows, "--rows")
+        columns = sample.parse_seeds(FLAGS.columns, "--columns")
+        _write(FLAGS.style_mixing, sample.mix(sampler, style, rows, columns, FLAGS.layers))
+    scores = None
+    if FLAGS.select is not None:
+        seeds, scores = _best(sampler, seeds)
     if FLAGS.out:
-        sample.save(sampler, seeds, FLAGS.out, FLAGS.format, FLAGS.batch_size)
-        print(f"{FLAGS.num} pictures of step {sampler.step}: {FLAGS.out}")
+        sample.save(sampler, seeds, FLAGS.out, FLAGS.format, FLAGS.batch_size, scores)
+        print(f"{len(seeds)} pictures of step {sampler.step}: {FLAGS.out}")
     if FLAGS.grid:
         images = np.stack(list(sample.pictures(sampler, seeds[:400], FLAGS.batch_size)))
-        Path(FLAGS.grid).parent.mkdir(parents=True, exist_ok=True)
-        Path(FLAGS.grid).write_bytes(log.png(log.grid(images)))
-        print(f"grid: {FLAGS.grid}")
+        _write(FLAGS.grid, log.grid(images))
+
+
+def _seeds() -> Sequence[int]:
+    count = FLAGS.num
+    if count is None:
+        count = 8 if FLAGS.interpolate else 64
+        count = count if FLAGS.select is None else FLAGS.select * FLAGS.surplus
+    sample.check_request(count, FLAGS.seed, FLAGS.format)
+    seeds = range(FLAGS.seed, FLAGS.seed + count)
+    if FLAGS.seeds is not None:
+        seeds = sample.parse_seeds(FLAGS.seeds)
+    if FLAGS.select is not None:
+        selection.check(FLAGS.by, FLAGS.select, len(seeds))
+    elif FLAGS["by"].present:
+        raise InputError("--by must come with --select, the number of pictures to keep")
+    return seeds
+
+
+def _best(sampler: sample.Sampler, seeds: Sequence[int]) -> tuple[list[int], list[float]]:
+    real = surplus.open_real(FLAGS.workdir, FLAGS.real)
+    judge = None
+    if FLAGS.by == "classifier":
+        judge = surplus.open_judge(FLAGS.classifier, FLAGS.label, sampler.config)
+    kept = surplus.keep_best(
+        *(sampler, seeds, FLAGS.select, FLAGS.by, real, judge), FLAGS.batch_size
+    )
+    print(surplus.table(kept.about))
+    if FLAGS.out:
+        kept.about["versions"] = training.versions()
+        surplus.save(kept, FLAGS.out)
+    return kept.seeds, kept.scores
+
+
+def _write(file: str, image: np.ndarray) -> None:
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    Path(file).write_bytes(log.png(image))
+    print(f"grid: {file}")
 
 
 if __name__ == "__main__":

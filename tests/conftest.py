@@ -20,8 +20,8 @@ from etils.epath import backend  # noqa: E402
 from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
-CHECKED = ("augment", "losses", "models", "noise", "optim", "penalties", "schedules", "steps")
-CHECKED += ("types",)
+CHECKED = ("ada", "augment", "losses", "maps", "models", "noise", "optim", "penalties")
+CHECKED += ("schedules", "steps", "types", "wavelets")
 install_import_hook([f"jaxgan.{name}" for name in CHECKED], "beartype.beartype")
 
 

@@ -2,9 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 from flax import linen as nn
+from scipy import stats
 
-from jaxgan import augment
+from jaxgan import augment, optim
 from jaxgan.state import ClassifierState, new_net
 from jaxgan.steps import classifier
 
@@ -13,6 +15,100 @@ class Model(nn.Module):
     @nn.compact
     def __call__(self, images, train):
         return nn.Dense(3)(nn.relu(nn.Conv(4, (3, 3))(images)).reshape(len(images), -1))
+
+
+class Parts(nn.Module):
+    def setup(self):
+        self.conv, self.norm, self.fc = nn.Conv(4, (3, 3)), nn.BatchNorm(), nn.Dense(3)
+
+    def __call__(self, images, train):
+        return self.head(self.trunk(images, train), train)
+
+    def trunk(self, images, train=False):
+        x = self.norm(self.conv(images), use_running_average=not train)
+        return nn.relu(x).reshape(len(images), -1)
+
+    def head(self, x, train):
+        return self.fc(x)
+
+
+@pytest.fixture
+def batch():
+    rng = np.random.default_rng(0)
+    return {
+        "image": rng.integers(0, 256, (12, 8, 8, 3), np.uint8),
+        "label": rng.integers(0, 3, 12, np.int32),
+    }
+
+
+def new(model, tx):
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)), True)
+    return ClassifierState(jnp.int32(0), new_net(variables, tx))
+
+
+def test_a_frozen_trunk_is_a_head_on_its_features(batch) -> None:
+    """As many steps on pictures, and on their features, end at the same weights."""
+    model, tx = Parts(), optim.scaled(optim.sgd(0.1), lambda name: float(name.startswith("fc")))
+    step = jax.jit(classifier.make_step(model, tx, frozen=True))
+    begin = new(model, tx)
+    images = classifier.to_float(jnp.asarray(batch["image"]))
+    trunk = model.apply(begin.net.variables, images, method="trunk")
+    features = batch | {"image": trunk[:, None]}
+    by_pictures = by_features = begin
+    for seed in range(3):
+        by_pictures, metrics = step(by_pictures, batch, jax.random.key(seed))
+        by_features, same = step(by_features, features, jax.random.key(seed))
+        assert float(metrics["loss"]) == pytest.approx(float(same["loss"]), rel=1e-6)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7),
+        by_pictures.net.params,
+        by_features.net.params,
+    )
+    for name in ("conv", "norm"):
+        old, now = begin.net.params[name], by_pictures.net.params[name]
+        jax.tree.map(np.testing.assert_array_equal, old, now)
+    jax.tree.map(np.testing.assert_array_equal, begin.net.stats, by_pictures.net.stats)
+    assert (begin.net.params["fc"]["kernel"] != by_pictures.net.params["fc"]["kernel"]).any()
+
+    predict = classifier.make_predict(model)
+    variables = by_pictures.net.variables
+    np.testing.assert_allclose(
+        predict(variables, batch["image"]), predict(variables, features["image"]), rtol=1e-5
+    )
+
+
+def test_views_are_picked_evenly() -> None:
+    views = jnp.tile(jnp.arange(4.0)[None, :, None], (4000, 1, 2))
+    picked = classifier.pick_view(views, jax.random.key(0))
+    assert (picked[:, 0] == picked[:, 1]).all()
+    counts = np.bincount(np.asarray(picked[:, 0], int), minlength=4)
+    assert stats.chisquare(counts).pvalue > 0.01
+
+
+def test_mixup_mixes_pictures_and_labels_alike() -> None:
+    images = jax.random.normal(jax.random.key(0), (2000, 3))
+    labels = jnp.arange(2000)
+    mixed, others, share = classifier.mix(images, labels, 0.4, jax.random.key(1))
+    assert (others == labels + 1 - 2 * (labels % 2)).all()
+    want = share[:, None] * images + (1 - share[:, None]) * images[others]
+    np.testing.assert_allclose(mixed, want, rtol=1e-5, atol=1e-6)
+    assert stats.kstest(np.asarray(share), stats.beta(0.4, 0.4).cdf).pvalue > 0.01
+
+
+def test_mixups_loss_is_the_mean_of_both_labels(batch) -> None:
+    """On equal pictures mixing changes only the labels."""
+    model, tx = Model(), optax.sgd(0.0)
+    batch["image"][:] = batch["image"][:1]
+    state = new(model, tx)
+    step = jax.jit(classifier.make_step(model, tx, mixup=0.4))
+    _, metrics = step(state, batch, jax.random.key(0))
+    image = classifier.to_float(jnp.asarray(batch["image"]))
+    log_p = jax.nn.log_softmax(model.apply(state.net.variables, image, True))
+    augment_key, _ = jax.random.split(jax.random.key(0))
+    _, others, share = classifier.mix(image, jnp.asarray(batch["label"]), 0.4, augment_key)
+    rows = jnp.arange(12)
+    losses = -share * log_p[rows, batch["label"]] - (1 - share) * log_p[rows, others]
+    assert float(metrics["loss"]) == pytest.approx(float(losses.mean()), rel=1e-5)
 
 
 def test_microbatches_change_nothing() -> None:

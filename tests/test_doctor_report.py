@@ -11,8 +11,9 @@ import pytest
 from PIL import Image, ImageFilter
 
 from jaxgan.data import doctor, machine, prepare, report
-from jaxgan.data.prepare import Request
-from jaxgan.data.scan import Options
+from jaxgan.data.request import Request
+from jaxgan.data.rows import Rows
+from jaxgan.data.squares import Options
 
 ODD = "<img src=x onerror=alert(1)> & \"quoted\" 'too'.png"
 pytestmark = pytest.mark.usefixtures("one_core")
@@ -105,6 +106,11 @@ def result(source: Path):
         yield found
 
 
+def positions(result) -> dict[str, int]:
+    rows = result.diagnosis.rows
+    return {name: i for i, name in enumerate(rows.names(range(len(rows))))}
+
+
 @pytest.fixture(scope="module")
 def text(result) -> str:
     return report.page(result)
@@ -132,21 +138,20 @@ def test_odd_names_are_escaped(text: str) -> None:
 def test_every_reason_has_its_sheet(result, text: str) -> None:
     page = Page(text)
     for reason in doctor.REASONS:
-        rows = [
-            result.diagnosis.rows[i] for i, r in result.diagnosis.reasons.items() if r == reason
-        ]
+        rows = [i for i, r in result.diagnosis.reasons.items() if r == reason]
+        names = list(result.diagnosis.rows.names(rows))
         if reason == "strange":  # Nobody asked for it; see below.
             assert not rows
             continue
         assert rows, reason
         if reason in ("unreadable", "unusable"):
-            assert {row.name for row in rows} <= set(page.cells)
+            assert set(names) <= set(page.cells)
             assert f"{reason.capitalize()}: {len(rows)}" in text
             continue
         captions = page.captions[f"{reason.capitalize()}: {len(rows)}"]
         assert len(captions) == len(rows)
-        for row, caption in zip(sorted(rows), sorted(captions), strict=True):
-            assert caption.startswith(row.name)
+        for name, caption in zip(sorted(names), sorted(captions), strict=True):
+            assert caption.startswith(name)
             assert caption.endswith(", left out") == (doctor.REASONS[reason] == "drop")
             assert "suggested" not in caption  # It was done.
     assert set(report.WHY) == set(doctor.REASONS)
@@ -168,7 +173,7 @@ def test_what_is_suggested_is_said_where_nothing_is_dropped(source: Path) -> Non
 
 def test_what_a_human_drops_has_a_sheet_of_its_own(result) -> None:
     """With what was dropped to keep the sides of a split apart it has nothing to do."""
-    position = {row.name: i for i, row in enumerate(result.diagnosis.rows)}
+    position = positions(result)
     mine = position["cat/5.png"]
     assert mine not in result.diagnosis.reasons
     dropped = result.dropped | {mine: "looks odd"}
@@ -190,13 +195,17 @@ def test_how_it_was_made_stands_at_the_end(result) -> None:
 
 
 def test_aspects_are_of_what_is_kept(result) -> None:
-    rows = list(result.diagnosis.rows)
+    rows = result.diagnosis.rows
     kept = [i for i in result.diagnosis.good.tolist() if i not in result.dropped]
     assert len(kept) > 10
-    rows[kept[0]] = rows[kept[0]]._replace(width=300, height=200)
-    rows[kept[1]] = rows[kept[1]]._replace(width=200, height=300)
-    out = next(iter(result.dropped))
-    rows[out] = rows[out]._replace(width=900, height=1)
+    table = rows.table.copy()
+    for i, size in (
+        (kept[0], (300, 200)),
+        (kept[1], (200, 300)),
+        (next(iter(result.dropped)), (900, 1)),
+    ):
+        table["width"][i], table["height"][i] = size
+    rows = Rows(table, rows.entries, rows.problems)
     cells = Page(report.page(result._replace(diagnosis=result.diagnosis._replace(rows=rows)))).cells
     least, _, median, _, most = cells[cells.index("width / height") + 1 :][:5]
     assert (least, median, most) == ("0.67", "1.00", "1.50")
@@ -226,7 +235,7 @@ def test_duplicates_lie_side_by_side(result, text: str) -> None:
 
 
 def test_the_strangest_come_in_order(result, text: str) -> None:
-    names = list(result.findings["outliers"])
+    names = list(result.diagnosis.rows.names(result.diagnosis.good[result.diagnosis.strangest()]))
     captions = Page(text).captions[f"The strangest {len(names)}"]
     assert all(c.startswith(n) for c, n in zip(captions, names, strict=True))
 
@@ -234,7 +243,7 @@ def test_the_strangest_come_in_order(result, text: str) -> None:
 def test_the_pictures_are_those_of_the_set(result, text: str) -> None:
     """PNG loses nothing, so each figure is a square of the scan."""
     figures = re.findall(r'<figure><img alt="([^"]*)" src="data:image/png;base64,([^"]*)"', text)
-    position = {row.name: i for i, row in enumerate(result.diagnosis.rows)}
+    position = positions(result)
     seen = 0
     for alt, data in figures:
         name = next((n for n in position if alt.startswith(f"{n} (")), None)

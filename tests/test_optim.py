@@ -36,6 +36,31 @@ def test_adam_moves_by_the_learning_rate_at_first() -> None:
     assert update == pytest.approx([-0.1, 0.1], rel=1e-4)
 
 
+def test_sgd_follows_pytorchs_formula() -> None:
+    gradients = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    rate, momentum, velocity, param = 0.1, 0.9, np.zeros(3), np.zeros(3)
+    tx, got = optim.sgd(rate, momentum), jnp.zeros(3)
+    state = tx.init(got)
+    for g in gradients:
+        velocity = momentum * velocity + g
+        param -= rate * velocity
+        updates, state = tx.update(jnp.asarray(g), state, got)
+        got = optax.apply_updates(got, updates)
+    np.testing.assert_allclose(got, param, rtol=1e-5)
+
+
+def test_some_layers_move_slower_or_not_at_all() -> None:
+    params = {"conv1": {"kernel": jnp.ones(2)}, "fc": {"kernel": jnp.ones(2)}, "b": jnp.ones(1)}
+    factors = {"conv1/kernel": 0.0, "fc/kernel": 1.0, "b": 0.5}
+    plain, tx = optim.adam(0.1), optim.scaled(optim.adam(0.1), factors.get)
+    grads = jax.tree.map(lambda x: 3 * x, params)
+    want, _ = plain.update(grads, plain.init(params), params)
+    got, _ = tx.update(grads, tx.init(params), params)
+    assert (got["conv1"]["kernel"] == 0).all()
+    np.testing.assert_array_equal(got["fc"]["kernel"], want["fc"]["kernel"])
+    np.testing.assert_allclose(got["b"], want["b"] / 2)
+
+
 def test_rmsprop_follows_pytorchs_formula() -> None:
     gradients = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     gradients[:, 2] *= 1e-8  # Where it matters whether 1e-8 is added to the root or under it.

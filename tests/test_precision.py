@@ -47,7 +47,7 @@ def test_a_classifier_learns_the_same() -> None:
         "model.num_classes": 2,
         "model.aux_heads": False,
         "optim.learning_rate": 3e-4,
-        "train.augment": False,
+        "train.augment": (),
     }
     whole, half = (curves("googlenet", p, 40, **changes)["loss"] for p in ("float32", "bf16"))
     assert whole[20:].mean() < 0.9 * whole[:5].mean()

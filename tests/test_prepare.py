@@ -23,7 +23,7 @@ from absl.testing import flagsaver
 from PIL import Image, ImageOps
 
 from jaxgan import command
-from jaxgan.data import machine, prepare, records
+from jaxgan.data import machine, network, prepare, records, request
 from jaxgan.data.records import RecordSource
 from jaxgan.types import InputError
 
@@ -241,6 +241,20 @@ def test_a_human_overrules(planted: Path, tmp_path: Path, call, clean: str) -> N
     assert table_of(out)["cat/07.png"]["decision"] == "keep"
 
 
+def test_one_of_two_classes_is_right(planted: Path, tmp_path: Path, call) -> None:
+    """Both copies are dropped, as the page says, until a human keeps one."""
+    out = tmp_path / "set"
+    command = (f"--source={planted}", f"--out={out}", f"--resolution={SIDE}", "--clean=drop")
+    pair = {"cat/02.png", "dog/a cat.png"}
+    assert call(*command).code == 0
+    assert not pair & names_of(out)
+    page = (out / "report.html").read_text()
+    assert "Both copies are dropped, unless decisions.csv keeps the one whose label is" in page
+    decide(out, **{"cat/02.png": "keep"})
+    assert call(*command).code == 0
+    assert pair & names_of(out) == {"cat/02.png"}
+
+
 def test_a_human_may_agree_and_rows_of_other_pictures_stay(pets, tmp_path, call) -> None:
     save(Image.new("RGB", (40, 40)), pets / "cat" / "blank.png")
     command = (f"--source={pets}", f"--out={tmp_path / 'set'}", f"--resolution={SIDE}")
@@ -403,7 +417,58 @@ def test_a_dry_run_writes_no_set(pets: Path, tmp_path: Path, call, monkeypatch) 
     decide(out, **{"cat/05.png": "drop"})
     done = call(*command)
     assert "24 of them were read by an earlier run" in done.out
-    assert len(names_of(out)) == 23 and not (out / ".work").exists()
+    assert len(names_of(out)) == 23
+
+
+def test_other_decisions_take_no_more_reading(pets, tmp_path, call, small_parts, monkeypatch):
+    """Neither is a file opened again nor a network's feature computed, whatever was decided."""
+    out = tmp_path / "set"
+    command = (f"--source={pets}", f"--out={out}", f"--resolution={SIDE}")
+    seen: list[int] = []
+
+    def features(pictures):
+        found = np.array([picture.mean(axis=(0, 1)) for picture in pictures], np.float32)
+        seen.append(len(found))
+        return found.reshape(-1, 3)
+
+    monkeypatch.setattr(SCRIPT, "features", lambda resolution: features)
+    monkeypatch.setattr(network, "PARTS", 2)
+    assert call(*command).code == 0 and seen == [16, 8]
+    first = names_of(out)
+
+    def refuse(*arguments):
+        raise AssertionError("it was read before")
+
+    decide(out, **{"cat/05.png": "drop"})
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare.scan, "scan", refuse)
+        patch.setattr("jaxgan.data.squares.read", refuse)
+        done = call(*command)
+    assert done.code == 0 and "24 of them were read by an earlier run" in done.out
+    assert names_of(out) == first - {"cat/05.png"} and sum(seen) == 24
+    # Of what changes, no more than its part is read and looked at.
+    save(smooth(77), pets / "dog" / "11.png")
+    done = call(*command)
+    assert done.code == 0 and "16 of them were read by an earlier run" in done.out
+    assert sum(seen) == 24 + 8
+    kept = {file.name[:16] for file in (out / ".work").iterdir()}
+    assert len(kept) == 3 and len(list((out / ".work").iterdir())) == 3 * 6
+
+
+def test_a_part_that_was_damaged_since_is_read_again(pets, tmp_path, call, small_parts) -> None:
+    out = tmp_path / "set"
+    command = (f"--source={pets}", f"--out={out}", f"--resolution={SIDE}")
+    assert call(*command).code == 0
+    before = read_json(out / "dataset.json")
+    for kind in ("*.array_record", "*.vectors.npy", "*.npz", "*.json"):
+        file = sorted((out / ".work").glob(kind))[1]
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+        done = call(*command)
+        assert done.code == 0 and "16 of them were read by an earlier run" in done.out, kind
+        assert read_json(out / "dataset.json") == before
+    assert len(RecordSource(out, SIDE)) == 24
 
 
 def test_a_dry_run_reports_what_cannot_be_split(tmp_path: Path, call) -> None:
@@ -434,8 +499,19 @@ def test_several_resolutions_are_sets_by_size(pets: Path, tmp_path: Path, call) 
         save(smooth(800 + i, (20, 70)), pets / "dog" / f"small {i}.png")
         save(smooth(900 + i, (70, 70)), pets / "dog" / f"large {i}.png")
     out = tmp_path / "sets"
-    assert call(f"--source={pets}", f"--out={out}", "--resolution=32,64").code == 0
+    # However they are ordered.
+    done = call(f"--source={pets}", f"--out={out}", "--resolution=64,32", f"--json={out}.json")
+    assert done.code == 0
     assert len(RecordSource(out / "32", 32)) == 36 and len(RecordSource(out / "64", 64)) == 12
+    found = read_json(Path(f"{out}.json"))
+    page = (out / "report.html").read_text()
+    for resolution in ("32", "64"):
+        info = read_json(out / resolution / "dataset.json")
+        expected = {key: info[key] for key in ("counts", "mean", "std")}
+        assert found["sets"][resolution] == expected
+        assert f"red at {resolution} px</th><td>{info['mean'][0]:.4f}" in page
+        assert f"kept at {resolution} px" in done.out and f"At {resolution} px. Batch" in done.out
+    assert {key: found[key] for key in expected} == found["sets"]["32"]
     assert all("large" in name for name in names_of(out / "64"))
     sides = {}
     for folder in ("32", "64"):  # A picture is on the same side of both.
@@ -482,9 +558,9 @@ USAGE = {
     "--split=0.5,0.5": (1, "--split must be three shares"),
     "--split=nan,0.5,0.5": (1, "--split must be three shares"),
     "--split=a,b,c": (1, "--split must be numbers, got 'a'"),
-    "--source=": (1, "--source must be given"),
+    "--source=": (2, "--source must be given"),
     "--source=nowhere": (1, "does not exist"),
-    "--out=": (1, "--out must be given"),
+    "--out=": (2, "--out must be given"),
     "--crop=middle": (2, "crop"),
     "--clean=burn": (2, "clean"),
     "--encoding=bmp": (2, "encoding"),
@@ -508,8 +584,14 @@ def test_flags_that_exclude_each_other(pets: Path, tmp_path: Path, call) -> None
         f"--source={pets}", "--dry-run", "--resolution=32", "--crop=none", "--align=landmarks"
     )
     assert done.code == 1 and "exclude each other" in done.err
-    assert call(f"--source={pets}", "--resolution=32").code == 1
-    assert call(f"--out={tmp_path / 'x'}", "--resolution=32").code == 2
+
+
+def test_without_a_source_or_an_output(pets: Path, tmp_path: Path, call) -> None:
+    done = call(f"--source={pets}", "--resolution=32")
+    assert done.code == 2 and done.err.startswith("prepare.py: --out must be given")
+    done = call(f"--out={tmp_path / 'x'}", "--resolution=32")
+    assert done.code == 2 and done.err.startswith("prepare.py: --source must be given")
+    assert call(f"--source={pets}", f"--out={tmp_path / 'x'}").code == 2
 
 
 def test_out_must_not_lie_in_the_source(pets: Path, tmp_path: Path, call) -> None:
@@ -530,8 +612,8 @@ def test_one_run_at_a_time(pets: Path, tmp_path: Path, call) -> None:
         **{"crop": "center", "align": "none", "border": "reflect", "encoding": "raw"},
         **{"quality": 95, "split": ["0.7", "0.15", "0.15"], "doctor": True, "strangest": 0},
     }
-    request = prepare.request(flags | {"dry_run": True}, lambda resolution: None)
-    with prepare.prepared(request, lambda line: None):
+    wanted = request.of_flags(flags | {"dry_run": True}, lambda resolution: None)
+    with prepare.prepared(wanted, lambda line: None):
         done = call(f"--source={pets}", f"--out={out}", "--resolution=32")
         assert done.code == 1 and f"one run at a time may write to {out}" in done.err
     assert call(f"--source={pets}", f"--out={out}", "--resolution=32").code == 0
@@ -567,6 +649,7 @@ def test_a_full_disk(pets: Path, tmp_path: Path, call, small_parts, monkeypatch)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert done.code == 1 and "File too large" in done.err and str(out) in done.err
+    assert "make room, and the same command goes on" in done.err
     assert len(done_parts) == 2 and not (out / "dataset.json").exists()
     monkeypatch.setattr(prepare.scan, "scan", scan)
     done = call(*command)
@@ -731,7 +814,7 @@ def test_from_archives_the_same_set(pets: Path, tmp_path: Path, call) -> None:
         sets.append(RecordSource(out, 32).fingerprint)
     assert call(f"--source={pets}", f"--out={tmp_path / 'set'}", "--resolution=32").code == 0
     assert set(sets) == {RecordSource(tmp_path / "set", 32).fingerprint}
-    assert not (tmp_path / "gztar" / ".work").exists()
+    assert not (tmp_path / "gztar" / ".work" / "source.tar").exists()
 
 
 def test_a_folder_with_odd_names(tmp_path: Path, call) -> None:

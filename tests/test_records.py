@@ -12,6 +12,7 @@ from PIL import Image
 from jaxgan.data import loader, machine, prepare, records, transforms
 from jaxgan.data.folder import FolderSource
 from jaxgan.data.records import RecordSource
+from jaxgan.data.request import of_flags
 from jaxgan.types import InputError
 
 SIDE = 16
@@ -24,10 +25,10 @@ FLAGS = {
 
 def make(source: Path, out: Path, resolution: int = SIDE, **flags) -> Path:
     given = FLAGS | {"source": str(source), "out": str(out), "resolution": [str(resolution)]}
-    request = prepare.request(given | flags, lambda resolution: None)
+    wanted = of_flags(given | flags, lambda resolution: None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine, "cores", lambda: 1)  # No processes are started for a few pictures.
-        with prepare.prepared(request, lambda line: None):
+        with prepare.prepared(wanted, lambda line: None):
             pass
     return out
 

@@ -80,19 +80,32 @@ def test_drawing_is_compiled_once() -> None:
     assert jax.eval_shape(draw, {"params": {}}, np.zeros(2, np.uint32)).dtype == np.uint8
 
 
-def test_the_history_shows_the_grids_in_order(tmp_path: Path) -> None:
-    (tmp_path / "samples").mkdir()
-    shades = (10, 120, 250)
-    for step, shade in zip((5, 50, 500), shades, strict=True):
-        Image.new("RGB", (8, 8), (shade,) * 3).save(tmp_path / "samples" / f"{step:07d}.png")
-    for name in ("a.gif", "b.webp", "c.png"):
-        assert sample.history(tmp_path, tmp_path / "out" / name) == 3
-        with Image.open(tmp_path / "out" / name) as animation:
-            assert animation.n_frames == 3
-            for i, shade in enumerate(shades):
-                animation.seek(i)
-                assert abs(animation.convert("RGB").getpixel((4, 4))[0] - shade) <= 3
-    with pytest.raises(InputError, match=r"\.gif, \.webp or \.png file, got .*mp4"):
-        sample.history(tmp_path, tmp_path / "a.mp4")
-    with pytest.raises(InputError, match="two grids of samples or more, and there are 0"):
-        sample.history(tmp_path / "elsewhere", tmp_path / "a.gif")
+def test_seeds_are_read_in_order() -> None:
+    assert sample.parse_seeds("1-1000") == list(range(1, 1001))
+    assert sample.parse_seeds("1,5,7-9") == [1, 5, 7, 8, 9]
+    assert sample.parse_seeds(" 9 - 9, 0,4294967295") == [9, 0, 2**32 - 1]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1-", "-1", "9-7", "1,,2", "1;2", "a", "1.5", "4294967296", "1-99999999999", "٣"]
+)
+def test_malformed_seeds(text: str) -> None:
+    with pytest.raises(InputError, match=rf"--seeds must be .* like 1,5,7-9, got '{text}'"):
+        sample.parse_seeds(text)
+
+
+def test_too_many_seeds() -> None:
+    with pytest.raises(InputError, match=r"at most 10,000,000 seeds, got 4,294,967,296"):
+        sample.parse_seeds("0-4294967295")
+
+
+def test_latents_like_numpy() -> None:
+    config = ConfigDict({"model": {"latent_dim": 7}, "sample": {"latents": "numpy"}})
+    found = sample.latents_of(config, [3, 1])
+    np.testing.assert_array_equal(
+        found[1], np.random.RandomState(1).randn(1, 7)[0].astype(np.float32)
+    )
+    del config.sample
+    own = sample.latents_of(config, [3, 1])
+    np.testing.assert_array_equal(own, sample.latents(jnp.array([3, 1], jnp.uint32), 7))
+    assert np.abs(own - found).min() > 1e-3

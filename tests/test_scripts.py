@@ -76,6 +76,16 @@ def test_sample_writes_pictures_a_manifest_and_a_grid(gan: Path, tmp_path: Path)
         assert grid.size == (66, 66)
 
 
+def test_sample_keeps_the_first_of_a_surplus(gan: Path, tmp_path: Path) -> None:
+    out = call(*("sample", f"--workdir={gan}", "--select=3", "--by=none", "--out", tmp_path)).stdout
+    assert "kept 3 of 12 pictures drawn, by none" in out and len(files(tmp_path)) == 3
+    rows = [json.loads(r) for r in (tmp_path / "drawn.jsonl").read_text().splitlines()]
+    assert [r["kept"] for r in rows] == [True] * 3 + [False] * 9
+    assert "from 1 to the 2 pictures drawn, got 3" in refused(
+        "sample", f"--workdir={gan}", "--select=3", "--num=2", "--out", tmp_path
+    )
+
+
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     """SIGTERM in the middle: exit code 143, a checkpoint, and the same weights in the end."""
     arguments = train(tmp_path / "run", "--config.train.steps=100000")
@@ -128,6 +138,15 @@ def test_classifier_is_trained_and_judged(tmp_path: Path) -> None:
     assert "accuracy" in out and f"{summary['accuracy']['value']:.1%}" in out
     assert summary["accuracy"]["low"] <= summary["accuracy"]["value"]
     assert set(summary["per_class"]) == {"cat", "dog"}
+
+
+def test_gan_train_names_a_missing_class(tmp_path: Path) -> None:
+    for name in ("real/cat", "real/dog", "fake/cat"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("RGB", (32, 32)).save(tmp_path / name / "0.png")
+    sides = [f"--{side}={tmp_path / side}" for side in ("real", "fake")]
+    assert "cat, dog, and" in refused("gan_train", "--config=configs/googlenet.py", *sides)
+    assert "a classifier's" in refused("gan_train", "--config=configs/wgan512.py", *sides)
 
 
 def test_help_names_the_flags() -> None:

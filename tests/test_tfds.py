@@ -16,7 +16,8 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from jaxgan.data import files, prepare, records
-from jaxgan.data.scan import Options
+from jaxgan.data.request import Request, of_flags
+from jaxgan.data.squares import Options
 from jaxgan.data.transforms import open_picture
 from jaxgan.errors import InputError
 
@@ -77,12 +78,12 @@ def pets(folder: Path) -> str:
     return make(folder, features, splits, ("image", "label"))
 
 
-def request(source: str, out: Path, **options: Any) -> prepare.Request:
+def request(source: str, out: Path, **options: Any) -> Request:
     options = {"resolutions": (16,), "encoding": "raw"} | options
-    return prepare.Request(source, out, Options(**options))
+    return Request(source, out, Options(**options))
 
 
-def run(of: prepare.Request) -> dict[str, Any]:
+def run(of: Request) -> dict[str, Any]:
     with prepare.prepared(of, lambda _: None):
         pass
     assert of.out is not None
@@ -294,4 +295,4 @@ def test_findings_of_such_a_set(tmp_path: Path) -> None:
 def test_a_set_is_not_written_into_itself(tmp_path: Path) -> None:
     flags = {"source": f"tfds:{tmp_path}", "out": str(tmp_path / "a"), "resolution": ["16"]}
     with pytest.raises(InputError, match="--out must not lie in --source"):
-        prepare.request(flags | {"dry_run": False}, lambda _: None)
+        of_flags(flags | {"dry_run": False}, lambda _: None)

@@ -16,6 +16,7 @@ from jaxgan.data.transforms import (
     crop_square,
     open_file,
     open_picture,
+    plain_jpeg,
     read_square,
     reason,
     resize,
@@ -296,3 +297,56 @@ def test_a_picture_of_the_right_size_is_not_touched():
     picture = noise(32)
     np.testing.assert_array_equal(to_square(picture, 32, "center"), picture)
     np.testing.assert_array_equal(open_picture(encoded(Image.fromarray(picture))), picture)
+
+
+PLAIN_JPEGS = {
+    "4:2:0": encoded(Image.fromarray(noise(40)), "JPEG"),
+    "4:4:4, progressive": encoded(
+        Image.fromarray(noise(33)), "JPEG", subsampling=0, progressive=True
+    ),
+    "restarts, a comment": encoded(
+        Image.fromarray(noise(48)), "JPEG", restart_marker_blocks=2, comment=b"\xff\xda"
+    ),
+    "coded as RGB": encoded(Image.fromarray(noise(24)), "JPEG", keep_rgb=True),
+}
+
+
+@pytest.mark.parametrize("kind", PLAIN_JPEGS)
+@pytest.mark.parametrize("at_least", [None, 17, 64])
+def test_a_plain_jpeg_is_what_pillow_makes_of_it(kind: str, at_least: int | None) -> None:
+    data = PLAIN_JPEGS[kind]
+    picture = plain_jpeg(data, at_least)
+    reduced = at_least is not None and open_picture(data, at_least=at_least).shape[0] < 24
+    if picture is None:  # What is decoded to a fraction, or has Adobe's marker.
+        assert reduced or (at_least and len(open_picture(data)) >= 2 * at_least) or "RGB" in kind
+    else:
+        expected = open_picture(data, at_least=at_least)
+        np.testing.assert_array_equal(np.asarray(picture), expected)
+
+
+def test_what_is_unusual_about_a_jpeg_is_left_to_pillow() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = Image.fromarray(noise())
+    for data in (
+        *(encoded(picture, "JPEG", exif=exif), encoded(picture, "JPEG", icc_profile=b"x" * 99)),
+        *(encoded(picture.convert(mode), "JPEG") for mode in ("L", "CMYK")),
+        *(encoded(picture), b"", b"\xff\xd8", b"\xff\xd8\xff\xe0"),
+        encoded(Image.new("RGB", (600, 600)), "JPEG"),
+    ):
+        assert plain_jpeg(data) is None
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(PLAIN_JPEGS)), st.data())
+def test_a_damaged_jpeg_is_what_pillow_makes_of_it(kind: str, data) -> None:
+    """Cut off or changed: nothing is taken that is refused otherwise, and nothing differs."""
+    damaged = bytearray(PLAIN_JPEGS[kind])
+    if data.draw(st.booleans()):
+        del damaged[data.draw(st.integers(0, len(damaged) - 1)) :]
+    for _ in range(data.draw(st.integers(0, 3))):
+        if damaged:
+            damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    picture = plain_jpeg(bytes(damaged))
+    if picture is not None:
+        np.testing.assert_array_equal(np.asarray(picture), open_picture(bytes(damaged)))

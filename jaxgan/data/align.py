@@ -14,22 +14,17 @@ References:
     2008 (the CAT set). Jolicoeur-Martineau, Deep-learning-with-cats, 2017 (its crops).
 """
 
-import csv
-import io
 import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple, NoReturn
-from xml.etree import ElementTree
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 from PIL import Image
 
+from jaxgan.data.landmarks import Landmarks, told
 from jaxgan.data.transforms import Picture
 from jaxgan.errors import InputError
 
-Point = Float64[np.ndarray, "2"]
-Ear = Float64[np.ndarray, "3 2"]  # Of an upright face from left to right: base, tip, base.
 Border = Literal["reflect", "gray", "reject"]
 
 # Side of the box by the distance of the eyes, where ears are missing: the median of (width of the
@@ -39,27 +34,12 @@ Border = Literal["reflect", "gray", "reject"]
 # A face box is not the distance of the ears, which that set lacks: such crops may show more or
 # less of a face than those of the CAT set do.
 EYE_RATIO = 2.24
-THRESHOLDS = (64, 128, 256)
 GRAY = 128
-LIMIT = 1_000_000  # Of a coordinate: far from where sums overflow.
 MARGIN = 1  # Pixels that the filter reads beyond a point.
-
-_EARS = [f"{side}_ear{i}" for side in ("left", "right") for i in (1, 2, 3)]
-_GROUPS = (("left_eye",), ("right_eye",), ("mouth",), _EARS[:3], _EARS[3:])  # Landmarks' order.
 
 
 class OutsideError(InputError):
     """The crop leaves the picture, which border="reject" does not allow."""
-
-
-class Landmarks(NamedTuple):
-    """Of one face. Left is the left of the picture, where the face is upright."""
-
-    left_eye: Point
-    right_eye: Point
-    mouth: Point | None = None
-    left_ear: Ear | None = None
-    right_ear: Ear | None = None
 
 
 class Placement(NamedTuple):
@@ -72,102 +52,6 @@ class Placement(NamedTuple):
     side: float
     eyes: float  # Their distance.
     swapped: bool  # The eyes had each other's names.
-
-
-def read_cat(data: bytes) -> Landmarks:
-    """The CAT set's `x.jpg.cat`: "9", then x and y of both eyes, mouth, left ear and right ear.
-
-    Raises:
-        InputError: anything else, or a number that is not finite or beyond a million.
-    """
-    count, *rest = data.decode("ascii", "replace").split() or ["nothing"]
-    if count != "9" or len(rest) != 18:
-        raise InputError(
-            f"a .cat file must hold the number 9 and 9 points, got {count[:20]} "
-            f"and {len(rest)} coordinates"
-        )
-    points = _numbers(rest, "a .cat file")
-    return Landmarks(points[0], points[1], points[2], points[3:6], points[6:])
-
-
-def read_voc(data: bytes) -> list[Landmarks]:
-    """Pascal VOC XML: the faces, in its order; their eyes are the centres of the eye boxes.
-
-    A box is an eye where its name has "eye" in it, a face where it has "face" or "head"; others
-    are ignored. An eye belongs to the smallest face that holds its centre. A face with fewer than
-    two eyes (in profile, say) cannot be aligned and is left out. Without a face box, all eyes are
-    one face's. The eye further left is the left one: right for a tilt of less than 90 degrees.
-
-    Raises:
-        InputError: not XML; a document type declaration (its entities could fill the memory); a
-            box without four numbers in order; an eye outside all faces; more than two eyes in a
-            face; no face with two.
-    """
-    parser = ElementTree.XMLParser(target=_WithoutDoctype())
-    try:
-        parser.feed(data)
-        root = parser.close()
-    except InputError:
-        raise
-    except (ElementTree.ParseError, LookupError, ValueError) as error:  # The others: its encoding.
-        raise InputError(f"boxes must be Pascal VOC XML: {error}") from error
-    faces, eyes = [], []
-    for item in root.iter("object"):
-        name = (item.findtext("name") or "").lower()
-        if "eye" in name:
-            eyes.append(_box(item).mean(axis=0))
-        elif "face" in name or "head" in name:
-            faces.append(_box(item))
-    if not faces:
-        faces = [np.array([[-math.inf, -math.inf], [math.inf, math.inf]])]
-    areas = [np.prod(high - low) for low, high in faces]
-    eyes_of: list[list[Point]] = [[] for _ in faces]
-    for eye in eyes:
-        holding = [i for i, (a, b) in enumerate(faces) if (a <= eye).all() and (eye <= b).all()]
-        if not holding:
-            raise InputError(f"every eye must lie in a face box, got one at {_told(eye)}")
-        eyes_of[min(holding, key=lambda i: areas[i])].append(eye)
-    if max(map(len, eyes_of)) > 2:
-        raise InputError(f"a face must have two eyes, got {max(map(len, eyes_of))}")
-    pairs = [sorted(pair, key=lambda eye: eye[0]) for pair in eyes_of if len(pair) == 2]
-    if not pairs:
-        raise InputError(f"a face needs two eye boxes, got {len(eyes)} and no face with two")
-    return [Landmarks(left, right) for left, right in pairs]
-
-
-def read_points(data: bytes) -> dict[str, list[Landmarks]]:
-    """CSV with a header: the faces of each file, in the table's order.
-
-    Columns, in any order: file, left_eye_x, left_eye_y, right_eye_x, right_eye_y; and where wanted
-    mouth_x, mouth_y, left_ear1_x ... left_ear3_y, right_ear1_x ... right_ear3_y. A face may leave
-    mouth or an ear empty. Bytes of file names that are no UTF-8 are kept as `os.fsdecode` does.
-
-    Raises:
-        InputError: a column too few, too many or twice; a row of another length; an empty file
-            name; a mouth or ear in part; a number that is not finite or beyond a million.
-    """
-    table = csv.reader(io.StringIO(data.decode("utf-8-sig", "surrogateescape"), newline=""))
-    faces: dict[str, list[Landmarks]] = {}
-    try:
-        header = [name.strip() for name in next(table, [])]
-        groups = _columns(header)
-        for row in table:
-            if not row:
-                continue
-            if len(row) != len(header) or not row[header.index("file")]:
-                raise InputError(
-                    f"every row must name a file and have {len(header)} cells, "
-                    f"line {table.line_num} has {len(row)}"
-                )
-            points = [_cells(row, columns, table.line_num) for columns in groups]
-            left, right, mouth = (None if p is None else p[0] for p in points[:3])
-            if left is None or right is None:
-                raise InputError(f"every row must give both eyes, line {table.line_num} does not")
-            face = Landmarks(left, right, mouth, points[3], points[4])
-            faces.setdefault(row[header.index("file")], []).append(face)
-    except csv.Error as error:
-        raise InputError(f"points must be a CSV table: {error}, line {table.line_num}") from error
-    return faces
 
 
 def place(landmarks: Landmarks) -> Placement:
@@ -233,9 +117,7 @@ def aligned(picture: Picture, landmarks: Landmarks, border: Border) -> UInt8[np.
     size = np.array([picture.shape[1], picture.shape[0]])
     for eye in (landmarks.left_eye, landmarks.right_eye):
         if (eye < 0).any() or (eye > size).any():
-            raise InputError(
-                f"eyes must lie in the picture, {_told(size)} pixels, got {_told(eye)}"
-            )
+            raise InputError(f"eyes must lie in the picture, {told(size)} pixels, got {told(eye)}")
     if where.side > 2 * size.min():
         raise InputError(
             f"a crop's side must be at most twice the picture's shorter one, {size.min()}, "
@@ -286,7 +168,7 @@ def published_side(placement: Placement, width: int, height: int) -> int:
     """The smaller side in pixels of the crop that the published code made of such a picture.
 
     It cuts the box at the picture's frame (the turned picture has the same one) and to whole
-    pixels. `sizes` of it are the folders in which that code put the crop.
+    pixels. Crops from 64, from 128 and from 256 on went to folders of their own there.
     """
     return min(
         max(0, min(int(start + placement.side), end) - int(max(start, 0)))
@@ -294,74 +176,12 @@ def published_side(placement: Placement, width: int, height: int) -> int:
     )
 
 
-def sizes(side: float) -> tuple[int, ...]:
-    """Which of 64, 128 and 256 a crop of that side reaches."""
-    return tuple(threshold for threshold in THRESHOLDS if side >= threshold)
-
-
-def crop_names(name: str, faces: int) -> list[str]:
-    """What the crops of a picture are called: as it is, or "name#1", "name#2" ... of several."""
-    return [name] if faces == 1 else [f"{name}#{i + 1}" for i in range(faces)]
-
-
-class _WithoutDoctype(ElementTree.TreeBuilder):
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> NoReturn:
-        raise InputError("boxes must be XML without a document type, got one")
-
-
-def _box(item: ElementTree.Element) -> Float64[np.ndarray, "2 2"]:
-    """Its upper left and lower right corner."""
-    texts = [item.findtext(f"bndbox/{name}") or "" for name in ("xmin", "ymin", "xmax", "ymax")]
-    low, high = _numbers(texts, "a box")
-    if (low >= high).any():
-        raise InputError(
-            f"a box must end right of and below its start, got {_told(low)} to {_told(high)}"
-        )
-    return np.stack([low, high])
-
-
-def _columns(header: Sequence[str]) -> list[list[int]]:
-    """Of each of _GROUPS, where its x, y, x, y ... stand; nowhere where the table lacks it."""
-    groups = [[f"{point}_{axis}" for point in group for axis in "xy"] for group in _GROUPS]
-    wanted = ["file"]
-    for group in groups:
-        if group in groups[:2] or set(group) & set(header):
-            wanted += group
-    for name in [*header, *wanted]:
-        if name not in wanted or header.count(name) != 1:
-            raise InputError(
-                "columns must be file, left_eye_x, left_eye_y, right_eye_x, right_eye_y, and all "
-                "of the mouth's and of an ear's or none (mouth_x ... right_ear3_y), each once; "
-                f"{name[:30]!r} is there {header.count(name)} times"
-            )
-    return [[header.index(name) for name in group if name in wanted] for group in groups]
-
-
-def _cells(row: Sequence[str], columns: Sequence[int], line: int) -> np.ndarray | None:
-    """Points [n, 2], or None where every cell is empty."""
-    cells = [row[i].strip() for i in columns]
-    return _numbers(cells, f"line {line}") if any(cells) else None
-
-
-def _numbers(cells: Sequence[str], where: str) -> Float64[np.ndarray, "n 2"]:
-    points = []
-    for cell in cells:
-        try:
-            points.append(float(cell))
-        except ValueError:
-            points.append(math.nan)
-        if not abs(points[-1]) <= LIMIT:
-            raise InputError(
-                f"coordinates must be numbers from -{LIMIT} to {LIMIT}, {where} has {cell[:20]!r}"
-            )
-    return np.array(points).reshape(-1, 2)
+def crop_name(name: str, face: int) -> str:
+    """What the crop of a picture's only face (0), or of its face 1, 2 ... of several, is called."""
+    return f"{name}#{face}" if face else name
 
 
 def _mirrored(index: Int64[np.ndarray, " n"], length: int) -> Int64[np.ndarray, " n"]:
     """Positions beyond a line's ends, mirrored at its edges as often as need be."""
     index = index % (2 * length)
     return np.minimum(index, 2 * length - 1 - index)
-
-
-def _told(point: np.ndarray) -> str:
-    return f"{point[0]:g} x {point[1]:g}"

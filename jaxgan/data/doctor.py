@@ -1,17 +1,14 @@
-"""What is wrong with a set of pictures, what to leave out, and what to do with the rest."""
+"""What is wrong with a set of pictures, and what to leave out."""
 
-import csv
-import io
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64, Int, Int64, Shaped
 
 from jaxgan.data import look, splits
-from jaxgan.data.scan import Row
-from jaxgan.errors import InputError
+from jaxgan.data.rows import Rows
+from jaxgan.data.stored import Stored
 
 Decision = Literal["keep", "drop"]
 # Why a picture is doubtful, in the order in which one reason is told, and what is suggested.
@@ -27,41 +24,47 @@ REASONS: dict[str, Decision] = {
     "blurred": "drop",
     "enlarged": "keep",
 }
-COLUMNS = ("file", "reason", "decision", "suggestion", "applied")
-FEW = 1000  # Pictures of a class below which a GAN needs all help there is.
-MANY = 10_000  # From which on it needs none.
 
 
 class Diagnosis(NamedTuple):
     """Of all rows; arrays are of `good`, the positions of the rows that have a picture."""
 
-    rows: list[Row]
+    rows: Rows
     classes: tuple[str, ...]
     good: Int64[np.ndarray, " n"]
     group: Int64[np.ndarray, " n"]  # As in `splits.Duplicates`: the first that is the same picture.
     strangeness: Float64[np.ndarray, " n"] | None  # None where nobody looked.
     reasons: dict[int, str]  # By position in `rows`: the first of REASONS that holds.
-    found: dict[str, list[int]]  # All for which each of REASONS holds.
+    found: dict[str, Int64[np.ndarray, " m"]]  # All rows for which each of REASONS holds.
+
+    def strangest(self) -> Int64[np.ndarray, " n"]:
+        """Positions in `good`, strangest first."""
+        score = np.zeros(0) if self.strangeness is None else self.strangeness
+        return np.argsort(-score, kind="stable")
+
+    def groups(self) -> list[Int64[np.ndarray, " m"]]:
+        """The rows of each picture that there is more than once, by the first one."""
+        order, starts = several(self.group)
+        return [self.good[m] for m in np.split(order, starts[1:])] if len(starts) else []
 
 
 def same_pictures(
-    rows: Sequence[Row], vectors: Float[np.ndarray, "n 512"]
+    content: Shaped[np.ndarray, " n"], vectors: Float[np.ndarray, "n 512"] | Stored | None
 ) -> Int64[np.ndarray, " n"]:
-    """The first of `rows`, which all have a picture, that is the same as each.
+    """The first picture that is the same as each.
 
     Args:
-        rows: those without a problem.
-        vectors: their outlines; where nobody looked, none, and only equal pixels count.
+        content: bytes that stand for the pixels.
+        vectors: the outlines; None: nobody looked, and only equal pixels count.
     """
-    looked = len(vectors) == len(rows)
-    outlines = vectors if looked else np.zeros((len(rows), 512), np.float16)
-    if not rows:
-        return np.zeros(0, np.int64)
-    return splits.group_copies([_content(row).encode() for row in rows], outlines).group
+    if vectors is None:
+        _, first, inverse = np.unique(content, return_index=True, return_inverse=True)
+        return first[inverse]
+    return splits.group_copies(content, vectors).group
 
 
 def diagnose(
-    rows: list[Row],
+    rows: Rows,
     classes: Sequence[str],
     good: Int64[np.ndarray, " n"],
     group: Int64[np.ndarray, " n"],
@@ -77,46 +80,50 @@ def diagnose(
         good: the positions of those without a problem.
         group: of these; see `same_pictures`.
         strangeness: of these, by `outliers.strangeness`; None where nobody looked at the pictures.
-        resolution: the one wanted, in pixels.
+        resolution: the smallest one wanted, in pixels.
         strangest: how many count as "strange".
     """
-    reasons = {
-        i: "unusable" if row.width else "unreadable"  # It could be decoded.
-        for i, row in enumerate(rows)
-        if row.problem is not None
+    table = rows.table
+    label, side, content = (table[name][good] for name in ("label", "side", "content"))
+    _, first = np.unique(content, return_index=True)
+    again = np.ones(len(good), bool)
+    again[first] = False
+    order, starts = several(group)
+    labels = label[order]
+    torn = np.minimum.reduceat(labels, starts) < np.maximum.reduceat(labels, starts)
+    sizes = np.diff(starts, append=len(order))
+    # Of equal pictures the largest is the best one; of equally large ones the first.
+    by_size = np.lexsort((order, -side[order], np.repeat(np.arange(len(starts)), sizes)))
+    found = {
+        "across classes": good[order[np.repeat(torn, sizes)]],
+        "exact duplicate": good[again],
+        "near duplicate": good[np.delete(order[by_size], starts)],
+        "tiny": good[side < resolution / 2],
     }
-    looked = strangeness is not None
-    strange = set(np.argsort(-strangeness)[:strangest].tolist()) if looked else set()  # type: ignore[operator]
-    found: dict[str, set[int]] = {reason: set() for reason in REASONS}
-    seen: set[str] = set()
-    for place, i in enumerate(good.tolist()):
-        row = rows[i]
-        found["exact duplicate"] |= {i} if _content(row) in seen else set()
-        seen.add(_content(row))
-        found["tiny"] |= {i} if row.side < resolution / 2 else set()
-        found["strange"] |= {i} if place in strange else set()
-        if looked and row.contrast < look.BLANK:
-            found["blank"].add(i)
-        elif looked:
-            found["blurred"] |= {i} if row.sharpness < look.BLURRED else set()
-            found["enlarged"] |= {i} if row.effective < look.SOFT * row.side else set()
-    for members in _members(group):
-        positions = good[members].tolist()
-        if len({rows[i].label for i in positions}) > 1:
-            found["across classes"].update(positions)
-        found["near duplicate"].update(set(positions) - {_best(rows, positions)})
-    for reason in REASONS:
-        for i in sorted(found[reason]):
-            reasons.setdefault(i, reason)
-    lists = {reason: sorted(positions) for reason, positions in found.items()}
-    return Diagnosis(rows, tuple(classes), good, group, strangeness, reasons, lists)
+    if strangeness is not None:
+        contrast, sharpness, effective = (table[name][good] for name in look.Measures._fields)
+        blank = contrast < look.BLANK
+        found |= {
+            "blank": good[blank],
+            "strange": good[np.argsort(-strangeness, kind="stable")[:strangest]],
+            "blurred": good[~blank & (sharpness < look.BLURRED)],
+            "enlarged": good[~blank & (effective < look.SOFT * side)],
+        }
+    found = {reason: np.sort(found.get(reason, good[:0])) for reason in REASONS}
+    bad = np.flatnonzero(~table["good"])
+    decoded = table["width"][bad] > 0
+    found |= {"unreadable": bad[~decoded], "unusable": bad[decoded]}
+    reasons = {i: reason for reason in reversed(REASONS) for i in found[reason].tolist()}
+    reasons = dict(sorted(reasons.items()))
+    return Diagnosis(rows, tuple(classes), good, group, strangeness, reasons, found)
 
 
-def _members(group: Int64[np.ndarray, " n"]) -> list[Int64[np.ndarray, " m"]]:
-    """The groups of two and more, by their first position."""
+def several(group: Int64[np.ndarray, " n"]) -> tuple[Int64[np.ndarray, " m"], ...]:
+    """The positions in groups of two and more, group by group; and where each group starts."""
+    number = np.bincount(group, minlength=len(group))
     order = np.argsort(group, kind="stable")
-    first, start = np.unique(group[order], return_index=True)
-    return [m for m in np.split(order, start[1:]) if len(m) > 1] if len(first) else []
+    order = order[number[group[order]] > 1]
+    return order, np.flatnonzero(np.diff(group[order], prepend=-1))
 
 
 def decide(
@@ -129,207 +136,33 @@ def decide(
         clean: whether suggestions are followed.
         human: (reason, decision) by file, which counts for more than a suggestion.
     """
+    said = {i: human[name] for i, name in diagnosis.rows.called(human).items()}
     dropped = {}
-    for i, row in enumerate(diagnosis.rows):
+    for i in sorted({*diagnosis.reasons, *said}):
         reason = diagnosis.reasons.get(i)
-        said = human.get(row.name) or human.get(row.file)
-        if row.problem is not None:
-            dropped[i] = row.problem
-        elif said is not None:
-            if said[1] == "drop":
-                dropped[i] = reason or said[0] or "decided"
+        if i in diagnosis.rows.problems:
+            dropped[i] = diagnosis.rows.problems[i]
+        elif i in said:
+            why, decision = said[i]
+            if decision == "drop":
+                dropped[i] = reason or why or "decided"
         elif reason is not None and clean and REASONS[reason] == "drop":
             dropped[i] = reason
-    for members in _members(diagnosis.group):
-        positions = diagnosis.good[members].tolist()
-        spare = [i for i in positions if i in dropped and _is_copy(dropped[i])]
-        by_hand = [i for i in set(positions) - set(spare) if diagnosis.rows[i].name in human]
-        if spare and by_hand and all(i in dropped for i in positions):
-            # A human dropped the one that was kept: the next best takes its place.
-            del dropped[_best(diagnosis.rows, spare)]
+    for i in list(_instead(diagnosis, dropped, set(said))):
+        del dropped[i]
     return dropped
 
 
-def _is_copy(reason: str) -> bool:
-    return reason in ("exact duplicate", "near duplicate")
+def _instead(diagnosis: Diagnosis, dropped: dict[int, str], said: set[int]) -> Iterator[int]:
+    """Where a human dropped the one of equal pictures that was kept: the next best."""
+    for group in diagnosis.groups() if said & dropped.keys() else ():
+        members = group.tolist()
+        spare = [i for i in members if dropped.get(i) in ("exact duplicate", "near duplicate")]
+        if spare and said & (set(members) - set(spare)) and all(i in dropped for i in members):
+            yield spare[int(diagnosis.rows.table["side"][spare].argmax())]
 
 
-def _best(rows: Sequence[Row], positions: Sequence[int]) -> int:
-    """Of equal pictures the largest; of equally large ones the first."""
-    return max(positions, key=lambda i: (rows[i].side, -i))
-
-
-def read_decisions(text: str, file: str) -> dict[str, tuple[str, Decision]]:
-    """What a human decided: rows of `decisions.csv` whose decision is not the one that was applied.
-
-    Raises:
-        InputError: a table without the columns, or a decision that is neither keep nor drop.
-    """
-    table = csv.DictReader(io.StringIO(text))
-    missing = {"file", "decision"} - set(table.fieldnames or ())
-    if missing:
-        raise InputError(
-            f"{file} must have the columns {', '.join(COLUMNS[:3])}, and has no "
-            f"{' and no '.join(sorted(missing))}"
-        )
-    decided: dict[str, tuple[str, Decision]] = {}
-    for row in table:
-        if not row["file"]:
-            continue
-        decision = (row["decision"] or "").strip().lower()
-        if decision not in ("keep", "drop", ""):
-            raise InputError(
-                f"a decision in {file} must be keep or drop, got {decision!r} for {row['file']}"
-            )
-        if decision and decision != (row.get("applied") or "").strip().lower():
-            decided[row["file"]] = (row.get("reason") or "", decision)  # type: ignore[assignment]
-    return decided
-
-
-def write_decisions(
-    diagnosis: Diagnosis, dropped: dict[int, str], human: dict[str, tuple[str, Decision]]
-) -> str:
-    """`decisions.csv`: a row for each doubtful picture and for each that a human decided on.
-
-    The last column has what was done by itself, and is empty where a human decided: so a decision
-    is a human's where both differ, now and later.
-    """
-    buffer = io.StringIO()
-    table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(COLUMNS)
-    unmatched = dict(human)
-    for i, row in enumerate(diagnosis.rows):
-        said = human.get(row.name) or human.get(row.file)
-        unmatched.pop(row.name, None)
-        unmatched.pop(row.file, None)
-        reason = diagnosis.reasons.get(i)
-        if row.problem is not None or (reason is None and said is None):
-            continue  # What cannot be read cannot be kept.
-        done = "drop" if i in dropped else "keep"
-        suggestion = REASONS[reason] if reason else "keep"
-        mine = (said[1], suggestion, "") if said else (done, suggestion, done)
-        table.writerow((row.name, reason or (said and said[0]), *mine))
-    for name, (reason, decision) in unmatched.items():
-        table.writerow((name, reason, decision, "", ""))
-    return buffer.getvalue()
-
-
-def findings(diagnosis: Diagnosis, dropped: dict[int, str]) -> dict[str, Any]:
-    """All that was found, by file name, for JSON; `counts` are of what is kept."""
-    rows, good = diagnosis.rows, diagnosis.good
-    groups = [good[m].tolist() for m in _members(diagnosis.group)]
-    exact: dict[str, list[str]] = {}
-    for i in good.tolist():
-        exact.setdefault(_content(rows[i]), []).append(rows[i].name)
-    distinct = [g for g in groups if len({_content(rows[i]) for i in g}) > 1]
-    oddities: dict[str, list[str]] = {}
-    for row in rows:
-        for what in row.oddities:
-            oddities.setdefault(what, []).append(row.name)
-    score = diagnosis.strangeness
-    order = [] if score is None else np.argsort(-score, kind="stable").tolist()
-    label = [rows[i].label for i in good.tolist() if i not in dropped]
-    problems = {"unreadable": {}, "unusable": {}}
-    for i, row in enumerate(rows):
-        if row.problem is not None:
-            problems[diagnosis.reasons[i]][row.name] = row.problem
-    return {
-        **problems,
-        "exact_duplicates": [names for names in exact.values() if len(names) > 1],
-        "near_duplicates": [[rows[i].name for i in g] for g in distinct],
-        "across_classes": [
-            [rows[i].name for i in g] for g in groups if len({rows[i].label for i in g}) > 1
-        ],
-        "outliers": {rows[good[k]].name: round(float(score[k]), 4) for k in order},  # type: ignore[index]
-        **{
-            reason: [rows[i].name for i in diagnosis.found[reason]]
-            for reason in ("blank", "tiny", "enlarged", "blurred")
-        },
-        "oddities": oddities,
-        "sizes": {
-            rows[i].name: {
-                "width": rows[i].width,
-                "height": rows[i].height,
-                "side": rows[i].side,
-                "effective": round(rows[i].effective, 1),
-            }
-            for i in good.tolist()
-        },
-        "dropped": {rows[i].name: reason for i, reason in sorted(dropped.items())},
-        "found": count(diagnosis.classes, [row.label for row in rows]),
-        "counts": count(diagnosis.classes, label),
-    }
-
-
-def count(classes: Sequence[str], labels: Sequence[int]) -> dict[str, int]:
-    counts = Counter(labels)
-    return {name: counts[i] for i, name in enumerate(classes)}
-
-
-def mean_and_std(
-    moments: Float64[np.ndarray, "n 2 3"], resolution: int
-) -> tuple[list[float], list[float]]:
-    """Of each channel over all pixels, of values in [0, 1], from `look.moments`."""
-    total, squares = moments.sum(axis=0) / max(1, len(moments) * resolution**2) / 255
-    return total.tolist(), np.sqrt(np.maximum(squares / 255 - total**2, 1e-6)).tolist()
-
-
-def advise(
-    diagnosis: Diagnosis, dropped: dict[int, str], resolution: int, aligned: bool
-) -> list[str]:
-    """What to do with these pictures, in sentences.
-
-    The penalty's weight is the rule of Karras et al., Training Generative Adversarial Networks with
-    Limited Data, 2020: 0.0002 resolution^2 / batch.
-    """
-    kept = [diagnosis.rows[i] for i in diagnosis.good.tolist() if i not in dropped]
-    if not kept:
-        return []
-    looked = diagnosis.strangeness is not None
-    sides = np.array([min(row.side, row.effective if looked else row.side) for row in kept])
-    powers = [r for r in (16, 32, 64, 128, 256, 512, 1024) if (sides >= 0.6 * r).mean() >= 0.8]
-    best = powers[-1] if powers else 16
-    counts = count(diagnosis.classes, [row.label for row in kept])
-    least, most = min(counts, key=lambda c: counts[c]), max(counts, key=lambda c: counts[c])
-    fewest = counts[least]
-    batch = 64 if resolution <= 64 else 32 if resolution <= 256 else 16
-    said = []
-    if best < resolution:
-        said.append(
-            f"Resolution: four in five pictures hold detail for {best} px; at {resolution} px a "
-            f"GAN learns blur. Take {best}, or larger pictures."
-        )
-    elif best > resolution:
-        said.append(
-            f"Resolution: the detail would do for {best} px; {resolution} px trains faster."
-        )
-    else:
-        said.append(f"Resolution: {resolution} px is what the pictures' detail is good for.")
-    gamma = 0.0002 * resolution**2 / batch
-    said.append(f"Batch {batch}; where R1 is used, its weight gamma {gamma:.3g}.")
-    if fewest < FEW:
-        said.append(
-            f"Pictures: {fewest:,} of {least} are few for a GAN. Use "
-            "--config.augment.policy=\"('color','translation','cutout')\", flips where left and "
-            "right may be exchanged, and --config.init_from of a run on similar pictures."
-        )
-    elif fewest < MANY:
-        said.append(f"Pictures: {fewest:,} of {least} do with DiffAugment and flips.")
-    else:
-        said.append(f"Pictures: {fewest:,} of {least} are enough without augmentation.")
-    if len(counts) > 1 and counts[most] > 1.5 * fewest:
-        said.append(
-            f"Balance: {most} has {counts[most]:,}, {least} {fewest:,}; compare the classes' "
-            "recall, not accuracy alone."
-        )
-    if not aligned:
-        said.append(
-            "Subject: frontal faces that fill the picture are learned far better than whole "
-            "animals; --align=landmarks crops them where the eyes are known."
-        )
-    return said
-
-
-def _content(row: Row) -> str:
-    """What pictures with the same pixels have in common: all, or those of the square."""
-    return row.content or row.digests[0]
+def count(classes: Sequence[str], labels: Int[np.ndarray, " n"]) -> dict[str, int]:
+    """How many pictures each class has."""
+    numbers = np.bincount(labels, minlength=len(classes)).tolist()
+    return dict(zip(classes, numbers, strict=True))

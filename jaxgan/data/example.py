@@ -6,16 +6,31 @@ Feature.int64_list = 3, BytesList.value = Int64List.value = 1.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 
 def encode_example(image: bytes, label: int, name: str) -> bytes:
     """The serialised Example of a picture."""
-    values = {
-        b"image": _field(1, _field(1, image)),
-        b"label": _field(3, _field(1, _varint(label))),
-        b"name": _field(1, _field(1, name.encode())),
-    }
-    return _field(1, b"".join(_field(1, _field(1, k) + _field(2, v)) for k, v in values.items()))
+    text = name.encode()
+    entries = (_bytes_start(b"image", len(image)), image, _label(label))
+    entries = (*entries, _bytes_start(b"name", len(text)), text)
+    return b"".join((_start(1, sum(map(len, entries))), *entries))
+
+
+@lru_cache(1024)
+def _bytes_start(key: bytes, size: int) -> bytes:
+    """All of a map's entry but the one value, of that size, at its end."""
+    start = b""
+    for number in (1, 1, 2):  # BytesList.value, Feature.bytes_list, the entry's value.
+        start = _start(number, len(start) + size) + start
+    start = _field(1, key) + start
+    return _start(1, len(start) + size) + start
+
+
+@lru_cache(1024)
+def _label(label: int) -> bytes:
+    value = _field(2, _field(3, _field(1, _varint(label))))
+    return _field(1, _field(1, b"label") + value)
 
 
 def decode_example(record: bytes) -> dict:
@@ -52,7 +67,11 @@ def _varint(number: int) -> bytes:
 
 
 def _field(number: int, payload: bytes) -> bytes:
-    return bytes([number << 3 | 2]) + _varint(len(payload)) + payload
+    return _start(number, len(payload)) + payload
+
+
+def _start(number: int, size: int) -> bytes:
+    return bytes([number << 3 | 2]) + _varint(size)
 
 
 def _read_varint(data: memoryview, at: int) -> tuple[int, int]:

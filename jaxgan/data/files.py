@@ -4,18 +4,19 @@ What is found is plain data (`Files`), so that other processes can read it, too.
 """
 
 import functools
+import hashlib
 import lzma
 import os
 import stat
 import tarfile
-import threading
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
+from jaxgan.data.archives import Found, Place, open_zip, stripped, tarred, zipped
 from jaxgan.data.folder import EXTENSIONS, printable
 from jaxgan.errors import InputError
 
@@ -23,9 +24,8 @@ LARGEST = 512 * 1024**2  # Bytes of a picture file; what is larger is no picture
 SIDE_FILES = (".cat", ".xml")  # Landmarks, beside the pictures.
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 MAGIC_AT_8 = (b"WEBP", b"avif")  # After a size or a box, which may hold anything.
+NO_PICTURE = {*SIDE_FILES, ".csv", ".json", ".txt", ".md", ".html"}  # Whatever they begin with.
 TFDS = "tfds:"  # What sources and roots of tensorflow-datasets begin with.
-# A path or a member's name; in a tar, where its bytes are; of a set, the split and the position.
-Place = str | tuple[int, int]
 
 
 class Entry(NamedTuple):
@@ -51,13 +51,6 @@ class Files(NamedTuple):
     tables: tuple[bytes, ...] = ()  # CSV files of points at the top.
 
 
-class _Found(NamedTuple):
-    path: str  # With "/", from the top.
-    place: Place
-    size: int
-    changed: int
-
-
 def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) -> Files:
     """All files of `source` that may hold pictures: `<class>/**`, or `*` as one class.
 
@@ -78,7 +71,8 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
         from jaxgan.data import tfds  # It takes a second.
 
         return tfds.find(os.fspath(source))
-    _open_zip.cache_clear()  # It may have been written anew.
+    for known in (open_zip, _is_folder):
+        known.cache_clear()  # It may have been written anew.
     path = Path(source).expanduser()
     if not os.fspath(source) or not path.exists():
         raise InputError(f"--source must be a folder, a .zip or a .tar, and {path} does not exist")
@@ -88,9 +82,9 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
             _refuse_prepared(path)
             root, found = path, list(_walk(path, "", frozenset()))
         elif path.is_file() and zipfile.is_zipfile(path):  # Opening a pipe would wait.
-            root, found = path, _zipped(path, left_out)
+            root, found = path, zipped(path, left_out)
         elif path.is_file() and tarfile.is_tarfile(path):
-            root, found = _tarred(path, scratch, left_out)
+            root, found = tarred(path, scratch, left_out)
         else:
             raise InputError(f"--source must be a folder, a .zip or a .tar, and {path} is neither")
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, lzma.LZMAError, zlib.error) as error:
@@ -104,7 +98,7 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
             raise
         raise InputError(f"every folder must be readable, and {error.filename} is not") from error
     if not path.is_dir():
-        found = list({f.path: f for f in _strip(found)}.values())  # The last of a name counts.
+        found = list({f.path: f for f in stripped(found)}.values())  # The last of a name counts.
     stem = path.resolve().name if path.is_dir() else path.name.split(".")[0]
     return _group(os.path.abspath(root), stem, sorted(found, key=_order), left_out)
 
@@ -136,22 +130,40 @@ def read(root: str, place: Place) -> bytes:
         start, size = place
         with open(root, "rb") as archive:
             return os.pread(archive.fileno(), size, start)
-    if os.path.isdir(root):
-        file = os.path.join(root, place)
-        if not stat.S_ISREG(os.stat(file).st_mode):  # Opening a pipe would wait for ever.
-            raise ValueError("not a regular file")
-        return Path(file).read_bytes()
-    archive, lock = _open_zip(root)
+    if _is_folder(root):
+        return _read_file(os.path.join(root, place))
+    archive, lock = open_zip(root)
     with lock:
         return archive.read(place)
 
 
+def _read_file(path: str) -> bytes:
+    """With as few calls of the system as can be: of small files they are half the work."""
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # Opening a pipe would wait for ever.
+    try:
+        about = os.fstat(file)
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError("not a regular file")
+        data = os.read(file, about.st_size)
+        while len(data) < about.st_size and (more := os.read(file, about.st_size - len(data))):
+            data += more
+        return data
+    finally:
+        os.close(file)
+
+
 @functools.lru_cache(4)
-def _open_zip(root: str) -> tuple[zipfile.ZipFile, threading.Lock]:
-    return zipfile.ZipFile(root), threading.Lock()
+def _is_folder(root: str) -> bool:
+    return os.path.isdir(root)
 
 
-def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[_Found]:
+def checksum(file: str | os.PathLike) -> str:
+    """SHA-256, in hex."""
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[Found]:
     real = os.path.realpath(root / folder)
     if real in above:  # A link that leads in a circle.
         return
@@ -165,110 +177,20 @@ def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[_Found]:
             if stat.S_ISDIR(about.st_mode) and not entry.name.startswith("."):
                 yield from _walk(root, path, above | {real})
             else:
-                yield _Found(path.replace(os.sep, "/"), path, about.st_size, about.st_mtime_ns)
+                yield Found(path.replace(os.sep, "/"), path, about.st_size, about.st_mtime_ns)
 
 
-def _zipped(path: Path, left_out: Counter) -> list[_Found]:
-    with zipfile.ZipFile(path) as archive:
-        found = [m for m in archive.infolist() if not m.is_dir()]
-    members = [m for m in found if not stat.S_ISLNK(m.external_attr >> 16)]  # Modes of Unix.
-    left_out["link"] += len(found) - len(members)
-    changed = path.stat().st_mtime_ns
-    return [_Found(_inside(m.filename, path), m.filename, m.file_size, changed) for m in members]
+def _order(found: Found) -> str:
+    return found.path.replace("/", "\0")  # Folder by folder: no character comes before.
 
 
-def _tarred(
-    path: Path, scratch: str | os.PathLike | None, left_out: Counter
-) -> tuple[Path, list[_Found]]:
-    changed = path.stat().st_mtime_ns
-    if not _is_plain_tar(path):
-        if scratch is None:
-            raise InputError(f"a compressed tar needs room to be decompressed: {path}")
-        plain_path = Path(scratch) / "source.tar"
-        _decompress(path, plain_path)
-        path = plain_path
-    with tarfile.open(path, "r:") as archive, open(path, "rb") as file:
-        members = _members(archive, left_out)
-        file.seek(archive.offset)  # Where tarfile has stopped, be it at the end or at damage.
-        if any(file.read(tarfile.BLOCKSIZE)):
-            raise tarfile.ReadError("it is damaged or cut off")
-    return path, [
-        _Found(_inside(name, path), (start, size), size, changed) for name, start, size in members
-    ]
-
-
-def _members(archive: tarfile.TarFile, left_out: Counter) -> list[tuple[str, int, int]]:
-    """Names of files, and where their bytes are; a hard link has those of an earlier member."""
-    found = []
-    places: dict[PurePosixPath, tuple[int, int]] = {}
-    for member in archive:
-        place = None
-        if member.isreg() and not member.issparse():
-            place = member.offset_data, member.size
-        elif member.islnk():
-            place = places.get(PurePosixPath(member.linkname))
-        if place is not None:
-            places[PurePosixPath(member.name)] = place
-            found.append((member.name, *place))
-        elif member.islnk() or member.issym():
-            left_out["link"] += 1
-        elif not member.isdir():  # A pipe, a device, or a sparse file, which lies in pieces.
-            left_out["no picture"] += 1
-    return found
-
-
-def _is_plain_tar(path: Path) -> bool:
-    try:
-        tarfile.open(path, "r:").close()
-    except tarfile.ReadError:
-        return False
-    return True
-
-
-def _decompress(path: Path, target: Path) -> None:
-    import bz2
-    import gzip
-    import shutil
-
-    for opener in (gzip.open, bz2.open, lzma.open):
-        try:
-            with opener(path, "rb") as packed:
-                packed.read(1)
-        except (OSError, EOFError, lzma.LZMAError):
-            continue
-        with opener(path, "rb") as packed, open(target, "wb") as plain:
-            shutil.copyfileobj(packed, plain, 2**20)
-        return
-    raise InputError(f"a tar must be plain or packed by gzip, bzip2 or xz, and {path} is not")
-
-
-def _inside(name: str, archive: Path) -> str:
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or name[1:2] == ":":
-        raise InputError(f"names must stay inside their archive, and {archive} has {name!r}")
-    return str(path)
-
-
-def _strip(found: list[_Found]) -> list[_Found]:
-    """Without the folder that holds everything, where that holds folders of pictures itself."""
-    paths = [f.path.split("/") for f in found if not f.path.split("/")[-1].startswith(".")]
-    tops = {parts[0] for parts in paths}
-    if len(tops) != 1 or not any(len(parts) > 2 for parts in paths):
-        return found
-    return [f._replace(path=f.path.partition("/")[2] or f.path) for f in found]
-
-
-def _order(found: _Found) -> list[str]:
-    return found.path.split("/")
-
-
-def _group(root: str, stem: str, found: list[_Found], left_out: Counter) -> Files:
-    pictures: list[_Found] = []
+def _group(root: str, stem: str, found: list[Found], left_out: Counter) -> Files:
+    pictures: list[Found] = []
     landmarks = {f.path: f.place for f in found if f.path.endswith(SIDE_FILES)}
     for f in found:
-        parts = f.path.split("/")
-        extension = os.path.splitext(parts[-1])[1].lower()
-        if any(part.startswith(".") for part in parts) or "__MACOSX" in parts:
+        path = f"/{f.path}"
+        extension = os.path.splitext(path)[1].lower()
+        if "/." in path or "/__MACOSX/" in path:
             left_out["hidden"] += 1
         elif extension in EXTENSIONS or _has_magic(root, f, extension):
             pictures.append(f)
@@ -283,12 +205,12 @@ def _group(root: str, stem: str, found: list[_Found], left_out: Counter) -> File
             f"--source must hold pictures, in class folders or directly, and {root} has none "
             f"({left_out.total()} other files)"
         )
-    names = sorted({f.path.split("/")[0] for f in inner}) or [stem]
+    names = sorted({_top(f) for f in inner}) or [stem]
     label = {name: i for i, name in enumerate(names)}
     entries = tuple(
         Entry(
             printable(f.path),
-            label[f.path.split("/")[0]] if inner else 0,
+            label[_top(f)] if inner else 0,
             *(f.place, f.size, f.changed),
             _beside(f.path, landmarks) if landmarks else None,
         )
@@ -299,9 +221,13 @@ def _group(root: str, stem: str, found: list[_Found], left_out: Counter) -> File
     return Files(root, tuple(printable(name) for name in names), entries, +left_out, tables)
 
 
-def _has_magic(root: str, f: _Found, extension: str) -> bool:
+def _top(found: Found) -> str:
+    return found.path.partition("/")[0]
+
+
+def _has_magic(root: str, f: Found, extension: str) -> bool:
     """Whether a file without a picture's extension is one all the same."""
-    if extension in {*SIDE_FILES, ".csv", ".json", ".txt", ".md", ".html"} or f.size < 64:
+    if extension in NO_PICTURE or f.size < 64:
         return False
     try:
         start = _start(root, f.place)
@@ -314,10 +240,10 @@ def _start(root: str, place: Place) -> bytes:
     """The first bytes of a file, which may be large."""
     if isinstance(place, tuple):
         return read(root, (place[0], 16))
-    if os.path.isdir(root):
+    if _is_folder(root):
         with open(os.path.join(root, place), "rb") as file:
             return file.read(16)
-    archive, lock = _open_zip(root)
+    archive, lock = open_zip(root)
     with lock, archive.open(place) as file:
         return file.read(16)
 

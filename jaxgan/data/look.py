@@ -1,21 +1,22 @@
-"""One picture as the doctor sees it: what the file is, and how sharp, plain or odd the picture."""
+"""Pictures as the doctor sees them: what the file is, and how sharp, plain or odd the picture."""
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float, Float32, Float64, Int32, Int64, UInt8
 from PIL import Image
 
 from jaxgan.data import transforms
-from jaxgan.data.transforms import Picture
 
 BLANK = 4.0  # Standard deviation of gray levels below which there is nothing to see.
 BLURRED = 0.05  # Sharpness below which a picture is blurred: a Gaussian of 1.2 pixels.
 SOFT = 0.5  # Effective resolution, as a share of the shorter side, below which it was enlarged.
 CUT = 0.08  # Of the level of the low frequencies.
 GRAY = np.array([0.299, 0.587, 0.114], np.float32)
+RINGS = 32  # Into which the spectrum is cut, up to Nyquist's frequency.
 SPECTRUM = 256  # Side of the square whose spectrum is looked at, at most.
 SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
@@ -42,11 +43,11 @@ class Header(NamedTuple):
 
 
 class Measures(NamedTuple):
-    """What can be measured on the decoded picture."""
+    """What can be measured on decoded pictures."""
 
-    contrast: float  # Standard deviation of its gray levels, of 255.
-    sharpness: float  # Fine steps against coarse ones: photographs have 0.1 to 0.6.
-    effective: float  # The side, in pixels, that holds all its detail.
+    contrast: Float[np.ndarray, " n"]  # Standard deviation of the gray levels, of 255.
+    sharpness: Float[np.ndarray, " n"]  # Fine steps against coarse: photographs have 0.1 to 0.6.
+    effective: Float[np.ndarray, " n"]  # The side, in pixels, that holds all the detail.
 
 
 def header(data: bytes) -> Header:
@@ -88,78 +89,93 @@ def oddities(name: str, head: Header) -> list[str]:
     return found
 
 
-def measure(picture: Picture, scale: float = 1.0) -> Measures:
-    """Contrast, sharpness and effective resolution of a picture.
+def measure(pictures: UInt8[np.ndarray, "n h w 3"], scales: Sequence[float] = (1.0,)) -> Measures:
+    """Contrast, sharpness and effective resolution of pictures of one size.
 
     Args:
-        picture: uint8 [h, w, 3], as decoded.
-        scale: how many pixels of the file one of its pixels stands for.
+        pictures: as decoded.
+        scales: for each, or for all, how many pixels of the file one of its pixels stands for.
     """
-    side = min(picture.shape[:2])
+    side = min(pictures.shape[1:3])
     step = max(1, side // SPECTRUM)  # Of the whole picture: its middle may be empty.
-    contrast = float((picture[::step, ::step] @ GRAY).std())
-    gray = _gray(picture)
-    share = effective_resolution(gray) / min(gray.shape)
+    middle = _middle(pictures)
+    gray = middle @ GRAY
+    seen = gray if middle.shape == pictures.shape else pictures[:, ::step, ::step] @ GRAY
+    contrast = seen.reshape(len(seen), -1).std(axis=1)
+    share = effective_resolution(gray) / min(gray.shape[1:])
     # Reducing leaves the detail's side as it is, until nothing is missing any more.
-    return Measures(contrast, sharpness(gray), side * share * (scale if share > 0.9 else 1.0))
+    scale = np.where(share > 0.9, scales, 1.0)
+    return Measures(contrast, sharpness(gray), side * share * scale)
 
 
-def _gray(picture: Picture) -> Float32[np.ndarray, "h w"]:
-    h, w = picture.shape[:2]
-    # The middle of it: detail is where the subject is, and a spectrum of all is slow.
-    top, left = max(0, (h - SPECTRUM) // 2), max(0, (w - SPECTRUM) // 2)
-    middle = picture[top : top + SPECTRUM, left : left + SPECTRUM]
-    return middle @ GRAY
+def _middle(pictures: UInt8[np.ndarray, "n h w 3"]) -> UInt8[np.ndarray, "n a b 3"]:
+    """Detail is where the subject is, and a spectrum of all is slow."""
+    top, left = (max(0, (side - SPECTRUM) // 2) for side in pictures.shape[1:3])
+    return pictures[:, top : top + SPECTRUM, left : left + SPECTRUM]
 
 
-def sharpness(gray: Float32[np.ndarray, "h w"]) -> float:
+def sharpness(gray: Float32[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
     """Root mean square of steps over one pixel, doubled, as a share of that over two, less 1.
 
     0 for slopes, which have no detail and are all that blurring leaves; 0.4 for edges and 1 for
     noise. It depends on neither contrast nor size.
     """
-    if min(gray.shape) < 3:
-        return 0.0
-    fine = float(np.square(np.diff(gray, axis=0)).mean() + np.square(np.diff(gray, axis=1)).mean())
-    coarse = float(
-        np.square(gray[2:] - gray[:-2]).mean() + np.square(gray[:, 2:] - gray[:, :-2]).mean()
-    )
-    return float(np.sqrt(4 * fine / coarse)) - 1 if coarse > 0 else 0.0
+    if min(gray.shape[1:]) < 3:
+        return np.zeros(len(gray))
+    fine = _mean_square(gray[:, 1:] - gray[:, :-1]) + _mean_square(gray[..., 1:] - gray[..., :-1])
+    coarse = _mean_square(gray[:, 2:] - gray[:, :-2])
+    coarse += _mean_square(gray[..., 2:] - gray[..., :-2])
+    coarse, fine = np.where(coarse > 0, coarse, 4.0), np.where(coarse > 0, fine, 1.0)
+    return np.sqrt(4 * fine / coarse) - 1
 
 
-def effective_resolution(gray: Float32[np.ndarray, "h w"]) -> float:
-    """The side in pixels, at most min(h, w), that would hold all the detail.
+def _mean_square(steps: Float32[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
+    rows = steps.reshape(len(steps), -1)
+    return np.einsum("ni,ni->n", rows, rows).astype(np.float64) / rows.shape[1]
+
+
+def effective_resolution(gray: Float32[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
+    """The sides in pixels, at most min(h, w), that would hold all the detail.
 
     Photographs have amplitudes that fall as 1 / frequency (Field, Relations between the statistics
     of natural images, 1987), so power times frequency squared is about level, until the cut that
     enlarging or blurring leaves. The cut is the highest of 32 rings whose level, less that of
     rounding to bytes, is above CUT times the median of the lowest ones.
     """
-    side = min(gray.shape)
+    side = min(gray.shape[1:])
     if side < 16:
-        return float(side)
-    window, rings, weight = _spectrum(*gray.shape)
-    power = np.abs(np.fft.rfft2((gray - gray.mean()) * window)) ** 2
-    power = np.maximum(power - 4 * float((window**2).sum()) / 12, 0)
-    level = np.bincount(rings, (power * weight).ravel(), minlength=33)[:32]
-    level = level / np.maximum(np.bincount(rings, minlength=33)[:32], 1)
-    above = np.flatnonzero(level > CUT * np.median(level[1:7]))
-    return side * float(above[-1] + 1) / 32 if len(above) else 0.0
+        return np.full(len(gray), float(side))
+    window, floor, order, starts, weight, rings = _spectrum(*gray.shape[1:])
+    spectrum = np.fft.rfft2((gray - gray.mean(axis=(1, 2), keepdims=True)) * window)
+    power = np.square(spectrum.real) + np.square(spectrum.imag) - floor
+    power = np.maximum(power, 0).reshape(len(gray), -1)[:, order] * weight
+    level = np.zeros((len(gray), RINGS))
+    level[:, rings] = np.add.reduceat(power, starts, axis=1, dtype=np.float64)
+    above = level > CUT * np.median(level[:, 1:7], axis=1, keepdims=True)
+    highest = RINGS - above[:, ::-1].argmax(axis=1)
+    return np.where(above.any(axis=1), side * highest / RINGS, 0.0)
+
+
+class _Rings(NamedTuple):
+    """What `effective_resolution` needs for pictures of a size."""
+
+    window: Float32[np.ndarray, "h w"]
+    floor: np.float32  # Power of the rounding to bytes.
+    order: Int32[np.ndarray, " m"]  # Frequencies below Nyquist, ring by ring.
+    starts: Int64[np.ndarray, " rings"]  # In these.
+    weight: Float32[np.ndarray, " m"]  # Frequency squared, by the frequencies in the ring.
+    rings: Int64[np.ndarray, " rings"]  # Which of the 32 there are.
 
 
 @lru_cache(32)
-def _spectrum(h: int, w: int) -> tuple[Float32[np.ndarray, "h w"], np.ndarray, np.ndarray]:
+def _spectrum(h: int, w: int) -> _Rings:
     window = np.outer(np.hanning(h + 2)[1:-1], np.hanning(w + 2)[1:-1]).astype(np.float32)
-    frequency = (
-        np.maximum(np.abs(np.fft.fftfreq(h))[:, None], np.fft.rfftfreq(w)) * 2
-    )  # Of Nyquist.
-    rings = np.minimum((frequency * 32).astype(np.int64), 32).ravel()
-    radius = np.hypot(np.fft.fftfreq(h)[:, None], np.fft.rfftfreq(w))
-    return window, rings, radius**2
-
-
-def moments(square: UInt8[np.ndarray, "r r 3"]) -> Float64[np.ndarray, "2 3"]:
-    """Sums of the values of each channel and of their squares, exactly."""
-    values = square.reshape(-1, 3).astype(np.float64)  # Whole numbers below 2^53.
-    ones = np.ones(len(values))
-    return np.stack([ones @ values, ones @ values**2])
+    of_nyquist = np.maximum(np.abs(np.fft.fftfreq(h))[:, None], np.fft.rfftfreq(w)) * 2
+    ring = (of_nyquist * RINGS).astype(np.int64).ravel()
+    order = np.argsort(ring, kind="stable")[: int((ring < RINGS).sum())]
+    rings, starts, counts = np.unique(ring[order], return_index=True, return_counts=True)
+    squared = np.hypot(np.fft.fftfreq(h)[:, None], np.fft.rfftfreq(w)).ravel()[order] ** 2
+    return _Rings(
+        *(window, np.float32(4 * float((window**2).sum()) / 12), order.astype(np.int32), starts),
+        *((squared / np.repeat(counts, counts)).astype(np.float32), rings),
+    )

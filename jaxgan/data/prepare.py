@@ -1,52 +1,47 @@
 """From any pictures to a prepared set: find, scan in parallel, diagnose, decide, write."""
 
-import csv
-import fcntl
-import hashlib
-import importlib.util
+import errno
 import os
-import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, UInt8
+from jaxtyping import Bool, Int64
 
-from jaxgan.data import align, doctor, files, outliers, records, scan, shards, splits
+from jaxgan.data import (
+    advice,
+    decisions,
+    doctor,
+    files,
+    findings,
+    landmarks,
+    machine,
+    network,
+    outliers,
+    parts,
+    records,
+    scan,
+    shards,
+    splits,
+    workplace,
+)
 from jaxgan.data.doctor import Diagnosis
-from jaxgan.data.files import Entry, Files
+from jaxgan.data.files import Files
 from jaxgan.data.folder import printable
-from jaxgan.data.scan import Options
-from jaxgan.data.shards import Scanned
-from jaxgan.data.workers import Say, scan_all, workers
+from jaxgan.data.landmarks import Landmarks
+from jaxgan.data.parts import Scanned
+from jaxgan.data.request import Request
+from jaxgan.data.workers import ReadAll, Say
 from jaxgan.errors import InputError
 
 PART = 512  # Pictures, at most; a part that is done is not done again.
-TIES = "like pictures of two sides of the split"
 PART_BYTES = 2**26  # Of uncompressed pictures in a part, at most.
-Features = Callable[[Iterator[UInt8[np.ndarray, "r r 3"]]], Float32[np.ndarray, "n d"]]
-ReadAll = Callable[[Sequence[tuple], int, Say], None]  # As `scan_all`, of certain workers.
-
-
-class Request(NamedTuple):
-    """What `scripts/prepare.py` is asked for."""
-
-    source: str
-    out: Path | None  # None in a dry run that keeps nothing.
-    options: Options
-    clean: str = "report"  # or "drop" or "quarantine"
-    dry_run: bool = False
-    strangest: int = 0  # It is suggested to drop so many of the strangest pictures.
-    fractions: tuple[float, ...] = (0.7, 0.15, 0.15)
-    features: Features | None = None  # None: the light descriptor.
-    features_name: str = "light"
-    beam: tuple[str, ...] = ()  # Arguments of Apache Beam where that is to read the pictures.
+TIES = "like pictures of two sides of the split"
 
 
 class Result(NamedTuple):
@@ -59,75 +54,6 @@ class Result(NamedTuple):
     findings: dict[str, Any]
     advice: list[str]
     about: dict[str, str]  # How it was made.
-
-
-def request(
-    flags: dict[str, Any],
-    features: Callable[[int], Features | None],
-    of_beam: Sequence[str] = (),
-) -> Request:
-    """The flags of `scripts/prepare.py`, checked; `of_beam` are those that it does not know.
-
-    Raises:
-        InputError: a value that will not do.
-    """
-    sides = tuple(_number(text, int, "--resolution") for text in flags["resolution"])
-    if not sides or min(sides) < 8 or max(sides) > 4096 or len(set(sides)) < len(sides):
-        got = ",".join(map(str, sides))
-        raise InputError(f"--resolution must be pixels from 8 to 4096, each once, got {got}")
-    if not flags["out"] and not flags["dry_run"]:
-        raise InputError("--out must be given, a folder for the prepared set (or --dry-run)")
-    out = Path(flags["out"]).expanduser() if flags["out"] else None
-    if out is not None and any("\ud800" <= c <= "\udfff" for c in str(out)):
-        raise InputError(
-            f"--out must be a name in UTF-8, which ArrayRecord wants, got {str(out)!r}"
-        )
-    if out is not None and out.exists() and not out.is_dir():
-        raise InputError(f"--out must be a folder, and {out} is a file")
-    if not flags["source"]:
-        raise InputError("--source must be given, a folder, a .zip, a .tar or tfds:NAME")
-    source = Path(flags["source"].removeprefix(files.TFDS)).expanduser()
-    if out is not None and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-        raise InputError(f"--out must not lie in --source, and {out} lies in {source}")
-    fractions = tuple(_number(text, float, "--split") for text in flags["split"])
-    if len(fractions) != 3 or min(fractions) < 0 or not abs(sum(fractions) - 1) <= 1e-6:
-        raise InputError(
-            f"--split must be three shares >= 0 with sum 1, got {','.join(flags['split'])}"
-        )
-    if flags["crop"] == "none" and flags["align"] != "none":
-        raise InputError("--crop=none and --align exclude each other: aligned faces are cropped")
-    encoding = flags["encoding"]
-    if encoding == "auto":
-        encoding = "raw" if max(sides) <= 128 else "png"
-    options = Options(
-        resolutions=sides,
-        crop=flags["crop"],
-        encoding=encoding,
-        quality=flags["quality"],
-        align=flags["align"] == "landmarks",
-        border=flags["border"],
-        doctor=flags["doctor"],
-    )
-    runner = flags.get("runner")
-    if runner and importlib.util.find_spec("apache_beam") is None:
-        raise InputError(
-            f"--runner needs apache-beam, which has an environment of its own (make beam): {runner}"
-        )
-    if runner and out is None:
-        raise InputError(f"--runner needs --out, a folder that all workers see: {runner}")
-    net = features(min(sides))
-    return Request(
-        *(flags["source"], out, options, flags["clean"], flags["dry_run"], flags["strangest"]),
-        *(fractions, net, "light" if net is None else "vgg16"),
-        (f"--runner={runner}", *of_beam) if runner else (),
-    )
-
-
-def _number(text: str, kind: Callable[[str], Any], flag: str) -> Any:
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise InputError(f"{flag} must be numbers, got {text!r}") from error
 
 
 @contextmanager
@@ -148,19 +74,21 @@ def log(out: Path | None) -> Iterator[Say]:
 
 def summary(result: Result) -> list[str]:
     """What was found, in lines."""
-    found = result.findings
+    found, rows = result.findings, result.diagnosis.rows
     lines = []
     for reason in doctor.REASONS:
-        rows = [i for i, why in result.diagnosis.reasons.items() if why == reason]
-        if rows:
-            name = result.diagnosis.rows[rows[0]].name
-            left = sum(i in result.dropped for i in rows)
-            lines.append(f"{len(rows):,} {reason} ({left:,} left out), like {name}")
+        of_it = [i for i, why in result.diagnosis.reasons.items() if why == reason]
+        if of_it:
+            left = sum(i in result.dropped for i in of_it)
+            lines.append(f"{len(of_it):,} {reason} ({left:,} left out), like {rows.name(of_it[0])}")
     for what, names in sorted(found["oddities"].items()):
         lines.append(f"{len(names):,} {what}, like {names[0]}")
-    counts = ", ".join(f"{n:,} {name}" for name, n in found["counts"].items())
-    mean, std = (" ".join(f"{x:.3f}" for x in found[key]) for key in ("mean", "std"))
-    return [*lines, f"kept: {counts}; mean {mean}, deviation {std}", *result.advice]
+    for resolution, kept in found["sets"].items():
+        counts = ", ".join(f"{n:,} {name}" for name, n in kept["counts"].items())
+        mean, std = (" ".join(f"{x:.3f}" for x in kept[key]) for key in ("mean", "std"))
+        where = f" at {resolution} px" if len(found["sets"]) > 1 else ""
+        lines.append(f"kept{where}: {counts}; mean {mean}, deviation {std}")
+    return [*lines, *result.advice]
 
 
 @contextmanager
@@ -168,63 +96,82 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
     """Scans, diagnoses and, but in a dry run, writes the sets.
 
     Raises:
-        InputError: nothing to read, nothing left, or another run that writes to the same folder.
-        OSError: a disk that is full or read-only; what was finished is taken up by the next run.
+        InputError: nothing to read, nothing left, another run that writes to the same folder, or a
+            disk that is full; what was finished is taken up by the next run.
+        OSError: a disk that is read-only.
     """
     options = request.options
-    with _workplace(request) as work:
-        with _readers(request) as read_all:
+    with workplace.of(request) as work, _room(request):
+        with workplace.readers(request) as read_all:
             found = files.find(request.source, work)
             left = "".join(f", {n:,} {what}" for what, n in sorted(found.left_out.items()))
             say(f"{len(found.entries):,} files of {', '.join(found.classes)}{left}")
-            human = _human_decisions(request.out)  # Before the long part: it may not do.
-            scanned = _scan(read_all, found, options, work, say)
-        problem: InputError | None = None
+            human = decisions.read(request.out)  # Before the long part: it may not do.
+            scanned = _scan(read_all, found, request, work, say)
+        if request.features is not None and options.doctor:
+            name = request.features_name
+            scanned = network.with_features(scanned, request.features, name, say)
         decided = _sides_before(request, say)
         scanned, group = _untied(scanned, decided, say)
-        diagnosis = _diagnose(request, found, scanned, group, say)
+        diagnosis = _diagnose(request, found, scanned, group)
         dropped = doctor.decide(diagnosis, request.clean != "report", human)
         kept = ~np.isin(scanned.good, list(dropped))
-        mean, std = doctor.mean_and_std(scanned.moments[kept, 0], options.resolutions[0])
-        findings = doctor.findings(diagnosis, dropped)
-        findings |= {"mean": mean, "std": std, "features": request.features_name}
+        what = findings.findings(diagnosis, dropped, scanned)
+        what["features"] = request.features_name
         about = _about(request)
+        problem: InputError | None = None
         if request.out is not None:
-            _tell_unmatched(human, scanned, say)
-            table = doctor.write_decisions(diagnosis, dropped, human)
-            records.write(request.out / "decisions.csv", table)
+            unmatched = decisions.unmatched(diagnosis, human)
+            if unmatched:
+                told = f"{len(unmatched):,} rows of decisions.csv name no picture here"
+                say(f"{told}, like {unmatched[0]}")
+            table = decisions.table(diagnosis, dropped, human)
+            records.write(request.out / decisions.FILE, [table])
         try:
             sides = _sides(request, diagnosis, kept, dropped, decided)
-            _tell_gaps(request, diagnosis, sides[scanned.good[kept]], scanned.good[kept], say)
+            _tell_gaps(request, diagnosis, sides[kept], scanned.good[kept], say)
             if not request.dry_run and request.out is not None:
                 if request.clean == "quarantine":
-                    _quarantine(request.out / "quarantine", found, diagnosis, dropped)
+                    workplace.quarantine(request.out / "quarantine", found, diagnosis, dropped)
                 more = {
                     "source": about["source"],
                     "clean": request.clean,
-                    "dropped": findings["dropped"],
+                    "dropped": what["dropped"],
                     "decisions": {name: decision for name, (_, decision) in human.items()},
                     "fractions": list(request.fractions),
                 }
                 for at, resolution in enumerate(options.resolutions):
                     more["options"] = options._replace(resolutions=(resolution,))._asdict()
                     folder = _set_folder(request, resolution)
-                    count, fingerprint = shards.write_set(
-                        folder, scanned, at, found.classes, dropped, sides, more
-                    )
-                    about[f"fingerprint at {resolution} px"] = fingerprint
+                    info = shards.write_set(folder, scanned, at, found.classes, kept, sides, more)
+                    about[f"fingerprint at {resolution} px"] = info["fingerprint"]
+                    count = sum(info["counts"].values())
                     say(f"{count:,} pictures at {resolution} px: {folder}")
+                workplace.tidy(work, scanned.keys)
         except InputError as error:  # What was found is worth knowing all the same.
             problem = error
-        yield Result(
-            *(found, scanned, diagnosis, dropped, findings),
-            doctor.advise(diagnosis, dropped, options.resolutions[0], options.align),
-            about,
-        )
+        advised = advice.advise(diagnosis, dropped, options.resolutions, options.align)
+        yield Result(found, scanned, diagnosis, dropped, what, advised, about)
         if problem is not None and request.dry_run and kept.any():
             say(f"these pictures cannot be split: {problem}")
         elif problem is not None:
             raise problem
+
+
+@contextmanager
+def _room(request: Request) -> Iterator[None]:
+    """Puts a full disk in words."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        where = error.filename or request.out or "the folder for temporary files"
+        goes_on = ", and the same command goes on with what is finished" if request.out else ""
+        raise InputError(
+            f"there must be room for all that is written, and for {where} there is none "
+            f"({error.strerror}): make room{goes_on}"
+        ) from error
 
 
 def _about(request: Request) -> dict[str, str]:
@@ -241,15 +188,6 @@ def _about(request: Request) -> dict[str, str]:
     }
 
 
-def _tell_unmatched(
-    human: dict[str, tuple[str, doctor.Decision]], scanned: Scanned, say: Say
-) -> None:
-    there = {name for row in scanned.rows for name in (row.name, row.file)}
-    unmatched = sorted(set(human) - there)
-    if unmatched:
-        say(f"{len(unmatched):,} rows of decisions.csv name no picture here, like {unmatched[0]}")
-
-
 def _name(source: str) -> str:
     """The source without where it lies on this machine."""
     if source.startswith(files.TFDS):
@@ -263,61 +201,36 @@ def _set_folder(request: Request, resolution: int) -> Path:
     return request.out / str(resolution) if several else request.out
 
 
-@contextmanager
-def _workplace(request: Request) -> Iterator[Path]:
-    """The folder for parts: of `out`, alone, until all is done; or a temporary one."""
-    if request.out is None:
-        with tempfile.TemporaryDirectory(prefix="jaxgan") as folder:
-            yield Path(folder)
-        return
-    work = request.out / ".work"
-    work.mkdir(parents=True, exist_ok=True)
-    with open(request.out / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(
-                f"one run at a time may write to {request.out}, and another one is at it"
-            ) from error
-        yield work
-        if not request.dry_run:  # The next run can use what a dry one has read.
-            shutil.rmtree(work)
-
-
-@contextmanager
-def _readers(request: Request) -> Iterator[ReadAll]:
-    """Who reads the pictures: Beam's workers, or processes here."""
-    if request.beam:
-        from jaxgan.data import beam  # Only an environment of its own has what it imports.
-
-        yield partial(beam.scan_all, request.beam)
-        return
-    with workers() as those:
-        yield partial(scan_all, those)
-
-
-def _scan(read_all: ReadAll, found: Files, options: Options, work: Path, say: Say) -> Scanned:
+def _scan(read_all: ReadAll, found: Files, request: Request, work: Path, say: Say) -> Scanned:
     """All parts, those done before as they are."""
-    marks = _marks(found) if options.align else {}
+    options, entries = request.options, found.entries
+    marks = _marks(found) if options.align and found.tables else {}
     size = min(PART, max(32, PART_BYTES // (3 * max(options.resolutions) ** 2)))
-    entries = [found.entries[i : i + size] for i in range(0, len(found.entries), size)]
-    parts = [(part, {e.name: marks[e.name] for e in part if e.name in marks}) for part in entries]
-    keys = [scan.part_key(part, of_part, options) for part, of_part in parts]
-    todo = [i for i, key in enumerate(keys) if not scan.is_done(work, key)]
-    left = sum(len(parts[i][0]) for i in todo)
-    if left < len(found.entries):
-        say(f"{len(found.entries) - left:,} of them were read by an earlier run")
-    tasks = [(found.root, *parts[i], options, work, keys[i]) for i in todo]
-    read_all(tasks, left, say)
-    return Scanned.of(work, keys, options)
+    tasks = []
+    for start in range(0, len(entries), size):
+        some = entries[start : start + size]
+        of_part = {e.name: marks[e.name] for e in some if e.name in marks}
+        key = scan.part_key(some, of_part, options)
+        tasks.append((found.root, some, of_part, options, work, key))
+    keys = [task[-1] for task in tasks]
+    with ThreadPoolExecutor(machine.cores()) as threads:
+        done = list(threads.map(lambda key: scan.is_whole(work, key), keys))
+    todo = [task for task, is_done in zip(tasks, done, strict=True) if not is_done]
+    for *_, key in todo:
+        (work / f"{key}.json").unlink(missing_ok=True)  # Of a part that is damaged.
+    left = sum(len(task[1]) for task in todo)
+    if left < len(entries):
+        say(f"{len(entries) - left:,} of them were read by an earlier run")
+    read_all(todo, left, say)
+    return parts.together(work, keys, entries, size, options)
 
 
-def _marks(found: Files) -> dict[str, list[align.Landmarks]]:
+def _marks(found: Files) -> dict[str, list[Landmarks]]:
     """Landmarks of the tables at the top, by the pictures' names or, where it is clear, the last
     part of them."""
-    marks: dict[str, list[align.Landmarks]] = {}
+    marks: dict[str, list[Landmarks]] = {}
     for table in found.tables:
-        marks |= align.read_points(table)
+        marks |= landmarks.read_points(table)
     short: dict[str, list[str]] = {}
     for entry in found.entries:
         short.setdefault(entry.name.rpartition("/")[2], []).append(entry.name)
@@ -347,66 +260,31 @@ def _untied(
 ) -> tuple[Scanned, Int64[np.ndarray, " n"]]:
     """Without new pictures that are like some of two sides; and which of the rest are the same."""
     while True:
-        rows = [scanned.rows[i] for i in scanned.good.tolist()]
-        group = doctor.same_pictures(rows, scanned.vectors)
-        own = np.array([decided.get(bytes.fromhex(row.source), -1) for row in rows], np.int64)
-        _, member = np.unique(group, return_inverse=True)
+        table = scanned.rows.table[scanned.good]
+        group = doctor.same_pictures(table["content"], scanned.vectors)
+        if not decided:
+            return scanned, group
+        own = np.array([decided.get(source, -1) for source in table["source"].tolist()], np.int64)
         touched = np.zeros((len(group), 3), bool)
-        touched[member[own >= 0], own[own >= 0]] = True
-        new = np.flatnonzero((touched.sum(axis=1) > 1)[member] & (own < 0))
+        touched[group[own >= 0], own[own >= 0]] = True
+        new = np.flatnonzero((touched.sum(axis=1) > 1)[group] & (own < 0))
         if not len(new):  # What was there before stays where it is.
             return scanned, group
         say(f"left out {len(new):,} new pictures that tie two sides of the split together")
-        scanned = scanned.without(dict.fromkeys(scanned.good[new].tolist(), TIES))
+        scanned = scanned.but(dict.fromkeys(scanned.good[new].tolist(), TIES))
 
 
 def _diagnose(
-    request: Request,
-    found: Files,
-    scanned: Scanned,
-    group: Int64[np.ndarray, " n"],
-    say: Say,
+    request: Request, found: Files, scanned: Scanned, group: Int64[np.ndarray, " n"]
 ) -> Diagnosis:
-    good, strangeness = scanned.good, None
-    if request.options.doctor:
-        features = scanned.descriptors
-        if request.features is not None:
-            features = _features(request.features, scanned, say)
-        labels = np.array([scanned.rows[i].label for i in good.tolist()], np.int64)
-        strangeness = outliers.strangeness(features, labels, group)
+    strangeness = None
+    if scanned.features is not None:
+        labels = scanned.rows.table["label"][scanned.good]
+        strangeness = outliers.strangeness(scanned.features, labels, group)
     return doctor.diagnose(
-        *(scanned.rows, found.classes, good, group, strangeness),
+        *(scanned.rows, found.classes, scanned.good, group, strangeness),
         *(request.options.resolutions[0], request.strangest),
     )
-
-
-def _features(features: Features, scanned: Scanned, say: Say) -> Float32[np.ndarray, "n d"]:
-    start, total = time.monotonic(), len(scanned.good)
-
-    def pictures() -> Iterator[UInt8[np.ndarray, "r r 3"]]:
-        told = 0.0
-        for done, i in enumerate(scanned.good.tolist(), 1):
-            yield scanned.picture(i)
-            seconds = time.monotonic() - start
-            if seconds - told > 10:
-                told, eta = seconds, (total - done) * seconds / done
-                say(f"features of {done:,} pictures  {done / seconds:,.0f}/s  eta {eta:,.0f} s")
-
-    found = features(pictures())
-    seconds = time.monotonic() - start
-    say(f"features of {total:,} pictures in {seconds:,.0f} s, {total / seconds:,.0f}/s")
-    return found
-
-
-def _human_decisions(out: Path | None) -> dict[str, tuple[str, doctor.Decision]]:
-    file = None if out is None else out / "decisions.csv"
-    if file is None or not file.exists():
-        return {}
-    try:
-        text = file.read_text("utf-8-sig")  # Spreadsheets put a mark at its start.
-        return doctor.read_decisions(text, str(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file} must be a table in UTF-8, and is not: {error}") from error
 
 
 def _sides(
@@ -415,8 +293,8 @@ def _sides(
     kept: Bool[np.ndarray, " n"],
     dropped: dict[int, str],
     decided: dict[bytes, int],
-) -> Int64[np.ndarray, " rows"]:
-    """The side of each row that has a picture, also of one that is dropped; -1 of others.
+) -> Int64[np.ndarray, " n"]:
+    """The side of each picture, also of one that is dropped; -1 of what goes nowhere.
 
     It hangs on the files' bytes: it is the same at any resolution, and in any crop.
     """
@@ -425,14 +303,10 @@ def _sides(
             f"a picture must be left, and of {len(diagnosis.rows):,} none is: "
             + "; ".join(sorted(set(dropped.values()))[:3])
         )
-    rows = [diagnosis.rows[i] for i in diagnosis.good.tolist()]
-    same = splits.Duplicates(diagnosis.group, tuple(bytes.fromhex(row.source) for row in rows))
-    labels = np.array([row.label for row in rows], np.int64)
-    sides = np.full(len(diagnosis.rows), -1, np.int64)
-    sides[diagnosis.good] = splits.assign(
-        labels, diagnosis.classes, request.fractions, same, decided, kept
-    )
-    return sides
+    table = diagnosis.rows.table
+    same = splits.Duplicates(diagnosis.group, table["source"][diagnosis.good])
+    labels = table["label"][diagnosis.good]
+    return splits.assign(labels, diagnosis.classes, request.fractions, same, decided, kept)
 
 
 def _tell_gaps(
@@ -443,34 +317,8 @@ def _tell_gaps(
     say: Say,
 ) -> None:
     """Says where a side that was decided before has lost its last picture of a class."""
-    labels = np.array([diagnosis.rows[i].label for i in rows.tolist()])
+    labels = diagnosis.rows.table["label"][rows]
     for side, name in enumerate(records.SIDES):
         for label, of_class in enumerate(diagnosis.classes):
             if request.fractions[side] and not (labels[sides == side] == label).any():
                 say(f"no picture of {of_class} is left to {name}: another --out is parted anew")
-
-
-def _quarantine(folder: Path, found: Files, diagnosis: Diagnosis, dropped: dict[int, str]) -> None:
-    """Copies of the files that are left out, by reason."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    entries: dict[str, Entry] = {entry.name: entry for entry in found.entries}
-    for i in dropped:
-        row = diagnosis.rows[i]
-        reason = diagnosis.reasons.get(i, "decided")
-        try:
-            data = files.read(found.root, entries[row.file].place)
-        except Exception:  # Not even its bytes can be read, for whatever reason.
-            continue
-        parts = (_short(part) for part in row.file.replace("\\", "_").split("/"))
-        target = folder.joinpath(reason.replace(" ", "_"), *parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-
-
-def _short(name: str) -> str:
-    """A name that file systems take: escaped, or in an archive, it may be too long for them."""
-    data = name.encode()
-    if len(data) <= 255:
-        return name
-    return hashlib.sha256(data).hexdigest()[:16] + "_" + data[-200:].decode(errors="ignore")

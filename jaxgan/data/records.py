@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,7 +18,7 @@ from array_record.python.array_record_data_source import ArrayRecordDataSource
 from jaxtyping import UInt8
 from PIL import Image
 
-from jaxgan.data import folder, machine, transforms
+from jaxgan.data import files, folder, machine, transforms
 from jaxgan.data.example import decode_example
 from jaxgan.data.folder import in_threads, start_fingerprint
 from jaxgan.data.splits import Split
@@ -31,10 +31,11 @@ SIDES = ("train", "validation", "test")
 Encoding = Literal["raw", "png", "webp", "jpeg"]
 
 
-def write(file: Path, text: str) -> None:
+def write(file: Path, pieces: Iterable[str]) -> None:
     """Writes a file as a whole or not at all."""
     unfinished = file.with_name(f".{file.name}.tmp")
-    unfinished.write_text(text)
+    with open(unfinished, "w") as opened:
+        opened.writelines(pieces)
     os.replace(unfinished, file)
 
 
@@ -92,9 +93,9 @@ def checksum(info: dict[str, Any]) -> str:
 def fingerprint(
     classes: Sequence[str],
     resolution: int,
-    names: Sequence[str],
-    labels: Sequence[int],
-    digests: Sequence[str],
+    names: Iterable[str],
+    labels: Iterable[int],
+    digests: Iterable[str],
 ) -> str:
     """What `FolderSource` gives for the same pictures, from the hex digests of their pixels."""
     digest = start_fingerprint(classes, resolution)
@@ -114,7 +115,7 @@ def check_shards(path: str | os.PathLike, info: dict[str, Any]) -> None:
         file = Path(path).expanduser() / shard["file"]
         if not file.is_file():
             return f"{file} is missing"
-        if file.stat().st_size != shard["bytes"] or file_hash(file) != shard["sha256"]:
+        if file.stat().st_size != shard["bytes"] or files.checksum(file) != shard["sha256"]:
             return f"{file} differs"
         return None
 
@@ -122,11 +123,6 @@ def check_shards(path: str | os.PathLike, info: dict[str, Any]) -> None:
         for what in threads.map(differs, info["shards"]):
             if what:
                 raise InputError(f"the shards must be those that {INFO} describes, and {what}")
-
-
-def file_hash(file: str | os.PathLike) -> str:
-    with open(file, "rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def decode(data: bytes, encoding: Encoding, resolution: int) -> UInt8[np.ndarray, "r r 3"]:

@@ -1,9 +1,11 @@
 """The doctor's report: one page with contact sheets, for a human to look at and to overrule."""
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+from jaxtyping import Int64
 from PIL import Image
 
 from jaxgan.data import doctor
@@ -17,7 +19,8 @@ TOLD = 200  # Rows of a table.
 WHY = {
     "unreadable": "No picture came of these files.",
     "unusable": "They could not be cropped as was asked, or tie sides of the split together.",
-    "across classes": "The same picture stands in two classes: one label is wrong.",
+    "across classes": "The same picture stands in two classes: one label is wrong. Both copies are "
+    "dropped, unless decisions.csv keeps the one whose label is right.",
     "exact duplicate": "The same pixels as another picture, which is kept.",
     "near duplicate": "The same picture, encoded, resized or coloured anew; the largest is kept.",
     "blank": "There is nothing to see.",
@@ -31,7 +34,7 @@ WHY = {
 def page(result: Result) -> str:
     """The report as HTML; it needs no other file."""
     diagnosis, dropped = result.diagnosis, result.dropped
-    kept = [i for i in diagnosis.good.tolist() if i not in dropped]
+    kept = diagnosis.good[~np.isin(diagnosis.good, list(dropped))]
     doubtful = sum(
         doctor.REASONS[why] == "drop" for i, why in diagnosis.reasons.items() if i not in dropped
     )
@@ -108,39 +111,45 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[object]], kind: str = ""
     return f"<div class='scroll'>{table}</div>"
 
 
-def _sizes(result: Result, kept: list[int]) -> str:
-    if not kept:
+def _sizes(result: Result, kept: Int64[np.ndarray, " n"]) -> str:
+    if not len(kept):
         return ""
-    rows, findings = [result.diagnosis.rows[i] for i in kept], result.findings
+    table, findings = result.diagnosis.rows.table, result.findings
+    width, height, side = (table[name][kept] for name in ("width", "height", "side"))
     shares = (0, 5, 50, 95, 100)
-    measures = {
-        "width": [row.width for row in rows],
-        "height": [row.height for row in rows],
-        "side of the square": [row.side for row in rows],
-    }
+    measures = {"width": width, "height": height, "side of the square": side}
     if result.scanned.options.doctor:
-        measures["side that its detail needs"] = [round(row.effective) for row in rows]
-    aspects = np.percentile([row.width / row.height for row in rows], shares)
-    table = _table(
+        measures["side that its detail needs"] = np.round(table["effective"][kept])
+    lines = _table(
         ("pixels", "least", "5 %", "median", "95 %", "most"),
         [
             *(
                 (name, *(int(x) for x in np.percentile(values, shares)))
                 for name, values in measures.items()
             ),
-            ("width / height", *(f"{x:.2f}" for x in aspects)),
+            ("width / height", *(f"{x:.2f}" for x in np.percentile(width / height, shares))),
         ],
     )
+    sets = findings["sets"]
+    several = len(sets) > 1
     counts = _table(
-        ("class", "found", "kept"),
-        ((name, n, findings["counts"][name]) for name, n in findings["found"].items()),
+        ("class", "found", *(f"kept at {r} px" if several else "kept" for r in sets)),
+        (
+            (name, n, *(kept["counts"][name] for kept in sets.values()))
+            for name, n in findings["found"].items()
+        ),
     )
-    channels = zip(("red", "green", "blue"), findings["mean"], findings["std"], strict=True)
     moments = _table(
         ("of values in [0, 1]", "mean", "deviation"),
-        ((name, f"{mean:.4f}", f"{std:.4f}") for name, mean, std in channels),
+        (
+            (f"{colour} at {r} px" if several else colour, f"{mean:.4f}", f"{std:.4f}")
+            for r, kept in sets.items()
+            for colour, mean, std in zip(
+                ("red", "green", "blue"), kept["mean"], kept["std"], strict=True
+            )
+        ),
     )
-    return _section("What is kept", counts + table + moments)
+    return _section("What is kept", counts + lines + moments)
 
 
 def _sheet(result: Result, reason: str) -> str:
@@ -166,40 +175,42 @@ def _problems(result: Result, reason: str) -> str:
     found = result.findings[reason]
     if not found:
         return ""
-    table = _table(("file", "why"), list(found.items())[:TOLD], "words")
+    table = _table(("file", "why"), itertools.islice(found.items(), TOLD), "words")
     more = f"<p>The first {TOLD} of {len(found):,}.</p>" if len(found) > TOLD else ""
     title = f"{reason.capitalize()}: {len(found):,}"
     return _section(title, f"<p>{WHY[reason]}</p>{table}{more}")
 
 
 def _duplicates(result: Result) -> str:
-    position = {row.name: i for i, row in enumerate(result.diagnosis.rows)}
-    groups = result.findings["near_duplicates"] + result.findings["exact_duplicates"]
-    if not groups:
+    rows = result.diagnosis.rows
+    several = [
+        (len(np.unique(rows.table["content"][group])) == 1, group)  # Near copies come first.
+        for group in result.diagnosis.groups()
+    ]
+    if not several:
         return ""
     lines = []
-    for names in groups[:GROUPS]:
-        figures = "".join(_thumb(result, position[name]) for name in names[:OF_GROUP])
-        more = f"<p class='note'>and {len(names) - OF_GROUP}</p>" if len(names) > OF_GROUP else ""
+    for _, group in sorted(several, key=lambda each: each[0])[:GROUPS]:
+        figures = "".join(_thumb(result, i) for i in group[:OF_GROUP].tolist())
+        more = f"<p class='note'>and {len(group) - OF_GROUP}</p>" if len(group) > OF_GROUP else ""
         lines.append(f"<div class='group'>{figures}{more}</div>")
-    some = f" The first {GROUPS}." if len(groups) > GROUPS else ""
-    note = f"{count(len(groups), 'group')} of equal pictures.{some}"
+    some = f" The first {GROUPS}." if len(several) > GROUPS else ""
+    note = f"{count(len(several), 'group')} of equal pictures.{some}"
     return _wide("Duplicates, side by side", note, "".join(lines))
 
 
 def _strangest(result: Result) -> str:
-    position = {row.name: i for i, row in enumerate(result.diagnosis.rows)}
-    names = list(result.findings["outliers"])[:SHEET]
-    if not names:
+    order = result.diagnosis.strangest()[:SHEET]
+    if not len(order):
         return ""
     note = f"Farthest from the others of their class, by {result.findings['features']} features."
-    figures = _thumbs(result, [position[name] for name in names])
-    return _wide(f"The strangest {len(names)}", note, figures)
+    figures = _thumbs(result, result.diagnosis.good[order].tolist())
+    return _wide(f"The strangest {len(order)}", note, figures)
 
 
-def _sample(kept: list[int]) -> list[int]:
+def _sample(kept: Int64[np.ndarray, " n"]) -> list[int]:
     order = np.random.default_rng(0).permutation(len(kept))[:SHEET]
-    return [kept[k] for k in sorted(order.tolist())]
+    return kept[np.sort(order)].tolist()
 
 
 def _thumbs(result: Result, positions: Iterable[int]) -> str:
@@ -207,11 +218,13 @@ def _thumbs(result: Result, positions: Iterable[int]) -> str:
 
 
 def _thumb(result: Result, i: int) -> str:
-    row = result.diagnosis.rows[i]
-    if row.problem is not None:
-        return f"<figure><figcaption>{text(f'{row.name}: {row.problem}')}</figcaption></figure>"
-    at = next((k for k, place in enumerate(row.records) if place >= 0), None)
-    caption = f"{row.name} ({row.width}\u00a0×\u00a0{row.height}){_fate(result, i)}"
+    rows, row = result.diagnosis.rows, result.diagnosis.rows.table[i]
+    if i in rows.problems:
+        told = f"{rows.name(i)}: {rows.problems[i]}"
+        return f"<figure><figcaption>{text(told)}</figcaption></figure>"
+    at = next((k for k, place in enumerate(row["records"]) if place >= 0), None)
+    size = f"{row['width']}\u00a0×\u00a0{row['height']}"
+    caption = f"{rows.name(i)} ({size}){_fate(result, i)}"
     if at is None:
         return f"<figure><figcaption>{text(caption)}: too small</figcaption></figure>"
     image = Image.fromarray(np.asarray(result.scanned.picture(i, at)))

@@ -1,79 +1,25 @@
-"""Parts that were scanned, taken together; and the prepared set that is made of them."""
+"""A prepared set, made of the parts that were scanned: shards and `dataset.json`."""
 
+import hashlib
 import json
 import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
-from jaxtyping import Float16, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Int64, Shaped
 
-from jaxgan.data import doctor, records, scan
-from jaxgan.data.example import decode_example
-from jaxgan.data.scan import Options, Row
+from jaxgan.data import doctor, files, moments, records, scan
+from jaxgan.data.parts import Scanned, reader
 from jaxgan.errors import InputError
 
 SHARD = "pictures-full.array_record-{:05d}-of-{:05d}"  # As tensorflow-datasets names them.
 AT_ONCE = 64  # Records that are copied together.
+SOME = 4096  # Pictures whose JSON is made at once.
 
-
-class Scanned(NamedTuple):
-    """All parts as one."""
-
-    work: Path
-    options: Options
-    keys: list[str]  # Of the parts.
-    ends: Int64[np.ndarray, " parts"]  # Rows up to the end of each part.
-    rows: list[Row]
-    good: Int64[np.ndarray, " n"]  # Positions of the rows that have a picture; the rest is theirs.
-    vectors: Float16[np.ndarray, "n 512"]
-    descriptors: Float32[np.ndarray, "n d"]
-    moments: Float64[np.ndarray, "n s 2 3"]
-
-    @classmethod
-    def of(cls, work: Path, keys: list[str], options: Options) -> "Scanned":
-        parts = [scan.read_part(work, key) for key in keys]
-        rows = [row for part in parts for row in part.rows]
-        some = [part for part in parts if len(part.moments)] or parts[:1]
-        return cls(
-            *(work, options, keys, np.cumsum([len(part.rows) for part in parts])),
-            rows,
-            np.array([i for i, row in enumerate(rows) if row.problem is None], np.int64),
-            *(
-                np.concatenate([getattr(part, name) for part in some])
-                for name in ("vectors", "descriptors", "moments")
-            ),
-        )
-
-    def without(self, problems: dict[int, str]) -> "Scanned":
-        """The same, but that these rows have a problem."""
-        rows = [
-            row._replace(problem=problems[i]) if i in problems else row
-            for i, row in enumerate(self.rows)
-        ]
-        left = ~np.isin(self.good, list(problems))
-        looked = left if len(self.vectors) == len(self.good) else slice(None)
-        return self._replace(
-            rows=rows,
-            good=self.good[left],
-            vectors=self.vectors[looked],
-            descriptors=self.descriptors[looked],
-            moments=self.moments[left],
-        )
-
-    def picture(self, index: int, at: int = 0) -> UInt8[np.ndarray, "r r 3"]:
-        """The square of a row that has one, at the resolution of that position."""
-        resolution = self.options.resolutions[at]
-        key = self.keys[int(np.searchsorted(self.ends, index, side="right"))]
-        reader = _reader(scan.shard_file(self.work, key, resolution))
-        record = reader.read([self.rows[index].records[at]])[0]
-        encoding: Any = self.options.encoding
-        return records.decode(decode_example(record)["image"], encoding, resolution)
-
-
-def _reader(file: Path) -> ArrayRecordReader:
-    return ArrayRecordReader(str(file), "readahead_buffer_size:0")
+Column = Callable[[slice], list | dict]  # What there is to write of some pictures.
 
 
 def write_set(
@@ -81,10 +27,10 @@ def write_set(
     scanned: Scanned,
     at: int,
     classes: tuple[str, ...],
-    dropped: dict[int, str],
-    sides: Int64[np.ndarray, " rows"],
+    kept: Bool[np.ndarray, " n"],
+    sides: Int64[np.ndarray, " n"],
     about: dict[str, Any],
-) -> tuple[int, str]:
+) -> dict[str, Any]:
     """Makes a prepared set, or makes it anew: `dataset.json` goes first and comes last.
 
     Args:
@@ -92,41 +38,44 @@ def write_set(
         scanned: the pictures.
         at: which of the resolutions.
         classes: their names.
-        dropped: the rows to leave out.
-        sides: of the split, for each row.
+        kept: which of `scanned.good` are not left out.
+        sides: of the split, for each of them.
         about: what else `dataset.json` says.
 
     Returns:
-        How many pictures there are, and their fingerprint.
+        What `dataset.json` says of the set as a whole.
 
     Raises:
         InputError: a class without a picture.
         OSError: a disk that is full or read-only.
     """
     resolution = scanned.options.resolutions[at]
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = [i for i in scanned.good.tolist() if i not in dropped]
-    kept = [i for i in kept if scanned.rows[i].records[at] >= 0]
-    rows = [scanned.rows[i] for i in kept]
-    for label, name in enumerate(classes):
-        if not any(row.label == label for row in rows):
+    table = scanned.rows.table
+    kept = kept & (table["records"][scanned.good, at] >= 0)
+    rows = scanned.good[kept]
+    labels = table["label"][rows]
+    for name, number in doctor.count(classes, labels).items():
+        if not number:
             raise InputError(
                 f"every class must have a picture that is at least {resolution} px and not "
                 f"dropped, and {name} has none"
             )
+    folder.mkdir(parents=True, exist_ok=True)
     if (folder / records.INFO).exists():
         os.replace(folder / records.INFO, folder / records.PREVIOUS)
     for old in folder.glob("pictures-full.array_record-*"):
         old.unlink()
-    shards = _write_shards(folder, scanned, at, kept)
-    names, labels = [row.name for row in rows], [row.label for row in rows]
-    digests = [row.digests[at] for row in rows]
-    place = {i: k for k, i in enumerate(scanned.good.tolist())}
-    moments = scanned.moments[[place[i] for i in kept], at]
-    mean, std = doctor.mean_and_std(moments, resolution)
+    shards = _write_shards(folder, scanned, at, rows)
+    digests = table["digests"][:, at]
+    fingerprint = records.fingerprint(
+        *(classes, resolution, scanned.rows.names(rows), labels), _hex(digests[rows])
+    )
+    mean, std = moments.mean_and_std(
+        scanned.moments[kept, at].sum(axis=0), len(rows) * resolution**2
+    )
     info = {
         "format": records.FORMAT,
-        "fingerprint": records.fingerprint(classes, resolution, names, labels, digests),
+        "fingerprint": fingerprint,
         "resolution": resolution,
         "encoding": scanned.options.encoding,
         "classes": list(classes),
@@ -135,43 +84,91 @@ def write_set(
         "std": std,
         **about,
         "shards": shards,
-        "pictures": {
-            "name": names,
-            "label": labels,
-            "digest": digests,
-            "side": sides[kept].tolist(),  # 0 train, 1 validation, 2 test.
-        },
-        "sides": {scanned.rows[i].source: int(sides[i]) for i in scanned.good.tolist()},
     }
-    info["checksum"] = records.checksum(info)
     for name, text in records.tfds_files(info):
-        records.write(folder / name, text)
-    records.write(folder / records.INFO, json.dumps(info) + "\n")
+        records.write(folder / name, [text])
+    columns: dict[str, Column] = {
+        "digest": lambda some: [*_hex(digests[rows[some]])],
+        "label": lambda some: labels[some].tolist(),
+        "name": lambda some: [*scanned.rows.names(rows[some])],
+        "side": lambda some: sides[kept][some].tolist(),  # 0 train, 1 validation, 2 test.
+    }
+    sources, first = np.unique(table["source"][scanned.good], return_index=True)
+    side_of: Column = lambda some: dict(  # noqa: E731
+        zip(_hex(sources[some]), sides[first[some]].tolist(), strict=True)
+    )
+    text = _json(info, columns, len(rows), side_of, len(sources))
+    records.write(folder / records.INFO, _checked(text))
     (folder / records.PREVIOUS).unlink(missing_ok=True)
-    return len(rows), info["fingerprint"]
+    return info
 
 
-def _write_shards(folder: Path, scanned: Scanned, at: int, kept: list[int]) -> list[dict[str, Any]]:
+def _hex(digests: Shaped[np.ndarray, " n"]) -> Iterator[str]:
+    return (digest.hex() for digest in digests.tolist())
+
+
+def _json(
+    info: dict[str, Any], columns: dict[str, Column], pictures: int, side_of: Column, sources: int
+) -> Iterator[str]:
+    """`dataset.json` in pieces, with sorted keys: as a whole it is larger than all else here."""
+    between = "{"
+    for key in sorted([*info, "pictures", "sides"]):
+        yield f"{between}{json.dumps(key)}: "
+        if key == "pictures":
+            for i, name in enumerate(sorted(columns)):
+                yield f"{', ' if i else '{'}{json.dumps(name)}: ["
+                yield from _pieces(columns[name], pictures)
+                yield "]"
+            yield "}"
+        elif key == "sides":
+            yield from ("{", *_pieces(side_of, sources), "}")
+        else:
+            yield json.dumps(info[key], sort_keys=True)
+        between = ", "
+    yield "}"
+
+
+def _pieces(column: Column, count: int) -> Iterator[str]:
+    """What stands between the brackets."""
+    for start in range(0, count, SOME):
+        yield ", " * (start > 0) + json.dumps(column(slice(start, start + SOME)))[1:-1]
+
+
+def _checked(text: Iterable[str]) -> Iterator[str]:
+    """An object's JSON, with `records.checksum` as its last value."""
+    digest, last = hashlib.sha256(), ""
+    for piece in text:
+        digest.update(piece.encode())
+        yield last
+        last = piece
+    yield f', "checksum": "{digest.hexdigest()}"' + last + "\n"
+
+
+def _write_shards(
+    folder: Path, scanned: Scanned, at: int, rows: Int64[np.ndarray, " n"]
+) -> list[dict[str, Any]]:
     """A shard for each part: the part's own where all of it is kept."""
     resolution = scanned.options.resolutions[at]
-    of_part = np.searchsorted(scanned.ends, np.array(kept), side="right")
+    of_part = scanned.part_of(rows)
     parts = np.unique(of_part).tolist()
     shards = []
     for number, part in enumerate(parts):
         source = scan.shard_file(scanned.work, scanned.keys[part], resolution)
         target = folder / SHARD.format(number, len(parts))
-        wanted = [scanned.rows[kept[k]].records[at] for k in np.flatnonzero(of_part == part)]
-        reader = _reader(source)
-        if len(wanted) == reader.num_records():
+        wanted = scanned.rows.table["records"][rows[of_part == part], at].tolist()
+        shard = reader(source)
+        if len(wanted) == shard.num_records():
             _link(source, target)
+            checksum = scanned.checksums[part][source.name]
         else:
-            _copy(reader, wanted, target)
+            _copy(shard, wanted, target)
+            checksum = files.checksum(target)
         shards.append(
             {
                 "file": target.name,
                 "pictures": len(wanted),
                 "bytes": target.stat().st_size,
-                "sha256": records.file_hash(target),
+                "sha256": checksum,
             }
         )
     return shards

@@ -17,6 +17,7 @@ from jaxgan.data import machine, scan
 from jaxgan.errors import InputError
 
 Say = Callable[[str], None]
+ReadAll = Callable[[Sequence[tuple], int, Say], None]  # As `scan_all`, of certain workers.
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _count: Any = None  # In a worker: the pictures done by all of them.
 
@@ -37,13 +38,9 @@ def workers() -> Iterator[Workers]:
     context = multiprocessing.get_context("spawn")  # Others do not go with JAX's threads.
     count = context.Value("q", 0)
     pool = ProcessPoolExecutor(machine.cores(), context, _begin, (count,))
-    # They are as many as the cores: threads of numpy's products would only wait for each other.
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    for _ in range(machine.cores()):
-        pool.submit(int)
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with _alone():
+        for _ in range(machine.cores()):
+            pool.submit(int)
     try:
         yield Workers(pool, count)
     finally:
@@ -51,6 +48,26 @@ def workers() -> Iterator[Workers]:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Processes that start here have a thread for numpy's products each, and no script.
+
+    They are as many as the cores: more threads would only wait for each other. The script is of no
+    use to them, and takes a tenth of a second.
+    """
+    before = {name: os.environ.get(name) for name in THREADS}
+    script = vars(sys.modules["__main__"])
+    file = script.pop("__file__", None)
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        if file is not None:
+            script["__file__"] = file
 
 
 def progress(pictures: int, say: Say) -> Callable[[int, float], None]:

@@ -13,7 +13,17 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import __version__, checks, hosts, log, parallel, recipes, sample, training, warm
+from jaxgan import (
+    __version__,
+    checks,
+    hosts,
+    log,
+    monitor,
+    parallel,
+    recipes,
+    sample,
+    training,
+)
 from jaxgan import config as configs
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import loader, splits
@@ -42,19 +52,25 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     _inherit(config)
     checks.check_experiment(config)
     training.make_deterministic(config)
+    monitor.settle(config.gan)
     for name in ("gan", "classifier"):
         train = config[name].train
         parallel.check_batch(train.batch_size, f"{name}.train.batch_size")
         parallel.check_batch(train.microbatch or 0, f"{name}.train.microbatch")
         training.check_precision(config[name].precision)
-        if config[name].init_from is not None:
-            warm.check(config[name], f"config.{name}")
 
     real = training.open_source(_at(config, config.classifier), config.seed)
     training.check_classes(real)
     parts = training.split(real, config.data.split)
     _check_parts(real, parts)
-    arms = design.plan(config, _counts(real, parts.train))
+    counts = _counts(real, parts.train)
+    arms = design.plan(config, counts)
+    with config.classifier.unlocked():
+        config.classifier.model.num_classes = len(real.classes)
+    for name in ("gan", "classifier"):
+        training.check_start(config[name], f"config.{name}")
+    for name in design.needed(arms):
+        monitor.check(config.gan, counts[name])
     configs.claim(folder, config)
     about = training.describe_data(real)
     configs.claim_data(folder, about["fingerprint"])
@@ -224,7 +240,7 @@ def _train_classifiers(
         pictures = loader.in_memory(design.assemble(arm, training_part, generated, config.seed))
         if arm.augment not in built:
             own = section.copy_and_resolve_references()
-            own.train.augment = arm.augment
+            own.train.augment = section.train.augment if arm.augment else ()
             recipe = recipes.build(own, parallel.axis_name(own.parallel))
             first = next(iter(built.values()), (own, recipe))[1]
             built[arm.augment] = own, recipe._replace(init=first.init)  # Compiled once.

@@ -24,12 +24,14 @@ def with_interval(
     fake: Features,
     seed: int,
     level: float = 0.95,
+    lowest: float = 0.0,
 ) -> list[dict[str, float]]:
     """The values of `measure`, a number or several, with intervals by random halves of both sides.
 
     Halves are drawn without replacement, for repeats bias all of these measures. Of n pictures the
     values on halves have the variance s^2 / (n / 2) * (1 - 1/2) = s^2 / n: that of the value on
     all. So their deviation is its standard error, and Student's interval lies around the value.
+    Nothing is below `lowest`.
 
     References:
         Politis, Romano and Wolf, Subsampling, 1999, chapter 2.
@@ -42,7 +44,7 @@ def with_interval(
         halves.append(np.atleast_1d(measure(real[a], fake[b])))
     errors = np.std(halves, axis=0, ddof=1) * stats.t.ppf((1 + level) / 2, DRAWS - 1)
     return [
-        {"value": float(v), "low": max(0.0, float(v - e)), "high": float(v + e)}
+        {"value": float(v), "low": max(lowest, float(v - e)), "high": float(v + e)}
         for v, e in zip(values, errors, strict=True)
     ]
 
@@ -84,6 +86,12 @@ def compare(
             if name in names:
                 found[name] = share
     return found
+
+
+def values(real: Features, fake: Features) -> dict[str, float]:
+    """The same without intervals: by name."""
+    shares = dict(zip(SHARES, _shares(real, fake).tolist(), strict=True))
+    return {"frechet": float(_frechet(real, fake)), "kid": polynomial_mmd(real, fake), **shares}
 
 
 def _frechet(real: Features, fake: Features) -> np.ndarray:

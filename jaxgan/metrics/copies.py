@@ -82,7 +82,18 @@ def find_copies(
         raise InputError(f"copies need {LEAST} real pictures to compare with, got {least}")
     groups = np.arange(len(train.features)) if train_groups is None else train_groups
     ours, own = nearest(fake, train), nearest([train], train, groups)
-    others = own if held_out is None else nearest(held_out, train)
+    return judge(ours, own if held_out is None else nearest(held_out, train), own, level)
+
+
+def judge(ours: Nearest, others: Nearest, own: Nearest, level: float = 0.95) -> Copies:
+    """`find_copies`, where it is known which training picture each could be a copy of.
+
+    Args:
+        ours: of the generated pictures.
+        others: of those that stand for pictures which are no copies.
+        own: of the training pictures, among themselves.
+        level: of the interval.
+    """
     n, h = len(ours.ratio), len(others.ratio)
     count = int((ours.ratio < others.ratio.min()).sum())
     interval = stats.binomtest(count, n).proportion_ci(level, "exact")

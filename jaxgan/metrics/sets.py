@@ -1,11 +1,10 @@
 """Folders of pictures that are to be compared: whether they can be."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 
-from jaxgan.data import records, transforms
+from jaxgan.data import loader, transforms
 from jaxgan.data.folder import Source, in_threads
 from jaxgan.errors import InputError
 
@@ -34,31 +33,13 @@ def common_size(paths: dict[str, str]) -> int:
     Raises:
         InputError: it differs, or a folder has no picture.
     """
-    sides = {flag: _side(path) for flag, path in paths.items()}
+    sides = {flag: loader.usual_side(path) for flag, path in paths.items()}
     if len(set(sides.values())) > 1:
         got = ", ".join(f"{side} px in {flag}" for flag, side in sides.items())
         raise InputError(
             f"pictures must have one size in all folders, else give --resolution: {got}"
         )
     return sides["--real"]
-
-
-def _side(path: str) -> int:
-    if records.is_prepared(path):
-        return int(records.read_info(path)["resolution"])
-    found = []
-    for folder, _, names in os.walk(Path(path).expanduser()):
-        for name in sorted(names):
-            try:
-                with transforms.open_file(os.path.join(folder, name)) as image:
-                    found.append(min(image.size))
-            except (OSError, ValueError):
-                continue
-            if len(found) >= LOOKED_AT:
-                return int(np.median(found))
-    if not found:
-        raise InputError(f"a folder must hold pictures, and {path} has none that can be read")
-    return int(np.median(found))
 
 
 def check_counts(least: dict[str, int], sources: dict[str, Source]) -> None:

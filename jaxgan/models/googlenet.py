@@ -5,6 +5,7 @@ References:
     Ioffe and Szegedy, Batch Normalization, 2015.
 """
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -111,8 +112,9 @@ class GoogLeNet(nn.Module):
     Attributes:
         num_classes: any count.
         aux_heads: with the two auxiliary heads, which only training uses.
+        hidden: features of layers with a ReLU before the last one, which see the dropout's output.
         width: factor on every layer's features, for small machines.
-        dropout: before the last layer.
+        dropout: before the head.
         aux_dropout: before the last layer of each auxiliary head.
         dtype: of the computation; weights, statistics and logits stay float32.
         axis_name: the mapped axis over which batch statistics are averaged, if any.
@@ -120,6 +122,7 @@ class GoogLeNet(nn.Module):
 
     num_classes: int
     aux_heads: bool = True
+    hidden: tuple[int, ...] = ()
     width: float = 1.0
     dropout: float = 0.2
     aux_dropout: float = 0.7
@@ -156,7 +159,12 @@ class GoogLeNet(nn.Module):
             self.aux1 = head()
             self.aux2 = head()
         self.drop = Dropout(self.dropout, self.axis_name)
-        self.fc = dense(self.num_classes, sum(wide(384, 384, 128, 128)))
+        sizes = [sum(wide(384, 384, 128, 128)), *self.hidden]
+        self.layers = [
+            dense(n, fan_in, f"hidden{i}")
+            for i, (fan_in, n) in enumerate(itertools.pairwise(sizes), 1)
+        ]
+        self.fc = dense(self.num_classes, sizes[-1])
 
     def __call__(
         self, images: Images, train: bool
@@ -175,15 +183,22 @@ class GoogLeNet(nn.Module):
             InputError: the pictures are smaller than 32 px.
         """
         pooled, halfway = self._trunk(images, train)
-        logits = self.fc(self.drop(pooled, train))
+        logits = self.head(pooled, train)
         # Initialised whole even where init is called without training.
         if self.aux_heads and (train or self.is_initializing()):
             heads = self.aux1(halfway[0], train), self.aux2(halfway[1], train)
             return (logits, *heads) if train else logits
         return logits
 
-    def features(self, images: Images, train: bool = False) -> Float[Array, "b f"]:
-        """What the last layer sees: 1024 numbers a picture (times `width`), float32.
+    def head(self, x: Float[Array, "b f"], train: bool) -> ClassLogits:
+        """The trunk's features [b, f] to logits [b, num_classes]."""
+        x = self.drop(x, train)
+        for layer in self.layers:
+            x = nn.relu(layer(x))
+        return self.fc(x)
+
+    def trunk(self, images: Images, train: bool = False) -> Float[Array, "b f"]:
+        """What the head sees: 1024 numbers a picture (times `width`), float32.
 
         Args:
             images: [b, h, w, c] in [-1, 1], of any size from 32 px.
@@ -193,6 +208,8 @@ class GoogLeNet(nn.Module):
             InputError: the pictures are smaller than 32 px.
         """
         return self._trunk(images, train)[0]
+
+    features = trunk
 
     def _trunk(self, images: Array, train: bool) -> tuple[Array, tuple[Array, Array]]:
         height, width = images.shape[1:3]

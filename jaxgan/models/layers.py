@@ -44,6 +44,7 @@ class Conv(nn.Module):
     padding: int | Pair = 0
     use_bias: bool = False
     kernel_init: nn.initializers.Initializer | None = None
+    bias_init: nn.initializers.Initializer | None = None
     dtype: Any = jnp.float32
     spectral_norm: bool = False
 
@@ -64,7 +65,7 @@ class Conv(nn.Module):
             kernel = kernel / sigma
         x = conv(x.astype(self.dtype), kernel.astype(self.dtype), self.stride, self.padding)
         if self.use_bias:
-            bias = self.param("bias", default, (self.features,))
+            bias = self.param("bias", self.bias_init or default, (self.features,))
             x += bias.astype(self.dtype)[None, None, None]
         return checkpoint_name(x, CONVOLVED)
 

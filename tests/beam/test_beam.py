@@ -13,7 +13,8 @@ from PIL import Image
 pytest.importorskip("apache_beam", reason="make beam installs it, make test does not")
 
 from jaxgan.data import beam, prepare, records, scan
-from jaxgan.data.scan import Options
+from jaxgan.data.request import Request
+from jaxgan.data.squares import Options
 from jaxgan.data.toy import ToySource
 from jaxgan.errors import InputError
 
@@ -44,12 +45,12 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepare, "PART", 32)
 
 
-def request(source: Any, out: Path, beam: tuple[str, ...] = (), **options: Any) -> prepare.Request:
+def request(source: Any, out: Path, beam: tuple[str, ...] = (), **options: Any) -> Request:
     options = {"resolutions": (32, 16), "encoding": "raw"} | options
-    return prepare.Request(str(source), out, Options(**options), clean="drop", beam=beam)
+    return Request(str(source), out, Options(**options), clean="drop", beam=beam)
 
 
-def run(of: prepare.Request) -> tuple[dict[str, str], list[str]]:
+def run(of: Request) -> tuple[dict[str, str], list[str]]:
     """The hash of each file of the sets, and what was said."""
     assert of.out is not None
     said: list[str] = []

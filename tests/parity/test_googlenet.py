@@ -10,40 +10,18 @@ import pytest
 import torch
 from vision import models
 
+from jaxgan.models import torchvision
 from jaxgan.models.googlenet import GoogLeNet
 
-LEAVES = {
-    "running_mean": ("batch_stats", "mean"),
-    "running_var": ("batch_stats", "var"),
-    "bias": ("params", "bias"),
-}
+MODEL = GoogLeNet(5, dropout=0.0, aux_dropout=0.0, dtype=jnp.float64)
 
 
 def convert(tensors):
     """torchvision's names and layouts to our tree, for weights, statistics or gradients."""
-    tree = {"params": {}, "batch_stats": {}}
-    for name, tensor in tensors.items():
-        *path, leaf = name.split(".")
-        if leaf == "num_batches_tracked":
-            continue
-        x = tensor.detach().numpy()
-        collection, ours = LEAVES.get(leaf, ("params", "scale" if x.ndim == 1 else "kernel"))
-        if x.ndim == 4:
-            x = x.transpose(2, 3, 1, 0)
-        elif path[-1] == "fc1" and leaf == "weight":  # Flattened from channels first.
-            x = x.reshape(len(x), -1, 4, 4).transpose(2, 3, 1, 0).reshape(-1, len(x))
-        elif x.ndim == 2:
-            x = x.T
-        if path[0].startswith("inception"):  # branch2.0.conv is our branch2_0/conv.
-            branch, *rest = path[1:]
-            if rest[0].isdigit():
-                branch, rest = f"{branch}_{rest[0]}", rest[1:]
-            path = [path[0], branch, *rest]
-        node = tree[collection]
-        for key in path:
-            node = node.setdefault("norm" if key == "bn" else key, {})
-        node[ours] = jnp.array(x)
-    return tree
+    shape = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    ours = jax.eval_shape(lambda key, x: MODEL.init(key, x, False), jax.random.key(0), shape)
+    arrays = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+    return jax.tree.map(jnp.array, torchvision.convert("googlenet", arrays, ours, "its tensors"))
 
 
 def assert_close(got, want, tolerance=1e-5):
@@ -71,19 +49,12 @@ def nets():
             torch.nn.init.kaiming_normal_(module.weight)
     with jax.enable_x64(True):
         variables = convert(theirs.double().state_dict())
-        yield theirs, GoogLeNet(5, dropout=0.0, aux_dropout=0.0, dtype=jnp.float64), variables
+        yield theirs, MODEL, variables
 
 
 def pictures(size, count=4):
     images = torch.rand(count, 3, *size).double() * 2 - 1
     return images, jnp.array(images.numpy().transpose(0, 2, 3, 1))
-
-
-def test_same_tree(nets):
-    _, ours, variables = nets
-    images = jnp.zeros((1, 32, 32, 3))
-    made = jax.eval_shape(lambda key: ours.init(key, images, False), jax.random.key(0))
-    assert jax.tree.map(lambda x: x.shape, variables) == jax.tree.map(lambda x: x.shape, made)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (45, 67)])
@@ -128,7 +99,8 @@ def test_training(nets):
     want = outputs.logits, outputs.aux_logits1, outputs.aux_logits2
     sum((w * y).sum() for w, y in zip(weights, want, strict=True)).backward()
     assert_close(logits, tuple(y.detach().numpy() for y in want))
-    wanted = convert({name: p.grad for name, p in theirs.named_parameters()})["params"]
+    running = {name: b for name, b in theirs.named_buffers() if "running" in name}
+    wanted = convert({name: p.grad for name, p in theirs.named_parameters()} | running)["params"]
     assert_close(grads, wanted)
     after = convert(theirs.state_dict())["batch_stats"]
     means = jax.tree_util.tree_map_with_path(

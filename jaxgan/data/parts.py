@@ -1,0 +1,103 @@
+"""All parts, taken together: what is known of the pictures, and the pictures where they lie."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from array_record.python.array_record_module import ArrayRecordReader
+from jaxtyping import Float64, Int64, UInt8
+
+from jaxgan.data import records, scan
+from jaxgan.data.example import decode_example
+from jaxgan.data.files import Entry
+from jaxgan.data.rows import Rows
+from jaxgan.data.squares import Options
+from jaxgan.data.stored import Stored
+
+
+class Scanned(NamedTuple):
+    """All parts as one; arrays are of `good`, the positions of the rows that have a picture."""
+
+    work: Path
+    options: Options
+    keys: list[str]  # Of the parts.
+    ends: Int64[np.ndarray, " parts"]  # Rows up to the end of each part.
+    checksums: list[dict[str, str]]  # Of the parts' files, by name.
+    rows: Rows
+    good: Int64[np.ndarray, " n"]
+    vectors: Stored | None  # Outlines, float16 [n, 512]; None where the doctor did not look.
+    features: Stored | None  # By which pictures are strange, float32 [n, d]; None as before.
+    moments: Float64[np.ndarray, "n s 2 3"]
+
+    def but(self, problems: Mapping[int, str]) -> "Scanned":
+        """The same, but that these rows have a problem."""
+        left = ~np.isin(self.good, list(problems))
+        return self._replace(
+            rows=self.rows.but(problems),
+            good=self.good[left],
+            vectors=None if self.vectors is None else self.vectors.only(left),
+            features=None if self.features is None else self.features.only(left),
+            moments=self.moments[left],
+        )
+
+    def part_of(self, rows: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+        return np.searchsorted(self.ends, rows, side="right")
+
+    def picture(self, index: int, at: int = 0) -> UInt8[np.ndarray, "r r 3"]:
+        """The square of a row that has one, at the resolution of that position."""
+        return next(self.pictures([index], at))
+
+    def pictures(
+        self, indices: Sequence[int] | Int64[np.ndarray, " n"], at: int = 0
+    ) -> Iterator[UInt8[np.ndarray, "r r 3"]]:
+        """Of several rows, sorted: each part's shard is opened once."""
+        rows = np.asarray(indices, np.int64)
+        resolution, encoding = self.options.resolutions[at], self.options.encoding
+        of = self.part_of(rows)
+        for part in np.unique(of).tolist():
+            shard = reader(scan.shard_file(self.work, self.keys[part], resolution))
+            for place in self.rows.table["records"][rows[of == part], at].tolist():
+                (record,) = shard.read([place])
+                image = decode_example(record)["image"]
+                yield records.decode(image, encoding, resolution)  # type: ignore[arg-type]
+
+
+def together(
+    work: Path, keys: list[str], entries: Sequence[Entry], size: int, options: Options
+) -> Scanned:
+    """The parts with these keys, of `size` entries each."""
+    parts = [scan.read_part(work, key) for key in keys]
+    tables = [part.table for part in parts]
+    ends = np.cumsum([len(table) for table in tables])
+    problems = {}
+    for i, part in enumerate(parts):
+        part.table["entry"] += i * size
+        start = int(ends[i]) - len(part.table)
+        problems |= {start + row: problem for row, problem in part.problems.items()}
+    table = np.concatenate(tables)
+    good = np.flatnonzero(table["good"])
+    vectors, features = (
+        stored(work, keys, name, good, ends) if options.doctor else None for name in scan.LOOKED
+    )
+    return Scanned(
+        *(work, options, keys, ends, [part.checksums for part in parts]),
+        *(Rows(table, entries, problems), good, vectors, features),
+        np.concatenate([part.moments for part in parts]),
+    )
+
+
+def stored(
+    work: Path,
+    keys: Sequence[str],
+    name: str,
+    good: Int64[np.ndarray, " n"],
+    ends: Int64[np.ndarray, " parts"],
+) -> Stored:
+    """That array of all parts; `good` are all rows that have a picture."""
+    files = [scan.array_file(work, key, name) for key in keys]
+    return Stored(files, np.searchsorted(good, ends), np.arange(len(good)))
+
+
+def reader(file: Path) -> ArrayRecordReader:
+    return ArrayRecordReader(str(file), "readahead_buffer_size:0")

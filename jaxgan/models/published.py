@@ -1,0 +1,277 @@
+"""Network files of the published StyleGAN2-ADA (PyTorch): read without running them; and back.
+
+A network of theirs is a dict of arrays by name, like "synthesis.b8.conv0.weight", in PyTorch's
+layout. Ours is the variables of `jaxgan.models.stylegan2`.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors import safe_open
+
+from jaxgan.errors import InputError
+from jaxgan.models.pretrained import TENSORS, Allowed, Tree, load, read_weights
+
+NETS = ("G", "D", "G_ema")
+KIND = "a StyleGAN2-ADA network of the PyTorch tool"
+FILTER = np.outer((1, 3, 3, 1), (1, 3, 3, 1)).astype(np.float32) / 64
+
+Arrays = dict[str, np.ndarray]
+
+
+class Published(NamedTuple):
+    """What a network file holds.
+
+    Attributes:
+        nets: the arrays of "G", "D" and "G_ema", by their names there.
+        clamp: the bound of what a convolution puts out; None where there is none.
+    """
+
+    nets: dict[str, Arrays]
+    clamp: float | None
+
+
+class Sizes(NamedTuple):
+    """The numbers of a network, as `stylegan2.Generator` takes them."""
+
+    resolution: int
+    latent_dim: int
+    w_dim: int
+    num_classes: int
+    channel_base: int
+    channel_max: int
+    mapping_layers: int
+
+
+class Module(NamedTuple):
+    """A network or a layer of one, of whose source nothing is kept."""
+
+    state: dict
+
+
+class _Dtype:
+    """A type of numbers; numpy's own could be changed by a file."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: str, *how: Any):
+        self.kind = np.dtype(kind)
+        if self.kind.kind not in "biuf":
+            raise ValueError(f"numbers of type {kind}")
+
+    def __setstate__(self, state: tuple) -> None:
+        if state[1] == ">":
+            self.kind = self.kind.newbyteorder(">")
+
+
+def _module(about: dict) -> Module:
+    return Module(about["state"])
+
+
+def _scalar(dtype: _Dtype, data: bytes) -> float:
+    return np.frombuffer(data, dtype.kind)[0].item()
+
+
+def _set(items: Any = ()) -> set:
+    return set(items)
+
+
+ALLOWED: Allowed = {
+    **TENSORS,
+    ("torch_utils.persistence", "_reconstruct_persistent_obj"): _module,
+    ("dnnlib.util", "EasyDict"): Tree,
+    ("dnnlib", "EasyDict"): Tree,
+    ("numpy", "dtype"): _Dtype,
+    ("numpy.core.multiarray", "scalar"): _scalar,  # Before numpy 2,
+    ("numpy._core.multiarray", "scalar"): _scalar,  # and since.
+    ("builtins", "set"): _set,  # Python's before 3.8.
+    ("__builtin__", "set"): _set,
+}
+"""All that such a file names."""
+
+
+def read(file: str | os.PathLike) -> Published:
+    """The networks of a `.pkl` file of the published tool, or of a `.safetensors` one of ours.
+
+    Raises:
+        InputError: it cannot be read, is damaged, of another kind, or names anything that such a
+            file does not need, of which nothing is run.
+    """
+    path = Path(file).expanduser()
+    if path.suffix == ".safetensors":
+        named = read_weights(path)
+        with safe_open(path, "numpy") as opened:
+            clamp = (opened.metadata() or {}).get("clamp")
+        nets = {net: {} for net in NETS}
+        for name, array in named.items():
+            net, _, rest = name.partition(".")
+            nets.setdefault(net, {})[rest] = array
+        found = Published({net: nets[net] for net in NETS}, float(clamp) if clamp else None)
+    else:
+        found = _read_pickle(path)
+    for net, arrays in found.nets.items():
+        _check_settings(path, net, arrays)
+    return found
+
+
+def _read_pickle(path: Path) -> Published:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"--source must be a file that can be read, got {path}: {error.strerror}"
+        ) from error
+    try:
+        tree = load(content, str(path), ALLOWED)
+    except InputError as error:
+        raise InputError(f"--source must be {KIND}: {error}") from error
+    modules: Any = [tree.get(net) for net in NETS] if isinstance(tree, dict) else []
+    if not modules or not all(isinstance(module, Module) for module in modules):
+        raise InputError(
+            f"--source must be {KIND}, a dict with {', '.join(NETS)}, and {path} is not"
+        )
+    try:
+        nets = {net: _flatten(module) for net, module in zip(NETS, modules, strict=True)}
+        clamps = {_clamps(module) for module in modules}
+    except (RecursionError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"--source must be {KIND}, and {path} has other parts") from error
+    if len(clamps) != 1:
+        raise InputError(f"--source must have one conv_clamp for all its nets, and {path} has more")
+    return Published(nets, clamps.pop())
+
+
+def _flatten(module: Module, prefix: str = "") -> Arrays:
+    found = {}
+    for kind in ("_parameters", "_buffers"):
+        for name, array in module.state[kind].items():
+            if isinstance(array, np.ndarray):
+                found[prefix + name] = array
+    for name, part in module.state["_modules"].items():
+        found |= _flatten(part, f"{prefix}{name}.")
+    return found
+
+
+def _clamps(module: Module) -> float | None:
+    """The `conv_clamp` of the first layer that says what its is."""
+    if "conv_clamp" in module.state:
+        clamp = module.state["conv_clamp"]
+        return None if clamp is None else float(clamp)
+    found = (_clamps(part) for part in module.state["_modules"].values())
+    return next((clamp for clamp in found if clamp is not None), None)
+
+
+def _check_settings(path: Path, net: str, arrays: Arrays) -> None:
+    """Raises InputError for what all networks of the tool have in common, and this one has not."""
+    for name, array in arrays.items():
+        if name.endswith("resample_filter") and not np.allclose(array, FILTER, atol=1e-6):
+            raise InputError(
+                f"--source must have filters [1, 3, 3, 1] as {KIND} does, and {net}.{name} of "
+                f"{path} is another one"
+            )
+        if not np.isfinite(array).all():
+            raise InputError(f"--source must hold finite numbers, {net}.{name} of {path} does not")
+
+
+def sizes(published: Published, file: str | os.PathLike) -> Sizes:
+    """The numbers of a network, from the shapes of its arrays.
+
+    Raises:
+        InputError: no network of this kind.
+    """
+    arrays = published.nets["G_ema"]
+    try:
+        blocks = sorted({int(name.split(".")[1][1:]) for name in arrays if name.endswith(".const")
+                         or name.endswith("torgb.bias")})  # fmt: skip
+        widths = {size: arrays[f"synthesis.b{size}.conv1.weight"].shape[0] for size in blocks}
+        layers = sum(name.startswith("mapping.fc") and name.endswith(".bias") for name in arrays)
+        (w_dim,) = arrays["mapping.w_avg"].shape
+        embed = arrays.get("mapping.embed.weight")
+        inputs = arrays["mapping.fc0.weight"].shape[1]
+    except (KeyError, ValueError, IndexError) as error:
+        raise InputError(f"--source must be {KIND}, and {file} has other parts") from error
+    resolution, most = blocks[-1], max(widths.values())
+    # Where the widest are all there is, any base from this on says the same.
+    base = widths[resolution] * resolution
+    if any(width != min(base // size, most) for size, width in widths.items()):
+        raise InputError(
+            f"--source must have min(base / size, max) features at each size, and {file} has "
+            f"{widths}"
+        )
+    return Sizes(
+        resolution=resolution,
+        latent_dim=inputs if embed is None else inputs - w_dim,
+        w_dim=w_dim,
+        num_classes=0 if embed is None else embed.shape[1],
+        channel_base=base,
+        channel_max=most,
+        mapping_layers=layers,
+    )
+
+
+def to_ours(arrays: Arrays, net: str) -> dict:
+    """The variables of one of our modules: {"params": ..., "batch_stats": ...}.
+
+    Args:
+        arrays: of one network, by their published names.
+        net: "G", "D" or "G_ema".
+    """
+    trees: dict[str, dict] = {"params": {}, "batch_stats": {}}
+    for name, array in arrays.items():
+        last = name.rsplit(".", 1)[-1]
+        if last == "resample_filter":
+            continue
+        kind = "batch_stats" if last in ("w_avg", "noise_const") else "params"
+        trees[kind][name.replace(".", "/")] = _turned(name, net, np.asarray(array, np.float32))
+    return {kind: unflatten_dict(tree, sep="/") for kind, tree in trees.items()}
+
+
+def _turned(name: str, net: str, array: np.ndarray) -> np.ndarray:
+    if name.endswith("const") and array.ndim == 3:
+        return np.array(array.transpose(1, 2, 0), order="C")
+    if not name.endswith("weight"):
+        return np.array(array, order="C")
+    if array.ndim == 4:
+        return np.array(array.transpose(2, 3, 1, 0), order="C")
+    if net == "D" and name == "b4.fc.weight":  # Its inputs are 4 x 4 features: c, h, w there.
+        out, inputs = array.shape
+        array = array.reshape(out, inputs // 16, 4, 4).transpose(0, 2, 3, 1).reshape(out, inputs)
+    return np.array(array.T, order="C")
+
+
+def to_published(variables: dict, net: str) -> Arrays:
+    """The inverse of `to_ours`, with the filters that all their layers hold."""
+    found = {}
+    for tree in (variables["params"], variables.get("batch_stats", {})):
+        for path, array in flatten_dict(tree, sep=".").items():
+            found[path] = _returned(path, net, np.asarray(array))
+    found |= dict.fromkeys(_filtered(found), FILTER)
+    return {name: found[name] for name in sorted(found)}
+
+
+def _returned(name: str, net: str, array: np.ndarray) -> np.ndarray:
+    if name.endswith("const") and array.ndim == 3:
+        return np.array(array.transpose(2, 0, 1), order="C")
+    if not name.endswith("weight"):
+        return array
+    if array.ndim == 4:
+        return np.array(array.transpose(3, 2, 0, 1), order="C")
+    array = array.T
+    if net == "D" and name == "b4.fc.weight":
+        out, inputs = array.shape
+        array = array.reshape(out, 4, 4, inputs // 16).transpose(0, 3, 1, 2).reshape(out, inputs)
+    return np.array(array, order="C")
+
+
+def _filtered(names: Any) -> set[str]:
+    """The filters of their blocks and convolutions; torgb and matrices have none."""
+    blocks, layers = set(), set()
+    for name in names:
+        parts = name.split(".")
+        if parts[-1] == "weight" and parts[-2] in ("conv", "conv0", "conv1", "skip", "fromrgb"):
+            layers.add(".".join(parts[:-1]))
+            blocks.add(".".join(parts[:-2]))
+    blocks = {block for block in blocks if block != "b4"}  # The discriminator's last one.
+    return {f"{place}.resample_filter" for place in blocks | layers}

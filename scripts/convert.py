@@ -1,0 +1,33 @@
+"""A published StyleGAN2-ADA network as a run folder, or a run folder as safetensors.
+
+    python scripts/convert.py --source net.pkl --out DIR
+    python scripts/convert.py --source DIR --out FILE.safetensors
+
+Of a network file of the PyTorch tool nothing is run, and PyTorch is not needed. DIR can be sampled
+from, exported, and trained on from (--config.init_from=DIR); the same seeds give the pictures of
+the published generator. FILE.safetensors holds the generator, its average and the discriminator; of
+a StyleGAN2 by the published names, so that it goes both ways.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from jaxgan import command, convert
+from jaxgan import config as configs
+
+CONFIG = Path(__file__).parents[1] / "configs" / "stylegan2_ada256.py"
+
+flags.DEFINE_string("source", None, "A .pkl, a .safetensors or a run's folder.")
+flags.DEFINE_string("out", None, "The folder or file to write.")
+flags.DEFINE_integer("resolution", None, "That the network must have; any by default.")
+flags.mark_flags_as_required(["source", "out"])
+FLAGS = flags.FLAGS
+
+
+def main() -> None:
+    convert.run(FLAGS.source, FLAGS.out, configs.load(str(CONFIG)), FLAGS.resolution)
+
+
+if __name__ == "__main__":
+    command.run(main)

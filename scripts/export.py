@@ -1,0 +1,28 @@
+"""Writes a run's averaged generator for other programs, which need JAX and safetensors alone.
+
+    python scripts/export.py --workdir D --out DIR [--data_licence TEXT] [--step N]
+
+DIR/sampler.jax draws any number of pictures on a CPU, a GPU or a TPU, with DIR/weights.safetensors;
+DIR/model_card.md says what it learned from, how good it is, and how to load it in five lines.
+"""
+
+from absl import flags
+
+from jaxgan import command, export, sample
+
+command.workdir_flag("The run's folder.")
+flags.DEFINE_string("out", None, "Folder for the files.")
+flags.DEFINE_string("step", None, "The checkpoint: a number or best; the latest by default.")
+flags.DEFINE_string("data_licence", None, "Of the training pictures, for the model card.")
+flags.mark_flags_as_required(["workdir", "out"])
+FLAGS = flags.FLAGS
+
+
+def main() -> None:
+    # The mean of a class, and noise: the style is the caller's.
+    sampler = sample.restore(FLAGS.workdir, FLAGS.step)
+    export.run(sampler, FLAGS.workdir, FLAGS.out, FLAGS.data_licence)
+
+
+if __name__ == "__main__":
+    command.run(main)

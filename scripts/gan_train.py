@@ -1,0 +1,46 @@
+"""What classifiers learn from generated pictures: GAN-train (CAS) and GAN-test, beside GAN-base.
+
+    python scripts/gan_train.py --config configs/googlenet.py --real TEST --fake GENERATED \
+        --train TRAIN [--seeds 3] [--json FILE]
+
+Each is a folder of class folders or a prepared set. A classifier learns from as many pictures of
+TRAIN and another of GENERATED, in as many steps; both are tested on TEST, which the GAN should not
+have seen either, and the first one on GENERATED. Without --train, TEST is parted by data.split.
+All are seen at the resolution of the smallest, or at --config.data.resolution.
+"""
+
+import json
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from jaxgan import command, training
+from jaxgan.experiment import gan_train
+
+command.config_flag()
+command.workdir_flag("Folder for the classifiers' runs; not kept by default.")
+flags.DEFINE_string("real", None, "Real pictures to test with.", required=True)
+flags.DEFINE_string("fake", None, "Generated pictures.", required=True)
+flags.DEFINE_string("train", None, "Real pictures to learn from, those of the GAN.")
+flags.DEFINE_integer("seeds", 3, "How many classifiers learn from each side.", lower_bound=1)
+flags.DEFINE_string("json", None, "File for all figures.")
+FLAGS = flags.FLAGS
+
+
+def main() -> None:
+    config, _ = command.read_config()
+    training.make_deterministic(config)
+    if "data.resolution" not in config_flags.get_override_values(FLAGS["config"]):
+        gan_train.set_resolution(config, FLAGS.real, FLAGS.fake, FLAGS.train)
+    result = gan_train.run(
+        *(config, FLAGS.real, FLAGS.fake, FLAGS.train), seeds=FLAGS.seeds, workdir=FLAGS.workdir
+    )
+    print(gan_train.table(result))
+    if FLAGS.json:
+        Path(FLAGS.json).parent.mkdir(parents=True, exist_ok=True)
+        Path(FLAGS.json).write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    command.run(main)
