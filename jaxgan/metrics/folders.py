@@ -90,24 +90,28 @@ def evaluate(
     digests = {flag: sets.digests(source) for flag, source in sources.items()}
     sets.check_disjoint(sources, digests)
 
-    def seen(flag: str, mirror: bool = False) -> Float[np.ndarray, "n d"]:
-        kept_in = keep if flag != "--fake" else None
-        return _features(net, sources[flag], mirror, flag, kept_in)
-
-    found = {flag: seen(flag) for flag in ("--real", "--fake")}
-    results = comparison.compare(found["--real"], found["--fake"], seed, names)
+    wanted = [("--real", False), ("--fake", False)]
+    if "copies" in names:
+        wanted += [("--fake", True), *([("--train", False), ("--real", True)] if train else [])]
+    found = {
+        (flag, mirror): _features(
+            net, sources[flag], mirror, flag, None if flag == "--fake" else keep
+        )
+        for flag, mirror in wanted
+    }
+    if net.name == "light":  # Of several units: those of the real pictures' deviations.
+        real_ones = found["--real", False]
+        mean, std = real_ones.mean(axis=0), np.maximum(real_ones.std(axis=0), 1e-6)
+        found = {key: (x - mean) / std for key, x in found.items()}
+    both = found["--real", False], found["--fake", False]
+    results = comparison.compare(*both, seed, names)
     if "frechet" in results:
         results["frechet"]["name"] = frechet_name(net)
     pairs = []
     if "copies" in names:
-        if train:
-            found["--train"] = seen("--train")
-        mirrored = {
-            flag: seen(flag, True) for flag in (("--fake", "--real") if train else ("--fake",))
-        }
-        results["copies"], pairs = _copies(sources, digests, found, mirrored)
+        results["copies"], pairs = _copies(sources, digests, found)
     if "entropy" in names and net.head is not None:
-        score = entropy.inception_score(found["--fake"], net.head, seed)
+        score = entropy.inception_score(both[1], net.head, seed)
         results["entropy"] = score._asdict()
     about = net._asdict()
     result = {
@@ -148,19 +152,18 @@ def frechet_name(net: Features) -> str:
 def _copies(
     sources: dict[str, Source],
     digests: dict[str, list[bytes]],
-    found: dict[str, np.ndarray],
-    mirrored: dict[str, np.ndarray],
+    found: dict[tuple[str, bool], np.ndarray],
 ) -> tuple[dict[str, Any], list[Pair]]:
     """`copies` of the result, and the most copy-like pairs."""
     train = "--train" if "--train" in sources else "--real"
-    outlines = {flag: _outlines(source) for flag, source in sources.items()}
-    turned = {flag: _outlines(sources[flag], mirror=True) for flag in mirrored}
-    views = {flag: View(found[flag], outlines[flag]) for flag in sources}
-    others = {flag: View(mirrored[flag], turned[flag]) for flag in mirrored}
+    views = {
+        (flag, mirror): View(x, _outlines(sources[flag], mirror))
+        for (flag, mirror), x in found.items()
+    }
     flags = [train] if train == "--real" else [train, "--real"]
     groups = splits.group_copies(
         [digest for flag in flags for digest in digests[flag]],
-        np.concatenate([outlines[flag] for flag in flags]),
+        np.concatenate([views[flag, False].outlines for flag in flags]),
     ).group
     groups, rest = groups[: len(sources[train])], groups[len(sources[train]) :]
     held_out, left_out = None, 0
@@ -172,8 +175,11 @@ def _copies(
                 f"--real must hold {copies.LEAST} pictures that are not in --train, mirrored, "
                 f"encoded anew or as they are, got {new.sum()} of {len(new)}"
             )
-        held_out = [View(*(part[new] for part in v["--real"])) for v in (views, others)]
-    result = find_copies([views["--fake"], others["--fake"]], views[train], held_out, groups)
+        held_out = [
+            View(*(part[new] for part in views["--real", mirror])) for mirror in (False, True)
+        ]
+    generated = [views["--fake", mirror] for mirror in (False, True)]
+    result = find_copies(generated, views[train, False], held_out, groups)
     pairs = [
         Pair(
             sources["--fake"][i]["image"],
@@ -244,7 +250,7 @@ def _features(
     return found
 
 
-def _outlines(source: Source, mirror: bool = False) -> Float[np.ndarray, "n 512"]:
+def _outlines(source: Source, mirror: bool) -> Float[np.ndarray, "n 512"]:
     step = -1 if mirror else 1
 
     def of(i: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The network of FID against a PyTorch module with random weights."""
 
+import hashlib
 from functools import partial
 
 import jax
@@ -9,8 +10,8 @@ import torch
 from torch.nn import functional
 from vision import models
 
-from jaxgan.models.inception import InceptionV3, from_torch
-from jaxgan.models.pretrained import read_weights
+from jaxgan.metrics import networks
+from jaxgan.metrics.features import extract
 
 blocks = models.inception
 REST = ("AuxLogits", "avgpool", "dropout", "fc")
@@ -45,22 +46,22 @@ def look(net, x, monkeypatch):
     return features.numpy(), net.fc(features).detach().numpy()
 
 
-@pytest.mark.parametrize("older", [False, True])
-def test_features_and_logits(theirs, older, tmp_path, monkeypatch):
-    """From a file of the published one's format, which is of before PyTorch 1.6."""
+def test_features_and_logits(theirs, tmp_path, monkeypatch):
+    """From a file of the published one's format, that of before PyTorch 1.6, to the features."""
     images = np.random.default_rng(0).integers(0, 256, (3, 299, 299, 3), np.uint8)
     images[1] = images[1, :1, :1]  # Flat.
     x = (images.astype(np.float32) - 128) / 128
     want = look(theirs, torch.from_numpy(x.transpose(0, 3, 1, 2).copy()), monkeypatch)
     file = tmp_path / "inception.pth"
-    torch.save(theirs.state_dict(), file, _use_new_zipfile_serialization=not older)
-    params = from_torch(read_weights(file))
-    with jax.default_matmul_precision("highest"):
-        got = jax.jit(InceptionV3().apply)({"params": params}, x)
+    torch.save(theirs.state_dict(), file, _use_new_zipfile_serialization=False)
+    monkeypatch.setattr(networks, "CHECKSUM", hashlib.sha256(file.read_bytes()).hexdigest())
+    net = networks.inception(str(file))
+    features = extract(net, images)
+    got = features, features @ net.head + net.weights["fc"]["bias"]
     for ours, reference in zip(got, want, strict=True):
         assert ours.shape == reference.shape and ours.dtype == np.float32
         for one, other in zip(ours, reference, strict=True):
             assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(other)
-    count = sum(x.size for x in jax.tree.leaves(params))
+    count = sum(x.size for x in jax.tree.leaves(net.weights))
     folded = sum(m.num_features for m in theirs.modules() if isinstance(m, torch.nn.BatchNorm2d))
     assert count == sum(p.numel() for p in theirs.parameters()) - folded
