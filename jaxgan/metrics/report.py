@@ -106,10 +106,10 @@ def _headline(result: dict[str, Any]) -> str:
 def _lead(result: dict[str, Any]) -> str:
     name, found = next(iter(result["metrics"].items()))
     x, sets = figures(name, found), result["sets"]
-    against = f" Two halves of the real ones: {x['floor']}." if "floor" in x else ""
+    floor = f"; two halves of the real ones have {x['floor']}" if "floor" in x else ""
     return (
         f"{sets['fake']['pictures']:,} generated pictures against {sets['real']['pictures']:,} "
-        f"real ones, between {x['low']} and {x['high']}.{against}"
+        f"real ones. The 95 % interval goes from {x['low']} to {x['high']}{floor}."
     )
 
 
@@ -122,14 +122,14 @@ def _copies(copies: dict[str, Any], pairs: list[Pair]) -> str:
     grid = []
     for pair in pairs:
         images = np.concatenate([pair.image, pair.match], axis=1)
-        caption = f"{pair.fake} and {pair.train}: {pair.ratio:.2f}"
+        caption = f"{pair.ratio:.2f}: {pair.fake} and {pair.train}"
         grid.append(page.inlined(Image.fromarray(images), caption))
     return (
         "<section class='wide'><h2>Are there copies?</h2>"
         f"<p>{says} (p = {copies['p']:.2g}). Here are the {len(pairs)} generated pictures that are "
         "most like a copy, each on the left of its training picture, which may be mirrored. The "
         "number is their distance as a share of that to the training pictures around: near 0 is a "
-        f"copy, near 1 is none.</p><div class='grids'>{''.join(grid)}</div></section>"
+        f"copy, near 1 is none.</p><div class='panels'>{''.join(grid)}</div></section>"
     )
 
 
