@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgan.data.archives import Found, Place, open_zip, stripped, tarred, zipped
+from jaxgan.data.archives import Found, open_zip, stripped, tarred, zipped
+from jaxgan.data.entries import Entries, Entry, Place
 from jaxgan.data.folder import EXTENSIONS, printable
 from jaxgan.errors import InputError
 
@@ -28,23 +29,12 @@ NO_PICTURE = {*SIDE_FILES, ".csv", ".json", ".txt", ".md", ".html"}  # Whatever 
 TFDS = "tfds:"  # What sources and roots of tensorflow-datasets begin with.
 
 
-class Entry(NamedTuple):
-    """A file that may hold a picture."""
-
-    name: str  # Printable, like "cat/001.jpg".
-    label: int
-    place: Place
-    size: int  # In bytes.
-    changed: int  # When, in nanoseconds; in an archive, when that was.
-    side_file: Place | None = None  # Its landmarks.
-
-
 class Files(NamedTuple):
     """What was found: classes in order, and the files, class by class, sorted by name."""
 
     root: str
     classes: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    entries: Entries
     # How many files were "hidden", "no picture", "beside the class folders" or, in an archive, a
     # "link" that is not followed.
     left_out: Counter
@@ -177,7 +167,8 @@ def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[Found]:
             if stat.S_ISDIR(about.st_mode) and not entry.name.startswith("."):
                 yield from _walk(root, path, above | {real})
             else:
-                yield Found(path.replace(os.sep, "/"), path, about.st_size, about.st_mtime_ns)
+                name = path if os.sep == "/" else path.replace(os.sep, "/")
+                yield Found(name, path, about.st_size, about.st_mtime_ns)
 
 
 def _order(found: Found) -> str:
@@ -207,7 +198,7 @@ def _group(root: str, stem: str, found: list[Found], left_out: Counter) -> Files
         )
     names = sorted({_top(f) for f in inner}) or [stem]
     label = {name: i for i, name in enumerate(names)}
-    entries = tuple(
+    entries = Entries(
         Entry(
             printable(f.path),
             label[_top(f)] if inner else 0,

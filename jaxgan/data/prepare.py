@@ -206,22 +206,31 @@ def _scan(read_all: ReadAll, found: Files, request: Request, work: Path, say: Sa
     options, entries = request.options, found.entries
     marks = _marks(found) if options.align and found.tables else {}
     size = min(PART, max(32, PART_BYTES // (3 * max(options.resolutions) ** 2)))
-    tasks = []
-    for start in range(0, len(entries), size):
-        some = entries[start : start + size]
-        of_part = {e.name: marks[e.name] for e in some if e.name in marks}
-        key = scan.part_key(some, of_part, options)
-        tasks.append((found.root, some, of_part, options, work, key))
-    keys = [task[-1] for task in tasks]
+
+    starts = range(0, len(entries), size)
+
+    def marks_of(start: int) -> dict[str, list[Landmarks]]:
+        names = (entry.name for entry in entries[start : start + size]) if marks else ()
+        return {name: marks[name] for name in names if name in marks}
+
+    keys = [
+        scan.part_key(entries.digest(start, start + size), marks_of(start), options)
+        for start in starts
+    ]
+
+    def task(part: int) -> tuple:
+        some = entries[starts[part] : starts[part] + size]
+        return found.root, some, marks_of(starts[part]), options, work, keys[part]
+
     with ThreadPoolExecutor(machine.cores()) as threads:
         done = list(threads.map(lambda key: scan.is_whole(work, key), keys))
-    todo = [task for task, is_done in zip(tasks, done, strict=True) if not is_done]
-    for *_, key in todo:
-        (work / f"{key}.json").unlink(missing_ok=True)  # Of a part that is damaged.
-    left = sum(len(task[1]) for task in todo)
+    todo = [part for part, is_done in enumerate(done) if not is_done]
+    for part in todo:
+        (work / f"{keys[part]}.json").unlink(missing_ok=True)  # Of a part that is damaged.
+    left = sum(min(size, len(entries) - starts[part]) for part in todo)
     if left < len(entries):
         say(f"{len(entries) - left:,} of them were read by an earlier run")
-    read_all(todo, left, say)
+    read_all(todo, task, left, say)
     return parts.together(work, keys, entries, size, options)
 
 

@@ -70,9 +70,7 @@ def write_set(
     fingerprint = records.fingerprint(
         *(classes, resolution, scanned.rows.names(rows), labels), _hex(digests[rows])
     )
-    mean, std = moments.mean_and_std(
-        scanned.moments[kept, at].sum(axis=0), len(rows) * resolution**2
-    )
+    mean, std = moments.mean_and_std(scanned.total(kept, at), len(rows) * resolution**2)
     info = {
         "format": records.FORMAT,
         "fingerprint": fingerprint,
