@@ -510,8 +510,11 @@ def test_several_resolutions_are_sets_by_size(pets: Path, tmp_path: Path, call) 
         expected = {key: info[key] for key in ("counts", "mean", "std")}
         assert found["sets"][resolution] == expected
         assert f"red at {resolution} px</th><td>{info['mean'][0]:.4f}" in page
-        assert f"kept at {resolution} px" in done.out and f"At {resolution} px. Batch" in done.out
+        assert (
+            f"kept at {resolution} px" in done.out and f"at {resolution} px; where R1" in done.out
+        )
     assert {key: found[key] for key in expected} == found["sets"]["32"]
+    assert "Pictures: 18 of" in done.out and "Pictures at 64 px: 6 of" in done.out
     assert all("large" in name for name in names_of(out / "64"))
     sides = {}
     for folder in ("32", "64"):  # A picture is on the same side of both.

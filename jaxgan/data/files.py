@@ -24,6 +24,7 @@ from jaxgan.errors import InputError
 LARGEST = 512 * 1024**2  # Bytes of a picture file; what is larger is no picture.
 SIDE_FILES = (".cat", ".xml")  # Landmarks, beside the pictures.
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+ZIP = b"PK\3\4"  # How an archive begins; what is in it stands at its end.
 MAGIC_AT_8 = (b"WEBP", b"avif")  # After a size or a box, which may hold anything.
 NO_PICTURE = {*SIDE_FILES, ".csv", ".json", ".txt", ".md", ".html"}  # Whatever they begin with.
 TFDS = "tfds:"  # What sources and roots of tensorflow-datasets begin with.
@@ -75,6 +76,8 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
             root, found = path, zipped(path, left_out)
         elif path.is_file() and tarfile.is_tarfile(path):
             root, found = tarred(path, scratch, left_out)
+        elif path.is_file() and _start(os.fspath(path.parent), path.name).startswith(ZIP):
+            raise zipfile.BadZipFile("it is cut off")
         else:
             raise InputError(f"--source must be a folder, a .zip or a .tar, and {path} is neither")
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, lzma.LZMAError, zlib.error) as error:
