@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Int, Int64
+from jaxtyping import Bool, Float, Float64, Int, Int64
+from scipy import stats
 
 from jaxgan.data.outliers import strangeness_beside
 from jaxgan.errors import InputError
@@ -155,7 +156,8 @@ def effect(
     Authenticity and classes are those of the pictures that are kept. Authenticity, for a picture
     that is near to a training picture scores high: the share that is farther from the nearest real
     picture than that one from the next (Alaa et al., How Faithful is your Synthetic Data?, 2022,
-    section 4.3). A picture's class is that of most of the NEIGHBOURS real ones nearest to it.
+    section 4.3); "real" is that of real pictures among each other. A picture's class is that of
+    most of the NEIGHBOURS real ones nearest to it.
 
     Args:
         by: as for `select`.
@@ -169,7 +171,8 @@ def effect(
 
     Returns:
         "precision", "recall", "density", "coverage", "frechet", "authenticity" and "class NAME" of
-        each class; each has "before", "after" and "change", with value, low and high (95 %).
+        each class; each has "before", "after" and "change" (authenticity: "real", too), with value,
+        low and high (95 %).
 
     Raises:
         InputError: fewer than LEAST pictures kept, or fewer than twice as many real ones.
@@ -206,6 +209,13 @@ def effect(
         name: dict(zip(("before", "after", "change"), found[i :: len(names)], strict=True))
         for i, name in enumerate(names)
     }
+    own = _authentic_real(real)
+    interval = stats.binomtest(int(own.sum()), len(own)).proportion_ci(method="wilson")
+    result["authenticity"]["real"] = {
+        "value": float(own.mean()),
+        "low": float(interval.low),
+        "high": float(interval.high),
+    }
     for name, about in result.items():
         for when in ("before", "after"):
             about[when]["low"] = max(0.0, about[when]["low"])
@@ -234,3 +244,19 @@ def _shares(
     if labels is not None:
         shares |= {f"class {name}": (guess == i) * 1.0 for i, name in enumerate(classes)}
     return shares
+
+
+def _authentic_real(real: Float[np.ndarray, "m d"]) -> Bool[np.ndarray, " m"]:
+    """Whether each real picture is authentic among the others."""
+    nearest = np.empty(len(real), np.int64)
+    first, second = np.empty(len(real)), np.empty(len(real))
+    for rows, between in squared_distances(real, real):
+        here = np.arange(len(between))
+        between[here, np.arange(rows.start, rows.stop)] = np.inf
+        nearest[rows] = between.argmin(axis=1)
+        first[rows] = between[here, nearest[rows]]
+        between[here, nearest[rows]] = np.inf
+        second[rows] = between.min(axis=1)
+    # What is nearest to the nearest one, were the picture itself not there.
+    mutual = nearest[nearest] == np.arange(len(real))
+    return first >= np.where(mutual, second[nearest], first[nearest])

@@ -248,6 +248,10 @@ def _warnings(found: dict[str, Any]) -> list[str]:
     ]
     if lost:
         lines.append(f"it narrows diversity: {' and '.join(lost)} less")
-    if found["authenticity"]["change"]["high"] < 0:
-        lines.append("it prefers copies of training pictures: look with evaluate.py --train")
+    authentic = found["authenticity"]
+    if authentic["after"]["high"] < authentic["real"]["low"]:
+        lines.append(
+            f"what is kept is nearer to training pictures than these are to each other (authentic "
+            f"{authentic['real']['value']:.3f}): look for copies with evaluate.py --train"
+        )
     return lines

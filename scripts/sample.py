@@ -3,7 +3,7 @@
     python scripts/sample.py --workdir D --num 100 --out DIR [--seed S] [--grid FILE.png]
     python scripts/sample.py --workdir D --seeds 1-4,9 --out DIR
     python scripts/sample.py --workdir D --seeds 1-8 --interpolate FILE.mp4 [--cells 2x2]
-    python scripts/sample.py --workdir D --select 100 --by realism --out DIR [--surplus 4]
+    python scripts/sample.py --workdir D --select 100 [--by outlier] --out DIR [--surplus 4]
     python scripts/sample.py --workdir D --history FILE.gif
 
 Picture i is drawn from seed S + i, whatever the batch size; DIR/manifest.jsonl lists them. Films
@@ -13,9 +13,9 @@ are .mp4 (pip install 'jaxgan[video]'), .gif, .webp or .png. Of a StyleGAN2 also
     python scripts/sample.py --workdir D --style_mixing FILE.png --rows 1-4 --columns 5-8
     python scripts/sample.py --workdir D --project PICTURE --out DIR
 
---select N draws N x --surplus pictures (or --num) and keeps the best by a measure: realism (how
-deep in the neighbourhood of a real picture), density (in how many of these), outlier (how usual),
-classifier (how surely --classifier, a run's folder, says --label), or none, the control. Real
+--select N draws N x --surplus pictures (or --num) and keeps the best by a measure: outlier (how
+usual), density (in how many neighbourhoods of real pictures), realism (how deep in one), classifier
+(how surely --classifier, a run's folder, says --label), or none, the control. Real
 pictures are those that the run learned from, or --real's. manifest.jsonl then has the scores of
 what is kept, DIR/drawn.jsonl those of all, and DIR/selection.json what it did to the pictures.
 """
@@ -41,7 +41,7 @@ flags.DEFINE_string("step", None, "The checkpoint: a number or best; the latest 
 flags.DEFINE_integer("batch_size", sample.BATCH, "Pictures drawn at once.", lower_bound=1)
 
 flags.DEFINE_integer("select", None, "How many of a surplus to keep.")
-flags.DEFINE_string("by", "realism", f"With --select: {', '.join(selection.MEASURES)}.")
+flags.DEFINE_string("by", "outlier", f"With --select: {', '.join(selection.MEASURES)}.")
 flags.DEFINE_integer("surplus", 4, "With --select: drawn for each that is kept.", lower_bound=1)
 flags.DEFINE_string("real", None, "Real pictures to train with, to select by.")
 flags.DEFINE_string("classifier", None, "The folder of a classifier's run, to select by.")

@@ -114,6 +114,9 @@ def test_the_effect_is_told_on_real_pictures_that_did_not_choose():
         else:
             assert found["precision"]["change"]["low"] > 0.1
             assert found["recall"]["change"]["value"] < 0
+        # Fresh pictures of the same kind are as authentic as real ones.
+        real_one = found["authenticity"]["real"]
+        assert real_one["low"] < found["authenticity"]["before"]["high"]
     # A GAN that knows the real pictures by heart: those that chose find all copies precise.
     noise = np.random.default_rng(5).normal(0, 1e-3, real.shape)
     by_heart = np.concatenate([real + noise, faces(np.random.default_rng(6), 500)])
@@ -121,6 +124,7 @@ def test_the_effect_is_told_on_real_pictures_that_did_not_choose():
     chosen = select("realism", 250, by_heart, real)
     found = selection.effect("realism", chosen, by_heart, real)
     assert found["authenticity"]["change"]["high"] < 0
+    assert found["authenticity"]["after"]["high"] < found["authenticity"]["real"]["low"]
     assert found["precision"]["after"]["value"] < 1
 
 
@@ -142,3 +146,14 @@ def test_bad_input_is_one_sentence():
     few = select("none", 5, drawn, real)
     with pytest.raises(InputError, match="12 kept pictures and 24 real ones or more, got 5 and"):
         selection.effect("none", few, drawn, real)
+
+
+def test_real_pictures_are_authentic_by_hand():
+    """At 0, 1, 3 and 7: 0's nearest, 1, is without it 2 from the next, and so on."""
+    real = np.array([[0.0], [1.0], [3.0], [7.0]], np.float32)
+    # 0: 1 >= 2? 1: its nearest is 0, 3 from the next: 1 >= 3? 3: to 1, 2 >= 1. 7: to 3, 4 >= 2.
+    np.testing.assert_array_equal(selection._authentic_real(real), [False, False, True, True])
+    rng = np.random.default_rng(0)
+    real, fresh = faces(rng, 3000), faces(rng, 3000)
+    ours = selection._shares(fresh, real, None, ())["authenticity"].mean()
+    assert selection._authentic_real(real).mean() == pytest.approx(ours, abs=0.03)

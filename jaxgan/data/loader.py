@@ -11,7 +11,7 @@ import grain
 import numpy as np
 from jaxtyping import Int
 
-from jaxgan.data import machine, records
+from jaxgan.data import machine, records, transforms
 from jaxgan.data.folder import (
     FolderSource,
     Source,
@@ -25,6 +25,7 @@ from jaxgan.data.transforms import Crop
 from jaxgan.errors import InputError
 
 logger = logging.getLogger("jaxgan")
+LOOKED_AT = 200  # Pictures of a folder, for their size.
 
 
 def open_source(
@@ -66,6 +67,29 @@ def open_source(
     order = np.random.default_rng(seed).permutation(len(source))
     of_class = [order[source.labels[order] == label] for label in range(len(source.classes))]
     return Subset(source, np.sort(np.concatenate([indices[:count] for indices in of_class])))
+
+
+def usual_side(path: str | os.PathLike) -> int:
+    """The median of the shorter sides in px of a folder's first pictures; a prepared set's own.
+
+    Raises:
+        InputError: there is no picture that can be read.
+    """
+    if records.is_prepared(path):
+        return int(records.read_info(path)["resolution"])
+    found: list[int] = []
+    for folder, _, names in os.walk(os.path.expanduser(path), followlinks=True):
+        for name in sorted(names):
+            if len(found) == LOOKED_AT:
+                break
+            try:
+                with transforms.open_file(os.path.join(folder, name)) as image:
+                    found.append(min(image.size))
+            except (OSError, ValueError):
+                continue
+    if not found:
+        raise InputError(f"a folder must hold pictures, and {path} has none that can be read")
+    return int(np.median(found))
 
 
 class Subset:

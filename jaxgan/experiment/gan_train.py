@@ -30,7 +30,6 @@ from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
 from jaxgan.evaluate import predict
 from jaxgan.experiment import statistics
-from jaxgan.metrics import folders
 from jaxgan.steps.classifier import make_predict
 
 # (pictures to learn from, seed, name) -> (pictures -> log-probabilities of the classes)
@@ -82,7 +81,7 @@ def run(
 
 def set_resolution(config: ConfigDict, *paths: str | None) -> None:
     """That of the smallest pictures: enlarged ones are told from others by their blur alone."""
-    sides = [folders._side(path) for path in paths if path not in (None, "toy")]
+    sides = [loader.usual_side(path) for path in paths if path not in (None, "toy")]
     if sides:
         with config.unlocked():
             config.data.resolution = min(sides)

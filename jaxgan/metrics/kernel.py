@@ -12,6 +12,7 @@ from jaxgan.errors import InputError
 LEAST = 20  # Pictures a side.
 DRAWS = 199  # Of other partings: with the true one 200, which level 0.95 cuts into whole numbers.
 BLOCK = 2**23  # Kernel values at a time.
+TINY = float(np.finfo(np.float64).tiny)
 
 
 class Estimate(NamedTuple):
@@ -56,9 +57,12 @@ def kernel_distance(
     the true one: the quantile q of |value| over DRAWS partings at random (without replacement) is
     exact, for any number of pictures and however skewed the values are. The other is 2 <d, e>, d
     being the difference of the sides' means in the kernel's space, so that |d|^2 = t, and e its
-    error: its variance is 4 t v, with v the error's variance along d. As in Wilson's interval of a
-    share, the variance is that at t, not at the value: the interval is all t for which
-    (value - t)^2 <= q^2 + z^2 4 t v, with the normal quantile z. It holds 0 where |value| <= q.
+    error: its variance grows as t. Where t is the value (or q, if that is more), the variance of
+    both terms together is at most s^2 = 4 (s_1^2 / n + s_2^2 / m), with s_i^2 the variance over a
+    side's pictures of how much nearer one is to its own side than to the other. As in Wilson's
+    interval of a share, the variance is taken at t, not at the value: the interval is all t for
+    which (value - t)^2 <= q^2 + z^2 s^2 t / max(value, q), with the normal quantile z. It holds 0
+    where |value| <= q, and is longer upwards.
 
     Args:
         one: features of one side.
@@ -85,16 +89,12 @@ def kernel_distance(
     for draw in range(1, 1 + DRAWS):
         sides[rng.permutation(n + m)[:n], draw] = 1
 
-    # Of each picture: its kernel value with itself, the sum of those with the first side's others,
-    # the sum with all others; and of all these together the sum of squares.
-    itself, first = np.empty(n + m), np.empty_like(sides)
-    whole, squares = np.empty((n + m, 1)), 0.0
+    # Each picture's sums of kernel values with the others of the first side, and with all others.
+    first, whole = np.empty_like(sides), np.empty((n + m, 1))
     for rows, values in _kernel(both, both):
-        itself[rows] = np.diagonal(values, rows.start)
         np.fill_diagonal(values[:, rows], 0)
         first[rows] = values @ sides
         whole[rows] = values.sum(axis=1, keepdims=True)
-        squares += np.vdot(values, values)
 
     # A picture's mean kernel value with its own side, less that with the other side.
     second = whole - first
@@ -105,26 +105,16 @@ def kernel_distance(
 
     nearer = on_first[:n, 0], on_second[n:, 0]
     spread = 4 * sum(float(side.var(ddof=1)) / len(side) for side in nearer)
-    # The squared difference of the sample means: the value, and what noise alone adds.
-    bias = (itself[:n].mean() - (nearer[0] + second[:n, 0] / m).mean()) / n
-    bias += (itself[n:].mean() - (nearer[1] + first[n:, 0] / n).mean()) / m
-    along = spread / (4 * (value + bias)) if value + bias > 0 else 0.0
-    reach = 2 * stats.norm.ppf((1 + level) / 2) ** 2 * along
+    slope = stats.norm.ppf((1 + level) / 2) ** 2 * spread / max(value, alike, TINY)
     low, high = value - alike, value + alike
-    root = np.sqrt(max(0.0, reach * (reach + 2 * value) + alike**2))
+    root = np.sqrt(max(0.0, slope * (slope / 4 + value) + alike**2))
     if low > 0:
-        low = value + reach - root
+        low = value + slope / 2 - root
     if high > 0:
-        high = value + reach + root
-    # The variance where both sides are alike, from the centred kernel without bias (Székely and
-    # Rizzo, 2014, eq. 2.4); `spread` holds it twice.
-    count = n + m
-    centred = squares - 2 * float((whole**2).sum()) / (count - 2)
-    centred += float(whole.sum()) ** 2 / ((count - 1) * (count - 2))
-    least = max(0.0, centred / (count * (count - 3)))
-    least *= 2 / (n * (n - 1)) + 2 / (m * (m - 1)) + 4 / (n * m)
-    error = np.sqrt(max(spread - least, least))
-    return Estimate(value, float(low), float(high), float(error))
+        high = value + slope / 2 + root
+    # Where the sides are alike, `spread` is twice the variance.
+    noise = float((values[1:] ** 2).mean())
+    return Estimate(value, float(low), float(high), float(np.sqrt(max(spread - noise, noise))))
 
 
 def _kernel(
