@@ -160,9 +160,10 @@ def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[Found]:
     real = os.path.realpath(root / folder)
     if real in above:  # A link that leads in a circle.
         return
+    start = folder and folder + os.sep
     with os.scandir(root / folder) as entries:
         for entry in entries:
-            path = os.path.join(folder, entry.name)
+            path = start + entry.name
             try:
                 about = entry.stat()
             except OSError:  # A link to nothing: reading it will say so.
