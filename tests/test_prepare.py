@@ -452,7 +452,7 @@ def test_other_decisions_take_no_more_reading(pets, tmp_path, call, small_parts,
     assert done.code == 0 and "16 of them were read by an earlier run" in done.out
     assert sum(seen) == 24 + 8
     kept = {file.name[:16] for file in (out / ".work").iterdir()}
-    assert len(kept) == 3 and len(list((out / ".work").iterdir())) == 3 * 6
+    assert len(kept) == 3 and len(list((out / ".work").iterdir())) == 3 * 7
 
 
 def test_a_part_that_was_damaged_since_is_read_again(pets, tmp_path, call, small_parts) -> None:
@@ -460,7 +460,7 @@ def test_a_part_that_was_damaged_since_is_read_again(pets, tmp_path, call, small
     command = (f"--source={pets}", f"--out={out}", f"--resolution={SIDE}")
     assert call(*command).code == 0
     before = read_json(out / "dataset.json")
-    for kind in ("*.array_record", "*.vectors.npy", "*.npz", "*.json"):
+    for kind in ("*.array_record", "*.vectors.npy", "*.table.npy", "*.json"):
         file = sorted((out / ".work").glob(kind))[1]
         data = bytearray(file.read_bytes())
         data[len(data) // 2] ^= 1
@@ -510,8 +510,11 @@ def test_several_resolutions_are_sets_by_size(pets: Path, tmp_path: Path, call) 
         expected = {key: info[key] for key in ("counts", "mean", "std")}
         assert found["sets"][resolution] == expected
         assert f"red at {resolution} px</th><td>{info['mean'][0]:.4f}" in page
-        assert f"kept at {resolution} px" in done.out and f"At {resolution} px. Batch" in done.out
+        assert (
+            f"kept at {resolution} px" in done.out and f"at {resolution} px; where R1" in done.out
+        )
     assert {key: found[key] for key in expected} == found["sets"]["32"]
+    assert "Pictures: 18 of" in done.out and "Pictures at 64 px: 6 of" in done.out
     assert all("large" in name for name in names_of(out / "64"))
     sides = {}
     for folder in ("32", "64"):  # A picture is on the same side of both.

@@ -14,10 +14,8 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from jaxgan.data.entries import Place
 from jaxgan.errors import InputError
-
-# A path or a member's name; in a tar, where its bytes are; of a set, the split and the position.
-Place = str | tuple[int, int]
 
 
 class Found(NamedTuple):

@@ -8,7 +8,7 @@ import os
 import pickle
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import apache_beam  # pyright: ignore[reportMissingImports]: of `make beam` alone.
@@ -23,26 +23,33 @@ from jaxgan.errors import InputError
 PAUSE = 10  # Seconds between lines of progress.
 
 
-def scan_all(arguments: Sequence[str], tasks: Sequence[tuple], pictures: int, say: Say) -> None:
+def scan_all(
+    arguments: Sequence[str],
+    todo: Sequence[int],
+    task: Callable[[int], tuple],
+    pictures: int,
+    say: Say,
+) -> None:
     """`workers.scan_all` by a runner, to the same result.
 
     Args:
         arguments: of Beam, like "--runner=DirectRunner".
-        tasks: arguments of `scan.scan`.
+        todo: the parts.
+        task: the arguments of `scan.scan` for one of them.
         pictures: in all of them.
         say: takes a line of progress.
 
     Raises:
         InputError: the runner failed, or the workers wrote elsewhere.
     """
-    if not tasks:  # Beam takes seconds to start.
+    if not todo:  # Beam takes seconds to start.
         return
     tell = progress(pictures, say)
     parts = []
-    for *task, work, key in tasks:
+    for *what, work, key in map(task, todo):
         folder = work.resolve()
-        (folder / f"{key}.task").write_bytes(pickle.dumps(task))
-        parts.append((str(folder), key, len(task[1])))
+        (folder / f"{key}.task").write_bytes(pickle.dumps(what))
+        parts.append((str(folder), key, len(what[1])))
     ended = threading.Event()
 
     def watch() -> None:

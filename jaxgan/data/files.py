@@ -16,27 +16,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgan.data.archives import Found, Place, open_zip, stripped, tarred, zipped
+from jaxgan.data.archives import Found, open_zip, stripped, tarred, zipped
+from jaxgan.data.entries import Entries, Entry, Place
 from jaxgan.data.folder import EXTENSIONS, printable
 from jaxgan.errors import InputError
 
 LARGEST = 512 * 1024**2  # Bytes of a picture file; what is larger is no picture.
 SIDE_FILES = (".cat", ".xml")  # Landmarks, beside the pictures.
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+ZIP = b"PK\3\4"  # How an archive begins; what is in it stands at its end.
 MAGIC_AT_8 = (b"WEBP", b"avif")  # After a size or a box, which may hold anything.
 NO_PICTURE = {*SIDE_FILES, ".csv", ".json", ".txt", ".md", ".html"}  # Whatever they begin with.
 TFDS = "tfds:"  # What sources and roots of tensorflow-datasets begin with.
-
-
-class Entry(NamedTuple):
-    """A file that may hold a picture."""
-
-    name: str  # Printable, like "cat/001.jpg".
-    label: int
-    place: Place
-    size: int  # In bytes.
-    changed: int  # When, in nanoseconds; in an archive, when that was.
-    side_file: Place | None = None  # Its landmarks.
 
 
 class Files(NamedTuple):
@@ -44,7 +35,7 @@ class Files(NamedTuple):
 
     root: str
     classes: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    entries: Entries
     # How many files were "hidden", "no picture", "beside the class folders" or, in an archive, a
     # "link" that is not followed.
     left_out: Counter
@@ -85,6 +76,8 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
             root, found = path, zipped(path, left_out)
         elif path.is_file() and tarfile.is_tarfile(path):
             root, found = tarred(path, scratch, left_out)
+        elif path.is_file() and _start(os.fspath(path.parent), path.name).startswith(ZIP):
+            raise zipfile.BadZipFile("it is cut off")
         else:
             raise InputError(f"--source must be a folder, a .zip or a .tar, and {path} is neither")
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, lzma.LZMAError, zlib.error) as error:
@@ -167,9 +160,10 @@ def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[Found]:
     real = os.path.realpath(root / folder)
     if real in above:  # A link that leads in a circle.
         return
+    start = folder and folder + os.sep
     with os.scandir(root / folder) as entries:
         for entry in entries:
-            path = os.path.join(folder, entry.name)
+            path = start + entry.name
             try:
                 about = entry.stat()
             except OSError:  # A link to nothing: reading it will say so.
@@ -177,7 +171,8 @@ def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[Found]:
             if stat.S_ISDIR(about.st_mode) and not entry.name.startswith("."):
                 yield from _walk(root, path, above | {real})
             else:
-                yield Found(path.replace(os.sep, "/"), path, about.st_size, about.st_mtime_ns)
+                name = path if os.sep == "/" else path.replace(os.sep, "/")
+                yield Found(name, path, about.st_size, about.st_mtime_ns)
 
 
 def _order(found: Found) -> str:
@@ -207,7 +202,7 @@ def _group(root: str, stem: str, found: list[Found], left_out: Counter) -> Files
         )
     names = sorted({_top(f) for f in inner}) or [stem]
     label = {name: i for i, name in enumerate(names)}
-    entries = tuple(
+    entries = Entries(
         Entry(
             printable(f.path),
             label[_top(f)] if inner else 0,

@@ -65,8 +65,8 @@ def _sets(
     kept = ~np.isin(scanned.good, list(dropped))
     for at, resolution in enumerate(scanned.options.resolutions):
         there = kept & (table["records"][scanned.good, at] >= 0)
-        total = scanned.moments[there, at].sum(axis=0)
-        mean, std = moments.mean_and_std(total, int(there.sum()) * resolution**2)
+        pixels = int(there.sum()) * resolution**2
+        mean, std = moments.mean_and_std(scanned.total(there, at), pixels)
         counts = doctor.count(diagnosis.classes, table["label"][scanned.good[there]])
         found[str(resolution)] = {"counts": counts, "mean": mean, "std": std}
     return found

@@ -145,8 +145,10 @@ def strangeness(
         drawn = np.random.default_rng(0).permutation(first)[:REFERENCE]
         if len(drawn) < 3:
             continue
-        owner = dict(zip(groups[rows[drawn]].tolist(), range(len(drawn)), strict=True))
-        own = np.array([owner.get(group, -1) for group in groups[rows].tolist()])
+        owners = groups[rows[drawn]]
+        order = np.argsort(owners)
+        place = order[np.searchsorted(owners[order], groups[rows]).clip(max=len(order) - 1)]
+        own = np.where(owners[place] == groups[rows], place, -1)
         distances = _to_neighbour(features, rows, features[rows[drawn]], own)
         scores[rows] = np.maximum(*(_deviations(each, drawn) for each in distances))
     return scores

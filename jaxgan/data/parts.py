@@ -6,14 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Bool, Float64, Int64, UInt8
 
 from jaxgan.data import records, scan
+from jaxgan.data.entries import Entries
 from jaxgan.data.example import decode_example
-from jaxgan.data.files import Entry
-from jaxgan.data.rows import Rows
+from jaxgan.data.rows import Rows, row_type
 from jaxgan.data.squares import Options
 from jaxgan.data.stored import Stored
+
+SOME = 4096  # Pictures that are summed over at once.
 
 
 class Scanned(NamedTuple):
@@ -28,7 +30,7 @@ class Scanned(NamedTuple):
     good: Int64[np.ndarray, " n"]
     vectors: Stored | None  # Outlines, float16 [n, 512]; None where the doctor did not look.
     features: Stored | None  # By which pictures are strange, float32 [n, d]; None as before.
-    moments: Float64[np.ndarray, "n s 2 3"]
+    moments: Stored  # `moments.sums` at each resolution, one after another, float64 [n, 6 s].
 
     def but(self, problems: Mapping[int, str]) -> "Scanned":
         """The same, but that these rows have a problem."""
@@ -38,8 +40,16 @@ class Scanned(NamedTuple):
             good=self.good[left],
             vectors=None if self.vectors is None else self.vectors.only(left),
             features=None if self.features is None else self.features.only(left),
-            moments=self.moments[left],
+            moments=self.moments.only(left),
         )
+
+    def total(self, wanted: Bool[np.ndarray, " n"], at: int) -> Float64[np.ndarray, "2 3"]:
+        """The sum of the moments of these, at the resolution of that position."""
+        total, rows = np.zeros((2, 3)), np.flatnonzero(wanted)
+        for start in range(0, len(rows), SOME):
+            sums = self.moments[rows[start : start + SOME]][:, 6 * at : 6 * at + 6]
+            total += sums.sum(axis=0).reshape(2, 3)
+        return total
 
     def part_of(self, rows: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         return np.searchsorted(self.ends, rows, side="right")
@@ -63,19 +73,17 @@ class Scanned(NamedTuple):
                 yield records.decode(image, encoding, resolution)  # type: ignore[arg-type]
 
 
-def together(
-    work: Path, keys: list[str], entries: Sequence[Entry], size: int, options: Options
-) -> Scanned:
+def together(work: Path, keys: list[str], entries: Entries, size: int, options: Options) -> Scanned:
     """The parts with these keys, of `size` entries each."""
     parts = [scan.read_part(work, key) for key in keys]
-    tables = [part.table for part in parts]
-    ends = np.cumsum([len(table) for table in tables])
-    problems = {}
-    for i, part in enumerate(parts):
-        part.table["entry"] += i * size
-        start = int(ends[i]) - len(part.table)
+    ends = np.cumsum([part.rows for part in parts])
+    table = np.empty(ends[-1], row_type(len(options.resolutions)))
+    problems: dict[int, str] = {}
+    for i, (key, part, end) in enumerate(zip(keys, parts, ends.tolist(), strict=True)):
+        start = end - part.rows
+        table[start:end] = np.load(scan.array_file(work, key, "table"))
+        table["entry"][start:end] += i * size
         problems |= {start + row: problem for row, problem in part.problems.items()}
-    table = np.concatenate(tables)
     good = np.flatnonzero(table["good"])
     vectors, features = (
         stored(work, keys, name, good, ends) if options.doctor else None for name in scan.LOOKED
@@ -83,7 +91,7 @@ def together(
     return Scanned(
         *(work, options, keys, ends, [part.checksums for part in parts]),
         *(Rows(table, entries, problems), good, vectors, features),
-        np.concatenate([part.moments for part in parts]),
+        stored(work, keys, "moments", good, ends),
     )
 
 

@@ -27,7 +27,7 @@ from jaxgan.data import (
     records,
     scan,
     shards,
-    splits,
+    sides,
     workplace,
 )
 from jaxgan.data.doctor import Diagnosis
@@ -41,7 +41,6 @@ from jaxgan.errors import InputError
 
 PART = 512  # Pictures, at most; a part that is done is not done again.
 PART_BYTES = 2**26  # Of uncompressed pictures in a part, at most.
-TIES = "like pictures of two sides of the split"
 
 
 class Result(NamedTuple):
@@ -111,8 +110,8 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
         if request.features is not None and options.doctor:
             name = request.features_name
             scanned = network.with_features(scanned, request.features, name, say)
-        decided = _sides_before(request, say)
-        scanned, group = _untied(scanned, decided, say)
+        decided = sides.before(request, say)
+        scanned, group = sides.untied(scanned, decided, say)
         diagnosis = _diagnose(request, found, scanned, group)
         dropped = doctor.decide(diagnosis, request.clean != "report", human)
         kept = ~np.isin(scanned.good, list(dropped))
@@ -128,8 +127,8 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             table = decisions.table(diagnosis, dropped, human)
             records.write(request.out / decisions.FILE, [table])
         try:
-            sides = _sides(request, diagnosis, kept, dropped, decided)
-            _tell_gaps(request, diagnosis, sides[kept], scanned.good[kept], say)
+            side = sides.assigned(request, diagnosis, kept, dropped, decided)
+            sides.tell_gaps(request, diagnosis, side[kept], scanned.good[kept], say)
             if not request.dry_run and request.out is not None:
                 if request.clean == "quarantine":
                     workplace.quarantine(request.out / "quarantine", found, diagnosis, dropped)
@@ -140,13 +139,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
                     "decisions": {name: decision for name, (_, decision) in human.items()},
                     "fractions": list(request.fractions),
                 }
-                for at, resolution in enumerate(options.resolutions):
-                    more["options"] = options._replace(resolutions=(resolution,))._asdict()
-                    folder = _set_folder(request, resolution)
-                    info = shards.write_set(folder, scanned, at, found.classes, kept, sides, more)
-                    about[f"fingerprint at {resolution} px"] = info["fingerprint"]
-                    count = sum(info["counts"].values())
-                    say(f"{count:,} pictures at {resolution} px: {folder}")
+                about |= _write_sets(request.out, scanned, found, kept, side, more, say)
                 workplace.tidy(work, scanned.keys)
         except InputError as error:  # What was found is worth knowing all the same.
             problem = error
@@ -195,10 +188,24 @@ def _name(source: str) -> str:
     return printable(os.path.basename(os.path.abspath(source)))
 
 
-def _set_folder(request: Request, resolution: int) -> Path:
-    assert request.out is not None
-    several = len(request.options.resolutions) > 1
-    return request.out / str(resolution) if several else request.out
+def _write_sets(
+    out: Path,
+    scanned: Scanned,
+    found: Files,
+    kept: Bool[np.ndarray, " n"],
+    side: Int64[np.ndarray, " n"],
+    more: dict[str, Any],
+    say: Say,
+) -> dict[str, str]:
+    """A set for each resolution, in folders of their own where there are several."""
+    prints, options = {}, scanned.options
+    for at, resolution in enumerate(options.resolutions):
+        folder = out / str(resolution) if len(options.resolutions) > 1 else out
+        more["options"] = options._replace(resolutions=(resolution,))._asdict()
+        info = shards.write_set(folder, scanned, at, found.classes, kept, side, more)
+        prints[f"fingerprint at {resolution} px"] = info["fingerprint"]
+        say(f"{sum(info['counts'].values()):,} pictures at {resolution} px: {folder}")
+    return prints
 
 
 def _scan(read_all: ReadAll, found: Files, request: Request, work: Path, say: Say) -> Scanned:
@@ -206,22 +213,30 @@ def _scan(read_all: ReadAll, found: Files, request: Request, work: Path, say: Sa
     options, entries = request.options, found.entries
     marks = _marks(found) if options.align and found.tables else {}
     size = min(PART, max(32, PART_BYTES // (3 * max(options.resolutions) ** 2)))
-    tasks = []
-    for start in range(0, len(entries), size):
-        some = entries[start : start + size]
-        of_part = {e.name: marks[e.name] for e in some if e.name in marks}
-        key = scan.part_key(some, of_part, options)
-        tasks.append((found.root, some, of_part, options, work, key))
-    keys = [task[-1] for task in tasks]
+    starts = range(0, len(entries), size)
+
+    def marks_of(start: int) -> dict[str, list[Landmarks]]:
+        names = (entry.name for entry in entries[start : start + size]) if marks else ()
+        return {name: marks[name] for name in names if name in marks}
+
+    keys = [
+        scan.part_key(entries.digest(start, start + size), marks_of(start), options)
+        for start in starts
+    ]
+
+    def task(part: int) -> tuple:
+        some = entries[starts[part] : starts[part] + size]
+        return found.root, some, marks_of(starts[part]), options, work, keys[part]
+
     with ThreadPoolExecutor(machine.cores()) as threads:
         done = list(threads.map(lambda key: scan.is_whole(work, key), keys))
-    todo = [task for task, is_done in zip(tasks, done, strict=True) if not is_done]
-    for *_, key in todo:
-        (work / f"{key}.json").unlink(missing_ok=True)  # Of a part that is damaged.
-    left = sum(len(task[1]) for task in todo)
+    todo = [part for part, is_done in enumerate(done) if not is_done]
+    for part in todo:
+        (work / f"{keys[part]}.json").unlink(missing_ok=True)  # Of a part that is damaged.
+    left = sum(min(size, len(entries) - starts[part]) for part in todo)
     if left < len(entries):
         say(f"{len(entries) - left:,} of them were read by an earlier run")
-    read_all(todo, left, say)
+    read_all(todo, task, left, say)
     return parts.together(work, keys, entries, size, options)
 
 
@@ -241,39 +256,6 @@ def _marks(found: Files) -> dict[str, list[Landmarks]]:
     return named
 
 
-def _sides_before(request: Request, say: Say) -> dict[bytes, int]:
-    """The sides that an earlier run into the same folder decided, by what stands for each file."""
-    if request.out is None:
-        return {}
-    folders = [request.out, *(request.out / str(r) for r in request.options.resolutions)]
-    before = next((info for folder in folders if (info := records.before(folder))), None)
-    if before is None:
-        return {}
-    if before["fractions"] != list(request.fractions):
-        say("the shares of the split are others than before: all pictures are parted anew")
-        return {}
-    return {bytes.fromhex(source): side for source, side in before["sides"].items()}
-
-
-def _untied(
-    scanned: Scanned, decided: dict[bytes, int], say: Say
-) -> tuple[Scanned, Int64[np.ndarray, " n"]]:
-    """Without new pictures that are like some of two sides; and which of the rest are the same."""
-    while True:
-        table = scanned.rows.table[scanned.good]
-        group = doctor.same_pictures(table["content"], scanned.vectors)
-        if not decided:
-            return scanned, group
-        own = np.array([decided.get(source, -1) for source in table["source"].tolist()], np.int64)
-        touched = np.zeros((len(group), 3), bool)
-        touched[group[own >= 0], own[own >= 0]] = True
-        new = np.flatnonzero((touched.sum(axis=1) > 1)[group] & (own < 0))
-        if not len(new):  # What was there before stays where it is.
-            return scanned, group
-        say(f"left out {len(new):,} new pictures that tie two sides of the split together")
-        scanned = scanned.but(dict.fromkeys(scanned.good[new].tolist(), TIES))
-
-
 def _diagnose(
     request: Request, found: Files, scanned: Scanned, group: Int64[np.ndarray, " n"]
 ) -> Diagnosis:
@@ -285,40 +267,3 @@ def _diagnose(
         *(scanned.rows, found.classes, scanned.good, group, strangeness),
         *(request.options.resolutions[0], request.strangest),
     )
-
-
-def _sides(
-    request: Request,
-    diagnosis: Diagnosis,
-    kept: Bool[np.ndarray, " n"],
-    dropped: dict[int, str],
-    decided: dict[bytes, int],
-) -> Int64[np.ndarray, " n"]:
-    """The side of each picture, also of one that is dropped; -1 of what goes nowhere.
-
-    It hangs on the files' bytes: it is the same at any resolution, and in any crop.
-    """
-    if not kept.any():
-        raise InputError(
-            f"a picture must be left, and of {len(diagnosis.rows):,} none is: "
-            + "; ".join(sorted(set(dropped.values()))[:3])
-        )
-    table = diagnosis.rows.table
-    same = splits.Duplicates(diagnosis.group, table["source"][diagnosis.good])
-    labels = table["label"][diagnosis.good]
-    return splits.assign(labels, diagnosis.classes, request.fractions, same, decided, kept)
-
-
-def _tell_gaps(
-    request: Request,
-    diagnosis: Diagnosis,
-    sides: Int64[np.ndarray, " n"],
-    rows: Int64[np.ndarray, " n"],
-    say: Say,
-) -> None:
-    """Says where a side that was decided before has lost its last picture of a class."""
-    labels = diagnosis.rows.table["label"][rows]
-    for side, name in enumerate(records.SIDES):
-        for label, of_class in enumerate(diagnosis.classes):
-            if request.fractions[side] and not (labels[sides == side] == label).any():
-                say(f"no picture of {of_class} is left to {name}: another --out is parted anew")

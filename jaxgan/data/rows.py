@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from jaxgan.data.align import crop_name
-from jaxgan.data.files import Entry
+from jaxgan.data.entries import Entries
 from jaxgan.data.squares import Row
 
 ODDITIES = (*("wrong extension", "animated", "CMYK", "16-bit", "alpha", "gray", "long and narrow"),)
@@ -54,7 +54,7 @@ class Rows:
         problems: of the rows that have one.
     """
 
-    def __init__(self, table: Table, entries: Sequence[Entry], problems: Mapping[int, str]):
+    def __init__(self, table: Table, entries: Entries, problems: Mapping[int, str]):
         self.table, self.entries, self.problems = table, entries, problems
 
     def __len__(self) -> int:
@@ -69,7 +69,7 @@ class Rows:
         rows = np.asarray(indices, np.int64)
         numbers = (self.table[name][rows].tolist() for name in ("entry", "face"))
         for entry, face in zip(*numbers, strict=True):
-            yield crop_name(self.entries[entry].name, face)
+            yield crop_name(self.entries.name(entry), face)
 
     def called(self, names: Collection[str]) -> dict[int, str]:
         """The pictures that have one of these names, or whose file has, and which it is."""

@@ -5,41 +5,37 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from array_record.python.array_record_module import ArrayRecordWriter
-from jaxtyping import Float64
 from PIL import Image
 
 from jaxgan.data import files, look, squares, stored
+from jaxgan.data.entries import Entry
 from jaxgan.data.example import encode_example
-from jaxgan.data.files import Entry
 from jaxgan.data.landmarks import Landmarks
-from jaxgan.data.rows import Table, table_of
+from jaxgan.data.rows import table_of
 from jaxgan.data.seen import Seen
 from jaxgan.data.squares import Options, Row, Square
 
 LOOKED = ("vectors", "descriptors")  # float16 [n, 512], `outlines`; float32 [n, 22].
-VERSION = 3  # Of what a part holds: those of other versions are not taken up again.
+VERSION = 4  # Of what a part holds: those of other versions are not taken up again.
 UNCOMPRESSED = "group_size:1,uncompressed"  # Pixels hardly shrink, and the packing is slow.
 
 
 class Part(NamedTuple):
     """What a part came to, but for its pictures and what lies in `array_file`s."""
 
-    table: Table  # Entries count in the part.
+    rows: int
     problems: dict[int, str]  # By row.
     checksums: dict[str, str]  # SHA-256 of its files, by name.
-    # Of the rows with records, in order: `moments.sums` of the square at each resolution.
-    moments: Float64[np.ndarray, "n s 2 3"]
 
 
-def part_key(entries: Sequence[Entry], marks: dict[str, list[Landmarks]], options: Options) -> str:
-    """Stands for all that a part depends on."""
-    known = repr((VERSION, options, entries, sorted(marks.items(), key=lambda m: m[0])))
+def part_key(digest: bytes, marks: Mapping[str, list[Landmarks]], options: Options) -> str:
+    """Stands for all that a part depends on; `digest` for its entries."""
+    known = repr((VERSION, options, digest, sorted(marks.items(), key=lambda m: m[0])))
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
@@ -62,25 +58,22 @@ def shard_file(folder: Path, key: str, resolution: int) -> Path:
 
 
 def array_file(folder: Path, key: str, name: str) -> Path:
-    """An array of a part, a row for each picture; the doctor's are `LOOKED`."""
+    """An array of a part: its `rows.Table` "table", or with a row for each picture "moments" and,
+    of the doctor, `LOOKED`."""
     return folder / f"{key}.{name}.npy"
 
 
 def read_part(folder: Path, key: str) -> Part:
     """What `scan` wrote."""
     about = json.loads((folder / f"{key}.json").read_text())
-    with np.load(folder / f"{key}.npz") as arrays:
-        return Part(
-            arrays["table"],
-            {int(i): problem for i, problem in about["problems"].items()},
-            *(about["checksums"], arrays["moments"]),
-        )
+    problems = {int(i): problem for i, problem in about["problems"].items()}
+    return Part(about["rows"], problems, about["checksums"])
 
 
 def scan(
     root: str,
     entries: Sequence[Entry],
-    marks: dict[str, list[Landmarks]],
+    marks: Mapping[str, list[Landmarks]],
     options: Options,
     folder: Path,
     key: str,
@@ -132,12 +125,12 @@ def scan(
     if options.doctor:
         for name in look.Measures._fields:
             table[name][table["good"]] = arrays[name]
-        for name in LOOKED:
-            written.append(array_file(folder, key, name))
-            stored.save(written[-1], arrays[name])
-    np.savez(folder / f"{key}.npz", table=table, moments=arrays["moments"])
-    written.append(folder / f"{key}.npz")
+    arrays["table"] = table
+    for name in ("table", "moments", *(LOOKED if options.doctor else ())):
+        written.append(array_file(folder, key, name))
+        stored.save(written[-1], arrays[name])
     about = {
+        "rows": len(rows),
         "problems": {i: row.problem for i, row in enumerate(rows) if row.problem is not None},
         "checksums": {file.name: files.checksum(file) for file in written},
     }

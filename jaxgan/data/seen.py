@@ -32,7 +32,7 @@ class Seen:
         none = {
             "vectors": np.zeros((0, transforms.OUTLINES), np.float16),
             "descriptors": np.zeros((0, outliers.NUMBERS), np.float32),
-            "moments": np.zeros((0, len(self._options.resolutions), 2, 3)),
+            "moments": np.zeros((0, 6 * len(self._options.resolutions))),
             **{name: np.zeros(0) for name in look.Measures._fields},
         }
         return {
@@ -45,7 +45,8 @@ class Seen:
             .reshape(len(self._waiting), resolution, resolution, 3)
             for k, resolution in enumerate(self._options.resolutions)
         ]  # fmt: skip
-        found = {"moments": np.stack([moments.sums(pictures) for pictures in at_each], axis=1)}
+        sums = [moments.sums(pictures).reshape(len(pictures), 6) for pictures in at_each]
+        found = {"moments": np.concatenate(sums, axis=1)}
         if self._options.doctor:
             first = at_each[0]
             images = [cut[0].image for _, _, cut in self._waiting]

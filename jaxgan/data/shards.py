@@ -70,9 +70,7 @@ def write_set(
     fingerprint = records.fingerprint(
         *(classes, resolution, scanned.rows.names(rows), labels), _hex(digests[rows])
     )
-    mean, std = moments.mean_and_std(
-        scanned.moments[kept, at].sum(axis=0), len(rows) * resolution**2
-    )
+    mean, std = moments.mean_and_std(scanned.total(kept, at), len(rows) * resolution**2)
     info = {
         "format": records.FORMAT,
         "fingerprint": fingerprint,
@@ -87,16 +85,18 @@ def write_set(
     }
     for name, text in records.tfds_files(info):
         records.write(folder / name, [text])
+    side = sides[kept]
     columns: dict[str, Column] = {
         "digest": lambda some: [*_hex(digests[rows[some]])],
         "label": lambda some: labels[some].tolist(),
         "name": lambda some: [*scanned.rows.names(rows[some])],
-        "side": lambda some: sides[kept][some].tolist(),  # 0 train, 1 validation, 2 test.
+        "side": lambda some: side[some].tolist(),  # 0 train, 1 validation, 2 test.
     }
     sources, first = np.unique(table["source"][scanned.good], return_index=True)
-    side_of: Column = lambda some: dict(  # noqa: E731
-        zip(_hex(sources[some]), sides[first[some]].tolist(), strict=True)
-    )
+
+    def side_of(some: slice) -> dict[str, int]:
+        return dict(zip(_hex(sources[some]), sides[first[some]].tolist(), strict=True))
+
     text = _json(info, columns, len(rows), side_of, len(sources))
     records.write(folder / records.INFO, _checked(text))
     (folder / records.PREVIOUS).unlink(missing_ok=True)

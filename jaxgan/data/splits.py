@@ -105,12 +105,11 @@ def assign(
     _, rank = np.unique(np.asarray(digests), return_inverse=True)
     order = np.lexsort((rank, member))  # The smallest digest of each group, group by group.
     smallest = order[np.searchsorted(member[order], np.arange(len(first)))]
-    draws = np.array([_uniform(bytes(digests[i])) for i in smallest.tolist()])
+    draws = np.fromiter((_uniform(bytes(digests[i])) for i in smallest.tolist()), np.float64)
     sides = np.searchsorted(np.cumsum(share)[:2], draws, side="right")
 
-    own = np.full(len(group), -1)
-    if decided:
-        own[:] = [decided.get(bytes(digest), -1) for digest in digests]
+    decided = decided or {}
+    own = np.fromiter((decided.get(bytes(digest), -1) for digest in digests), np.int64)
     touched = np.zeros((len(first), 3), bool)
     touched[member[own >= 0], own[own >= 0]] = True
     sides = np.where(touched.any(axis=1), touched.argmax(axis=1), sides)
@@ -196,8 +195,7 @@ def group_copies(digests: Digests, vectors: Float[np.ndarray, "n 512"] | Stored)
     codes, flat = _codes(vectors)
     kept = first[~flat[first]]  # Exact copies and flat pictures add nothing.
     waiting: list[Pairs] = []
-    for pairs in _candidates(codes[kept]):
-        pairs = kept[pairs]
+    for pairs in _candidates(codes, kept):
         # What was joined already need not be looked at.
         waiting.append(pairs[group[pairs[:, 0]] != group[pairs[:, 1]]])
         if sum(map(len, waiting)) >= BLOCK:  # Vectors may lie in files, which are to be opened.
@@ -222,21 +220,23 @@ def _codes(
     return codes, flat
 
 
-def _candidates(codes: UInt16[np.ndarray, "n bands"]) -> Iterator[Pairs]:
-    """Pairs of pictures that agree in a band, and in the others not too little; band by band."""
+def _candidates(
+    codes: UInt16[np.ndarray, "n bands"], kept: Int64[np.ndarray, " m"]
+) -> Iterator[Pairs]:
+    """Pairs of those kept that agree in a band, and in the others not too little; band by band."""
     words = codes.view(np.uint64)
-    for band in np.ascontiguousarray(codes.T):
+    for number in range(BANDS):
+        band = codes[kept, number]
         order = np.argsort(band, kind="stable")
-        ordered = band[order]
+        band, order = band[order], kept[order]
         for step in range(1, min(WINDOW, len(order) - 1) + 1):
-            agree = np.flatnonzero(ordered[:-step] == ordered[step:])
+            agree = np.flatnonzero(band[:-step] == band[step:])
             if not len(agree):
                 break
-            pairs = np.stack([order[agree], order[agree + step]], axis=1)
-            for some in _blocks(len(pairs)):
-                a, b = pairs[some].T
+            for some in _blocks(len(agree)):
+                a, b = order[agree[some]], order[agree[some] + step]
                 differ = np.bitwise_count(words[a] ^ words[b]).sum(axis=1, dtype=np.int64)
-                yield pairs[some][differ < FAR]
+                yield np.stack([a, b], axis=1)[differ < FAR]
 
 
 def _near(vectors: Float[np.ndarray, "n 512"] | Stored, pairs: list[Pairs]) -> Pairs:

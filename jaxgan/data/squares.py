@@ -9,7 +9,7 @@ from PIL import Image
 
 from jaxgan.data import align, files, landmarks, look, transforms
 from jaxgan.data.align import Border
-from jaxgan.data.files import Entry
+from jaxgan.data.entries import Entry
 from jaxgan.data.landmarks import Landmarks
 from jaxgan.data.transforms import reason
 

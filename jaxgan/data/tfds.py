@@ -21,7 +21,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import UInt8
 
-from jaxgan.data.files import TFDS, Entry, Files
+from jaxgan.data.entries import Entries, Entry
+from jaxgan.data.files import TFDS, Files
 from jaxgan.data.folder import printable
 from jaxgan.errors import InputError
 
@@ -88,7 +89,7 @@ def find(source: str) -> Files:
         name = f"{names[label].replace('/', '_')}/{kind}-{i:0{width}}{extension}"
         entries.append(Entry(name, label, (split, i), size, changed))
     left_out = Counter({"without a label": len(found) - len(labelled)})
-    return Files(TFDS + folder, tuple(names), tuple(entries), +left_out)
+    return Files(TFDS + folder, tuple(names), Entries(entries), +left_out)
 
 
 def read(root: str, place: tuple[int, int]) -> bytes:

@@ -111,7 +111,8 @@ def plain_jpeg(data: bytes, at_least: int | None = None) -> Image.Image | None:
         return None
     at, width, height = 2, 0, 0
     while (marker := data[at : at + 2]) != SCAN:
-        if marker in FRAMES and data[at + 4] == 8 and data[at + 9] == 3:  # Bits; colours.
+        bits, colours = data[at + 4 : at + 5], data[at + 9 : at + 10]
+        if marker in FRAMES and (bits, colours) == (b"\x08", b"\x03"):
             height, width = (int.from_bytes(data[at + i : at + i + 2]) for i in (5, 7))
         elif marker not in PLAIN:  # EXIF's or Adobe's, say.
             return None

@@ -7,9 +7,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing import connection
 from typing import Any, NamedTuple
 
@@ -17,7 +18,9 @@ from jaxgan.data import machine, scan
 from jaxgan.errors import InputError
 
 Say = Callable[[str], None]
-ReadAll = Callable[[Sequence[tuple], int, Say], None]  # As `scan_all`, of certain workers.
+# As `scan_all`, of certain workers.
+ReadAll = Callable[[Sequence[int], Callable[[int], tuple], int, Say], None]
+AHEAD = 2  # Tasks that wait for each worker.
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _count: Any = None  # In a worker: the pictures done by all of them.
 
@@ -93,12 +96,15 @@ def progress(pictures: int, say: Say) -> Callable[[int, float], None]:
     return tell
 
 
-def scan_all(those: Workers, tasks: Sequence[tuple], pictures: int, say: Say) -> None:
-    """Does the tasks, arguments of `scan.scan` each, and tells how far it is.
+def scan_all(
+    those: Workers, todo: Sequence[int], task: Callable[[int], tuple], pictures: int, say: Say
+) -> None:
+    """Does the tasks, and tells how far it is.
 
     Args:
         those: who does it.
-        tasks: a part each.
+        todo: the parts.
+        task: the arguments of `scan.scan` for one of them; made when it is its turn.
         pictures: in all of them.
         say: takes a line of progress.
 
@@ -108,21 +114,27 @@ def scan_all(those: Workers, tasks: Sequence[tuple], pictures: int, say: Say) ->
     """
     pause = 1 if sys.stderr.isatty() else 10
     tell = progress(pictures, say)
-    if those.pool is None or len(tasks) < 2:
+    if those.pool is None or len(todo) < 2:
         done = 0
-        for task in tasks:
-            scan.scan(*task)
-            done += len(task[1])
+        for part in todo:
+            arguments = task(part)
+            scan.scan(*arguments)
+            done += len(arguments[1])
             tell(done, 0 if done == pictures else pause)
         return
-    futures: list[Future] = [those.pool.submit(_do, task) for task in tasks]
+    left = iter(todo)
+    pending: set[Future] = set()
     try:
-        pending: set[Future] = set(futures)
-        while pending:
-            finished, pending = wait(pending, timeout=0.2, return_when=FIRST_EXCEPTION)
+        while True:
+            for part in islice(left, AHEAD * machine.cores() - len(pending)):
+                pending.add(those.pool.submit(_do, task(part)))
+            if not pending:
+                break
+            finished, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
             for future in finished:
                 future.result()
-            tell(those.count.value, pause if pending else 0)
+            tell(those.count.value, pause)
+        tell(those.count.value, 0)
     except BrokenProcessPool as error:
         raise InputError(
             "a process that reads pictures was ended from outside, perhaps for lack of memory; "

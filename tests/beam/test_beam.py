@@ -56,7 +56,8 @@ def run(of: Request) -> tuple[dict[str, str], list[str]]:
     said: list[str] = []
     with prepare.prepared(of, said.append) as result:
         assert result.diagnosis.rows
-    files = sorted(file for file in of.out.rglob("*") if file.is_file() and file.name[0] != ".")
+    files = sorted(file for file in of.out.rglob("[!.]*") if file.is_file())
+    files = [file for file in files if ".work" not in file.parts]
     names = [str(file.relative_to(of.out)) for file in files]
     hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     return dict(zip(names, hashes, strict=True)), said
@@ -116,7 +117,7 @@ def test_a_part_that_is_done_twice(pictures: Path, tmp_path: Path) -> None:
     options = Options((16,))
     task = (found.root, found.entries[:3], {}, options, tmp_path, "key")
     said: list[str] = []
-    beam.scan_all(("--runner=BundleBasedDirectRunner",), [task], 3, said.append)
+    beam.scan_all(("--runner=BundleBasedDirectRunner",), [0], [task].__getitem__, 3, said.append)
     files = {file: file.read_bytes() for file in tmp_path.iterdir()}
     (tmp_path / "key.json").unlink()  # As if another worker were at it.
     beam._scan(str(tmp_path), "key")
@@ -152,7 +153,7 @@ def test_the_command(pictures: Path, tmp_path: Path) -> None:
     nowhere = call("--dry-run", "--runner=DirectRunner")
     assert nowhere.returncode == 1
     assert nowhere.stderr.startswith("prepare.py: --runner needs --out")
-    other = call(f"--out={tmp_path}", "--runner=Nobody")
+    other = call(f"--out={tmp_path / 'new'}", "--runner=Nobody")
     assert (
         other.returncode == 1 and "Beam must come to its end with --runner=Nobody" in other.stderr
     )
