@@ -106,6 +106,8 @@ max-width:56rem}
 .pair figure{max-width:27.5rem}
 .grids{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(9rem,46%),1fr));gap:.9rem;
 max-width:56rem}
+.pairs{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(14rem,100%),1fr));gap:1rem}
+.pairs figure{margin:0}
 .thumbs{display:grid;grid-template-columns:repeat(auto-fill,minmax(6.5rem,1fr));gap:.7rem;
 max-width:none}
 .thumbs figure{margin:0}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.metrics import features, folders, report
+from jaxgan.metrics import features, folders, networks, report
 from jaxgan.metrics.features import Features
 from jaxgan.types import InputError
 
@@ -221,3 +221,24 @@ def test_light_features_have_one_unit(tmp_path: Path) -> None:
     for name in ("frechet", "kid"):
         assert same["metrics"][name]["value"] < worse["metrics"][name]["value"] / 4
     assert same["metrics"]["frechet"]["name"] == "Fréchet distance (light)"
+
+
+def test_the_distance_is_called_fid_on_one_network_only(tmp_path: Path, monkeypatch) -> None:
+    """By a stand-in for it: what it sees comes with a rule of resizing, and with classes."""
+
+    def stand_in(file: str | None, resize: str) -> Features:
+        assert (file, resize) == ("weights.pth", "original")
+        rng = np.random.default_rng(0)
+        net = features.vgg16(32)
+        return net._replace(name="inception", resize=resize, head=rng.normal(size=(192, 9)))
+
+    monkeypatch.setattr(networks, "inception", stand_in)
+    real, fake = pictures(tmp_path / "a", range(30)), pictures(tmp_path / "b", range(30, 60))
+    more = {"features": "inception", "weights": "weights.pth", "resize": "original"}
+    result, pairs = folders.evaluate(str(real), str(fake), **more)
+    score = result["metrics"]["entropy"]
+    assert 1 <= score["low"] <= score["value"] <= score["high"] <= 9
+    assert result["metrics"]["frechet"]["name"] == "FID"
+    assert result["features"]["resize"] == "original"
+    for text in (report.table(result), report.html(result, pairs)):
+        assert "FID" in text and "Inception score" in text and "original" in text

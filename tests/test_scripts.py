@@ -189,6 +189,9 @@ def test_bad_workdirs(gan: Path, tmp_path: Path) -> None:
         "train", *train(gan, "--config.train.steps=2", "--config.model.channels=16")
     )
     assert "run of a classifier" in refused("evaluate", f"--workdir={gan}", "--data=toy")
+    sets = ("--real=a", "--fake=b", "--cache=")
+    assert "--metrics must be of frechet" in refused("evaluate", *sets, "--metrics=kid,fid")
+    assert "--real must be a folder" in refused("evaluate", *sets, "--features=light")
     assert "scripts/experiment.py" in refused("train", "--config=configs/quickstart.py")
     assert "scripts/train.py" in refused("experiment", "--config=configs/wgan512.py")
 

@@ -73,22 +73,25 @@ def table(result: dict[str, Any]) -> str:
 
 def html(result: dict[str, Any], pairs: list[Pair]) -> str:
     """The same as a page, with the most copy-like pairs and with how it was computed."""
-    rows = []
+    rows, floors = [], any("floor" in found for found in result["metrics"].values())
     for name, found in result["metrics"].items():
         x = figures(name, found)
+        floor = f"<td>{x.get('floor', '')}</td>" if floors else ""
         rows.append(
             f"<tr><th scope='row'>{page.text(title(name, found))}"
             f"<small>{page.text(MEANING[name])}</small></th><td>{x['value']}</td>"
-            f"<td>{x['low']} to {x['high']}</td><td>{x.get('floor', '')}</td></tr>"
+            f"<td>{x['low']} to {x['high']}</td>{floor}</tr>"
         )
+    about = " Floor: the same between two halves of the real pictures, which differ by chance."
     body = (
         "<header><p class='question'>How near are the generated pictures to the real ones?</p>"
         f"<h1>{page.text(_headline(result))}</h1>"
         f"<p class='lead'>{page.text(_lead(result))}</p></header>"
         "<section class='wide'><div class='scroll'><table><caption>Intervals of 95 %, for other "
-        "pictures drawn likewise. Floor: the same between two halves of the real pictures, which "
-        "chance alone tells apart.</caption><thead><tr><th>Measure</th><th>Value</th>"
-        f"<th>Interval</th><th>Floor</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"pictures drawn likewise.{about if floors else ''}</caption>"
+        "<thead><tr><th>Measure</th><th>Value</th><th>Interval</th>"
+        f"{'<th>Floor</th>' if floors else ''}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
         f"{''.join(f'<p class=note>{page.text(_sentence(x))}</p>' for x in result['warnings'])}"
         "</section>"
     )
@@ -129,7 +132,7 @@ def _copies(copies: dict[str, Any], pairs: list[Pair]) -> str:
         f"<p>{says} (p = {copies['p']:.2g}). Here are the {len(pairs)} generated pictures that are "
         "most like a copy, each on the left of its training picture, which may be mirrored. The "
         "number is their distance as a share of that to the training pictures around: near 0 is a "
-        f"copy, near 1 is none.</p><div class='panels'>{''.join(grid)}</div></section>"
+        f"copy, near 1 is none.</p><div class='pairs'>{''.join(grid)}</div></section>"
     )
 
 
