@@ -11,6 +11,8 @@ from typing import Any
 
 import jax
 
+from jaxgan.data.machine import cache_folder
+
 LIMIT = 5 * 2**30
 """Bytes of programs that a run may find when it begins: the longest unused ones go."""
 
@@ -48,7 +50,7 @@ def keep_programs(folder: str | None = None, limit: int = LIMIT) -> None:
         jax.config.update("jax_compilation_cache_dir", given or folder)
         _one_warning(given or folder)
         return
-    path = Path(given or folder or default_folder()).expanduser()
+    path = Path(given or folder or cache_folder("xla")).expanduser()
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path) as file:
@@ -64,12 +66,6 @@ def keep_programs(folder: str | None = None, limit: int = LIMIT) -> None:
         if f"JAX_PERSISTENT_CACHE_{name}" not in os.environ:  # By default the small ones are not.
             jax.config.update(f"jax_persistent_cache_{name.lower()}", value)
     _one_warning(path)
-
-
-def default_folder() -> Path:
-    """The user's own: whoever can write there decides what the programs do."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "jaxgan" / "xla"
 
 
 def _tidy(folder: Path, limit: int) -> None:

@@ -23,7 +23,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import checks, frozen, hosts, monitor, parallel, published, recipes, sample, warm
 from jaxgan import config as configs
-from jaxgan.checkpoint import Best, Checkpoints, has_checkpoints
+from jaxgan.checkpoint import Best, has_checkpoints
 from jaxgan.collapse import make_alarm, mean_distance
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
@@ -32,11 +32,11 @@ from jaxgan.evaluate import judge, predict, summarise
 from jaxgan.log import Log, grid
 from jaxgan.loop import Evaluation, TrainOptions, train
 from jaxgan.memory import Settings
+from jaxgan.metrics.networks import BEST, restore
 from jaxgan.state import ClassifierState, GANState
 from jaxgan.steps.classifier import Predict, make_predict
 from jaxgan.types import InputError, Recipe, State
 
-BEST = Best("validation_accuracy", "max")
 PACKAGES = ("jaxgan", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
@@ -414,17 +414,9 @@ def load_classifier(
     Raises:
         InputError: no run of a classifier, or no checkpoint, in `workdir`, which is `flag`'s.
     """
-    config = configs.read_claim(workdir)
-    if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
-        raise InputError(f"{flag} must hold the run of a classifier, and {workdir} does not")
-    abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
-    with Checkpoints(workdir, BEST, read_only=True) as checkpoints:
-        step = checkpoints.best if step is None else step
-        restored = checkpoints.restore(abstract, step)
-    if restored is None:
-        raise InputError(f"{flag} must hold a checkpoint, and there is none in {workdir}")
+    config, step, variables = restore(workdir, step, flag)
     predictor = make_predict(recipes.build_classifier(config))
-    return Classifier(config, restored.step, restored.state.net.variables, predictor)
+    return Classifier(config, step, variables, predictor)
 
 
 def evaluate_classifier(

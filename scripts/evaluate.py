@@ -2,21 +2,25 @@
 
     python scripts/evaluate.py --workdir D --data DIR [--json FILE] [--split test]
     python scripts/evaluate.py --real DIR --fake DIR [--train DIR] [--json FILE] [--html FILE]
+        [--features vgg16|inception|light|classifier:WORKDIR] [--metrics frechet,kid,...]
 
 The first: DIR holds one folder of pictures per class. Prints accuracy with its 95 % interval, per
 class, and the confusion matrix. --split takes the pictures that the split of training would put
-there. The second: Fréchet and kernel distance, precision, recall, density and coverage of VGG16's
-features, and whether pictures of --train (else of --real) were copied; all with 95 % intervals.
+there. The second: Fréchet and kernel distance, precision, recall, density and coverage of features,
+and whether pictures of --train (else of --real) were copied; all with 95 % intervals. Of the
+features of inception the Fréchet distance is the FID; entropy, the Inception score, is theirs only.
 """
 
 import json
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from jaxgan import command, evaluate, training
+from jaxgan.data.machine import cache_folder
 from jaxgan.errors import InputError
-from jaxgan.metrics import folders
+from jaxgan.metrics import folders, report
 
 command.workdir_flag("The run's folder.")
 flags.DEFINE_string("data", None, "Folder of class folders, or toy.")
@@ -25,6 +29,15 @@ flags.DEFINE_integer("step", None, "The checkpoint; the best by default.")
 flags.DEFINE_string("real", None, "Folder of real pictures, best of such as no GAN saw.")
 flags.DEFINE_string("fake", None, "Folder of generated pictures.")
 flags.DEFINE_string("train", None, "Folder of the pictures that the GAN learned from.")
+flags.DEFINE_string(
+    "features", "vgg16", "Who looks: vgg16, inception, light, or classifier:WORKDIR."
+)
+flags.DEFINE_list("metrics", None, f"Of {', '.join(folders.LEAST)}; all by default.")
+flags.DEFINE_string("weights", None, "File of those of inception; else it is fetched once.")
+flags.DEFINE_enum("resize", "clean", ["clean", "original"], "How inception's input is made.")
+flags.DEFINE_string(
+    "cache", None, "Folder that keeps features of real pictures; empty: none; else the user's own."
+)
 flags.DEFINE_integer("resolution", None, "Side at which all are seen; their own by default.", 8)
 flags.DEFINE_integer("seed", 0, "Of the halves that are drawn.", 0)
 flags.DEFINE_string("json", None, "File for all figures.")
@@ -40,13 +53,18 @@ def main() -> None:
         result = training.evaluate_classifier(FLAGS.workdir, FLAGS.data, FLAGS.split, FLAGS.step)
         print(evaluate.table(result))
     else:
+        names = ("features", "metrics", "weights", "resize", "resolution", "seed")
+        options: dict[str, Any] = {name: FLAGS[name].value for name in names}
+        keep = cache_folder("features") if FLAGS.cache is None else FLAGS.cache or None
         result, pairs = folders.evaluate(
-            *(FLAGS.real, FLAGS.fake, FLAGS.train), resolution=FLAGS.resolution, seed=FLAGS.seed
+            *(FLAGS.real, FLAGS.fake, FLAGS.train),
+            **options,
+            keep=keep,
         )
         result["versions"] = training.versions()
-        print(folders.table(result))
+        print(report.table(result))
         if FLAGS.html:
-            _write(FLAGS.html, folders.html(result, pairs))
+            _write(FLAGS.html, report.html(result, pairs))
     if FLAGS.json:
         _write(FLAGS.json, json.dumps(result, indent=2) + "\n")
 

@@ -69,7 +69,7 @@ def test_where_programs_lie(tmp_path: Path, monkeypatch) -> None:
     compilation.keep_programs(str(tmp_path / "flag"))
     assert jax.config.jax_compilation_cache_dir == str(tmp_path / "flag")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert compilation.default_folder() == Path.home() / ".cache" / "jaxgan" / "xla"
+    assert compilation.cache_folder("xla") == Path.home() / ".cache" / "jaxgan" / "xla"
 
 
 def test_programs_in_an_object_store(store) -> None:

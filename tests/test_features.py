@@ -14,6 +14,7 @@ from PIL import Image
 
 from jaxgan.metrics import features as module
 from jaxgan.metrics.features import (
+    ARRAYS,
     BLOCKS,
     MEAN,
     STD,
@@ -22,9 +23,9 @@ from jaxgan.metrics.features import (
     conv5_3,
     extract,
     input_size,
-    load_arrays,
     vgg16,
 )
+from jaxgan.models.pretrained import load
 from jaxgan.types import InputError
 
 RNG = np.random.default_rng(0)
@@ -199,7 +200,7 @@ def test_weights_are_read_only_with_the_right_checksum(package, weights, monkeyp
 def test_arrays_are_all_that_a_file_may_hold():
     tree = {"a": [np.arange(3, dtype=">i2"), {"b": (np.eye(2, dtype="f4"), "text", 1.5, None)}]}
     for protocol in (3, 4):
-        got = load_arrays(pickle.dumps(tree, protocol=protocol))
+        got = load(pickle.dumps(tree, protocol=protocol), "x", ARRAYS)
         assert jax.tree.structure(got) == jax.tree.structure(tree)
         jax.tree.map(np.testing.assert_array_equal, got, tree)
 
@@ -215,13 +216,13 @@ class Command:
 @pytest.mark.parametrize("call", [os.system, eval, np.load, pickle.loads, getattr])
 def test_a_pickle_that_calls_something_is_refused(tmp_path, call):
     content = pickle.dumps({"VGG16_0": Command(call, f"touch {tmp_path / 'ran'}")})
-    with pytest.raises(InputError, match="numpy arrays only, got"):
-        load_arrays(content)
+    with pytest.raises(InputError, match="and x names it: nothing of it was run"):
+        load(content, "x", ARRAYS)
     assert not list(tmp_path.iterdir())
 
 
 def test_an_object_in_an_array_is_refused_too(tmp_path):
     hidden = np.array([Command(os.system, f"touch {tmp_path / 'ran'}")], object)
-    with pytest.raises(InputError, match=r"got \w+\.system"):
-        load_arrays(pickle.dumps(hidden))
+    with pytest.raises(InputError, match=r"needs no \w+\.system"):
+        load(pickle.dumps(hidden), "x", ARRAYS)
     assert not list(tmp_path.iterdir())

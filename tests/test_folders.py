@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.metrics import features, folders
+from jaxgan.metrics import features, folders, report
 from jaxgan.metrics.features import Features
 from jaxgan.types import InputError
 
@@ -55,8 +55,8 @@ def test_all_figures_have_a_value_inside_an_interval(tmp_path: Path) -> None:
     assert result["sets"]["fake"]["pictures"] == 90 and result["resolution"] == 32
     assert json.loads(json.dumps(result)) == result
     assert result == folders.evaluate(str(real), str(fake), str(train))[0]
-    text, page = folders.table(result), folders.html(result, pairs)
-    assert "Fréchet distance (MEANS)" in text and "depends on their number" in text
+    text, page = report.table(result), report.html(result, pairs)
+    assert "Fréchet distance (means)" in text and "depends on their number" in text
     assert len(pairs) == 32 and page.count("data:image/png") == 32
 
 
@@ -106,5 +106,118 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has none that can be read"):
         folders.evaluate(str(real), str(tmp_path / "empty"))
     one = pictures(tmp_path / "one", range(500, 501))
-    with pytest.raises(InputError, match="two pictures or more on each side, got 1"):
+    with pytest.raises(InputError, match=r"frechet needs 4 pictures in --fake .*, got 1"):
         folders.evaluate(str(pictures(tmp_path / "p", range(30))), str(one))
+    with pytest.raises(InputError, match=r"kid needs 20 pictures in --real .*, got 1"):
+        folders.evaluate(str(one), str(tmp_path / "p"), metrics=["kid"])
+
+
+def test_what_is_the_same_is_told(tmp_path: Path) -> None:
+    real, fake = pictures(tmp_path / "a", range(30)), pictures(tmp_path / "b", range(30, 60))
+    same = pictures(tmp_path / "c", range(30))
+    with pytest.raises(InputError, match=r"must hold 20 pictures that are not in --train.*, got 0"):
+        folders.evaluate(str(real), str(fake), str(same))
+    with pytest.raises(InputError, match="30 of --fake are in --real, pixel by pixel"):
+        folders.evaluate(str(real), str(same))
+
+
+def test_gray_and_coloured_pictures_are_not_compared(tmp_path: Path) -> None:
+    real, fake = pictures(tmp_path / "a", range(30)), pictures(tmp_path / "b", range(30, 60))
+    for file in fake.iterdir():
+        Image.open(file).convert("L").save(file)
+    rule = "as many channels in all folders, got them in colours in --real, gray in --fake"
+    with pytest.raises(InputError, match=rule):
+        folders.evaluate(str(real), str(fake))
+
+
+def test_features_that_are_no_numbers_name_a_picture(tmp_path: Path, monkeypatch) -> None:
+    def broken(size: int) -> Features:
+        def function(weights, images):
+            x = images.astype(jnp.float32).mean((1, 2))
+            return jnp.where(x[:, :1] > 200, jnp.nan, x)
+
+        return Features("broken", 3, size, "none", function, {}, "")
+
+    monkeypatch.setattr(features, "vgg16", broken)
+    real, fake = pictures(tmp_path / "a", range(30)), pictures(tmp_path / "b", range(30, 60))
+    Image.new("RGB", (32, 32), "#ff0040").save(fake / "bright.png")
+    with pytest.raises(InputError, match=r"of broken are not for bright\.png in --fake, one of 1"):
+        folders.evaluate(str(real), str(fake), metrics=["precision"])
+
+
+def test_only_what_is_wanted_is_computed(tmp_path: Path, monkeypatch) -> None:
+    real, fake = pictures(tmp_path / "a", range(30)), pictures(tmp_path / "b", range(30, 60))
+    monkeypatch.setattr(folders, "find_copies", None)
+    result, pairs = folders.evaluate(str(real), str(fake), metrics=["recall", "kid"])
+    assert list(result["metrics"]) == ["kid", "recall"] and not pairs and not result["warnings"]
+    assert "Are there copies?" not in report.html(result, pairs)
+    for metrics, rule in (
+        (["fid"], "--metrics must be of frechet, kid, .*, got 'fid'"),
+        ([], "--metrics must name one or more"),
+        (["entropy"], "entropy needs the classes of --features inception, got vgg16"),
+    ):
+        with pytest.raises(InputError, match=rule):
+            folders.evaluate(str(real), str(fake), metrics=metrics)
+
+
+def test_few_pictures_are_a_warning_each(tmp_path: Path) -> None:
+    real, fake = pictures(tmp_path / "a", range(30)), pictures(tmp_path / "b", range(30, 60))
+    result, pairs = folders.evaluate(str(real), str(fake), metrics=["frechet"])
+    few, singular = result["warnings"]
+    assert few.startswith("below 2,048 pictures") and "30 against 192" in singular
+    for text in (report.table(result), report.html(result, pairs)):
+        assert "30 against 192" in text
+
+
+def test_real_pictures_are_looked_at_once(tmp_path: Path, monkeypatch) -> None:
+    """The features of the real sets are kept; not where pictures or features are others."""
+    looked = []
+    extract = features.extract
+
+    def counting(net, images):
+        found = list(images)
+        looked.append(len(found))
+        return extract(net, found)
+
+    monkeypatch.setattr(features, "extract", counting)
+    real, train = pictures(tmp_path / "a", range(30)), pictures(tmp_path / "t", range(60, 95))
+    fake, other = pictures(tmp_path / "b", range(30, 60)), pictures(tmp_path / "c", range(99, 124))
+    keep = tmp_path / "cache"
+
+    def evaluate(fake: Path, **more) -> tuple[dict, list[int]]:
+        looked.clear()
+        result, _ = folders.evaluate(str(real), str(fake), str(train), keep=keep, **more)
+        return result, sorted(looked)
+
+    first, times = evaluate(fake)
+    assert times == [30, 30, 30, 30, 35]
+    again, times = evaluate(fake)
+    assert times == [30, 30] and again == first  # Of --fake, as they are and mirrored.
+    assert evaluate(other)[1] == [25, 25]
+    kept = sorted(keep.iterdir())
+    assert len(kept) == 3
+    content = kept[0].read_bytes()
+    for damaged in (content[:-1], content[:50] + b"x" + content[51:], b""):
+        kept[0].write_bytes(damaged)
+        repaired, times = evaluate(fake)
+        assert len(times) == 3 and repaired == first
+        assert kept[0].read_bytes() == content
+    pictures(real, range(200, 201))
+    assert evaluate(fake)[1] == [30, 30, 31, 31]
+    monkeypatch.setattr(
+        features, "vgg16", lambda size, old=features.vgg16: old(size)._replace(checksum="other")
+    )
+    assert evaluate(fake)[1] == [30, 30, 31, 31, 35]
+
+
+def test_light_features_have_one_unit(tmp_path: Path) -> None:
+    real, fake = pictures(tmp_path / "a", range(40)), pictures(tmp_path / "b", range(50, 90))
+    dark = pictures(tmp_path / "c", range(100, 140), light=0.4)
+    same, worse = (
+        folders.evaluate(str(real), str(x), features="light", metrics=["frechet", "kid"])[0]
+        for x in (fake, dark)
+    )
+    assert same["features"]["dimension"] == 22
+    for name in ("frechet", "kid"):
+        assert same["metrics"][name]["value"] < worse["metrics"][name]["value"] / 4
+    assert same["metrics"]["frechet"]["name"] == "Fréchet distance (light)"

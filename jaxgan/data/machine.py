@@ -28,6 +28,11 @@ def free_memory() -> int | None:
     return max(0, min(free)) if free else None
 
 
+def cache_folder(name: str) -> Path:
+    """Where things are kept that can be had again; the user's own: compiled programs are run."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxgan" / name
+
+
 def _read(file: Path) -> str:
     try:
         return file.read_text().strip()

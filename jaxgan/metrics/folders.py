@@ -1,24 +1,29 @@
 """Generated pictures beside real ones, from any folders: what `evaluate.py --real --fake` does."""
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
-from jaxtyping import Int64, UInt8
-from PIL import Image
+from jaxtyping import Float, UInt8
 
-from jaxgan import page
-from jaxgan.data import loader, records, splits, transforms
-from jaxgan.data.folder import Source
+from jaxgan.data import loader, splits, transforms
+from jaxgan.data.folder import Source, in_threads
 from jaxgan.errors import InputError
+from jaxgan.metrics import cache, comparison, copies, entropy, networks, sets
 from jaxgan.metrics import features as nets
-from jaxgan.metrics.comparison import compare
 from jaxgan.metrics.copies import View, find_copies
 from jaxgan.metrics.features import Features
 
-LOOKED_AT = 200  # Pictures of a folder, for their size.
+# The metrics, and the pictures a side without which each cannot be had with its interval.
+LEAST = {
+    "frechet": 4,
+    "kid": 20,
+    **dict.fromkeys(comparison.SHARES, 12),
+    "copies": copies.LEAST,
+    "entropy": 2 * entropy.SPLITS,
+}
 WORST = 32  # Pairs of a generated picture and its nearest training picture.
 
 
@@ -37,8 +42,13 @@ def evaluate(
     fake: str,
     train: str | None = None,
     *,
+    features: str = "vgg16",
+    metrics: Sequence[str] | None = None,
+    weights: str | None = None,
+    resize: str = "clean",
     resolution: int | None = None,
     seed: int = 0,
+    keep: str | os.PathLike | None = None,
 ) -> tuple[dict[str, Any], list[Pair]]:
     """Compares generated pictures with real ones.
 
@@ -46,75 +56,67 @@ def evaluate(
         real: a folder or a prepared set; with `train`, of pictures that the generator did not see.
         fake: of generated pictures.
         train: of those that it learned from; None: `real` is.
+        features: a name, `weights` and `resize` with it: see `networks.by_name`.
+        metrics: of LEAST, those that are wanted; None takes all that these features have.
+        weights: see `features`.
+        resize: see `features`.
         resolution: the side in px at which all are seen; None takes the sets' own.
         seed: of all that is drawn.
+        keep: folder in which features of real pictures are kept, see `cache.kept`.
 
     Returns:
         The generated pictures that are nearest to a training picture, with these; and before them
         what the JSON file holds: `metrics` with `frechet`, `kid`, `precision`, `recall`, `density`,
-        `coverage` and `copies`, each with `value`, `low` and `high`; how they were computed.
+        `coverage` and `copies`, or those of them that are wanted, each with `value`, `low` and
+        `high`; how they were computed; and `warnings`, sentences.
 
     Raises:
-        InputError: folders that cannot be compared, or too few pictures.
+        InputError: folders that cannot be compared, too few pictures, features that cannot be had.
     """
+    check_metrics(metrics, features)
     paths = {"--real": real, "--fake": fake} | ({"--train": train} if train else {})
-    _check_apart(paths)
-    resolution = _common_size(paths) if resolution is None else resolution
-    sources = {flag: loader.open_source(path, resolution) for flag, path in paths.items()}
-    _check_disjoint(sources)
-    net = nets.vgg16(nets.input_size(resolution))
-    found = {flag: _look(net, source) for flag, source in sources.items()}
-    mirrored = {flag: _look(net, sources[flag], mirror=True) for flag in ("--fake", "--real")}
-    metrics = compare(found["--real"].features, found["--fake"].features, seed)
-    learned = sources["--train" if train else "--real"]
-    held_out, left_out = None, 0
-    if train:
-        both = _groups(learned, sources["--real"])
-        groups, others = both[: len(learned)], both[len(learned) :]
-        new = ~np.isin(others, groups)
-        left_out = int((~new).sum())
-        held_out = [View(*(part[new] for part in v["--real"])) for v in (found, mirrored)]
-    else:
-        groups = _groups(learned)
-    copies = find_copies(
-        [found["--fake"], mirrored["--fake"]],
-        found["--train" if train else "--real"],
-        held_out,
-        groups,
-    )
-    worst = np.argsort(copies.fake.ratio, kind="stable")[:WORST].tolist()
-    pairs = [
-        Pair(
-            sources["--fake"][i]["image"],
-            learned[int(copies.fake.match[i])]["image"],
-            sources["--fake"].names[i],
-            learned.names[copies.fake.match[i]],
-            float(copies.fake.ratio[i]),
-        )
-        for i in worst
+    sets.check_apart(paths)
+    resolution = sets.common_size(paths) if resolution is None else resolution
+    net = networks.by_name(features, resolution, weights, resize)
+    names = [
+        name
+        for name in LEAST
+        if name in (LEAST if metrics is None else metrics)
+        and (name != "entropy" or net.head is not None)
     ]
-    metrics["copies"] = {
-        "value": copies.share,
-        "low": copies.low,
-        "high": copies.high,
-        "authenticity": copies.authenticity,
-        "p": copies.p,
-        "exact": train is not None,
-        "held_out": len(copies.held_out.ratio),
-        "left_out": left_out,  # Held-out pictures that are copies of training pictures.
-        "nearest": [
-            {"fake": pair.fake, "train": pair.train, "ratio": pair.ratio} for pair in pairs
-        ],
+    sources = {flag: loader.open_source(path, resolution) for flag, path in paths.items()}
+    sets.check_counts({name: LEAST[name] for name in names}, sources)
+    sets.check_colours(sources)
+    digests = {flag: sets.digests(source) for flag, source in sources.items()}
+    sets.check_disjoint(sources, digests)
+
+    wanted = [("--real", False), ("--fake", False)]
+    if "copies" in names:
+        wanted += [("--fake", True), *([("--train", False), ("--real", True)] if train else [])]
+    found = {
+        (flag, mirror): _features(
+            net, sources[flag], mirror, flag, None if flag == "--fake" else keep
+        )
+        for flag, mirror in wanted
     }
+    if net.name == "light":  # Of several units: those of the real pictures' deviations.
+        real_ones = found["--real", False]
+        mean, std = real_ones.mean(axis=0), np.maximum(real_ones.std(axis=0), 1e-6)
+        found = {key: (x - mean) / std for key, x in found.items()}
+    both = found["--real", False], found["--fake", False]
+    results = comparison.compare(*both, seed, names)
+    if "frechet" in results:
+        results["frechet"]["name"] = frechet_name(net)
+    pairs = []
+    if "copies" in names:
+        results["copies"], pairs = _copies(sources, digests, found)
+    if "entropy" in names and net.head is not None:
+        score = entropy.inception_score(both[1], net.head, seed)
+        results["entropy"] = score._asdict()
+    about = net._asdict()
     result = {
-        "metrics": metrics,
-        "features": {
-            "name": net.name,
-            "dimension": net.dimension,
-            "size": net.size,
-            "resize": net.resize,
-            "checksum": net.checksum,
-        },
+        "metrics": results,
+        "features": {k: about[k] for k in ("name", "dimension", "size", "resize", "checksum")},
         "resolution": resolution,
         "seed": seed,
         "sets": {
@@ -126,134 +128,132 @@ def evaluate(
             for flag, source in sources.items()
         },
     }
-    return result, pairs
+    return result | {"warnings": _warnings(result)}, pairs
 
 
-def html(result: dict[str, Any], pairs: list[Pair]) -> str:
-    """The table and the nearest pairs as a page."""
-    figures = []
-    for pair in pairs:
-        images = np.concatenate([pair.image, pair.match], axis=1)
-        caption = f"{pair.fake} and, of the training pictures, {pair.train} ({pair.ratio:.2f})"
-        figures.append(page.inlined(Image.fromarray(images), caption))
-    return page.whole(
-        "Generated and real pictures",
-        "<header><p class='question'>How near are these pictures to real ones?</p></header>"
-        f"<section class='wide'><pre>{page.text(table(result))}</pre></section>"
-        "<section class='wide'><h2>The nearest pairs</h2><p>Left the generated picture, right the "
-        f"training picture that is nearest to it, mirrored or not.</p>"
-        f"<div class='grids'>{''.join(figures)}</div></section>",
-    )
+def check_metrics(metrics: Sequence[str] | None, features: str) -> None:
+    """Raises InputError for metrics that there are not, or not on these features."""
+    for name in metrics or ():
+        if name not in LEAST:
+            raise InputError(f"--metrics must be of {', '.join(LEAST)}, got {name!r}")
+    if metrics is not None and not metrics:
+        raise InputError(f"--metrics must name one or more of {', '.join(LEAST)}, got none")
+    if "entropy" in (metrics or ()) and features != "inception":
+        raise InputError(f"entropy needs the classes of --features inception, got {features}")
 
 
-def table(result: dict[str, Any]) -> str:
-    """The result as a person reads it."""
-    metrics, sets, net = (result[key] for key in ("metrics", "sets", "features"))
-    counts = ", ".join(f"{about['pictures']:,} {name}" for name, about in sets.items())
-    lines = [
-        f"{counts} pictures at {result['resolution']} px; {net['name']} sees {net['size']} px",
-        f"{'':32}{'value':>10}   95 % interval",
-    ]
-    titles = {"frechet": f"Fréchet distance ({net['name'].upper()})"}
-    titles["kid"] = "kernel distance x 1000"
-    for name, found in metrics.items():
-        factor = 1000 if name == "kid" else 1
-        value, low, high = (factor * found[key] for key in ("value", "low", "high"))
-        digits = 1 if name == "frechet" else 3
-        floor = f"  floor {factor * found['floor']:.{digits}f}" if "floor" in found else ""
-        lines.append(
-            f"{titles.get(name, name):<32}{value:>10.{digits}f}   "
-            f"[{low:.{digits}f}, {high:.{digits}f}]{floor}"
-        )
-    copies = metrics["copies"]
-    lines.append(f"{'authenticity':<32}{copies['authenticity']:>10.3f}")
-    says = "more" if copies["p"] < 0.05 else "no more"
-    lines.append(f"{says} copies than among real pictures (p = {copies['p']:.2g})")
-    if not copies["exact"]:
-        lines.append("that is no exact test: give --train and, as --real, pictures it did not see")
-    if not metrics["frechet"]["enough"]:
-        lines.append(
-            "below 2,048 pictures a side a Fréchet distance depends on their number: "
-            "compare it only with one of as many pictures, and with its floor"
-        )
-    return "\n".join(lines)
+def frechet_name(net: Features) -> str:
+    """FID is the distance on one network only."""
+    if net.name == "inception":
+        return "FID"
+    return f"Fréchet distance ({net.name.upper() if net.name == 'vgg16' else net.name})"
 
 
-def _check_apart(paths: dict[str, str]) -> None:
-    given = [(flag, Path(path).expanduser().resolve()) for flag, path in paths.items()]
-    for i, (flag, path) in enumerate(given):
-        if not path.is_dir():
-            raise InputError(f"{flag} must be a folder of pictures, and {paths[flag]} is none")
-        for other_flag, other in given[:i]:
-            if path == other:
-                raise InputError(f"{other_flag} and {flag} must differ, and both are {paths[flag]}")
-            if path.is_relative_to(other) or other.is_relative_to(path):
-                raise InputError(
-                    f"{other_flag} and {flag} must not lie in each other, got {other} and {path}"
-                )
-
-
-def _common_size(paths: dict[str, str]) -> int:
-    """The side of the pictures in all folders: the median of the shorter sides."""
-    sides = {flag: _side(path) for flag, path in paths.items()}
-    if len(set(sides.values())) > 1:
-        got = ", ".join(f"{side} px in {flag}" for flag, side in sides.items())
-        raise InputError(
-            f"pictures must have one size in all folders, else give --resolution: {got}"
-        )
-    return sides["--real"]
-
-
-def _side(path: str) -> int:
-    if records.is_prepared(path):
-        return int(records.read_info(path)["resolution"])
-    found = []
-    for folder, _, names in os.walk(Path(path).expanduser()):
-        for name in sorted(names):
-            try:
-                with transforms.open_file(os.path.join(folder, name)) as image:
-                    found.append(min(image.size))
-            except (OSError, ValueError):
-                continue
-            if len(found) >= LOOKED_AT:
-                return int(np.median(found))
-    if not found:
-        raise InputError(f"a folder must hold pictures, and {path} has none that can be read")
-    return int(np.median(found))
-
-
-def _check_disjoint(sources: dict[str, Source]) -> None:
-    """Raises InputError where generated pictures are real ones, pixel by pixel."""
-    seen = {
-        flag: {transforms.digest(source[i]["image"]): i for i in range(len(source))}
-        for flag, source in sources.items()
+def _copies(
+    sources: dict[str, Source],
+    digests: dict[str, list[bytes]],
+    found: dict[tuple[str, bool], np.ndarray],
+) -> tuple[dict[str, Any], list[Pair]]:
+    """`copies` of the result, and the most copy-like pairs."""
+    train = "--train" if "--train" in sources else "--real"
+    views = {
+        (flag, mirror): View(x, _outlines(sources[flag], mirror))
+        for (flag, mirror), x in found.items()
     }
-    for flag in set(sources) - {"--fake"}:
-        common = seen["--fake"].keys() & seen[flag].keys()
-        if common:
-            name = sources["--fake"].names[min(seen["--fake"][key] for key in common)]
+    flags = [train] if train == "--real" else [train, "--real"]
+    groups = splits.group_copies(
+        [digest for flag in flags for digest in digests[flag]],
+        np.concatenate([views[flag, False].outlines for flag in flags]),
+    ).group
+    groups, rest = groups[: len(sources[train])], groups[len(sources[train]) :]
+    held_out, left_out = None, 0
+    if train != "--real":
+        new = ~np.isin(rest, groups)
+        left_out = int((~new).sum())
+        if new.sum() < copies.LEAST:
             raise InputError(
-                f"generated pictures must not be real ones, and {len(common):,} of --fake are in "
-                f"{flag}, pixel by pixel, like {name}"
+                f"--real must hold {copies.LEAST} pictures that are not in --train, mirrored, "
+                f"encoded anew or as they are, got {new.sum()} of {len(new)}"
             )
+        held_out = [
+            View(*(part[new] for part in views["--real", mirror])) for mirror in (False, True)
+        ]
+    generated = [views["--fake", mirror] for mirror in (False, True)]
+    result = find_copies(generated, views[train, False], held_out, groups)
+    pairs = [
+        Pair(
+            sources["--fake"][i]["image"],
+            sources[train][int(result.fake.match[i])]["image"],
+            sources["--fake"].names[i],
+            sources[train].names[result.fake.match[i]],
+            float(result.fake.ratio[i]),
+        )
+        for i in np.argsort(result.fake.ratio, kind="stable")[:WORST].tolist()
+    ]
+    return {
+        "value": result.share,
+        "low": result.low,
+        "high": result.high,
+        "authenticity": result.authenticity,
+        "p": result.p,
+        "exact": held_out is not None,
+        "held_out": len(result.held_out.ratio),
+        "left_out": left_out,  # Held-out pictures that are copies of training pictures.
+        "nearest": [
+            {"fake": pair.fake, "train": pair.train, "ratio": pair.ratio} for pair in pairs
+        ],
+    }, pairs
 
 
-def _look(net: Features, source: Source, mirror: bool = False) -> View:
+def _warnings(result: dict[str, Any]) -> list[str]:
+    """What a reader of the figures must know."""
+    found, metrics = [], result["metrics"]
+    dimension = result["features"]["dimension"]
+    least = min(about["pictures"] for name, about in result["sets"].items() if name != "train")
+    if "frechet" in metrics and least < comparison.ENOUGH:
+        found.append(
+            f"below {comparison.ENOUGH:,} pictures a side a Fréchet distance depends on their "
+            "number: compare it only with one of as many pictures, and with its floor"
+        )
+    if "frechet" in metrics and least <= dimension:
+        found.append(
+            f"with fewer pictures than features, {least:,} against {dimension:,}, a covariance is "
+            "singular: the Fréchet distance says less than the kernel distance"
+        )
+    if "copies" in metrics and not metrics["copies"]["exact"]:
+        found.append(
+            "the test on copies is not exact: give --train and, as --real, pictures it did not see"
+        )
+    return found
+
+
+def _features(
+    net: Features, source: Source, mirror: bool, flag: str, keep: str | os.PathLike | None
+) -> Float[np.ndarray, "n d"]:
+    """Of each picture, or of each one mirrored."""
     step = -1 if mirror else 1
-    outlines = []
 
     def pictures() -> Iterator[np.ndarray]:
         for i in range(len(source)):
-            image = np.ascontiguousarray(source[i]["image"][:, ::step])
-            outlines.append(transforms.outlines(image))
-            yield image
+            yield np.ascontiguousarray(source[i]["image"][:, ::step])
 
-    features = nets.extract(net, pictures())
-    return View(features, np.array(outlines))
+    about = net._replace(function=None, weights=None, head=None)._asdict()  # type: ignore[arg-type]
+    about |= {"pictures": loader.fingerprint(source), "mirrored": mirror}
+    about |= {"jax": jax.__version__, "device": jax.devices()[0].device_kind}
+    found = cache.kept(keep, about, len(source), lambda: nets.extract(net, pictures()))
+    finite = np.isfinite(found).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"features must be finite, and those of {net.name} are not for "
+            f"{source.names[finite.argmin()]} in {flag}, one of {(~finite).sum():,}"
+        )
+    return found
 
 
-def _groups(*sources: Source) -> Int64[np.ndarray, " n"]:
-    """Which pictures of all these are the same: see `splits.group_copies`."""
-    images = [source[i]["image"] for source in sources for i in range(len(source))]
-    vectors = np.array([transforms.outlines(image) for image in images])
-    return splits.group_copies([transforms.digest(image) for image in images], vectors).group
+def _outlines(source: Source, mirror: bool) -> Float[np.ndarray, "n 512"]:
+    step = -1 if mirror else 1
+
+    def of(i: int) -> np.ndarray:
+        return transforms.outlines(np.ascontiguousarray(source[i]["image"][:, ::step]))
+
+    return np.array(list(in_threads(of, len(source))))
