@@ -202,7 +202,9 @@ def test_pictures_do_not_depend_on_neighbours_or_devices() -> None:
         out, pull = jax.vjp(lambda x: augment(x, p, keys), images)
         return out, pull(jnp.cos(out))[0]
 
-    close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
+    # A place of about 40 samples is known to some 1e-5 in float32, and where it is looked up
+    # counts as much; with other draws pictures differ by .1 and more.
+    close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-4)
     whole = jax.jit(both)(images, keys)
     assert (whole[0] != images).any((1, 2, 3)).all()
     jax.tree.map(close, jax.jit(both)(images[::-1], keys[::-1]), tuple(x[::-1] for x in whole))
