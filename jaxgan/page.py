@@ -84,6 +84,10 @@ polyline{fill:none;stroke:currentColor;stroke-linejoin:round}
 .thick{stroke-width:2}
 .arm0{color:var(--c0)}.arm1{color:var(--c1)}.arm2{color:var(--c2)}
 .arm3{color:var(--c3)}.arm4{color:var(--c4)}.arm5{color:var(--c5)}
+.up{fill:var(--c0)}.down{fill:var(--c1)}.fall{stroke:var(--c1);stroke-width:2.5}
+.guards{list-style:none;padding:0}
+.guards li{margin:.6rem 0;padding-left:.8rem;border-left:3px solid var(--line)}
+.guards .failed{border-left:6px double var(--c1)}
 .key{display:inline-block;width:.9rem;height:.9rem;margin-right:.3rem;vertical-align:-.08rem}
 table{border-collapse:collapse;width:100%;margin:1.4rem 0;font-family:system-ui,sans-serif;
 font-size:.9375rem;line-height:1.4;font-variant-numeric:tabular-nums}

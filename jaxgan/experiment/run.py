@@ -29,7 +29,7 @@ from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.evaluate import predict
-from jaxgan.experiment import design
+from jaxgan.experiment import design, flips
 from jaxgan.experiment.judge import judge
 from jaxgan.experiment.report import write_report
 from jaxgan.steps.classifier import make_predict
@@ -142,6 +142,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         "environment": environment,
         "seconds": {name: round(s, 1) for name, s in seconds.items()},
     }
+    results["figures"]["test"] = flips.save(results, loader.Subset(real, parts.test), folder)
     configs.write(folder / "results.json", json.dumps(results, indent=1) + "\n")
     report = write_report(results, folder)
     for name, arm in results["arms"].items():
