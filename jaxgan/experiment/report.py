@@ -111,7 +111,7 @@ def _arms(results: Results) -> str:
 <h2>Every arm on the same test pictures</h2>
 <figure>{figure}<figcaption>{chance}</figcaption></figure>
 <table>
-<thead><tr><th>Arm</th><th>Test accuracy</th><th>Minus <i>real</i>, points</th></tr></thead>
+<thead><tr><th>Arm</th><th>Test accuracy</th><th>Minus its <i>real</i> arm, points</th></tr></thead>
 <tbody>{"".join(lines)}</tbody>
 </table>
 {f"<p>Further differences, in points:</p><ul>{others}</ul>" if others else ""}
@@ -290,8 +290,9 @@ def _counts(results: Results) -> str:
         f"<tr><th scope='row'>{text(k)}</th>{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
         for k, cells in rows
     )
-    return f"""<div class="scroll"><table>
-<caption>Pictures: the splits (all real), then what each arm trains on (real + generated)</caption>
+    return f"""<p class="note">Pictures: the splits (all real), then what each arm trains on (real
++ generated).</p>
+<div class="scroll"><table>
 <thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>"""
 
 
@@ -301,7 +302,8 @@ def _to_real(results: Results, name: str) -> str:
         if (contrast["a"], contrast["b"]) == (name, base):
             p = contrast.get("holm", contrast.get("p"))
             size = "" if p is None else "p &lt; 0.0001" if p < 1e-4 else f"p = {p:.2g}"
-            told = f"<small>{size}</small>" if size else ""
+            told = f"<small>{size}{', primary' * contrast.get('primary', False)}</small>"
+            told *= bool(size)
             return f"{signed(contrast['difference'])}<small>{_between(contrast)}</small>{told}"
     return "–"
 

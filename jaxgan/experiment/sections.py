@@ -62,10 +62,10 @@ def measures(results: Results) -> str:
     return f"""
 <section>
 <h2>Class by class</h2>
+<p class="note">Recall of each class (each arm's worst in bold), expected calibration error in 15
+bins, and the area under the ROC curve, one class against the rest; means over seeds.</p>
 <div class="scroll"><table>
-<caption>Recall of each class (each arm's worst in bold), expected calibration error in 15 bins,
-and the area under the ROC curve, one class against the rest; means over seeds</caption>
-<thead><tr><th>Arm</th>{head}<th>Calibration error</th><th>AUROC</th></tr></thead>
+<thead><tr><th>Arm</th>{head}<th>Calibration<br>error</th><th>AUROC</th></tr></thead>
 <tbody>{body}</tbody></table></div>
 {_mcnemar(results)}
 </section>"""
