@@ -200,7 +200,10 @@ def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
 
 
 def _fail(name: str, error: Exception, code: int) -> None:
-    lines = str(error).strip().splitlines()
+    text = str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename} must be readable or writable: {error.strerror or text}"
+    lines = text.strip().splitlines()
     print(f"{name}: {lines[0] if lines else type(error).__name__}", file=sys.stderr, flush=True)
     _end_soon(code)
     sys.exit(code)
