@@ -93,6 +93,16 @@ def use_devices() -> None:
         hosts.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
 
 
+def check_outputs(*files: str | None) -> None:
+    """Makes the folders of the files that are named; what cannot be written is an OSError now."""
+    for file in map(Path, filter(None, files)):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not file.exists()
+        open(file, "a").close()
+        if is_new:
+            file.unlink()
+
+
 def _end_soon(code: int) -> None:
     if "jax" in sys.modules:
         from jaxgan import hosts
