@@ -42,6 +42,7 @@ flags.DEFINE_string("cache", None, "Folder that keeps features; a temporary one 
 flags.DEFINE_integer("pictures", 6000, "Of the pool.")
 flags.DEFINE_list("sizes", "100,300,1000", "calibrated: pictures a side.")
 flags.DEFINE_integer("draws", 2000, "calibrated and copies.", 1)
+flags.DEFINE_bool("fog", True, "copies: of blurred and foggy pictures, too.")
 flags.DEFINE_integer("changed", 600, "monotone: changed pictures.")
 flags.DEFINE_integer("large", 10_000, "speed: pictures a side.")
 flags.DEFINE_integer("rounds", 3, "speed: turns, whose median counts.", 1)
@@ -100,7 +101,7 @@ def _rate(
 def copying(viewer: sets.Viewer, pool: sets.Images, report: Report) -> None:
     """Each picture's nearest training picture is sought once, and draws are of these."""
     views, size = viewer.both(pool), len(pool) // 4
-    fog = {"blurred": sets.blurred(2.0), "foggy": sets.foggy}
+    fog = {"blurred": sets.blurred(2.0), "foggy": sets.foggy} if FLAGS.fog else {}
     few = np.arange(len(pool) - 500, len(pool))
     rung: dict[str, list[bool]] = {name: [] for name in ("nothing", *PLANTED, *fog)}
     for part in range(SLICES):
