@@ -100,7 +100,8 @@ thead th{color:var(--soft);font-size:.8125rem;vertical-align:bottom}
 .words th,.words td{text-align:left;white-space:normal;overflow-wrap:anywhere}
 code{display:inline-block;max-width:100%;font-size:.875em;overflow-wrap:anywhere}
 td small,th small{display:block;font-size:.8125rem}
-@media (max-width:30rem){table{font-size:.875rem}th,td{padding-left:.6rem}}
+@media (max-width:30rem){table{font-size:.875rem}th,td{padding-left:.6rem}
+.scroll td{white-space:normal}.scroll th:first-child{min-width:5rem}}
 .scroll{overflow-x:auto}
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(19rem,100%),1fr));
 gap:2rem 2.5rem;margin-top:1.6rem}
@@ -128,6 +129,7 @@ dd{margin:0;overflow-wrap:anywhere}
 details{margin:1rem 0}
 summary{cursor:pointer}
 pre{font-size:.8125rem;line-height:1.45;white-space:pre-wrap;overflow-wrap:anywhere}
-@media print{body{font-size:10.5pt;background:none}main{padding:0;max-width:none}
+@media print{.scroll{overflow:visible}
+body{font-size:10.5pt;background:none}main{padding:0;max-width:none}
 figure,tr,.pair{break-inside:avoid}h2,h3{break-after:avoid}}
 """
