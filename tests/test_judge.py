@@ -74,6 +74,12 @@ def test_power_comes_from_variances_and_not_from_the_effect():
     )
 
 
+def test_arms_with_the_same_answers_could_not_have_seen_everything():
+    runs = [r | {"arm": arm} for arm in ("real", "add") for r in made_runs() if r["arm"] == "real"]
+    told = judged(runs)["verdict"]
+    assert told["difference"] == 0 and told["high"] < told["power"]["seen"] < 0.2
+
+
 def test_a_failed_run_costs_its_seed_alone():
     runs = [r for r in made_runs() if (r["arm"], r["seed"]) != ("add", 2)]
     found = judged(runs)
