@@ -21,6 +21,7 @@ def get_config(settings: str = "auto") -> ConfigDict:
 
 
 def get_test_config(settings: str = "auto") -> ConfigDict:
-    config = load(ADA128, test=True)
-    config.loss.r1 = get_config(settings).loss.r1
+    config = load(f"{ADA128}:{settings}", test=True)
+    config.model.conditional = True
+    config.augment.policy, config.augment.p = ("blit",), 0.5
     return config
