@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.errors import InputError
 
-GANS = ("wgan", "dcgan")
+GANS = ("wgan", "dcgan", "stylegan2")
 CLASSIFIERS = ("googlenet", "vgg16")
 LENGTHS = ("steps", "epochs", "kimg")
 # What may change when a run goes on in its folder.
@@ -29,6 +29,7 @@ RESUMABLE = {
     "arms",
     "verdict.primary",
     "verdict.level",
+    "verdict.margin",
     *(f"train.{name}" for name in (*LENGTHS, *FREE)),
     *(f"{stage}.parallel" for stage in ("gan", "classifier")),
     *(f"{stage}.train.{name}" for stage in ("gan", "classifier") for name in FREE),
