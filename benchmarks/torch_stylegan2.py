@@ -4,6 +4,7 @@ No compiled operators: filters are convolutions of each channel, modulation scal
 and comes out of one convolution for the batch.
 """
 
+import itertools
 import math
 
 import torch
@@ -59,7 +60,7 @@ class Mapping(nn.Module):
         super().__init__()
         sizes = [latent_dim, *[w_dim] * layers]
         self.layers = nn.Sequential(
-            *(Dense(i, o, 0.01, active=True) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
+            *(Dense(i, o, 0.01, active=True) for i, o in itertools.pairwise(sizes))
         )
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
