@@ -8,9 +8,10 @@ import pytest
 from ml_collections import ConfigDict
 
 from jaxgan import config as configs
-from jaxgan import recipes, stylegan2, training, warm
+from jaxgan import convert, recipes, stylegan2, training, warm
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.checks import check_training
+from jaxgan.models import published
 from jaxgan.types import InputError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -147,3 +148,31 @@ def test_a_larger_one_begins_with_a_smaller_ones_layers(tmp_path: Path) -> None:
     average = begun.ema["batch_stats"]["mapping"]["w_avg"]
     np.testing.assert_array_equal(average, there.ema["batch_stats"]["mapping"]["w_avg"])
     assert begun.p == 0 and len(told) == 3
+
+
+def test_it_begins_with_a_converted_network(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    abstract = jax.eval_shape(recipes.build(twin()).init, jax.random.key(0))
+    drawn = lambda x: rng.normal(size=x.shape).astype(x.dtype)  # noqa: E731
+    variables = {
+        "G": jax.tree.map(drawn, abstract.generator.variables),
+        "D": jax.tree.map(drawn, abstract.critic.variables),
+        "G_ema": jax.tree.map(drawn, abstract.ema),
+    }
+    nets = {name: published.to_published(tree, name) for name, tree in variables.items()}
+    found, file = published.Published(nets, 256.0), tmp_path / "net.pkl"
+    file.write_bytes(b"")
+    base = configs.load(str(CONFIGS / "stylegan2_ada256.py"))
+    numbers = published.sizes(found, file)
+    convert.to_run(found, convert.adapted(base, numbers, 256.0), tmp_path / "run", file)
+
+    config = twin(init_from=str(tmp_path / "run"))
+    warm.check(config)
+    fresh = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), abstract)
+    told: list[str] = []
+    begun = warm.start(config, told.append)(fresh)
+    for got, name in zip(
+        (begun.generator.variables, begun.critic.variables, begun.ema), nets, strict=True
+    ):
+        jax.tree.map(np.testing.assert_array_equal, got, variables[name])
+    assert len(told) == 3 and not any("anew" in line for line in told)
