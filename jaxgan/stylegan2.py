@@ -195,6 +195,7 @@ def recipe(config: ConfigDict, axis_name: str | None = None) -> Recipe:
         ema_ramp=None if config.init_from else train.ema_ramp,
         conditional=model.conditional,
         microbatch=train.microbatch,
+        remat=train.remat,
         axis_name=axis_name,
     )
     return Recipe(init, steps.whole(turns), turns=steps.due(turns, r1, path))
