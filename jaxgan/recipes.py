@@ -60,7 +60,7 @@ def needs_pictures(config: ConfigDict) -> bool:
 def build_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
     """The generator module of a GAN's config: `(latents [b, z], train)`."""
     if config.model.name == "stylegan2":
-        return stylegan2.generator(config, axis_name)
+        return stylegan2.make_generator(config, axis_name)
     return _GENERATORS[config.model.name](config)(
         resolution=config.data.resolution,
         latent_dim=config.model.latent_dim,

@@ -96,7 +96,7 @@ def choose(config: ConfigDict, name: str, resolution: int) -> ConfigDict:
     return config
 
 
-def generator(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
+def make_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
     model = config.model
     return stylegan2.Generator(
         resolution=config.data.resolution,
@@ -112,7 +112,7 @@ def generator(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
     )
 
 
-def critic(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
+def make_critic(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
     model = config.model
     return stylegan2.Discriminator(
         resolution=config.data.resolution,
@@ -149,7 +149,7 @@ def frozen_layers(resolution: int) -> list[str]:
 def recipe(config: ConfigDict, axis_name: str | None = None) -> Recipe:
     """The recipe of a checked config."""
     loss, train, model = config.loss, config.train, config.model
-    made, judge = generator(config, axis_name), critic(config, axis_name)
+    generator, critic = make_generator(config, axis_name), make_critic(config, axis_name)
     r1 = steps.Lazy(loss.r1, loss.r1_every)
     path = steps.Lazy(loss.path_length, loss.path_every)
     generator_tx = _optimiser(config.optim.generator, path)
@@ -160,16 +160,17 @@ def recipe(config: ConfigDict, axis_name: str | None = None) -> Recipe:
     adaptive = config.augment.p is None
 
     def init(key: PRNGKey) -> StyleGAN2State:
+        generator, critic = make_generator(config), make_critic(config)  # In no `pmap`.
         generator_key, critic_key = jax.random.split(key)
         size, classes = config.data.resolution, num_classes(config)
         z = jax.ShapeDtypeStruct((2, model.latent_dim), jnp.float32)
         images = jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32)
         labels = jax.ShapeDtypeStruct((2,), jnp.int32) if classes else None
-        net = new_net(made.lazy_init(generator_key, z, False, labels), generator_tx)
+        net = new_net(generator.lazy_init(generator_key, z, False, labels), generator_tx)
         return StyleGAN2State(
             step=jnp.int32(0),
             generator=net,
-            critic=new_net(judge.lazy_init(critic_key, images, False, labels), critic_tx),
+            critic=new_net(critic.lazy_init(critic_key, images, False, labels), critic_tx),
             ema=jax.tree.map(jnp.copy, net.variables),  # Donated buffers must not be shared.
             path_mean=jnp.float32(0),
             p=jnp.float32(config.augment.p or 0),
@@ -177,8 +178,8 @@ def recipe(config: ConfigDict, axis_name: str | None = None) -> Recipe:
         )
 
     turns = steps.make_turns(
-        made,
-        judge,
+        generator,
+        critic,
         generator_tx,
         critic_tx,
         latent_dim=model.latent_dim,

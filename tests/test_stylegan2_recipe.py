@@ -90,6 +90,14 @@ def test_bad_values_are_named(changes: dict, words: str) -> None:
         check_training(twin(**changes))
 
 
+def test_it_begins_outside_of_pmap() -> None:
+    recipe = recipes.build(twin(parallel="pmap"), "data")
+    begun, plain = (
+        jax.eval_shape(r.init, jax.random.key(0)) for r in (recipe, recipes.build(twin()))
+    )
+    assert jax.tree.structure(begun) == jax.tree.structure(plain)
+
+
 def test_conditioning_needs_classes(tmp_path: Path) -> None:
     config = twin(**{"model.conditional": True, "data.classes": ("cat",), "data.limit": 4})
     with pytest.raises(InputError, match=r"model\.conditional must be false.*got only cat"):
