@@ -49,16 +49,71 @@ def check_training(config: ConfigDict, name: str = "config") -> None:
                 f"({train.batch_size}), got {train.microbatch}"
             )
     profile_steps(train.profile, name)
-    check = _check_gan if config.model.name in GANS else _check_classifier
-    check(config, name)
+    if config.model.name == "stylegan2":
+        _check_stylegan2(config, name)
+    elif config.model.name in GANS:
+        _check_gan(config, name)
+    else:
+        _check_classifier(config, name)
 
 
-def _check_gan(config: ConfigDict, name: str) -> None:
-    resolution = config.data.resolution
+def _check_size(resolution: int, name: str) -> None:
     if not 16 <= resolution <= 1024 or resolution & (resolution - 1):
         raise InputError(
             f"{name}.data.resolution must be a power of two from 16 to 1024, got {resolution}"
         )
+
+
+def _check_stylegan2(config: ConfigDict, name: str) -> None:
+    model, loss, augment, train = config.model, config.loss, config.augment, config.train
+    _check_size(config.data.resolution, name)
+    for key in ("latent_dim", "w_dim", "channel_base", "channel_max", "mapping_layers"):
+        _positive(f"{name}.model.{key}", model[key])
+    _positive(f"{name}.model.group_size", model.group_size)
+    _not_negative(f"{name}.model.bf16_blocks", model.bf16_blocks)
+    if model.clamp is not None:
+        _positive(f"{name}.model.clamp", model.clamp)
+    for key in ("r1", "path_length"):
+        _not_negative(f"{name}.loss.{key}", loss[key])
+    for key in ("r1_every", "path_every"):
+        _positive(f"{name}.loss.{key}", loss[key])
+    for key, value in (("loss.path_decay", loss.path_decay), ("augment.p", augment.p or 0)):
+        _within(f"{name}.{key}", value)
+    _within(f"{name}.loss.style_mixing", loss.style_mixing)
+    for policy in augment.policy:
+        _one_of(f"each of {name}.augment.policy", policy, tuple(ada.GROUPS))
+    if not -1 < augment.target < 1:
+        raise InputError(f"{name}.augment.target must be within (-1, 1), got {augment.target}")
+    _positive(f"{name}.augment.speed_kimg", augment.speed_kimg)
+    for player in ("generator", "critic"):
+        _check_adam(f"{name}.optim.{player}", config.optim[player])
+    layers = 1 + 3 * (config.data.resolution.bit_length() - 3)
+    if not 0 <= config.optim.critic.frozen <= layers:
+        raise InputError(
+            f"{name}.optim.critic.frozen must be within [0, {layers}], the discriminator's layers "
+            f"above 4 x 4, got {config.optim.critic.frozen}"
+        )
+    _positive(f"{name}.train.ema_kimg", train.ema_kimg)
+    if train.ema_ramp is not None:
+        _positive(f"{name}.train.ema_ramp", train.ema_ramp)
+    at_once = "microbatch" if train.microbatch else "batch_size"
+    group = min(model.group_size, train[at_once])
+    if train[at_once] % group or train[at_once] % 2:
+        raise InputError(
+            f"{name}.train.{at_once} must be even and a multiple of {name}.model.group_size "
+            f"({model.group_size}), got {train[at_once]}"
+        )
+    _check_collapse(train, f"{name}.train")
+    _check_evaluate(config.evaluate, f"{name}.evaluate")
+
+
+def _within(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise InputError(f"{name} must be within [0, 1], got {value}")
+
+
+def _check_gan(config: ConfigDict, name: str) -> None:
+    _check_size(config.data.resolution, name)
     _positive(f"{name}.model.latent_dim", config.model.latent_dim)
     _positive(f"{name}.model.channels", config.model.channels)
     if config.model.name == "wgan":
@@ -72,8 +127,7 @@ def _check_gan(config: ConfigDict, name: str) -> None:
     _check_loss(config, name)
     for policy in config.augment.policy:
         _one_of(f"each of {name}.augment.policy", policy, AUGMENTS)
-    if not 0 <= config.augment.p <= 1:
-        raise InputError(f"{name}.augment.p must be within [0, 1], got {config.augment.p}")
+    _within(f"{name}.augment.p", config.augment.p)
     _not_negative(f"{name}.augment.noise", config.augment.noise)
     _check_duration(f"{name}.augment.noise_until", config.augment.noise_until)
     for player in ("generator", "critic"):
@@ -139,6 +193,10 @@ def _check_turns(train: ConfigDict, name: str) -> None:
             f"{name}.boost.n_critic must be a multiple of {name}.n_critic ({train.n_critic}), "
             f"got {boost.n_critic}"
         )
+    _check_collapse(train, name)
+
+
+def _check_collapse(train: ConfigDict, name: str) -> None:
     _one_of(f"{name}.on_collapse", train.on_collapse, ("warn", "stop", "rollback"))
     _not_negative(f"{name}.rollbacks", train.rollbacks)
     _share(f"{name}.min_diversity", train.min_diversity)

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.errors import InputError
 
-GANS = ("wgan", "dcgan")
+GANS = ("wgan", "dcgan", "stylegan2")
 CLASSIFIERS = ("googlenet", "vgg16")
 LENGTHS = ("steps", "epochs", "kimg")
 # What may change when a run goes on in its folder.

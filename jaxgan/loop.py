@@ -140,16 +140,24 @@ def train(
             # Other noise after a rollback: the same would go the same way.
             noise_key = jax.random.fold_in(train_key, 2**32 - rolled) if rolled else train_key
             preludes = recipe.prelude.count if recipe.prelude else lambda step: 0
+            turns = recipe.turns or (lambda step: [recipe.step])
             batches.set_state({"next_index": first + sum(map(preludes, range(first)))})
             progress = Progress(log, first, options.steps, options.pictures_a_step, options.alarm)
             state = devices.place(state)
 
-            def turn(step_fn: Step, state: State, key: PRNGKey) -> tuple[State, Metrics]:
+            def turn(
+                step_fns: Sequence[Step], state: State, key: PRNGKey
+            ) -> tuple[State, Metrics]:
                 batch = devices.shard(progress.draw(batches), options.batch_axis)
-                if step_fn not in compiled:
-                    compiled[step_fn] = compile_step(devices.compile(step_fn), state, batch, key)
-                    progress.begin()
-                return compiled[step_fn](state, batch, key)
+                metrics: Metrics = {}
+                for step_fn in step_fns:
+                    if step_fn not in compiled:
+                        program = devices.compile(step_fn)
+                        compiled[step_fn] = compile_step(program, state, batch, key)
+                        progress.begin()
+                    state, more = compiled[step_fn](state, batch, key)
+                    metrics |= more
+                return state, metrics
 
             def save(step: int, metrics: dict | None = None) -> None:
                 nonlocal saved
@@ -183,11 +191,11 @@ def train(
                 for i in range(preludes(step - 1)):
                     assert recipe.prelude is not None
                     turn_key = jax.random.fold_in(jax.random.fold_in(key, 2), i)
-                    state, metrics = turn(recipe.prelude.step, state, turn_key)
+                    state, metrics = turn([recipe.prelude.step], state, turn_key)
                     before.append(metrics)
                     jax.block_until_ready(before[-3:-2])  # Or batches would fill the device.
                 trace(step, state)
-                state, metrics = turn(recipe.step, state, key)
+                state, metrics = turn(turns(step - 1), state, key)
                 progress.add(step, metrics)
                 last = step == options.steps
                 due = step % options.checkpoint_every == 0 or last

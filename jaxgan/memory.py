@@ -97,7 +97,7 @@ def watch_memory(settings: Settings, log: Log) -> Iterator[Callable[..., Callabl
         raise OutOfMemoryError(f"out of memory: {text}; the last checkpoint stays") from error
 
 
-@lru_cache(maxsize=4)  # The seeds and arms of an experiment share a step.
+@lru_cache(maxsize=8)  # The seeds and arms of an experiment share a step.
 def _compile(step: jax.stages.Wrapped, structure: Any, forms: tuple) -> jax.stages.Compiled:
     shapes = [jax.ShapeDtypeStruct(shape, dtype, sharding=s) for shape, dtype, s in forms]
     return step.lower(*structure.unflatten(shapes)).compile()

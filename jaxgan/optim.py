@@ -20,6 +20,21 @@ def adam(
     return optax.chain(optax.scale_by_adam(b1, b2), descend(learning_rate))
 
 
+def lazy_adam(
+    learning_rate: float, b1: float, b2: float, interval: int
+) -> optax.GradientTransformation:
+    """Adam for a loss with a term that has an update of its own in every `interval`-th step.
+
+    There are (interval + 1) / interval updates a step, so that c = interval / (interval + 1) times
+    the rate and the betas to the power of c come to the same in a step.
+
+    References:
+        Karras et al., Analyzing and Improving the Image Quality of StyleGAN, 2020, appendix B.
+    """
+    c = interval / (interval + 1)
+    return adam(c * learning_rate, b1**c, b2**c)
+
+
 def sgd(
     learning_rate: float | optax.Schedule, momentum: float = 0.9
 ) -> optax.GradientTransformation:
@@ -99,3 +114,26 @@ def average(new: Any, old: Any, step: Int[Array, ""], decay: float) -> Any:
     """
     n = step.astype(jnp.float32)
     return optax.incremental_update(new, old, 1 - jnp.minimum(decay, (1 + n) / (10 + n)))
+
+
+def average_by_pictures(
+    new: Any, old: Any, step: Int[Array, ""], batch: int, half_life: float, ramp: float | None
+) -> Any:
+    """One turn of an exponential moving average that forgets half in `half_life` pictures.
+
+    Args:
+        new: what is averaged.
+        old: the average so far.
+        step: how many turns there have been.
+        batch: pictures in a turn.
+        half_life: pictures.
+        ramp: the half-life is at most this share of the pictures before; None: always the same.
+
+    References:
+        Karras et al., Training Generative Adversarial Networks with Limited Data, 2020,
+        appendix C: half-life in images, and its ramp.
+    """
+    life = jnp.float32(half_life)
+    if ramp is not None:
+        life = jnp.minimum(life, ramp * batch * step.astype(jnp.float32))
+    return optax.incremental_update(new, old, 1 - 0.5 ** (batch / jnp.maximum(life, 1e-8)))

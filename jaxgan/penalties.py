@@ -1,7 +1,10 @@
-"""Terms that shape the critic: functions of (critic, real, fake, key).
+"""Terms that shape the critic, functions of (critic, real, fake, key), and one of a generator's.
 
 They hold for each picture alone: a critic with batch normalisation mixes pictures up.
 """
+
+import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +12,8 @@ from jaxtyping import Array, Float
 
 from jaxgan import noise
 from jaxgan.types import Critic, Images, Keys, Penalty, Scalar
+
+Ws = Float[Array, "b layers w"]
 
 
 def _squared_slopes(critic: Critic, images: Images) -> Float[Array, " b"]:
@@ -55,6 +60,57 @@ def r2(gamma: float) -> Penalty:
         return gamma / 2 * _squared_slopes(critic, fake).mean()
 
     return penalty
+
+
+def path_lengths(synthesise: Callable[[Ws], Images], ws: Ws, key: Keys) -> Float[Array, " b"]:
+    """How far a picture moves with its w: the norm of J^T y, y ~ N(0, I), over a layer's share.
+
+    Args:
+        synthesise: from one w a layer to pictures, each from its own alone.
+        ws: where.
+        key: the batch's, or the examples' own.
+
+    Returns:
+        Root mean square over layers; y is divided by the root of the number of pixels.
+
+    References:
+        Karras et al., Analyzing and Improving the Image Quality of StyleGAN, 2020, section 3.2.
+    """
+
+    def product(ws: Ws) -> Scalar:
+        images = synthesise(ws)
+        y = noise.normal(key, images.shape) / math.sqrt(images.shape[1] * images.shape[2])
+        return (images * y).sum()
+
+    squares = (jax.grad(product)(ws) ** 2).sum(2).mean(1)
+    return jnp.sqrt(squares + 1e-12)  # The root's slope at 0 is infinite.
+
+
+def path_length(
+    lengths: Float[Array, " b"],
+    mean: Scalar,
+    weight: float = 2.0,
+    decay: float = 0.01,
+    axis_name: str | None = None,
+) -> tuple[Scalar, Scalar]:
+    """Pulls path lengths to their moving average (Karras et al., 2020, eq. 4).
+
+    Args:
+        lengths: from `path_lengths`.
+        mean: the average so far.
+        weight: of the penalty.
+        decay: the share of these lengths in the new average.
+        axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
+
+    Returns:
+        The penalty, and the new average, from which distances are taken; as in the published code
+        gradients go through it.
+    """
+    now = lengths.mean()
+    if axis_name:
+        now = jax.lax.pmean(now, axis_name)
+    mean = mean + decay * (now - mean)
+    return weight * ((lengths - mean) ** 2).mean(), mean
 
 
 def total(*penalties: Penalty) -> Penalty:

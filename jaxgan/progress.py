@@ -81,7 +81,8 @@ class Progress:
                         f"{name} must be finite, got {float(value)} at step {s}; the last good "
                         f"checkpoint stays: lower the learning rates or change the seed"
                     )
-        mean = {k: float(np.mean([row[k] for _, row in rows])) for k in rows[0][1]}
+        names = dict.fromkeys(name for _, row in rows for name in row)  # Some are not always due.
+        mean = {k: float(np.mean([row[k] for _, row in rows if k in row])) for k in names}
         seconds = time.perf_counter() - self._clock
         rate = self._batches * self._pictures / seconds
         left = (self._steps - step) * seconds / (step - self._told)

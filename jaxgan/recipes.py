@@ -10,7 +10,7 @@ import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxgan import ada, augment, losses, optim, penalties, schedules
+from jaxgan import ada, augment, losses, optim, penalties, schedules, stylegan2
 from jaxgan.config import total_steps
 from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan, googlenet, torchvision, vgg, wgan
@@ -53,11 +53,14 @@ def needs_pictures(config: ConfigDict) -> bool:
     """Whether the step of a GAN's config depends on its pictures."""
     sections = (config.augment, config.optim.generator, config.optim.critic)
     durations = [s.get(key) for s in sections for key in ("noise_until", "t_max", "warmup")]
-    return config.data.normalise == "statistics" or any("epoch" in (d or "") for d in durations)
+    statistics = config.data.get("normalise") == "statistics"
+    return statistics or any("epoch" in (d or "") for d in durations)
 
 
 def build_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
     """The generator module of a GAN's config: `(latents [b, z], train)`."""
+    if config.model.name == "stylegan2":
+        return stylegan2.generator(config, axis_name)
     return _GENERATORS[config.model.name](config)(
         resolution=config.data.resolution,
         latent_dim=config.model.latent_dim,
@@ -302,6 +305,10 @@ def _classifier(config: ConfigDict, axis_name: str | None, pictures: Pictures) -
     return Recipe(init, step)
 
 
+def _stylegan2(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
+    return stylegan2.recipe(config, axis_name)
+
+
 def _factor(config: ConfigDict, name: str) -> float:
     """Of the learning rate, for an array of a classifier."""
     if name.startswith(tuple(config.optim.frozen)):
@@ -309,6 +316,12 @@ def _factor(config: ConfigDict, name: str) -> float:
     return 1.0 if name.startswith(torchvision.HEADS[config.model.name]) else config.optim.trunk
 
 
-_RECIPES = {"wgan": _gan, "dcgan": _gan, "googlenet": _classifier, "vgg16": _classifier}
+_RECIPES = {
+    "wgan": _gan,
+    "dcgan": _gan,
+    "stylegan2": _stylegan2,
+    "googlenet": _classifier,
+    "vgg16": _classifier,
+}
 _GENERATORS = {"wgan": _wgan_generator, "dcgan": _dcgan_generator}
 _CRITICS = {"wgan": _wgan_critic, "dcgan": _discriminator}

@@ -122,7 +122,7 @@ def restore(
         step=taken,
         checksum=hashlib.sha256(words.encode()).hexdigest()[:16],
         variables=variables,
-        draw=_draw(config, style),
+        draw=draw_with(config, style),
     )
 
 
@@ -150,7 +150,8 @@ def _step(checkpoints: Checkpoints, step: int | str | None) -> int | None:
     return checkpoints.best
 
 
-def _draw(config: ConfigDict, style: Style) -> Draw:
+def draw_with(config: ConfigDict, style: Style = Style()) -> Draw:
+    """The sampler of a config's generator."""
     generator = recipes.build_generator(config)
     if config.model.name != "stylegan2":
         return make_draw(generator, config.model.latent_dim)

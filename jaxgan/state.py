@@ -33,6 +33,16 @@ class GANState(struct.PyTreeNode):
     ema: Any  # The generator's variables, averaged: weights and batch statistics alike.
 
 
+class StyleGAN2State(struct.PyTreeNode):
+    step: jax.Array  # Steps done, int32.
+    generator: Net  # Its statistics: the average w, and each pixel's noise, which stays.
+    critic: Net
+    ema: Any  # The generator's variables: averaged weights, its statistics as they are.
+    path_mean: jax.Array  # The moving average of path lengths.
+    p: jax.Array  # Of the augmentations, in [0, 1].
+    signs: jax.Array  # The sum of the signs of real logits, a mean a step, since p was adjusted.
+
+
 class ClassifierState(struct.PyTreeNode):
     step: jax.Array  # Optimiser steps done, int32.
     net: Net

@@ -14,7 +14,6 @@ from importlib import metadata
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from clu import parameter_overview
 from clu import platform as cluster
@@ -56,6 +55,9 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
         parallel.spread(config.parallel)
         parallel.check_batch(config.train.batch_size)
         parallel.check_batch(config.train.microbatch or 0, "train.microbatch")
+        if config.model.name == "stylegan2":  # Half of a batch is for path lengths.
+            for key in ("batch_size", "microbatch"):
+                parallel.check_batch((config.train[key] or 0) // 2, f"half of train.{key}")
         check_precision(config.precision)
     hosts.check_same(
         config=json.dumps(configs.to_dict(config), sort_keys=True), versions=str(versions())
@@ -70,6 +72,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
             parts = split(source, config.data.split)
         if config.model.name in configs.GANS:
             monitor.settle(config)
+            settle_classes(config, source)
         if jax.process_index() == 0:
             if config.model.name in configs.GANS:
                 monitor.check(config, len(source))
@@ -144,6 +147,23 @@ def open_source(data: ConfigDict, seed: int = 0) -> Source:
     )
 
 
+def settle_classes(config: ConfigDict, source: Source) -> None:
+    """Puts the classes that there are into a conditional GAN's config.
+
+    Raises:
+        InputError: there is only one.
+    """
+    if not config.model.get("conditional"):
+        return
+    if len(source.classes) < 2:
+        raise InputError(
+            f"model.conditional must be false without class folders, two or more of them, got only "
+            f"{', '.join(source.classes)}"
+        )
+    with config.unlocked():
+        config.data.classes = tuple(source.classes)
+
+
 def check_classes(source: Source) -> None:
     """Raises InputError where there is nothing to tell apart."""
     if len(source.classes) < 2:
@@ -197,9 +217,9 @@ def train_gan(
     axis_name, settings = parallel.axis_name(config.parallel), config.train
     if recipe is None or recipes.needs_pictures(config):
         recipe = recipes.build(config, axis_name, look_at(config, source))
-    turns = None if settings.same_batch else settings.n_critic
-    draw = sample.make_draw(recipes.build_generator(config), config.model.latent_dim)
-    seeds = jnp.arange(36 if config.data.resolution <= 128 else 16, dtype=jnp.uint32)
+    turns = None if settings.get("same_batch", True) else settings.n_critic
+    draw = sample.draw_with(config)
+    seeds = np.arange(36 if config.data.resolution <= 128 else 16, dtype=np.uint32)
     some = np.random.default_rng(config.seed).permutation(len(source))[: len(seeds)]
 
     @cache
@@ -224,7 +244,7 @@ def train_gan(
         options = options._replace(
             batch_axis=0 if turns is None else 1,
             start=_start(config, log),
-            alarm=make_alarm(settings.min_diversity, config.loss.name != "wasserstein"),
+            alarm=make_alarm(settings.min_diversity, config.loss.get("name") != "wasserstein"),
             on_alarm=settings.on_collapse,
             rollbacks=settings.rollbacks,
             measure_every=max(1, config.evaluate.every),
@@ -235,7 +255,7 @@ def train_gan(
 
 def look_at(config: ConfigDict, source: Source) -> recipes.Pictures:
     """What a GAN's recipe may depend on; the moments are computed only where it does."""
-    if config.data.normalise == "range":
+    if config.data.get("normalise", "range") == "range":
         return recipes.Pictures(len(source))
     return recipes.Pictures(len(source), *moments(source))
 

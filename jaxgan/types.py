@@ -4,7 +4,7 @@ Shape letters: `b` batch, `h` height, `w` width, `c` channels, `z` latent size, 
 Pictures are NHWC: uint8 in [0, 255] outside a model, float32 in [-1, 1] inside it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -41,11 +41,18 @@ class Prelude(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """A way to train something, as pure functions (the shape of optax's transformations)."""
+    """A way to train something, as pure functions (the shape of optax's transformations).
+
+    Where a step has parts that are not always due, `turns(step)` are those of the step after so
+    many, one after the other on its batch and with its key: each is compiled apart, once. They are
+    not chosen within one program, since what XLA's conditionals hold is 30 times slower on a CPU.
+    `step` is then all of them.
+    """
 
     init: Callable[[PRNGKey], State]  # Weights, optimisers, averages.
     step: Step
     prelude: Prelude | None = None
+    turns: Callable[[int], Sequence[Step]] | None = None
 
 
 def to_float(images: UInt8[Array, "*b h w c"]) -> Float[Array, "*b h w c"]:

@@ -18,7 +18,7 @@ ORDER = [
     "state",
     "steps",
     "config",
-    "checks",
+    "checks stylegan2",
     "recipes",
     "hosts",
     "parallel",
