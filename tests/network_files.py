@@ -44,13 +44,14 @@ PLACES = {
 
 
 @contextmanager
-def places() -> Iterator[None]:
-    """The stand-ins can be imported from where the files say that they are."""
-    packages = {name.split(".")[0] for name in PLACES} | set(PLACES)
+def places(*names: str) -> Iterator[None]:
+    """The stand-ins, or those of some modules, can be imported from where files say they are."""
+    names = names or tuple(PLACES)
+    packages = {name.split(".")[0] for name in names} | set(names)
     before = {name: sys.modules.get(name) for name in packages}
     sys.modules |= {name: ModuleType(name) for name in packages}
-    for name, things in PLACES.items():
-        for thing in things:
+    for name in names:
+        for thing in PLACES[name]:
             thing.__module__, thing.__qualname__ = name, thing.__name__
             setattr(sys.modules[name], thing.__name__, thing)
     try:
@@ -137,7 +138,7 @@ def module(arrays: dict[str, np.ndarray], clamp: float | None, group_size: int =
         for part in path:
             bound = None if part in ("skip", "affine") else clamp
             there = Module("Layer", activation="lrelu", act_gain=np.float64(np.sqrt(2)), up=1)
-            if part.startswith(("conv", "torgb", "fromrgb", "skip")):
+            if part.startswith(("conv", "torgb", "fromrgb", "skip", "L")):
                 there.state["conv_clamp"] = bound
             here = here.state["_modules"].setdefault(part, there)
         kind, wrap = ("_buffers", Tensor) if last in BUFFERS else ("_parameters", Parameter)
@@ -182,5 +183,7 @@ def random_nets(variables: dict[str, dict], seed: int = 0) -> Nets:
         for name, array in nets[net].items():
             if name.endswith(("noise_strength", "bias", "w_avg")):
                 array = array * 0.1 + (name.endswith("affine.bias"))
+            elif name.startswith("mapping.fc"):
+                array = array * 100  # They learn a hundredth as fast.
             nets[net][name] = np.asarray(array, np.float32)
     return nets
