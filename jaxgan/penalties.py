@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from jaxgan import noise
 from jaxgan.types import Critic, Images, Keys, Penalty, Scalar
 
-Ws = Float[Array, "b layers w"]
+Ws = Float[Array, "b layers d"]
 
 
 def _squared_slopes(critic: Critic, images: Images) -> Float[Array, " b"]:

@@ -16,7 +16,7 @@ from jaxgan.types import InputError, to_uint8
 NOISES = ("const", "random", "none")
 
 Generator = Any  # jaxgan.models.stylegan2.Generator, a module of flax.
-Ws = Float[Array, "b layers w"]
+Ws = Float[Array, "b layers d"]
 
 
 class Style(NamedTuple):

@@ -9,7 +9,7 @@ import pytest
 from jaxgan import checks, training
 from jaxgan import config as configs
 from jaxgan.data.toy import ToySource
-from jaxgan.experiment import design, run, statistics
+from jaxgan.experiment import design, run, statistics, words
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -85,7 +85,7 @@ def test_every_statistic_can_be_recomputed_from_the_file(finished) -> None:
     interval = statistics.paired_difference(correct(a), correct(b), 0.95)
     assert results["verdict"]["difference"] == pytest.approx(interval.value)
     assert results["verdict"]["low"] == pytest.approx(interval.low)
-    assert results["verdict"]["word"] == statistics.verdict(interval)
+    assert results["verdict"]["word"] == words.word(interval)
 
 
 def test_the_report_and_its_figures_are_there(finished) -> None:

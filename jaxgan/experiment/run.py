@@ -29,7 +29,8 @@ from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.evaluate import predict
-from jaxgan.experiment import design, statistics
+from jaxgan.experiment import design
+from jaxgan.experiment.judge import judge
 from jaxgan.experiment.report import write_report
 from jaxgan.steps.classifier import make_predict
 from jaxgan.types import InputError, Recipe
@@ -111,7 +112,18 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         "jaxgan": __version__,
         "config": configs.to_dict(config),
         "classes": list(real.classes),
-        **_judge(config, arms, runs, real.labels[parts.test]),
+        **judge(
+            runs,
+            real.labels[parts.test],
+            real.classes,
+            primary=tuple(config.verdict.primary),
+            about={
+                arm.name: {"description": arm.description, "pictures": arm.pictures} for arm in arms
+            },
+            seeds=len(config.seeds),
+            level=config.verdict.level,
+            margin=config.verdict.get("margin"),
+        ),
         "data": {
             "path": config.data.path,
             **about,
@@ -307,48 +319,6 @@ def _test(
         "probabilities": probabilities.tolist(),
         "curve": curve,
     }
-
-
-def _judge(
-    config: ConfigDict, arms: list[design.Arm], runs: list[dict], labels: np.ndarray
-) -> dict:
-    """Arms, contrasts and the verdict, from the runs' predictions."""
-    level = config.verdict.level
-    correct = {
-        arm.name: np.array(
-            [np.argmax(r["probabilities"], 1) == labels for r in runs if r["arm"] == arm.name]
-        )
-        for arm in arms
-    }
-    table = {}
-    for arm in arms:
-        interval = statistics.crossed_interval(correct[arm.name], level)
-        table[arm.name] = {
-            "description": arm.description,
-            "pictures": arm.pictures,
-            "accuracy": interval.value,
-            "low": interval.low,
-            "high": interval.high,
-        }
-    primary = tuple(config.verdict.primary)
-    pairs = [primary]
-    pairs += [(a.name, "real") for a in arms if a.name != "real" and "real" in correct]
-    contrasts = []
-    for a, b in dict.fromkeys(pairs):
-        interval = statistics.paired_difference(correct[a], correct[b], level)
-        contrasts.append(
-            {"a": a, "b": b, "primary": (a, b) == primary, "difference": interval.value}
-            | {name: getattr(interval, name) for name in ("low", "high", "se", "df")}
-        )
-    interval = statistics.paired_difference(correct[primary[0]], correct[primary[1]], level)
-    verdict = {
-        "primary": list(primary),
-        "word": statistics.verdict(interval),
-        "sentence": statistics.sentence(interval, len(config.seeds), len(labels), level=level),
-        "difference": interval.value,
-        "level": level,
-    } | {name: getattr(interval, name) for name in ("low", "high", "se", "df")}
-    return {"verdict": verdict, "arms": table, "contrasts": contrasts}
 
 
 def _interval(arm: dict) -> str:

@@ -23,7 +23,7 @@ from jaxgan.types import Augment, Batch, Images, Keys, Logits, Metrics, PRNGKey,
 
 W_BETA = 0.995  # Of the average w, which truncation starts from.
 PATH_SHARE = 2  # Path lengths are of every second example only.
-Ws = Float[Array, "b layers w"]
+Ws = Float[Array, "b layers d"]
 Labels = Int[Array, " b"] | None
 
 
