@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from jaxgan import config as configs
-from jaxgan import convert, recipes, sample
+from jaxgan import convert, export, recipes, sample
 from jaxgan.models import published
 from jaxgan.styles import Style
 from jaxgan.types import InputError, to_uint8
@@ -121,6 +121,13 @@ def test_a_run_of_another_gan_becomes_a_file_by_our_names(tmp_path: Path) -> Non
             name = "/".join(entry.key for entry in path)
             np.testing.assert_array_equal(opened.get_tensor(f"ema/{name}"), leaf)
     refused(tmp_path / "a.safetensors", tmp_path, "scripts/convert.py made of a StyleGAN2's run")
+
+
+def test_the_card_of_a_published_network_claims_no_training(run: Path) -> None:
+    card = export.card(sample.restore(run), run, "CC BY 4.0")
+    assert "A published generator of pictures, `net.pkl` (SHA-256 " in card
+    assert "| from | not known |" in card and "| licence | CC BY 4.0 |" in card
+    assert "| converted | 20" in card and "trained with" not in card
 
 
 @pytest.mark.skipif(not REFERENCE.exists(), reason="no ../shared/reference")
