@@ -77,10 +77,11 @@ class Storage:
         for part in (MAGIC, 1001, about):
             pickle.dump(part, file, protocol=2)
 
+        storage, place = self, ("storage", FloatStorage, "94000", "cuda:0", self.array.size, None)
+
         class Pickler(pickle.Pickler):
-            def persistent_id(_, thing: object) -> tuple | None:
-                key = ("storage", FloatStorage, "94000", "cuda:0", self.array.size, None)
-                return key if thing is self else None
+            def persistent_id(self, thing: object) -> tuple | None:
+                return place if thing is storage else None
 
         Pickler(file, protocol=2).dump(self)
         pickle.dump(["94000"], file, protocol=2)
@@ -154,7 +155,7 @@ def network_file(
 ) -> bytes:
     """The file of these networks, as Python 3.7 (protocol 3) or 3.8 (4) writes it."""
     pipe = Module("AugmentPipe")
-    pipe.state["_buffers"]["p"] = Tensor(np.float32(0.25).reshape(()))
+    pipe.state["_buffers"]["p"] = Tensor(np.full((), 0.25, np.float32))
     kwargs = EasyDict(class_name="training.dataset.ImageFolderDataset", max_size=600, xflip=False)
     content: dict[str, object] = {name: module(nets[name], clamp, group_size) for name in nets}
     content |= {"augment_pipe": pipe, "training_set_kwargs": kwargs}
