@@ -93,6 +93,16 @@ def use_devices() -> None:
         hosts.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
 
 
+def check_outputs(*files: str | None) -> None:
+    """Makes the folders of the files that are named; what cannot be written is an OSError now."""
+    for file in map(Path, filter(None, files)):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not file.exists()
+        open(file, "a").close()
+        if is_new:
+            file.unlink()
+
+
 def _end_soon(code: int) -> None:
     if "jax" in sys.modules:
         from jaxgan import hosts
@@ -200,7 +210,10 @@ def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
 
 
 def _fail(name: str, error: Exception, code: int) -> None:
-    lines = str(error).strip().splitlines()
+    text = str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename} must be readable or writable: {error.strerror or text}"
+    lines = text.strip().splitlines()
     print(f"{name}: {lines[0] if lines else type(error).__name__}", file=sys.stderr, flush=True)
     _end_soon(code)
     sys.exit(code)

@@ -84,6 +84,10 @@ polyline{fill:none;stroke:currentColor;stroke-linejoin:round}
 .thick{stroke-width:2}
 .arm0{color:var(--c0)}.arm1{color:var(--c1)}.arm2{color:var(--c2)}
 .arm3{color:var(--c3)}.arm4{color:var(--c4)}.arm5{color:var(--c5)}
+.up{fill:var(--c0)}.down{fill:var(--c1)}.fall{stroke:var(--c1);stroke-width:2.5}
+.guards{list-style:none;padding:0}
+.guards li{margin:.6rem 0;padding-left:.8rem;border-left:3px solid var(--line)}
+.guards .failed{border-left:6px double var(--c1)}
 .key{display:inline-block;width:.9rem;height:.9rem;margin-right:.3rem;vertical-align:-.08rem}
 table{border-collapse:collapse;width:100%;margin:1.4rem 0;font-family:system-ui,sans-serif;
 font-size:.9375rem;line-height:1.4;font-variant-numeric:tabular-nums}
@@ -96,7 +100,8 @@ thead th{color:var(--soft);font-size:.8125rem;vertical-align:bottom}
 .words th,.words td{text-align:left;white-space:normal;overflow-wrap:anywhere}
 code{display:inline-block;max-width:100%;font-size:.875em;overflow-wrap:anywhere}
 td small,th small{display:block;font-size:.8125rem}
-@media (max-width:30rem){table{font-size:.875rem}th,td{padding-left:.6rem}}
+@media (max-width:30rem){table{font-size:.875rem}th,td{padding-left:.6rem}
+.scroll td{white-space:normal}.scroll th:first-child{min-width:5rem}}
 .scroll{overflow-x:auto}
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(19rem,100%),1fr));
 gap:2rem 2.5rem;margin-top:1.6rem}
@@ -124,6 +129,7 @@ dd{margin:0;overflow-wrap:anywhere}
 details{margin:1rem 0}
 summary{cursor:pointer}
 pre{font-size:.8125rem;line-height:1.45;white-space:pre-wrap;overflow-wrap:anywhere}
-@media print{body{font-size:10.5pt;background:none}main{padding:0;max-width:none}
+@media print{.scroll{overflow:visible}
+body{font-size:10.5pt;background:none}main{padding:0;max-width:none}
 figure,tr,.pair{break-inside:avoid}h2,h3{break-after:avoid}}
 """

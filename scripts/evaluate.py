@@ -49,6 +49,7 @@ def main() -> None:
     one, other = (FLAGS.workdir, FLAGS.data), (FLAGS.real, FLAGS.fake)
     if all(one) == all(other) or (any(one) and any(other)):
         raise InputError("either --workdir and --data or --real and --fake must be given")
+    command.check_outputs(FLAGS.json, FLAGS.html)
     if all(one):
         result = training.evaluate_classifier(FLAGS.workdir, FLAGS.data, FLAGS.split, FLAGS.step)
         print(evaluate.table(result))
@@ -64,14 +65,9 @@ def main() -> None:
         result["versions"] = training.versions()
         print(report.table(result))
         if FLAGS.html:
-            _write(FLAGS.html, report.html(result, pairs))
+            Path(FLAGS.html).write_text(report.html(result, pairs))
     if FLAGS.json:
-        _write(FLAGS.json, json.dumps(result, indent=2) + "\n")
-
-
-def _write(file: str, text: str) -> None:
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
-    Path(file).write_text(text)
+        Path(FLAGS.json).write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,40 @@
 """Answers: would generated pictures help my classifier?
 
     python scripts/experiment.py --config configs/quickstart.py --config.data.path=DIR --workdir D
+    python scripts/experiment.py --compare D D2 D3
 
-DIR holds one folder of pictures per class. Writes D/results.json and D/report.html; the verdict is
-printed last. Run again, it goes on where it stopped.
+DIR holds one folder of pictures per class. Writes D/results.json, D/report.html and D/runs.csv; the
+verdict is printed last. Run again, it goes on where it stopped. --compare tabulates finished ones.
 """
 
+import sys
+
+from absl import flags
+
 from jaxgan import command
-from jaxgan.experiment import run
+from jaxgan.errors import InputError
 
-command.config_flag()
-command.workdir_flag()
+FLAGS = flags.FLAGS
+flags.DEFINE_string("compare", None, "Folders of finished experiments, to be tabulated.")
+if not any(argument.partition("=")[0] == "--compare" for argument in sys.argv):
+    command.config_flag()
+    command.workdir_flag()
 
 
-def main() -> None:
-    run.run(*command.read_config())
+def main(others: list[str]) -> None:
+    if FLAGS.compare is None:
+        command.use_devices()
+        from jaxgan.experiment import run
+
+        run.run(*command.read_config())
+        return
+    from jaxgan.experiment import tables
+
+    for other in others:
+        if other.startswith("--"):
+            raise InputError(f"--compare stands alone with its folders, got {other}")
+    print(tables.compare([FLAGS.compare, *others]))
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, devices=False, others_with="compare")

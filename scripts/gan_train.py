@@ -30,6 +30,7 @@ FLAGS = flags.FLAGS
 
 def main() -> None:
     config, _ = command.read_config()
+    command.check_outputs(FLAGS.json)
     training.make_deterministic(config)
     if "data.resolution" not in config_flags.get_override_values(FLAGS["config"]):
         gan_train.set_resolution(config, FLAGS.real, FLAGS.fake, FLAGS.train)
@@ -38,7 +39,6 @@ def main() -> None:
     )
     print(gan_train.table(result))
     if FLAGS.json:
-        Path(FLAGS.json).parent.mkdir(parents=True, exist_ok=True)
         Path(FLAGS.json).write_text(json.dumps(result, indent=2) + "\n")
 
 

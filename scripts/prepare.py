@@ -70,9 +70,7 @@ def main(of_beam: Sequence[str] = ()) -> None:
     from jaxgan.data import findings, prepare, report, request
 
     wanted = request.of_flags(FLAGS.flag_values_dict(), features, of_beam)
-    for name in filter(None, (FLAGS.json, FLAGS.report)):
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        open(name, "a").close()  # What cannot be written is told at once.
+    command.check_outputs(FLAGS.json, FLAGS.report)
     with prepare.log(wanted.out) as say, prepare.prepared(wanted, say) as result:
         if FLAGS.json:
             each = findings.of_each(result.diagnosis)

@@ -8,6 +8,7 @@ import pytest
 
 from jaxgan import checks, training
 from jaxgan import config as configs
+from jaxgan.data import splits
 from jaxgan.data.toy import ToySource
 from jaxgan.experiment import design, run, statistics, words
 from jaxgan.types import InputError
@@ -165,3 +166,34 @@ def test_assembled_pictures_are_labelled_and_counted() -> None:
 def test_a_class_that_is_not_there() -> None:
     with pytest.raises(InputError, match="must be of cat, dog, got 'bird'"):
         arms(**{"replace.classes": ("bird",)})
+
+
+def test_a_clear_look_is_the_end_and_its_interval_the_one_reported(monkeypatch, tmp_path) -> None:
+    config = twin()
+    config.seeds, config.arms, config.verdict.looks = tuple(range(6)), ("real", "add"), (3,)
+    real = ToySource(32, count=12, classes=("cat", "dog"))
+    parts = splits.Split(np.arange(8), np.arange(8, 12), np.arange(12, 24))
+    labels, rng = real.labels[parts.test], np.random.default_rng(0)
+    skill = {"add": 1.0}
+
+    def answers(file, work):
+        arm, seed = file.parent.parent.name, int(file.parent.name)
+        right = rng.random(12) < skill[arm]
+        said = np.where(right, labels, 1 - labels)
+        return {"arm": arm, "seed": seed, "probabilities": np.eye(2)[said].tolist()}
+
+    monkeypatch.setattr(run, "_once", answers)
+    counts = {c: int((real.labels[parts.train] == i).sum()) for i, c in enumerate(real.classes)}
+    planned = design.plan(config, counts)
+    generated = {c: ToySource(32, count=12, classes=(c,)) for c in counts}
+    for skill["real"], seeds in ((0.0, 3), (1.0, 6)):  # A plain difference, and none.
+        found = run._train_classifiers(config, planned, real, parts, generated, tmp_path)
+        assert {r["seed"] for r in found} == set(range(seeds))
+        assert len(found) == 2 * seeds
+
+
+def test_looks_must_be_at_fewer_seeds_than_there_are(tmp_path) -> None:
+    config = twin()
+    config.verdict.looks = (3,)
+    with pytest.raises(InputError, match="rising numbers of seeds from 3 to below 2"):
+        run.run(config, tmp_path)

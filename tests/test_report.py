@@ -1,5 +1,6 @@
 """The report asks for nothing from outside, escapes what it is given, says the verdict first."""
 
+import json
 import math
 from html.parser import HTMLParser
 
@@ -9,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from jaxgan.experiment import figures, statistics, words
+from jaxgan.data.toy import ToySource
+from jaxgan.experiment import figures, flips, judge, statistics, tables, words
 from jaxgan.experiment.report import write_report
+from jaxgan.types import InputError
 
 NASTY = '"><script>alert(1)</script>&amp;'
 ARMS = ("real", "replace", "add")
@@ -174,7 +177,7 @@ def test_the_verdict_comes_first_and_all_parts_in_their_order(tmp_path):
         "Every arm on the same test pictures",
         "Learning curves",
         "Real and generated pictures",
-        "conditional on this one split and on one trained GAN per class",
+        "It is conditional on this one split",
         "What was run",
         "python scripts/experiment.py",
         "The whole configuration",
@@ -296,3 +299,146 @@ def test_the_mean_curve_takes_the_steps_that_all_seeds_have():
     seeds = [[(1, 0.0), (2, 1.0), (3, 5.0)], [(2, 3.0), (3, 7.0)]]
     assert figures.mean(seeds) == [(2, 2.0), (3, 6.0)]
     assert figures.mean([]) == []
+
+
+SIZES, RATIOS = (50, 100, 300), (0.5, 1, 2)
+
+
+def make_sweep(folder, seeds=5):
+    """A made sweep, judged as a real one: generated pictures help where there are few real ones."""
+    rng, test = np.random.default_rng(1), ToySource(16, count=60)
+    labels = np.asarray(test.labels)
+    skill = {f"real {n}": (0.2 + 0.11 * np.log(n), n, 0) for n in SIZES}
+    for n in SIZES:
+        for ratio in RATIOS:
+            rise = 0.09 - 0.04 * np.log(n / 50) + 0.02 * np.log(ratio)
+            skill[f"add {ratio:g} x {n}"] = (skill[f"real {n}"][0] + rise, n, ratio)
+    about, runs = {}, []
+    picture = rng.random(len(labels))  # How hard each is.
+    for arm, (share, n, ratio) in skill.items():
+        base = {"base": f"real {n}"} if ratio else {"base": arm}
+        about[arm] = {"description": f"{n} real", "pictures": {}, "size": n, "ratio": ratio} | base
+        for seed in range(seeds):
+            right = 0.6 * picture + 0.4 * rng.random(len(labels)) < share
+            said = np.where(right, labels, 1 - labels)
+            p = 0.2 + 0.6 * np.eye(2)[said]
+            runs.append(
+                {
+                    "arm": arm,
+                    "seed": seed,
+                    "steps": 30,
+                    "best_step": 20,
+                    "seconds": 61.0,
+                    "probabilities": p.tolist(),
+                    "test_accuracy": float(right.mean()),
+                    "curve": make_results(folder, seeds=1)["runs"][0]["curve"],
+                }
+            )
+    primary = ("add 2 x 50", "real 50")
+    results = make_results(folder) | judge.judge(
+        runs, labels, ("cat", "dog"), primary=primary, about=about, seeds=seeds, margin=0.01
+    )
+    results |= {
+        "runs": runs,
+        "test": {"names": list(test.names), "labels": labels.tolist()},
+        "guards": [
+            {"name": "No leak", "passed": True, "sentence": "No test picture was learned from."},
+            {"name": "Shortcut", "passed": False, "sentence": "A probe tells them apart."},
+            {"name": "Copies", "passed": None, "sentence": "Needs features."},
+        ],
+        "cost": {
+            "rows": [{"arm": "add 2 x 50", "hours": 1.25, "pictures_seen": 12800}],
+            "sentences": ["The same hours buy 4 more seeds."],
+        },
+    }
+    results["figures"]["test"] = flips.save(results, test, folder)
+    return results
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rich")
+    results = make_sweep(folder)
+    return folder, results, read(results, folder)
+
+
+def test_a_sweep_shows_every_part(rich):
+    folder, results, page = rich
+    check_self_contained(page, (folder / "report.html").read_text(encoding="utf-8"))
+    main = page.text.split("classifier?", 1)[1]
+    parts = [
+        "points with 80 % probability",
+        "add 2 x 50 is ",
+        "Every arm on the same test pictures",
+        "Can you believe it? 1 check failed",
+        "✗ Shortcut: failed. A probe tells them apart.",
+        "✓ No leak: passed.",
+        "– Copies: not checked.",
+        "How many real, how many generated",
+        "Class by class",
+        "Seed by seed (McNemar's exact test)",
+        "Right with add 2 x 50, wrong with real 50",
+        "Learning curves",
+        "What it cost",
+        "12,800",
+        "The same hours buy 4 more seeds.",
+        "Differences below 1.0 points do not matter here",
+        results["verdict"]["conditions"],
+    ]
+    places = [main.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_the_heat_map_has_a_cell_for_every_ratio_and_size(rich):
+    _, results, page = rich
+    kinds = [a["class"] for t, a in page.elements if t == "rect" and "class" in a]
+    assert len(kinds) == len(SIZES) * len(RATIOS)
+    falls = [c for c in results["contrasts"] if c["b"].startswith("real") and c["difference"] < 0]
+    assert kinds.count("down") == len(falls)
+
+
+def test_the_pictures_that_flipped_are_those_of_the_runs(rich):
+    folder, results, page = rich
+    labels = np.array(results["test"]["labels"])
+    a, b = (
+        np.array(
+            [np.argmax(r["probabilities"], 1) == labels for r in results["runs"] if r["arm"] == arm]
+        ).sum(0)
+        for arm in results["verdict"]["primary"]
+    )
+    found = flips.turned(results)
+    for kind, sign in (("helped", 1), ("hurt", -1)):
+        for row in found[kind]:
+            assert row["seeds"] == sign * (a - b)[row["index"]] > 0
+            assert (folder / results["figures"]["test"][row["name"]]).exists()
+        shown = [row["seeds"] for row in found[kind]]
+        assert shown == sorted(shown, reverse=True)
+    assert max(a - b) == found["helped"][0]["seeds"]
+    alts = [image["alt"] for image in page.images()]
+    assert all(any(alt.startswith(f"{r['name']}: ") for alt in alts) for r in found["helped"])
+
+
+def test_tables_beside_the_page(rich):
+    folder, results, _ = rich
+    lines = (folder / "runs.csv").read_text().splitlines()
+    assert lines[0].startswith("arm,seed,test_accuracy")
+    assert len(lines) == 1 + len(results["runs"])
+    lines = (folder / "contrasts.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(results["contrasts"])
+
+
+def test_experiments_side_by_side(rich, tmp_path):
+    folder, results, _ = rich
+    (folder / "results.json").write_text(json.dumps(results))
+    other = make_results(tmp_path, seeds=1)
+    other["data"]["fingerprint"] = "else"
+    (tmp_path / "results.json").write_text(json.dumps(other))
+    lines = tables.compare([folder, tmp_path]).splitlines()
+    assert "add 2 x 50 - real 50" in lines[1] and "5 x 120" in lines[1]
+    assert "none" in lines[2] and "1 x 40" in lines[2]
+    assert "saw different pictures" in lines[3]
+    with pytest.raises(InputError, match=r"results\.json is missing"):
+        tables.compare([tmp_path / "nowhere"])
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(InputError, match="must hold an experiment's results"):
+        tables.compare([tmp_path])

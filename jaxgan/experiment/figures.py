@@ -80,6 +80,54 @@ def _row(row: Row, top: int, place) -> str:
     )
 
 
+class Cell(NamedTuple):
+    """One cell of a heat map: what its colour stands for, and what is written in it."""
+
+    value: float
+    text: str
+
+
+def heat_map(
+    rows: Sequence[Sequence[Cell | None]],
+    row_names: Sequence[str],
+    column_names: Sequence[str],
+    title: str,
+) -> str:
+    """Cells about 0: blue rises, orange and underlined falls, as deep as they are large."""
+    most = max((abs(cell.value) for row in rows for cell in row if cell), default=0) or 1
+    left, height = 14, 40
+    width = (100 - left) / len(column_names)
+    parts = [
+        f'<text class="tick" x="{left + (j + 0.5) * width:.2f}%" y="13" text-anchor="middle">'
+        f"{escape(name)}</text>"
+        for j, name in enumerate(column_names)
+    ]
+    for i, (name, row) in enumerate(zip(row_names, rows, strict=True)):
+        y = 20 + i * height
+        parts.append(f'<text class="tick" x="0" y="{y + height / 2 + 4}">{escape(name)}</text>')
+        for j, cell in enumerate(row):
+            if cell is None:
+                continue
+            x, deep = left + j * width, abs(cell.value) / most
+            kind = "up" if cell.value >= 0 else "down"
+            if kind == "down":
+                parts.append(
+                    f'<line class="fall" x1="{x + 1:.2f}%" x2="{x + width - 1:.2f}%"'
+                    f' y1="{y + height - 6}" y2="{y + height - 6}"/>'
+                )
+            parts.append(
+                f'<rect class="{kind}" x="{x:.2f}%" y="{y}" width="{width:.2f}%"'
+                f' height="{height - 2}" fill-opacity="{0.08 + 0.6 * deep:.2f}"/>'
+                f'<text x="{x + width / 2:.2f}%" y="{y + height / 2 + 4}" text-anchor="middle">'
+                f"{escape(cell.text)}</text>"
+            )
+    total = 24 + height * len(rows)
+    return (
+        f'<svg role="img" aria-label="{escape(title)}" width="100%" height="{total}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
 Points = Sequence[tuple[float, float]]
 
 

@@ -208,6 +208,8 @@ def _power(
     a, b = (answers.right(arm, seeds).astype(float) for arm in primary)
     pictures, gans = a.shape[1], answers.gans(seeds, *primary)
     y = a - b
+    if not np.ptp(y):  # No picture told the arms apart: as the interval takes it.
+        y = statistics.with_pictures(y, (-1, 1))
     nested = gans is not None and len(set(gans)) > 1
     if nested:
         y = np.stack([y[np.array(gans) == g].mean(0) for g in sorted(set(gans or ()))])

@@ -7,14 +7,14 @@ from typing import Any
 
 from etils import epath
 
-from jaxgan.experiment import figures, page
+from jaxgan.experiment import figures, page, sections, tables
 from jaxgan.experiment.page import count, duration, percent, picture, prose, signed, text
 
 Results = dict[str, Any]
 
 
 def write_report(results: Results, workdir: epath.PathLike) -> epath.Path:
-    """Writes `workdir`/report.html from the results of an experiment; returns its path.
+    """Writes `workdir`/report.html, and beside it runs.csv and contrasts.csv; returns its path.
 
     Pictures are inlined, figures are SVG, and there is no script: the page asks for nothing from
     outside. Parts that the results lack (one seed has no interval, no arm needed a generator, a
@@ -25,17 +25,24 @@ def write_report(results: Results, workdir: epath.PathLike) -> epath.Path:
         workdir: the folder of the experiment.
     """
     workdir = epath.Path(workdir)
-    sections = (
+    parts = (
         _verdict(results),
         _arms(results),
+        sections.guards(results),
+        sections.sweep(results),
+        sections.measures(results),
+        sections.turned(results, workdir),
         _learning(results),
         _pictures(results, workdir),
+        sections.cost(results),
         _method(results),
         _run(results),
     )
     path = workdir / "report.html"
     title = f"{results['verdict']['word'].capitalize()} – jaxgan"
-    path.write_text(page.whole(title, "".join(sections)), encoding="utf-8")
+    (workdir / "runs.csv").write_text(tables.runs_csv(results), encoding="utf-8")
+    (workdir / "contrasts.csv").write_text(tables.contrasts_csv(results), encoding="utf-8")
+    path.write_text(page.whole(title, "".join(parts)), encoding="utf-8")
     return path
 
 
@@ -64,6 +71,7 @@ def _verdict(results: Results) -> str:
 <h1>{text(verdict["word"].capitalize())}</h1>
 <p class="lead">{prose(verdict["sentence"])}</p>
 <figure>{figure}<figcaption>{chance}</figcaption></figure>
+{sections.power(results)}
 </header>"""
 
 
@@ -96,20 +104,20 @@ def _arms(results: Results) -> str:
     others = "".join(
         f"<li>{text(c['a'])} minus {text(c['b'])}: {text(_difference(c))}</li>"
         for c in results.get("contrasts", [])
-        if "real" not in (c["a"], c["b"])
+        if c["b"] != results["arms"].get(c["a"], {}).get("base", "real")
     )
     return f"""
 <section>
 <h2>Every arm on the same test pictures</h2>
 <figure>{figure}<figcaption>{chance}</figcaption></figure>
 <table>
-<thead><tr><th>Arm</th><th>Test accuracy</th><th>Minus <i>real</i>, points</th></tr></thead>
+<thead><tr><th>Arm</th><th>Test accuracy</th><th>Minus its <i>real</i> arm, points</th></tr></thead>
 <tbody>{"".join(lines)}</tbody>
 </table>
 {f"<p>Further differences, in points:</p><ul>{others}</ul>" if others else ""}
 <p class="note">Differences are paired, by seed and test picture: overlapping intervals of two arms
-say nothing about them. Only the primary contrast decides the verdict; the intervals of the others
-are not corrected for their number.</p>
+say nothing about them. Only the primary contrast decides the verdict; the intervals of the other
+differences cover together (Bonferroni), and p is adjusted for their number (Holm).</p>
 </section>"""
 
 
@@ -215,10 +223,19 @@ a Satterthwaite <i>t</i>, so that it holds for other seeds <em>and</em> other pi
 Arms' own intervals are of the same kind, with two right and two wrong pictures added (Agresti and
 Coull), so that a perfect score is not certain. The verdict follows from the primary interval alone:
 <em>helps</em> where it lies above 0, <em>hurts</em> below, else <em>no evidence</em>, which is not
-evidence of no effect.</p>
-<p>All of it is conditional on this one split and on one trained GAN per class: another split or
-another GAN could answer differently, and the interval does not cover that.</p>
+evidence of no effect.{_margin(results)}</p>
+<p>{text(results["verdict"].get("conditions") or "It is conditional on this one split.")}</p>
 </section>"""
+
+
+def _margin(results: Results) -> str:
+    margin = results["verdict"].get("margin")
+    if margin is None:
+        return ""
+    return (
+        f" Differences below {signed(margin).lstrip('+')} points do not matter here: where the "
+        "whole interval lies closer to 0 than that, it is <em>no relevant difference</em>."
+    )
 
 
 def _run(results: Results) -> str:
@@ -263,7 +280,7 @@ def _counts(results: Results) -> str:
     for name, arm in results["arms"].items():
         mix = [arm.get("pictures", {}).get(c, {}) for c in classes]
         cells = [
-            f"{m.get('real', 0):,}" + f" + {m['generated']:,}" * bool(m.get("generated"))
+            f"{m.get('real', 0):,}" + (f" + {m['generated']:,}" if m.get("generated") else "")
             for m in mix
         ]
         if any(mix):
@@ -273,15 +290,21 @@ def _counts(results: Results) -> str:
         f"<tr><th scope='row'>{text(k)}</th>{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
         for k, cells in rows
     )
-    return f"""<div class="scroll"><table>
-<caption>Pictures: the splits (all real), then what each arm trains on (real + generated)</caption>
+    return f"""<p class="note">Pictures: the splits (all real), then what each arm trains on (real
++ generated).</p>
+<div class="scroll"><table>
 <thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>"""
 
 
 def _to_real(results: Results, name: str) -> str:
     for contrast in results.get("contrasts", []):
-        if (contrast["a"], contrast["b"]) == (name, "real"):
-            return f"{signed(contrast['difference'])}<small>{_between(contrast)}</small>"
+        base = results["arms"][name].get("base", "real")
+        if (contrast["a"], contrast["b"]) == (name, base):
+            p = contrast.get("holm", contrast.get("p"))
+            size = "" if p is None else "p &lt; 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+            told = f"<small>{size}{', primary' * contrast.get('primary', False)}</small>"
+            told *= bool(size)
+            return f"{signed(contrast['difference'])}<small>{_between(contrast)}</small>{told}"
     return "–"
 
 
@@ -317,4 +340,4 @@ def _times100(x: float | None) -> float | None:
 
 
 def _level(results: Results) -> str:
-    return f"{100 * results['verdict'].get('level', 0.95):g} %"
+    return f"{100 * results['verdict'].get('level', 0.95):.3g} %"

@@ -3,6 +3,7 @@
 Every finished stage leaves its result in the workdir and is skipped when the command is run again.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.evaluate import predict
-from jaxgan.experiment import design
+from jaxgan.experiment import design, flips, sequential
 from jaxgan.experiment.judge import judge
 from jaxgan.experiment.report import write_report
 from jaxgan.steps.classifier import make_predict
@@ -52,6 +53,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     folder = epath.Path(workdir)
     _inherit(config)
     checks.check_experiment(config)
+    sequential.check_looks(tuple(config.verdict.get("looks", ())), len(config.seeds))
     training.make_deterministic(config)
     monitor.settle(config.gan)
     for name in ("gan", "classifier"):
@@ -123,6 +125,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
             seeds=len(config.seeds),
             level=config.verdict.level,
             margin=config.verdict.get("margin"),
+            looks=tuple(config.verdict.get("looks", ())),
         ),
         "data": {
             "path": config.data.path,
@@ -142,6 +145,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         "environment": environment,
         "seconds": {name: round(s, 1) for name, s in seconds.items()},
     }
+    results["figures"]["test"] = flips.save(results, loader.Subset(real, parts.test), folder)
     configs.write(folder / "results.json", json.dumps(results, indent=1) + "\n")
     report = write_report(results, folder)
     for name, arm in results["arms"].items():
@@ -234,7 +238,10 @@ def _train_classifiers(
     generated: Mapping[str, Source],
     folder: epath.Path,
 ) -> list[dict]:
-    """Every arm with every seed: equal steps, the same validation and test pictures."""
+    """Every arm with every seed: equal steps, the same validation and test pictures.
+
+    With `verdict.looks` the seeds come in rounds, and a clear verdict after one of them is the end.
+    """
     section = config.classifier
     with section.unlocked():
         # The published designs count epochs of each arm's own pictures: not a fair comparison.
@@ -247,40 +254,57 @@ def _train_classifiers(
     training_part, validation, test = (loader.Subset(real, i) for i in parts)
     built: dict[bool, tuple[ConfigDict, Recipe]] = {}
     predictor = make_predict(recipes.build_classifier(section))
-    runs = []
-    for arm in arms:
-        pictures = loader.in_memory(design.assemble(arm, training_part, generated, config.seed))
-        if arm.augment not in built:
-            own = section.copy_and_resolve_references()
-            own.train.augment = section.train.augment if arm.augment else ()
-            recipe = recipes.build(own, parallel.axis_name(own.parallel))
-            first = next(iter(built.values()), (own, recipe))[1]
-            built[arm.augment] = own, recipe._replace(init=first.init)  # Compiled once.
-        own, recipe = built[arm.augment]
-        for seed in config.seeds:
-            mine = own.copy_and_resolve_references()
-            mine.seed = seed
-            label = f"{arm.name} seed {seed}"
-            workdir = folder / "classifiers" / arm.name / str(seed)
+    runs: list[dict] = []
+    looks = tuple(config.verdict.get("looks", ()))
+    for begin, end in itertools.pairwise((0, *looks, len(config.seeds))):
+        for arm in arms:
+            pictures = loader.in_memory(design.assemble(arm, training_part, generated, config.seed))
+            if arm.augment not in built:
+                own = section.copy_and_resolve_references()
+                own.train.augment = section.train.augment if arm.augment else ()
+                recipe = recipes.build(own, parallel.axis_name(own.parallel))
+                first = next(iter(built.values()), (own, recipe))[1]
+                built[arm.augment] = own, recipe._replace(init=first.init)  # Compiled once.
+            own, recipe = built[arm.augment]
+            for seed in config.seeds[begin:end]:
+                mine = own.copy_and_resolve_references()
+                mine.seed = seed
+                label = f"{arm.name} seed {seed}"
+                workdir = folder / "classifiers" / arm.name / str(seed)
 
-            def work(
-                arm: design.Arm = arm,
-                mine: ConfigDict = mine,
-                recipe: Recipe = recipe,
-                pictures: Source = pictures,
-                workdir: epath.Path = workdir,
-                label: str = label,
-            ) -> dict:
-                configs.claim(workdir, mine)
-                training.train_classifier(
-                    mine, pictures, validation, workdir, label=label, recipe=recipe
-                )
-                return {"arm": arm.name, "seed": mine.seed} | _test(
-                    mine, recipe, predictor, workdir, test
-                )
+                def work(
+                    arm: design.Arm = arm,
+                    mine: ConfigDict = mine,
+                    recipe: Recipe = recipe,
+                    pictures: Source = pictures,
+                    workdir: epath.Path = workdir,
+                    label: str = label,
+                ) -> dict:
+                    configs.claim(workdir, mine)
+                    training.train_classifier(
+                        mine, pictures, validation, workdir, label=label, recipe=recipe
+                    )
+                    return {"arm": arm.name, "seed": mine.seed} | _test(
+                        mine, recipe, predictor, workdir, test
+                    )
 
-            runs.append(_once(workdir / "result.json", work))
+                runs.append(_once(workdir / "result.json", work))
+        if _decided(config, runs, test.labels):
+            break
     return runs
+
+
+def _decided(config: ConfigDict, runs: list[dict], labels: np.ndarray) -> bool:
+    """Whether a planned look at the primary contrast says to stop."""
+    a, b = (
+        np.array([np.argmax(r["probabilities"], 1) == labels for r in runs if r["arm"] == arm])
+        for arm in config.verdict.primary
+    )
+    verdict = config.verdict
+    looks = tuple(verdict.get("looks", ()))
+    return sequential.decided(
+        a, b, looks, len(config.seeds), verdict.level, margin=verdict.get("margin")
+    )
 
 
 def _test(

@@ -77,7 +77,7 @@ def crossed_interval(
     interval = _t_interval(outcomes, level, overlap, gans)
     if not np.isin(outcomes, (0, 1)).all():
         return interval
-    wider = _with_pictures(outcomes, (0, 0, 1, 1))
+    wider = with_pictures(outcomes, (0, 0, 1, 1))
     return _recentre(interval, _t_interval(wider, level, overlap, gans), 0)
 
 
@@ -115,7 +115,7 @@ def paired_difference(
         )
     differences = np.asarray(correct_a, np.float64) - np.asarray(correct_b, np.float64)
     interval = _t_interval(differences, level, overlap, gans)
-    wider = differences if np.ptp(differences) else _with_pictures(differences, (-1, 1))
+    wider = differences if np.ptp(differences) else with_pictures(differences, (-1, 1))
     return _recentre(interval, _t_interval(wider, level, overlap, gans), -1)
 
 
@@ -229,7 +229,7 @@ def _t_interval(
     return Interval(mean, mean - half, mean + half, se, df)
 
 
-def _with_pictures(y: np.ndarray, outcomes: tuple[int, ...]) -> np.ndarray:
+def with_pictures(y: np.ndarray, outcomes: tuple[int, ...]) -> np.ndarray:
     """y [seeds, pictures] with further pictures, on each of which all seeds have one outcome."""
     return np.concatenate([y, np.tile(np.asarray(outcomes, y.dtype), (len(y), 1))], axis=1)
 
