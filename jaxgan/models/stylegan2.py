@@ -18,11 +18,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float, Int
 
 from jaxgan import noise as noises
 from jaxgan.models.convolutions import conv
 from jaxgan.models.filters import Features, Other, conv_down, conv_up, downsample, upsample
+from jaxgan.models.layers import CONVOLVED
 from jaxgan.types import Images, InputError, Keys, Latents, Logits
 
 Styles = Float[Array, "b n"]
@@ -188,6 +190,7 @@ def modulated_conv(
     kernel = weight.astype(x.dtype)
     x = x * styles.astype(x.dtype)[:, None, None]
     x = conv_up(x, kernel) if up else conv(x, kernel, 1, weight.shape[0] // 2)
+    x = checkpoint_name(x, CONVOLVED)
     if demodulate:
         scales = lax.rsqrt(styles**2 @ (weight**2).sum(axis=(0, 1)) + 1e-8)
         x = x * scales.astype(x.dtype)[:, None, None]
@@ -500,6 +503,7 @@ class Conv(nn.Module):
             x = conv(x, kernel, 1, self.window // 2)
         else:
             x = conv_down(x, kernel) if self.window == 3 else conv(downsample(x), kernel)
+        x = checkpoint_name(x, CONVOLVED)
         if not self.active:
             return clamped(x, self.gain, self.clamp)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
