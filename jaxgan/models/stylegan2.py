@@ -284,14 +284,14 @@ class SynthesisBlock(nn.Module):
         def layer(x: Array, i: int) -> Array:
             pixels = None
             if noise == "random":
-                shape = (len(ws), self.size, self.size)
+                shape = (ws.shape[0], self.size, self.size)
                 pixels = noises.normal(noises.fold_in(key, i), shape, self.axis_name)  # type: ignore
             module = SynthesisLayer(self.features, i == 0, self.clamp, name=f"conv{i}")
             return module(x, ws[:, i - 3], noise, pixels)
 
         if x is None:
             const = self.param("const", normal(1.0), (4, 4, self.features))
-            x = jnp.broadcast_to(const.astype(self.dtype), (len(ws), *const.shape))
+            x = jnp.broadcast_to(const.astype(self.dtype), (ws.shape[0], *const.shape))
         else:
             x = layer(x.astype(self.dtype), 0)
         x = layer(x, 1)
@@ -440,7 +440,7 @@ class Generator(nn.Module):
         if z.shape[1] != self.latent_dim:
             raise InputError(f"latents must be of {self.latent_dim}, got {z.shape[1]}")
         w = self.mapping(z, labels, beta)
-        return jnp.broadcast_to(w[:, None], (len(w), self.num_ws, self.w_dim))
+        return jnp.broadcast_to(w[:, None], (w.shape[0], self.num_ws, self.w_dim))
 
 
 def minibatch_deviation(x: Features, group_size: int = 4, axis_name: str | None = None) -> Other:
