@@ -5,7 +5,7 @@ Every finished stage leaves its result in the workdir and is skipped when the co
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,26 +13,15 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import (
-    __version__,
-    checks,
-    hosts,
-    log,
-    monitor,
-    parallel,
-    recipes,
-    sample,
-    training,
-)
+from jaxgan import __version__, checks, hosts, log, monitor, parallel, recipes, training
 from jaxgan import config as configs
-from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import loader, splits
-from jaxgan.data.folder import FolderSource, Source
-from jaxgan.evaluate import predict
-from jaxgan.experiment import design, statistics
+from jaxgan.data.folder import Source
+from jaxgan.experiment import classifiers, design, generated, guards
+from jaxgan.experiment.generated import Fresh
+from jaxgan.experiment.judge import judge
 from jaxgan.experiment.report import write_report
-from jaxgan.steps.classifier import make_predict
-from jaxgan.types import InputError, Recipe
+from jaxgan.types import InputError
 
 
 def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
@@ -63,14 +52,23 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     training.check_classes(real)
     parts = training.split(real, config.data.split)
     _check_parts(real, parts)
-    counts = _counts(real, parts.train)
-    arms = design.plan(config, counts)
+    arms = design.plan(config, _counts(real, parts.train))
+    needed, seeds = design.needed(arms), tuple(config.seeds)
+    draws = _draws(config, real, parts.train, {arm.size for arm in arms})
     with config.classifier.unlocked():
         config.classifier.model.num_classes = len(real.classes)
     for name in ("gan", "classifier"):
         training.check_start(config[name], f"config.{name}")
-    for name in design.needed(arms):
-        monitor.check(config.gan, counts[name])
+    held_out = loader.Subset(real, np.concatenate([parts.validation, parts.test]))
+    outside = None
+    if config.generated and needed:
+        outside = generated.open_folder(config, real.classes, needed)
+        for source in outside.values():
+            guards.check_folder(loader.Subset(_like(source, real), range(len(source))), held_out)
+    elif needed:
+        for draw in draws[next(iter(needed))[0]]:
+            for name in needed[next(iter(needed))]:
+                monitor.check(config.gan, len(draw.learned[name]))
     configs.claim(folder, config)
     about = training.describe_data(real)
     configs.claim_data(folder, about["fingerprint"])
@@ -82,36 +80,48 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     )
     for arm in arms:
         told.line(f"arm {arm.name}: {arm.description}")
-    seconds = {"data": time.perf_counter() - begin}
+    seconds = {"data": time.perf_counter() - begin, "gan": 0.0, "generate": 0.0}
 
-    needed = design.needed(arms)
-    generators, generated = [], {}
-    if needed:
+    fresh: Fresh = {}
+    generators: list[dict] = []
+    if outside is not None:
+        fresh = generated.from_folder(outside, needed, seeds, config.seed)
+    elif needed:
         same = config.gan.data.resolution == real.resolution
         pictures = real if same else training.open_source(_at(config, config.gan), config.seed)
         if pictures.names != real.names:  # The split speaks of positions.
             raise InputError(f"the pictures of {config.data.path} must not change during a run")
         recipe = recipes.build(config.gan, parallel.axis_name(config.parallel))
-        for name, count in needed.items():
-            mine = parts.train[real.labels[parts.train] == real.classes.index(name)]
-            about = _train_gan(config.gan, recipe, loader.Subset(pictures, mine), folder, name)
-            about |= _generate(folder, name, count, told)
-            generators.append(about)
-            generated[name] = FolderSource(
-                folder / "generated" / name, real.resolution, crop=config.data.crop
-            )
-    seconds["gan"] = sum(g["seconds"] for g in generators)
-    seconds["generate"] = sum(g.pop("generate_seconds") for g in generators)
+        made = generated.from_gans(
+            config, recipe, pictures, parts.train, draws, needed, folder, told
+        )
+        fresh, generators = made.fresh, made.about
+        seconds |= made.seconds
 
-    runs = _train_classifiers(config, arms, real, parts, generated, folder)
+    runs, failed, opened = classifiers.train(
+        config, arms, real, parts, draws, fresh, folder, told
+    )
     seconds["classify"] = sum(r["seconds"] for r in runs)
-    seconds["total"] = sum(seconds.values())
+    checked = _guards(config, arms, runs, opened, real, parts, draws, fresh)
+    seconds["total"] = time.perf_counter() - begin
     results = {
-        "format": 1,
+        "format": 2,
         "jaxgan": __version__,
         "config": configs.to_dict(config),
         "classes": list(real.classes),
-        **_judge(config, arms, runs, real.labels[parts.test]),
+        **judge(
+            runs,
+            real.labels[parts.test],
+            real.classes,
+            primary=tuple(config.verdict.primary),
+            about=design.about(arms),
+            seeds=len(seeds),
+            level=config.verdict.level,
+            margin=config.verdict.margin,
+            looks=tuple(config.verdict.looks),
+            overlap=config.data.subset if config.data.subset < 1 else None,
+        ),
+        "guards": checked,
         "data": {
             "path": config.data.path,
             **about,
@@ -125,8 +135,9 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
             "labels": real.labels[parts.test].tolist(),
         },
         "runs": runs,
+        "failed": failed,
         "generators": generators,
-        "figures": _figures(folder, real, parts.train, generated),
+        "figures": _figures(folder, real, parts.train, fresh),
         "environment": environment,
         "seconds": {name: round(s, 1) for name, s in seconds.items()},
     }
@@ -134,6 +145,11 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     report = write_report(results, folder)
     for name, arm in results["arms"].items():
         told.line(f"{name:<18} {arm['accuracy']:7.1%} test accuracy{_interval(arm)}")
+    for guard in checked:
+        word = {True: "passed", False: "FAILED", None: "not made"}[guard["passed"]]
+        told.line(f"guard {guard['name']}: {word}: {guard['sentence']}")
+    for failure in failed:
+        told.line(f"arm {failure['arm']} seed {failure['seed']} failed: {failure['error']}")
     told.line(f"report: {report}")
     told.line(f"{results['verdict']['word']}: {results['verdict']['sentence']}")
     told.close()
@@ -148,6 +164,70 @@ def _inherit(config: ConfigDict) -> None:
                 section.data[name] = config.data[name]
             section.data.split = config.data.split
             section.parallel, section.deterministic = config.parallel, config.deterministic
+
+
+def _draws(
+    config: ConfigDict, real: Source, train: np.ndarray, sizes: set[int | None]
+) -> dict[int | None, list[design.Draw]]:
+    """Each seed's pictures, by how many a class an arm has."""
+    how = {"share": config.data.subset, "retrain": config.gan.retrain, "seed": config.seed}
+    return {
+        size: design.draw(
+            real.labels[train], real.classes, tuple(config.seeds), size=size, **how
+        )
+        for size in sizes
+    }
+
+
+def _guards(
+    config: ConfigDict,
+    arms: Sequence[design.Arm],
+    runs: list[dict],
+    opened: list[dict],
+    real: Source,
+    parts: splits.Split,
+    draws: Mapping[int | None, Sequence[design.Draw]],
+    fresh: Fresh,
+) -> list[dict]:
+    """All checks of what was done, from the pictures themselves."""
+    held_out = np.concatenate([parts.validation, parts.test])
+    some = {name: side for sides in fresh.values() for name, side in sides[0].items()}
+    learned: dict[str, Source] = {"real": loader.Subset(real, parts.train)}
+    if some:
+        learned["generated"] = loader.Concat(
+            [
+                design.Labelled(source, tuple(real.classes), name)
+                for sides in fresh.values()
+                for side in sides
+                for name, source in side.items()
+            ]
+        )
+    found = [
+        guards.leakage(learned, loader.Subset(real, held_out)),
+        guards.equal_steps(runs),
+        guards.opened_once(opened, runs),
+    ]
+    if some:
+        train, rest = guards.classes_of(real, parts.train), guards.classes_of(real, held_out)
+        found.append(
+            guards.shortcut(
+                arms,
+                {name: guards.looks(source) for name, source in train.items()},
+                {name: guards.looks(source) for name, source in some.items()},
+            )
+        )
+        if not config.generated:
+            for name, source in some.items():
+                mine = parts.train[draws[next(iter(fresh))[0]][0].learned[name]]
+                labelled = design.Labelled(source, tuple(real.classes), name)
+                found.append(guards.copied(labelled, loader.Subset(real, mine), rest[name]))
+    return found
+
+
+def _like(source: Source, real: Source) -> Source:
+    """A class from elsewhere as one of the experiment's."""
+    name = source.classes[int(source.labels[0])]
+    return design.Labelled(source, tuple(real.classes), name)
 
 
 def _at(config: ConfigDict, section: ConfigDict) -> ConfigDict:
@@ -172,192 +252,11 @@ def _check_parts(source: Source, parts: splits.Split) -> None:
                 )
 
 
-def _once(file: epath.Path, work: Callable[[], dict]) -> dict:
-    """The result kept in `file`, or that of `work`, kept there from now on."""
-    if file.exists():
-        return json.loads(file.read_text())
-    begin = time.perf_counter()
-    result = work()
-    result.setdefault("seconds", round(time.perf_counter() - begin, 1))
-    configs.write(file, json.dumps(result) + "\n")
-    return result
-
-
-def _train_gan(
-    config: ConfigDict, recipe: Recipe, source: Source, folder: epath.Path, name: str
-) -> dict:
-    config = config.copy_and_resolve_references()
-    with config.unlocked():
-        config.data.classes = (name,)
-    workdir = folder / "gan" / name
-
-    def work() -> dict:
-        configs.claim(workdir, config)
-        state = training.train_gan(config, source, workdir, label=f"gan {name}", recipe=recipe)
-        return {"class": name, "workdir": f"gan/{name}", "steps": int(state.step)}
-
-    about = _once(workdir.parent / f"{name}.json", work)
-    grids = sorted(p.name for p in (workdir / "samples").glob("*.png"))
-    return about | {"grids": [f"gan/{name}/samples/{grid}" for grid in grids]}
-
-
-def _generate(folder: epath.Path, name: str, count: int, told: log.Log) -> dict:
-    out = folder / "generated" / name
-
-    def work() -> dict:
-        told.line(f"drawing {count:,} pictures of {name}")
-        sample.save(sample.restore(folder / "gan" / name), range(count), out)
-        return {"generated": f"generated/{name}"}
-
-    # The first ones stay the same when an arm that is added later needs more.
-    about = _once(out.parent / f"{name}_{count}.json", work)
-    return {"generated": about["generated"], "generate_seconds": about["seconds"]}
-
-
-def _train_classifiers(
-    config: ConfigDict,
-    arms: list[design.Arm],
-    real: Source,
-    parts: splits.Split,
-    generated: Mapping[str, Source],
-    folder: epath.Path,
-) -> list[dict]:
-    """Every arm with every seed: equal steps, the same validation and test pictures."""
-    section = config.classifier
-    with section.unlocked():
-        # The published designs count epochs of each arm's own pictures: not a fair comparison.
-        section.train.steps = configs.total_steps(
-            section.train, len(parts.train), section.train.batch_size
-        )
-        section.train.epochs = section.train.kimg = None
-        section.model.num_classes = len(real.classes)
-        section.data.classes = tuple(real.classes)
-    training_part, validation, test = (loader.Subset(real, i) for i in parts)
-    built: dict[bool, tuple[ConfigDict, Recipe]] = {}
-    predictor = make_predict(recipes.build_classifier(section))
-    runs = []
-    for arm in arms:
-        pictures = loader.in_memory(design.assemble(arm, training_part, generated, config.seed))
-        if arm.augment not in built:
-            own = section.copy_and_resolve_references()
-            own.train.augment = section.train.augment if arm.augment else ()
-            recipe = recipes.build(own, parallel.axis_name(own.parallel))
-            first = next(iter(built.values()), (own, recipe))[1]
-            built[arm.augment] = own, recipe._replace(init=first.init)  # Compiled once.
-        own, recipe = built[arm.augment]
-        for seed in config.seeds:
-            mine = own.copy_and_resolve_references()
-            mine.seed = seed
-            label = f"{arm.name} seed {seed}"
-            workdir = folder / "classifiers" / arm.name / str(seed)
-
-            def work(
-                arm: design.Arm = arm,
-                mine: ConfigDict = mine,
-                recipe: Recipe = recipe,
-                pictures: Source = pictures,
-                workdir: epath.Path = workdir,
-                label: str = label,
-            ) -> dict:
-                configs.claim(workdir, mine)
-                training.train_classifier(
-                    mine, pictures, validation, workdir, label=label, recipe=recipe
-                )
-                return {"arm": arm.name, "seed": mine.seed} | _test(
-                    mine, recipe, predictor, workdir, test
-                )
-
-            runs.append(_once(workdir / "result.json", work))
-    return runs
-
-
-def _test(
-    config: ConfigDict, recipe: Recipe, predictor: Any, workdir: epath.Path, test: Source
-) -> dict:
-    """The best checkpoint's predictions: the one time that this run sees the test pictures."""
-    with Checkpoints(workdir, training.BEST) as checkpoints:
-        best = checkpoints.best
-        restored = checkpoints.restore(jax.eval_shape(recipe.init, jax.random.key(0)), best)
-    assert restored is not None
-    log_p = predict(predictor, restored.state.net.variables, test)
-    probabilities = np.exp(log_p.astype(np.float64)).round(6)
-    rows = log.read_metrics(workdir)
-    curve = {
-        "train": [
-            {"step": r["step"], "loss": r["loss"], "accuracy": r["accuracy"]}
-            for r in rows
-            if "loss" in r
-        ],
-        "validation": [
-            {
-                "step": r["step"],
-                "loss": r["validation_loss"],
-                "accuracy": r["validation_accuracy"],
-            }
-            for r in rows
-            if "validation_loss" in r
-        ],
-    }
-    judged = {r["step"]: r["accuracy"] for r in curve["validation"]}
-    return {
-        "steps": config.train.steps,
-        "best_step": restored.step,
-        "validation_accuracy": judged[restored.step],
-        "test_accuracy": float((probabilities.argmax(1) == test.labels).mean()),
-        "probabilities": probabilities.tolist(),
-        "curve": curve,
-    }
-
-
-def _judge(
-    config: ConfigDict, arms: list[design.Arm], runs: list[dict], labels: np.ndarray
-) -> dict:
-    """Arms, contrasts and the verdict, from the runs' predictions."""
-    level = config.verdict.level
-    correct = {
-        arm.name: np.array(
-            [np.argmax(r["probabilities"], 1) == labels for r in runs if r["arm"] == arm.name]
-        )
-        for arm in arms
-    }
-    table = {}
-    for arm in arms:
-        interval = statistics.crossed_interval(correct[arm.name], level)
-        table[arm.name] = {
-            "description": arm.description,
-            "pictures": arm.pictures,
-            "accuracy": interval.value,
-            "low": interval.low,
-            "high": interval.high,
-        }
-    primary = tuple(config.verdict.primary)
-    pairs = [primary]
-    pairs += [(a.name, "real") for a in arms if a.name != "real" and "real" in correct]
-    contrasts = []
-    for a, b in dict.fromkeys(pairs):
-        interval = statistics.paired_difference(correct[a], correct[b], level)
-        contrasts.append(
-            {"a": a, "b": b, "primary": (a, b) == primary, "difference": interval.value}
-            | {name: getattr(interval, name) for name in ("low", "high", "se", "df")}
-        )
-    interval = statistics.paired_difference(correct[primary[0]], correct[primary[1]], level)
-    verdict = {
-        "primary": list(primary),
-        "word": statistics.verdict(interval),
-        "sentence": statistics.sentence(interval, len(config.seeds), len(labels), level=level),
-        "difference": interval.value,
-        "level": level,
-    } | {name: getattr(interval, name) for name in ("low", "high", "se", "df")}
-    return {"verdict": verdict, "arms": table, "contrasts": contrasts}
-
-
 def _interval(arm: dict) -> str:
     return "" if arm["low"] is None else f"  [{arm['low']:.1%}, {arm['high']:.1%}]"
 
 
-def _figures(
-    folder: epath.Path, real: Source, train: np.ndarray, generated: Mapping[str, Source]
-) -> dict:
+def _figures(folder: epath.Path, real: Source, train: np.ndarray, fresh: Fresh) -> dict:
     """Grids of real and of generated pictures of each class, side by side in the report."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     figures: dict[str, dict[str, str]] = {"real": {}, "generated": {}}
@@ -370,6 +269,8 @@ def _figures(
     for label, name in enumerate(real.classes):
         mine = train[real.labels[train] == label][:36]
         show("real", name, [real[i]["image"] for i in mine])
-    for name, source in generated.items():
-        show("generated", name, [source[i]["image"] for i in range(min(36, len(source)))])
+    for sides in fresh.values():
+        for name, source in sides[0].items():
+            if name not in figures["generated"]:
+                show("generated", name, [source[i]["image"] for i in range(min(36, len(source)))])
     return figures
