@@ -48,6 +48,10 @@ def get_config() -> ConfigDict:
     config.verdict = ConfigDict()
     config.verdict.primary = ("replace", "real")  # The first against the second.
     config.verdict.level = 0.95
+    config.verdict.margin = config_dict.placeholder(
+        float
+    )  # Difference that matters; 0.01: 1 point.
+    config.verdict.looks = ()  # Seeds after which to stop where the verdict is clear: (3, 5).
 
     config.gan = load(str(HERE / "wgan512.py"))
     config.gan.retrain = 1  # GANs a class; several: each with its own draw of the pictures.

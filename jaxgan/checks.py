@@ -285,6 +285,11 @@ def check_experiment(config: ConfigDict) -> None:
         )
     if not 0 < config.verdict.level < 1:
         raise InputError(f"config.verdict.level must be within (0, 1), got {config.verdict.level}")
+    if config.verdict.margin is not None and not 0 < config.verdict.margin < 1:
+        raise InputError(
+            f"config.verdict.margin must be within (0, 1), 0.01 for one point, "
+            f"got {config.verdict.margin}"
+        )
     if not named[primary[0]].generates or named[primary[1]].generates:
         raise InputError(
             f"config.verdict.primary must have an arm with generated pictures against one without "

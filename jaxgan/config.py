@@ -29,6 +29,7 @@ RESUMABLE = {
     "arms",
     "verdict.primary",
     "verdict.level",
+    "verdict.margin",
     *(f"train.{name}" for name in (*LENGTHS, *FREE)),
     *(f"{stage}.parallel" for stage in ("gan", "classifier")),
     *(f"{stage}.train.{name}" for stage in ("gan", "classifier") for name in FREE),

@@ -80,6 +80,44 @@ def summarise(
     }
 
 
+def calibration_error(
+    probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], bins: int = 15
+) -> float:
+    """The expected calibration error: how far confidence lies from accuracy, in [0, 1].
+
+    Pictures fall into `bins` equal intervals (low, high] by the probability of the class that is
+    said; the error is the mean over pictures of |accuracy - mean confidence| of their bin.
+
+    References:
+        Guo et al., On Calibration of Modern Neural Networks, 2017, eq. 3.
+    """
+    confidence = probabilities.max(1).astype(np.float64)
+    right = probabilities.argmax(1) == labels
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(bin_of, right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> float:
+    """The area under the ROC curve, the mean over classes of one against the rest.
+
+    A class's area is the probability that a picture of it gets more of its probability than one
+    of another class, ties counted half (Mann and Whitney's statistic). Classes without a picture,
+    or without one of another class, are left out; nan where none is left.
+
+    References:
+        Hanley, McNeil, The meaning and use of the area under a ROC curve, 1982.
+    """
+    areas = []
+    for i in range(probabilities.shape[1]):
+        mine = labels == i
+        n, rest = int(mine.sum()), int((~mine).sum())
+        if n and rest:
+            ranks = stats.rankdata(probabilities[:, i])
+            areas.append((ranks[mine].sum() - n * (n + 1) / 2) / (n * rest))
+    return float(np.mean(areas)) if areas else float("nan")
+
+
 def _share(right: np.ndarray, level: float) -> dict:
     n, k = len(right), int(right.sum())
     interval = stats.binomtest(k, n).proportion_ci(level, method="wilson")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from jaxgan.experiment import figures, statistics
+from jaxgan.experiment import figures, statistics, words
 from jaxgan.experiment.report import write_report
 
 NASTY = '"><script>alert(1)</script>&amp;'
@@ -81,8 +81,8 @@ def make_results(folder, seeds=3, arms=ARMS, classes=("cat", "dog"), gan=True):
         "classes": list(classes),
         "verdict": {
             "primary": [arms[-1], arms[0]],
-            "word": statistics.verdict(primary),
-            "sentence": statistics.sentence(primary, seeds, 40),
+            "word": words.word(primary),
+            "sentence": words.sentence(primary, seeds, 40),
             "difference": primary.value,
             "level": 0.95,
         }
@@ -189,12 +189,12 @@ def test_every_arm_class_and_figure_is_there(tmp_path):
         contrast.update(difference=value, low=value - 0.01, high=value + 0.01)
     results["arms"]["add"].update(accuracy=0.98765, low=0.9701, high=0.9899)
     page = read(results, tmp_path)
-    for words in ("about real", "about replace", "about add", "98.8 %", "97.0 to 99.0"):
-        assert words in page.text
-    for words in ("−5.1 −6.1 to −4.1", "+0.04 −1.0 to +1.0", "700 + 1,234", "1 h 2 min"):
-        assert words in page.text
-    for words in ("jax 0.10.2", "cpu x2", "9f2c61", "cat/broken.jpg: truncated"):
-        assert words in page.text
+    for said in ("about real", "about replace", "about add", "98.8 %", "97.0 to 99.0"):
+        assert said in page.text
+    for said in ("−5.1 −6.1 to −4.1", "+0.04 −1.0 to +1.0", "700 + 1,234", "1 h 2 min"):
+        assert said in page.text
+    for said in ("jax 0.10.2", "cpu x2", "9f2c61", "cat/broken.jpg: truncated"):
+        assert said in page.text
     # Real and generated, then four of the 13 grids over time, the first and the last among them.
     times = [f"step {step}" for step in ("100", "500", "900", "1,300")]
     expected = [name for c in ("cat", "dog") for name in (f"real {c}", f"generated {c}", *times)]

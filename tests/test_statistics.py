@@ -11,11 +11,9 @@ from jaxgan.experiment.statistics import (
     Interval,
     crossed_interval,
     paired_difference,
-    points,
-    sentence,
-    verdict,
     wilson,
 )
+from jaxgan.experiment.words import points, sentence, word
 from jaxgan.types import InputError
 
 SHAPES = st.tuples(st.integers(2, 6), st.integers(2, 30))
@@ -94,14 +92,14 @@ def test_differences_are_covered(seeds):
 def test_arms_that_do_not_differ_seldom_help_or_hurt(seeds):
     draws = 1500
     a, b, truth = paired_arms(np.random.default_rng(seeds), draws, seeds, 200, effect=0.0)
-    words = [verdict(interval) for interval in map(paired_difference, a, b)]
+    words = [word(interval) for interval in map(paired_difference, a, b)]
     assert truth == 0
     assert enough(words.count("no evidence"), draws)
 
 
 def test_an_arm_that_is_better_is_found_and_never_called_worse():
     a, b, truth = paired_arms(np.random.default_rng(0), 200, 5, 300, effect=0.8)
-    words = [verdict(interval) for interval in map(paired_difference, a, b)]
+    words = [word(interval) for interval in map(paired_difference, a, b)]
     assert truth > 0.07
     assert words.count("helps") > 180
     assert "hurts" not in words
@@ -160,7 +158,7 @@ def test_swapping_the_arms_flips_the_sign(pair):
         (-there.value, -there.high, -there.low)
     )
     swapped = {"helps": "hurts", "hurts": "helps", "no evidence": "no evidence"}
-    assert verdict(back) == swapped[verdict(there)]
+    assert word(back) == swapped[word(there)]
 
 
 @given(PAIRS)
@@ -204,10 +202,10 @@ def test_all_answers_right_leave_room_for_doubt(pictures):
 def test_arms_with_the_same_answers_are_no_evidence_and_not_certain():
     correct = np.random.default_rng(0).random((3, 200)) < 0.9
     interval = paired_difference(correct, correct)
-    assert verdict(interval) == "no evidence"
+    assert word(interval) == "no evidence"
     assert interval.low == pytest.approx(-interval.high)
     assert 0.005 < interval.high < 0.03
-    assert verdict(paired_difference(np.ones((3, 200)), np.zeros((3, 200)))) == "helps"
+    assert word(paired_difference(np.ones((3, 200)), np.zeros((3, 200)))) == "helps"
 
 
 def test_one_seed_or_picture_has_a_value_and_no_interval():
@@ -241,7 +239,7 @@ def test_wilson_refuses_impossible_counts(counts):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "word"),
+    ("low", "high", "said"),
     [
         (0.001, 0.02, "helps"),
         (-0.02, -0.001, "hurts"),
@@ -251,8 +249,8 @@ def test_wilson_refuses_impossible_counts(counts):
         (None, None, "no evidence"),
     ],
 )
-def test_the_verdict_follows_from_the_interval_alone(low, high, word):
-    assert verdict(Interval(0.01, low, high)) == word
+def test_the_verdict_follows_from_the_interval_alone(low, high, said):
+    assert word(Interval(0.01, low, high)) == said
 
 
 def test_sentences():

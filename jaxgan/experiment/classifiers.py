@@ -156,8 +156,13 @@ def _decided(config: ConfigDict, runs: list[dict], labels: np.ndarray, seeds: in
     ]
     if min(map(len, correct)) < seeds:
         return False
-    level, margin = config.verdict.level, config.verdict.margin
-    return bool(sequential.decided(*correct, looks, level, margin=margin))
+    gans = None if config.gan.retrain == 1 else [i % config.gan.retrain for i in range(seeds)]
+    return sequential.decided(
+        *(*correct, looks, len(config.seeds), config.verdict.level),
+        margin=config.verdict.margin,
+        overlap=config.data.subset % 1,
+        gans=gans,
+    )
 
 
 def _test(

@@ -188,7 +188,7 @@ class Labelled:
 
     def __init__(self, source: Source, classes: tuple[str, ...], name: str):
         self._source, self.classes, self.resolution = source, classes, source.resolution
-        self.names, self.parts = source.names, (source,)
+        self.names = source.names
         self.labels = np.full(len(source), classes.index(name), np.int32)
 
     def __len__(self) -> int:

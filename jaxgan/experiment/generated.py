@@ -1,4 +1,4 @@
-"""The generated side of an experiment: GANs that learn a seed's pictures, or a folder of others'."""
+"""The generated side of an experiment: GANs of its own, or a folder of pictures from elsewhere."""
 
 import json
 import time
@@ -143,7 +143,9 @@ def from_gans(
         for key, counts in needed.items():
             if key[0] != size or name not in counts:
                 continue
-            found, seconds = _draw(config, folder, called, key[1], counts[name], mine, learned, told)
+            found, seconds = _draw(
+                config, folder, called, key[1], counts[name], mine, learned, told
+            )
             drawing += seconds
             for i in mine:
                 fresh[key][i][name] = found[i]
@@ -182,7 +184,7 @@ def _draw(
     learned: Source,
     told: log.Log,
 ) -> tuple[dict[int, Source], float]:
-    """`count` pictures of one class for each of some seeds, by position; and the seconds it took."""
+    """`count` pictures of one class for each of some seeds, by position; and the seconds."""
     out = folder / "generated" / (called + "-selected" * selected)
 
     def work() -> dict:

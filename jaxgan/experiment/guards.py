@@ -119,9 +119,7 @@ def _logistic(
 
 def confounded(arm: Arm) -> bool:
     """Whether being generated says something of the class: their shares differ by class."""
-    shares = {
-        round(n["generated"] / max(sum(n.values()), 1), 2) for n in arm.pictures.values()
-    }
+    shares = {round(n["generated"] / max(sum(n.values()), 1), 2) for n in arm.pictures.values()}
     return max(shares) - min(shares) > 0.05
 
 
@@ -242,9 +240,7 @@ def opened_once(lines: Sequence[Mapping], runs: Sequence[Mapping]) -> dict:
     return {"name": "test opened once", "passed": good, "sentence": sentence}
 
 
-def classes_of(
-    source: Source, positions: Int[np.ndarray, " n"] | None = None
-) -> dict[str, Source]:
+def classes_of(source: Source, positions: Int[np.ndarray, " n"] | None = None) -> dict[str, Source]:
     """The pictures of each class."""
     mine = np.arange(len(source)) if positions is None else positions
     return {

@@ -6,7 +6,7 @@ import re
 from etils import epath
 from PIL import Image
 
-from jaxgan.experiment import statistics
+from jaxgan.experiment import words
 from jaxgan.page import count as count
 from jaxgan.page import inlined, text
 from jaxgan.page import whole as whole
@@ -30,7 +30,7 @@ def percent(x: float) -> str:
 
 def signed(x: float) -> str:
     """A difference of fractions in points, "+2.1" or "−2.1"."""
-    size = statistics.points(abs(x))
+    size = words.points(abs(x))
     return f"{'+' if x > 0 else '−'}{size}" if float(size) else size
 
 

@@ -6,9 +6,7 @@ Every finished stage leaves its result in the workdir and is skipped when the co
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import jax
 import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
@@ -64,7 +62,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     if config.generated and needed:
         outside = generated.open_folder(config, real.classes, needed)
         for source in outside.values():
-            guards.check_folder(loader.Subset(_like(source, real), range(len(source))), held_out)
+            guards.check_folder(_like(source, real), held_out)
     elif needed:
         for draw in draws[next(iter(needed))[0]]:
             for name in needed[next(iter(needed))]:
@@ -98,9 +96,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         fresh, generators = made.fresh, made.about
         seconds |= made.seconds
 
-    runs, failed, opened = classifiers.train(
-        config, arms, real, parts, draws, fresh, folder, told
-    )
+    runs, failed, opened = classifiers.train(config, arms, real, parts, draws, fresh, folder, told)
     seconds["classify"] = sum(r["seconds"] for r in runs)
     checked = _guards(config, arms, runs, opened, real, parts, draws, fresh)
     seconds["total"] = time.perf_counter() - begin
@@ -172,9 +168,7 @@ def _draws(
     """Each seed's pictures, by how many a class an arm has."""
     how = {"share": config.data.subset, "retrain": config.gan.retrain, "seed": config.seed}
     return {
-        size: design.draw(
-            real.labels[train], real.classes, tuple(config.seeds), size=size, **how
-        )
+        size: design.draw(real.labels[train], real.classes, tuple(config.seeds), size=size, **how)
         for size in sizes
     }
 

@@ -1,16 +1,18 @@
-"""Intervals and the verdict: means over seeds crossed with test pictures.
+"""Intervals and tests: means over seeds crossed with test pictures.
 
 Every seed's classifier answers the same test pictures, so that the outcomes [seeds, pictures] have
 two sources of chance: another seed would train another classifier, another test set would hold
 other pictures. An interval that resamples only one of them, or both with few seeds, is too narrow.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Shaped
-from scipy import special
+from jaxtyping import Float, Shaped
+from scipy import special, stats
 
+from jaxgan.experiment.components import mean_squares, nested_spread, spread
 from jaxgan.types import InputError
 
 
@@ -27,7 +29,12 @@ class Interval(NamedTuple):
     df: float | None = None
 
 
-def crossed_interval(outcomes: Shaped[np.ndarray, "_ _"], level: float = 0.95) -> Interval:
+def crossed_interval(
+    outcomes: Shaped[np.ndarray, "_ _"],
+    level: float = 0.95,
+    overlap: float = 0.0,
+    gans: Sequence[int] | None = None,
+) -> Interval:
     """The mean of a two-way crossed random layout, for other seeds and other pictures.
 
     The model is y_st = mean + seed_s + picture_t + rest_st. With the mean squares MS_s, MS_t and
@@ -50,6 +57,12 @@ def crossed_interval(outcomes: Shaped[np.ndarray, "_ _"], level: float = 0.95) -
     Args:
         outcomes: [seeds, pictures], any real numbers.
         level: probability that the interval covers the mean.
+        overlap: share of training pictures that two seeds' subsets have in common, below 1
+            (`components.spread`); 0 where each seed drew afresh, or where the interval is meant
+            for these very training pictures.
+        gans: which GAN each seed's generated pictures come from. With two or more the interval
+            holds for other GANs too: each GAN's seeds are averaged, and the GANs take the seeds'
+            place (`components.nested_spread`).
 
     Raises:
         InputError: there is no seed or no picture.
@@ -61,17 +74,19 @@ def crossed_interval(outcomes: Shaped[np.ndarray, "_ _"], level: float = 0.95) -
         proportions, 1998.
     """
     outcomes = np.asarray(outcomes, np.float64)
-    interval = _t_interval(outcomes, level)
+    interval = _t_interval(outcomes, level, overlap, gans)
     if not np.isin(outcomes, (0, 1)).all():
         return interval
     wider = _with_pictures(outcomes, (0, 0, 1, 1))
-    return _recentre(interval, _t_interval(wider, level), 0)
+    return _recentre(interval, _t_interval(wider, level, overlap, gans), 0)
 
 
 def paired_difference(
     correct_a: Shaped[np.ndarray, "_ _"],
     correct_b: Shaped[np.ndarray, "_ _"],
     level: float = 0.95,
+    overlap: float = 0.0,
+    gans: Sequence[int] | None = None,
 ) -> Interval:
     """The rise of accuracy from arm b to arm a, from the same seeds on the same pictures.
 
@@ -84,6 +99,8 @@ def paired_difference(
         correct_a: [seeds, pictures], True or 1 where the answer is right.
         correct_b: the same seeds and pictures, in the same order.
         level: probability that the interval covers the true difference.
+        overlap: as in `crossed_interval`.
+        gans: as in `crossed_interval`.
 
     Raises:
         InputError: the arms differ in shape, or there is no seed or no picture.
@@ -97,9 +114,68 @@ def paired_difference(
             f"got {correct_a.shape} and {correct_b.shape}"
         )
     differences = np.asarray(correct_a, np.float64) - np.asarray(correct_b, np.float64)
-    interval = _t_interval(differences, level)
+    interval = _t_interval(differences, level, overlap, gans)
     wider = differences if np.ptp(differences) else _with_pictures(differences, (-1, 1))
-    return _recentre(interval, _t_interval(wider, level), -1)
+    return _recentre(interval, _t_interval(wider, level, overlap, gans), -1)
+
+
+def p_value(
+    correct_a: Shaped[np.ndarray, "_ _"],
+    correct_b: Shaped[np.ndarray, "_ _"],
+    overlap: float = 0.0,
+    gans: Sequence[int] | None = None,
+) -> float | None:
+    """The least alpha whose `paired_difference` of level 1 - alpha leaves 0 out; None without one.
+
+    Two-sided; it agrees with the interval by construction. Not below 1e-9.
+    """
+    low, high = np.log(1e-9), 0.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        level = -np.expm1(middle)
+        interval = paired_difference(correct_a, correct_b, level, overlap, gans)
+        if interval.low is None or interval.high is None:
+            return None
+        if interval.low > 0 or interval.high < 0:
+            high = middle
+        else:
+            low = middle
+    return float(np.exp(high))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number: below alpha they reject with familywise error alpha.
+
+    References:
+        Holm, A simple sequentially rejective multiple test procedure, 1979.
+    """
+    order = np.argsort(p, kind="stable")
+    stepped = np.asarray(p, np.float64)[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1)
+    return adjusted.tolist()
+
+
+class McNemar(NamedTuple):
+    """Test pictures that one arm alone gets right, and the exact two-sided p-value."""
+
+    only_a: int
+    only_b: int
+    p: float
+
+
+def mcnemar(correct_a: Shaped[np.ndarray, " _"], correct_b: Shaped[np.ndarray, " _"]) -> McNemar:
+    """The exact test of one classifier against one other on the same pictures [pictures].
+
+    It speaks of these two trained classifiers, not of the ways they were trained.
+
+    References:
+        McNemar, Note on the sampling error of the difference between correlated proportions, 1947.
+    """
+    a, b = np.asarray(correct_a, bool), np.asarray(correct_b, bool)
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    tail = stats.binom.cdf(min(only_a, only_b), only_a + only_b, 0.5)
+    return McNemar(only_a, only_b, min(1.0, 2 * float(tail)))
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
@@ -124,75 +200,33 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     return Interval(p, float(max(min(centre - half, p), 0)), float(min(max(centre + half, p), 1)))
 
 
-def verdict(interval: Interval) -> str:
-    """ "helps" where a difference's interval lies above 0, "hurts" below, else "no evidence"."""
-    if interval.low is None or interval.high is None:
-        return "no evidence"
-    return "helps" if interval.low > 0 else "hurts" if interval.high < 0 else "no evidence"
-
-
-def sentence(
-    interval: Interval,
-    seeds: int,
-    pictures: int,
-    *,
-    level: float = 0.95,
-    subject: str = "generated pictures",
-) -> str:
-    """The verdict on `subject` (a plural) in one plain sentence with its figures."""
-    size = f"{seeds} seed{'s' * (seeds != 1)} x {pictures} test picture{'s' * (pictures != 1)}"
-    word, value, low, high = verdict(interval), interval.value, interval.low, interval.high
-    if low is None or high is None:
-        return (
-            f"No evidence that {subject} help or hurt: accuracy changes by {points(value)} points, "
-            f"but {size} give no interval, so this may be chance."
-        )
-    chance = f"{100 * level:g} % interval"
-    if word == "no evidence":
-        return (
-            f"No evidence that {subject} help or hurt: accuracy changes by {points(value)} points "
-            f"({chance} {points(low)} to {points(high)}), {size}."
-        )
-    change, value, low, high = (
-        ("rises", value, low, high) if word == "helps" else ("falls", -value, -high, -low)
-    )
-    return (
-        f"{subject[:1].upper()}{subject[1:]} {word.removesuffix('s')}: accuracy {change} by "
-        f"{points(value)} points ({chance} {points(low)} to {points(high)}), {size}."
-    )
-
-
-def points(fraction: float) -> str:
-    """A difference of accuracies in percentage points, "2.1"; "0.03" rather than "0.0"."""
-    value = 100 * fraction
-    if float(f"{value:.1f}"):
-        return f"{value:.1f}"
-    return f"{value:.1g}" if abs(value) >= 1e-4 else "0.0"
-
-
-def _t_interval(y: np.ndarray, level: float) -> Interval:
+def _t_interval(
+    y: Float[np.ndarray, "_ _"], level: float, overlap: float, gans: Sequence[int] | None
+) -> Interval:
     """`crossed_interval` by the formula alone."""
     seeds, pictures = y.shape
     if not y.size:
         raise InputError(
             f"an interval needs at least one seed and one picture, got {seeds} and {pictures}"
         )
+    if not 0 <= overlap < 1:
+        raise InputError(f"overlap must be within [0, 1), got {overlap}")
+    of = np.arange(seeds) if gans is None else np.unique(gans, return_inverse=True)[1]
+    if len(of) != seeds:
+        raise InputError(f"gans must name one for each of {seeds} seeds, got {len(of)}")
     mean = float(y.mean())
     if min(seeds, pictures) < 2:
         return Interval(mean)
-    by_seed, by_picture = y.mean(1, keepdims=True) - mean, y.mean(0, keepdims=True) - mean
-    df_s, df_t = seeds - 1, pictures - 1
-    ms_s = pictures * np.sum(by_seed**2) / df_s
-    ms_t = seeds * np.sum(by_picture**2) / df_t
-    ms_e = np.sum((y - mean - by_seed - by_picture) ** 2) / (df_s * df_t)
-
-    picture_part = max(ms_t, ms_e) - ms_e
-    se = np.sqrt((max(ms_s, ms_e) + picture_part) / (seeds * pictures))
-    high_s = ms_s * (1 + 2 * np.sqrt(2 / df_s))  # A mean square's relative error is sqrt(2 / df).
-    spread = high_s**2 / df_s + ms_t**2 / df_t + ms_e**2 / (df_s * df_t)
-    df = max(1.0, float((max(high_s, ms_e) + picture_part) ** 2 / spread)) if spread else 1.0
-    half = special.stdtrit(df, (1 + level) / 2) * se
-    return Interval(mean, float(mean - half), float(mean + half), float(se), df)
+    if gans is None or not of.any():
+        found = spread(mean_squares(y), level, overlap)
+    else:
+        y_gan = np.stack([y[of == g].mean(0) for g in range(of.max() + 1)])
+        mean = float(y_gan.mean())
+        ms_s, _, ms_e, *_ = mean_squares(y)
+        between = overlap / (1 - overlap) * (np.maximum(ms_s, ms_e) - ms_e) / pictures
+        found = nested_spread(mean_squares(y_gan), level, between, seeds - 1)
+    se, df, half = map(float, found)
+    return Interval(mean, mean - half, mean + half, se, df)
 
 
 def _with_pictures(y: np.ndarray, outcomes: tuple[int, ...]) -> np.ndarray:

@@ -1,0 +1,122 @@
+"""What an arm is worth in real pictures: the learning curve of real pictures alone, inverted."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Shaped
+from scipy import optimize
+
+from jaxgan.experiment.components import mean_squares, spread
+from jaxgan.types import InputError
+
+GRID = 201
+
+
+class Worth(NamedTuple):
+    """How many real pictures alone would do as well.
+
+    Attributes:
+        value: the number; None where the arm lies outside the curve.
+        low: the least that the interval allows; None where it reaches below the curve.
+        high: the most that it allows; None where it reaches beyond the curve.
+        place: "within" the curve, "beyond" its largest size or "below" its smallest.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    place: str
+
+
+def worth(
+    arm: Shaped[np.ndarray, "s t"],
+    curve: Shaped[np.ndarray, "k s t"],
+    sizes: Sequence[int],
+    level: float = 0.95,
+    overlap: float = 0.0,
+) -> Worth:
+    """The real pictures that `arm` is worth, by the curve of real pictures alone.
+
+    Between two sizes each test picture's answer is taken to go over in proportion to log n. The
+    interval holds every n at which the paired difference of the arm and the curve leaves room for
+    0 (a test inverted, as Fieller's): no curve's form is assumed, and none is extrapolated. The
+    value comes from the means, made to rise (isotonic regression).
+
+    Args:
+        arm: [seeds, pictures], True where the answer is right.
+        curve: the same seeds and pictures for each size.
+        sizes: numbers of real training pictures, rising, at least two.
+        level: probability that the interval covers.
+        overlap: as in `statistics.crossed_interval`.
+
+    Raises:
+        InputError: fewer than two sizes, sizes that do not rise, or shapes that differ.
+
+    References:
+        Fieller, Some problems in interval estimation, 1954.
+        Barlow, Brunk, The isotonic regression problem and its dual, 1972.
+    """
+    if len(sizes) < 2 or np.any(np.diff(sizes) <= 0) or sizes[0] < 1:
+        raise InputError(f"a learning curve needs two or more rising sizes, got {tuple(sizes)}")
+    if curve.shape != (len(sizes), *arm.shape):
+        raise InputError(
+            f"the curve needs the arm's seeds and test pictures at each of {len(sizes)} sizes, "
+            f"got {curve.shape} for {arm.shape}"
+        )
+    steps, y = np.log(sizes), np.asarray(curve, np.float64)
+    rising = optimize.isotonic_regression(y.mean((1, 2))).x
+    goal = float(arm.mean())
+    if goal > rising[-1]:
+        value, place = None, "beyond"
+    elif goal < rising[0]:
+        value, place = None, "below"
+    else:
+        value, place = float(np.exp(_crossing(steps, rising, goal))), "within"
+    if min(arm.shape) < 2:
+        return Worth(value, None, None, place)
+
+    grid = np.unique(np.concatenate([np.linspace(steps[0], steps[-1], GRID), steps]))
+    squares, means = [], []
+    for x in grid:  # One by one: all at once might not fit.
+        i = min(int(np.searchsorted(steps, x, "right")) - 1, len(steps) - 2)
+        w = (x - steps[i]) / (steps[i + 1] - steps[i])
+        difference = np.asarray(arm, np.float64) - (1 - w) * y[i] - w * y[i + 1]
+        squares.append(float(spread(mean_squares(difference), level, overlap).half))
+        means.append(float(difference.mean()))
+    half, mean = np.array(squares), np.array(means)
+    inside = np.flatnonzero(np.abs(mean) <= half)
+    if not inside.size:  # Better or worse than all of the curve, or a jump between two points.
+        better = np.flatnonzero(mean > 0)
+        low = float(np.exp(grid[better[-1]])) if better.size else None
+        worse = np.flatnonzero(mean < 0)
+        high = float(np.exp(grid[worse[0]])) if worse.size else None
+        return Worth(value, low, high, place)
+    first, last = inside[0], inside[-1]
+    low = float(np.exp(grid[first])) if first else None
+    high = float(np.exp(grid[last])) if last < len(grid) - 1 else None
+    if value is not None:  # The risen means may put it a hair outside.
+        low = None if low is None else min(low, value)
+        high = None if high is None else max(high, value)
+    return Worth(value, low, high, place)
+
+
+def describe(found: Worth, sizes: Sequence[int], level: float = 0.95) -> str:
+    """ "worth 240 real pictures (95 % interval 150 to beyond the curve, which ends at 300)"."""
+    if found.place == "within":
+        text = f"worth {found.value:,.0f} real pictures"
+    elif found.place == "beyond":
+        text = f"beyond the curve: better than {sizes[-1]:,} real pictures"
+    else:
+        text = f"below the curve: worse than {sizes[0]:,} real pictures"
+    low = f"fewer than {sizes[0]:,}" if found.low is None else f"{found.low:,.0f}"
+    high = f"more than {sizes[-1]:,}" if found.high is None else f"{found.high:,.0f}"
+    return f"{text} ({100 * level:g} % interval {low} to {high})"
+
+
+def _crossing(x: np.ndarray, y: np.ndarray, goal: float) -> float:
+    """The first x at which the rising line through (x, y) reaches `goal`."""
+    i = int(np.searchsorted(y, goal))
+    if not i or y[i] == y[i - 1]:
+        return float(x[i])
+    return float(x[i - 1] + (goal - y[i - 1]) / (y[i] - y[i - 1]) * (x[i] - x[i - 1]))
