@@ -79,7 +79,10 @@ def spread(squares: Squares, level: ArrayLike, overlap: float = 0.0) -> Spread:
     total = np.maximum(high, ms_e) + picture_part
     noise = high**2 / df_s + ms_t**2 / df_t + ms_e**2 / (df_s * df_t)
     df = np.maximum(1.0, np.divide(total**2, noise, out=np.ones_like(noise), where=noise > 0))
-    return Spread(se, df, special.stdtrit(df, (1 + np.asarray(level)) / 2) * se)
+    half = special.stdtrit(df, (1 + np.asarray(level)) / 2) * se
+    if overlap:  # Never narrower for it.
+        half = np.maximum(half, spread(squares, level).half)
+    return Spread(se, df, half)
 
 
 def nested_spread(

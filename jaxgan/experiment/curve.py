@@ -72,29 +72,29 @@ def worth(
     elif goal < rising[0]:
         value, place = None, "below"
     else:
-        value, place = float(np.exp(_crossing(steps, rising, goal))), "within"
+        value, place = _crossing(sizes, rising, goal), "within"
     if min(arm.shape) < 2:
         return Worth(value, None, None, place)
 
-    grid = np.unique(np.concatenate([np.linspace(steps[0], steps[-1], GRID), steps]))
-    squares, means = [], []
-    for x in grid:  # One by one: all at once might not fit.
-        i = min(int(np.searchsorted(steps, x, "right")) - 1, len(steps) - 2)
-        w = (x - steps[i]) / (steps[i + 1] - steps[i])
+    grid = np.unique(np.concatenate([np.geomspace(sizes[0], sizes[-1], GRID), sizes]))
+    halves, means = [], []
+    for n in grid:  # One by one: all at once might not fit.
+        i = min(int(np.searchsorted(sizes, n, "right")) - 1, len(sizes) - 2)
+        w = (np.log(n) - steps[i]) / (steps[i + 1] - steps[i])
         difference = np.asarray(arm, np.float64) - (1 - w) * y[i] - w * y[i + 1]
-        squares.append(float(spread(mean_squares(difference), level, overlap).half))
+        halves.append(float(spread(mean_squares(difference), level, overlap).half))
         means.append(float(difference.mean()))
-    half, mean = np.array(squares), np.array(means)
+    half, mean = np.array(halves), np.array(means)
     inside = np.flatnonzero(np.abs(mean) <= half)
     if not inside.size:  # Better or worse than all of the curve, or a jump between two points.
         better = np.flatnonzero(mean > 0)
-        low = float(np.exp(grid[better[-1]])) if better.size else None
+        low = float(grid[better[-1]]) if better.size else None
         worse = np.flatnonzero(mean < 0)
-        high = float(np.exp(grid[worse[0]])) if worse.size else None
+        high = float(grid[worse[0]]) if worse.size else None
         return Worth(value, low, high, place)
     first, last = inside[0], inside[-1]
-    low = float(np.exp(grid[first])) if first else None
-    high = float(np.exp(grid[last])) if last < len(grid) - 1 else None
+    low = float(grid[first]) if first else None
+    high = float(grid[last]) if last < len(grid) - 1 else None
     if value is not None:  # The risen means may put it a hair outside.
         low = None if low is None else min(low, value)
         high = None if high is None else max(high, value)
@@ -114,9 +114,10 @@ def describe(found: Worth, sizes: Sequence[int], level: float = 0.95) -> str:
     return f"{text} ({100 * level:g} % interval {low} to {high})"
 
 
-def _crossing(x: np.ndarray, y: np.ndarray, goal: float) -> float:
-    """The first x at which the rising line through (x, y) reaches `goal`."""
+def _crossing(sizes: Sequence[int], y: np.ndarray, goal: float) -> float:
+    """The first n at which the line through y, straight in log n and rising, reaches `goal`."""
     i = int(np.searchsorted(y, goal))
-    if not i or y[i] == y[i - 1]:
-        return float(x[i])
-    return float(x[i - 1] + (goal - y[i - 1]) / (y[i] - y[i - 1]) * (x[i] - x[i - 1]))
+    if y[i] == goal:
+        return float(sizes[i])
+    w = (goal - y[i - 1]) / (y[i] - y[i - 1])
+    return float(sizes[i - 1] * (sizes[i] / sizes[i - 1]) ** w)

@@ -1,0 +1,235 @@
+"""What results.json says of the arms, recomputed by hand; and the small tests' known values."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxgan import evaluate
+from jaxgan.experiment import curve, judge, sequential, statistics, words
+from jaxgan.experiment.statistics import Interval, crossed_interval, paired_difference
+from jaxgan.types import InputError
+
+LABELS = np.arange(60) % 3
+CLASSES = ("cat", "dog", "eel")
+ACCURACY = {"real": 0.6, "add": 0.9, "copies": 0.6, "replace": 0.5}
+
+
+def made_runs(seeds=4, gans=None, accuracy=ACCURACY):
+    rng, runs = np.random.default_rng(0), []
+    for arm, share in accuracy.items():
+        for seed in range(seeds):
+            said = np.where(rng.random(60) < share, LABELS, (LABELS + 1) % 3)
+            p = np.full((60, 3), 0.2) + 0.4 * np.eye(3)[said]
+            run = {"arm": arm, "seed": seed, "probabilities": p.tolist()}
+            if gans and arm != "real":
+                run["gan"] = gans[seed]
+            runs.append(run)
+    return runs
+
+
+def judged(runs, **how):
+    about = {arm: {"description": arm} for arm in ACCURACY}
+    how = {"primary": ("add", "real"), "about": about, "seeds": 4} | how
+    return judge.judge(runs, LABELS, CLASSES, **how)
+
+
+def right(runs, arm):
+    return np.array([np.argmax(r["probabilities"], 1) == LABELS for r in runs if r["arm"] == arm])
+
+
+def test_the_primary_contrast_gives_the_verdict_and_the_others_share_their_error():
+    runs = made_runs()
+    found = judged(runs)
+    add, real = right(runs, "add"), right(runs, "real")
+    assert found["verdict"]["word"] == "helps"
+    expected = paired_difference(add, real)
+    assert (found["verdict"]["low"], found["verdict"]["high"]) == expected[1:3]
+    others = {c["a"]: c for c in found["contrasts"] if not c["primary"]}
+    assert set(others) == {"copies", "replace"}
+    for arm, c in others.items():
+        assert c["level"] == pytest.approx(0.975)
+        assert (c["low"], c["high"]) == paired_difference(right(runs, arm), real, c["level"])[1:3]
+    assert [others[a]["holm"] for a in others] == statistics.holm([others[a]["p"] for a in others])
+    tables = found["verdict"]["mcnemar"]
+    assert [(t["only_a"], t["only_b"]) for t in tables] == [
+        (int((a & ~b).sum()), int((b & ~a).sum())) for a, b in zip(add, real, strict=True)
+    ]
+    worst = found["arms"]["real"]["worst_class"]
+    recalls = {c: real[:, i == LABELS].mean() for i, c in enumerate(CLASSES)}
+    assert worst["recall"] == pytest.approx(min(recalls.values()))
+    assert recalls[worst["class"]] == min(recalls.values())
+    assert found["worth"] is None
+
+
+def test_power_comes_from_variances_and_not_from_the_effect():
+    """The same answers with the arms' names exchanged could have seen the same effect."""
+    runs = made_runs()
+    there = judged(runs)["verdict"]["power"]
+    back = judged(runs, primary=("real", "add"))["verdict"]["power"]
+    assert there["seen"] == pytest.approx(back["seen"])
+    assert 0.05 < there["seen"] < 0.3
+    assert (
+        there["planned"]
+        == judged(made_runs(accuracy=ACCURACY | {"add": 0.6}))["verdict"]["power"]["planned"]
+    )
+
+
+def test_a_failed_run_costs_its_seed_alone():
+    runs = [r for r in made_runs() if (r["arm"], r["seed"]) != ("add", 2)]
+    found = judged(runs)
+    assert found["verdict"]["seeds"] == 3
+    assert [t["seed"] for t in found["verdict"]["mcnemar"]] == [0, 1, 3]
+    assert found["arms"]["real"]["seeds"] == 4
+    with pytest.raises(InputError, match="no seed was finished for both arms of add and real"):
+        judged([r for r in runs if r["arm"] != "add"])
+
+
+def test_one_seed_is_judged_without_an_interval():
+    found = judged(made_runs(seeds=1), seeds=1)
+    assert found["verdict"]["word"] == "no evidence"
+    assert found["verdict"]["low"] is found["verdict"]["p"] is None
+    assert found["verdict"]["power"]["planned"] is found["verdict"]["power"]["seen"] is None
+
+
+def test_retrained_gans_make_the_interval_wider_and_are_told():
+    one, two = judged(made_runs()), judged(made_runs(gans=(0, 0, 1, 1)))
+    width = [r["verdict"]["high"] - r["verdict"]["low"] for r in (one, two)]
+    assert width[1] > width[0]
+    assert "other trainings of the GANs (2 were trained" in two["verdict"]["conditions"]
+    assert "conditional on this one set of training pictures" in one["verdict"]["conditions"]
+    assert "the one source of the generated pictures" in one["verdict"]["conditions"]
+    shared = judged(made_runs(), overlap=0.8)
+    assert shared["verdict"]["high"] - shared["verdict"]["low"] >= width[0]
+    assert "share 80 % of their training pictures" in shared["verdict"]["conditions"]
+
+
+def test_a_look_reports_the_wider_interval():
+    found = judged(made_runs(), looks=(4,), seeds=8)
+    assert found["verdict"]["level"] == pytest.approx(1 - 0.05 / 3)
+    assert judged(made_runs(), looks=(3,), seeds=4)["verdict"]["level"] == pytest.approx(
+        1 - 0.05 * 2 / 3
+    )
+
+
+def test_levels_of_the_looks_share_the_error():
+    levels = [sequential.level_at(n, (3, 5), 10) for n in (3, 4, 5, 10)]
+    assert levels == pytest.approx([1 - 0.05 / 7, 1 - 0.1 / 7, 1 - 0.1 / 7, 1 - 0.2 / 7])
+    sequential.check_looks((), 1)
+    for looks in ((2, 5), (5, 3), (3, 8)):
+        with pytest.raises(InputError, match="rising numbers of seeds from 3 to below 8"):
+            sequential.check_looks(looks, 8)
+
+
+def test_worth_in_real_pictures_comes_from_the_arms_of_one_kind():
+    accuracy = {"real": 0.9, "real 50": 0.4, "real 100": 0.65, "add": 0.78}
+    sizes = {"real": (200, 0), "real 50": (50, 0), "real 100": (100, 0), "add": (50, 1.0)}
+    about = {arm: {"size": n, "ratio": r} for arm, (n, r) in sizes.items()}
+    runs = made_runs(accuracy=accuracy)
+    found = judged(runs, about=about)["worth"]
+    assert found["sizes"] == [50, 100, 200]
+    levels = np.stack([right(runs, arm) for arm in ("real 50", "real 100", "real")])
+    expected = curve.worth(right(runs, "add"), levels, (50, 100, 200))._asdict()
+    assert {name: found[name] for name in expected} == expected
+    assert 100 < found["value"] < 200
+
+
+@pytest.mark.parametrize(
+    ("share", "place", "words"),
+    [(1.0, "beyond", "beyond the curve: better than 100"), (0.0, "below", "worse than 50")],
+)
+def test_nothing_is_extrapolated(share, place, words):
+    rng = np.random.default_rng(0)
+    levels = rng.random((2, 4, 80)) < np.array([0.4, 0.6])[:, None, None]
+    found = curve.worth(np.full((4, 80), bool(share)), levels, (50, 100))
+    assert (found.value, found.place) == (None, place)
+    assert (found.low, found.high) == ((100, None) if share else (None, 50))
+    assert words in curve.describe(found, (50, 100))
+
+
+def test_an_arm_that_is_a_point_of_the_curve_is_worth_it():
+    levels = np.random.default_rng(0).random((3, 4, 80)) < np.array([0.4, 0.6, 0.8])[:, None, None]
+    found = curve.worth(levels[1], levels, (50, 100, 200))
+    assert found.value == pytest.approx(100)
+    assert found.low <= 100 <= found.high
+    with pytest.raises(InputError, match="two or more rising sizes"):
+        curve.worth(levels[1], levels, (50, 200, 100))
+    with pytest.raises(InputError, match="arm's seeds and test pictures"):
+        curve.worth(levels[1][:2], levels, (50, 100, 200))
+
+
+def test_mcnemar_is_the_binomial_test():
+    a = np.array([1, 1, 1, 1, 1, 1, 1, 0, 0, 1], bool)
+    b = np.array([0, 0, 0, 0, 0, 0, 1, 1, 0, 1], bool)
+    found = statistics.mcnemar(a, b)
+    assert found[:2] == (6, 1)
+    assert found.p == pytest.approx(stats.binomtest(6, 7).pvalue)
+    assert statistics.mcnemar(a, a).p == 1
+
+
+def test_holm_by_hand():
+    """Its example: 0.01, 0.04, 0.03 become 0.03, 0.06 and 0.06."""
+    assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert statistics.holm([]) == []
+
+
+@pytest.mark.parametrize("how", [{}, {"overlap": 0.5}, {"gans": [0, 0, 1, 1, 2]}])
+def test_a_p_value_says_what_its_interval_says(how):
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        a, b = rng.random((5, 60)) < 0.85, rng.random((5, 60)) < 0.7
+        p = statistics.p_value(a, b, **how)
+        for level, out in ((1 - 1.01 * p, True), (1 - 0.99 * p, False)):
+            interval = paired_difference(a, b, min(max(level, 0), 1 - 1e-12), **how)
+            assert (interval.low > 0 or interval.high < 0) == out or p > 0.99
+    assert statistics.p_value(a[:1], b[:1]) is None
+
+
+def test_as_many_gans_as_seeds_are_seeds_and_overlap_must_be_a_share():
+    y = np.random.default_rng(0).normal(size=(4, 30))
+    assert crossed_interval(y, gans=[7, 7, 7, 7]) == crossed_interval(y)
+    assert crossed_interval(y, gans=[0, 1, 2, 3]).se == pytest.approx(crossed_interval(y).se)
+    with pytest.raises(InputError, match=r"overlap must be within \[0, 1\), got 1"):
+        crossed_interval(y, overlap=1.0)
+    with pytest.raises(InputError, match="one for each of 4 seeds, got 3"):
+        crossed_interval(y, gans=[0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.001, 0.009, "no relevant difference"),
+        (-0.009, 0.009, "no relevant difference"),
+        (0.001, 0.02, "helps"),
+        (-0.02, -0.001, "hurts"),
+        (-0.02, 0.001, "no evidence"),
+        (None, None, "no evidence"),
+    ],
+)
+def test_a_margin_tells_no_difference_from_no_evidence(low, high, said):
+    assert words.word(Interval(0.0005, low, high), 0.01) == said
+
+
+def test_no_relevant_difference_is_said_with_its_figures():
+    text = words.sentence(Interval(0.001, -0.004, 0.006), 5, 900, margin=0.01)
+    assert text == (
+        "Generated pictures make no relevant difference (less than 1.0 points either way): "
+        "accuracy changes by 0.1 points (95 % interval -0.4 to 0.6), 5 seeds x 900 test pictures."
+    )
+
+
+def test_calibration_by_hand():
+    """Bins of a half: (.6 right, .8 wrong) in one, its mean .7 against .5; all else empty."""
+    p = np.array([[0.6, 0.4], [0.2, 0.8]])
+    assert evaluate.calibration_error(p, np.array([0, 0]), bins=2) == pytest.approx(0.2)
+    # In 15 bins each has its own: |1 - .6| and |0 - .8|.
+    assert evaluate.calibration_error(p, np.array([0, 0])) == pytest.approx(0.6)
+    assert evaluate.calibration_error(np.eye(2), np.array([0, 1])) == 0
+
+
+def test_area_by_hand():
+    """Of the 4 pairs of a picture of class 1 and one of class 0, 3 are in order."""
+    p = np.array([0.1, 0.4, 0.35, 0.8])
+    two = np.stack([1 - p, p], 1)
+    assert evaluate.auroc(two, np.array([0, 0, 1, 1])) == pytest.approx(0.75)
+    assert evaluate.auroc(np.full((4, 2), 0.5), np.array([0, 0, 1, 1])) == 0.5
+    assert np.isnan(evaluate.auroc(two, np.zeros(4, int)))
