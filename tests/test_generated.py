@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 def twin(generated):
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
-    config.arms, config.seeds = ("real", "real+augmentation", "replace", "add"), (0,)
+    config.arms, config.seeds = ("real", "replace", "add"), (0,)
     config.generated = str(generated)
     return config
 
@@ -61,12 +61,14 @@ def test_the_folders_pictures_are_learned_from_and_no_gan_is_trained(finished) -
     wanted = results["arms"]["add"]["pictures"]["cat"]["generated"]
     assert len([n for n in learned["add seed 0"] & made if n.startswith("cat")]) == wanted
     assert set(results["figures"]["generated"]) == {"cat", "dog"}
+    assert results["cost"]["hours"]["gan"] == 0 and results["cost"]["pictures"]["gan"] == 0
+    assert results["cost"]["further_seeds"] == 0
 
 
 def test_a_failed_arm_does_not_lose_the_others(finished) -> None:
     folder, results, _ = finished
     assert results["failed"] == [{"arm": "replace", "seed": 0, "error": "no luck"}]
-    assert {r["arm"] for r in results["runs"]} == {"real", "real+augmentation", "add"}
+    assert {r["arm"] for r in results["runs"]} == {"real", "add"}
     assert "replace" not in results["arms"]
     assert (folder / "run" / "report.html").exists()
 

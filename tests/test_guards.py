@@ -21,7 +21,8 @@ class Pictures:
     """Pictures of one class, as a source."""
 
     def __init__(self, images, label=0):
-        self.images, self.classes = list(images), CLASSES
+        self.images = list(images)
+        self.classes: tuple[str, ...] = CLASSES
         self.resolution = len(self.images[0])
         self.labels = np.full(len(self.images), label, np.int32)
         self.names = tuple(f"made/{i}" for i in range(len(self.images)))

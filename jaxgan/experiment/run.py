@@ -6,6 +6,7 @@ Every finished stage leaves its result in the workdir and is skipped when the co
 import json
 import time
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from etils import epath
@@ -16,17 +17,38 @@ from jaxgan import config as configs
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.experiment import classifiers, design, generated, guards
+from jaxgan.experiment.cost import cost
 from jaxgan.experiment.generated import Fresh
 from jaxgan.experiment.judge import judge
 from jaxgan.experiment.report import write_report
 from jaxgan.types import InputError
 
 
-def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
-    """Runs the experiment of `config` in `workdir` and returns what `results.json` holds there.
+class Plan(NamedTuple):
+    """What an experiment is to do, on which pictures.
+
+    Attributes:
+        real: the pictures.
+        parts: positions of those to train, to validate and to test with.
+        arms: what each classifier gets.
+        draws: of each seed, by real pictures a class.
+        outside: generated pictures from elsewhere, by class.
+        needed: generated pictures that a seed needs.
+    """
+
+    real: Source
+    parts: splits.Split
+    arms: list[design.Arm]
+    draws: dict[int | None, list[design.Draw]]
+    outside: dict[str, Source] | None
+    needed: generated.Needed
+
+
+def prepare(config: ConfigDict) -> Plan:
+    """Opens and splits the pictures, and checks all that can be checked before any training.
 
     Raises:
-        InputError: a config, folder or workdir that will not do; before any training.
+        InputError: a config or folder that will not do.
     """
     if not configs.is_experiment(config):
         raise InputError("this config trains one network: run scripts/train.py with it")
@@ -34,8 +56,6 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         raise InputError(
             f"an experiment must run as one process, and here are {found.get_process_count()}"
         )
-    begin = time.perf_counter()
-    folder = epath.Path(workdir)
     _inherit(config)
     checks.check_experiment(config)
     training.make_deterministic(config)
@@ -46,12 +66,12 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         parallel.check_batch(train.microbatch or 0, f"{name}.train.microbatch")
         training.check_precision(config[name].precision)
 
-    real = training.open_source(_at(config, config.classifier), config.seed)
+    real = training.open_source(at(config, config.classifier), config.seed)
     training.check_classes(real)
     parts = training.split(real, config.data.split)
     _check_parts(real, parts)
     arms = design.plan(config, _counts(real, parts.train))
-    needed, seeds = design.needed(arms), tuple(config.seeds)
+    needed = design.needed(arms)
     draws = _draws(config, real, parts.train, {arm.size for arm in arms})
     with config.classifier.unlocked():
         config.classifier.model.num_classes = len(real.classes)
@@ -67,6 +87,19 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         for draw in draws[next(iter(needed))[0]]:
             for name in needed[next(iter(needed))]:
                 monitor.check(config.gan, len(draw.learned[name]))
+    return Plan(real, parts, arms, draws, outside, needed)
+
+
+def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
+    """Runs the experiment of `config` in `workdir` and returns what `results.json` holds there.
+
+    Raises:
+        InputError: a config, folder or workdir that will not do; before any training.
+    """
+    begin = time.perf_counter()
+    folder = epath.Path(workdir)
+    real, parts, arms, draws, outside, needed = prepare(config)
+    seeds = tuple(config.seeds)
     configs.claim(folder, config)
     about = training.describe_data(real)
     configs.claim_data(folder, about["fingerprint"])
@@ -86,7 +119,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         fresh = generated.from_folder(outside, needed, seeds, config.seed)
     elif needed:
         same = config.gan.data.resolution == real.resolution
-        pictures = real if same else training.open_source(_at(config, config.gan), config.seed)
+        pictures = real if same else training.open_source(at(config, config.gan), config.seed)
         if pictures.names != real.names:  # The split speaks of positions.
             raise InputError(f"the pictures of {config.data.path} must not change during a run")
         recipe = recipes.build(config.gan, parallel.axis_name(config.parallel))
@@ -137,6 +170,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         "environment": environment,
         "seconds": {name: round(s, 1) for name, s in seconds.items()},
     }
+    results["cost"] = cost(results)
     configs.write(folder / "results.json", json.dumps(results, indent=1) + "\n")
     report = write_report(results, folder)
     for name, arm in results["arms"].items():
@@ -146,6 +180,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         told.line(f"guard {guard['name']}: {word}: {guard['sentence']}")
     for failure in failed:
         told.line(f"arm {failure['arm']} seed {failure['seed']} failed: {failure['error']}")
+    told.line(f"cost: {results['cost']['sentence']}")
     told.line(f"report: {report}")
     told.line(f"{results['verdict']['word']}: {results['verdict']['sentence']}")
     told.close()
@@ -224,7 +259,7 @@ def _like(source: Source, real: Source) -> Source:
     return design.Labelled(source, tuple(real.classes), name)
 
 
-def _at(config: ConfigDict, section: ConfigDict) -> ConfigDict:
+def at(config: ConfigDict, section: ConfigDict) -> ConfigDict:
     """The experiment's pictures at a stage's resolution."""
     data = ConfigDict(config.data.to_dict())
     data.resolution = section.data.resolution
