@@ -79,15 +79,17 @@ def test_a_dry_run_adds_up_and_trains_nothing(monkeypatch) -> None:
 
 
 def test_the_script_prints_a_table_and_writes_nothing(tmp_path) -> None:
+    twin = tmp_path / "twin.py"
+    twin.write_text(
+        "from jaxgan.config import load\n\n\ndef get_config():\n"
+        f"    return load({str(ROOT / 'configs' / 'quickstart.py')!r}, test=True)\n"
+    )
     done = subprocess.run(
         [
             sys.executable,
             ROOT / "scripts" / "experiment.py",
-            f"--config={ROOT / 'configs' / 'quickstart.py'}",
-            *("--dry_run", "--config.data.limit=24", "--config.classifier.model.width=0.1"),
-            *("--config.arms=('real','add')", "--config.gan.model.channels=8"),
-            *("--config.gan.train.batch_size=4", "--config.classifier.train.batch_size=4"),
-            f"--workdir={tmp_path / 'run'}",
+            f"--config={twin}",
+            *("--dry_run", "--config.arms=('real','add')", f"--workdir={tmp_path / 'run'}"),
         ],
         capture_output=True,
         text=True,

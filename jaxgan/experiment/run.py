@@ -99,7 +99,6 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     begin = time.perf_counter()
     folder = epath.Path(workdir)
     real, parts, arms, draws, outside, needed = prepare(config)
-    seeds = tuple(config.seeds)
     configs.claim(folder, config)
     about = training.describe_data(real)
     configs.claim_data(folder, about["fingerprint"])
@@ -116,7 +115,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     fresh: Fresh = {}
     generators: list[dict] = []
     if outside is not None:
-        fresh = generated.from_folder(outside, needed, seeds, config.seed)
+        fresh = generated.from_folder(outside, needed, tuple(config.seeds), config.seed)
     elif needed:
         same = config.gan.data.resolution == real.resolution
         pictures = real if same else training.open_source(at(config, config.gan), config.seed)
@@ -144,7 +143,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
             real.classes,
             primary=tuple(config.verdict.primary),
             about=design.about(arms),
-            seeds=len(seeds),
+            seeds=len(config.seeds),
             level=config.verdict.level,
             margin=config.verdict.margin,
             looks=tuple(config.verdict.looks),
