@@ -16,7 +16,7 @@ def cost(results: Mapping) -> dict:
         hours: of each stage, of one machine.
         devices: their kinds.
         pictures: real pictures that the GANs were shown, and pictures that the classifiers were,
-            every time that they were shown counted.
+            every time that they were shown counted; without a critic's extra turns.
         seconds_a_classifier: the mean of the arm `real`, or of all where there is none.
         further_seeds: classifiers of that arm that the hours of GANs and of drawing are worth.
         augmentation: whether `real+augmentation` was compared; its accuracy and that of `real`.

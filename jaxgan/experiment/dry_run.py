@@ -140,7 +140,8 @@ def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
     """The cost of an experiment's stages; trains nothing and writes nothing.
 
     Steps, the pictures that GANs draw and, of a frozen trunk, its features are counted; the looks
-    at samples and at validation pictures in between are not.
+    at samples and at validation pictures in between, checkpoints and guards are not, and programs that
+    are compiled already take less time: it is a lower bound.
 
     Args:
         config: the experiment's.
