@@ -139,9 +139,9 @@ class Stage(NamedTuple):
 def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
     """The cost of an experiment's stages; trains nothing and writes nothing.
 
-    Steps, the pictures that GANs draw and, of a frozen trunk, its features are counted; the looks
-    at samples and at validation pictures in between, checkpoints and guards are not, and programs that
-    are compiled already take less time: it is a lower bound.
+    Steps, the pictures that GANs draw and, of a frozen trunk, its features are counted. The looks
+    at samples and at validation pictures, checkpoints and guards are not, and programs that were
+    compiled before take less time: it comes out low.
 
     Args:
         config: the experiment's.
