@@ -7,9 +7,9 @@
 
 The argument chooses settings: auto (those that the published tool derives from the resolution;
 auto:8 as for 8 devices), paper256, stylegan2, or small (some hundred pictures, a small machine).
-With auto it is what the project that enlarged a small set for VGG16 ran per class: 1,000 kimg, batch
-32, R1 .1024, EMA 10 kimg, ADA to .6 with bgc. On a GPU add --config.precision=bf16. RUN is another
-run's folder, or one that scripts/convert.py made of a published network.
+With auto it is what the project that enlarged a small set for VGG16 ran per class: 1,000 kimg,
+batch 32, R1 .1024, EMA 10 kimg, ADA to .6 with bgc. On a GPU add --config.precision=bf16. RUN is
+another run's folder, or one that scripts/convert.py made of a published network.
 
 Cost: 22,949,277 + 23,882,369 parameters, 1,000 kimg.
 Result: not yet run at this size.

@@ -145,9 +145,7 @@ def train(
             progress = Progress(log, first, options.steps, options.pictures_a_step, options.alarm)
             state = devices.place(state)
 
-            def turn(
-                step_fns: Sequence[Step], state: State, key: PRNGKey
-            ) -> tuple[State, Metrics]:
+            def turn(step_fns: Sequence[Step], state: State, key: PRNGKey) -> tuple[State, Metrics]:
                 batch = devices.shard(progress.draw(batches), options.batch_axis)
                 metrics: Metrics = {}
                 for step_fn in step_fns:

@@ -107,9 +107,7 @@ def make_turns(
     def styles(net: Net, params: dict, labels: Labels, keys: Keys) -> tuple[Ws, dict]:
         """The ws of new latents, some of two mixed, and the statistics with the new average w."""
         apply = partial(generator.apply, {"params": params, "batch_stats": net.stats})
-        z, other = (
-            noise.normal(noise.fold_in(keys, i), (len(keys), latent_dim)) for i in range(2)
-        )
+        z, other = (noise.normal(noise.fold_in(keys, i), (len(keys), latent_dim)) for i in range(2))
         ws, updates = apply(z, labels, W_BETA, method="w_average", mutable=["batch_stats"])
         stats = net.stats | {"mapping": updates["batch_stats"]["mapping"]}
         u = noise.uniform(noise.fold_in(keys, 2), (len(keys), 2))
