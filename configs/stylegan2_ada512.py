@@ -21,6 +21,4 @@ def get_config(settings: str = "auto") -> ConfigDict:
 
 
 def get_test_config(settings: str = "auto") -> ConfigDict:
-    config = load(ADA128, test=True)
-    config.loss.r1 = get_config(settings).loss.r1
-    return config
+    return load(f"{ADA128}:{settings}", test=True)

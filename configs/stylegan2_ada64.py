@@ -2,8 +2,13 @@
 
     python scripts/train.py --config configs/stylegan2_ada64.py:small --config.data.path=DIR
 
-Cost: PARAMS64 parameters, 1,000 kimg.
-Result: not yet run at this size.
+Cost: 22,243,608 + 23,407,361 parameters, 1,000 kimg.
+Result: not yet run at this size. At 32 px and an eighth of the width (channel_base 2048,
+channel_max 64, R1 .0064), 600 cats, batch 32 and 60 kimg, 40 minutes for two runs beside each other
+on two CPU cores (2026-11): without augmentation nearly all samples are cats with eyes and a nose,
+blurred, Frechet distance on VGG16's features 962 at 4 kimg, 442 at 60. With bgc and p's speed 50
+kimg about half are, 972 to 566: p was .12 at its most, at 8 kimg, and from 24 kimg on 0, as r_t
+stayed below .6 in both; a training this short doesn't overfit.
 """
 
 from pathlib import Path
@@ -21,6 +26,7 @@ def get_config(settings: str = "auto") -> ConfigDict:
 
 
 def get_test_config(settings: str = "auto") -> ConfigDict:
-    config = load(ADA128, test=True)
-    config.loss.r1 = get_config(settings).loss.r1
+    config = load(f"{ADA128}:{settings}", test=True)
+    config.model.conditional = True
+    config.augment.policy, config.augment.p = ("blit",), 0.5
     return config

@@ -163,6 +163,35 @@ def test_a_prelude_has_its_own_batches_and_resumes(tmp_path: Path, stop: int) ->
     np.testing.assert_allclose(whole.weight, state.weight, rtol=1e-5)
 
 
+@pytest.mark.parametrize("stop", [1, 3])
+def test_turns_share_a_batch_and_are_compiled_once(tmp_path: Path, stop: int) -> None:
+    made, traced = recipe(), []
+
+    def always(state, batch, key):
+        traced.append("always")
+        state, metrics = made.step(state, batch, key)
+        return state, metrics
+
+    def lazy(state, batch, key):
+        traced.append("lazy")
+        mean = batch["image"].astype(jnp.float32).mean()
+        return State(state.step, state.weight + mean), {"mean": mean}
+
+    turns = lambda step: [lazy, always] if step % 2 == 0 else [always]  # noqa: E731
+    other = made._replace(step=None, turns=turns)
+    options = OPTIONS._replace(log_every=1)
+    whole = run(tmp_path / "whole", options, recipe_=other)
+    assert sorted(traced) == ["always", "lazy"]
+    rows = read_metrics(tmp_path / "whole")
+    assert [row["step"] for row in rows if "mean" in row] == [1, 3, 5, 7]
+    batches = loader.make_batches(PICTURES, batch_size=4, seed=0)
+    for row in rows:
+        assert row.get("mean", 0) in (0, pytest.approx(next(batches)["image"].mean(), rel=1e-5))
+
+    run(tmp_path / "parts", options._replace(steps=stop), recipe_=other)
+    same(whole, run(tmp_path / "parts", options, recipe_=other))
+
+
 def collapses(rows: list[dict]) -> str | None:
     """An alarm at step 4, but not where the noise is another."""
     losses = [row["loss"] for row in rows if "loss" in row]

@@ -1,8 +1,9 @@
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from jaxgan import penalties
+from jaxgan import noise, penalties
 
 KEY = jax.random.key(0)
 
@@ -60,3 +61,31 @@ def test_total_is_the_sum() -> None:
     expected = sum(float(part(linear(2.0), real, fake, KEY)) for part in parts)
     got = penalties.total(*parts)(linear(2.0), real, fake, KEY)
     assert got == pytest.approx(expected, rel=1e-5)
+
+
+def test_path_lengths_of_a_linear_map_are_those_of_its_rows() -> None:
+    """Each layer's w is the picture's own numbers, times a factor: J^T y is y times it."""
+    factors, shape = jnp.array([3.0, 4.0]), (5, 2, 2, 3)
+    ws = jax.random.normal(KEY, (5, 2, 12))
+
+    def synthesise(ws):
+        return (ws * factors[None, :, None]).sum(1).reshape(shape)
+
+    y = noise.normal(KEY, shape)
+    expected = jnp.sqrt((3**2 + 4**2) / 2) * jnp.linalg.norm(y.reshape(5, -1), axis=1) / 2
+    got = penalties.path_lengths(synthesise, ws, KEY)
+    assert got == pytest.approx(np.asarray(expected), rel=1e-5)
+    # A number of y is N(0, 1 / pixels): the square is the number of channels, on average.
+    many = jnp.zeros((2000, 1, 12))
+    lengths = penalties.path_lengths(lambda ws: ws.reshape(-1, 2, 2, 3), many, KEY)
+    assert (lengths**2).mean() == pytest.approx(3, rel=0.05)
+
+
+def test_path_lengths_are_pulled_to_their_average() -> None:
+    penalty, mean = penalties.path_length(jnp.array([1.0, 3.0]), jnp.float32(1.0), 2.0, 0.25)
+    assert mean == pytest.approx(1.25)
+    assert penalty == pytest.approx(2 * (0.25**2 + 1.75**2) / 2)
+    flat = lambda scale: penalties.path_lengths(  # noqa: E731
+        lambda ws: scale * ws.reshape(-1, 1, 1, 3), jnp.zeros((2, 1, 3)), KEY
+    ).sum()
+    assert jnp.isfinite(jax.grad(flat)(0.0))

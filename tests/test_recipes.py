@@ -46,6 +46,9 @@ def test_trains_and_resumes_to_the_same_bits(file: Path, tmp_path: Path) -> None
         size = config.data.resolution
         assert np.stack(pictures).shape == (3, size, size, 3)
         assert (tmp_path / "whole" / "samples" / "0000002.png").exists()
+        # Each turn once, however many steps it has.
+        told = (tmp_path / "whole" / "log.txt").read_text().count("the step was compiled")
+        assert told == 4 if config.model.name == "stylegan2" else told in (1, 2)
     else:
         summary = training.evaluate_classifier(tmp_path / "whole", "toy", "test")
         assert summary["accuracy"]["pictures"] > 0

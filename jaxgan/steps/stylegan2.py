@@ -106,7 +106,7 @@ def make_turns(
 
     def styles(net: Net, params: dict, labels: Labels, keys: Keys) -> tuple[Ws, dict]:
         """The ws of new latents, some of two mixed, and the statistics with the new average w."""
-        apply = partial(generator.apply, {"params": params, "batch_stats": net.stats})
+        apply: Any = partial(generator.apply, {"params": params, "batch_stats": net.stats})
         z, other = (noise.normal(noise.fold_in(keys, i), (len(keys), latent_dim)) for i in range(2))
         ws, updates = apply(z, labels, W_BETA, method="w_average", mutable=["batch_stats"])
         stats = net.stats | {"mapping": updates["batch_stats"]["mapping"]}
@@ -210,8 +210,9 @@ def make_turns(
         params = average_by_pictures(
             net.params, state.ema["params"], state.step, images, half_life, ema_ramp
         )
-        step, p, signs = state.step + 1, state.p, state.signs + sign
+        step, p, signs = state.step + 1, state.p, state.signs
         if adaptation is not None:
+            signs += sign
             since = ada.INTERVAL * images
             moved = ada.adjust(p, signs / ada.INTERVAL, since, *adaptation)
             due = step % ada.INTERVAL == 0
