@@ -1,6 +1,7 @@
 """What an experiment took, and what the same hours would have bought."""
 
 import math
+import statistics
 from collections.abc import Mapping
 
 from jaxgan import log
@@ -17,7 +18,7 @@ def cost(results: Mapping) -> dict:
         devices: their kinds.
         pictures: real pictures that the GANs were shown, and pictures that the classifiers were,
             every time that they were shown counted; without a critic's extra turns.
-        seconds_a_classifier: the mean of the arm `real`, or of all where there is none.
+        seconds_a_classifier: the median of the arm `real`, or of all where there is none.
         further_seeds: classifiers of that arm that the hours of GANs and of drawing are worth.
         augmentation: whether `real+augmentation` was compared; its accuracy and that of `real`.
         rows: of each arm, the seconds of its classifiers and the pictures that they were shown.
@@ -26,7 +27,7 @@ def cost(results: Mapping) -> dict:
     seconds, runs, config = results["seconds"], results["runs"], results["config"]
     generative = seconds["gan"] + seconds["generate"]
     one = [r["seconds"] for r in runs if r["arm"] == "real"] or [r["seconds"] for r in runs]
-    each = sum(one) / len(one)
+    each = statistics.median(one)  # The first one compiles, too.
     gan, batch = config["gan"]["train"], config["classifier"]["train"]["batch_size"]
     several = 1 if gan.get("same_batch", True) else gan["n_critic"]
     accuracy = {
