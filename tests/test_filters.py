@@ -106,13 +106,13 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("size", [4, 8])
+@pytest.mark.parametrize(("size", "inputs", "outputs"), [(4, 3, 5), (8, 3, 5), (32, 32, 40)])
 @pytest.mark.parametrize("way", WAYS)
-def test_convolutions(way: str, size: int) -> None:
+def test_convolutions(way: str, size: int, inputs: int, outputs: int) -> None:
     """Values by numpy; slopes, and slopes of the slope's square, by lax."""
     ours, options, by_numpy = WAYS[way]
     ours = partial(ours, padding=1) if way == "same" else ours
-    x, k = numbers(2, size, size, 3), numbers(3, 3, 3, 5)
+    x, k = numbers(2, size, size, inputs), numbers(3, 3, inputs, outputs) / np.sqrt(inputs)
     np.testing.assert_allclose(jax.jit(ours)(x, k), by_numpy(x, k), atol=1e-4)
 
     def slopes(f):
