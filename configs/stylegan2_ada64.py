@@ -27,6 +27,6 @@ def get_config(settings: str = "auto") -> ConfigDict:
 
 def get_test_config(settings: str = "auto") -> ConfigDict:
     config = load(f"{ADA128}:{settings}", test=True)
-    config.model.conditional = True
+    config.model.conditional, config.data.classes = True, ("cat", "dog")
     config.augment.policy, config.augment.p = ("blit",), 0.5
     return config

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from safetensors.numpy import save
 
 from jaxgan import config as configs
-from jaxgan import recipes
+from jaxgan import recipes, stylegan2
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.models import published
 from jaxgan.models.published import NETS, Published, Sizes
@@ -48,25 +48,28 @@ def run(
         raise InputError(
             f"--resolution must be that of {source}, {numbers.resolution}, got {resolution}"
         )
-    to_run(found, adapted(config, numbers, found.clamp), out, source)
+    to_run(found, adapted(config, numbers, found), out, source)
 
 
-def adapted(config: ConfigDict, numbers: Sizes, clamp: float | None) -> ConfigDict:
+def adapted(config: ConfigDict, numbers: Sizes, found: Published) -> ConfigDict:
     """A StyleGAN2's config with the numbers of a published network, which draws as its tool does.
 
-    It computes in float32.
+    It computes in float32. Classes have their numbers as names.
     """
     config = config.copy_and_resolve_references()
     with config.unlocked():
-        config.data.resolution = numbers.resolution
+        stylegan2.choose(config, "auto", numbers.resolution)
+        config.data.classes = tuple(str(i) for i in range(numbers.num_classes))
         config.model.update(
+            conditional=numbers.num_classes > 0,
             latent_dim=numbers.latent_dim,
             w_dim=numbers.w_dim,
             channel_base=numbers.channel_base,
             channel_max=numbers.channel_max,
             mapping_layers=numbers.mapping_layers,
+            group_size=found.group_size,
             bf16_blocks=0,
-            clamp=clamp,
+            clamp=found.clamp,
         )
         config.sample = ConfigDict({"latents": "numpy"})
     return config
@@ -144,6 +147,7 @@ def to_safetensors(workdir: epath.PathLike, out: epath.PathLike) -> None:
             arrays = published.to_published(variables, name)
             named |= {f"{name}.{key}": array for key, array in arrays.items()}
             about["clamp"] = str(config.model.clamp or "")
+            about["group_size"] = str(config.model.group_size)
         else:
             ours = {"G": "generator", "D": "critic", "G_ema": "ema"}[name]
             arrays = flatten_dict(variables, sep="/")

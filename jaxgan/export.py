@@ -95,11 +95,18 @@ def card(sampler: Sampler, workdir: epath.PathLike, licence: str | None = None) 
     counts = ", ".join(f"{n:,} of {name}" for name, n in data.get("counts", {}).items())
     resolution = config.data.resolution
     versions = about.get("versions") or {}
+    source = about.get("source")  # Of a converted network: run.json tells of the conversion.
+    made = "trained" if source is None else "converted"
+    origin = f"`{config.data.path}`" if source is None else "not known"
+    intro = "A generator of pictures, trained with jaxgan."
+    if source is not None:
+        digest = source["sha256"]
+        intro = f"A published generator of pictures, `{source['file']}` (SHA-256 {digest})."
     rows = [
         ("pictures", f"{resolution} x {resolution} px, RGB"),
         ("latents", f"{config.model.latent_dim} numbers, standard normal"),
         ("weights", f"step {sampler.step:,}, averaged over training"),
-        ("trained", about.get("started", "not known")),
+        (made, about.get("started", "not known")),
         ("on", ", ".join(sorted(set(about.get("devices", [])))) or "not known"),
         ("command", f"`{about['command']}`" if about.get("command") else "not known"),
         ("versions", ", ".join(f"{k} {v}" for k, v in versions.items()) or "not known"),
@@ -107,14 +114,14 @@ def card(sampler: Sampler, workdir: epath.PathLike, licence: str | None = None) 
     ]
     parts = [
         f"# {config.model.name}, {resolution} px, {epath.Path(workdir).resolve().name}",
-        "A generator of pictures, trained with jaxgan. It draws what its training pictures made "
-        "likely, and nothing that it draws is a photograph.",
+        f"{intro} It draws what its training pictures made likely, and nothing that it draws is a "
+        "photograph.",
         _table(("", ""), rows),
         "## Training pictures",
         _table(
             ("", ""),
             [
-                ("from", f"`{config.data.path}`"),
+                ("from", origin),
                 ("number", counts or "not known"),
                 ("fingerprint", data.get("fingerprint", "not known")),
                 ("licence", licence or "not stated: ask before you publish what it draws"),
@@ -131,13 +138,13 @@ def card(sampler: Sampler, workdir: epath.PathLike, licence: str | None = None) 
 
 
 def _use(config: ConfigDict) -> str:
-    more, note = "", "Wherever JAX runs, with `flatbuffers` and `safetensors`, without jaxgan:"
+    more, note = "", "Wherever JAX runs, with `flatbuffers` and `safetensors`, without jaxgan."
     if config.model.name == "stylegan2":
         more = ", np.float32(0.7)"
-        note += " the last number is the truncation psi (1 for none)."
+        note += " The third argument is the truncation psi (1 for none)."
         if recipes.build_generator(config).num_classes:  # type: ignore[attr-defined]
             more += ", np.zeros(8, np.int32)"
-            note = note.replace("the last number is", "then come") + " and the classes"
+            note += " The fourth are the classes' numbers."
     draw = f"np.random.default_rng(0).standard_normal((8, {config.model.latent_dim}), np.float32)"
     if config.get("sample", {}).get("latents") == "numpy":
         size = config.model.latent_dim

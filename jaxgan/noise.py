@@ -7,23 +7,30 @@ own keys [b] do as well: a step makes them once and may hand on a part of the ba
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Key, UInt8
 
 from jaxgan.types import Keys
 
 
-def example_keys(key: Keys, count: int, axis_name: str | None = None) -> Key[Array, " b"]:
+def example_keys(
+    key: Keys, count: int, axis_name: str | None = None, images: UInt8[Array, "b ..."] | None = None
+) -> Key[Array, " b"]:
     """A key per example of this device's part of the batch.
 
     Args:
         key: the batch's key; the examples' own keys are returned as they are.
         count: examples on this device.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
+        images: the examples' pictures. Where arrays are global, the keys lie on their devices, and
+            so does what is drawn from the keys alone: else each device would draw it all.
     """
     if key.ndim:
         return key
     first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, first + jnp.arange(count))
+    numbers = first + jnp.arange(count)
+    if images is not None:  # Adds 0, which the compiler does not know.
+        numbers += jnp.minimum(images.reshape(count, -1)[:, 0].astype(jnp.int32), 0)
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
 
 
 def fold_in(key: Keys, number: int) -> Keys:

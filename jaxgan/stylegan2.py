@@ -193,8 +193,9 @@ def recipe(config: ConfigDict, axis_name: str | None = None) -> Recipe:
         ema_kimg=train.ema_kimg,
         # From an average that is good already a ramp would begin with forgetting it.
         ema_ramp=None if config.init_from else train.ema_ramp,
-        conditional=model.conditional,
+        conditional=num_classes(config) > 0,
         microbatch=train.microbatch,
+        remat=train.remat,
         axis_name=axis_name,
     )
     return Recipe(init, steps.whole(turns), turns=steps.due(turns, r1, path))

@@ -69,10 +69,11 @@ FLAGS = flags.FLAGS
 
 def main() -> None:
     seeds = _seeds()
-    drawing = [FLAGS.out, FLAGS.grid, FLAGS.interpolate, FLAGS.style_mixing]
+    drawing = [FLAGS.out, FLAGS.grid, FLAGS.interpolate, FLAGS.style_mixing, FLAGS.project]
     if not any(drawing) and not FLAGS.history:
         raise InputError(
-            "one of --out, --grid, --history, --interpolate and --style_mixing must be given"
+            "one of --out, --grid, --history, --interpolate, --style_mixing and --project must be "
+            "given"
         )
     if FLAGS.history:
         print(f"{video.history(FLAGS.workdir, FLAGS.history)} grids: {FLAGS.history}")

@@ -1,7 +1,11 @@
 """Two CPU devices, warnings as errors, shapes checked: for every test."""
 
 import os
+import sys
 import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # For `network_files`: test files are no package.
 
 # The same tiny nets are compiled by many tests, and run for a few steps each.
 _CACHE = tempfile.TemporaryDirectory()

@@ -11,16 +11,20 @@ import safetensors.numpy
 from jaxgan import config as configs
 from jaxgan import export, recipes, sample
 from jaxgan.checkpoint import Checkpoints
+from jaxgan.styles import Style
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 # A config of each kind of generator.
-GANS = ("wgan512", "dcgan64_paper", "dcgan128_selu")
+GANS = ("wgan512", "dcgan64_paper", "dcgan128_selu", "stylegan2_ada128")
 
 
-def made(name: str, folder: Path) -> Path:
-    """A run with a checkpoint of random weights."""
+def made(name: str, folder: Path, classes: tuple[str, ...] = ()) -> Path:
+    """A run with a checkpoint of random weights; with classes, of a network that is told them."""
     workdir = folder / "run"
     config = configs.load(str(CONFIGS / f"{name}.py"), test=True)
+    if classes:
+        with config.unlocked():
+            config.model.conditional, config.data.classes = True, classes
     configs.claim(workdir, config)
     with Checkpoints(workdir) as checkpoints:
         state = recipes.build(config).init(jax.random.key(3))
@@ -42,7 +46,8 @@ def python(card: str) -> str:
 
 @pytest.mark.parametrize("name", GANS)
 def test_an_export_draws_what_sample_draws(name: str, tmp_path: Path, monkeypatch) -> None:
-    run = made(name, tmp_path)
+    of_style = name.startswith("stylegan2")
+    run = made(name, tmp_path, ("cat", "dog") if of_style else ())
     sampler = sample.restore(run)
     export.run(sampler, run, tmp_path)
     card = (tmp_path / "model_card.md").read_text()
@@ -54,12 +59,19 @@ def test_an_export_draws_what_sample_draws(name: str, tmp_path: Path, monkeypatc
     assert set(values["sampler"].platforms) == {"cpu", "cuda", "tpu"}
     seeds = range(8)
     z = sample.latents_of(sampler.config, seeds)
-    found = np.asarray(values["sampler"].call(values["weights"], z))
+    more = [np.float32(1), np.arange(8, dtype=np.int32) % 2] if of_style else []
+    found = np.asarray(values["sampler"].call(values["weights"], z, *more))
     expected = np.stack(list(sample.pictures(sampler, seeds, 8)))
     difference = np.abs(found.astype(int) - expected)
     assert difference.max() <= 1 and difference.mean() < 0.01
     if name == GANS[0]:  # Any number of pictures.
         np.testing.assert_array_equal(values["sampler"].call(values["weights"], z[:1]), found[:1])
+    if of_style:  # Any truncation.
+        style = Style(0.3)
+        truncated = sampler._replace(draw=sample.draw_with(sampler.config, style))
+        more[0] = np.float32(0.3)
+        found = np.asarray(values["sampler"].call(values["weights"], z, *more)).astype(int)
+        assert np.abs(found - np.stack(list(sample.pictures(truncated, seeds, 8)))).max() <= 1
 
 
 def test_weights_are_those_of_the_checkpoint(run: Path) -> None:

@@ -80,9 +80,9 @@ def test_steps_lower_for_every_platform(name: str) -> None:
     recipe, key = recipes.build(config), jax.random.key(0)
     b, n = config.train.batch_size, config.data.resolution
     batch = {"image": jax.ShapeDtypeStruct((b, n, n, 3), np.uint8)}
-    if config.model.name in configs.CLASSIFIERS:
+    if config.train.get("same_batch", True):
         batch["label"] = jax.ShapeDtypeStruct((b,), np.int32)
-    elif not config.train.same_batch:
+    else:
         batch["image"] = jax.ShapeDtypeStruct((config.train.n_critic, b, n, n, 3), np.uint8)
     arguments = (jax.eval_shape(recipe.init, key), batch, key)
     step = jax.jit(recipe.step)

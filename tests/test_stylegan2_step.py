@@ -235,6 +235,19 @@ def test_a_whole_step_equals_its_formulas() -> None:
     assert got.step == 4
 
 
+def test_computing_again_changes_nothing() -> None:
+    runs = []
+    for remat in (False, True):
+        init, turns = make(remat=remat)
+        step = jax.jit(stylegan2.whole(turns))
+        runs.append(step(init(jax.random.key(0)), batch(), jax.random.key(1)))
+        program = str(
+            jax.make_jaxpr(turns.critic)(init(jax.random.key(0)), batch(), jax.random.key(1))
+        )
+        assert ("remat" in program or "checkpoint" in program) == remat
+    leaves_close(*runs, 1e-5)
+
+
 def remember():
     """Keeps the last gradients in the optimiser's state: Adam hides a wrong factor."""
     return optax.GradientTransformation(optax.tree.zeros_like, lambda g, state, params: (g, g))
@@ -277,6 +290,18 @@ def test_microbatches_change_nothing(mode: str) -> None:
         for microbatch in (None, 4)
     ]
     leaves_close(*runs, 1e-4)
+
+
+@pytest.mark.parametrize("turn", ["generator", "path_length"])
+def test_each_device_draws_its_own_part(turn: str) -> None:
+    """Though nothing that is drawn depends on the batch, which lies on the devices."""
+    devices = parallel.spread("jit")
+    init, turns = make()
+    state, parts = devices.place(init(jax.random.key(0))), devices.shard(batch(16), 0)
+    lowered = devices.compile(getattr(turns, turn)).lower(state, parts, jax.random.key(0))
+    program, whole = lowered.compile().as_text(), 8 if turn == "path_length" else 16
+    assert f"f32[{whole // 2},{SIZE * SIZE * 3}]" in program
+    assert f"f32[{whole},{SIZE * SIZE * 3}]" not in program
 
 
 class Sure(nn.Module):

@@ -2,13 +2,16 @@ import subprocess
 from pathlib import Path
 
 import imageio_ffmpeg
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import video
+from jaxgan import config as configs
+from jaxgan import recipes, sample, video
 from jaxgan.types import InputError
 
+CONFIGS = Path(__file__).parents[1] / "configs"
 RNG = np.random.default_rng(0)
 
 
@@ -91,6 +94,22 @@ def test_cells_walk_between_seeds_of_their_own() -> None:
     found = np.stack(frames).astype(float)
     np.testing.assert_allclose(found[:, 0, 0, 0], left, atol=0.5)
     np.testing.assert_allclose(found[:, 1, 4, 2], right, atol=0.5)
+
+
+@pytest.mark.parametrize("name", ["wgan512", "dcgan64_paper"])
+def test_films_of_other_generators_pass_through_their_pictures(name: str) -> None:
+    config = configs.load(str(CONFIGS / f"{name}.py"), test=True)
+    generator = recipes.build_generator(config)
+    z = jax.numpy.zeros((1, config.model.latent_dim))
+    variables = generator.init(jax.random.key(0), z, False)
+    sampler = sample.Sampler(config, 0, "", variables, sample.draw_with(config))
+    expected = np.stack(list(sample.pictures(sampler, [7, 2], 4))).astype(int)
+    frames = list(video.interpolate(video.space_of(sampler), [7, 2], 3, batch_size=4))
+    found = np.stack(frames).astype(int)
+    np.testing.assert_allclose(found[[0, 3]], expected, atol=1)
+    assert len(found) == 6 and np.abs(expected[0] - expected[1]).max() > 3
+    with pytest.raises(InputError, match="--space must be one of z for this run, got 'w'"):
+        video.space_of(sampler, name="w")
 
 
 @pytest.mark.parametrize(

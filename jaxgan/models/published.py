@@ -5,6 +5,7 @@ layout. Ours is the variables of `jaxgan.models.stylegan2`.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from jaxgan.models.pretrained import TENSORS, Allowed, Tree, load, read_weights
 
 NETS = ("G", "D", "G_ema")
 KIND = "a StyleGAN2-ADA network of the PyTorch tool"
+GROUP = 4  # Pictures in a group of the discriminator's, where a file does not say.
 FILTER = np.outer((1, 3, 3, 1), (1, 3, 3, 1)).astype(np.float32) / 64
 
 Arrays = dict[str, np.ndarray]
@@ -28,10 +30,12 @@ class Published(NamedTuple):
     Attributes:
         nets: the arrays of "G", "D" and "G_ema", by their names there.
         clamp: the bound of what a convolution puts out; None where there is none.
+        group_size: pictures whose deviation the discriminator sees together.
     """
 
     nets: dict[str, Arrays]
     clamp: float | None
+    group_size: int
 
 
 class Sizes(NamedTuple):
@@ -102,19 +106,35 @@ def read(file: str | os.PathLike) -> Published:
     """
     path = Path(file).expanduser()
     if path.suffix == ".safetensors":
-        named = read_weights(path)
-        with safe_open(path, "numpy") as opened:
-            clamp = (opened.metadata() or {}).get("clamp")
-        nets = {net: {} for net in NETS}
-        for name, array in named.items():
-            net, _, rest = name.partition(".")
-            nets.setdefault(net, {})[rest] = array
-        found = Published({net: nets[net] for net in NETS}, float(clamp) if clamp else None)
+        found = _read_safetensors(path)
     else:
         found = _read_pickle(path)
     for net, arrays in found.nets.items():
         _check_settings(path, net, arrays)
     return found
+
+
+def _read_safetensors(path: Path) -> Published:
+    named = read_weights(path)
+    with safe_open(path, "numpy") as opened:
+        about = opened.metadata() or {}
+    nets: dict[str, Arrays] = {net: {} for net in NETS}
+    for name, array in named.items():
+        net, _, rest = name.partition(".")
+        if net not in nets:
+            raise InputError(
+                f"--source must be a file that scripts/convert.py made of a StyleGAN2's run, and "
+                f"{path} has {name}"
+            )
+        nets[net][rest] = array
+    try:
+        clamp = float(about.get("clamp") or "inf")
+        group = int(about.get("group_size", GROUP))
+    except ValueError as error:
+        raise InputError(
+            f"--source must be as it was written, and {path} is not: {error}"
+        ) from error
+    return Published(nets, clamp if clamp < np.inf else None, group)
 
 
 def _read_pickle(path: Path) -> Published:
@@ -134,33 +154,39 @@ def _read_pickle(path: Path) -> Published:
             f"--source must be {KIND}, a dict with {', '.join(NETS)}, and {path} is not"
         )
     try:
-        nets = {net: _flatten(module) for net, module in zip(NETS, modules, strict=True)}
-        clamps = {_clamps(module) for module in modules}
+        nets = {net: _flatten(module, []) for net, module in zip(NETS, modules, strict=True)}
+        clamps = {_setting(module, "conv_clamp", float) for module in modules}
+        group = _setting(modules[NETS.index("D")], "group_size", int)
     except (RecursionError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"--source must be {KIND}, and {path} has other parts") from error
+    if sum(array.size for arrays in nets.values() for array in arrays.values()) > len(content):
+        raise InputError(f"--source must be {KIND}, and {path} grows when it is read")
     if len(clamps) != 1:
         raise InputError(f"--source must have one conv_clamp for all its nets, and {path} has more")
-    return Published(nets, clamps.pop())
+    return Published(nets, clamps.pop(), group or GROUP)
 
 
-def _flatten(module: Module, prefix: str = "") -> Arrays:
+def _flatten(module: Module, seen: list[Module], prefix: str = "") -> Arrays:
+    """The arrays of a network. Parts in several places could be more than there is time for."""
+    if any(module is other for other in seen):
+        raise ValueError("a part is in two places")
+    seen.append(module)
     found = {}
     for kind in ("_parameters", "_buffers"):
         for name, array in module.state[kind].items():
             if isinstance(array, np.ndarray):
                 found[prefix + name] = array
     for name, part in module.state["_modules"].items():
-        found |= _flatten(part, f"{prefix}{name}.")
+        found |= _flatten(part, seen, f"{prefix}{name}.")
     return found
 
 
-def _clamps(module: Module) -> float | None:
-    """The `conv_clamp` of the first layer that says what its is."""
-    if "conv_clamp" in module.state:
-        clamp = module.state["conv_clamp"]
-        return None if clamp is None else float(clamp)
-    found = (_clamps(part) for part in module.state["_modules"].values())
-    return next((clamp for clamp in found if clamp is not None), None)
+def _setting(module: Module, name: str, kind: Callable[[Any], Any]) -> Any:
+    """The number of the first layer that has one under this name."""
+    if module.state.get(name) is not None:
+        return kind(module.state[name])
+    found = (_setting(part, name, kind) for part in module.state["_modules"].values())
+    return next((number for number in found if number is not None), None)
 
 
 def _check_settings(path: Path, net: str, arrays: Arrays) -> None:
@@ -183,16 +209,20 @@ def sizes(published: Published, file: str | os.PathLike) -> Sizes:
     """
     arrays = published.nets["G_ema"]
     try:
-        blocks = sorted({int(name.split(".")[1][1:]) for name in arrays if name.endswith(".const")
-                         or name.endswith("torgb.bias")})  # fmt: skip
+        blocks = sorted(int(n.split(".")[1][1:]) for n in arrays if n.endswith(".torgb.bias"))
+        resolution = blocks[-1]
+        if blocks != [4 << i for i in range(len(blocks))]:
+            raise ValueError(f"blocks of {blocks}")
         widths = {size: arrays[f"synthesis.b{size}.conv1.weight"].shape[0] for size in blocks}
         layers = sum(name.startswith("mapping.fc") and name.endswith(".bias") for name in arrays)
         (w_dim,) = arrays["mapping.w_avg"].shape
         embed = arrays.get("mapping.embed.weight")
-        inputs = arrays["mapping.fc0.weight"].shape[1]
+        inputs, classes = arrays["mapping.fc0.weight"].shape[1], 0
+        if embed is not None:
+            inputs, classes = inputs - w_dim, embed.shape[1]
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"--source must be {KIND}, and {file} has other parts") from error
-    resolution, most = blocks[-1], max(widths.values())
+    most = max(widths.values())
     # Where the widest are all there is, any base from this on says the same.
     base = widths[resolution] * resolution
     if any(width != min(base // size, most) for size, width in widths.items()):
@@ -202,9 +232,9 @@ def sizes(published: Published, file: str | os.PathLike) -> Sizes:
         )
     return Sizes(
         resolution=resolution,
-        latent_dim=inputs if embed is None else inputs - w_dim,
+        latent_dim=inputs,
         w_dim=w_dim,
-        num_classes=0 if embed is None else embed.shape[1],
+        num_classes=classes,
         channel_base=base,
         channel_max=most,
         mapping_layers=layers,

@@ -18,11 +18,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float, Int
 
 from jaxgan import noise as noises
 from jaxgan.models.convolutions import conv
 from jaxgan.models.filters import Features, Other, conv_down, conv_up, downsample, upsample
+from jaxgan.models.layers import CONVOLVED
 from jaxgan.types import Images, InputError, Keys, Latents, Logits
 
 Styles = Float[Array, "b n"]
@@ -188,6 +190,7 @@ def modulated_conv(
     kernel = weight.astype(x.dtype)
     x = x * styles.astype(x.dtype)[:, None, None]
     x = conv_up(x, kernel) if up else conv(x, kernel, 1, weight.shape[0] // 2)
+    x = checkpoint_name(x, CONVOLVED)
     if demodulate:
         scales = lax.rsqrt(styles**2 @ (weight**2).sum(axis=(0, 1)) + 1e-8)
         x = x * scales.astype(x.dtype)[:, None, None]
@@ -281,14 +284,14 @@ class SynthesisBlock(nn.Module):
         def layer(x: Array, i: int) -> Array:
             pixels = None
             if noise == "random":
-                shape = (len(ws), self.size, self.size)
+                shape = (ws.shape[0], self.size, self.size)
                 pixels = noises.normal(noises.fold_in(key, i), shape, self.axis_name)  # type: ignore
             module = SynthesisLayer(self.features, i == 0, self.clamp, name=f"conv{i}")
             return module(x, ws[:, i - 3], noise, pixels)
 
         if x is None:
             const = self.param("const", normal(1.0), (4, 4, self.features))
-            x = jnp.broadcast_to(const.astype(self.dtype), (len(ws), *const.shape))
+            x = jnp.broadcast_to(const.astype(self.dtype), (ws.shape[0], *const.shape))
         else:
             x = layer(x.astype(self.dtype), 0)
         x = layer(x, 1)
@@ -437,7 +440,7 @@ class Generator(nn.Module):
         if z.shape[1] != self.latent_dim:
             raise InputError(f"latents must be of {self.latent_dim}, got {z.shape[1]}")
         w = self.mapping(z, labels, beta)
-        return jnp.broadcast_to(w[:, None], (len(w), self.num_ws, self.w_dim))
+        return jnp.broadcast_to(w[:, None], (w.shape[0], self.num_ws, self.w_dim))
 
 
 def minibatch_deviation(x: Features, group_size: int = 4, axis_name: str | None = None) -> Other:
@@ -500,6 +503,7 @@ class Conv(nn.Module):
             x = conv(x, kernel, 1, self.window // 2)
         else:
             x = conv_down(x, kernel) if self.window == 3 else conv(downsample(x), kernel)
+        x = checkpoint_name(x, CONVOLVED)
         if not self.active:
             return clamped(x, self.gain, self.clamp)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxgan import ada, noise
 from jaxgan.losses import NON_SATURATING
+from jaxgan.models.layers import CONVOLVED
 from jaxgan.optim import average_by_pictures
 from jaxgan.penalties import path_length, path_lengths, r1
 from jaxgan.state import Net, StyleGAN2State
@@ -67,6 +68,7 @@ def make_turns(
     ema_ramp: float | None = None,
     conditional: bool = False,
     microbatch: int | None = None,
+    remat: bool = False,
     axis_name: str | None = None,
 ) -> Turns:
     """The turns of a StyleGAN2 with adaptive augmentation.
@@ -90,6 +92,7 @@ def make_turns(
         microbatch: pictures at a time in each turn, on all devices together, for less memory; all
             where None. Equal numbers but for the path length's target, whose new share is that of
             the microbatch.
+        remat: whether only what convolutions put out is kept for the gradients.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
 
     Returns:
@@ -102,6 +105,8 @@ def make_turns(
     """
     mean = partial(jax.lax.pmean, axis_name=axis_name) if axis_name else lambda tree: tree
     change = augment or (lambda images, p, key: images)
+    policy = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
+    kept: Callable = partial(jax.checkpoint, policy=policy) if remat else lambda function: function
     layers: int = generator.num_ws  # type: ignore[attr-defined]
 
     def styles(net: Net, params: dict, labels: Labels, keys: Keys) -> tuple[Ws, dict]:
@@ -115,11 +120,13 @@ def make_turns(
         first = jnp.arange(layers)[None, :, None] < cut[:, None, None]
         return jnp.where(first, ws, apply(other, labels, method="to_ws")), stats
 
+    @kept
     def synthesise(params: dict, net: Net, keys: Keys, ws: Ws) -> Images:
         variables = {"params": params, "batch_stats": net.stats}
         each = noise.fold_in(keys, 3)
         return generator.apply(variables, ws, "random", each, method="synthesise")  # type: ignore[return-value]
 
+    @kept
     def score(params: dict, images: Images, labels: Labels, p: Array, keys: Keys) -> Logits:
         images = change(images, p, noise.fold_in(keys, 4))
         return critic.apply({"params": params}, images, True, labels)  # type: ignore[return-value]
@@ -131,7 +138,7 @@ def make_turns(
         """
         real, labels = batch["image"][::every], batch["label"][::every] if conditional else None
         pair = jax.random.split(jax.random.fold_in(key, turn))
-        keys = [noise.example_keys(k, len(real), axis_name) for k in pair]
+        keys = [noise.example_keys(k, len(real), axis_name, real) for k in pair]
         count = parts(len(batch["image"]), microbatch, axis_name)
         each = lambda part, i: gradient(to_float(part[0]), *part[1:])  # noqa: E731
         aux, grads = mean(accumulate(each, (real, labels, *keys), count))

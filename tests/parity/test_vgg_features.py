@@ -4,6 +4,7 @@ import io
 import tarfile
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw
 from vision import models
 
 from jaxgan.data.outliers import strangeness
+from jaxgan.metrics import lpips
 from jaxgan.metrics.features import available, extract, vgg16
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -43,6 +45,36 @@ def test_features_are_torchvisions(size):
     assert got.shape == (4, 512)
     for one, other in zip(got, want, strict=True):
         assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(other)
+
+
+def test_the_perceptual_distance_is_plain_pytorchs():
+    """LPIPS by its paper: unit features of five layers, squared differences, weighted, averaged."""
+    a, b = np.random.default_rng(1).integers(0, 256, (2, 3, 48, 48, 3)).astype(np.float32)
+    net = models.vgg16(weights=None).features[:30].eval()
+    ours = lpips.load()
+    convolutions = [layer for layer in net if isinstance(layer, torch.nn.Conv2d)]
+    layers = [layer for block in ours.network for layer in block]
+    with torch.no_grad():
+        for layer, (kernel, bias) in zip(convolutions, layers, strict=True):
+            layer.weight.copy_(torch.from_numpy(np.array(kernel).transpose(3, 2, 0, 1).copy()))
+            layer.bias.copy_(torch.from_numpy(np.array(bias)))
+        # As the published code has it, of pictures in [-1, 1].
+        shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
+        x = torch.from_numpy(np.concatenate([a, b])) / 127.5 - 1
+        x, want, weights = ((x - shift) / scale).permute(0, 3, 1, 2), 0.0, iter(ours.channels)
+        for i, layer in enumerate(net):
+            x = layer(x)
+            if i in (3, 8, 15, 22, 29):
+                unit = x / (x.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
+                squares = (unit[:3] - unit[3:]).square().permute(0, 2, 3, 1)
+                want += (squares @ torch.tensor(np.array(next(weights)))).mean(dim=(1, 2))
+
+    @jax.jit
+    def far(ours, a, b):
+        return lpips.distance(ours, lpips.views(ours, a), lpips.views(ours, b))
+
+    np.testing.assert_allclose(far(ours, a, b), want, rtol=1e-3)
+    assert far(ours, a, a).max() == 0
 
 
 def read(archive, start, count, seed):
