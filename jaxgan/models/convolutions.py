@@ -4,7 +4,7 @@ Every kernel is HWIO: (height, width, features in, features out) of its own laye
 convolutions included, and is not mirrored: PyTorch's weights need only their axes reordered.
 """
 
-from functools import partial, reduce
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -40,14 +40,7 @@ def _lax_conv(x: Array, k: Array, geometry: Geometry) -> Array:
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def forward(x: Array, k: Array, geometry: Geometry) -> Array:
     """The convolution of x [b, h, w, i] with k [kh, kw, i, o]."""
-    if geometry.stride == (1, 1) or not _taps_pay(x, k.shape[3], geometry):
-        return _lax_conv(x, k, geometry)
-    return lax.platform_dependent(
-        x,
-        k,
-        cpu=lambda x, k: _sum_of_taps(x, k, geometry),
-        default=lambda x, k: _lax_conv(x, k, geometry),
-    )
+    return _lax_conv(x, k, geometry)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -123,40 +116,8 @@ def _by_phases(g: Array, k: Array, geometry: Geometry) -> Array:
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def kernel_gradient(x: Array, g: Array, geometry: Geometry) -> Array:
     """The gradient of <forward(x, k), g> by k."""
-    if g.shape[1] * g.shape[2] < 256 or not _taps_pay(x, g.shape[3], geometry):
-        return _lax_kernel_gradient(x, g, geometry)
-    return lax.platform_dependent(
-        x,
-        g,
-        cpu=lambda x, g: _gradient_by_taps(x, g, geometry),
-        default=lambda x, g: _lax_kernel_gradient(x, g, geometry),
-    )
-
-
-def _lax_kernel_gradient(x: Array, g: Array, geometry: Geometry) -> Array:
     k = jax.ShapeDtypeStruct((*geometry.kernel, x.shape[3], g.shape[3]), g.dtype)
     return jax.linear_transpose(lambda k: _lax_conv(x, k, geometry), k)(g)[0]
-
-
-# A product of matrices for each tap of the kernel: on a CPU twice to four times as fast as XLA's
-# gradient by the kernel of a large picture, and up to twice as fast as its strided convolution.
-
-
-def _taps_pay(x: Array, features: int, geometry: Geometry) -> bool:
-    few_taps = geometry.kernel[0] * geometry.kernel[1] <= 9
-    return few_taps and min(x.shape[3], features) >= 32 and x.dtype == jnp.float32
-
-
-def _sum_of_taps(x: Array, k: Array, geometry: Geometry) -> Array:
-    taps = zip(k.reshape(-1, *k.shape[2:]), _shifts(x, geometry), strict=True)
-    return reduce(jnp.add, (seen @ tap for tap, seen in taps))
-
-
-def _gradient_by_taps(x: Array, g: Array, geometry: Geometry) -> Array:
-    i, o = x.shape[3], g.shape[3]
-    slopes = g.reshape(-1, o).T
-    taps = [(slopes @ seen.reshape(-1, i)).T for seen in _shifts(x, geometry)]
-    return jnp.stack(taps).reshape(*geometry.kernel, i, o)
 
 
 forward.defvjp(
@@ -178,16 +139,12 @@ kernel_gradient.defvjp(
 
 def _patches(x: Array, geometry: Geometry) -> Array:
     """What each window sees, [b, h2, w2, kh * kw * i]: a convolution of it is one dot."""
-    return jnp.concatenate(_shifts(x, geometry), axis=3)
-
-
-def _shifts(x: Array, geometry: Geometry) -> list[Array]:
-    """What each tap of the kernel meets, [b, h2, w2, i] each."""
     vertical, horizontal = ((p, p) for p in geometry.padding)
     x = jnp.pad(x, ((0, 0), vertical, horizontal, (0, 0)))
     (kh, kw), (sh, sw) = geometry.kernel, geometry.stride
     height, width = x.shape[1] - kh + 1, x.shape[2] - kw + 1
-    return [x[:, i : i + height : sh, j : j + width : sw] for i in range(kh) for j in range(kw)]
+    shifts = [x[:, i : i + height : sh, j : j + width : sw] for i in range(kh) for j in range(kw)]
+    return jnp.concatenate(shifts, axis=3)
 
 
 def pair(n: int | Pair) -> Pair:
