@@ -168,11 +168,11 @@ def test_it_begins_with_a_converted_network(tmp_path: Path) -> None:
         "G_ema": jax.tree.map(drawn, abstract.ema),
     }
     nets = {name: published.to_published(tree, name) for name, tree in variables.items()}
-    found, file = published.Published(nets, 256.0), tmp_path / "net.pkl"
+    found, file = published.Published(nets, 256.0, 4), tmp_path / "net.pkl"
     file.write_bytes(b"")
     base = configs.load(str(CONFIGS / "stylegan2_ada256.py"))
     numbers = published.sizes(found, file)
-    convert.to_run(found, convert.adapted(base, numbers, 256.0), tmp_path / "run", file)
+    convert.to_run(found, convert.adapted(base, numbers, found), tmp_path / "run", file)
 
     config = twin(init_from=str(tmp_path / "run"))
     warm.check(config)
