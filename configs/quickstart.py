@@ -65,6 +65,7 @@ def get_test_config() -> ConfigDict:
     config.data.limit = 24
     config.seeds = (0, 1)
     config.gan = load(str(HERE / "wgan512.py"), test=True)
+    config.gan.retrain = 1
     config.classifier = load(str(HERE / "googlenet.py"), test=True)
     config.classifier.model.aux_heads = False
     return config

@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxgan import ada, schedules
+from jaxgan import ada, arms, schedules
 from jaxgan.config import CLASSIFIERS, GANS, LENGTHS, profile_steps
 from jaxgan.types import InputError
 
@@ -276,8 +276,7 @@ def check_experiment(config: ConfigDict) -> None:
         )
     if len(set(config.arms)) != len(config.arms):
         raise InputError(f"config.arms must differ from each other, got {config.arms}")
-    for arm in config.arms:
-        _one_of("each of config.arms", arm, ARMS)
+    named = {arm: arms.parse(arm) for arm in config.arms}
     primary = tuple(config.verdict.primary)
     if len(primary) != 2 or primary[0] == primary[1] or not set(primary) <= set(config.arms):
         raise InputError(
@@ -291,11 +290,21 @@ def check_experiment(config: ConfigDict) -> None:
             f"config.verdict.margin must be within (0, 1), 0.01 for one point, "
             f"got {config.verdict.margin}"
         )
-    if not (primary[0] in GENERATING and primary[1] not in GENERATING):
+    if not named[primary[0]].generates or named[primary[1]].generates:
         raise InputError(
             f"config.verdict.primary must have an arm with generated pictures against one without "
-            f"(replace or add against real or real+augmentation), got {primary}"
+            f"(such as add against real), got {primary}"
         )
+    if not 0 < config.data.subset <= 1:
+        raise InputError(f"config.data.subset must be within (0, 1], got {config.data.subset}")
+    if not 1 <= config.gan.retrain <= len(config.seeds):
+        raise InputError(
+            f"config.gan.retrain must be from 1 to the number of seeds ({len(config.seeds)}), "
+            f"got {config.gan.retrain}"
+        )
+    _one_of("config.select.by", config.select.by, SELECTED_BY)
+    _positive("config.select.surplus", config.select.surplus)
+    _one_of("config.epochs", config.epochs, ("real", "arm"))
     if not 0 < config.replace.share <= 1:
         raise InputError(f"config.replace.share must be within (0, 1], got {config.replace.share}")
     _positive("config.add.ratio", config.add.ratio)
@@ -305,8 +314,7 @@ def check_experiment(config: ConfigDict) -> None:
     check_training(config.classifier, "config.classifier")
 
 
-ARMS = ("real", "real+augmentation", "replace", "add")
-GENERATING = ("replace", "add")
+SELECTED_BY = ("realism", "density", "outlier", "none")  # What needs no classifier.
 
 
 def check_fractions(name: str, fractions: Sequence[float]) -> None:

@@ -5,6 +5,9 @@
 
 DIR holds one folder of pictures per class. Writes D/results.json, D/report.html and D/runs.csv; the
 verdict is printed last. Run again, it goes on where it stopped. --compare tabulates finished ones.
+
+With --dry_run it trains nothing: a few steps of each kind are timed, and what the whole would take
+on this machine is printed: time, memory of a device, disk.
 """
 
 import sys
@@ -16,6 +19,7 @@ from jaxgan.errors import InputError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("compare", None, "Folders of finished experiments, to be tabulated.")
+flags.DEFINE_bool("dry_run", False, "Predict the cost; train and write nothing.")
 if not any(argument.partition("=")[0] == "--compare" for argument in sys.argv):
     command.config_flag()
     command.workdir_flag()
@@ -24,9 +28,13 @@ if not any(argument.partition("=")[0] == "--compare" for argument in sys.argv):
 def main(others: list[str]) -> None:
     if FLAGS.compare is None:
         command.use_devices()
-        from jaxgan.experiment import run
+        from jaxgan.experiment import dry_run, run
 
-        run.run(*command.read_config())
+        config, workdir = command.read_config()
+        if FLAGS.dry_run:
+            print(dry_run.table(dry_run.predict(config)))
+        else:
+            run.run(config, workdir)
         return
     from jaxgan.experiment import tables
 

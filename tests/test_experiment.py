@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxgan import checks, training
 from jaxgan import config as configs
+from jaxgan import log, training
 from jaxgan.data import splits
 from jaxgan.data.toy import ToySource
-from jaxgan.experiment import design, run, statistics, words
+from jaxgan.experiment import classifiers, design, run, statistics, words
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -64,7 +64,7 @@ def test_equal_steps_and_every_arm_with_every_seed(finished) -> None:
     _, results, _ = finished
     runs = results["runs"]
     assert {(r["arm"], r["seed"]) for r in runs} == {
-        (arm, seed) for arm in checks.ARMS for seed in (0, 1)
+        (arm, seed) for arm in twin().arms for seed in (0, 1)
     }
     assert len({r["steps"] for r in runs}) == 1
 
@@ -123,27 +123,108 @@ def test_another_config_is_refused(finished) -> None:
 COUNTS = {"cat": 10, "dog": 20}
 
 
-def arms(**changes):
+def planned(*names, **changes):
     config = twin()
-    config.update_from_flattened_dict(changes)
+    config.update_from_flattened_dict({"data.subset": 1.0} | changes)
+    config.arms = names
     return {arm.name: arm for arm in design.plan(config, COUNTS)}
 
 
+def numbers(arm):
+    return {name: tuple(n.values()) for name, n in arm.pictures.items()}
+
+
 def test_arms_hold_what_they_say() -> None:
-    planned = arms(**{"replace.share": 0.85, "replace.classes": ("cat",), "add.ratio": 2.0})
-    assert planned["real"].pictures["cat"] == {"real": 10, "generated": 0}
-    assert planned["replace"].pictures["cat"] == {"real": 2, "generated": 8}
-    assert planned["replace"].pictures["dog"] == {"real": 20, "generated": 0}
-    assert planned["add"].pictures["dog"] == {"real": 20, "generated": 40}
-    assert [a.name for a in planned.values() if a.augment] == ["real+augmentation"]
-    assert design.needed(list(planned.values())) == {"cat": 20, "dog": 40}
-    assert design.needed([planned["real"]]) == {}
+    half = {"replace.share": 0.5, "replace.classes": ("cat",), "add.ratio": 2.0}
+    want = {  # Real, generated, copies of cats and of dogs.
+        "real": [(10, 0, 0), (20, 0, 0)],
+        "replace": [(5, 5, 0), (20, 0, 0)],
+        "replace:0.8": [(2, 8, 0), (20, 0, 0)],
+        "replace-all": [(5, 5, 0), (10, 10, 0)],
+        "add": [(10, 20, 0), (20, 40, 0)],
+        "add:7": [(10, 7, 0), (20, 7, 0)],
+        "add:0.5x@4+selection": [(4, 2, 0), (4, 2, 0)],
+        "generated": [(0, 10, 0), (0, 20, 0)],
+        "balance": [(10, 10, 0), (20, 0, 0)],
+        "copies:7": [(10, 0, 7), (20, 0, 7)],
+        "real@4+augmentation": [(4, 0, 0), (4, 0, 0)],
+    }
+    found = planned(*want, **half)
+    assert {name: [*numbers(arm).values()] for name, arm in found.items()} == want
+    assert [name for name, arm in found.items() if arm.augment] == ["real@4+augmentation"]
+    assert [name for name, arm in found.items() if arm.selected] == ["add:0.5x@4+selection"]
+    assert design.needed(found.values()) == {
+        (None, False): {"cat": 20, "dog": 40},
+        (4, True): {"cat": 2, "dog": 2},
+    }
+    assert design.needed([found["real"], found["copies:7"]]) == {}
+    about = design.about([*found.values()])
+    assert about["add"]["base"] == "real" and "base" not in about["add:0.5x@4+selection"]
+    assert (about["add"]["size"], about["add"]["ratio"]) == (30, 2)
+    assert "size" not in about["copies:7"]
 
 
-def test_replacing_keeps_the_total() -> None:
-    planned = arms()
-    total = lambda arm: sum(sum(n.values()) for n in arm.pictures.values())  # noqa: E731
-    assert total(planned["replace"]) == total(planned["real"]) == 30
+def test_a_subset_makes_every_arm_smaller() -> None:
+    found = planned("real", "add", **{"data.subset": 0.8, "add.ratio": 1.0})
+    assert numbers(found["add"]) == {"cat": (8, 8, 0), "dog": (16, 16, 0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fake", "must be one of real, replace"),
+        ("add:x", "must be one of"),
+        ("real:3", "can have an amount"),
+        ("add-all", "only replace can be of -all"),
+        ("add:1.5", "like :1000 or :2x"),
+        ("replace:2", r"share within \(0, 1\]"),
+        ("add@0", "at least 1 picture"),
+        ("add+selection+selection", "can stand once"),
+        ("copies+selection", "needs generated pictures"),
+        ("add@11", "needs 11 real pictures a class to train with, and there are 10 of cat"),
+    ],
+)
+def test_arms_that_cannot_be(name, words) -> None:
+    with pytest.raises(InputError, match=words):
+        planned(name)
+
+
+LABELS = np.repeat([0, 1], [10, 20])
+
+
+def draws(seeds=(0, 1, 2), **how):
+    how = {"share": 0.8, "retrain": 1, "seed": 0} | how
+    return design.draw(LABELS, ("cat", "dog"), seeds, **how)
+
+
+def test_each_seed_draws_its_own_pictures_of_what_the_gan_saw() -> None:
+    drawn = draws()
+    assert [d.gan for d in drawn] == [0, 0, 0]
+    for d in drawn:
+        for name, label, n in (("cat", 0, 10), ("dog", 1, 20)):
+            assert d.learned[name].tolist() == np.flatnonzero(label == LABELS).tolist()
+            given = d.given[name]
+            assert len(given) == len(set(given.tolist())) == n * 8 // 10
+            assert set(given) <= set(d.learned[name])
+    assert len({tuple(sorted(d.given["dog"])) for d in drawn}) == 3
+    # A seed's draw does not depend on the other seeds.
+    assert draws((2, 7))[0].given["dog"].tolist() == drawn[2].given["dog"].tolist()
+
+
+def test_retrained_gans_know_no_picture_that_their_seeds_are_not_given() -> None:
+    drawn = draws((5, 6, 7, 8), retrain=2)
+    assert [d.gan for d in drawn] == [0, 1, 0, 1]
+    for d in drawn:
+        assert d.learned["dog"].tolist() == d.given["dog"].tolist()
+    assert drawn[0].given["dog"].tolist() == drawn[2].given["dog"].tolist()
+    assert set(drawn[0].given["dog"]) != set(drawn[1].given["dog"])
+
+
+def test_small_arms_have_gans_of_their_own_size() -> None:
+    for d in draws(size=4, share=0.5):
+        assert len(d.given["dog"]) == 4 and len(d.learned["dog"]) == 8
+        assert set(d.given["dog"]) <= set(d.learned["dog"])
+    assert all(len(d.learned["cat"]) == 4 for d in draws(size=4, retrain=3))
 
 
 def test_assembled_pictures_are_labelled_and_counted() -> None:
@@ -152,25 +233,30 @@ def test_assembled_pictures_are_labelled_and_counted() -> None:
         "dog": ToySource(8, count=9, classes=("dog",), seed=5),
         "cat": ToySource(8, count=9, classes=("cat",), seed=5),
     }
-    arm = design.Arm(
-        "replace",
-        {"cat": {"real": 2, "generated": 4}, "dog": {"real": 6, "generated": 3}},
-    )
-    source = design.assemble(arm, real, generated, seed=0)
-    assert np.bincount(source.labels).tolist() == [6, 9]
+    given = {"cat": np.array([3, 1, 0]), "dog": np.arange(11, 5, -1)}
+    pictures = {
+        "cat": {"real": 2, "generated": 4, "copies": 5},
+        "dog": {"real": 6, "generated": 3, "copies": 0},
+    }
+    source = design.assemble(design.Arm("arm", pictures), real, given, generated, seed=0)
+    assert np.bincount(source.labels).tolist() == [11, 9]
     dogs = [source[i]["image"] for i in np.flatnonzero(source.labels == 1)[-3:]]
     for i, dog in enumerate(dogs):
         np.testing.assert_array_equal(dog, generated["dog"][i]["image"])
+    names = source.names[:7]
+    assert set(names) == {real.names[1], real.names[3]}  # No other cat is given or copied.
+    assert len(names) == 7 and names.count(real.names[1]) in (3, 4)
 
 
 def test_a_class_that_is_not_there() -> None:
     with pytest.raises(InputError, match="must be of cat, dog, got 'bird'"):
-        arms(**{"replace.classes": ("bird",)})
+        planned("replace", **{"replace.classes": ("bird",)})
 
 
 def test_a_clear_look_is_the_end_and_its_interval_the_one_reported(monkeypatch, tmp_path) -> None:
     config = twin()
     config.seeds, config.arms, config.verdict.looks = tuple(range(6)), ("real", "add"), (3,)
+    config.classifier.model.num_classes = 2
     real = ToySource(32, count=12, classes=("cat", "dog"))
     parts = splits.Split(np.arange(8), np.arange(8, 12), np.arange(12, 24))
     labels, rng = real.labels[parts.test], np.random.default_rng(0)
@@ -182,14 +268,19 @@ def test_a_clear_look_is_the_end_and_its_interval_the_one_reported(monkeypatch, 
         said = np.where(right, labels, 1 - labels)
         return {"arm": arm, "seed": seed, "probabilities": np.eye(2)[said].tolist()}
 
-    monkeypatch.setattr(run, "_once", answers)
-    counts = {c: int((real.labels[parts.train] == i).sum()) for i, c in enumerate(real.classes)}
-    planned = design.plan(config, counts)
-    generated = {c: ToySource(32, count=12, classes=(c,)) for c in counts}
+    monkeypatch.setattr(classifiers, "once", answers)
+    mine = real.labels[parts.train]
+    counts = {c: int((mine == i).sum()) for i, c in enumerate(real.classes)}
+    arms = design.plan(config, counts)
+    draws = design.draw(mine, real.classes, config.seeds, share=0.8, retrain=1, seed=0)
+    told = log.Log(tmp_path)
     for skill["real"], seeds in ((0.0, 3), (1.0, 6)):  # A plain difference, and none.
-        found = run._train_classifiers(config, planned, real, parts, generated, tmp_path)
+        found, failed, _ = classifiers.train(
+            config, arms, real, parts, {None: draws}, {}, tmp_path, told
+        )
         assert {r["seed"] for r in found} == set(range(seeds))
-        assert len(found) == 2 * seeds
+        assert len(found) == 2 * seeds and not failed
+    told.close()
 
 
 def test_looks_must_be_at_fewer_seeds_than_there_are(tmp_path) -> None:

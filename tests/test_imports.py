@@ -9,6 +9,7 @@ import jaxgan
 
 ORDER = [
     "errors page",
+    "arms",
     "types",
     "data",
     "noise schedules",

@@ -1,11 +1,13 @@
-"""Arms: which pictures, real and generated, a classifier learns from."""
+"""Arms and draws: which pictures, real and generated, each classifier learns from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 from ml_collections import ConfigDict
 
+from jaxgan import arms
 from jaxgan.data.folder import Source
 from jaxgan.data.loader import Concat, Subset
 from jaxgan.types import InputError
@@ -15,67 +17,170 @@ class Arm(NamedTuple):
     """One way to train the classifier.
 
     Attributes:
-        name: one of `config.ARMS`.
-        pictures: class -> {"real": n, "generated": n}.
-        augment: whether pictures are flipped and cropped at random.
+        name: see `jaxgan.arms`.
+        pictures: class -> {"real": n, "generated": n, "copies": n}.
+        augment: whether pictures are changed at random.
+        selected: whether the generated ones are the best of a surplus.
+        size: real pictures a class that it is given; None: all of a draw.
     """
 
     name: str
     pictures: dict[str, dict[str, int]]
     augment: bool = False
+    selected: bool = False
+    size: int | None = None
 
     @property
     def description(self) -> str:
         parts = []
         for name, n in self.pictures.items():
-            kinds = [f"{n[kind]:,} {kind}" for kind in ("real", "generated") if n[kind]]
+            kinds = [f"{count:,} {kind}" for kind, count in n.items() if count]
             parts.append(f"{name}: {' + '.join(kinds)}")
-        return "; ".join(parts) + ("; flipped and cropped at random" if self.augment else "")
+        how = "; changed at random" * self.augment + "; generated ones selected" * self.selected
+        return "; ".join(parts) + how
+
+    @property
+    def generated(self) -> int:
+        """Generated pictures, of all classes."""
+        return sum(n["generated"] for n in self.pictures.values())
 
 
 def plan(config: ConfigDict, counts: Mapping[str, int]) -> list[Arm]:
     """The arms of an experiment.
 
     Args:
-        config: the experiment's; `arms`, `replace` and `add` matter here.
+        config: the experiment's; `arms`, `data.subset`, `replace` and `add` matter here.
         counts: real training pictures of each class.
 
     Raises:
-        InputError: a class to be replaced that is not there, or too few pictures.
+        InputError: a class to be replaced that is not there, too few pictures, or nothing to
+            compare.
     """
     replaced = config.replace.classes or tuple(counts)
     for name in replaced:
         if name not in counts:
             raise InputError(f"config.replace.classes must be of {', '.join(counts)}, got {name!r}")
-    swap = {c: round(n * config.replace.share) * (c in replaced) for c, n in counts.items()}
-    extra = {c: round(n * config.add.ratio) for c, n in counts.items()}
-    zero = dict.fromkeys(counts, 0)
-    of = {  # name: (real pictures left out, generated ones put in)
-        "real": (zero, zero),
-        "real+augmentation": (zero, zero),
-        "replace": (swap, swap),
-        "add": (zero, extra),
-    }
-    return [
-        Arm(
-            name,
-            {
-                c: {"real": n - of[name][0][c], "generated": of[name][1][c]}
-                for c, n in counts.items()
-            },
-            augment=name == "real+augmentation",
-        )
-        for name in config.arms
-    ]
+
+    def arm(text: str) -> Arm:
+        name = arms.parse(text)
+        short = [f"{n:,} of {c}" for c, n in counts.items() if n < (name.size or 0)]
+        if short:
+            raise InputError(
+                f"arm {text!r} needs {name.size:,} real pictures a class to train with, and there "
+                f"are {', '.join(short)}"
+            )
+        mine = {c: name.size or counted(n, config.data.subset) for c, n in counts.items()}
+        ratio = name.ratio
+        if ratio is None:
+            ratio = config.replace.share if name.kind == "replace" else config.add.ratio
+
+        def numbers(c: str, n: int) -> dict[str, int]:
+            amount = round(n * ratio) if name.number is None else name.number
+            if name.kind == "replace" and not name.everywhere and c not in replaced:
+                amount = 0
+            if name.kind == "replace" and amount > n:
+                raise InputError(
+                    f"arm {text!r} needs {amount:,} real pictures of {c} to replace, and there are "
+                    f"{n:,}"
+                )
+            found = arms.KINDS[name.kind](n, max(mine.values()), amount)
+            return dict(zip(("real", "generated", "copies"), found, strict=True))
+
+        pictures = {c: numbers(c, n) for c, n in mine.items()}
+        return Arm(text, pictures, name.augmentation, name.selection, name.size)
+
+    return [arm(text) for text in config.arms]
 
 
-def needed(arms: list[Arm]) -> dict[str, int]:
-    """How many generated pictures the arms need, for each class that needs any."""
-    most: dict[str, int] = {}
-    for arm in arms:
+def about(planned: Sequence[Arm]) -> dict[str, dict]:
+    """What results.json says of each arm: see `judge.judge`."""
+
+    def of(arm: Arm) -> dict:
+        real = sum(n["real"] for n in arm.pictures.values())
+        found = {"description": arm.description, "pictures": arm.pictures, "augment": arm.augment}
+        if real and not arm.augment and not any(n["copies"] for n in arm.pictures.values()):
+            found |= {"size": real, "ratio": arm.generated / real}
+        base = "real" if arm.size is None else f"real@{arm.size}"
+        return found | ({"base": base} if base in names else {})
+
+    names = {arm.name for arm in planned}
+    return {arm.name: of(arm) for arm in planned}
+
+
+class Draw(NamedTuple):
+    """The real pictures of some seeds, and of the GANs whose pictures they get.
+
+    Attributes:
+        gan: which of the retrained GANs; 0 where there is one a class.
+        learned: positions of what that GAN learns from, by class, among the training pictures.
+        given: of what the classifier gets, likewise: each order is random, and the first n are the
+            pictures of an arm with n a class.
+    """
+
+    gan: int
+    learned: dict[str, Int[np.ndarray, " n"]]
+    given: dict[str, Int[np.ndarray, " n"]]
+
+
+def draw(
+    labels: Int[np.ndarray, " n"],
+    classes: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    share: float,
+    retrain: int,
+    seed: int,
+    size: int | None = None,
+) -> list[Draw]:
+    """What each seed draws of the training pictures, without replacement; equal for all arms.
+
+    With one GAN a class it learns from all, and each seed's classifiers get a `share` of these:
+    the GAN has seen pictures that a classifier is not given. With several, GAN d and the seeds at
+    d, d + retrain ... have one draw of a `share` in common, and neither sees another picture.
+
+    Args:
+        labels: of the training pictures.
+        classes: their names.
+        seeds: the classifiers'.
+        share: of each class.
+        retrain: GANs a class.
+        seed: of the draws.
+        size: pictures a class that a classifier gets, in place of the share of all.
+    """
+
+    def of(gan: int, number: int) -> Draw:
+        learned, given = {}, {}
+        for label, name in enumerate(classes):
+            mine = np.flatnonzero(labels == label)
+            wanted = counted(len(mine), share) if size is None else size
+            order = np.random.default_rng([seed, label, gan]).permutation(mine)
+            if retrain > 1:
+                learned[name] = given[name] = order[:wanted]
+                continue
+            pool = order if size is None else order[: round(wanted / share)]
+            own = np.random.default_rng([seed, label, 0, number]).permutation(mine)
+            learned[name], given[name] = np.sort(pool), own[np.isin(own, pool)][:wanted]
+        return Draw(gan, learned, given)
+
+    return [of(position % retrain, number) for position, number in enumerate(seeds)]
+
+
+def counted(n: int, share: float) -> int:
+    """How many of n a share is: at least one."""
+    return max(1, round(n * share))
+
+
+def needed(planned: Iterable[Arm]) -> dict[tuple[int | None, bool], dict[str, int]]:
+    """Generated pictures that a seed needs, by (real pictures a class, selected) and class."""
+    most: dict[tuple[int | None, bool], dict[str, int]] = {}
+    for arm in planned:
+        if not arm.generated:
+            continue
+        mine = most.setdefault((arm.size, arm.selected), {})
         for name, n in arm.pictures.items():
-            most[name] = max(most.get(name, 0), n["generated"])
-    return {name: n for name, n in most.items() if n}
+            if n["generated"]:
+                mine[name] = max(mine.get(name, 0), n["generated"])
+    return most
 
 
 class Labelled:
@@ -93,20 +198,29 @@ class Labelled:
         return {"image": self._source[index]["image"], "label": self.labels[index]}
 
 
-def assemble(arm: Arm, real: Source, generated: Mapping[str, Source], seed: int) -> Source:
-    """The pictures of an arm.
+def assemble(
+    arm: Arm,
+    real: Source,
+    given: Mapping[str, Int[np.ndarray, " n"]],
+    generated: Mapping[str, Source],
+    seed: int,
+) -> Source:
+    """The pictures of an arm and a seed.
 
     Args:
         arm: how many of each kind.
         real: the training pictures.
-        generated: by class, at least as many as the arm needs.
-        seed: chooses the real pictures that stay where some are replaced.
+        given: positions among them by class, at least as many as the arm needs; see `Draw`.
+        generated: by class, those of the seed, at least as many as the arm needs.
+        seed: of the copies: which pictures stand once more than others.
     """
     parts: list[Source] = []
     for label, (name, n) in enumerate(arm.pictures.items()):
-        mine = np.flatnonzero(real.labels == label)
-        chosen = np.random.default_rng([seed, label]).permutation(mine)[: n["real"]]
+        chosen = given[name][: n["real"]]
+        again = np.random.default_rng([seed, label]).permutation(chosen)
         parts.append(Subset(real, np.sort(chosen)))
+        if n["copies"]:
+            parts.append(Subset(real, np.resize(again, n["copies"])))
         if n["generated"]:
             fresh = Subset(generated[name], np.arange(n["generated"]))
             parts.append(Labelled(fresh, tuple(arm.pictures), name))

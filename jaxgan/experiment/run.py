@@ -3,45 +3,52 @@
 Every finished stage leaves its result in the workdir and is skipped when the command is run again.
 """
 
-import itertools
 import json
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-import jax
 import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import (
-    __version__,
-    checks,
-    hosts,
-    log,
-    monitor,
-    parallel,
-    recipes,
-    sample,
-    training,
-)
+from jaxgan import __version__, checks, hosts, log, monitor, parallel, recipes, training
 from jaxgan import config as configs
-from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import loader, splits
-from jaxgan.data.folder import FolderSource, Source
-from jaxgan.evaluate import predict
-from jaxgan.experiment import design, flips, sequential
+from jaxgan.data.folder import Source
+from jaxgan.experiment import classifiers, design, flips, generated, guards, sequential
+from jaxgan.experiment.cost import cost
+from jaxgan.experiment.generated import Fresh
 from jaxgan.experiment.judge import judge
 from jaxgan.experiment.report import write_report
-from jaxgan.steps.classifier import make_predict
-from jaxgan.types import InputError, Recipe
+from jaxgan.types import InputError
 
 
-def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
-    """Runs the experiment of `config` in `workdir` and returns what `results.json` holds there.
+class Plan(NamedTuple):
+    """What an experiment is to do, on which pictures.
+
+    Attributes:
+        real: the pictures.
+        parts: positions of those to train, to validate and to test with.
+        arms: what each classifier gets.
+        draws: of each seed, by real pictures a class.
+        outside: generated pictures from elsewhere, by class.
+        needed: generated pictures that a seed needs.
+    """
+
+    real: Source
+    parts: splits.Split
+    arms: list[design.Arm]
+    draws: dict[int | None, list[design.Draw]]
+    outside: dict[str, Source] | None
+    needed: generated.Needed
+
+
+def prepare(config: ConfigDict) -> Plan:
+    """Opens and splits the pictures, and checks all that can be checked before any training.
 
     Raises:
-        InputError: a config, folder or workdir that will not do; before any training.
+        InputError: a config or folder that will not do.
     """
     if not configs.is_experiment(config):
         raise InputError("this config trains one network: run scripts/train.py with it")
@@ -49,11 +56,9 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         raise InputError(
             f"an experiment must run as one process, and here are {found.get_process_count()}"
         )
-    begin = time.perf_counter()
-    folder = epath.Path(workdir)
     _inherit(config)
     checks.check_experiment(config)
-    sequential.check_looks(tuple(config.verdict.get("looks", ())), len(config.seeds))
+    sequential.check_looks(tuple(config.verdict.looks), len(config.seeds))
     training.make_deterministic(config)
     monitor.settle(config.gan)
     for name in ("gan", "classifier"):
@@ -62,18 +67,39 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
         parallel.check_batch(train.microbatch or 0, f"{name}.train.microbatch")
         training.check_precision(config[name].precision)
 
-    real = training.open_source(_at(config, config.classifier), config.seed)
+    real = training.open_source(at(config, config.classifier), config.seed)
     training.check_classes(real)
     parts = training.split(real, config.data.split)
     _check_parts(real, parts)
-    counts = _counts(real, parts.train)
-    arms = design.plan(config, counts)
+    arms = design.plan(config, _counts(real, parts.train))
+    needed = design.needed(arms)
+    draws = _draws(config, real, parts.train, {arm.size for arm in arms})
     with config.classifier.unlocked():
         config.classifier.model.num_classes = len(real.classes)
     for name in ("gan", "classifier"):
         training.check_start(config[name], f"config.{name}")
-    for name in design.needed(arms):
-        monitor.check(config.gan, counts[name])
+    held_out = loader.Subset(real, np.concatenate([parts.validation, parts.test]))
+    outside = None
+    if config.generated and needed:
+        outside = generated.open_folder(config, real.classes, needed)
+        for source in outside.values():
+            guards.check_folder(_like(source, real), held_out)
+    elif needed:
+        for draw in draws[next(iter(needed))[0]]:
+            for name in needed[next(iter(needed))]:
+                monitor.check(config.gan, len(draw.learned[name]))
+    return Plan(real, parts, arms, draws, outside, needed)
+
+
+def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
+    """Runs the experiment of `config` in `workdir` and returns what `results.json` holds there.
+
+    Raises:
+        InputError: a config, folder or workdir that will not do; before any training.
+    """
+    begin = time.perf_counter()
+    folder = epath.Path(workdir)
+    real, parts, arms, draws, outside, needed = prepare(config)
     configs.claim(folder, config)
     about = training.describe_data(real)
     configs.claim_data(folder, about["fingerprint"])
@@ -85,32 +111,30 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
     )
     for arm in arms:
         told.line(f"arm {arm.name}: {arm.description}")
-    seconds = {"data": time.perf_counter() - begin}
+    seconds = {"data": time.perf_counter() - begin, "gan": 0.0, "generate": 0.0}
 
-    needed = design.needed(arms)
-    generators, generated = [], {}
-    if needed:
+    fresh: Fresh = {}
+    generators: list[dict] = []
+    if outside is not None:
+        fresh = generated.from_folder(outside, needed, tuple(config.seeds), config.seed)
+    elif needed:
         same = config.gan.data.resolution == real.resolution
-        pictures = real if same else training.open_source(_at(config, config.gan), config.seed)
+        pictures = real if same else training.open_source(at(config, config.gan), config.seed)
         if pictures.names != real.names:  # The split speaks of positions.
             raise InputError(f"the pictures of {config.data.path} must not change during a run")
         recipe = recipes.build(config.gan, parallel.axis_name(config.parallel))
-        for name, count in needed.items():
-            mine = parts.train[real.labels[parts.train] == real.classes.index(name)]
-            about = _train_gan(config.gan, recipe, loader.Subset(pictures, mine), folder, name)
-            about |= _generate(folder, name, count, told)
-            generators.append(about)
-            generated[name] = FolderSource(
-                folder / "generated" / name, real.resolution, crop=config.data.crop
-            )
-    seconds["gan"] = sum(g["seconds"] for g in generators)
-    seconds["generate"] = sum(g.pop("generate_seconds") for g in generators)
+        made = generated.from_gans(
+            config, recipe, pictures, parts.train, draws, needed, folder, told
+        )
+        fresh, generators = made.fresh, made.about
+        seconds |= made.seconds
 
-    runs = _train_classifiers(config, arms, real, parts, generated, folder)
+    runs, failed, opened = classifiers.train(config, arms, real, parts, draws, fresh, folder, told)
     seconds["classify"] = sum(r["seconds"] for r in runs)
-    seconds["total"] = sum(seconds.values())
+    checked = _guards(config, arms, runs, opened, real, parts, draws, fresh)
+    seconds["total"] = time.perf_counter() - begin
     results = {
-        "format": 1,
+        "format": 2,
         "jaxgan": __version__,
         "config": configs.to_dict(config),
         "classes": list(real.classes),
@@ -119,14 +143,14 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
             real.labels[parts.test],
             real.classes,
             primary=tuple(config.verdict.primary),
-            about={
-                arm.name: {"description": arm.description, "pictures": arm.pictures} for arm in arms
-            },
+            about=design.about(arms),
             seeds=len(config.seeds),
             level=config.verdict.level,
-            margin=config.verdict.get("margin"),
-            looks=tuple(config.verdict.get("looks", ())),
+            margin=config.verdict.margin,
+            looks=tuple(config.verdict.looks),
+            overlap=config.data.subset if config.data.subset < 1 else None,
         ),
+        "guards": checked,
         "data": {
             "path": config.data.path,
             **about,
@@ -140,16 +164,24 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
             "labels": real.labels[parts.test].tolist(),
         },
         "runs": runs,
+        "failed": failed,
         "generators": generators,
-        "figures": _figures(folder, real, parts.train, generated),
+        "figures": _figures(folder, real, parts.train, fresh),
         "environment": environment,
         "seconds": {name: round(s, 1) for name, s in seconds.items()},
     }
     results["figures"]["test"] = flips.save(results, loader.Subset(real, parts.test), folder)
+    results["cost"] = cost(results)
     configs.write(folder / "results.json", json.dumps(results, indent=1) + "\n")
     report = write_report(results, folder)
     for name, arm in results["arms"].items():
         told.line(f"{name:<18} {arm['accuracy']:7.1%} test accuracy{_interval(arm)}")
+    for guard in checked:
+        word = {True: "passed", False: "FAILED", None: "not made"}[guard["passed"]]
+        told.line(f"guard {guard['name']}: {word}: {guard['sentence']}")
+    for failure in failed:
+        told.line(f"arm {failure['arm']} seed {failure['seed']} failed: {failure['error']}")
+    told.line(f"cost: {' '.join(results['cost']['sentences'])}")
     told.line(f"report: {report}")
     told.line(f"{results['verdict']['word']}: {results['verdict']['sentence']}")
     told.close()
@@ -166,7 +198,69 @@ def _inherit(config: ConfigDict) -> None:
             section.parallel, section.deterministic = config.parallel, config.deterministic
 
 
-def _at(config: ConfigDict, section: ConfigDict) -> ConfigDict:
+def _draws(
+    config: ConfigDict, real: Source, train: np.ndarray, sizes: set[int | None]
+) -> dict[int | None, list[design.Draw]]:
+    """Each seed's pictures, by how many a class an arm has."""
+    how = {"share": config.data.subset, "retrain": config.gan.retrain, "seed": config.seed}
+    return {
+        size: design.draw(real.labels[train], real.classes, tuple(config.seeds), size=size, **how)
+        for size in sizes
+    }
+
+
+def _guards(
+    config: ConfigDict,
+    arms: Sequence[design.Arm],
+    runs: list[dict],
+    opened: list[dict],
+    real: Source,
+    parts: splits.Split,
+    draws: Mapping[int | None, Sequence[design.Draw]],
+    fresh: Fresh,
+) -> list[dict]:
+    """All checks of what was done, from the pictures themselves."""
+    held_out = np.concatenate([parts.validation, parts.test])
+    some = {name: side for sides in fresh.values() for name, side in sides[0].items()}
+    learned: dict[str, Source] = {"real": loader.Subset(real, parts.train)}
+    if some:
+        learned["generated"] = loader.Concat(
+            [
+                design.Labelled(source, tuple(real.classes), name)
+                for sides in fresh.values()
+                for side in sides
+                for name, source in side.items()
+            ]
+        )
+    found = [
+        guards.leakage(learned, loader.Subset(real, held_out)),
+        guards.equal_steps(runs),
+        guards.opened_once(opened, runs),
+    ]
+    if some:
+        train, rest = guards.classes_of(real, parts.train), guards.classes_of(real, held_out)
+        found.append(
+            guards.shortcut(
+                arms,
+                {name: guards.looks(source) for name, source in train.items()},
+                {name: guards.looks(source) for name, source in some.items()},
+            )
+        )
+        if not config.generated:
+            for name, source in some.items():
+                mine = parts.train[draws[next(iter(fresh))[0]][0].learned[name]]
+                labelled = design.Labelled(source, tuple(real.classes), name)
+                found.append(guards.copied(labelled, loader.Subset(real, mine), rest[name]))
+    return found
+
+
+def _like(source: Source, real: Source) -> Source:
+    """A class from elsewhere as one of the experiment's."""
+    name = source.classes[int(source.labels[0])]
+    return design.Labelled(source, tuple(real.classes), name)
+
+
+def at(config: ConfigDict, section: ConfigDict) -> ConfigDict:
     """The experiment's pictures at a stage's resolution."""
     data = ConfigDict(config.data.to_dict())
     data.resolution = section.data.resolution
@@ -188,170 +282,11 @@ def _check_parts(source: Source, parts: splits.Split) -> None:
                 )
 
 
-def _once(file: epath.Path, work: Callable[[], dict]) -> dict:
-    """The result kept in `file`, or that of `work`, kept there from now on."""
-    if file.exists():
-        return json.loads(file.read_text())
-    begin = time.perf_counter()
-    result = work()
-    result.setdefault("seconds", round(time.perf_counter() - begin, 1))
-    configs.write(file, json.dumps(result) + "\n")
-    return result
-
-
-def _train_gan(
-    config: ConfigDict, recipe: Recipe, source: Source, folder: epath.Path, name: str
-) -> dict:
-    config = config.copy_and_resolve_references()
-    with config.unlocked():
-        config.data.classes = (name,)
-    workdir = folder / "gan" / name
-
-    def work() -> dict:
-        configs.claim(workdir, config)
-        state = training.train_gan(config, source, workdir, label=f"gan {name}", recipe=recipe)
-        return {"class": name, "workdir": f"gan/{name}", "steps": int(state.step)}
-
-    about = _once(workdir.parent / f"{name}.json", work)
-    grids = sorted(p.name for p in (workdir / "samples").glob("*.png"))
-    return about | {"grids": [f"gan/{name}/samples/{grid}" for grid in grids]}
-
-
-def _generate(folder: epath.Path, name: str, count: int, told: log.Log) -> dict:
-    out = folder / "generated" / name
-
-    def work() -> dict:
-        told.line(f"drawing {count:,} pictures of {name}")
-        sample.save(sample.restore(folder / "gan" / name), range(count), out)
-        return {"generated": f"generated/{name}"}
-
-    # The first ones stay the same when an arm that is added later needs more.
-    about = _once(out.parent / f"{name}_{count}.json", work)
-    return {"generated": about["generated"], "generate_seconds": about["seconds"]}
-
-
-def _train_classifiers(
-    config: ConfigDict,
-    arms: list[design.Arm],
-    real: Source,
-    parts: splits.Split,
-    generated: Mapping[str, Source],
-    folder: epath.Path,
-) -> list[dict]:
-    """Every arm with every seed: equal steps, the same validation and test pictures.
-
-    With `verdict.looks` the seeds come in rounds, and a clear verdict after one of them is the end.
-    """
-    section = config.classifier
-    with section.unlocked():
-        # The published designs count epochs of each arm's own pictures: not a fair comparison.
-        section.train.steps = configs.total_steps(
-            section.train, len(parts.train), section.train.batch_size
-        )
-        section.train.epochs = section.train.kimg = None
-        section.model.num_classes = len(real.classes)
-        section.data.classes = tuple(real.classes)
-    training_part, validation, test = (loader.Subset(real, i) for i in parts)
-    built: dict[bool, tuple[ConfigDict, Recipe]] = {}
-    predictor = make_predict(recipes.build_classifier(section))
-    runs: list[dict] = []
-    looks = tuple(config.verdict.get("looks", ()))
-    for begin, end in itertools.pairwise((0, *looks, len(config.seeds))):
-        for arm in arms:
-            pictures = loader.in_memory(design.assemble(arm, training_part, generated, config.seed))
-            if arm.augment not in built:
-                own = section.copy_and_resolve_references()
-                own.train.augment = section.train.augment if arm.augment else ()
-                recipe = recipes.build(own, parallel.axis_name(own.parallel))
-                first = next(iter(built.values()), (own, recipe))[1]
-                built[arm.augment] = own, recipe._replace(init=first.init)  # Compiled once.
-            own, recipe = built[arm.augment]
-            for seed in config.seeds[begin:end]:
-                mine = own.copy_and_resolve_references()
-                mine.seed = seed
-                label = f"{arm.name} seed {seed}"
-                workdir = folder / "classifiers" / arm.name / str(seed)
-
-                def work(
-                    arm: design.Arm = arm,
-                    mine: ConfigDict = mine,
-                    recipe: Recipe = recipe,
-                    pictures: Source = pictures,
-                    workdir: epath.Path = workdir,
-                    label: str = label,
-                ) -> dict:
-                    configs.claim(workdir, mine)
-                    training.train_classifier(
-                        mine, pictures, validation, workdir, label=label, recipe=recipe
-                    )
-                    return {"arm": arm.name, "seed": mine.seed} | _test(
-                        mine, recipe, predictor, workdir, test
-                    )
-
-                runs.append(_once(workdir / "result.json", work))
-        if _decided(config, runs, test.labels):
-            break
-    return runs
-
-
-def _decided(config: ConfigDict, runs: list[dict], labels: np.ndarray) -> bool:
-    """Whether a planned look at the primary contrast says to stop."""
-    a, b = (
-        np.array([np.argmax(r["probabilities"], 1) == labels for r in runs if r["arm"] == arm])
-        for arm in config.verdict.primary
-    )
-    verdict = config.verdict
-    looks = tuple(verdict.get("looks", ()))
-    return sequential.decided(
-        a, b, looks, len(config.seeds), verdict.level, margin=verdict.get("margin")
-    )
-
-
-def _test(
-    config: ConfigDict, recipe: Recipe, predictor: Any, workdir: epath.Path, test: Source
-) -> dict:
-    """The best checkpoint's predictions: the one time that this run sees the test pictures."""
-    with Checkpoints(workdir, training.BEST) as checkpoints:
-        best = checkpoints.best
-        restored = checkpoints.restore(jax.eval_shape(recipe.init, jax.random.key(0)), best)
-    assert restored is not None
-    log_p = predict(predictor, restored.state.net.variables, test)
-    probabilities = np.exp(log_p.astype(np.float64)).round(6)
-    rows = log.read_metrics(workdir)
-    curve = {
-        "train": [
-            {"step": r["step"], "loss": r["loss"], "accuracy": r["accuracy"]}
-            for r in rows
-            if "loss" in r
-        ],
-        "validation": [
-            {
-                "step": r["step"],
-                "loss": r["validation_loss"],
-                "accuracy": r["validation_accuracy"],
-            }
-            for r in rows
-            if "validation_loss" in r
-        ],
-    }
-    judged = {r["step"]: r["accuracy"] for r in curve["validation"]}
-    return {
-        "steps": config.train.steps,
-        "best_step": restored.step,
-        "validation_accuracy": judged[restored.step],
-        "test_accuracy": float((probabilities.argmax(1) == test.labels).mean()),
-        "probabilities": probabilities.tolist(),
-        "curve": curve,
-    }
-
-
 def _interval(arm: dict) -> str:
     return "" if arm["low"] is None else f"  [{arm['low']:.1%}, {arm['high']:.1%}]"
 
 
-def _figures(
-    folder: epath.Path, real: Source, train: np.ndarray, generated: Mapping[str, Source]
-) -> dict:
+def _figures(folder: epath.Path, real: Source, train: np.ndarray, fresh: Fresh) -> dict:
     """Grids of real and of generated pictures of each class, side by side in the report."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     figures: dict[str, dict[str, str]] = {"real": {}, "generated": {}}
@@ -364,6 +299,8 @@ def _figures(
     for label, name in enumerate(real.classes):
         mine = train[real.labels[train] == label][:36]
         show("real", name, [real[i]["image"] for i in mine])
-    for name, source in generated.items():
-        show("generated", name, [source[i]["image"] for i in range(min(36, len(source)))])
+    for sides in fresh.values():
+        for name, source in sides[0].items():
+            if name not in figures["generated"]:
+                show("generated", name, [source[i]["image"] for i in range(min(36, len(source)))])
     return figures

@@ -1,0 +1,226 @@
+"""The classifiers of an experiment: every arm with every seed, equal in all but their pictures."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from ml_collections import ConfigDict
+
+from jaxgan import config as configs
+from jaxgan import frozen, log, parallel, recipes, training
+from jaxgan.checkpoint import Checkpoints
+from jaxgan.data import loader, splits
+from jaxgan.data.folder import Source
+from jaxgan.evaluate import predict
+from jaxgan.experiment import design, sequential
+from jaxgan.experiment.generated import Fresh, once
+from jaxgan.steps.classifier import make_predict
+from jaxgan.types import InputError, Recipe
+
+OPENED = "test_opened.jsonl"
+
+
+def train(
+    config: ConfigDict,
+    arms: Sequence[design.Arm],
+    real: Source,
+    parts: splits.Split,
+    draws: Mapping[int | None, Sequence[design.Draw]],
+    fresh: Fresh,
+    folder: epath.Path,
+    told: log.Log,
+) -> tuple[list[dict], list[dict], list[dict]]:
+    """Every arm with every seed: equal steps, the same validation and test pictures.
+
+    Seed by seed, so that the experiment can stop after one of `verdict.looks`. An arm that fails
+    does not keep the others from being trained.
+
+    Returns:
+        The runs, those that failed, and the log of when the test pictures were opened.
+    """
+    section = config.classifier
+    with section.unlocked():
+        section.data.classes = tuple(real.classes)
+    pictures = _Pictures(section, arms, real, parts, fresh)
+    predictor = make_predict(recipes.build_classifier(section))
+    built: dict[tuple[bool, int], tuple[ConfigDict, Recipe]] = {}
+    runs, failed = [], []
+    for position, seed in enumerate(config.seeds):
+        for arm in arms:
+            own, recipe = _built(config, arm, arms, built)
+            mine = own.copy_and_resolve_references()
+            mine.seed = seed
+            draw = draws[arm.size][position]
+            workdir = folder / "classifiers" / arm.name / str(seed)
+
+            def work(
+                arm: design.Arm = arm,
+                mine: ConfigDict = mine,
+                recipe: Recipe = recipe,
+                draw: design.Draw = draw,
+                workdir: epath.Path = workdir,
+                position: int = position,
+            ) -> dict:
+                source = pictures.of(arm, draw, position, mine.seed)
+                configs.claim(workdir, mine)
+                label = f"{arm.name} seed {mine.seed}"
+                training.train_classifier(
+                    mine, source, pictures.validation, workdir, label=label, recipe=recipe
+                )
+                run = {"arm": arm.name, "seed": mine.seed, "gan": draw.gan}
+                return run | _test(mine, recipe, predictor, workdir, pictures.test, folder, run)
+
+            try:
+                runs.append(once(workdir / "result.json", work))
+            except Exception as error:
+                told.line(f"{arm.name} seed {seed} failed, the others go on: {error}")
+                failed.append({"arm": arm.name, "seed": seed, "error": str(error)})
+        if _decided(config, runs, real.labels[parts.test], position + 1):
+            told.line(f"the verdict is clear after {position + 1} of {len(config.seeds)} seeds")
+            break
+    if failed and not runs:
+        raise InputError(f"no classifier could be trained: {failed[0]['error']}")
+    file = folder / OPENED
+    lines = file.read_text().splitlines() if file.exists() else []
+    return runs, failed, [json.loads(line) for line in lines]
+
+
+class _Pictures:
+    """All pictures of an experiment, read once; as features where the trunk is frozen."""
+
+    def __init__(
+        self,
+        section: ConfigDict,
+        arms: Sequence[design.Arm],
+        real: Source,
+        parts: splits.Split,
+        fresh: Fresh,
+    ):
+        self._look = frozen.applies(section)
+        self._section, self._fresh = section, fresh
+        self._views = section.train.views if any(arm.augment for arm in arms) else 1
+        self._training, self.validation, self.test = (
+            self._seen(loader.in_memory(loader.Subset(real, i)), views)
+            for i, views in zip(parts, (self._views, 1, 1), strict=True)
+        )
+        self._kept: dict[tuple, Source] = {}
+
+    def _seen(self, source: Source, views: int) -> Source:
+        return frozen.look(self._section, source, views) if self._look else source
+
+    def of(self, arm: design.Arm, draw: design.Draw, position: int, seed: int) -> Source:
+        """What the classifier of an arm and a seed learns from."""
+
+        def own(source: Source) -> Source:  # The first view is the picture as it is.
+            if isinstance(source, frozen.Views) and not arm.augment:
+                return frozen.Views(source, source.images[:, :1])
+            return source
+
+        sides = {}
+        if arm.generated:
+            for name, source in self._fresh[arm.size, arm.selected][position].items():
+                key = (arm.size, arm.selected, position, name)
+                if key not in self._kept:
+                    self._kept[key] = self._seen(loader.in_memory(source), self._views)
+                sides[name] = own(self._kept[key])
+        real = own(self._training)
+        return loader.in_memory(design.assemble(arm, real, draw.given, sides, seed))
+
+
+def _built(
+    config: ConfigDict,
+    arm: design.Arm,
+    arms: Sequence[design.Arm],
+    built: dict[tuple[bool, int], tuple[ConfigDict, Recipe]],
+) -> tuple[ConfigDict, Recipe]:
+    """The config and recipe of an arm: as many as there are different steps to compile."""
+    section = config.classifier
+    base = next((a for a in arms if a.name == "real"), arms[0])
+    epochs_of = arm if config.epochs == "arm" else base
+    count = sum(sum(n.values()) for n in epochs_of.pictures.values())
+    steps = configs.total_steps(section.train, count, section.train.batch_size)
+    if (arm.augment, steps) not in built:
+        own = section.copy_and_resolve_references()
+        with own.unlocked():
+            own.train.steps, own.train.epochs, own.train.kimg = steps, None, None
+        own.train.augment = section.train.augment if arm.augment else ()
+        own.train.mixup = section.train.mixup if arm.augment else 0.0
+        recipe = recipes.build(own, parallel.axis_name(own.parallel))
+        first = next(iter(built.values()), (own, recipe))[1]
+        same = next((r for (how, _), (_, r) in built.items() if how == arm.augment), recipe)
+        built[arm.augment, steps] = own, same._replace(init=first.init)  # Compiled once.
+    return built[arm.augment, steps]
+
+
+def _decided(config: ConfigDict, runs: list[dict], labels: np.ndarray, seeds: int) -> bool:
+    """Whether a look at the primary contrast after so many seeds ends the experiment."""
+    looks = tuple(config.verdict.looks)
+    if seeds not in looks or seeds == len(config.seeds):
+        return False
+    first, second = (
+        np.array([np.argmax(r["probabilities"], 1) == labels for r in runs if r["arm"] == arm])
+        for arm in config.verdict.primary
+    )
+    if min(len(first), len(second)) < seeds:
+        return False
+    gans = None if config.gan.retrain == 1 else [i % config.gan.retrain for i in range(seeds)]
+    return sequential.decided(
+        first,
+        second,
+        looks,
+        len(config.seeds),
+        config.verdict.level,
+        margin=config.verdict.margin,
+        overlap=config.data.subset % 1,
+        gans=gans,
+    )
+
+
+def _test(
+    config: ConfigDict,
+    recipe: Recipe,
+    predictor: Any,
+    workdir: epath.Path,
+    test: Source,
+    folder: epath.Path,
+    run: dict,
+) -> dict:
+    """The best checkpoint's predictions: the one time that this run sees the test pictures."""
+    with Checkpoints(workdir, training.BEST) as checkpoints:
+        best = checkpoints.best
+        restored = checkpoints.restore(jax.eval_shape(recipe.init, jax.random.key(0)), best)
+    assert restored is not None
+    with (folder / OPENED).open("a") as file:
+        file.write(json.dumps(run | {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}) + "\n")
+    log_p = predict(predictor, restored.state.net.variables, test)
+    probabilities = np.exp(log_p.astype(np.float64)).round(6)
+    rows = log.read_metrics(workdir)
+    curve = {
+        "train": [
+            {"step": r["step"], "loss": r["loss"], "accuracy": r["accuracy"]}
+            for r in rows
+            if "loss" in r
+        ],
+        "validation": [
+            {
+                "step": r["step"],
+                "loss": r["validation_loss"],
+                "accuracy": r["validation_accuracy"],
+            }
+            for r in rows
+            if "validation_loss" in r
+        ],
+    }
+    judged = {r["step"]: r["accuracy"] for r in curve["validation"]}
+    return {
+        "steps": config.train.steps,
+        "best_step": restored.step,
+        "validation_accuracy": judged[restored.step],
+        "test_accuracy": float((probabilities.argmax(1) == test.labels).mean()),
+        "probabilities": probabilities.tolist(),
+        "curve": curve,
+    }

@@ -1,0 +1,220 @@
+"""The generated side of an experiment: GANs of its own, or a folder of pictures from elsewhere."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from etils import epath
+from ml_collections import ConfigDict
+
+from jaxgan import config as configs
+from jaxgan import log, monitor, sample, surplus, training
+from jaxgan.data import loader
+from jaxgan.data.folder import FolderSource, Source
+from jaxgan.experiment.design import Draw
+from jaxgan.types import InputError, Recipe
+
+STRIDE = 10**6  # Between the first pictures of two seeds: more of them move none.
+
+Key = tuple[int | None, bool]  # Real pictures a class; whether the generated ones are selected.
+Needed = Mapping[Key, Mapping[str, int]]  # Generated pictures that a seed needs, by class.
+Fresh = dict[Key, list[dict[str, Source]]]  # Of each seed, by class.
+
+
+class Made(NamedTuple):
+    """What came of it.
+
+    Attributes:
+        fresh: the pictures.
+        about: what results.json says of each GAN.
+        seconds: of training, and of drawing.
+    """
+
+    fresh: Fresh
+    about: list[dict]
+    seconds: dict[str, float]
+
+
+def once(file: epath.Path, work: Callable[[], dict]) -> dict:
+    """The result kept in `file`, or that of `work`, kept there from now on."""
+    if file.exists():
+        return json.loads(file.read_text())
+    begin = time.perf_counter()
+    result = work()
+    result.setdefault("seconds", round(time.perf_counter() - begin, 1))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    configs.write(file, json.dumps(result) + "\n")
+    return result
+
+
+def open_folder(config: ConfigDict, classes: Sequence[str], needed: Needed) -> dict[str, Source]:
+    """Generated pictures from elsewhere: `config.generated`, a folder with the classes' folders.
+
+    Raises:
+        InputError: a class is missing there or has too few pictures, or they would be selected.
+    """
+    path = config.generated
+    if any(selected for _, selected in needed):
+        raise InputError(
+            "config.arms: +selection needs this experiment's own GANs, not config.generated"
+        )
+    if not epath.Path(path).expanduser().is_dir():
+        raise InputError(f"config.generated must be a folder of class folders, and {path} is none")
+    most = {
+        name: max(counts.get(name, 0) for counts in needed.values())
+        for name in {name for counts in needed.values() for name in counts}
+    }
+    there = loader.open_source(path, config.classifier.data.resolution, crop=config.data.crop)
+    found = {}
+    for name in sorted(most):
+        if name not in there.classes:
+            raise InputError(
+                f"config.generated must have the folders {', '.join(classes)}, and {path} has no "
+                f"{name}"
+            )
+        mine = loader.Subset(there, np.flatnonzero(there.labels == there.classes.index(name)))
+        if len(mine) < most[name]:
+            raise InputError(
+                f"config.generated must hold {most[name]:,} pictures of {name}, as the arms need, "
+                f"and {path} has {len(mine):,}"
+            )
+        found[name] = mine
+    return found
+
+
+def from_folder(
+    found: Mapping[str, Source], needed: Needed, seeds: Sequence[int], seed: int
+) -> Fresh:
+    """Each seed's own sample of a folder's pictures, without replacement."""
+    kept = {name: loader.in_memory(source) for name, source in found.items()}
+
+    def chosen(counts: Mapping[str, int], number: int) -> dict[str, Source]:
+        return {
+            name: loader.Subset(
+                kept[name],
+                np.random.default_rng([seed, number, i]).permutation(len(kept[name]))[:count],
+            )
+            for i, (name, count) in enumerate(sorted(counts.items()))
+        }
+
+    return {key: [chosen(counts, n) for n in seeds] for key, counts in needed.items()}
+
+
+def from_gans(
+    config: ConfigDict,
+    recipe: Recipe,
+    pictures: Source,
+    train: np.ndarray,
+    draws: Mapping[int | None, Sequence[Draw]],
+    needed: Needed,
+    folder: epath.Path,
+    told: log.Log,
+) -> Made:
+    """Trains the GANs that the arms need and draws each seed's pictures from them.
+
+    Args:
+        config: the experiment's.
+        recipe: of its GANs.
+        pictures: all real ones, at the GANs' resolution.
+        train: positions of those to train with; a draw's positions are among them.
+        draws: of each seed, by real pictures a class.
+        needed: see `Needed`.
+        folder: the experiment's; holds `gan/` and `generated/`.
+        told: its log.
+    """
+    fresh: Fresh = {key: [{} for _ in draws[key[0]]] for key in needed}
+    about: list[dict] = []
+    drawing = 0.0
+    jobs = [
+        (size, gan, name)
+        for size in dict.fromkeys(size for size, _ in needed)
+        for gan in sorted({draw.gan for draw in draws[size]})
+        for name in {n: 0 for key, counts in needed.items() if key[0] == size for n in counts}
+    ]
+    for size, gan, name in jobs:
+        mine = [i for i, draw in enumerate(draws[size]) if draw.gan == gan]
+        plain = size is None and config.gan.retrain == 1
+        called = name if plain else f"{name}-{size or 'all'}-{gan}"
+        learned = loader.Subset(pictures, train[draws[size][mine[0]].learned[name]])
+        about.append(_train(config.gan, recipe, learned, folder, called, name))
+        about[-1] |= {"gan": gan, "size": len(learned), "generated": f"generated/{called}"}
+        for key, counts in needed.items():
+            if key[0] != size or name not in counts:
+                continue
+            found, seconds = _draw(
+                config, folder, called, key[1], counts[name], mine, learned, told
+            )
+            drawing += seconds
+            for i in mine:
+                fresh[key][i][name] = found[i]
+    seconds = {"gan": sum(g["seconds"] for g in about), "generate": drawing}
+    return Made(fresh, about, seconds)
+
+
+def _train(
+    config: ConfigDict, recipe: Recipe, source: Source, folder: epath.Path, called: str, name: str
+) -> dict:
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        config.data.classes = (name,)
+    workdir = folder / "gan" / called
+
+    def work() -> dict:
+        monitor.check(config, len(source))
+        configs.claim(workdir, config)
+        label = f"gan {called}"
+        state = training.train_gan(config, source, workdir, label=label, recipe=recipe)
+        step = int(state.step)
+        return {"class": name, "workdir": f"gan/{called}", "steps": step}
+
+    about = once(workdir.parent / f"{called}.json", work)
+    grids = sorted(p.name for p in (workdir / "samples").glob("*.png"))
+    return about | {"grids": [f"gan/{called}/samples/{grid}" for grid in grids]}
+
+
+def _draw(
+    config: ConfigDict,
+    folder: epath.Path,
+    called: str,
+    selected: bool,
+    count: int,
+    mine: Sequence[int],
+    learned: Source,
+    told: log.Log,
+) -> tuple[dict[int, Source], float]:
+    """`count` pictures of one class for each of some seeds, by position; and the seconds."""
+    out = folder / "generated" / (called + "-selected" * selected)
+
+    def work() -> dict:
+        how = f", the best of {config.select.surplus} times as many" if selected else ""
+        told.line(f"drawing {count:,} pictures of {called} for each of {len(mine)} seeds{how}")
+        sampler = sample.restore(folder / "gan" / called)
+        seeds: list[int] = []
+        scores: list[float] | None = [] if selected else None
+        effects = []
+        for i in mine:
+            first = i * STRIDE
+            if scores is None:
+                seeds += range(first, first + count)
+                continue
+            drawn = range(first, first + count * config.select.surplus)
+            kept = surplus.keep_best(sampler, drawn, count, config.select.by, learned)
+            seeds += kept.seeds
+            scores += kept.scores
+            effects.append(kept.about)
+        sample.save(sampler, seeds, out, scores=scores)
+        about = {"seeds": seeds}
+        return about | ({"selection": effects} if selected else {})
+
+    numbers = "-".join(map(str, mine))
+    about = once(out.parent / f"{out.name}_{count}_{numbers}.json", work)
+    source = FolderSource(out, config.classifier.data.resolution, crop=config.data.crop)
+    place = {epath.Path(name).stem: i for i, name in enumerate(source.names)}
+    kept = loader.in_memory(source)
+    found = {}
+    for i in mine:
+        own = [s for s in about["seeds"] if i * STRIDE <= s < (i + 1) * STRIDE]
+        found[i] = loader.Subset(kept, [place[f"seed{s:08d}"] for s in own])
+    return found, about["seconds"]

@@ -1,0 +1,127 @@
+"""Experiments with generated pictures from elsewhere, with arms that fail and with one seed."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from jaxgan import config as configs
+from jaxgan import training
+from jaxgan.data.toy import ToySource
+from jaxgan.experiment import run
+from jaxgan.types import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+def twin(generated):
+    config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
+    config.arms, config.seeds = ("real", "replace", "add"), (0,)
+    config.generated = str(generated)
+    return config
+
+
+def save(folder, count, classes=("cat", "dog"), seed=5):
+    source = ToySource(32, count=count, classes=classes, seed=seed)
+    for i, label in enumerate(source.labels):
+        file = folder / source.classes[label] / f"{i:04d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(source[i]["image"]).save(file)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of one seed, of which an arm fails."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    learned = {}
+    train = training.train_classifier
+
+    def failing(config, source, *args, label, **more):
+        learned[label] = set(source.names)
+        if label.startswith("replace "):
+            raise RuntimeError("no luck")
+        return train(config, source, *args, label=label, **more)
+
+    def never(*args, **more):
+        raise AssertionError("a GAN was trained")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "train_classifier", failing)
+        patch.setattr(training, "train_gan", never)
+        results = run.run(twin(save(folder / "made", 20)), folder / "run")
+    return folder, results, learned
+
+
+def test_the_folders_pictures_are_learned_from_and_no_gan_is_trained(finished) -> None:
+    folder, results, learned = finished
+    made = {str(p.relative_to(folder / "made")) for p in (folder / "made").rglob("*.png")}
+    assert not learned["real seed 0"] & made and learned["add seed 0"] & made
+    assert results["generators"] == [] and not (folder / "run" / "gan").exists()
+    wanted = results["arms"]["add"]["pictures"]["cat"]["generated"]
+    assert len([n for n in learned["add seed 0"] & made if n.startswith("cat")]) == wanted
+    assert set(results["figures"]["generated"]) == {"cat", "dog"}
+    assert results["cost"]["hours"]["gan"] == 0 and results["cost"]["pictures"]["gan"] == 0
+    assert results["cost"]["further_seeds"] == 0
+
+
+def test_a_failed_arm_does_not_lose_the_others(finished) -> None:
+    folder, results, _ = finished
+    assert results["failed"] == [{"arm": "replace", "seed": 0, "error": "no luck"}]
+    assert {r["arm"] for r in results["runs"]} == {"real", "add"}
+    assert "replace" not in results["arms"]
+    assert (folder / "run" / "report.html").exists()
+
+
+def test_one_seed_has_no_interval_and_says_so(finished) -> None:
+    verdict = finished[1]["verdict"]
+    assert verdict["low"] is None and verdict["high"] is None
+    assert "one seed" in verdict["sentence"] or "1 seed" in verdict["sentence"]
+
+
+def test_a_failed_arm_is_tried_again(finished, monkeypatch) -> None:
+    folder, results, _ = finished
+    tried = []
+
+    def note(config, source, *args, label, **more):
+        tried.append(label)
+        raise RuntimeError("again")
+
+    monkeypatch.setattr(training, "train_classifier", note)
+    again = run.run(twin(folder / "made"), folder / "run")
+    assert tried == ["replace seed 0"] and again["runs"] == results["runs"]
+
+
+def refused(generated, tmp_path, monkeypatch, words) -> None:
+    def never(*args, **more):
+        raise AssertionError("something was trained")
+
+    for name in ("train_gan", "train_classifier"):
+        monkeypatch.setattr(training, name, never)
+    with pytest.raises(InputError, match=words):
+        run.run(twin(generated), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few(tmp_path, monkeypatch) -> None:
+    folder = save(tmp_path / "made", 3)
+    words = r"must hold \d+ pictures of cat, as the arms need, and .*made has 3$"
+    refused(folder, tmp_path, monkeypatch, words)
+
+
+def test_a_class_is_missing(tmp_path, monkeypatch) -> None:
+    folder = save(tmp_path / "made", 20, ("cat",))
+    (folder / "bird").mkdir()
+    (folder / "cat" / "0000.png").rename(folder / "bird" / "0.png")
+    words = "must have the folders cat, dog, and .*made has no dog"
+    refused(folder, tmp_path, monkeypatch, words)
+
+
+def test_no_folder(tmp_path, monkeypatch) -> None:
+    refused(tmp_path / "no", tmp_path, monkeypatch, "must be a folder of class folders")
+
+
+def test_test_pictures_among_them(tmp_path, monkeypatch) -> None:
+    """The experiment's own pictures, at another size, given as generated ones."""
+    folder = save(tmp_path / "made", 24, seed=0)
+    refused(folder, tmp_path, monkeypatch, "must not hold validation or test pictures")
