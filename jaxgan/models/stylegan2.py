@@ -296,7 +296,7 @@ class SynthesisBlock(nn.Module):
             x = layer(x.astype(self.dtype), 0)
         x = layer(x, 1)
         rgb = ToRGB(self.clamp, name="torgb")(x, ws[:, -1])
-        return x, rgb if image is None else rgb + upsample(image)
+        return x, rgb if image is None else rgb + upsample(image)  # type: ignore[operator]
 
 
 class Synthesis(nn.Module):

@@ -47,8 +47,8 @@ PUBLISHED = {
 }
 
 
-def theirs(name: str, path: tuple[str, ...]) -> str | None:
-    """torchvision's name of one of our arrays; None where it has none.
+def theirs(name: str, path: tuple[str, ...]) -> str:
+    """torchvision's name of one of our arrays; "" where it has none.
 
     Args:
         name: "googlenet" or "vgg16".
@@ -58,11 +58,11 @@ def theirs(name: str, path: tuple[str, ...]) -> str | None:
     if name == "vgg16":
         convolutions = _vgg_convolutions()
         if layers[0] not in convolutions and layers[0] not in ("fc1", "fc2", "fc3"):
-            return None
+            return ""
         module = convolutions.get(layers[0], f"classifier.{(int(layers[0][-1]) - 1) * 3}")
         return f"{module}.{LEAVES[leaf]}"
     if layers[0].startswith("hidden"):
-        return None
+        return ""
     if layers[0].startswith("inception"):  # Our branch2_0/conv is branch2.0.conv.
         layers[1] = layers[1].replace("_", ".")
     modules = ["bn" if layer == "norm" else layer for layer in layers]

@@ -74,7 +74,8 @@ def test_the_perceptual_distance_is_plain_pytorchs():
         return lpips.distance(ours, lpips.views(ours, a), lpips.views(ours, b))
 
     np.testing.assert_allclose(far(ours, a, b), want, rtol=1e-3)
-    assert far(ours, a, a).max() == 0
+    # None from itself, but what a compiler's reordering leaves of a difference in float32.
+    assert far(ours, a, a).max() < 1e-12
 
 
 def read(archive, start, count, seed):
