@@ -39,7 +39,7 @@ def write(config, file, classes=5):
     tensors = {}
     for path, x in leaves(net.variables).items():
         name = torchvision.theirs(config.model.name, path[1:])
-        if name is None or x.ndim == 2:
+        if not name or x.ndim == 2:
             continue
         axes = order.get(x.ndim, range(x.ndim))
         tensors[name] = np.ascontiguousarray(np.asarray(x).transpose(axes))
