@@ -64,7 +64,7 @@ def make_batch(config: ConfigDict) -> tuple[dict[str, np.ndarray], int]:
     rng, size = np.random.default_rng(0), config.data.resolution
     shape = (config.train.batch_size, size, size, 3)
     if config.model.name in configs.GANS:
-        turns = () if config.train.same_batch else (config.train.n_critic,)
+        turns = () if config.train.get("same_batch", True) else (config.train.n_critic,)
         return {"image": rng.integers(0, 256, (*turns, *shape), np.uint8)}, len(turns)
     labels = rng.integers(0, config.model.num_classes, shape[:1], np.int32)
     return {"image": rng.integers(0, 256, shape, np.uint8), "label": labels}, 0
@@ -72,7 +72,7 @@ def make_batch(config: ConfigDict) -> tuple[dict[str, np.ndarray], int]:
 
 def pictures_a_step(config: ConfigDict) -> int:
     """Real pictures that one iteration takes from the loader, as the training log counts them."""
-    several = config.model.name in configs.GANS and not config.train.same_batch
+    several = config.model.name in configs.GANS and not config.train.get("same_batch", True)
     return config.train.batch_size * (config.train.n_critic if several else 1)
 
 
@@ -196,6 +196,14 @@ def describe(config: ConfigDict, name: str) -> dict[str, Any]:
         "jax": metadata.version("jax"),
         "date": datetime.date.today().isoformat(),
     }
+
+
+def torch_version() -> str:
+    """PyTorch's; it is not imported yet, for the process's memory to be ours."""
+    try:
+        return metadata.version("torch")
+    except metadata.PackageNotFoundError as error:
+        raise InputError("--against torch needs PyTorch: pip install 'jaxgan[parity]'") from error
 
 
 def report(

@@ -9,7 +9,6 @@ import os
 import resource
 import sys
 import time
-from importlib import metadata
 
 import jax
 import kernels
@@ -37,7 +36,7 @@ def main() -> None:
     config, name = measure.read_config()
     about = measure.describe(config, name)
     if FLAGS.against:
-        about["torch"] = torch_version()
+        about["torch"] = measure.torch_version()
     f32 = measure.matmul_peak("float32")
     report(about, "matmul_peak", f32 / 1e9, "GFLOP/s")
     peak = f32
@@ -87,14 +86,6 @@ def report_program(program: measure.Program, about: dict) -> None:
     if needs is not None:
         report(about, "peak_memory", sum(needs), "bytes", temporaries=needs.temporaries)
     report(about, "flops_per_step", program.flops, "FLOP")
-
-
-def torch_version() -> str:
-    """PyTorch's; it is not imported yet, for the process's memory to be ours."""
-    try:
-        return metadata.version("torch")
-    except metadata.PackageNotFoundError as error:
-        raise InputError("--against torch needs PyTorch: pip install 'jaxgan[parity]'") from error
 
 
 def torch_runs(config: ConfigDict, about: dict) -> dict[str, measure.Run]:

@@ -106,3 +106,30 @@ def test_contenders_take_turns():
     step, overhead = run("scaling", *config, "--devices=2")
     assert step["figure"] == "ms_per_step" and step["devices"] == 2 and step["value"] > 0
     assert overhead["figure"] == "overhead" and overhead["value"] == 1
+
+
+def test_stylegan2_side_by_side(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import torch_stylegan2 as theirs
+
+    from jaxgan.models.stylegan2 import widths
+
+    config = configs.load(str(ROOT / "configs/stylegan2_ada64.py:small"))
+    model = config.model
+    sizes = widths(64, model.channel_base, model.channel_max)
+    mapped = model.latent_dim, model.w_dim, model.mapping_layers
+    assert {
+        "generator": count(theirs.Generator(sizes, *mapped, model.clamp)),
+        "critic": count(theirs.Discriminator(sizes, model.clamp)),
+    } == ours(config)
+
+    lines = run("stylegan2", "--config=configs/stylegan2_ada128.py", "--against=torch")
+    turns = {(x["of"], x["figure"]): x for x in lines if x["figure"].endswith("_turn")}
+    kimg = {x["of"]: x["value"] for x in lines if x["figure"] == "seconds_per_kimg"}
+    assert set(kimg) == {"ours", "augmented", "torch_eager", "torch_channels_last"}
+    for who, seconds in kimg.items():
+        mine = [x["value"] / x["every"] for (of, _), x in turns.items() if of == who]
+        assert len(mine) == 4
+        assert seconds == pytest.approx(sum(mine) / lines[0]["batch_size"], rel=1e-2)
+    ratio = min(kimg["torch_eager"], kimg["torch_channels_last"]) / kimg["ours"]
+    assert lines[-1]["value"] == pytest.approx(ratio, rel=1e-2)
