@@ -7,7 +7,8 @@ published, where there are 4,125; the published run has one seed and no validati
 cats alone are generated, so that being generated tells the class: `replace-all` has 85 % of both.
 It finds 98.8 % with 85 % of the cats generated and 99.7 % with real cats alone, with flips and from
 an ImageNet-pretrained start; this one starts from scratch, and only its arm `real+augmentation`
-flips and crops.
+flips and crops. An argument names another GAN's config, with its own argument:
+--config configs/experiment_cats_dogs.py:meowgan64, or :stylegan2_ada64:small.
 
 Cost: one WGAN-GP at 512 px, 130 epochs; 15 GoogLeNets at 250 px, 10 epochs each.
 Result: not yet run at this size.
@@ -22,7 +23,7 @@ from jaxgan.config import load
 HERE = Path(__file__).parent
 
 
-def get_config() -> ConfigDict:
+def get_config(gan: str = "wgan512") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0  # Of the choice of pictures.
     config.seeds = (0, 1, 2, 3, 4)  # Of the classifiers: every arm is trained with each.
@@ -53,7 +54,8 @@ def get_config() -> ConfigDict:
     )  # Difference that matters; 0.01: 1 point.
     config.verdict.looks = ()  # Seeds after which to stop where the verdict is clear: (3, 5).
 
-    config.gan = load(str(HERE / "wgan512.py"))
+    name, _, argument = gan.partition(":")
+    config.gan = load(f"{HERE / name}.py:{argument}")
     config.gan.retrain = 1  # GANs a class; several: each with its own draw of the pictures.
     config.classifier = load(str(HERE / "googlenet.py"))
     return config

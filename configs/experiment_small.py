@@ -9,7 +9,7 @@ surplus, and plain copies of real pictures, a placebo.
 It finds 83.7 -> 85.7, 81.6 -> 87.8 and 82.7 -> 82.7 % on 98 test pictures, none of them
 significant, and 86.7 % with augmentation alone.
 
-Another GAN config, with its resolution:  --config configs/experiment_small.py:meowgan64
+Another GAN, with its resolution: --config configs/experiment_small.py:meowgan64
 
 Cost: two StyleGAN2-ADA at 128 px, 1,000 kimg each; 30 VGG16.
 Result: not yet run at this size.
@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 
 
 def get_config(gan: str = "stylegan2_ada128") -> ConfigDict:
-    config = load(str(HERE / "experiment_cats_dogs.py"))
+    config = load(f"{HERE / 'experiment_cats_dogs.py'}:{gan}")
     config.data.limit = 500
     config.data.split = (0.75, 0.15, 0.1)
     config.arms = (
@@ -38,8 +38,6 @@ def get_config(gan: str = "stylegan2_ada128") -> ConfigDict:
         "copies:1000",
     )
     config.verdict.primary = ("add:1000", "real")
-    config.gan = load(str(HERE / f"{gan}.py"))
-    config.gan.retrain = 1
     config.classifier = load(str(HERE / "vgg16_small.py"))
     config.classifier.data.resolution = config.gan.data.resolution
     return config

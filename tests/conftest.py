@@ -1,8 +1,10 @@
 """Two CPU devices, warnings as errors, shapes checked: for every test."""
 
+import gc
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # For `network_files`: test files are no package.
@@ -19,6 +21,7 @@ os.environ |= {
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
 
+import jax  # noqa: E402
 import pytest  # noqa: E402
 from etils.epath import backend  # noqa: E402
 from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
@@ -27,6 +30,17 @@ from jaxtyping import install_import_hook  # noqa: E402
 CHECKED = ("ada", "augment", "losses", "maps", "models", "noise", "optim", "penalties")
 CHECKED += ("schedules", "steps", "types", "wavelets")
 install_import_hook([f"jaxgan.{name}" for name in CHECKED], "beartype.beartype")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs() -> Iterator[None]:
+    """Programs of one file are none of the next one's: each holds memory, and maps pages of it.
+
+    A process may map so many only (`vm.max_map_count`), and is killed by a signal beyond.
+    """
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 class Store(MemoryFileSystem):

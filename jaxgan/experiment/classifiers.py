@@ -123,10 +123,12 @@ class _Pictures:
         sides = {}
         if arm.generated:
             for name, source in self._fresh[arm.size, arm.selected][position].items():
-                key = (arm.size, arm.selected, position, name)
+                count = arm.pictures[name]["generated"] if arm.augment else len(source)
+                key = (arm.size, arm.selected, position, name, count, arm.augment)
                 if key not in self._kept:
-                    self._kept[key] = self._seen(loader.in_memory(source), self._views)
-                sides[name] = own(self._kept[key])
+                    kept = loader.in_memory(loader.Subset(source, np.arange(count)))
+                    self._kept[key] = self._seen(kept, self._views if arm.augment else 1)
+                sides[name] = self._kept[key]
         real = own(self._training)
         return loader.in_memory(design.assemble(arm, real, draw.given, sides, seed))
 
