@@ -4,6 +4,7 @@ import difflib
 import importlib.util
 import inspect
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,7 @@ def claim(workdir: epath.PathLike, config: ConfigDict) -> None:
 
 def write(file: epath.Path, text: str) -> None:
     """Replaces a file as a whole: a kill or a full disk leaves the old one."""
-    part = file.with_name(file.name + ".part")
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
     part.write_text(text)
     part.replace(file)
 

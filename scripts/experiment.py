@@ -6,6 +6,9 @@
 DIR holds one folder of pictures per class. Writes D/results.json, D/report.html and D/runs.csv; the
 verdict is printed last. Run again, it goes on where it stopped. --compare tabulates finished ones.
 
+Several processes, on other devices or hosts that share D, each do a part of the work: the same
+command with --worker 0/4, --worker 1/4 and so on.
+
 With --dry_run it trains nothing: a few steps of each kind are timed, and what the whole would take
 on this machine is printed: time, memory of a device, disk.
 """
@@ -19,6 +22,7 @@ from jaxgan.errors import InputError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("compare", None, "Folders of finished experiments, to be tabulated.")
+flags.DEFINE_string("worker", "0/1", "K/N: do the share of process K of N, from 0 on.")
 flags.DEFINE_bool("dry_run", False, "Predict the cost; train and write nothing.")
 if not any(argument.partition("=")[0] == "--compare" for argument in sys.argv):
     command.config_flag()
@@ -28,13 +32,14 @@ if not any(argument.partition("=")[0] == "--compare" for argument in sys.argv):
 def main(others: list[str]) -> None:
     if FLAGS.compare is None:
         command.use_devices()
-        from jaxgan.experiment import dry_run, run
+        from jaxgan.experiment import dry_run, run, shares
 
+        share = shares.parse(FLAGS.worker)
         config, workdir = command.read_config()
         if FLAGS.dry_run:
             print(dry_run.table(dry_run.predict(config)))
         else:
-            run.run(config, workdir)
+            run.run(config, workdir, share)
         return
     from jaxgan.experiment import tables
 

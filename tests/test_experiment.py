@@ -10,7 +10,7 @@ from jaxgan import config as configs
 from jaxgan import log, training
 from jaxgan.data import splits
 from jaxgan.data.toy import ToySource
-from jaxgan.experiment import classifiers, design, run, statistics, words
+from jaxgan.experiment import classifiers, design, run, shares, statistics, words
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -262,13 +262,13 @@ def test_a_clear_look_is_the_end_and_its_interval_the_one_reported(monkeypatch, 
     labels, rng = real.labels[parts.test], np.random.default_rng(0)
     skill = {"add": 1.0}
 
-    def answers(file, work):
+    def answers(self, number, file, work):
         arm, seed = file.parent.parent.name, int(file.parent.name)
         right = rng.random(12) < skill[arm]
         said = np.where(right, labels, 1 - labels)
         return {"arm": arm, "seed": seed, "probabilities": np.eye(2)[said].tolist()}
 
-    monkeypatch.setattr(classifiers, "once", answers)
+    monkeypatch.setattr(shares.Share, "once", answers)
     mine = real.labels[parts.train]
     counts = {c: int((mine == i).sum()) for i, c in enumerate(real.classes)}
     arms = design.plan(config, counts)

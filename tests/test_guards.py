@@ -189,9 +189,13 @@ def test_steps_that_differ_and_a_second_look_are_found() -> None:
     runs = [{"arm": a, "seed": s, "steps": 5} for a in ("real", "add") for s in (0, 1)]
     assert guards.equal_steps(runs)["passed"] is True
     assert guards.equal_steps([*runs, {"steps": 9}])["passed"] is False
-    assert guards.opened_once(runs, runs)["passed"] is True
-    assert guards.opened_once([*runs, runs[0]], runs)["passed"] is False
-    assert guards.opened_once(runs[1:], runs)["passed"] is False
+    opened = [run | {"step": 3} for run in runs]
+    assert guards.opened_once(opened, runs)["passed"] is True
+    again = guards.opened_once([*opened, opened[0]], runs)  # Killed before it was saved.
+    assert again["passed"] is True and "1 were asked again" in again["sentence"]
+    other = guards.opened_once([*opened, opened[0] | {"step": 5}], runs)
+    assert other["passed"] is False and "5 times for 4" in other["sentence"]
+    assert guards.opened_once(opened[1:], runs)["passed"] is False
 
 
 def test_classes_of_keeps_the_positions_asked_for() -> None:

@@ -1,5 +1,6 @@
 """The classifiers of an experiment: every arm with every seed, equal in all but their pictures."""
 
+import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,8 @@ from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.evaluate import predict
 from jaxgan.experiment import design, sequential
-from jaxgan.experiment.generated import Fresh, once
+from jaxgan.experiment.generated import Fresh
+from jaxgan.experiment.shares import Share
 from jaxgan.steps.classifier import make_predict
 from jaxgan.types import InputError, Recipe
 
@@ -33,11 +35,12 @@ def train(
     fresh: Fresh,
     folder: epath.Path,
     told: log.Log,
+    share: Share = Share(),
 ) -> tuple[list[dict], list[dict], list[dict]]:
     """Every arm with every seed: equal steps, the same validation and test pictures.
 
     Seed by seed, so that the experiment can stop after one of `verdict.looks`. An arm that fails
-    does not keep the others from being trained.
+    does not keep the others from being trained. Of several processes each trains its `share`.
 
     Returns:
         The runs, those that failed, and the log of when the test pictures were opened.
@@ -48,39 +51,40 @@ def train(
     pictures = _Pictures(section, arms, real, parts, fresh)
     predictor = make_predict(recipes.build_classifier(section))
     built: dict[tuple[bool, int], tuple[ConfigDict, Recipe]] = {}
+
+    def job(number: int, position: int, arm: design.Arm) -> dict:
+        own, recipe = _built(config, arm, arms, built)
+        mine = own.copy_and_resolve_references()
+        mine.seed = seed = config.seeds[position]
+        draw = draws[arm.size][position]
+        workdir = folder / "classifiers" / arm.name / str(seed)
+        run = {"arm": arm.name, "seed": seed}
+
+        def work() -> dict:
+            source = pictures.of(arm, draw, position, seed)
+            configs.claim(workdir, mine)
+            label = f"{arm.name} seed {seed}"
+            training.train_classifier(
+                mine, source, pictures.validation, workdir, label=label, recipe=recipe
+            )
+            about = run | {"gan": draw.gan}
+            return about | _test(mine, recipe, predictor, workdir, pictures.test, folder, about)
+
+        try:
+            return share.once(number, workdir / "result.json", work)
+        except Exception as error:
+            told.line(f"{arm.name} seed {seed} failed, the others go on: {error}")
+            return run | {"error": str(error)}
+
     runs, failed = [], []
-    for position, seed in enumerate(config.seeds):
-        for arm in arms:
-            own, recipe = _built(config, arm, arms, built)
-            mine = own.copy_and_resolve_references()
-            mine.seed = seed
-            draw = draws[arm.size][position]
-            workdir = folder / "classifiers" / arm.name / str(seed)
-
-            def work(
-                arm: design.Arm = arm,
-                mine: ConfigDict = mine,
-                recipe: Recipe = recipe,
-                draw: design.Draw = draw,
-                workdir: epath.Path = workdir,
-                position: int = position,
-            ) -> dict:
-                source = pictures.of(arm, draw, position, mine.seed)
-                configs.claim(workdir, mine)
-                label = f"{arm.name} seed {mine.seed}"
-                training.train_classifier(
-                    mine, source, pictures.validation, workdir, label=label, recipe=recipe
-                )
-                run = {"arm": arm.name, "seed": mine.seed, "gan": draw.gan}
-                return run | _test(mine, recipe, predictor, workdir, pictures.test, folder, run)
-
-            try:
-                runs.append(once(workdir / "result.json", work))
-            except Exception as error:
-                told.line(f"{arm.name} seed {seed} failed, the others go on: {error}")
-                failed.append({"arm": arm.name, "seed": seed, "error": str(error)})
-        if _decided(config, runs, real.labels[parts.test], position + 1):
-            told.line(f"the verdict is clear after {position + 1} of {len(config.seeds)} seeds")
+    ends = (*config.verdict.looks, len(config.seeds))
+    for first, end in itertools.pairwise((0, *ends)):
+        jobs = [(position, arm) for position in range(first, end) for arm in arms]
+        found = {i: job(i, *each) for i, each in share.order(jobs)}
+        for _, result in sorted(found.items()):
+            (failed if "error" in result else runs).append(result)
+        if _decided(config, runs, real.labels[parts.test], end):
+            told.line(f"the verdict is clear after {end} of {len(config.seeds)} seeds")
             break
     if failed and not runs:
         raise InputError(f"no classifier could be trained: {failed[0]['error']}")
@@ -197,7 +201,8 @@ def _test(
         restored = checkpoints.restore(jax.eval_shape(recipe.init, jax.random.key(0)), best)
     assert restored is not None
     with (folder / OPENED).open("a") as file:
-        file.write(json.dumps(run | {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}) + "\n")
+        opened = run | {"step": restored.step}
+        file.write(json.dumps(opened | {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}) + "\n")
     log_p = predict(predictor, restored.state.net.variables, test)
     probabilities = np.exp(log_p.astype(np.float64)).round(6)
     rows = log.read_metrics(workdir)

@@ -1,8 +1,6 @@
 """The generated side of an experiment: GANs of its own, or a folder of pictures from elsewhere."""
 
-import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +12,7 @@ from jaxgan import log, monitor, sample, surplus, training
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.experiment.design import Draw
+from jaxgan.experiment.shares import Share
 from jaxgan.types import InputError, Recipe
 
 STRIDE = 10**6  # Between the first pictures of two seeds: more of them move none.
@@ -35,18 +34,6 @@ class Made(NamedTuple):
     fresh: Fresh
     about: list[dict]
     seconds: dict[str, float]
-
-
-def once(file: epath.Path, work: Callable[[], dict]) -> dict:
-    """The result kept in `file`, or that of `work`, kept there from now on."""
-    if file.exists():
-        return json.loads(file.read_text())
-    begin = time.perf_counter()
-    result = work()
-    result.setdefault("seconds", round(time.perf_counter() - begin, 1))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    configs.write(file, json.dumps(result) + "\n")
-    return result
 
 
 def open_folder(config: ConfigDict, classes: Sequence[str], needed: Needed) -> dict[str, Source]:
@@ -111,6 +98,7 @@ def from_gans(
     needed: Needed,
     folder: epath.Path,
     told: log.Log,
+    share: Share = Share(),
 ) -> Made:
     """Trains the GANs that the arms need and draws each seed's pictures from them.
 
@@ -123,9 +111,10 @@ def from_gans(
         needed: see `Needed`.
         folder: the experiment's; holds `gan/` and `generated/`.
         told: its log.
+        share: of the GANs, whose training and drawing are this process's.
     """
     fresh: Fresh = {key: [{} for _ in draws[key[0]]] for key in needed}
-    about: list[dict] = []
+    about: dict[int, dict] = {}
     drawing = 0.0
     jobs = [
         (size, gan, name)
@@ -133,28 +122,40 @@ def from_gans(
         for gan in sorted({draw.gan for draw in draws[size]})
         for name in {n: 0 for key, counts in needed.items() if key[0] == size for n in counts}
     ]
-    for size, gan, name in jobs:
+    for number, (size, gan, name) in share.order(jobs):
         mine = [i for i, draw in enumerate(draws[size]) if draw.gan == gan]
         plain = size is None and config.gan.retrain == 1
         called = name if plain else f"{name}-{size or 'all'}-{gan}"
         learned = loader.Subset(pictures, train[draws[size][mine[0]].learned[name]])
-        about.append(_train(config.gan, recipe, learned, folder, called, name))
-        about[-1] |= {"gan": gan, "size": len(learned), "generated": f"generated/{called}"}
+        trained = _train(config.gan, recipe, learned, folder, called, name, share, number)
+        about[number] = trained | {
+            "gan": gan,
+            "size": len(learned),
+            "generated": f"generated/{called}",
+        }
         for key, counts in needed.items():
             if key[0] != size or name not in counts:
                 continue
             found, seconds = _draw(
-                config, folder, called, key[1], counts[name], mine, learned, told
+                config, folder, called, key[1], counts[name], mine, learned, told, share, number
             )
             drawing += seconds
             for i in mine:
                 fresh[key][i][name] = found[i]
-    seconds = {"gan": sum(g["seconds"] for g in about), "generate": drawing}
-    return Made(fresh, about, seconds)
+    ordered = [about[number] for number in range(len(jobs))]
+    seconds = {"gan": sum(g["seconds"] for g in ordered), "generate": drawing}
+    return Made(fresh, ordered, seconds)
 
 
 def _train(
-    config: ConfigDict, recipe: Recipe, source: Source, folder: epath.Path, called: str, name: str
+    config: ConfigDict,
+    recipe: Recipe,
+    source: Source,
+    folder: epath.Path,
+    called: str,
+    name: str,
+    share: Share,
+    number: int,
 ) -> dict:
     config = config.copy_and_resolve_references()
     with config.unlocked():
@@ -169,7 +170,7 @@ def _train(
         step = int(state.step)
         return {"class": name, "workdir": f"gan/{called}", "steps": step}
 
-    about = once(workdir.parent / f"{called}.json", work)
+    about = share.once(number, workdir.parent / f"{called}.json", work)
     grids = sorted(p.name for p in (workdir / "samples").glob("*.png"))
     return about | {"grids": [f"gan/{called}/samples/{grid}" for grid in grids]}
 
@@ -183,6 +184,8 @@ def _draw(
     mine: Sequence[int],
     learned: Source,
     told: log.Log,
+    share: Share,
+    number: int,
 ) -> tuple[dict[int, Source], float]:
     """`count` pictures of one class for each of some seeds, by position; and the seconds."""
     out = folder / "generated" / (called + "-selected" * selected)
@@ -209,7 +212,7 @@ def _draw(
         return about | ({"selection": effects} if selected else {})
 
     numbers = "-".join(map(str, mine))
-    about = once(out.parent / f"{out.name}_{count}_{numbers}.json", work)
+    about = share.once(number, out.parent / f"{out.name}_{count}_{numbers}.json", work)
     source = FolderSource(out, config.classifier.data.resolution, crop=config.data.crop)
     place = {epath.Path(name).stem: i for i, name in enumerate(source.names)}
     kept = loader.in_memory(source)

@@ -21,6 +21,7 @@ from jaxgan.experiment.cost import cost
 from jaxgan.experiment.generated import Fresh
 from jaxgan.experiment.judge import judge
 from jaxgan.experiment.report import write_report
+from jaxgan.experiment.shares import Share
 from jaxgan.types import InputError
 
 
@@ -91,8 +92,11 @@ def prepare(config: ConfigDict) -> Plan:
     return Plan(real, parts, arms, draws, outside, needed)
 
 
-def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
+def run(config: ConfigDict, workdir: epath.PathLike, share: Share = Share()) -> dict:
     """Runs the experiment of `config` in `workdir` and returns what `results.json` holds there.
+
+    Several processes with one workdir each do their `share`; the first writes the report, and what
+    the others return is empty.
 
     Raises:
         InputError: a config, folder or workdir that will not do; before any training.
@@ -124,12 +128,18 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> dict:
             raise InputError(f"the pictures of {config.data.path} must not change during a run")
         recipe = recipes.build(config.gan, parallel.axis_name(config.parallel))
         made = generated.from_gans(
-            config, recipe, pictures, parts.train, draws, needed, folder, told
+            config, recipe, pictures, parts.train, draws, needed, folder, told, share
         )
         fresh, generators = made.fresh, made.about
         seconds |= made.seconds
 
-    runs, failed, opened = classifiers.train(config, arms, real, parts, draws, fresh, folder, told)
+    runs, failed, opened = classifiers.train(
+        config, arms, real, parts, draws, fresh, folder, told, share
+    )
+    if share.index:
+        told.line("done; worker 0 writes the report")
+        told.close()
+        return {}
     seconds["classify"] = sum(r["seconds"] for r in runs)
     checked = _guards(config, arms, runs, opened, real, parts, draws, fresh)
     seconds["total"] = time.perf_counter() - begin
