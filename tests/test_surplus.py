@@ -158,13 +158,13 @@ def test_those_of_an_experiment_are_its_training_pictures(tmp_path: Path) -> Non
     config.data.limit = 12
     run._inherit(config)
     configs.claim(tmp_path, config)
-    seen = training.open_source(run._at(config, config.classifier), config.seed)
+    seen = training.open_source(run.at(config, config.classifier), config.seed)
     part = training.split(seen, config.data.split).train
     dogs = part[seen.labels[part] == 1]
     gan = config.gan.copy_and_resolve_references()
     with gan.unlocked():
         gan.data.classes = ("dog",)
-    pictures = training.open_source(run._at(config, config.gan), config.seed)
+    pictures = training.open_source(run.at(config, config.gan), config.seed)
     learned(tmp_path / "gan" / "dog", gan, loader.Subset(pictures, dogs))
     found = surplus.open_real(tmp_path / "gan" / "dog")
     assert found.resolution == gan.data.resolution != seen.resolution

@@ -101,7 +101,9 @@ def test_films_of_other_generators_pass_through_their_pictures(name: str) -> Non
     config = configs.load(str(CONFIGS / f"{name}.py"), test=True)
     generator = recipes.build_generator(config)
     z = jax.numpy.zeros((1, config.model.latent_dim))
-    variables = generator.init(jax.random.key(0), z, False)
+    # Large weights, or all pictures are gray.
+    variables = dict(generator.init(jax.random.key(0), z, False))
+    variables["params"] = jax.tree.map(lambda x: 4 * x, variables["params"])
     sampler = sample.Sampler(config, 0, "", variables, sample.draw_with(config))
     expected = np.stack(list(sample.pictures(sampler, [7, 2], 4))).astype(int)
     frames = list(video.interpolate(video.space_of(sampler), [7, 2], 3, batch_size=4))
