@@ -43,6 +43,9 @@ def get_config(gan: str = "wgan512") -> ConfigDict:
     config.arms = ("real", "replace", "replace-all")  # See jaxgan/arms.py.
     config.generated = config_dict.placeholder(str)  # Pictures from elsewhere, in class folders.
     config.epochs = "real"  # All arms have the steps of that arm's epochs; or arm: their own.
+    # Ends before the arms where learning from generated pictures reaches less of the validation
+    # pictures than this share.
+    config.stop_below = config_dict.placeholder(float)
     config.replace = ConfigDict({"share": 0.85, "classes": ("cat",)})  # () is all classes.
     config.add = ConfigDict({"ratio": 1.0})  # Generated pictures per real one, on top.
     config.select = ConfigDict({"by": "outlier", "surplus": 4})  # For arms with +selection.

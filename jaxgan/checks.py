@@ -290,6 +290,8 @@ def check_experiment(config: ConfigDict) -> None:
             f"config.verdict.margin must be within (0, 1), 0.01 for one point, "
             f"got {config.verdict.margin}"
         )
+    if config.stop_below is not None and not 0 < config.stop_below < 1:
+        raise InputError(f"config.stop_below must be within (0, 1), got {config.stop_below}")
     if not named[primary[0]].generates or named[primary[1]].generates:
         raise InputError(
             f"config.verdict.primary must have an arm with generated pictures against one without "

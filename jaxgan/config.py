@@ -28,6 +28,7 @@ RESUMABLE = {
     *(f"gan.evaluate.{name}" for name in ("every", "share")),
     "seeds",
     "arms",
+    "stop_below",
     "verdict.primary",
     "verdict.level",
     "verdict.margin",

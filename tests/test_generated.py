@@ -125,3 +125,23 @@ def test_test_pictures_among_them(tmp_path, monkeypatch) -> None:
     """The experiment's own pictures, at another size, given as generated ones."""
     folder = save(tmp_path / "made", 24, seed=0)
     refused(folder, tmp_path, monkeypatch, "must not hold validation or test pictures")
+
+
+def test_what_teaches_nothing_ends_it_before_the_arms(finished, monkeypatch) -> None:
+    """Goes on in the folder of `finished`, without the limit and with a new one."""
+    folder = finished[0]
+    config = twin(folder / "made")
+    labels, train = [], training.train_classifier
+
+    def note(config, source, *args, label, **more):
+        labels.append(label)
+        assert not any(name.startswith("toy/") for name in source.names)  # No real picture.
+        return train(config, source, *args, label=label, **more)
+
+    monkeypatch.setattr(training, "train_classifier", note)
+    config.stop_below = 0.999
+    words = r"not worth it: .* reaches \d+\.\d% of validation pictures, .* asks for 99\.9%"
+    for _ in range(2):  # The second time it knows.
+        with pytest.raises(InputError, match=words):
+            run.run(config, folder / "run")
+    assert labels == ["gan-train"]

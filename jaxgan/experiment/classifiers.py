@@ -76,6 +76,16 @@ def train(
             told.line(f"{arm.name} seed {seed} failed, the others go on: {error}")
             return run | {"error": str(error)}
 
+    if config.stop_below is not None and fresh:
+        reached = _gan_train(config, arms, built, pictures, draws, folder, share)
+        told.line(f"learning from generated pictures reaches {reached:.1%} of validation pictures")
+        if reached < config.stop_below:
+            raise InputError(
+                f"not worth it: a classifier that learns from generated pictures reaches "
+                f"{reached:.1%} of validation pictures, and config.stop_below asks for "
+                f"{config.stop_below:.1%}; without it the same command goes on"
+            )
+
     runs, failed = [], []
     ends = (*config.verdict.looks, len(config.seeds))
     for first, end in itertools.pairwise((0, *ends)):
@@ -135,6 +145,46 @@ class _Pictures:
                 sides[name] = self._kept[key]
         real = own(self._training)
         return loader.in_memory(design.assemble(arm, real, draw.given, sides, seed))
+
+
+def _gan_train(
+    config: ConfigDict,
+    arms: Sequence[design.Arm],
+    built: dict[tuple[bool, int], tuple[ConfigDict, Recipe]],
+    pictures: _Pictures,
+    draws: Mapping[int | None, Sequence[design.Draw]],
+    folder: epath.Path,
+    share: Share,
+) -> float:
+    """GAN-train on the validation pictures, of the primary arm's generated pictures and first seed.
+
+    A class without generated pictures keeps its real ones.
+
+    References:
+        Shmelkov et al., How good is my GAN?, 2018, section 3.
+    """
+    arm = next(arm for arm in arms if arm.name == config.verdict.primary[0])
+    kinds = {
+        name: n | {"copies": 0} | ({"real": 0} if n["generated"] else {})
+        for name, n in arm.pictures.items()
+    }
+    arm = arm._replace(name="gan-train", pictures=kinds, augment=False)
+    own, recipe = _built(config, arm, arms, built)
+    mine = own.copy_and_resolve_references()
+    mine.seed = seed = config.seeds[0]
+    workdir = folder / "classifiers" / arm.name / str(seed)
+
+    def work() -> dict:
+        source = pictures.of(arm, draws[arm.size][0], 0, seed)
+        configs.claim(workdir, mine)
+        training.train_classifier(
+            mine, source, pictures.validation, workdir, label=arm.name, recipe=recipe
+        )
+        rows = log.read_metrics(workdir)
+        reached = max(r["validation_accuracy"] for r in rows if "validation_accuracy" in r)
+        return {"validation_accuracy": reached}
+
+    return share.once(0, workdir / "result.json", work)["validation_accuracy"]
 
 
 def _built(
