@@ -1,14 +1,29 @@
-"""Processes that share an experiment's work: all of it is done, each piece once."""
+"""Processes that share an experiment's work: all of it is done, each piece once.
+
+This file is also what they run: python tests/test_shares.py K/N FOLDER
+"""
 
 import json
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from etils import epath
 
-from jaxgan.experiment import shares
+from jaxgan import config as configs
+from jaxgan.experiment import run, shares
 from jaxgan.experiment.shares import Share
 from jaxgan.types import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+def experiment(worker: str, folder: str | Path) -> dict:
+    config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
+    config.arms = ("real", "add")
+    return run.run(config, folder, shares.parse(worker))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -74,3 +89,34 @@ def test_malformed_shares(text) -> None:
 
 def test_a_share_read() -> None:
     assert shares.parse("0/1") == Share() and shares.parse("2/3") == Share(2, 3)
+
+
+def test_two_processes_come_to_what_one_does(tmp_path) -> None:
+    one = experiment("0/1", tmp_path / "one")
+    both = [
+        subprocess.Popen(
+            [sys.executable, __file__, f"{i}/2", tmp_path / "two"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for i in range(2)
+    ]
+    said = [process.communicate(timeout=500)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert "worker 0 writes the report" in said[1] and "waiting for" in "".join(said)
+    two = json.loads((tmp_path / "two" / "results.json").read_text())
+
+    def untimed(runs: list[dict]) -> list[dict]:
+        return [{k: v for k, v in r.items() if k != "seconds"} for r in runs]
+
+    assert untimed(two["runs"]) == untimed(one["runs"])
+    assert two["verdict"] == json.loads(json.dumps(one["verdict"]))
+    assert all(guard["passed"] for guard in two["guards"] if guard["name"] == "test opened once")
+    for text, gan in zip(said, ("cat", "dog"), strict=True):  # Each has a class and an arm.
+        assert f"gan {gan}: step" in text and f"gan {'catdog'.replace(gan, '')}: step" not in text
+
+
+if __name__ == "__main__":
+    experiment(*sys.argv[1:])
