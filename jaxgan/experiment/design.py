@@ -98,7 +98,7 @@ def about(planned: Sequence[Arm]) -> dict[str, dict]:
     def of(arm: Arm) -> dict:
         real = sum(n["real"] for n in arm.pictures.values())
         found = {"description": arm.description, "pictures": arm.pictures, "augment": arm.augment}
-        if real and not arm.augment and not any(n["copies"] for n in arm.pictures.values()):
+        if arms.parse(arm.name).kind in ("real", "add") and not arm.augment:  # Of a sweep.
             found |= {"size": real, "ratio": arm.generated / real}
         base = "real" if arm.size is None else f"real@{arm.size}"
         return found | ({"base": base} if base in names else {})
