@@ -11,7 +11,7 @@ significant, and 86.7 % with augmentation alone.
 
 Another GAN, with its resolution: --config configs/experiment_small.py:meowgan64
 
-Cost: two StyleGAN2-ADA at 128 px, 1,000 kimg each; 30 VGG16.
+Cost: two StyleGAN2-ADA at 128 px, 1,000 kimg each; 35 VGG16.
 Result: not yet run at this size.
 """
 

@@ -204,13 +204,13 @@ def write(file: epath.Path, text: str) -> None:
     part.replace(file)
 
 
-def claim_data(workdir: epath.PathLike, fingerprint: str) -> None:
+def claim_data(workdir: epath.PathLike, fingerprint: str, name: str = "data.json") -> None:
     """Ties `workdir` to one set of pictures: a split of others could mix up what was learned from.
 
     Raises:
         InputError: the run in it began with other pictures.
     """
-    file = epath.Path(workdir) / "data.json"
+    file = epath.Path(workdir) / name
     if not file.exists():
         write(file, json.dumps({"fingerprint": fingerprint}) + "\n")
     elif json.loads(file.read_text())["fingerprint"] != fingerprint:

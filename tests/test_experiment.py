@@ -10,7 +10,7 @@ from jaxgan import config as configs
 from jaxgan import log, training
 from jaxgan.data import splits
 from jaxgan.data.toy import ToySource
-from jaxgan.experiment import classifiers, design, run, shares, statistics, words
+from jaxgan.experiment import audit, classifiers, design, run, shares, statistics, words
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -189,6 +189,12 @@ def test_arms_that_cannot_be(name, words) -> None:
         planned(name)
 
 
+def test_a_size_that_leaves_the_seeds_nothing_to_draw() -> None:
+    with pytest.raises(InputError, match=r"needs 12 real pictures a class, for each seed .* 80%"):
+        planned("real@9", **{"data.subset": 0.8})
+    assert planned("real@8", **{"data.subset": 0.8})
+
+
 LABELS = np.repeat([0, 1], [10, 20])
 
 
@@ -288,3 +294,31 @@ def test_looks_must_be_at_fewer_seeds_than_there_are(tmp_path) -> None:
     config.verdict.looks = (3,)
     with pytest.raises(InputError, match="rising numbers of seeds from 3 to below 2"):
         run.run(config, tmp_path)
+
+
+def test_every_gan_is_looked_at_for_copies_of_what_it_saw() -> None:
+    config, real = twin(), ToySource(8, count=20)
+    parts = splits.Split(np.arange(5, 35), np.arange(5), np.arange(35, 40))
+    how = {"share": 0.5, "seed": 0}
+    config.gan.retrain = 2
+    labels = real.labels[parts.train]
+    drawn = {
+        None: design.draw(labels, real.classes, (0, 1, 2), retrain=2, **how),
+        4: design.draw(labels, real.classes, (0, 1, 2), retrain=2, size=4, **how),
+    }
+    fresh = {(size, False): [{"cat": i, "dog": i} for i in range(3)] for size in drawn}
+    found = list(audit._generators(config, real, parts, drawn, fresh))
+    assert [called for called, *_ in found] == [
+        f"{name}{size} of GAN {gan}"
+        for size in ("", "@4")
+        for gan in (0, 1)
+        for name in real.classes
+    ]
+    for _, name, position, positions in found[4:]:
+        np.testing.assert_array_equal(positions, parts.train[drawn[4][position].learned[name]])
+        assert len(positions) == 4 and {real.classes[i] for i in real.labels[positions]} == {name}
+
+    config.gan.retrain, config.generated = 1, "elsewhere"
+    found = list(audit._generators(config, real, parts, drawn, {(None, False): fresh[None, False]}))
+    assert [called for called, *_ in found] == ["cat", "dog"]
+    assert sorted(np.concatenate([positions for *_, positions in found])) == list(range(5, 35))

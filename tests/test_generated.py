@@ -92,6 +92,23 @@ def test_a_failed_arm_is_tried_again(finished, monkeypatch) -> None:
     assert tried == ["replace seed 0"] and again["runs"] == results["runs"]
 
 
+def test_pictures_from_elsewhere_must_stay(finished) -> None:
+    folder = finished[0]
+    file = next((folder / "made" / "cat").iterdir())
+    kept = file.read_bytes()
+    Image.new("RGB", (32, 32)).save(file)
+    try:
+        with pytest.raises(InputError, match="must go on with the pictures that it began with"):
+            run.run(twin(folder / "made"), folder / "run")
+    finally:
+        file.write_bytes(kept)
+
+
+def test_pictures_from_elsewhere_are_looked_at_for_copies(finished) -> None:
+    names = [guard["name"] for guard in finished[1]["guards"]]
+    assert names[-2:] == ["copies of cat", "copies of dog"] and "start" not in names
+
+
 def refused(generated, tmp_path, monkeypatch, words) -> None:
     def never(*args, **more):
         raise AssertionError("something was trained")
@@ -144,4 +161,4 @@ def test_what_teaches_nothing_ends_it_before_the_arms(finished, monkeypatch) -> 
     for _ in range(2):  # The second time it knows.
         with pytest.raises(InputError, match=words):
             run.run(config, folder / "run")
-    assert labels == ["gan-train"]
+    assert labels == ["gan-train of add"]

@@ -137,6 +137,8 @@ class _Pictures:
         sides = {}
         if arm.generated:
             for name, source in self._fresh[arm.size, arm.selected][position].items():
+                if not arm.pictures[name]["generated"]:
+                    continue
                 count = arm.pictures[name]["generated"] if arm.augment else len(source)
                 key = (arm.size, arm.selected, position, name, count, arm.augment)
                 if key not in self._kept:
@@ -168,7 +170,7 @@ def _gan_train(
         name: n | {"copies": 0} | ({"real": 0} if n["generated"] else {})
         for name, n in arm.pictures.items()
     }
-    arm = arm._replace(name="gan-train", pictures=kinds, augment=False)
+    arm = arm._replace(name=f"gan-train of {arm.name}", pictures=kinds, augment=False)
     own, recipe = _built(config, arm, arms, built)
     mine = own.copy_and_resolve_references()
     mine.seed = seed = config.seeds[0]

@@ -1,5 +1,6 @@
 """Arms and draws: which pictures, real and generated, each classifier learns from."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -68,6 +69,14 @@ def plan(config: ConfigDict, counts: Mapping[str, int]) -> list[Arm]:
             raise InputError(
                 f"arm {text!r} needs {name.size:,} real pictures a class to train with, and there "
                 f"are {', '.join(short)}"
+            )
+        shared = [f"{n:,} of {c}" for c, n in counts.items()
+                  if name.size and name.size > counted(n, config.data.subset)]  # fmt: skip
+        if shared and len(config.seeds) > 1:
+            raise InputError(
+                f"arm {text!r} needs {math.ceil(name.size / config.data.subset):,} real pictures a "
+                f"class, for each seed to draw {config.data.subset:.0%} of them, and there are "
+                f"{', '.join(shared)}"
             )
         mine = {c: name.size or counted(n, config.data.subset) for c, n in counts.items()}
         ratio = name.ratio

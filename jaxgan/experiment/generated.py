@@ -127,7 +127,9 @@ def from_gans(
         plain = size is None and config.gan.retrain == 1
         called = name if plain else f"{name}-{size or 'all'}-{gan}"
         learned = loader.Subset(pictures, train[draws[size][mine[0]].learned[name]])
-        trained = _train(config.gan, recipe, learned, folder, called, name, share, number)
+        own = config.gan.copy_and_resolve_references()
+        own.seed = (own.seed + gan) % 2**32  # Its weights and noise are others, too.
+        trained = _train(own, recipe, learned, folder, called, name, share, number)
         about[number] = trained | {
             "gan": gan,
             "size": len(learned),
@@ -157,7 +159,6 @@ def _train(
     share: Share,
     number: int,
 ) -> dict:
-    config = config.copy_and_resolve_references()
     with config.unlocked():
         config.data.classes = (name,)
     workdir = folder / "gan" / called

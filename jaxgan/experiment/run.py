@@ -5,7 +5,6 @@ Every finished stage leaves its result in the workdir and is skipped when the co
 
 import json
 import time
-from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from jaxgan import __version__, checks, hosts, log, monitor, parallel, recipes, 
 from jaxgan import config as configs
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
-from jaxgan.experiment import classifiers, design, flips, generated, guards, sequential
+from jaxgan.experiment import audit, classifiers, design, flips, generated, guards, sequential
 from jaxgan.experiment.cost import cost
 from jaxgan.experiment.generated import Fresh
 from jaxgan.experiment.judge import judge
@@ -62,6 +61,8 @@ def prepare(config: ConfigDict) -> Plan:
     sequential.check_looks(tuple(config.verdict.looks), len(config.seeds))
     training.make_deterministic(config)
     monitor.settle(config.gan)
+    if config.gan.model.get("conditional"):
+        raise InputError("config.gan.model.conditional must be false: each class has its own GAN")
     for name in ("gan", "classifier"):
         train = config[name].train
         parallel.check_batch(train.batch_size, f"{name}.train.batch_size")
@@ -107,6 +108,9 @@ def run(config: ConfigDict, workdir: epath.PathLike, share: Share = Share()) -> 
     configs.claim(folder, config)
     about = training.describe_data(real)
     configs.claim_data(folder, about["fingerprint"])
+    if outside is not None:
+        prints = [loader.fingerprint(source) for source in outside.values()]
+        configs.claim_data(folder, "-".join(prints), "generated.json")
     environment = training.environment()
     told = log.Log(folder)
     told.line(
@@ -141,8 +145,9 @@ def run(config: ConfigDict, workdir: epath.PathLike, share: Share = Share()) -> 
         told.close()
         return {}
     seconds["classify"] = sum(r["seconds"] for r in runs)
-    checked = _guards(config, arms, runs, opened, real, parts, draws, fresh)
-    seconds["total"] = time.perf_counter() - begin
+    checked = audit.checks(config, arms, runs, opened, real, parts, draws, fresh)
+    # Stages that were finished before count, too.
+    seconds["total"] = max(time.perf_counter() - begin, sum(seconds.values()))
     results = {
         "format": 2,
         "jaxgan": __version__,
@@ -217,51 +222,6 @@ def _draws(
         size: design.draw(real.labels[train], real.classes, tuple(config.seeds), size=size, **how)
         for size in sizes
     }
-
-
-def _guards(
-    config: ConfigDict,
-    arms: Sequence[design.Arm],
-    runs: list[dict],
-    opened: list[dict],
-    real: Source,
-    parts: splits.Split,
-    draws: Mapping[int | None, Sequence[design.Draw]],
-    fresh: Fresh,
-) -> list[dict]:
-    """All checks of what was done, from the pictures themselves."""
-    held_out = np.concatenate([parts.validation, parts.test])
-    some = {name: side for sides in fresh.values() for name, side in sides[0].items()}
-    learned: dict[str, Source] = {"real": loader.Subset(real, parts.train)}
-    if some:
-        learned["generated"] = loader.Concat(
-            [
-                design.Labelled(source, tuple(real.classes), name)
-                for sides in fresh.values()
-                for side in sides
-                for name, source in side.items()
-            ]
-        )
-    found = [
-        guards.leakage(learned, loader.Subset(real, held_out)),
-        guards.equal_steps(runs),
-        guards.opened_once(opened, runs),
-    ]
-    if some:
-        train, rest = guards.classes_of(real, parts.train), guards.classes_of(real, held_out)
-        found.append(
-            guards.shortcut(
-                arms,
-                {name: guards.looks(source) for name, source in train.items()},
-                {name: guards.looks(source) for name, source in some.items()},
-            )
-        )
-        if not config.generated:
-            for name, source in some.items():
-                mine = parts.train[draws[next(iter(fresh))[0]][0].learned[name]]
-                labelled = design.Labelled(source, tuple(real.classes), name)
-                found.append(guards.copied(labelled, loader.Subset(real, mine), rest[name]))
-    return found
 
 
 def _like(source: Source, real: Source) -> Source:

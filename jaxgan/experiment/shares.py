@@ -16,6 +16,7 @@ from jaxgan.errors import InputError
 
 T = TypeVar("T")
 POLL = 2.0  # Seconds between two looks for another's result.
+STARTED = time.time()  # Errors of an earlier attempt do not count.
 
 
 class Share(NamedTuple):
@@ -65,7 +66,7 @@ class Share(NamedTuple):
     def _wait(self, number: int, file: epath.Path, wrong: epath.Path) -> dict:
         print(f"waiting for {file} of worker {number % self.count}", flush=True)
         while not file.exists():
-            if wrong.exists():
+            if wrong.exists() and wrong.stat().mtime >= STARTED:
                 raise InputError(wrong.read_text().strip())
             time.sleep(POLL)
         return json.loads(file.read_text())

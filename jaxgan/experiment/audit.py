@@ -1,0 +1,86 @@
+"""All checks of a finished experiment, from the pictures themselves; `guards` has each of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgan.data import loader, splits
+from jaxgan.data.folder import Source
+from jaxgan.experiment import design, guards
+from jaxgan.experiment.generated import Fresh
+
+
+def checks(
+    config: ConfigDict,
+    arms: Sequence[design.Arm],
+    runs: list[dict],
+    opened: list[dict],
+    real: Source,
+    parts: splits.Split,
+    draws: Mapping[int | None, Sequence[design.Draw]],
+    fresh: Fresh,
+) -> list[dict]:
+    """Every check that the report lists: see `guards`."""
+    rest = np.concatenate([parts.validation, parts.test])
+    held_out = loader.Subset(real, rest)
+    learned: dict[str, Source] = {"real": loader.Subset(real, parts.train)}
+    if fresh:
+        learned["generated"] = loader.Concat(
+            [
+                design.Labelled(source, tuple(real.classes), name)
+                for sides in fresh.values()
+                for side in sides
+                for name, source in side.items()
+            ]
+        )
+    found = [
+        guards.leakage(learned, held_out),
+        guards.equal_steps(runs),
+        guards.opened_once(opened, runs),
+    ]
+    begun = (stage for stage in ("gan", "classifier") if config[stage].get("init_from"))
+    found += [guards.unknown_start(f"config.{stage}.init_from") for stage in begun]
+    if not fresh:
+        return found
+    train, others = guards.classes_of(real, parts.train), guards.classes_of(real, rest)
+    first = {name: side for sides in fresh.values() for name, side in sides[0].items()}
+    found.append(
+        guards.shortcut(
+            arms,
+            {name: guards.looks(source) for name, source in train.items()},
+            {name: guards.looks(source) for name, source in first.items()},
+        )
+    )
+    audits = list(_generators(config, real, parts, draws, fresh))
+    for called, name, source, positions in audits:
+        labelled = design.Labelled(source, tuple(real.classes), name)
+        mine = loader.Subset(real, positions)
+        found.append(guards.copied(labelled, mine, others[name], called, len(audits)))
+    return found
+
+
+def _generators(
+    config: ConfigDict,
+    real: Source,
+    parts: splits.Split,
+    draws: Mapping[int | None, Sequence[design.Draw]],
+    fresh: Fresh,
+) -> Iterator[tuple[str, str, Source, np.ndarray]]:
+    """Of each GAN: what to call it, its class, some of its pictures, and what it learned from.
+
+    Of pictures from elsewhere the same, as though they were learned from all that train.
+    """
+    for (size, selected), sides in fresh.items():
+        seen: set[int] = set()
+        for draw, side in zip(draws[size], sides, strict=True):
+            if draw.gan in seen or (config.generated and seen):
+                continue
+            seen.add(draw.gan)
+            for name, source in side.items():
+                mine = real.labels[parts.train] == real.classes.index(name)
+                positions = parts.train[mine if config.generated else draw.learned[name]]
+                called = name + f"@{size}" * (size is not None) + " selected" * selected
+                if config.gan.retrain > 1:
+                    called += f" of GAN {draw.gan}"
+                yield called, name, source, positions
