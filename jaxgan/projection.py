@@ -233,8 +233,8 @@ def run(
     if not out:
         raise InputError("--project must have a folder for what it finds, --out, got none")
     generator: Any = recipes.build_generator(config)
-    distance = lpips.load()
     picture = read(file, config.data.resolution, print)
+    distance = lpips.load()
     found = project(
         sampler, picture, steps, seed=seed, label=style.label, distance=distance, tell=print
     )
