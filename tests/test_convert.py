@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from fractions import Fraction
 from pathlib import Path
 
 import jax
@@ -203,7 +204,7 @@ ATTACKS = {
     "eval": (Call(eval, "open('ran', 'w')"), "builtins.eval, and"),
     "getattr": (Call(getattr, "a", "upper"), "builtins.getattr, and"),
     "a process": (Call(subprocess.Popen, ("touch", "ran")), "subprocess.Popen, and"),
-    "a class": (Path, "pathlib.Path"),
+    "a class": (Fraction, "fractions.Fraction"),
     "objects as numbers": (np.array(3, object), "numpy"),
     "a function's defaults": (
         State(network_files._rebuild_parameter, (1, 2, 3), {"__defaults__": (1,)}),
