@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_BEAM ?= .venv-beam
+# More arguments for pytest: make test ARGS=--durations=20
+ARGS ?=
 # Two files of tests at a time; not those whose processes wait for each other.
 TWO = -n 2 --dist loadfile
 
@@ -11,7 +13,7 @@ demo: $(VENV)
 	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py
 
 test: $(VENV)
-	$(VENV)/bin/python -m pytest tests --ignore=tests/parity --ignore=tests/beam --ignore=tests/test_hosts.py $(TWO)
+	$(VENV)/bin/python -m pytest tests --ignore=tests/parity --ignore=tests/beam --ignore=tests/test_hosts.py $(TWO) $(ARGS)
 	$(VENV)/bin/python -m pytest tests/test_hosts.py
 
 # Comparisons with reference packages, and on published weights; torchvision has no CPU build of
