@@ -46,16 +46,11 @@ def get_config(gan: str = "stylegan2_ada128") -> ConfigDict:
 
 
 def get_test_config() -> ConfigDict:
-    config = get_config()
-    config.seeds = (0, 1)
-    config.data.path = "toy"
-    config.data.limit = 24
+    config = load(str(HERE / "experiment_cats_dogs.py"), test=True)
     config.data.split = (0.5, 0.25, 0.25)
     config.arms = ("real", "add:6", "add:4+selection", "copies:6")
     config.verdict.primary = ("add:6", "real")
     config.select.by = "none"
-    config.gan = load(str(HERE / "wgan512.py"), test=True)
     config.gan.retrain = 2
-    config.classifier = load(str(HERE / "googlenet.py"), test=True)
     config.classifier.model.aux_heads = False
     return config

@@ -140,8 +140,9 @@ def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
     """The cost of an experiment's stages; trains nothing and writes nothing.
 
     Steps, the pictures that GANs draw and, of a frozen trunk, its features are counted. The looks
-    at samples and at validation pictures, checkpoints and guards are not, and programs that were
-    compiled before take less time: it comes out low.
+    at samples and at validation pictures, checkpoints and guards are not: it comes out low. Of a
+    frozen trunk it comes out high, since all pictures count with `train.views` views and with a part
+    of the time that its program takes to compile.
 
     Args:
         config: the experiment's.
