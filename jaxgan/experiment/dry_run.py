@@ -141,7 +141,7 @@ def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
 
     Steps, the pictures that GANs draw and, of a frozen trunk, its features are counted. The looks
     at samples and at validation pictures, checkpoints and guards are not: it comes out low. Of a
-    frozen trunk it comes out high: all pictures count with `train.views` views, and each with a part
+    frozen trunk it comes out high: all pictures count with `train.views` views, each with a part
     of the time that its program took to compile.
 
     Args:
