@@ -56,6 +56,23 @@ def test_cost_of_turns_with_batches_of_their_own_and_without_augmentation() -> N
     assert "was not compared" in found["sentences"][-1]
 
 
+def test_what_the_hours_of_more_seeds_would_have_bought() -> None:
+    """Two classifiers that err on different pictures are right together, as far as hours go."""
+    given = results("real", "real", "real", "add")
+    sure, wrong = [0.1, 0.9], [0.6, 0.4]
+    rows = ([wrong, sure, sure], [sure, wrong, sure], [sure, sure, wrong], [wrong] * 3)
+    for run, p in zip(given["runs"], rows, strict=True):
+        run["probabilities"] = p
+    given["test"] = {"labels": [1, 1, 1]}
+    found = cost.cost(given)
+    assert found["ensemble"] == {"classifiers": 3, "accuracy": 1.0}
+    assert "3 of these together" in found["sentences"][1] and "100.0%" in found["sentences"][1]
+    given["seconds"] |= {"gan": 25.0, "generate": 0.0}  # For one more.
+    assert cost.cost(given)["ensemble"]["classifiers"] == 2
+    given["seconds"]["gan"] = 5.0
+    assert cost.cost(given)["ensemble"] is None
+
+
 def test_a_dry_run_adds_up_and_trains_nothing(monkeypatch) -> None:
     def never(*args, **more):
         raise AssertionError("something was trained")

@@ -4,6 +4,8 @@ import math
 import statistics
 from collections.abc import Mapping
 
+import numpy as np
+
 from jaxgan import log
 
 
@@ -11,7 +13,7 @@ def cost(results: Mapping) -> dict:
     """What an experiment took, and what its GANs' hours would have bought instead.
 
     Args:
-        results: `results.json`: its seconds, runs, generators, arms, config and environment.
+        results: `results.json`: its seconds, runs, generators, arms, config, test and environment.
 
     Returns:
         hours: of each stage, of one machine.
@@ -20,6 +22,8 @@ def cost(results: Mapping) -> dict:
             every time that they were shown counted; without a critic's extra turns.
         seconds_a_classifier: the median of the arm `real`, or of all where there is none.
         further_seeds: classifiers of that arm that the hours of GANs and of drawing are worth.
+        ensemble: how many of these and of the first there are, and the accuracy of their mean
+            probabilities; None with fewer than two.
         augmentation: whether `real+augmentation` was compared; its accuracy and that of `real`.
         rows: of each arm, the seconds of its classifiers and the pictures that they were shown.
         sentences: the same for a reader.
@@ -42,6 +46,12 @@ def cost(results: Mapping) -> dict:
             f"The GANs and their pictures took {log.duration(generative)}, "
             f"the time of {further:,} more classifiers of real pictures."
         ]
+    together = _ensemble(results, further) if results["generators"] else None
+    if together:
+        sentences.append(
+            f"{together['classifiers']:,} of these together, their probabilities averaged, reach "
+            f"{together['accuracy']:.1%}; one alone {accuracy['real']:.1%}."
+        )
     if "real+augmentation" in accuracy:
         reached = accuracy["real+augmentation"]
         sentences.append(f"Augmentation, which needs none, reached {reached:.1%}.")
@@ -59,6 +69,7 @@ def cost(results: Mapping) -> dict:
         },
         "seconds_a_classifier": each,
         "further_seeds": further,
+        "ensemble": together,
         "augmentation": {"compared": "real+augmentation" in accuracy, "accuracy": accuracy},
         "rows": [
             {
@@ -70,3 +81,13 @@ def cost(results: Mapping) -> dict:
         ],
         "sentences": sentences,
     }
+
+
+def _ensemble(results: Mapping, further: int) -> dict | None:
+    real = [r for r in results["runs"] if r["arm"] == "real"][: 1 + further]
+    if len(real) < 2:
+        return None
+    right = np.mean([r["probabilities"] for r in real], axis=0).argmax(1) == np.array(
+        results["test"]["labels"]
+    )
+    return {"classifiers": len(real), "accuracy": float(right.mean())}
