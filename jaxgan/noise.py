@@ -7,13 +7,13 @@ own keys [b] do as well: a step makes them once and may hand on a part of the ba
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, UInt8
+from jaxtyping import Array, Float, Key, Shaped
 
 from jaxgan.types import Keys
 
 
 def example_keys(
-    key: Keys, count: int, axis_name: str | None = None, images: UInt8[Array, "b ..."] | None = None
+    key: Keys, count: int, axis_name: str | None = None, images: Shaped[Array, "b ..."] | None = None
 ) -> Key[Array, " b"]:
     """A key per example of this device's part of the batch.
 
@@ -29,7 +29,8 @@ def example_keys(
     first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
     numbers = first + jnp.arange(count)
     if images is not None:  # Adds 0, which the compiler does not know.
-        numbers += jnp.minimum(images.reshape(count, -1)[:, 0].astype(jnp.int32), 0)
+        values = jnp.abs(images.reshape(count, -1)[:, 0])
+        numbers += jnp.minimum(values.astype(jnp.int32), 0)
     return jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
 
 

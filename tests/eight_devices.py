@@ -1,7 +1,7 @@
 """Three steps of a config's twin on one device and on eight: run by test_devices.py.
 
-Prints a JSON object: for each way to spread the step, each leaf's difference from one device,
-relative to the leaf's norm on one device.
+Prints a JSON object: for each way to spread the step, "differences", each leaf's from one device,
+relative to the leaf's norm on one device, and "flops", a device's.
 """
 
 import json
@@ -33,7 +33,7 @@ def run(config, devices, axis_name):
     size, batch = config.data.resolution, config.train.batch_size
     turns = () if config.train.get("same_batch", True) else (config.train.n_critic,)
     state = devices.place(recipes.build(config).init(jax.random.key(0)))
-    step = devices.compile(recipe.step)
+    compiled = None
     for i in range(STEPS):
         rng = np.random.default_rng(i)
         pictures = {
@@ -41,8 +41,12 @@ def run(config, devices, axis_name):
             "label": rng.integers(0, 2, (*turns, batch), np.int32),
         }
         parts = devices.shard(pictures, len(turns))
-        state, metrics = step(state, parts, jax.random.key(i))
-    return jax.device_get((devices.fetch(state), metrics))
+        if compiled is None:
+            step = devices.compile(recipe.step)
+            compiled = step.lower(state, parts, jax.random.key(i)).compile()
+        state, metrics = compiled(state, parts, jax.random.key(i))
+    flops = compiled.cost_analysis()["flops"]
+    return jax.device_get((devices.fetch(state), metrics)), flops
 
 
 def main(file: str, overrides: dict) -> None:
@@ -60,18 +64,19 @@ def main(file: str, overrides: dict) -> None:
         lambda batch, axis: batch,
         jax.jit,
     )
-    expected = run(config, one, None)
-    differences = {}
+    expected, _ = run(config, one, None)
+    found = {}
     for mode in ("jit", "pmap"):
         axis_name = parallel.axis_name(mode)
-        got = run(config, parallel.spread(mode), axis_name)
-        differences[mode] = {
+        got, flops = run(config, parallel.spread(mode), axis_name)
+        differences = {
             jax.tree_util.keystr(path): float(np.linalg.norm(b - a) / max(np.linalg.norm(a), 1e-12))
             for (path, a), b in zip(
                 jax.tree_util.tree_leaves_with_path(expected), jax.tree.leaves(got), strict=True
             )
         }
-    print(json.dumps(differences))
+        found[mode] = {"differences": differences, "flops": flops}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

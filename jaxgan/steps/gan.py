@@ -108,7 +108,7 @@ def make_step(
     def averaged(gradient: Callable, real: Images, key: PRNGKey, kinds: int) -> Any:
         """The mean of gradient(real, keys [kinds, b], key) over microbatches and devices."""
         *keys, rest = jax.random.split(key, kinds + 1)
-        keys = [noise.example_keys(k, len(real), axis_name) for k in keys]
+        keys = [noise.example_keys(k, len(real), axis_name, real) for k in keys]
         count = parts(len(real), microbatch, axis_name)
         each = lambda part, i: gradient(*part, jax.random.fold_in(rest, i))  # noqa: E731
         return mean(accumulate(each, (real, keys), count))
