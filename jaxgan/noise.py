@@ -13,7 +13,10 @@ from jaxgan.types import Keys
 
 
 def example_keys(
-    key: Keys, count: int, axis_name: str | None = None, images: Shaped[Array, "b ..."] | None = None
+    key: Keys,
+    count: int,
+    axis_name: str | None = None,
+    images: Shaped[Array, "b ..."] | None = None,
 ) -> Key[Array, " b"]:
     """A key per example of this device's part of the batch.
 
