@@ -86,8 +86,23 @@ def test_a_failed_run_costs_its_seed_alone():
     assert found["verdict"]["seeds"] == 3
     assert [t["seed"] for t in found["verdict"]["mcnemar"]] == [0, 1, 3]
     assert found["arms"]["real"]["seeds"] == 4
-    with pytest.raises(InputError, match="no seed was finished for both arms of add and real"):
-        judged([r for r in runs if r["arm"] != "add"])
+
+
+def test_without_the_primary_contrast_the_others_are_judged_and_there_is_no_verdict():
+    runs = [r for r in made_runs() if r["arm"] != "add"]
+    failed = [{"arm": a, "seed": 3, "error": f"no {a}"} for a in ("replace", "add")]
+    found = judged(runs, failed=failed)
+    assert found["verdict"]["word"] == "no verdict"
+    told = "No seed was finished for both add and real"
+    assert found["verdict"]["sentence"] == f"{told}: add seed 3 failed: no add"
+    assert judged(runs)["verdict"]["sentence"] == f"{told}."
+    assert {found["verdict"][k] for k in ("difference", "low", "high")} == {None}
+    whole = judged(made_runs())
+    assert found["arms"] == {a: whole["arms"][a] for a in ("real", "copies", "replace")}
+    assert found["contrasts"] == [c for c in whole["contrasts"] if not c["primary"]]
+    # With looks, at the level of the seeds that were done: all.
+    level = judged(runs, looks=(3,))["verdict"]["level"]
+    assert level == judged(made_runs(), looks=(3,))["verdict"]["level"] > 0.95
 
 
 def test_one_seed_is_judged_without_an_interval():

@@ -4,9 +4,11 @@ This file is also what they run: python tests/test_shares.py K/N FOLDER
 """
 
 import json
+import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,130 @@ def test_anothers_failure_is_told_and_forgotten_once_it_succeeds(tmp_path) -> No
     assert mine.once(0, file, lambda: {"x": 1})["x"] == 1
     assert other.once(0, file, fails)["x"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+@pytest.mark.parametrize("end", [SystemExit(143), KeyboardInterrupt(), InputError("no")])
+def test_the_seconds_of_interrupted_attempts_are_counted(tmp_path, monkeypatch, end) -> None:
+    file, now = epath.Path(tmp_path / "result.json"), [0.0]
+    monkeypatch.setattr(shares.time, "perf_counter", lambda: now[0])
+
+    def ends() -> dict:
+        now[0] += 100
+        raise end
+
+    def finishes() -> dict:
+        now[0] += 10
+        return {}
+
+    for _ in range(2):
+        with pytest.raises(type(end)):
+            Share().once(0, file, ends)
+        now[0] += 1000  # Until the command is given again.
+    assert Share().once(0, file, finishes)["seconds"] == 210
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def waited(share: Share, number: int, file: epath.Path) -> tuple[threading.Thread, list]:
+    """A thread that waits for another process's job, and what comes of it."""
+    came = []
+
+    def wait() -> None:
+        try:
+            came.append(share.once(number, file, lambda: pytest.fail("another's job")))
+        except InputError as error:
+            came.append(str(error))
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread, came
+
+
+def until(condition) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+def set_time(file: Path, at: float) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("0\n")
+    os.utime(file, (at, at))
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_a_worker_that_is_silent_is_told_once_a_silence(
+    tmp_path, monkeypatch, capsys, started
+) -> None:
+    """By the times of files alone: a day ago, as though this host's clock were wrong."""
+    monkeypatch.setattr(shares, "POLL", 0.01)
+    mine, other, then = tmp_path / "workers" / "1", tmp_path / "workers" / "2", 1e9
+    share, file = Share(1, 4, epath.Path(tmp_path / "workers")), epath.Path(tmp_path / "a.json")
+    set_time(mine, then)
+    if started:
+        set_time(other, then - 1000)  # Of an attempt long ago.
+    said = "worker 2 of 4 has not been heard of for 60 s: start it again with --worker 2/4\n"
+    told = []
+
+    def lines() -> list[str]:
+        told.append(capsys.readouterr().out)
+        return "".join(told).splitlines(keepends=True)
+
+    thread, came = waited(share, 2, file)
+    until(lambda: lines() == [f"waiting for {file} of worker 2\n"])
+    set_time(mine, then + 59)
+    time.sleep(0.1)
+    assert len(lines()) == 1
+    set_time(mine, then + 61)
+    until(lambda: lines()[1:] == [said])
+    time.sleep(0.1)
+    assert len(lines()) == 2
+    set_time(other, then + 62)  # It lives again, and falls silent again.
+    time.sleep(0.1)
+    set_time(mine, then + 123)
+    until(lambda: lines()[1:] == [said, said])
+    file.write_text("{}")
+    thread.join(10)
+    assert came == [{}]
+
+
+def test_each_of_several_processes_gives_signs_of_life_until_its_end(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(shares, "BEAT", 0.01)
+    folder = tmp_path / "workers"
+    with Share(0, 1, epath.Path(folder)).alive():
+        assert not folder.exists()  # Nobody waits for it.
+
+    def work() -> None:
+        with Share(1, 2, epath.Path(folder)).alive():
+            assert "1" in {path.name for path in folder.iterdir()}
+            os.utime(folder / "1", (0, 0))
+            until(lambda: (folder / "1").stat().st_mtime > 0)
+            raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        work()
+    os.utime(folder / "1", (0, 0))
+    time.sleep(0.1)
+    assert (folder / "1").stat().st_mtime == 0
+
+
+def test_an_error_from_before_this_process_counts_where_the_other_still_lives(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(shares, "POLL", 0.01)
+    share, file = Share(0, 2, epath.Path(tmp_path / "workers")), epath.Path(tmp_path / "a.json")
+    wrong = tmp_path / "a.json.error"
+    wrong.write_text("too few pictures\n")
+    os.utime(wrong, (1e9, 1e9))
+    set_time(tmp_path / "workers" / "0", 2e9)
+    set_time(tmp_path / "workers" / "1", 1e9)  # Of an attempt that has ended.
+    thread, came = waited(share, 1, file)
+    time.sleep(0.1)
+    assert thread.is_alive()
+    set_time(tmp_path / "workers" / "1", 2e9 + 1)
+    thread.join(10)
+    assert came == ["too few pictures"]
 
 
 @pytest.mark.parametrize("text", ["1", "2/2", "-1/2", "1/0", "a/b", "0/2/3", ""])

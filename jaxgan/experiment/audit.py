@@ -20,20 +20,20 @@ def checks(
     parts: splits.Split,
     draws: Mapping[int | None, Sequence[design.Draw]],
     fresh: Fresh,
+    failed: Sequence[dict] = (),
 ) -> list[dict]:
-    """Every check that the report lists: see `guards`."""
+    """Every check that the report lists, see `guards`; pictures of `failed` GANs are missing."""
     rest = np.concatenate([parts.validation, parts.test])
     held_out = loader.Subset(real, rest)
     learned: dict[str, Source] = {"real": loader.Subset(real, parts.train)}
-    if fresh:
-        learned["generated"] = loader.Concat(
-            [
-                design.Labelled(source, tuple(real.classes), name)
-                for sides in fresh.values()
-                for side in sides
-                for name, source in side.items()
-            ]
-        )
+    made = [
+        design.Labelled(source, tuple(real.classes), name)
+        for sides in fresh.values()
+        for side in sides
+        for name, source in side.items()
+    ]
+    if made:
+        learned["generated"] = loader.Concat(made)
     found = [
         guards.leakage(learned, held_out),
         guards.equal_steps(runs),
@@ -44,7 +44,13 @@ def checks(
     if not fresh:
         return found
     train, others = guards.classes_of(real, parts.train), guards.classes_of(real, rest)
-    first = {name: side for sides in fresh.values() for name, side in sides[0].items()}
+    # Of the first seed that has any.
+    first = {
+        name: source
+        for sides in fresh.values()
+        for side in reversed(sides)
+        for name, source in side.items()
+    }
     found.append(
         guards.shortcut(
             arms,
@@ -57,7 +63,7 @@ def checks(
         labelled = design.Labelled(source, tuple(real.classes), name)
         mine = loader.Subset(real, positions)
         found.append(guards.copied(labelled, mine, others[name], called, len(audits)))
-    return found
+    return found + [guards.not_made(f"copies of {gan['name']}") for gan in failed]
 
 
 def _generators(

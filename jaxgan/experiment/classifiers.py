@@ -77,9 +77,8 @@ def train(
             return run | {"error": str(error)}
 
     if config.stop_below is not None and fresh:
-        reached = _gan_train(config, arms, built, pictures, draws, folder, share)
-        told.line(f"learning from generated pictures reaches {reached:.1%} of validation pictures")
-        if reached < config.stop_below:
+        reached = _gan_train(config, arms, built, pictures, draws, folder, told, share)
+        if reached is not None and reached < config.stop_below:
             raise InputError(
                 f"not worth it: a classifier that learns from generated pictures reaches "
                 f"{reached:.1%} of validation pictures, and config.stop_below asks for "
@@ -136,9 +135,13 @@ class _Pictures:
 
         sides = {}
         if arm.generated:
-            for name, source in self._fresh[arm.size, arm.selected][position].items():
-                if not arm.pictures[name]["generated"]:
+            fresh = self._fresh[arm.size, arm.selected][position]
+            for name, n in arm.pictures.items():
+                if not n["generated"]:
                     continue
+                if name not in fresh:
+                    raise InputError(f"it needs generated pictures of {name}, whose GAN failed")
+                source = fresh[name]
                 count = arm.pictures[name]["generated"] if arm.augment else len(source)
                 key = (arm.size, arm.selected, position, name, count, arm.augment)
                 if key not in self._kept:
@@ -156,11 +159,12 @@ def _gan_train(
     pictures: _Pictures,
     draws: Mapping[int | None, Sequence[design.Draw]],
     folder: epath.Path,
+    told: log.Log,
     share: Share,
-) -> float:
+) -> float | None:
     """GAN-train on the validation pictures, of the primary arm's generated pictures and first seed.
 
-    A class without generated pictures keeps its real ones.
+    A class without generated pictures keeps its real ones. None where it fails.
 
     References:
         Shmelkov et al., How good is my GAN?, 2018, section 3.
@@ -186,7 +190,13 @@ def _gan_train(
         reached = max(r["validation_accuracy"] for r in rows if "validation_accuracy" in r)
         return {"validation_accuracy": reached}
 
-    return share.once(0, workdir / "result.json", work)["validation_accuracy"]
+    try:
+        reached = share.once(0, workdir / "result.json", work)["validation_accuracy"]
+    except Exception as error:
+        told.line(f"{arm.name} failed, so that config.stop_below decides nothing: {error}")
+        return None
+    told.line(f"learning from generated pictures reaches {reached:.1%} of validation pictures")
+    return reached
 
 
 def _built(

@@ -40,7 +40,7 @@ def cost(results: Mapping) -> dict:
         if name in results["arms"]
     }
     further = math.floor(generative / each) if each else 0
-    sentences = ["No GAN was trained."]
+    sentences = [f"No GAN was {'finished' if results.get('failed_generators') else 'trained'}."]
     if results["generators"]:
         sentences = [
             f"The GANs and their pictures took {log.duration(generative)}, "

@@ -28,11 +28,13 @@ class Made(NamedTuple):
     Attributes:
         fresh: the pictures.
         about: what results.json says of each GAN.
+        failed: of each that could not be trained or drawn from; `fresh` lacks its pictures.
         seconds: of training, and of drawing.
     """
 
     fresh: Fresh
     about: list[dict]
+    failed: list[dict]
     seconds: dict[str, float]
 
 
@@ -102,6 +104,8 @@ def from_gans(
 ) -> Made:
     """Trains the GANs that the arms need and draws each seed's pictures from them.
 
+    A GAN that fails does not keep the others from being trained.
+
     Args:
         config: the experiment's.
         recipe: of its GANs.
@@ -115,6 +119,7 @@ def from_gans(
     """
     fresh: Fresh = {key: [{} for _ in draws[key[0]]] for key in needed}
     about: dict[int, dict] = {}
+    failed: dict[int, dict] = {}
     drawing = 0.0
     jobs = [
         (size, gan, name)
@@ -122,6 +127,14 @@ def from_gans(
         for gan in sorted({draw.gan for draw in draws[size]})
         for name in {n: 0 for key, counts in needed.items() if key[0] == size for n in counts}
     ]
+
+    def note(number: int, error: Exception) -> None:
+        size, gan, name = jobs[number]
+        which = f"size {size or 'all'}" + f", number {gan}" * (config.gan.retrain > 1)
+        why = " ".join(str(error).split()) or type(error).__name__
+        failed[number] = {"class": name, "name": f"{name} ({which})", "gan": gan, "error": why}
+        told.line(f"the GAN of {name} ({which}) failed, arms without its pictures go on: {why}")
+
     for number, (size, gan, name) in share.order(jobs):
         mine = [i for i, draw in enumerate(draws[size]) if draw.gan == gan]
         plain = size is None and config.gan.retrain == 1
@@ -129,7 +142,11 @@ def from_gans(
         learned = loader.Subset(pictures, train[draws[size][mine[0]].learned[name]])
         own = config.gan.copy_and_resolve_references()
         own.seed = (own.seed + gan) % 2**32  # Its weights and noise are others, too.
-        trained = _train(own, recipe, learned, folder, called, name, share, number)
+        try:
+            trained = _train(own, recipe, learned, folder, called, name, share, number)
+        except Exception as error:
+            note(number, error)
+            continue
         about[number] = trained | {
             "gan": gan,
             "size": len(learned),
@@ -138,15 +155,19 @@ def from_gans(
         for key, counts in needed.items():
             if key[0] != size or name not in counts:
                 continue
-            found, seconds = _draw(
-                config, folder, called, key[1], counts[name], mine, learned, told, share, number
-            )
+            try:
+                found, seconds = _draw(
+                    config, folder, called, key[1], counts[name], mine, learned, told, share, number
+                )
+            except Exception as error:
+                note(number, error)
+                continue
             drawing += seconds
             for i in mine:
                 fresh[key][i][name] = found[i]
-    ordered = [about[number] for number in range(len(jobs))]
+    ordered, wrong = ([found[number] for number in sorted(found)] for found in (about, failed))
     seconds = {"gan": sum(g["seconds"] for g in ordered), "generate": drawing}
-    return Made(fresh, ordered, seconds)
+    return Made(fresh, ordered, wrong, seconds)
 
 
 def _train(

@@ -172,6 +172,11 @@ def unknown_start(key: str) -> dict:
     return {"name": "start", "passed": None, "sentence": f"{sentence} or validation pictures"}
 
 
+def not_made(name: str) -> dict:
+    """A check of a GAN's pictures that are missing."""
+    return {"name": name, "passed": None, "sentence": "the GAN failed: there are no pictures"}
+
+
 def copied(
     generated: Source, learned: Source, held_out: Source, called: str = "", tests: int = 1
 ) -> dict:

@@ -10,7 +10,6 @@ from jaxgan.evaluate import auroc, calibration_error
 from jaxgan.experiment import curve, power, sequential, statistics, words
 from jaxgan.experiment.components import Components, components, mean_squares
 from jaxgan.experiment.statistics import Interval
-from jaxgan.types import InputError
 
 POWER = 0.8
 
@@ -58,12 +57,14 @@ def judge(
     looks: Sequence[int] = (),
     overlap: float | None = None,
     assumed: Components | None = None,
+    failed: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The verdict, the arms and their contrasts, as results.json holds them.
 
     The primary contrast alone gives the verdict. All others, each arm against its `base`, have
     intervals that cover together (Bonferroni) and p-values adjusted together (Holm). Runs may be
-    missing: a contrast takes the seeds that both of its arms have.
+    missing: a contrast takes the seeds that both of its arms have. Where the primary one has none
+    the word is "no verdict", and there is no figure of it.
 
     Args:
         runs: one per arm and seed: "arm", "seed", "probabilities" [pictures, classes] and, where
@@ -81,40 +82,67 @@ def judge(
         looks: numbers of seeds after which the experiment might have stopped (`sequential`).
         overlap: share of training pictures that two seeds have in common; None: all of them.
         assumed: variances to plan the power with (`power.assumed()` without).
-
-    Raises:
-        InputError: an arm of the primary contrast has no run, or they share no seed.
+        failed: the runs that are missing: "arm", "seed", "error".
     """
     answers = Answers(runs, labels)
     both = answers.seeds(*primary)
-    if not both:
-        raise InputError(f"no seed was finished for both arms of {' and '.join(primary)}")
-    at = sequential.level_at(len(both), looks, seeds, level) if looks else level
+    at = sequential.level_at(len(both) or seeds, looks, seeds, level) if looks else level
     arms = {
         arm: {**more, **_arm(answers, arm, labels, classes, level, overlap or 0.0)}
         for arm, more in about.items()
         if answers.seeds(arm)
     }
-    first = _contrast(answers, *primary, at, overlap or 0.0)
     pairs = [(arm, about[arm].get("base", "real")) for arm in arms]
     pairs = [p for p in pairs if p[0] != p[1] and p != primary and answers.seeds(*p)]
     others = [_contrast(answers, a, b, 1 - (1 - at) / len(pairs), overlap or 0.0) for a, b in pairs]
     tested = [c for c in others if c["p"] is not None]
     for c, p in zip(tested, statistics.holm([c["p"] for c in tested]), strict=True):
         c["holm"] = p
-    interval = Interval(*(first[k] for k in ("difference", "low", "high", "se", "df")))
-    gans = answers.gans(both, *primary)
-    verdict = first | {
+    first = _contrast(answers, *primary, at, overlap or 0.0) if both else None
+    verdict: dict[str, Any] = {
         "primary": list(primary),
-        "word": words.word(interval, margin),
-        "sentence": words.sentence(interval, len(both), len(labels), level=at, margin=margin),
         "margin": margin,
         "looks": list(looks),
         "seeds": len(both),
         "planned_seeds": seeds,
-        "gans": len(set(gans)) if gans else 1,
         "overlap": overlap,
-        "conditions": words.conditions(len(both), overlap, len(set(gans)) if gans else 1),
+    }
+    if first:
+        verdict |= _verdict(answers, first, labels, classes, margin, seeds, overlap, assumed)
+    else:
+        verdict |= {"word": "no verdict", "sentence": words.no_verdict(primary, failed)}
+        verdict |= {"difference": None, "low": None, "high": None, "level": at}
+    return {
+        "verdict": verdict,
+        "arms": arms,
+        "contrasts": [
+            *([first | {"primary": True}] if first else []),
+            *(c | {"primary": False} for c in others),
+        ],
+        "worth": _worth(answers, primary[0], about, level, overlap or 0.0),
+    }
+
+
+def _verdict(
+    answers: Answers,
+    first: dict[str, Any],
+    labels: np.ndarray,
+    classes: Sequence[str],
+    margin: float | None,
+    planned_seeds: int,
+    overlap: float | None,
+    assumed: Components | None,
+) -> dict[str, Any]:
+    """What the primary contrast, `first`, says."""
+    primary, at = (first["a"], first["b"]), first["level"]
+    both = answers.seeds(*primary)
+    interval = Interval(*(first[k] for k in ("difference", "low", "high", "se", "df")))
+    gans = len(set(answers.gans(both, *primary) or (0,)))
+    return first | {
+        "word": words.word(interval, margin),
+        "sentence": words.sentence(interval, len(both), len(labels), level=at, margin=margin),
+        "gans": gans,
+        "conditions": words.conditions(len(both), overlap, gans),
         "mcnemar": [
             {
                 "seed": seed,
@@ -123,13 +151,9 @@ def judge(
             for seed in both
         ],
         "per_class": _per_class(answers, primary, labels, classes, at, overlap or 0.0),
-        "power": _power(answers, primary, seeds, at, overlap or 0.0, assumed or power.assumed()),
-    }
-    return {
-        "verdict": verdict,
-        "arms": arms,
-        "contrasts": [first | {"primary": True}, *(c | {"primary": False} for c in others)],
-        "worth": _worth(answers, primary[0], about, level, overlap or 0.0),
+        "power": _power(
+            answers, primary, planned_seeds, at, overlap or 0.0, assumed or power.assumed()
+        ),
     }
 
 

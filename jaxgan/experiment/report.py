@@ -28,6 +28,7 @@ def write_report(results: Results, workdir: epath.PathLike) -> epath.Path:
     parts = (
         _verdict(results),
         _arms(results),
+        sections.failures(results),
         sections.guards(results),
         sections.sweep(results),
         sections.measures(results),
@@ -48,6 +49,18 @@ def write_report(results: Results, workdir: epath.PathLike) -> epath.Path:
 
 def _verdict(results: Results) -> str:
     verdict = results["verdict"]
+    return f"""
+<header>
+<p class="question">Would generated pictures help this classifier?</p>
+<h1>{text(verdict["word"].capitalize())}</h1>
+<p class="lead">{prose(verdict["sentence"])}</p>
+{"" if verdict["difference"] is None else _primary(results)}
+{sections.power(results)}
+</header>"""
+
+
+def _primary(results: Results) -> str:
+    verdict = results["verdict"]
     a, b = verdict["primary"]
     row = figures.Row(
         f"{a} minus {b}",
@@ -65,14 +78,7 @@ def _verdict(results: Results) -> str:
         else "With one seed there is no interval: run more seeds to learn how much is chance."
     )
     figure = figures.dots_and_whiskers([row], "Primary contrast", "points of accuracy", zero=True)
-    return f"""
-<header>
-<p class="question">Would generated pictures help this classifier?</p>
-<h1>{text(verdict["word"].capitalize())}</h1>
-<p class="lead">{prose(verdict["sentence"])}</p>
-<figure>{figure}<figcaption>{chance}</figcaption></figure>
-{sections.power(results)}
-</header>"""
+    return f"<figure>{figure}<figcaption>{chance}</figcaption></figure>"
 
 
 def _arms(results: Results) -> str:
@@ -198,7 +204,7 @@ def _pictures(results: Results, workdir: epath.Path) -> str:
             )
         if pair or over_time:
             blocks += f'<h3>{text(name)}</h3><div class="pair">{pair}</div>{over_time}'
-    if not generators:
+    if not generators and not results.get("failed_generators"):
         blocks = f"<p>No arm needed generated pictures, so no GAN was trained.</p>{blocks}"
     return f"""
 <section class="wide">

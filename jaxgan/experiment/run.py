@@ -100,12 +100,20 @@ def run(config: ConfigDict, workdir: epath.PathLike, share: Share = Share()) -> 
     the others return is empty.
 
     Raises:
-        InputError: a config, folder or workdir that will not do; before any training.
+        InputError: a config, folder or workdir that will not do, before any training; or no seed
+            could be finished for both arms of the verdict, after all else is written.
     """
     begin = time.perf_counter()
     folder = epath.Path(workdir)
-    real, parts, arms, draws, outside, needed = prepare(config)
+    plan = prepare(config)
     configs.claim(folder, config)
+    share = share._replace(workers=folder / "workers")
+    with share.alive():
+        return _run(config, plan, folder, share, begin)
+
+
+def _run(config: ConfigDict, plan: Plan, folder: epath.Path, share: Share, begin: float) -> dict:
+    real, parts, arms, draws, outside, needed = plan
     about = training.describe_data(real)
     configs.claim_data(folder, about["fingerprint"])
     if outside is not None:
@@ -123,6 +131,7 @@ def run(config: ConfigDict, workdir: epath.PathLike, share: Share = Share()) -> 
 
     fresh: Fresh = {}
     generators: list[dict] = []
+    failed_gans: list[dict] = []
     if outside is not None:
         fresh = generated.from_folder(outside, needed, tuple(config.seeds), config.seed)
     elif needed:
@@ -134,7 +143,7 @@ def run(config: ConfigDict, workdir: epath.PathLike, share: Share = Share()) -> 
         made = generated.from_gans(
             config, recipe, pictures, parts.train, draws, needed, folder, told, share
         )
-        fresh, generators = made.fresh, made.about
+        fresh, generators, failed_gans = made.fresh, made.about, made.failed
         seconds |= made.seconds
 
     runs, failed, opened = classifiers.train(
@@ -145,7 +154,7 @@ def run(config: ConfigDict, workdir: epath.PathLike, share: Share = Share()) -> 
         told.close()
         return {}
     seconds["classify"] = sum(r["seconds"] for r in runs)
-    checked = audit.checks(config, arms, runs, opened, real, parts, draws, fresh)
+    checked = audit.checks(config, arms, runs, opened, real, parts, draws, fresh, failed_gans)
     # Stages that were finished before count, too.
     seconds["total"] = max(time.perf_counter() - begin, sum(seconds.values()))
     results = {
@@ -164,6 +173,7 @@ def run(config: ConfigDict, workdir: epath.PathLike, share: Share = Share()) -> 
             margin=config.verdict.margin,
             looks=tuple(config.verdict.looks),
             overlap=config.data.subset if config.data.subset < 1 else None,
+            failed=failed,
         ),
         "guards": checked,
         "data": {
@@ -181,6 +191,7 @@ def run(config: ConfigDict, workdir: epath.PathLike, share: Share = Share()) -> 
         "runs": runs,
         "failed": failed,
         "generators": generators,
+        "failed_generators": failed_gans,
         "figures": _figures(folder, real, parts.train, fresh),
         "environment": environment,
         "seconds": {name: round(s, 1) for name, s in seconds.items()},
@@ -194,12 +205,20 @@ def run(config: ConfigDict, workdir: epath.PathLike, share: Share = Share()) -> 
     for guard in checked:
         word = {True: "passed", False: "FAILED", None: "not made"}[guard["passed"]]
         told.line(f"guard {guard['name']}: {word}: {guard['sentence']}")
+    for failure in failed_gans:
+        told.line(f"the GAN of {failure['name']} failed: {failure['error']}")
     for failure in failed:
         told.line(f"arm {failure['arm']} seed {failure['seed']} failed: {failure['error']}")
     told.line(f"cost: {' '.join(results['cost']['sentences'])}")
     told.line(f"report: {report}")
-    told.line(f"{results['verdict']['word']}: {results['verdict']['sentence']}")
+    verdict = results["verdict"]
+    told.line(f"{verdict['word']}: {verdict['sentence']}")
     told.close()
+    if verdict["difference"] is None:
+        raise InputError(
+            f"the verdict needs both its arms, and the same command tries again what failed: "
+            f"{verdict['sentence']}"
+        )
     return results
 
 
@@ -270,7 +289,7 @@ def _figures(folder: epath.Path, real: Source, train: np.ndarray, fresh: Fresh) 
         mine = train[real.labels[train] == label][:36]
         show("real", name, [real[i]["image"] for i in mine])
     for sides in fresh.values():
-        for name, source in sides[0].items():
+        for name, source in ((name, s) for side in sides for name, s in side.items()):
             if name not in figures["generated"]:
                 show("generated", name, [source[i]["image"] for i in range(min(36, len(source)))])
     return figures

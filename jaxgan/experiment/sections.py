@@ -26,12 +26,33 @@ def power(results: Results) -> str:
         said.append(f"Planned to find {signed(told['planned']).lstrip('+')} points.")
     if worth:
         said.append(f"{text(worth['arm'])} is {text(worth['sentence'])}.")
-    if verdict.get("looks") and verdict["seeds"] < verdict["planned_seeds"]:
+    if verdict.get("seeds") in verdict.get("looks", ()):
         said.append(
             f"It stopped after {verdict['seeds']} of {verdict['planned_seeds']} seeds, at a look "
             "that was planned; the interval is wide enough to allow for the looks."
         )
     return f"<p>{' '.join(said)}</p>" if said else ""
+
+
+def failures(results: Results) -> str:
+    """The GANs and the classifiers that failed, each with the reason."""
+    lines = [
+        f"The GAN of {gan['name']}: {gan['error']}" for gan in results.get("failed_generators", [])
+    ]
+    seeds: dict[tuple[str, str], list[str]] = {}
+    for run in results.get("failed", []):
+        seeds.setdefault((run["arm"], run["error"]), []).append(str(run["seed"]))
+    for (arm, error), of in seeds.items():
+        lines.append(f"Arm {arm}, seed{'s' * (len(of) > 1)} {', '.join(of)}: {error}")
+    if not lines:
+        return ""
+    items = "".join(f"<li>{text(line)}</li>" for line in lines)
+    return f"""
+<section>
+<h2>What failed</h2>
+<p>All else went on without it. The same command tries it again, and keeps what is finished.</p>
+<ul>{items}</ul>
+</section>"""
 
 
 def measures(results: Results) -> str:
@@ -119,7 +140,7 @@ without 0, all intervals covering together; falls are underlined.</figcaption></
 
 def turned(results: Results, workdir: epath.Path) -> str:
     """Test pictures that the primary contrast helped and hurt."""
-    if "test" not in results or "names" not in results["test"]:
+    if "names" not in results.get("test", {}) or results["verdict"]["difference"] is None:
         return ""
     a, b = results["verdict"]["primary"]
     files = results.get("figures", {}).get("test", {})

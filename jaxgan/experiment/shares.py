@@ -3,10 +3,12 @@
 They have nothing in common but the workdir, where each finds what the others have finished.
 """
 
+import contextlib
 import json
 import re
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 from etils import epath
@@ -16,7 +18,9 @@ from jaxgan.errors import InputError
 
 T = TypeVar("T")
 POLL = 2.0  # Seconds between two looks for another's result.
-STARTED = time.time()  # Errors of an earlier attempt do not count.
+BEAT = 10.0  # Seconds between two signs of life.
+SILENCE = 60.0  # Seconds without one, after which whoever waits says so.
+STARTED = int(time.time())  # Errors of an earlier attempt do not count; epath's times are whole.
 
 
 class Share(NamedTuple):
@@ -25,10 +29,12 @@ class Share(NamedTuple):
     Attributes:
         index: of the process.
         count: of processes.
+        workers: folder of their signs of life; None: there are none.
     """
 
     index: int = 0
     count: int = 1
+    workers: epath.Path | None = None
 
     def order(self, jobs: Iterable[T]) -> list[tuple[int, T]]:
         """Numbered jobs; this process's come first, so that it waits for others last."""
@@ -39,6 +45,9 @@ class Share(NamedTuple):
 
         Where the job of this number is another process's, its result is waited for.
 
+        Its "seconds" are those of all attempts: where `work` fails or is interrupted they are kept
+        beside `file`. A kill -9 loses those of the attempt that it ends.
+
         Raises:
             InputError: another process failed with it.
         """
@@ -48,28 +57,84 @@ class Share(NamedTuple):
         if not self._mine(number):
             return self._wait(number, file, wrong)
         wrong.unlink(missing_ok=True)
-        begin = time.perf_counter()
+        spent = file.with_name(file.name + ".seconds")
+        before = float(spent.read_text()) if spent.exists() else 0.0
+        begin = time.perf_counter() - before
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             result = work()
-        except Exception as error:
-            if self.count > 1:
+        except BaseException as error:
+            with contextlib.suppress(OSError):  # A full disk must not hide an interruption.
+                configs.write(spent, f"{time.perf_counter() - begin:.3f}\n")
+            if self.count > 1 and isinstance(error, Exception):
                 configs.write(wrong, f"{error}\n")
             raise
         result.setdefault("seconds", round(time.perf_counter() - begin, 1))
         configs.write(file, json.dumps(result) + "\n")
+        spent.unlink(missing_ok=True)
         return result
+
+    @contextlib.contextmanager
+    def alive(self) -> Iterator[None]:
+        """Meanwhile gives the others a sign of life every `BEAT` seconds: a file in `workers`."""
+        if self.workers is None or self.count == 1:
+            yield
+            return
+        file, done = self.workers / str(self.index), threading.Event()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _beat(file)
+
+        def beats() -> None:
+            while not done.wait(BEAT):
+                _beat(file)
+
+        thread = threading.Thread(target=beats, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def _mine(self, number: int) -> bool:
         return number % self.count == self.index
 
     def _wait(self, number: int, file: epath.Path, wrong: epath.Path) -> dict:
-        print(f"waiting for {file} of worker {number % self.count}", flush=True)
+        other = number % self.count
+        print(f"waiting for {file} of worker {other}", flush=True)
+        # The times of files, all by one clock: those of two hosts may differ.
+        mine, its = (self.workers and self.workers / str(i) for i in (self.index, other))
+        begin, told = _time(mine), False
         while not file.exists():
-            if wrong.exists() and wrong.stat().mtime >= STARTED:
+            if wrong.exists() and _time(wrong) >= _started(its, begin):
                 raise InputError(wrong.read_text().strip())
+            silent = _time(mine) - max(begin, _time(its)) > SILENCE
+            if silent and not told:
+                print(
+                    f"worker {other} of {self.count} has not been heard of for {SILENCE:.0f} s: "
+                    f"start it again with --worker {other}/{self.count}",
+                    flush=True,
+                )
+            told = silent
             time.sleep(POLL)
         return json.loads(file.read_text())
+
+
+def _beat(file: epath.Path) -> None:
+    with contextlib.suppress(OSError):  # The next one may come through.
+        configs.write(file, f"{STARTED}\n")
+
+
+def _started(file: epath.Path | None, begin: float) -> int:
+    """The time from which errors of the process of `file` count: where it lives, its own start."""
+    if file and _time(file) > begin:
+        return min(STARTED, int(file.read_text()))
+    return STARTED
+
+
+def _time(file: epath.Path | None) -> float:
+    """When a file was written; 0 where there is none."""
+    return file.stat().mtime if file and file.exists() else 0.0
 
 
 def parse(text: str) -> Share:

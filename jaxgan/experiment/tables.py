@@ -76,7 +76,7 @@ def compare(workdirs: Sequence[epath.PathLike]) -> str:
                 epath.Path(workdir).name,
                 f"{a} - {b}",
                 verdict["word"],
-                points(verdict["difference"]),
+                "none" if verdict["difference"] is None else points(verdict["difference"]),
                 between,
                 f"{seeds} x {pictures}",
                 "" if seconds is None else f"{seconds / 3600:.2f}",

@@ -1,5 +1,8 @@
 """The verdict in words: what an interval says, and what it is silent on."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from jaxgan.experiment.statistics import Interval
 
 
@@ -55,6 +58,20 @@ def sentence(
         f"{subject[:1].upper()}{subject[1:]} {said.removesuffix('s')}: accuracy {change} by "
         f"{points(value)} points ({chance} {points(low)} to {points(high)}), {size}."
     )
+
+
+def no_verdict(primary: tuple[str, str], failed: Sequence[Mapping[str, Any]]) -> str:
+    """Why there is none, in one sentence: no seed has both arms.
+
+    Args:
+        primary: the arms.
+        failed: of each run that failed: "arm", "seed", "error".
+    """
+    text = f"No seed was finished for both {primary[0]} and {primary[1]}"
+    for run in failed:
+        if run["arm"] in primary:
+            return f"{text}: {run['arm']} seed {run['seed']} failed: {run['error']}"
+    return f"{text}."
 
 
 def conditions(seeds: int, overlap: float | None, gans: int, generated: bool = True) -> str:
