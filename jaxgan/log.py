@@ -168,7 +168,11 @@ def _step(row: str) -> float:
 
 def read_metrics(workdir: epath.PathLike) -> list[dict]:
     """The rows of a run's `metrics.jsonl`."""
-    file = epath.Path(workdir) / "metrics.jsonl"
+    return read_rows(epath.Path(workdir) / "metrics.jsonl")
+
+
+def read_rows(file: epath.Path) -> list[dict]:
+    """A file's JSON objects, one a line; none where there is no file."""
     return [json.loads(row) for row in file.read_text().splitlines()] if file.exists() else []
 
 

@@ -1,6 +1,7 @@
 """The quickstart's twin, from pictures to the verdict."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,15 @@ def test_running_again_trains_nothing_and_says_the_same(finished, monkeypatch) -
     again = run.run(twin(), folder)
     for key in ("verdict", "arms", "contrasts", "runs", "test", "data"):
         assert again[key] == results[key]
+    assert {guard["name"]: guard for guard in again["guards"]}["planned"]["passed"] is True
+
+
+def test_another_verdict_after_the_first_is_told(finished, tmp_path) -> None:
+    folder = shutil.copytree(finished[0], tmp_path / "run")
+    config = twin()
+    config.verdict.margin = 0.01
+    found = {guard["name"]: guard for guard in run.run(config, folder)["guards"]}["planned"]
+    assert found["passed"] is False and "margin was None and is 0.01" in found["sentence"]
 
 
 def test_another_config_is_refused(finished) -> None:

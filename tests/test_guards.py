@@ -198,6 +198,22 @@ def test_steps_that_differ_and_a_second_look_are_found() -> None:
     assert guards.opened_once(opened[1:], runs)["passed"] is False
 
 
+def test_a_verdict_is_asked_for_once() -> None:
+    plan = {"primary": ["add", "real"], "margin": None, "seeds": [0, 1, 2]}
+    for earlier in ([], [plan | {"time": "now"}] * 2):
+        assert guards.as_planned(plan, earlier)["passed"] is True
+    for name, other in (
+        ("primary", ["replace", "real"]),
+        ("margin", 0.01),
+        ("seeds", [0, 1, 2, 3]),
+    ):
+        found = guards.as_planned(plan | {name: other}, [plan, plan])
+        assert found["passed"] is False
+        assert found["sentence"].count(f"{name} was {plan[name]} and is {other}") == 1
+        # Going back afterwards does not unsee it.
+        assert guards.as_planned(plan, [plan, plan | {name: other}])["passed"] is False
+
+
 def test_classes_of_keeps_the_positions_asked_for() -> None:
     source = ToySource(8, count=6)
     found = guards.classes_of(source, np.array([7, 1, 0]))

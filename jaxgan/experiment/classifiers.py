@@ -97,9 +97,7 @@ def train(
             break
     if failed and not runs:
         raise InputError(f"no classifier could be trained: {failed[0]['error']}")
-    file = folder / OPENED
-    lines = file.read_text().splitlines() if file.exists() else []
-    return runs, failed, [json.loads(line) for line in lines]
+    return runs, failed, log.read_rows(folder / OPENED)
 
 
 class _Pictures:

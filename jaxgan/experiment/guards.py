@@ -172,6 +172,31 @@ def unknown_start(key: str) -> dict:
     return {"name": "start", "passed": None, "sentence": f"{sentence} or validation pictures"}
 
 
+def as_planned(plan: Mapping[str, object], earlier: Sequence[Mapping[str, object]]) -> dict:
+    """Whether each verdict of these runs so far was asked for in the same way.
+
+    A contrast, a margin or more seeds that are chosen after a look at results find chance effects
+    more often than the verdict says.
+
+    Args:
+        plan: what this verdict depends on, by name.
+        earlier: the plans of verdicts that were told before, with further keys.
+    """
+    changed = {
+        f"{name} was {then.get(name)} and is {value}"
+        for then in earlier
+        for name, value in plan.items()
+        if then.get(name) != value
+    }
+    sentence = "contrast, level, margin, looks and seeds are those that were first asked for"
+    if changed:
+        sentence = (
+            f"a verdict of these runs had been told before: {'; '.join(sorted(changed))}; what is "
+            f"chosen after a look is no test: repeat it on new test pictures"
+        )
+    return {"name": "planned", "passed": not changed, "sentence": sentence}
+
+
 def not_made(name: str) -> dict:
     """A check of a GAN's pictures that are missing."""
     return {"name": name, "passed": None, "sentence": "the GAN failed: there are no pictures"}

@@ -23,6 +23,8 @@ from jaxgan.experiment.report import write_report
 from jaxgan.experiment.shares import Share
 from jaxgan.types import InputError
 
+TOLD = "verdicts.jsonl"
+
 
 class Plan(NamedTuple):
     """What an experiment is to do, on which pictures.
@@ -154,7 +156,9 @@ def _run(config: ConfigDict, plan: Plan, folder: epath.Path, share: Share, begin
         told.close()
         return {}
     seconds["classify"] = sum(r["seconds"] for r in runs)
+    plan = {"seeds": list(config.seeds)} | configs.to_dict(config.verdict)
     checked = audit.checks(config, arms, runs, opened, real, parts, draws, fresh, failed_gans)
+    checked.append(guards.as_planned(plan, log.read_rows(folder / TOLD)))
     # Stages that were finished before count, too.
     seconds["total"] = max(time.perf_counter() - begin, sum(seconds.values()))
     results = {
@@ -198,6 +202,10 @@ def _run(config: ConfigDict, plan: Plan, folder: epath.Path, share: Share, begin
     }
     results["figures"]["test"] = flips.save(results, loader.Subset(real, parts.test), folder)
     results["cost"] = cost(results)
+    if results["verdict"]["difference"] is not None:
+        now = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        with (folder / TOLD).open("a") as file:
+            file.write(json.dumps(plan | now) + "\n")
     configs.write(folder / "results.json", json.dumps(results, indent=1) + "\n")
     report = write_report(results, folder)
     for name, arm in results["arms"].items():
