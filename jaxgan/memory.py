@@ -55,7 +55,9 @@ class OutOfMemoryError(InputError):
 
 
 @contextmanager
-def watch_memory(settings: Settings, tell: Callable[[str], None]) -> Iterator[Callable[..., Callable]]:
+def watch_memory(
+    settings: Settings, tell: Callable[[str], None]
+) -> Iterator[Callable[..., Callable]]:
     """Yields compile(step, *arguments) -> the compiled step, which tells what memory it needs.
 
     Args:
