@@ -56,7 +56,7 @@ def get_config() -> ConfigDict:
     # Of flip, crop, color, translation, cutout and randaugment, in this order.
     config.train.augment = ("flip", "crop")
     config.train.mixup = 0.0  # Alpha of its Beta distribution; 0 mixes nothing.
-    config.train.views = 8  # Of each picture, augmented but one, where a published trunk stays.
+    config.train.views = 8  # Of each augmented picture, one plain, where a published trunk stays.
     config.train.microbatch = config_dict.placeholder(int)  # Pictures at a time; all where None.
     config.train.remat = False  # True: keep only what convolutions put out.
     config.train.profile = config_dict.placeholder(str)  # FIRST:COUNT steps, for TensorBoard.

@@ -1,8 +1,12 @@
 """Classifiers whose trunk stays as it is: its features of every picture are computed once."""
 
+from collections.abc import Callable
+from functools import lru_cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 from jaxtyping import Array, Float, UInt8
 from ml_collections import ConfigDict
 
@@ -52,22 +56,10 @@ def look(config: ConfigDict, source: Source, views: int = 1) -> Views:
         kind: {name: x for name, x in layers.items() if _whole(x)}
         for kind, layers in weights.items()
     }
-    model = recipes.build_classifier(config)
-    augment = recipes.build_augment(config.train.augment)
-
-    @jax.jit
-    def trunk(
-        variables: dict, images: UInt8[Array, "b h w c"], first: Array, view: Array
-    ) -> Float[Array, "b f"]:
-        x = to_float(images)
-        if augment is not None:
-            key = jax.random.fold_in(jax.random.key(config.seed), view)
-            keys = jax.vmap(jax.random.fold_in, (None, 0))(key, first + jnp.arange(len(x)))
-            x = augment(x, (view > 0).astype(jnp.float32), noise.fold_in(keys, 0))
-        return model.apply(variables, x, method="trunk")  # type: ignore[return-value]
-
+    policy = tuple(config.train.augment)
+    trunk = _make_trunk(recipes.build_classifier(config), policy, config.seed)
     rows, first = [], 0
-    count = views if augment is not None else 1
+    count = views if policy else 1
     for batch in in_order(source, BATCH):
         found = [
             np.asarray(trunk(variables, batch["image"], jnp.int32(first), jnp.int32(view)))
@@ -76,6 +68,25 @@ def look(config: ConfigDict, source: Source, views: int = 1) -> Views:
         rows.append(np.stack(found, 1)[batch["mask"]])
         first += BATCH
     return Views(source, np.concatenate(rows))
+
+
+@lru_cache  # Compiled once for all sources.
+def _make_trunk(model: nn.Module, policy: tuple[str, ...], seed: int) -> Callable[..., Array]:
+    """(variables, uint8 pictures, the first one's number, view) -> the trunk's features."""
+    augment = recipes.build_augment(policy)
+
+    @jax.jit
+    def trunk(
+        variables: dict, images: UInt8[Array, "b h w c"], first: Array, view: Array
+    ) -> Float[Array, "b f"]:
+        x = to_float(images)
+        if augment is not None:
+            key = jax.random.fold_in(jax.random.key(seed), view)
+            keys = jax.vmap(jax.random.fold_in, (None, 0))(key, first + jnp.arange(len(x)))
+            x = augment(x, (view > 0).astype(jnp.float32), noise.fold_in(keys, 0))
+        return model.apply(variables, x, method="trunk")  # type: ignore[return-value]
+
+    return trunk
 
 
 def _whole(tree: object) -> bool:

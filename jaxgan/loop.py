@@ -108,7 +108,7 @@ def train(
     with (
         Checkpoints(workdir, options.best) as checkpoints,
         hosts.stop_signals() as stopped,
-        watch_memory(options.memory, log) as compile_step,
+        watch_memory(options.memory, log.line) as compile_step,
         tracer(options.profile, log) as trace,
     ):
         abstract = jax.eval_shape(recipe.init, init_key)

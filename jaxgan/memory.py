@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxgan.data import machine
-from jaxgan.log import Log
 from jaxgan.types import InputError
 
 GIB = 2**30
@@ -56,12 +55,14 @@ class OutOfMemoryError(InputError):
 
 
 @contextmanager
-def watch_memory(settings: Settings, log: Log) -> Iterator[Callable[..., Callable]]:
+def watch_memory(
+    settings: Settings, tell: Callable[[str], None]
+) -> Iterator[Callable[..., Callable]]:
     """Yields compile(step, *arguments) -> the compiled step, which tells what memory it needs.
 
     Args:
         settings: what the advice starts from.
-        log: where to tell.
+        tell: takes a line about each step that is compiled.
 
     Raises:
         OutOfMemoryError: in place of JAX's own error, from anything inside; says what to lower.
@@ -82,7 +83,7 @@ def watch_memory(settings: Settings, log: Log) -> Iterator[Callable[..., Callabl
         compiled = _compile(step, structure, tuple(forms))
         text = f"the step was compiled in {time.perf_counter() - begin:.1f} s"
         needed = needs(compiled)
-        log.line(text if needed is None else f"{text} and needs about {needed}")
+        tell(text if needed is None else f"{text} and needs about {needed}")
         if needed is not None and has is not None and sum(needed) > has:
             text = advise()
             logging.getLogger("jaxgan").warning("this may run out of memory: %s", text)
@@ -94,7 +95,7 @@ def watch_memory(settings: Settings, log: Log) -> Iterator[Callable[..., Callabl
         if not is_out_of_memory(error):
             raise
         text = advise()
-        raise OutOfMemoryError(f"out of memory: {text}; the last checkpoint stays") from error
+        raise OutOfMemoryError(f"out of memory: {text}; what was saved stays") from error
 
 
 @lru_cache(maxsize=8)  # The seeds and arms of an experiment share a step.

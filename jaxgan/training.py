@@ -53,11 +53,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
             raise InputError("this config is an experiment's: run scripts/experiment.py with it")
         checks.check_training(config)
         parallel.spread(config.parallel)
-        parallel.check_batch(config.train.batch_size)
-        parallel.check_batch(config.train.microbatch or 0, "train.microbatch")
-        if config.model.name == "stylegan2":  # Half of a batch is for path lengths.
-            for key in ("batch_size", "microbatch"):
-                parallel.check_batch((config.train[key] or 0) // 2, f"half of train.{key}")
+        check_batches(config)
         check_precision(config.precision)
     hosts.check_same(
         config=json.dumps(configs.to_dict(config), sort_keys=True), versions=str(versions())
@@ -107,6 +103,20 @@ def check_start(config: ConfigDict, name: str = "config") -> None:
         warm.check(config, name)
     elif config.model.get("pretrained") is not None:
         published.read(config)
+
+
+def check_batches(config: ConfigDict, prefix: str = "") -> None:
+    """Raises InputError where the devices do not divide the batches of a config.
+
+    Args:
+        config: of one network.
+        prefix: of the settings' names: `gan.` or `classifier.` in an experiment's.
+    """
+    for key in ("batch_size", "microbatch"):
+        count, name = config.train[key] or 0, f"{prefix}train.{key}"
+        parallel.check_batch(count, name)
+        if config.model.name == "stylegan2":  # Half of a batch is for path lengths.
+            parallel.check_batch(count // 2, f"half of {name}")
 
 
 def check_precision(precision: str) -> None:
@@ -338,14 +348,14 @@ def _options(
         parallel=config.parallel,
         config=configs.to_dict(config),
         profile=configs.profile_steps(config.train.profile),
-        memory=Settings(
-            config.train.batch_size,
-            config.train.microbatch,
-            config.train.remat,
-            config.precision == "bf16",
-            prefix,
-        ),
+        memory=memory_settings(config, prefix),
     )
+
+
+def memory_settings(config: ConfigDict, prefix: str = "") -> Settings:
+    """Those of one network's config that decide over the memory of its step."""
+    train, bf16 = config.train, config.precision == "bf16"
+    return Settings(train.batch_size, train.microbatch, train.remat, bf16, prefix)
 
 
 def _introduce(

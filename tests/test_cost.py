@@ -6,11 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from jaxgan import config as configs
-from jaxgan import training
-from jaxgan.experiment import cost, dry_run
+from jaxgan import frozen, loop, recipes, training
+from jaxgan.checkpoint import Best, Checkpoints
+from jaxgan.data import loader
+from jaxgan.data.folder import Source
+from jaxgan.data.toy import ToySource
+from jaxgan.experiment import classifiers, cost, dry_run, run
+from jaxgan.log import Log
+from jaxgan.types import Recipe
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,22 +93,112 @@ def test_a_dry_run_adds_up_and_trains_nothing(monkeypatch) -> None:
 
     def trial(config, source, seconds):
         tried.append((config.model.name, len(source)))
-        return dry_run.Trial(3.0, 0.5, 0.25, lambda step: 4 * (step < 2), 2**30, 2**20, 0.1)
+        more = lambda step: 4 * (step < 2)  # noqa: E731
+        return dry_run.Trial(1.0, 3.0, 0.5, 0.25, more, 2**30, 2**20, 0.1)
 
     monkeypatch.setattr(dry_run, "trial", trial)
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
     with config.unlocked():
-        config.gan.train.steps, config.gan.train.epochs, config.gan.train.kimg = 10, None, None
-        train = config.classifier.train
-        train.steps, train.epochs, train.kimg = 20, None, None
+        for train, steps in ((config.gan.train, 10), (config.classifier.train, 20)):
+            train.steps, train.epochs, train.kimg = steps, None, None
+            train.sample_every = train.checkpoint_every = 8
     gans, drawing, classifiers = dry_run.predict(config)
     assert [name for name, _ in tried] == [config.gan.model.name, *["googlenet"] * 2]
-    assert gans[:4] == ("GANs", 2, 3 + 2 * (10 * 0.5 + 8 * 0.25), 2**30)
-    assert gans.disk == 2 * dry_run.KEPT * 2**20
+    assert gans[:4] == ("GANs", 2, pytest.approx(1 + 3 + 2 * (10 * 0.5 + 8 * 0.25)), 2**30)
+    assert gans.disk == (2 * 2 + 1) * 2**20  # Steps 8 and 10 of each, and one that is written.
     assert drawing.seconds == pytest.approx(0.1 * drawing.count)
-    assert classifiers[:3] == ("classifiers", 8, 2 * 3 + 8 * 20 * 0.5)
+    # Validation at steps 8, 16 and 20, then the test; a batch has room for all pictures.
+    seconds = 1 + 2 * 3 + 8 * (20 * 0.5 + (3 + 1) * 0.1)
+    assert classifiers[:3] == ("classifiers", 8, pytest.approx(seconds))
+    assert classifiers.disk == (8 * 3 + 1) * 2**20
     rows = dry_run.table([gans, drawing, classifiers]).splitlines()
     assert len(rows) == 5 and len({len(row) for row in rows}) == 1
+
+
+@pytest.mark.parametrize("ranked", [0, 2, 3, 4, 20])
+@pytest.mark.parametrize("every", [2, 5, 20])
+def test_a_finished_run_keeps_as_many_checkpoints_as_are_counted(
+    every: int, ranked: int, tmp_path: Path
+) -> None:
+    """The first one that is ranked is the best: as many as there can be."""
+
+    def evaluate(state: dict) -> loop.Evaluation:
+        return loop.Evaluation({"score": -float(state["n"])}, {})
+
+    begin = lambda key: {"n": jnp.zeros(())}  # noqa: E731
+    step = lambda state, batch, key: ({"n": state["n"] + 1}, {"loss": state["n"]})  # noqa: E731
+    batches = loader.make_batches(loader.in_memory(ToySource(8, count=4)), batch_size=4, seed=0)
+    options = loop.TrainOptions(
+        9, 4, sample_every=ranked or 3, checkpoint_every=every, config={},
+        best=Best("score", "max") if ranked else None,
+    )  # fmt: skip
+    with Log(tmp_path) as log:
+        loop.train(Recipe(begin, step), batches, options, tmp_path, log=log, evaluate=evaluate)
+    kept = [p for p in (tmp_path / "checkpoints").iterdir() if p.name.isdecimal()]
+    train = ConfigDict({"checkpoint_every": every})
+    assert len(kept) == dry_run._kept(train, 9, ranked)
+
+
+def frozen_trunk(augment: tuple[str, ...] = ("flip",)) -> ConfigDict:
+    """A quickstart whose classifier has VGG16's trunk, as if it were published."""
+    config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
+    config.classifier = configs.load(str(ROOT / "configs" / "vgg16_small.py"), test=True)
+    classifier = config.classifier
+    classifier.model.pretrained, classifier.optim.trunk = "weights.safetensors", 0.0
+    classifier.train.augment, classifier.train.views = augment, 3
+    config.arms = ("real", "add:5", "add:9", "add:3+augmentation", "add:9+augmentation")
+    config.arms += ("add:4+selection", "real@6+augmentation", "generated@6")
+    config.verdict.primary, config.select.by = ("add:5", "real"), "none"
+    return config
+
+
+@pytest.mark.parametrize("augmented", [True, False])
+def test_a_frozen_trunk_looks_as_often_as_is_counted(augmented: bool, monkeypatch) -> None:
+    config = frozen_trunk()
+    if not augmented:
+        config.arms = tuple(name for name in config.arms if "augmentation" not in name)
+    monkeypatch.setattr(training, "check_start", lambda *about: None)
+    monkeypatch.setattr(frozen, "BATCH", 4)
+    seen = []
+
+    def look(section: ConfigDict, source: Source, views: int = 1) -> frozen.Views:
+        seen.append(-(-len(source) // frozen.BATCH) * views)
+        return frozen.Views(source, np.zeros((len(source), views, 2), np.float32))
+
+    monkeypatch.setattr(frozen, "look", look)
+    plan = run.prepare(config)
+    cat = loader.Subset(plan.real, np.flatnonzero(plan.real.labels == 0))
+    fresh = {
+        key: [
+            {name: loader.Subset(cat, np.arange(n)) for name, n in counts.items()}
+            for _ in config.seeds
+        ]
+        for key, counts in plan.needed.items()
+    }
+    pictures = classifiers._Pictures(config.classifier, plan.arms, plan.real, plan.parts, fresh)
+    for position, seed in enumerate(config.seeds):
+        for arm in plan.arms:
+            pictures.of(arm, plan.draws[arm.size][position], position, seed)
+    assert dry_run._looks(config, plan) == sum(seen)
+
+
+def test_a_checkpoint_takes_what_is_counted(tmp_path: Path) -> None:
+    """A frozen trunk's weights are in it; its momentum, which stays zero, takes no place."""
+    config = frozen_trunk().classifier
+    config.model.num_classes, config.model.width = 2, 0.25
+    config.model.hidden, config.model.grid = (), 1
+    features = np.random.default_rng(0).normal(size=(8, 1, 128)).astype(np.float32)
+    found = dry_run.trial(config, frozen.Views(ToySource(32, count=4), features), 0.0)
+    state = recipes.build(config).init(jax.random.key(0))
+    head = sum(x.nbytes for name, layer in state.net.params.items()
+               if name.startswith("fc") for x in layer.values())  # fmt: skip
+    weights = sum(x.nbytes for x in jax.tree.leaves(state.net.params))
+    assert found.checkpoint == pytest.approx(weights + head, rel=0.003)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, state, {}, {})
+        checkpoints.wait()
+    size = sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file())
+    assert 0.85 * found.checkpoint < size < 1.02 * found.checkpoint
 
 
 def test_the_script_prints_a_table_and_writes_nothing(tmp_path) -> None:

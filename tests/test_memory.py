@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan import config as configs
 from jaxgan import memory, parallel
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import loader
 from jaxgan.data.toy import ToySource
+from jaxgan.experiment import dry_run
 from jaxgan.log import Log
 from jaxgan.loop import TrainOptions, train
 from jaxgan.memory import GIB, Needs, OutOfMemoryError, Settings, advice, fitting
@@ -185,3 +187,18 @@ def test_a_step_that_will_not_fit_is_announced(tmp_path: Path, monkeypatch, capl
         monkeypatch.setattr(memory, "limit", lambda *arguments: 50)
         run(tmp_path / "b", recipe())
     assert len(caplog.records) == 1 and "may run out of memory" in caplog.text
+
+
+@pytest.mark.parametrize("call", [0, 3])
+@pytest.mark.parametrize(("name", "prefix"), [("wgan512", "gan"), ("vgg16_small", "classifier")])
+def test_out_of_memory_in_a_dry_run(name: str, prefix: str, call: int, monkeypatch) -> None:
+    """One sentence, with which scripts end with 1."""
+    config = configs.load(str(Path(__file__).parents[1] / "configs" / f"{name}.py"), test=True)
+    if name == "vgg16_small":
+        config.model.num_classes = 2
+    fail_at(monkeypatch, call, jax.errors.JaxRuntimeError(SHORT))
+    with pytest.raises(
+        OutOfMemoryError, match=rf"^out of memory: .*: set {prefix}\.train\.batch_size="
+    ) as found:
+        dry_run.trial(config, ToySource(config.data.resolution, count=4), 0.0)
+    assert "\n" not in str(found.value)

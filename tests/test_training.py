@@ -11,6 +11,7 @@ from jaxgan import config as configs
 from jaxgan import training
 from jaxgan.data.loader import Concat, Subset
 from jaxgan.data.toy import ToySource
+from jaxgan.experiment import run
 from jaxgan.experiment.design import Labelled
 from jaxgan.types import InputError
 
@@ -91,3 +92,30 @@ def test_the_loop_is_told_what_to_trace_and_what_takes_memory() -> None:
     options = training._options(config, 12, 4)
     assert list(options.profile) == [3, 4]
     assert options.memory == (config.train.batch_size, 2, False, True, "")
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "words"),
+    [
+        ("gan", {"batch_size": 6}, r"half of gan\.train\.batch_size must .* 2 devices, got 3"),
+        ("gan", {"microbatch": 2}, r"half of gan\.train\.microbatch must .* got 1"),
+        ("gan", {"microbatch": 4}, None),
+        ("classifier", {"batch_size": 5}, r"^classifier\.train\.batch_size must .* got 5"),
+        ("classifier", {"batch_size": 6, "microbatch": 2}, None),  # Its halves are not its own.
+    ],
+)
+def test_an_experiments_batches_suit_its_devices(section, change, words) -> None:
+    """Path lengths take half of a batch of StyleGAN2's; the tests have two devices."""
+    folder = Path(__file__).parents[1] / "configs"
+    config = configs.load(str(folder / "quickstart.py"), test=True)
+    config.gan = configs.load(str(folder / "stylegan2_ada128.py"), test=True)
+    config.gan.retrain, config.gan.model.group_size = 1, 2
+    config[section].train.update(change)
+    if words is None:
+        run.prepare(config)
+        return
+    with pytest.raises(InputError, match=words):
+        run.prepare(config)
+    if section == "gan":  # As `training.run` says of one network, without the prefix.
+        with pytest.raises(InputError, match=words.replace(r"gan\.", "")):
+            training.run(config.gan, "nowhere")

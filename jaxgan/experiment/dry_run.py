@@ -9,36 +9,41 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgan import config as configs
-from jaxgan import frozen, log, loop, memory, parallel, recipes, sample, training
+from jaxgan import evaluate, frozen, log, loop, memory, parallel, recipes, sample, training
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.experiment import run
+from jaxgan.metrics import features
+from jaxgan.selection import LOOK_AT_REAL
+from jaxgan.steps.classifier import make_predict
 from jaxgan.types import Step
 
 SECONDS = 3.0  # For which steps are timed, at least.
-KEPT = 4  # Checkpoints of a run: the latest two, the best one, one that is being written.
+SOME = 64  # Pictures by which the choosing of the best is timed.
 
 
 class Trial(NamedTuple):
     """What a few steps of a training took.
 
     Attributes:
-        compile: seconds before the first step was done.
+        init: seconds before there were weights.
+        compile: seconds more before the first step was done, and those of the first look.
         step: seconds a step, the loading of its pictures included.
         prelude: of a turn that comes before some steps; 0 where there are none.
         preludes: how many of these, by the steps done before.
         memory: bytes of a device.
-        checkpoint: bytes of the state.
-        draw: seconds a generated picture, of a GAN.
+        checkpoint: bytes of the state but for what is all zeros, which takes none in a file.
+        look: seconds a generated picture of a GAN, or a batch that a classifier judges.
     """
 
+    init: float
     compile: float
     step: float
     prelude: float
     preludes: Callable[[int], int]
     memory: int
     checkpoint: int
-    draw: float = 0.0
+    look: float
 
 
 def trial(config: ConfigDict, source: Source, seconds: float = SECONDS) -> Trial:
@@ -48,7 +53,19 @@ def trial(config: ConfigDict, source: Source, seconds: float = SECONDS) -> Trial
         config: of a GAN or a classifier.
         source: what it would learn from.
         seconds: how long to time steps: at least two are, after two that are not.
+
+    Raises:
+        OutOfMemoryError: names what to lower.
     """
+    prefix = "gan." if config.model.name in configs.GANS else "classifier."
+    settings = training.memory_settings(config, prefix)
+    with memory.watch_memory(settings, lambda text: None) as compile_step:
+        return _trial(config, source, seconds, compile_step)
+
+
+def _trial(
+    config: ConfigDict, source: Source, seconds: float, compile_step: Callable[..., Any]
+) -> Trial:
     is_gan = config.model.name in configs.GANS
     pictures = (training.look_at(config, source),) if is_gan else ()
     recipe = recipes.build(config, parallel.axis_name(config.parallel), *pictures)
@@ -60,7 +77,8 @@ def trial(config: ConfigDict, source: Source, seconds: float = SECONDS) -> Trial
     init_key, key = jax.random.split(jax.random.key(config.seed))
     begin = time.perf_counter()
     state = devices.place(jax.jit(recipe.init, compiler_options=loop.QUICK)(init_key))
-    size = sum(x.nbytes for x in jax.tree.leaves(state))
+    jax.block_until_ready(state)
+    init = time.perf_counter() - begin
     programs: dict[Step, Any] = {}
 
     def turn(steps: Sequence[Step]) -> None:
@@ -68,7 +86,7 @@ def trial(config: ConfigDict, source: Source, seconds: float = SECONDS) -> Trial
         batch = devices.shard(next(batches), 0 if turns is None else 1)
         for step in steps:
             if step not in programs:
-                programs[step] = devices.compile(step).lower(state, batch, key).compile()
+                programs[step] = compile_step(devices.compile(step), state, batch, key)
             state, _ = programs[step](state, batch, key)
         jax.block_until_ready(state)
 
@@ -79,6 +97,7 @@ def trial(config: ConfigDict, source: Source, seconds: float = SECONDS) -> Trial
         turn(recipe.turns(done) if recipe.turns else [recipe.step])
         done += 1
 
+    begin = time.perf_counter()
     step()  # With all parts that are due together at the first one.
     compiling = time.perf_counter() - begin
     step()
@@ -87,21 +106,32 @@ def trial(config: ConfigDict, source: Source, seconds: float = SECONDS) -> Trial
         step()
     each, before = (time.perf_counter() - begin) / (done - first), 0.0
     if recipe.prelude:
-        turn([recipe.prelude.step])
-        begin = time.perf_counter()
-        for _ in range(2):
-            turn([recipe.prelude.step])
-        before = (time.perf_counter() - begin) / 2
+        extra_turn = [recipe.prelude.step]
+        before, extra = _twice(lambda: turn(extra_turn))
+        compiling += extra
     needs = [sum(found) for p in programs.values() if (found := memory.needs(p)) is not None]
+    whole = devices.fetch(state)
+    look, more = _draw(config, whole) if is_gan else _judge(config, whole, source)
     return Trial(
-        compiling,
+        init,
+        compiling + more,
         each,
         before,
         recipe.prelude.count if recipe.prelude else lambda step: 0,
         max(needs, default=0),
-        size,
-        _draw(config, state) if is_gan else 0.0,
+        sum(x.nbytes for x in jax.tree.leaves(whole) if np.any(x)),
+        look,
     )
+
+
+def _twice(call: Callable[[], Any]) -> tuple[float, float]:
+    """Seconds of a call that finds its programs compiled, and how many more the first one took."""
+    times = [time.perf_counter()]
+    for _ in range(2):
+        call()
+        times.append(time.perf_counter())
+    first, second = np.diff(times).tolist()
+    return second, max(0.0, first - second)
 
 
 def _apart(config: ConfigDict) -> bool:
@@ -109,13 +139,19 @@ def _apart(config: ConfigDict) -> bool:
     return config.model.name in configs.GANS and not config.train.get("same_batch", True)
 
 
-def _draw(config: ConfigDict, state: Any) -> float:
-    """Seconds a generated picture."""
+def _draw(config: ConfigDict, state: Any) -> tuple[float, float]:
+    """Seconds a generated picture, and those before the first one."""
     draw, seeds = sample.draw_with(config), np.arange(16, dtype=np.uint32)
-    np.asarray(draw(state.ema, seeds))
-    begin = time.perf_counter()
-    np.asarray(draw(state.ema, seeds))
-    return (time.perf_counter() - begin) / len(seeds)
+    each, more = _twice(lambda: np.asarray(draw(state.ema, seeds)))
+    return each / len(seeds), more
+
+
+def _judge(config: ConfigDict, state: Any, source: Source) -> tuple[float, float]:
+    """Seconds a batch that is judged, and those before the first one."""
+    predictor = make_predict(recipes.build_classifier(config))
+    first = np.arange(min(len(source), evaluate.BATCH))
+    some = loader.in_memory(loader.Subset(source, first))
+    return _twice(lambda: evaluate.judge(predictor, state.net.variables, some))
 
 
 class Stage(NamedTuple):
@@ -126,7 +162,7 @@ class Stage(NamedTuple):
         count: trainings, or pictures.
         seconds: of all.
         memory: bytes of a device.
-        disk: bytes in the workdir.
+        disk: bytes in the workdir, at most.
     """
 
     name: str
@@ -139,10 +175,11 @@ class Stage(NamedTuple):
 def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
     """The cost of an experiment's stages; trains nothing and writes nothing.
 
-    Steps, the pictures that GANs draw and, of a frozen trunk, its features are counted. The looks
-    at samples and at validation pictures, checkpoints and guards are not: it comes out low. Of a
-    frozen trunk it comes out high: all pictures count with `train.views` views, each with a part
-    of the time that its program took to compile.
+    Counted are steps, the pictures that GANs draw, the features by which the best are chosen and
+    those of a frozen trunk, the classifiers' looks at validation and test pictures, and what each
+    program takes to compile, once. The rest is not: how each run begins, checkpoints, the GANs'
+    looks at samples and what they measure on the way, `stop_below`, the guards and the report. So
+    it comes out low, less so the longer the runs are.
 
     Args:
         config: the experiment's.
@@ -150,6 +187,7 @@ def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
 
     Raises:
         InputError: what `run.run` would refuse.
+        OutOfMemoryError: a step does not fit; names what to lower.
     """
     plan = run.prepare(config)
     stages = []
@@ -172,40 +210,77 @@ def _generative(config: ConfigDict, plan: run.Plan, seconds: float) -> list[Stag
     learned = plan.parts.train[plan.draws[size][0].learned[name]]
     found = trial(gan, loader.Subset(pictures, learned), seconds)
     several = gan.train.n_critic if _apart(gan) else 1
-    took = found.compile
+    programs = len(lengths) if recipes.needs_pictures(gan) else 1
+    took, disk = programs * (found.init + found.compile), found.checkpoint  # One is being written.
     for n in lengths:
         steps = configs.total_steps(gan.train, n, gan.train.batch_size * several, found.preludes)
         took += steps * found.step + sum(map(found.preludes, range(steps))) * found.prelude
-    made = len(config.seeds) * sum(
-        n * (config.select.surplus if selected else 1)
-        for (_, selected), counts in plan.needed.items()
-        for n in counts.values()
-    )
-    pixels = made * 3 * gan.data.resolution**2  # More than their PNGs have bytes.
-    disk = len(lengths) * KEPT * found.checkpoint
+        disk += _kept(gan.train, steps, gan.evaluate.every) * found.checkpoint
+    kept = made = 0
+    for (_, selected), counts in plan.needed.items():
+        n = len(config.seeds) * sum(counts.values())
+        kept, made = kept + n, made + n * (config.select.surplus if selected else 1)
+    drawing = made * found.look + _choosing(config, plan, pictures)
+    pixels = kept * 3 * gan.data.resolution**2  # More than their PNGs have bytes.
     return [
         Stage("GANs", len(lengths), took, found.memory, disk),
-        Stage("drawing", made, made * found.draw, 0, pixels),
+        Stage("drawing", made, drawing, 0, pixels),
     ]
 
 
+def _choosing(config: ConfigDict, plan: run.Plan, pictures: Source) -> float:
+    """Seconds of the features by which the best of a surplus are chosen, or what that does told."""
+    seen = sum(
+        n * config.select.surplus + len(draw.learned[name])
+        for (size, selected), counts in plan.needed.items()
+        for name, n in counts.items()
+        for draw in plan.draws[size]
+        if selected
+    )
+    if not seen or not (config.select.by in LOOK_AT_REAL or features.available()):
+        return 0.0
+    net = features.vgg16(features.input_size(pictures.resolution))
+    some = [pictures[i]["image"] for i in range(min(len(pictures), SOME))]
+    each, more = _twice(lambda: features.extract(net, some))
+    return more + each * seen / len(some)
+
+
+def _kept(train: ConfigDict, steps: int, ranked: int) -> int:
+    """Checkpoints that a finished run keeps, at most: the latest two and the best one.
+
+    Args:
+        train: the section.
+        steps: of the run.
+        ranked: steps from one that may be the best to the next; 0 where none is.
+    """
+    every = train.checkpoint_every
+    rated = {*range(ranked, steps, ranked)} if ranked else set()
+    latest = sorted({*range(every, steps, every), *rated, steps})[-2:]
+    return len(latest) + bool(rated.difference(latest))
+
+
 def _classifiers(config: ConfigDict, plan: run.Plan, seconds: float) -> Stage:
-    section, train = config.classifier, loader.Subset(plan.real, plan.parts.train)
+    section, parts = config.classifier, plan.parts
     with section.unlocked():
         section.data.classes = tuple(plan.real.classes)
-    took, source = 0.0, loader.in_memory(train)
+    took, whole = 0.0, loader.Subset(plan.real, parts.train)
     if frozen.applies(section):
-        begin = time.perf_counter()
-        some = loader.Subset(source, np.arange(min(len(train), 2 * section.train.batch_size)))
-        source = frozen.look(section, some, section.train.views)
-        made = len(config.seeds) * sum(sum(c.values()) for c in plan.needed.values())
-        took += (time.perf_counter() - begin) / len(some) * (len(train) + made)
+        least = max(section.train.batch_size, frozen.BATCH)
+        some = loader.in_memory(loader.Subset(whole, np.arange(min(len(whole), least))))
+        each, more = _twice(lambda: frozen.look(section, some))
+        took = more + each / _batches(len(some), frozen.BATCH) * _looks(config, plan)
+        whole = frozen.look(section, some, section.train.views)
+    else:
+        whole = loader.in_memory(whole)
     base = next((arm for arm in plan.arms if arm.name == "real"), plan.arms[0])
     need = disk = 0
+    validation = _batches(len(parts.validation), evaluate.BATCH)
     for changed in sorted({arm.augment for arm in plan.arms}):
-        own = section.copy_and_resolve_references()
+        own, source = section.copy_and_resolve_references(), whole
         own.train.augment = section.train.augment if changed else ()
         own.train.mixup = section.train.mixup if changed else 0.0
+        if isinstance(whole, frozen.Views) and not changed:
+            source = frozen.Views(whole, whole.images[:, :1])
         found = trial(own, source, seconds)
         took, need = took + found.compile, max(need, found.memory)
         for arm in plan.arms:
@@ -213,9 +288,40 @@ def _classifiers(config: ConfigDict, plan: run.Plan, seconds: float) -> Stage:
                 shown = arm if config.epochs == "arm" else base
                 n = sum(sum(kinds.values()) for kinds in shown.pictures.values())
                 steps = configs.total_steps(section.train, n, section.train.batch_size)
-                took += steps * found.step * len(config.seeds)
-                disk += KEPT * found.checkpoint * len(config.seeds)
+                judgings = _batches(steps, section.train.sample_every)
+                seen = judgings * validation + _batches(len(parts.test), evaluate.BATCH)
+                took += len(config.seeds) * (steps * found.step + seen * found.look)
+                kept = _kept(section.train, steps, section.train.sample_every)
+                disk += len(config.seeds) * kept * found.checkpoint
+    # Weights are begun by one program, and one more checkpoint is being written.
+    took, disk = took + found.init, disk + found.checkpoint
     return Stage("classifiers", len(plan.arms) * len(config.seeds), took, need, disk)
+
+
+def _looks(config: ConfigDict, plan: run.Plan) -> int:
+    """Batches of pictures that go through a frozen trunk: see `classifiers._Pictures`."""
+    train = config.classifier.train
+    augmented = any(arm.augment for arm in plan.arms) and train.augment
+    views = train.views if augmented else 1
+
+    def batches(n: int, views: int = 1) -> int:
+        return views * _batches(n, frozen.BATCH)
+
+    generated = {}
+    for arm in plan.arms:
+        for name, n in arm.pictures.items():
+            if n["generated"]:
+                most = plan.needed[arm.size, arm.selected][name]
+                count = n["generated"] if arm.augment else most
+                key = (arm.size, arm.selected, name, count, arm.augment)
+                generated[key] = batches(count, views if arm.augment else 1)
+    real = batches(len(plan.parts.train), views)
+    real += batches(len(plan.parts.validation)) + batches(len(plan.parts.test))
+    return real + len(config.seeds) * sum(generated.values())
+
+
+def _batches(n: int, size: int) -> int:
+    return -(-n // size)
 
 
 def table(stages: Sequence[Stage]) -> str:

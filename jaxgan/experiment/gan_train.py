@@ -265,8 +265,7 @@ def check_classifier(config: ConfigDict) -> None:
     if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
         raise InputError("--config must be a classifier's, like configs/googlenet.py")
     checks.check_training(config)
-    parallel.check_batch(config.train.batch_size)
-    parallel.check_batch(config.train.microbatch or 0, "train.microbatch")
+    training.check_batches(config)
     training.check_precision(config.precision)
 
 

@@ -66,9 +66,7 @@ def prepare(config: ConfigDict) -> Plan:
     if config.gan.model.get("conditional"):
         raise InputError("config.gan.model.conditional must be false: each class has its own GAN")
     for name in ("gan", "classifier"):
-        train = config[name].train
-        parallel.check_batch(train.batch_size, f"{name}.train.batch_size")
-        parallel.check_batch(train.microbatch or 0, f"{name}.train.microbatch")
+        training.check_batches(config[name], f"{name}.")
         training.check_precision(config[name].precision)
 
     real = training.open_source(at(config, config.classifier), config.seed)
