@@ -71,8 +71,8 @@ def test_what_the_hours_of_more_seeds_would_have_bought() -> None:
     given = results("real", "real", "real", "add")
     sure, wrong = [0.1, 0.9], [0.6, 0.4]
     rows = ([wrong, sure, sure], [sure, wrong, sure], [sure, sure, wrong], [wrong] * 3)
-    for run, p in zip(given["runs"], rows, strict=True):
-        run["probabilities"] = p
+    for each, p in zip(given["runs"], rows, strict=True):
+        each["probabilities"] = p
     given["test"] = {"labels": [1, 1, 1]}
     found = cost.cost(given)
     assert found["ensemble"] == {"classifiers": 3, "accuracy": 1.0}
