@@ -129,8 +129,10 @@ def until(condition) -> None:
 
 def set_time(file: Path, at: float) -> None:
     file.parent.mkdir(exist_ok=True)
-    file.write_text("0\n")
-    os.utime(file, (at, at))
+    part = file.with_suffix(".part")  # Or its time would be this moment's at first.
+    part.write_text("0\n")
+    os.utime(part, (at, at))
+    part.replace(file)
 
 
 @pytest.mark.parametrize("started", [True, False])
