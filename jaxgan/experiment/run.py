@@ -68,6 +68,7 @@ def prepare(config: ConfigDict) -> Plan:
         parallel.check_batch(train.batch_size, f"{name}.train.batch_size")
         parallel.check_batch(train.microbatch or 0, f"{name}.train.microbatch")
         training.check_precision(config[name].precision)
+    parallel.check_alone(config.vmap_seeds, "config.vmap_seeds")
 
     real = training.open_source(at(config, config.classifier), config.seed)
     training.check_classes(real)
