@@ -48,6 +48,7 @@ def get_config(gan: str = "wgan512") -> ConfigDict:
     # Ends before the arms where learning from generated pictures reaches less of the validation
     # pictures than this share.
     config.stop_below = config_dict.placeholder(float)
+    config.vmap_seeds = 1  # Classifiers of an arm trained at once, on one device: for small ones.
     config.replace = ConfigDict({"share": 0.85, "classes": ("cat",)})  # () is all classes.
     config.add = ConfigDict({"ratio": 1.0})  # Generated pictures per real one, on top.
     config.select = ConfigDict({"by": "outlier", "surplus": 4})  # For arms with +selection.

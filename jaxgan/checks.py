@@ -292,6 +292,7 @@ def check_experiment(config: ConfigDict) -> None:
         )
     if config.stop_below is not None and not 0 < config.stop_below < 1:
         raise InputError(f"config.stop_below must be within (0, 1), got {config.stop_below}")
+    _check_vmap(config)
     if not named[primary[0]].generates or named[primary[1]].generates:
         raise InputError(
             f"config.verdict.primary must have an arm with generated pictures against one without "
@@ -314,6 +315,19 @@ def check_experiment(config: ConfigDict) -> None:
     _one_of("config.classifier.model.name", config.classifier.model.name, CLASSIFIERS)
     check_training(config.gan, "config.gan")
     check_training(config.classifier, "config.classifier")
+
+
+def _check_vmap(config: ConfigDict) -> None:
+    count, train = config.vmap_seeds, config.classifier.train
+    if count < 1:
+        raise InputError(f"config.vmap_seeds must be 1 or more, got {count}")
+    alone = {
+        "config.parallel=pmap": config.parallel == "pmap",
+        "config.classifier.train.microbatch": train.microbatch is not None,
+        "config.classifier.train.profile": train.profile is not None,
+    }
+    for name in (name for name, there in alone.items() if there and count > 1):
+        raise InputError(f"config.vmap_seeds must be 1 with {name}, got {count}")
 
 
 SELECTED_BY = ("realism", "density", "outlier", "none")  # What needs no classifier.

@@ -29,6 +29,7 @@ RESUMABLE = {
     "seeds",
     "arms",
     "stop_below",
+    "vmap_seeds",
     "verdict.primary",
     "verdict.level",
     "verdict.margin",

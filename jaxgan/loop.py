@@ -163,7 +163,7 @@ def train(
                     return
                 saved = step
                 progress.flush(step)  # Raises where a loss or gradient is not finite.
-                if not _finite(devices.fetch(state)):
+                if not finite(devices.fetch(state)):
                     raise NotFiniteError(
                         f"weights must be finite, and are not after step {step}; the last good "
                         f"checkpoint stays: lower the learning rates or change the seed"
@@ -274,7 +274,8 @@ def _check(wrong: str | None, step: int) -> None:
 
 
 @jax.jit
-def _finite(state: State) -> jax.Array:
+def finite(state: State) -> jax.Array:
+    """Whether all of its numbers are."""
     floats = [x for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
     return jnp.array([jnp.isfinite(x).all() for x in floats]).all()
 

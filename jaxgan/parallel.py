@@ -70,6 +70,15 @@ def check_batch(batch_size: int, name: str = "train.batch_size") -> None:
         )
 
 
+def check_alone(value: int, name: str) -> None:
+    """Raises InputError where `name`, which uses one device if above 1, is given several."""
+    if value > 1 and jax.device_count() > 1:
+        raise InputError(
+            f"{name} must be 1 on several devices (give each a process of its own, with --worker), "
+            f"got {value} on {jax.device_count()}"
+        )
+
+
 def _devices() -> np.ndarray:
     # By process, so that the processes' shares one after the other are the global batch.
     return np.asarray(sorted(jax.devices(), key=lambda d: (d.process_index, d.id)))

@@ -92,7 +92,7 @@ class Progress:
             timing, eta = {}, ""
         share = math.floor(100 * step / self._steps)
         self._row(step, mean | timing)
-        self._line(f"step {step:,}/{self._steps:,}  {share}%  {eta}{_numbers(mean)}")
+        self._line(f"step {step:,}/{self._steps:,}  {share}%  {eta}{numbers(mean)}")
         self._told = step
         self.begin()
 
@@ -100,7 +100,7 @@ class Progress:
         """Tells what an evaluation found."""
         if metrics:
             self._row(step, metrics)
-            self._line(f"step {step:,}  {_numbers(metrics)}")
+            self._line(f"step {step:,}  {numbers(metrics)}")
 
     def _row(self, step: int, metrics: dict[str, float]) -> None:
         self._log.metrics(step, metrics)
@@ -113,7 +113,7 @@ class Progress:
         self._log.line(text + ("  ALARM" if self.wrong else ""))
 
 
-def _numbers(metrics: dict[str, float]) -> str:
+def numbers(metrics: dict[str, float]) -> str:
     """A value with `NAME/low` and `NAME/high` stands before them, and without what is before /."""
     text = []
     for name, value in metrics.items():

@@ -8,7 +8,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import cache
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -20,7 +21,18 @@ from clu import platform as cluster
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import checks, frozen, hosts, monitor, parallel, published, recipes, sample, warm
+from jaxgan import (
+    checks,
+    frozen,
+    hosts,
+    monitor,
+    parallel,
+    published,
+    recipes,
+    sample,
+    together,
+    warm,
+)
 from jaxgan import config as configs
 from jaxgan.checkpoint import Best, has_checkpoints
 from jaxgan.collapse import make_alarm, mean_distance
@@ -32,6 +44,7 @@ from jaxgan.log import Log, grid
 from jaxgan.loop import Evaluation, TrainOptions, train
 from jaxgan.memory import Settings
 from jaxgan.metrics.networks import BEST, restore
+from jaxgan.progress import NotFiniteError
 from jaxgan.state import ClassifierState, GANState
 from jaxgan.steps.classifier import Predict, make_predict
 from jaxgan.types import InputError, Recipe, State
@@ -318,6 +331,48 @@ def train_classifier(
         )
         judging = None if validation is None else evaluate
         return train(recipe, batches, options, workdir, log=log, evaluate=judging)
+
+
+def train_classifiers(
+    each: Sequence[ConfigDict],
+    training: Sequence[Source],
+    validation: Source,
+    workdirs: Sequence[epath.PathLike],
+    *,
+    label: str,
+    recipe: Recipe,
+) -> list[NotFiniteError | None]:
+    """Trains classifiers that differ in seed and pictures at once, on the first device.
+
+    Each comes out as from `train_classifier` but for rounding; see `together.train` for when they
+    are saved.
+
+    Args:
+        each: their configs.
+        training: what each learns from; as many pictures.
+        validation: what picks the checkpoints.
+        workdirs: the runs' folders.
+        label: stands before each progress line.
+        recipe: of all the configs.
+
+    Returns:
+        For each None, or what ended it.
+    """
+    predictor = make_predict(recipes.build_classifier(each[0]))
+
+    def evaluate(state: ClassifierState) -> Evaluation:
+        judged = judge(predictor, state.net.variables, validation)
+        return Evaluation({f"validation_{k}": v for k, v in judged.items()}, {})
+
+    with ExitStack() as stack:
+        logs = [stack.enter_context(Log(folder, label)) for folder in workdirs]
+        options = []
+        for config, source, log in zip(each, training, logs, strict=True):
+            _introduce(log, config, recipe, source)
+            one = _options(config, len(source), config.train.batch_size, prefix="classifier.")
+            options.append(one._replace(best=BEST, start=_start(config, log, BEST)))
+        batches = [_batches(*pair) for pair in zip(each, training, strict=True)]
+        return together.train(recipe, batches, options, workdirs, logs=logs, evaluate=evaluate)
 
 
 def _batches(config: ConfigDict, source: Source, **more: Any) -> Any:

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from jaxgan import log, training
 from jaxgan.data import splits
 from jaxgan.data.toy import ToySource
 from jaxgan.experiment import audit, classifiers, design, run, shares, statistics, words
+from jaxgan.progress import NotFiniteError
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -128,6 +130,78 @@ def test_another_config_is_refused(finished) -> None:
     config.add.ratio = 2.0
     with pytest.raises(InputError, match=r"add\.ratio is 1\.0 there and 2\.0 here"):
         run.run(config, finished[0])
+
+
+def begun_anew(folder, there, *arms):
+    """A copy of a run, in which the classifiers of these arms are not yet trained."""
+    shutil.copytree(folder, there)
+    for arm in arms:
+        shutil.rmtree(there / "classifiers" / arm)
+
+
+def test_seeds_at_once_come_to_what_each_does(finished, tmp_path, monkeypatch) -> None:
+    folder, results, _ = finished
+    begun_anew(folder, tmp_path / "run", "real+augmentation")
+    config = twin()
+    config.vmap_seeds = 2
+    with pytest.raises(InputError, match=r"vmap_seeds must be 1 on several devices .*got 2 on 2$"):
+        run.run(config, tmp_path / "run")
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    monkeypatch.setattr(training, "train_classifier", lambda *a, **b: pytest.fail("one by one"))
+    again = run.run(config, tmp_path / "run")
+    for one, other in zip(results["runs"], again["runs"], strict=True):
+        if one["arm"] != "real+augmentation":
+            assert one == other
+            continue
+        assert other["seconds"] > 0
+        assert (one["arm"], one["seed"], one["gan"]) == (other["arm"], other["seed"], other["gan"])
+        assert (one["steps"], one["best_step"]) == (other["steps"], other["best_step"])
+        np.testing.assert_allclose(one["probabilities"], other["probabilities"], atol=2e-3)
+        for part in ("train", "validation"):
+            for a, b in zip(one["curve"][part], other["curve"][part], strict=True):
+                assert a == pytest.approx(b, abs=2e-3)
+    workdir = tmp_path / "run" / "classifiers" / "real+augmentation" / "1"
+    assert training.load_classifier(workdir).step == again["runs"][-1]["best_step"]
+
+
+def test_a_seed_that_fails_among_others_is_left_out(finished, tmp_path, monkeypatch) -> None:
+    folder, results, _ = finished
+    begun_anew(folder, tmp_path / "run")
+    for seed in ("0", "1"):
+        (tmp_path / "run" / "classifiers" / "add" / seed / "result.json").unlink()
+    config = twin()
+    config.vmap_seeds = 3
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    wrong = [None, NotFiniteError("loss must be finite")]
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train_classifiers", lambda *given, **more: wrong)
+        again = run.run(config, tmp_path / "run")
+    assert again["failed"] == [{"arm": "add", "seed": 1, "error": "loss must be finite"}]
+    untimed = lambda runs: [{k: v for k, v in r.items() if k != "seconds"} for r in runs]  # noqa: E731
+    order = lambda runs: sorted(untimed(runs), key=lambda r: (r["arm"], r["seed"]))  # noqa: E731
+    missing = [r for r in results["runs"] if (r["arm"], r["seed"]) != ("add", 1)]
+    assert order(again["runs"]) == order(missing)
+    again = run.run(config, tmp_path / "run")  # Its checkpoints are there.
+    assert not again["failed"] and order(again["runs"]) == order(results["runs"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"vmap_seeds": 0}, "vmap_seeds must be 1 or more, got 0"),
+        ({"vmap_seeds": 3, "parallel": "pmap"}, "vmap_seeds must be 1 with config.parallel=pmap"),
+        (
+            {"vmap_seeds": 2, "classifier.train.microbatch": 2},
+            r"must be 1 with .*microbatch, got 2",
+        ),
+        ({"vmap_seeds": 2, "classifier.train.profile": "1:1"}, r"must be 1 with .*profile, got 2"),
+    ],
+)
+def test_what_cannot_be_at_once(tmp_path, changes, words) -> None:
+    config = twin()
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(InputError, match=words):
+        run.run(config, tmp_path)
 
 
 COUNTS = {"cat": 10, "dog": 20}

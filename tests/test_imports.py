@@ -27,6 +27,7 @@ ORDER = [
     "log",
     "memory tracing progress collapse",
     "loop",
+    "together",
     "warm",
     "metrics",
     "published frozen",

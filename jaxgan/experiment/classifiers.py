@@ -3,7 +3,8 @@
 import itertools
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import jax
@@ -20,10 +21,13 @@ from jaxgan.evaluate import predict
 from jaxgan.experiment import design, sequential
 from jaxgan.experiment.generated import Fresh
 from jaxgan.experiment.shares import Share
+from jaxgan.memory import OutOfMemoryError
 from jaxgan.steps.classifier import make_predict
 from jaxgan.types import InputError, Recipe
 
 OPENED = "test_opened.jsonl"
+# Trains what is left of a group: what went wrong, by position, and seconds each.
+Together = Callable[[], tuple[dict[int, Exception | None], float]]
 
 
 def train(
@@ -39,8 +43,9 @@ def train(
 ) -> tuple[list[dict], list[dict], list[dict]]:
     """Every arm with every seed: equal steps, the same validation and test pictures.
 
-    Seed by seed, so that the experiment can stop after one of `verdict.looks`. An arm that fails
-    does not keep the others from being trained. Of several processes each trains its `share`.
+    Seed by seed, or `vmap_seeds` of an arm at once, so that the experiment can stop after one of
+    `verdict.looks`. An arm that fails does not keep the others from being trained. Of several
+    processes each trains its `share`.
 
     Returns:
         The runs, those that failed, and the log of when the test pictures were opened.
@@ -52,29 +57,71 @@ def train(
     predictor = make_predict(recipes.build_classifier(section))
     built: dict[tuple[bool, int], tuple[ConfigDict, Recipe]] = {}
 
-    def job(number: int, position: int, arm: design.Arm) -> dict:
-        own, recipe = _built(config, arm, arms, built)
+    def place(position: int, arm: design.Arm) -> epath.Path:
+        return folder / "classifiers" / arm.name / str(config.seeds[position])
+
+    def begin(position: int, arm: design.Arm) -> tuple[ConfigDict, Source, epath.Path]:
+        own, _ = _built(config, arm, arms, built)
         mine = own.copy_and_resolve_references()
         mine.seed = seed = config.seeds[position]
-        draw = draws[arm.size][position]
-        workdir = folder / "classifiers" / arm.name / str(seed)
+        source = pictures.of(arm, draws[arm.size][position], position, seed)
+        configs.claim(place(position, arm), mine)
+        return mine, source, place(position, arm)
+
+    def job(number: int, position: int, arm: design.Arm, together: Together | None) -> dict:
+        own, recipe = _built(config, arm, arms, built)
+        seed, draw = config.seeds[position], draws[arm.size][position]
+        workdir = place(position, arm)
         run = {"arm": arm.name, "seed": seed}
 
         def work() -> dict:
-            source = pictures.of(arm, draw, position, seed)
-            configs.claim(workdir, mine)
-            label = f"{arm.name} seed {seed}"
-            training.train_classifier(
-                mine, source, pictures.validation, workdir, label=label, recipe=recipe
-            )
+            if together is None:
+                seconds = None
+                mine, source, _ = begin(position, arm)
+                label = f"{arm.name} seed {seed}"
+                training.train_classifier(
+                    mine, source, pictures.validation, workdir, label=label, recipe=recipe
+                )
+            else:
+                wrong, seconds = together()
+                if error := wrong[position]:
+                    raise error
+            clock = time.perf_counter()
             about = run | {"gan": draw.gan}
-            return about | _test(mine, recipe, predictor, workdir, pictures.test, folder, about)
+            result = about | _test(own, recipe, predictor, workdir, pictures.test, folder, about)
+            if seconds is not None:
+                result["seconds"] = round(seconds + time.perf_counter() - clock, 1)
+            return result
 
         try:
             return share.once(number, workdir / "result.json", work)
         except Exception as error:
             told.line(f"{arm.name} seed {seed} failed, the others go on: {error}")
             return run | {"error": str(error)}
+
+    def group(number: int, positions: Sequence[int], arm: design.Arm) -> list[dict]:
+        """Seeds of an arm: one by itself, or several in one step."""
+
+        @cache  # By the first of them that has no result.
+        def together() -> tuple[dict[int, Exception | None], float]:
+            clock = time.perf_counter()
+            left = [i for i in positions if not (place(i, arm) / "result.json").exists()]
+            label = f"{arm.name} seeds {', '.join(str(config.seeds[i]) for i in left)}"
+            try:
+                mine, sources, workdirs = zip(*(begin(i, arm) for i in left), strict=True)
+                recipe = _built(config, arm, arms, built)[1]
+                found = training.train_classifiers(
+                    mine, sources, pictures.validation, workdirs, label=label, recipe=recipe
+                )
+            except OutOfMemoryError as error:
+                found = [InputError(f"{error}; or a lower vmap_seeds")] * len(left)
+            except Exception as error:
+                found = [error] * len(left)
+            seconds = (time.perf_counter() - clock) / len(left)
+            return dict(zip(left, found, strict=True)), seconds
+
+        several = together if len(positions) > 1 else None
+        return [job(number, position, arm, several) for position in positions]
 
     if config.stop_below is not None and fresh:
         reached = _gan_train(config, arms, built, pictures, draws, folder, told, share)
@@ -88,9 +135,13 @@ def train(
     runs, failed = [], []
     ends = (*config.verdict.looks, len(config.seeds))
     for first, end in itertools.pairwise((0, *ends)):
-        jobs = [(position, arm) for position in range(first, end) for arm in arms]
-        found = {i: job(i, *each) for i, each in share.order(jobs)}
-        for _, result in sorted(found.items()):
+        count = config.vmap_seeds
+        jobs = [
+            (range(i, min(i + count, end)), arm) for i in range(first, end, count) for arm in arms
+        ]
+        found = {i: group(i, *each) for i, each in share.order(jobs)}
+        results = itertools.chain(*(found[i] for i in sorted(found)))
+        for result in sorted(results, key=lambda run: config.seeds.index(run["seed"])):
             (failed if "error" in result else runs).append(result)
         if _decided(config, runs, real.labels[parts.test], end):
             told.line(f"the verdict is clear after {end} of {len(config.seeds)} seeds")

@@ -68,6 +68,7 @@ def prepare(config: ConfigDict) -> Plan:
     for name in ("gan", "classifier"):
         training.check_batches(config[name], f"{name}.")
         training.check_precision(config[name].precision)
+    parallel.check_alone(config.vmap_seeds, "config.vmap_seeds")
 
     real = training.open_source(at(config, config.classifier), config.seed)
     training.check_classes(real)
