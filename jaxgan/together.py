@@ -68,7 +68,7 @@ def train(
 
     with (
         hosts.stop_signals() as stopped,
-        watch_memory(common.memory, logs[0]) as compile_step,
+        watch_memory(common.memory, tell) as compile_step,
     ):
         states, keys = jax.tree.map(lambda *x: jnp.stack(x), *map(begin, mine))
         run: Callable | None = None

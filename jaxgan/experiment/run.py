@@ -155,9 +155,9 @@ def _run(config: ConfigDict, plan: Plan, folder: epath.Path, share: Share, begin
         told.close()
         return {}
     seconds["classify"] = sum(r["seconds"] for r in runs)
-    plan = {"seeds": list(config.seeds)} | configs.to_dict(config.verdict)
+    asked = {"seeds": list(config.seeds)} | configs.to_dict(config.verdict)
     checked = audit.checks(config, arms, runs, opened, real, parts, draws, fresh, failed_gans)
-    checked.append(guards.as_planned(plan, log.read_rows(folder / TOLD)))
+    checked.append(guards.as_planned(asked, log.read_rows(folder / TOLD)))
     # Stages that were finished before count, too.
     seconds["total"] = max(time.perf_counter() - begin, sum(seconds.values()))
     results = {
@@ -204,7 +204,7 @@ def _run(config: ConfigDict, plan: Plan, folder: epath.Path, share: Share, begin
     if results["verdict"]["difference"] is not None:
         now = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         with (folder / TOLD).open("a") as file:
-            file.write(json.dumps(plan | now) + "\n")
+            file.write(json.dumps(asked | now) + "\n")
     configs.write(folder / "results.json", json.dumps(results, indent=1) + "\n")
     report = write_report(results, folder)
     for name, arm in results["arms"].items():
