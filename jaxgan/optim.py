@@ -49,20 +49,30 @@ def sgd(
 def scaled(
     tx: optax.GradientTransformation, factor: Callable[[str], float]
 ) -> optax.GradientTransformation:
-    """`tx` with each array's steps times a factor; with 0 it stays as it is.
+    """`tx` with each array's steps times a factor; with 0 it stays as it is, and costs nothing.
 
     Args:
         tx: an optimiser.
         factor: of an array's name, "inception3a/branch1/conv/kernel".
     """
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
-        def scale(path: tuple, u: Array) -> Array:
-            return factor("/".join(str(entry.key) for entry in path)) * u
+    def by_name(function: Callable[[float, Array], Any], tree: Any) -> Any:
+        def named(path: tuple, x: Array) -> Any:
+            return function(factor("/".join(str(entry.key) for entry in path)), x)
 
-        return jax.tree_util.tree_map_with_path(scale, updates), state
+        return jax.tree_util.tree_map_with_path(named, tree)
 
-    return optax.chain(tx, optax.GradientTransformation(optax.init_empty_state, update))
+    def moves(tree: Any) -> Any:
+        return by_name(lambda factor, _: factor != 0, tree)
+
+    def scale(updates: Any, state: Any, params: Any = None) -> Any:
+        return by_name(
+            lambda factor, u: factor * u if factor else jnp.zeros_like(u), updates
+        ), state
+
+    # Else Adam would go through the moments of a frozen trunk in each step of a small head.
+    moving = optax.masked(tx, moves)
+    return optax.chain(moving, optax.GradientTransformation(optax.init_empty_state, scale))
 
 
 def rmsprop(
