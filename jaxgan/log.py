@@ -172,8 +172,10 @@ def read_metrics(workdir: epath.PathLike) -> list[dict]:
 
 
 def read_rows(file: epath.Path) -> list[dict]:
-    """A file's JSON objects, one a line; none where there is no file."""
-    return [json.loads(row) for row in file.read_text().splitlines()] if file.exists() else []
+    """A file's JSON objects, one a line, but for a last one cut off; none without a file."""
+    text = file.read_text() if file.exists() else ""
+    whole = text[: text.rfind("\n") + 1]  # A kill or a full disk may have left a part of a line.
+    return [json.loads(row) for row in whole.splitlines()]
 
 
 def duration(seconds: float) -> str:

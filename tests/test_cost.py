@@ -76,7 +76,7 @@ def test_what_the_hours_of_more_seeds_would_have_bought() -> None:
     given["test"] = {"labels": [1, 1, 1]}
     found = cost.cost(given)
     assert found["ensemble"] == {"classifiers": 3, "accuracy": 1.0}
-    assert "3 of these together" in found["sentences"][1] and "100.0%" in found["sentences"][1]
+    assert "The 3 at hand" in found["sentences"][1] and "100.0%" in found["sentences"][1]
     given["seconds"] |= {"gan": 25.0, "generate": 0.0}  # For one more.
     assert cost.cost(given)["ensemble"]["classifiers"] == 2
     given["seconds"]["gan"] = 5.0

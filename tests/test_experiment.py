@@ -176,7 +176,9 @@ def test_a_seed_that_fails_among_others_is_left_out(finished, tmp_path, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(training, "train_classifiers", lambda *given, **more: wrong)
         again = run.run(config, tmp_path / "run")
-    assert again["failed"] == [{"arm": "add", "seed": 1, "error": "loss must be finite"}]
+    (failed,) = again["failed"]
+    assert failed.pop("seconds") > 0
+    assert failed == {"arm": "add", "seed": 1, "error": "loss must be finite"}
     untimed = lambda runs: [{k: v for k, v in r.items() if k != "seconds"} for r in runs]  # noqa: E731
     order = lambda runs: sorted(untimed(runs), key=lambda r: (r["arm"], r["seed"]))  # noqa: E731
     missing = [r for r in results["runs"] if (r["arm"], r["seed"]) != ("add", 1)]

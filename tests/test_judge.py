@@ -254,3 +254,21 @@ def test_area_by_hand():
     assert evaluate.auroc(two, np.array([0, 0, 1, 1])) == pytest.approx(0.75)
     assert evaluate.auroc(np.full((4, 2), 0.5), np.array([0, 0, 1, 1])) == 0.5
     assert np.isnan(evaluate.auroc(two, np.zeros(4, int)))
+
+
+def test_one_of_several_gans_left_says_nothing_of_other_training_pictures() -> None:
+    """All seeds of one retrained GAN have the same pictures: there is no part to widen for."""
+    rng, labels = np.random.default_rng(0), np.zeros(40, int)
+    runs = [
+        {"arm": arm, "seed": seed, "gan": gan, "probabilities": rng.dirichlet((3, 1), 40)}
+        for arm in ("real", "add")
+        for seed, gan in enumerate((0, 1) * 3)
+        if arm == "real" or gan == 0
+    ]
+    about = {"real": {"size": 10, "ratio": 0}, "add": {"size": 10, "ratio": 1}}
+    how = {"primary": ("add", "real"), "about": about, "seeds": 6, "overlap": 0.8}
+    found = judge.judge(runs, labels, ("a", "b"), **how)["verdict"]
+    assert found["seeds"] == 3 and found["overlap"] is None
+    assert "this one set of training pictures, which all seeds share" in found["conditions"]
+    alone = judge.judge([r | {"gan": 0} for r in runs], labels, ("a", "b"), **how)["verdict"]
+    assert alone["overlap"] == 0.8 and alone["high"] - alone["low"] > found["high"] - found["low"]

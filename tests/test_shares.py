@@ -146,7 +146,8 @@ def test_a_worker_that_is_silent_is_told_once_a_silence(
     set_time(mine, then)
     if started:
         set_time(other, then - 1000)  # Of an attempt long ago.
-    said = "worker 2 of 4 has not been heard of for 60 s: start it again with --worker 2/4\n"
+    said = "worker 2 of 4 has not been heard of for 60 s: "
+    said += "if it is not running, start it with --worker 2/4\n"
     told = []
 
     def lines() -> list[str]:

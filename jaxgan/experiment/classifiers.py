@@ -97,7 +97,7 @@ def train(
             return share.once(number, workdir / "result.json", work)
         except Exception as error:
             told.line(f"{arm.name} seed {seed} failed, the others go on: {error}")
-            return run | {"error": str(error)}
+            return run | {"error": str(error), "seconds": share.spent(workdir / "result.json")}
 
     def group(number: int, positions: Sequence[int], arm: design.Arm) -> list[dict]:
         """Seeds of an arm: one by itself, or several in one step."""
@@ -114,7 +114,8 @@ def train(
                     mine, sources, pictures.validation, workdirs, label=label, recipe=recipe
                 )
             except OutOfMemoryError as error:
-                found = [InputError(f"{error}; or a lower vmap_seeds")] * len(left)
+                text = f"out of memory with {len(left)} seeds at once: set a lower vmap_seeds"
+                found = [InputError(f"{text} ({error})")] * len(left)
             except Exception as error:
                 found = [error] * len(left)
             seconds = (time.perf_counter() - clock) / len(left)

@@ -22,7 +22,7 @@ def cost(results: Mapping) -> dict:
             every time that they were shown counted; without a critic's extra turns.
         seconds_a_classifier: the median of the arm `real`, or of all where there is none.
         further_seeds: classifiers of that arm that the hours of GANs and of drawing are worth.
-        ensemble: how many of these and of the first there are, and the accuracy of their mean
+        ensemble: how many of these and of the first are at hand, and the accuracy of their mean
             probabilities; None with fewer than two.
         augmentation: whether `real+augmentation` was compared; its accuracy and that of `real`.
         rows: of each arm, the seconds of its classifiers and the pictures that they were shown.
@@ -49,7 +49,7 @@ def cost(results: Mapping) -> dict:
     together = _ensemble(results, further) if results["generators"] else None
     if together:
         sentences.append(
-            f"{together['classifiers']:,} of these together, their probabilities averaged, reach "
+            f"The {together['classifiers']:,} at hand, their probabilities averaged, reach "
             f"{together['accuracy']:.1%}; one alone {accuracy['real']:.1%}."
         )
     if "real+augmentation" in accuracy:

@@ -179,7 +179,7 @@ def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
     those of a frozen trunk, the classifiers' looks at validation and test pictures, and what each
     program takes to compile, once. The rest is not: how each run begins, checkpoints, the GANs'
     looks at samples and what they measure on the way, `stop_below`, the guards and the report. So
-    it comes out low, less so the longer the runs are.
+    it comes out low, less so the longer the runs are. `vmap_seeds` take as much time as one by one.
 
     Args:
         config: the experiment's.
@@ -282,7 +282,8 @@ def _classifiers(config: ConfigDict, plan: run.Plan, seconds: float) -> Stage:
         if isinstance(whole, frozen.Views) and not changed:
             source = frozen.Views(whole, whole.images[:, :1])
         found = trial(own, source, seconds)
-        took, need = took + found.compile, max(need, found.memory)
+        at_once = min(config.vmap_seeds, len(config.seeds))
+        took, need = took + found.compile, max(need, at_once * found.memory)
         for arm in plan.arms:
             if arm.augment == changed:
                 shown = arm if config.epochs == "arm" else base

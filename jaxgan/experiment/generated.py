@@ -128,11 +128,17 @@ def from_gans(
         for name in {n: 0 for key, counts in needed.items() if key[0] == size for n in counts}
     ]
 
-    def note(number: int, error: Exception) -> None:
+    def note(number: int, error: Exception, called: str) -> None:
         size, gan, name = jobs[number]
         which = f"size {size or 'all'}" + f", number {gan}" * (config.gan.retrain > 1)
         why = " ".join(str(error).split()) or type(error).__name__
-        failed[number] = {"class": name, "name": f"{name} ({which})", "gan": gan, "error": why}
+        failed[number] = {
+            "class": name,
+            "name": f"{name} ({which})",
+            "gan": gan,
+            "error": why,
+            "seconds": share.spent(folder / "gan" / f"{called}.json"),
+        }
         told.line(f"the GAN of {name} ({which}) failed, arms without its pictures go on: {why}")
 
     for number, (size, gan, name) in share.order(jobs):
@@ -145,7 +151,7 @@ def from_gans(
         try:
             trained = _train(own, recipe, learned, folder, called, name, share, number)
         except Exception as error:
-            note(number, error)
+            note(number, error, called)
             continue
         about[number] = trained | {
             "gan": gan,
@@ -160,13 +166,14 @@ def from_gans(
                     config, folder, called, key[1], counts[name], mine, learned, told, share, number
                 )
             except Exception as error:
-                note(number, error)
+                note(number, error, called)
                 continue
             drawing += seconds
             for i in mine:
                 fresh[key][i][name] = found[i]
     ordered, wrong = ([found[number] for number in sorted(found)] for found in (about, failed))
-    seconds = {"gan": sum(g["seconds"] for g in ordered), "generate": drawing}
+    gan = sum(g["seconds"] for g in [*ordered, *wrong])
+    seconds = {"gan": gan, "generate": drawing}
     return Made(fresh, ordered, wrong, seconds)
 
 

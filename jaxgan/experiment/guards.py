@@ -199,7 +199,7 @@ def as_planned(plan: Mapping[str, object], earlier: Sequence[Mapping[str, object
 
 def not_made(name: str) -> dict:
     """A check of a GAN's pictures that are missing."""
-    return {"name": name, "passed": None, "sentence": "the GAN failed: there are no pictures"}
+    return {"name": name, "passed": None, "sentence": "there are no such pictures: see what failed"}
 
 
 def copied(

@@ -87,28 +87,37 @@ def judge(
     answers = Answers(runs, labels)
     both = answers.seeds(*primary)
     at = sequential.level_at(len(both) or seeds, looks, seeds, level) if looks else level
+    several = len({run["gan"] for run in runs if run.get("gan") is not None}) > 1
+
+    def shared(*arms: str) -> float | None:
+        """The overlap of these arms' seeds: of one retrained GAN they have the same pictures."""
+        left = answers.gans(answers.seeds(*arms), *arms)
+        return None if several and left and len(set(left)) == 1 else overlap
+
     arms = {
-        arm: {**more, **_arm(answers, arm, labels, classes, level, overlap or 0.0)}
+        arm: {**more, **_arm(answers, arm, labels, classes, level, shared(arm) or 0.0)}
         for arm, more in about.items()
         if answers.seeds(arm)
     }
     pairs = [(arm, about[arm].get("base", "real")) for arm in arms]
     pairs = [p for p in pairs if p[0] != p[1] and p != primary and answers.seeds(*p)]
-    others = [_contrast(answers, a, b, 1 - (1 - at) / len(pairs), overlap or 0.0) for a, b in pairs]
+    each = 1 - (1 - at) / max(len(pairs), 1)
+    others = [_contrast(answers, *p, each, shared(*p) or 0.0) for p in pairs]
     tested = [c for c in others if c["p"] is not None]
     for c, p in zip(tested, statistics.holm([c["p"] for c in tested]), strict=True):
         c["holm"] = p
-    first = _contrast(answers, *primary, at, overlap or 0.0) if both else None
+    mine = shared(*primary)
+    first = _contrast(answers, *primary, at, mine or 0.0) if both else None
     verdict: dict[str, Any] = {
         "primary": list(primary),
         "margin": margin,
         "looks": list(looks),
         "seeds": len(both),
         "planned_seeds": seeds,
-        "overlap": overlap,
+        "overlap": mine,
     }
     if first:
-        verdict |= _verdict(answers, first, labels, classes, margin, seeds, overlap, assumed)
+        verdict |= _verdict(answers, first, labels, classes, margin, seeds, mine, assumed)
     else:
         verdict |= {"word": "no verdict", "sentence": words.no_verdict(primary, failed)}
         verdict |= {"difference": None, "low": None, "high": None, "level": at}

@@ -154,10 +154,11 @@ def _run(config: ConfigDict, plan: Plan, folder: epath.Path, share: Share, begin
         told.line("done; worker 0 writes the report")
         told.close()
         return {}
-    seconds["classify"] = sum(r["seconds"] for r in runs)
+    seconds["classify"] = sum(r["seconds"] for r in [*runs, *failed])
     asked = {"seeds": list(config.seeds)} | configs.to_dict(config.verdict)
     checked = audit.checks(config, arms, runs, opened, real, parts, draws, fresh, failed_gans)
-    checked.append(guards.as_planned(asked, log.read_rows(folder / TOLD)))
+    before = log.read_rows(folder / TOLD)
+    checked.append(guards.as_planned(asked, before))
     # Stages that were finished before count, too.
     seconds["total"] = max(time.perf_counter() - begin, sum(seconds.values()))
     results = {
@@ -201,10 +202,9 @@ def _run(config: ConfigDict, plan: Plan, folder: epath.Path, share: Share, begin
     }
     results["figures"]["test"] = flips.save(results, loader.Subset(real, parts.test), folder)
     results["cost"] = cost(results)
-    if results["verdict"]["difference"] is not None:
-        now = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        with (folder / TOLD).open("a") as file:
-            file.write(json.dumps(asked | now) + "\n")
+    now = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    rows = (json.dumps(row) + "\n" for row in [*before, asked | now])
+    configs.write(folder / TOLD, "".join(rows))
     configs.write(folder / "results.json", json.dumps(results, indent=1) + "\n")
     report = write_report(results, folder)
     for name, arm in results["arms"].items():

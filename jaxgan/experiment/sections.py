@@ -26,7 +26,7 @@ def power(results: Results) -> str:
         said.append(f"Planned to find {signed(told['planned']).lstrip('+')} points.")
     if worth:
         said.append(f"{text(worth['arm'])} is {text(worth['sentence'])}.")
-    if verdict.get("seeds") in verdict.get("looks", ()):
+    if verdict.get("seeds") in verdict.get("looks", ()) and not results.get("failed"):
         said.append(
             f"It stopped after {verdict['seeds']} of {verdict['planned_seeds']} seeds, at a look "
             "that was planned; the interval is wide enough to allow for the looks."

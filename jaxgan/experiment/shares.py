@@ -57,8 +57,7 @@ class Share(NamedTuple):
         if not self._mine(number):
             return self._wait(number, file, wrong)
         wrong.unlink(missing_ok=True)
-        spent = file.with_name(file.name + ".seconds")
-        before = float(spent.read_text()) if spent.exists() else 0.0
+        spent, before = file.with_name(file.name + ".seconds"), self.spent(file)
         begin = time.perf_counter() - before
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -69,10 +68,17 @@ class Share(NamedTuple):
             if self.count > 1 and isinstance(error, Exception):
                 configs.write(wrong, f"{error}\n")
             raise
-        result.setdefault("seconds", round(time.perf_counter() - begin, 1))
+        own = result.get("seconds")  # Of one of several that were trained at once.
+        took = time.perf_counter() - begin if own is None else before + own
+        result["seconds"] = round(took, 1)
         configs.write(file, json.dumps(result) + "\n")
         spent.unlink(missing_ok=True)
         return result
+
+    def spent(self, file: epath.Path) -> float:
+        """Seconds of the attempts at `file` that failed or were interrupted."""
+        kept = file.with_name(file.name + ".seconds")
+        return float(kept.read_text()) if kept.exists() else 0.0
 
     @contextlib.contextmanager
     def alive(self) -> Iterator[None]:
@@ -112,7 +118,7 @@ class Share(NamedTuple):
             if silent and not told:
                 print(
                     f"worker {other} of {self.count} has not been heard of for {SILENCE:.0f} s: "
-                    f"start it again with --worker {other}/{self.count}",
+                    f"if it is not running, start it with --worker {other}/{self.count}",
                     flush=True,
                 )
             told = silent

@@ -67,7 +67,7 @@ def compare(workdirs: Sequence[epath.PathLike]) -> str:
         between = "none" if low is None else f"{points(low)} to {points(high)}"
         if low is not None and round(verdict.get("level", 0.95), 4) != 0.95:
             between += f" ({100 * verdict['level']:.3g} %)"
-        seeds = len({run["seed"] for run in results["runs"] if run["arm"] == a})
+        seeds = verdict.get("seeds") or len({r["seed"] for r in results["runs"] if r["arm"] == a})
         pictures = len(results.get("test", {}).get("labels", []))
         seconds = results.get("seconds", {}).get("total")
         prints.add(results.get("data", {}).get("fingerprint"))
