@@ -129,7 +129,7 @@ def train(
             batch = jax.tree.map(lambda *x: np.stack(x), *drawn)
             arguments = states, batch, keys, np.int32(step - 1)
             if run is None:
-                run = compile_step(_program(recipe.step), *arguments)
+                run = compile_step(program(recipe.step), *arguments)
                 clock = time.perf_counter()
             states, metrics = run(*arguments)
             pending.append(metrics)
@@ -187,7 +187,9 @@ def _take(states: State, place: int) -> State:
 
 
 @lru_cache  # Compiled once for all groups of as many.
-def _program(step: Step) -> jax.stages.Wrapped:
+def program(step: Step) -> jax.stages.Wrapped:
+    """(states, batches, keys, steps done) -> (states, metrics), all with a leading axis."""
+
     def of_all(states: State, batches: dict, keys: Any, number: Any) -> tuple[State, Metrics]:
         return jax.vmap(step)(
             states, batches, jax.vmap(jax.random.fold_in, (0, None))(keys, number)
