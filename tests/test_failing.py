@@ -182,7 +182,7 @@ def test_anothers_failure_and_one_that_cannot_be_drawn_from_are_taken_alike(
     assert [set(side) for side in made.fresh[None, False]] == [{"cat"}, set(), {"cat"}]
     assert made.fresh[None, True] == [{}, {}, {}]
     assert [(gan["name"], gan["error"]) for gan in made.failed] == [
-        ("cat (size all, number 0)", "the disk is full"),
+        ("cat (size all, number 0)", "drawing from it failed: the disk is full"),
         ("cat (size all, number 1)", "there it failed"),
     ]
     assert [gan["gan"] for gan in made.about] == [0]

@@ -166,7 +166,7 @@ def from_gans(
                     config, folder, called, key[1], counts[name], mine, learned, told, share, number
                 )
             except Exception as error:
-                note(number, error, called)
+                note(number, RuntimeError(f"drawing from it failed: {error}"), called)
                 continue
             drawing += seconds
             for i in mine:
