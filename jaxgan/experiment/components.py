@@ -1,24 +1,41 @@
 """The parts of chance in outcomes of seeds crossed with test pictures, and intervals from them.
 
-Everything here takes leading axes, so that thousands of simulated experiments are judged at once.
+A table holds outcomes [..., seeds, pictures]: every seed's classifier answers the same pictures. A
+design has one table per fold, with pictures and seeds of its own; folds are weighed by their
+pictures, so that each picture counts once. Everything here takes leading axes, so that thousands
+of simulated experiments are judged at once.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from numpy.typing import ArrayLike
 from scipy import special
 
+from jaxgan.types import InputError
+
+Tables = Sequence[Shaped[np.ndarray, "*n _ _"]]
+LUCK = 2.0  # Standard errors by which degrees are guarded where one number per seed is all there is
+LUCK_OF_ARMS = 1.0  # and where both arms' seeds say how much they scatter.
+DOUBT = 8  # Degrees at which a correlation of the arms' seeds is half believed.
+
 
 class Squares(NamedTuple):
-    """Mean squares of the two-way layout, and the layout: S seeds (or GANs) x T pictures."""
+    """What each part of chance adds to the variance of the mean, and the degrees of freedom.
+
+    In one table of S seeds x T pictures these are the mean squares of its analysis of variance,
+    divided by S T. `seed` and `picture` hold `rest` once each.
+    """
 
     seed: np.ndarray
     picture: np.ndarray
     rest: np.ndarray
-    seeds: int
-    pictures: int
+    df_seed: np.ndarray | float
+    df_picture: float
+    df_rest: float
+    luck: float = LUCK
 
 
 class Components(NamedTuple):
@@ -37,82 +54,228 @@ class Spread(NamedTuple):
     half: np.ndarray
 
 
-def mean_squares(y: Float[np.ndarray, "*n s t"]) -> Squares:
-    """The analysis of variance of outcomes [..., seeds, pictures], at least two of each."""
-    seeds, pictures = y.shape[-2:]
-    by_seed = y.mean(-1, keepdims=True)
-    by_picture = y.mean(-2, keepdims=True)
-    mean = by_seed.mean(-2, keepdims=True)
-    ms_s = pictures * np.sum((by_seed - mean) ** 2, (-2, -1)) / (seeds - 1)
-    ms_t = seeds * np.sum((by_picture - mean) ** 2, (-2, -1)) / (pictures - 1)
-    rest = np.sum((y - by_seed - by_picture + mean) ** 2, (-2, -1))
-    return Squares(ms_s, ms_t, rest / ((seeds - 1) * (pictures - 1)), seeds, pictures)
+class Layout(NamedTuple):
+    """The shape of a design: each fold's seeds and pictures."""
+
+    seeds: np.ndarray
+    pictures: np.ndarray
+
+    @property
+    def df_seed(self) -> int:
+        return int((self.seeds - 1).sum())
+
+    @property
+    def df_picture(self) -> int:
+        return int((self.pictures - 1).sum())
+
+    @property
+    def df_rest(self) -> int:
+        return int(((self.seeds - 1) * (self.pictures - 1)).sum())
+
+    @property
+    def share(self) -> np.ndarray:
+        """Of each fold in the mean."""
+        return self.pictures / self.pictures.sum()
+
+    @property
+    def per_seed(self) -> float:
+        """What a seed's variance, within its fold, adds to that of the mean."""
+        return float((self.share**2 / self.seeds).sum())
+
+    @property
+    def per_answer(self) -> float:
+        """What an answer's variance adds to that of the mean."""
+        return float((self.share**2 / (self.seeds * self.pictures)).sum())
 
 
-def components(squares: Squares) -> Components:
-    """The variances that mean squares of one table speak of; a negative one counts as 0."""
-    ms_s, ms_t, ms_e, seeds, pictures = squares
-    seed, picture = (ms_s - ms_e) / pictures, (ms_t - ms_e) / seeds
-    return Components(max(float(seed), 0.0), max(float(picture), 0.0), float(ms_e))
+def as_tables(tables: Tables | np.ndarray) -> list[np.ndarray]:
+    """One table per fold, as floats; one array is one fold, and a fold without pictures is none.
+
+    Raises:
+        InputError: there is no seed or no picture.
+    """
+    several = [tables] if isinstance(tables, np.ndarray) else list(tables)
+    found = [np.asarray(t, np.float64) for t in several if t.shape[-1]]
+    if not found or not all(t.shape[-2] for t in found):
+        raise InputError(
+            "an interval needs at least one seed and one picture in each fold, got seeds and "
+            f"pictures {[t.shape[-2:] for t in several]}"
+        )
+    return found
 
 
-def spread(squares: Squares, level: ArrayLike, overlap: float = 0.0) -> Spread:
-    """The t interval that `statistics.crossed_interval` describes, from mean squares.
+def layout(tables: Tables) -> Layout:
+    """Of one table per fold."""
+    return Layout(*np.array([t.shape[-2:] for t in tables]).T)
+
+
+def mean_of(tables: Tables) -> np.ndarray:
+    """The mean over pictures of the means over seeds."""
+    means = [t.mean((-2, -1)) for t in tables]
+    return sum(w * m for w, m in zip(layout(tables).share, means, strict=True))
+
+
+def squares(
+    tables: Tables, pair: tuple[Tables, Tables] | None = None, others: Sequence[Tables] = ()
+) -> Squares | None:
+    """The analysis of variance within folds, pooled over them; None where there is too little.
+
+    With one seed in each fold the folds' means take the seeds' place.
 
     Args:
-        squares: of the table.
-        level: probability that the interval covers.
-        overlap: share of their training pictures that two seeds have in common, 0 for disjoint
-            sets. The luck of the whole set, which all seeds share, then stays unseen between them.
-            By the delete-d jackknife its variance is overlap / (1 - overlap) times that between
-            seeds (Shao, Wu, A general theory for jackknife variance estimation, 1989), which is
-            put down to the pictures as a whole: this errs on the safe side.
+        tables: the outcomes; of a contrast, the differences.
+        pair: the contrast's arms, whose own scatter says more of the seeds' variance than that of
+            the differences (`seed_variance`).
+        others: further arms.
     """
-    ms_s, ms_t, ms_e, seeds, pictures = squares
-    df_s, df_t = seeds - 1, pictures - 1
-    more = seeds * overlap / (1 - overlap)
-    picture_part = np.maximum(ms_t, ms_e) - ms_e
-    shared = more * (np.maximum(ms_s, ms_e) - ms_e)
-    se = np.sqrt((np.maximum(ms_s, ms_e) + shared + picture_part) / (seeds * pictures))
-    # A mean square's relative error is sqrt(2 / df).
-    high = (1 + more) * ms_s * (1 + 2 * np.sqrt(2 / df_s))
-    total = np.maximum(high, ms_e) + picture_part
-    noise = high**2 / df_s + ms_t**2 / df_t + ms_e**2 / (df_s * df_t)
+    shape = layout(tables)
+    if shape.df_picture < 1 or not (shape.df_seed or len(tables) > 1):
+        return None
+    by_picture = [t.mean(-2) for t in tables]
+    variance = sum(((m - m.mean(-1, keepdims=True)) ** 2).sum(-1) for m in by_picture)
+    picture = variance / shape.df_picture / shape.pictures.sum()
+    if not shape.df_seed:
+        means = np.stack([m.mean(-1) for m in by_picture], -1)
+        off = shape.share * (means - mean_of(tables)[..., None])
+        folds = len(tables)
+        between = (off**2).sum(-1) * folds / (folds - 1)
+        return Squares(between, picture, picture, folds - 1, shape.df_picture, shape.df_picture)
+    rest = np.zeros(())
+    for t, m in zip(tables, by_picture, strict=True):
+        left = t - t.mean(-1, keepdims=True) - (m - m.mean(-1, keepdims=True))[..., None, :]
+        rest = rest + (left**2).sum((-2, -1))
+    rest = rest / max(shape.df_rest, 1) * shape.per_answer
+    luck = LUCK if pair is None else LUCK_OF_ARMS
+    if pair is None:
+        seed, df_seed = scatter(tables, tables) / shape.df_seed, shape.df_seed
+    else:
+        seed, df_seed = seed_variance(*pair, others)
+    seed = seed * shape.per_seed
+    return Squares(seed, picture, rest, df_seed, shape.df_picture, shape.df_rest or 1, luck)
+
+
+def scatter(a: Tables, b: Tables) -> np.ndarray:
+    """The sum of products of two arms' seeds' means about their folds' means."""
+    total = np.zeros(())
+    for x, y in zip(a, b, strict=True):
+        x, y = x.mean(-1), y.mean(-1)
+        total = total + ((x - x.mean(-1, keepdims=True)) * (y - y.mean(-1, keepdims=True))).sum(-1)
+    return total
+
+
+def seed_variance(
+    a: Tables, b: Tables, others: Sequence[Tables] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """The variance of a seed's difference between two arms, and its degrees of freedom."""
+    df = layout(a).df_seed
+    further, dfs = [], []
+    for other in others:
+        if own := layout(other).df_seed:
+            further.append(scatter(other, other) / own)
+            dfs.append(own)
+    return moderated(*(scatter(x, y) / df for x, y in ((a, a), (b, b), (a, b))), df, further, dfs)
+
+
+def moderated(
+    a: np.ndarray,
+    b: np.ndarray,
+    both: np.ndarray,
+    df: int,
+    further: Sequence[np.ndarray] = (),
+    dfs: Sequence[int] = (),
+) -> tuple[np.ndarray, np.ndarray]:
+    """The variance of a difference from its terms' variances, and Satterthwaite's degrees.
+
+    The differences' own variance v_a + v_b - 2 c has `df` degrees; without the covariance c
+    (Welch) it has up to twice as many, but takes the arms as independent. So c is shrunk to 0 by
+    df / (df + 8). With few degrees all arms together have a say (Smyth): the variance is lifted to
+    one whose v_a and v_b are drawn by a share of 1 / df^2 to the mean of all arms', never lowered
+    to it, as an arm in the contrast may scatter more than those outside.
+
+    Args:
+        a: variance of the one arm, with `df` degrees of freedom.
+        b: of the other.
+        both: their covariance.
+        df: degrees of freedom of each of these.
+        further: other arms' variances.
+        dfs: their degrees.
+
+    References:
+        Satterthwaite, An approximate distribution of estimates of variance components, 1946.
+        Welch, The generalization of "Student's" problem when several different population
+        variances are involved, 1947.
+        Smyth, Linear models and empirical Bayes methods for assessing differential expression in
+        microarray experiments, 2004.
+    """
+    believed = df / (df + DOUBT)
+    shrunk = believed * both
+
+    def estimate(own: float, each: float) -> tuple[np.ndarray, np.ndarray]:
+        """Of weights on a and b and on each further arm."""
+        value = own * (a + b) - 2 * shrunk + each * sum(further, np.zeros(()))
+        error = (own * a - believed * shrunk) ** 2 + (own * b - believed * shrunk) ** 2
+        error = error + 2 * (own * shrunk - believed * a) * (own * shrunk - believed * b)
+        error = error / df + sum(((each * v) ** 2 / n for v, n in zip(further, dfs, strict=True)))
+        ones = np.ones_like(error)
+        return value, np.maximum(1, np.divide(value**2, error, out=ones, where=error > 0))
+
+    value, degrees = estimate(1, 0)
+    if further:
+        drawn = 2 / df**2 / (2 + len(further))
+        lifted, more = estimate(1 - 1 / df**2 + drawn, drawn)
+        degrees = np.where(lifted > value, more, degrees)
+        value = np.maximum(value, lifted)
+    return np.maximum(value, 0), degrees
+
+
+def spread(parts: Squares, level: ArrayLike) -> Spread:
+    """The t interval that `statistics.paired_difference` describes."""
+    seed, picture, rest, df_s, df_t, df_e, luck = parts
+    picture_part = np.maximum(picture, rest) - rest
+    se = np.sqrt(np.maximum(seed, rest) + picture_part)
+    # A variance's relative error is sqrt(2 / df).
+    high = seed * (1 + luck * np.sqrt(2 / np.asarray(df_s, float)))
+    total = np.maximum(high, rest) + picture_part
+    noise = high**2 / df_s + picture**2 / df_t + rest**2 / df_e
     df = np.maximum(1.0, np.divide(total**2, noise, out=np.ones_like(noise), where=noise > 0))
     half = special.stdtrit(df, (1 + np.asarray(level)) / 2) * se
-    if overlap:  # Never narrower for it.
-        half = np.maximum(half, spread(squares, level).half)
     return Spread(se, df, half)
 
 
-def nested_spread(
-    squares: Squares, level: ArrayLike, between: ArrayLike = 0.0, df_between: int = 1
-) -> Spread:
-    """The same for k GANs x pictures, each GAN's seeds averaged: it holds from k = 2 up.
+def components(tables: Tables | np.ndarray) -> Components | None:
+    """The variances that outcomes speak of, a negative one counting as 0; None without several
+    seeds and pictures.
+    """
+    tables = as_tables(tables)
+    shape, found = layout(tables), squares(tables)
+    if found is None or not shape.df_seed:
+        return None
+    pictures = shape.pictures.sum()
+    seed, picture = found.seed - found.rest, (found.picture - found.rest) * pictures
+    rest = found.rest / shape.per_answer
+    return Components(max(float(seed / shape.per_seed), 0.0), max(float(picture), 0.0), float(rest))
 
-    The parts of the variance keep a t of their own (Banerjee, 1960):
 
-        half^2 = t(k - 1)^2 v_gan + t(T - 1)^2 v_picture + t(df_between)^2 between
+def nested_spread(y: Float[np.ndarray, "*n g t"], level: ArrayLike) -> Spread:
+    """The interval for other GANs and other pictures, of outcomes [..., GANs, pictures].
+
+    Each part of the variance keeps a t of its own, and none is cut at 0 (Banerjee, 1960):
+
+        half^2 = t(G - 1)^2 v_gan + t(T - 1)^2 v_picture
 
     covers at least as often as it says, whatever the parts; with 2 GANs t(1) is 12.7.
-
-    Args:
-        squares: of the table of GANs x pictures.
-        level: probability that the interval covers.
-        between: variance of the luck that all seeds share (`spread`'s `overlap`).
-        df_between: degrees of freedom of that variance.
 
     References:
         Banerjee, Approximate confidence interval for linear functions of means of k populations
         when the population variances are not equal, 1960.
     """
-    ms_g, ms_t, ms_e, gans, pictures = squares
-    n, tail = gans * pictures, (1 + np.asarray(level)) / 2
-    parts = (
-        (np.maximum(ms_g, ms_e) / n, gans - 1),
-        ((np.maximum(ms_t, ms_e) - ms_e) / n, pictures - 1),
-        (np.asarray(between), df_between),
+    gans, pictures = y.shape[-2:]
+    v_gan = y.mean(-1).var(-1, ddof=1) / gans
+    v_picture = y.mean(-2).var(-1, ddof=1) / pictures
+    tail = (1 + np.asarray(level)) / 2
+    half = np.sqrt(
+        special.stdtrit(gans - 1, tail) ** 2 * v_gan
+        + special.stdtrit(pictures - 1, tail) ** 2 * v_picture
     )
-    half = np.sqrt(sum(special.stdtrit(df, tail) ** 2 * v for v, df in parts))
-    se = np.sqrt(sum(v for v, _ in parts))
+    se = np.sqrt(v_gan + v_picture)
     return Spread(se, np.full_like(se, gans - 1), half)

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Shaped
 from scipy import optimize
 
-from jaxgan.experiment.components import mean_squares, spread
+from jaxgan.experiment.components import Tables, as_tables, mean_of, spread, squares
 from jaxgan.types import InputError
 
 GRID = 201
@@ -30,11 +29,10 @@ class Worth(NamedTuple):
 
 
 def worth(
-    arm: Shaped[np.ndarray, "s t"],
-    curve: Shaped[np.ndarray, "k s t"],
+    arm: Tables | np.ndarray,
+    curve: Sequence[Tables | np.ndarray],
     sizes: Sequence[int],
     level: float = 0.95,
-    overlap: float = 0.0,
 ) -> Worth:
     """The real pictures that `arm` is worth, by the curve of real pictures alone.
 
@@ -44,11 +42,10 @@ def worth(
     value comes from the means, made to rise (isotonic regression).
 
     Args:
-        arm: [seeds, pictures], True where the answer is right.
-        curve: the same seeds and pictures for each size.
+        arm: [seeds, pictures] of each fold, True where the answer is right; one array is one fold.
+        curve: the same for each size.
         sizes: numbers of real training pictures, rising, at least two.
         level: probability that the interval covers.
-        overlap: as in `statistics.crossed_interval`.
 
     Raises:
         InputError: fewer than two sizes, sizes that do not rise, or shapes that differ.
@@ -59,31 +56,35 @@ def worth(
     """
     if len(sizes) < 2 or np.any(np.diff(sizes) <= 0) or sizes[0] < 1:
         raise InputError(f"a learning curve needs two or more rising sizes, got {tuple(sizes)}")
-    if curve.shape != (len(sizes), *arm.shape):
+    a, y = as_tables(arm), [as_tables(one) for one in curve]
+    shapes = [[t.shape for t in tables] for tables in (a, *y)]
+    if len(y) != len(sizes) or any(shape != shapes[0] for shape in shapes):
         raise InputError(
             f"the curve needs the arm's seeds and test pictures at each of {len(sizes)} sizes, "
-            f"got {curve.shape} for {arm.shape}"
+            f"got {shapes[1:]} for {shapes[0]}"
         )
-    steps, y = np.log(sizes), np.asarray(curve, np.float64)
-    rising = optimize.isotonic_regression(y.mean((1, 2))).x
-    goal = float(arm.mean())
+    steps = np.log(sizes)
+    rising = optimize.isotonic_regression([float(mean_of(one)) for one in y]).x
+    goal = float(mean_of(a))
     if goal > rising[-1]:
         value, place = None, "beyond"
     elif goal < rising[0]:
         value, place = None, "below"
     else:
         value, place = _crossing(sizes, rising, goal), "within"
-    if min(arm.shape) < 2:
-        return Worth(value, None, None, place)
 
     grid = np.unique(np.concatenate([np.geomspace(sizes[0], sizes[-1], GRID), sizes]))
     halves, means = [], []
     for n in grid:  # One by one: all at once might not fit.
         i = min(int(np.searchsorted(sizes, n, "right")) - 1, len(sizes) - 2)
         w = (np.log(n) - steps[i]) / (steps[i + 1] - steps[i])
-        difference = np.asarray(arm, np.float64) - (1 - w) * y[i] - w * y[i + 1]
-        halves.append(float(spread(mean_squares(difference), level, overlap).half))
-        means.append(float(difference.mean()))
+        b = [(1 - w) * lower + w * upper for lower, upper in zip(y[i], y[i + 1], strict=True)]
+        difference = [x - z for x, z in zip(a, b, strict=True)]
+        parts = squares(difference, (a, b))
+        if parts is None:
+            return Worth(value, None, None, place)
+        halves.append(float(spread(parts, level).half))
+        means.append(float(mean_of(difference)))
     half, mean = np.array(halves), np.array(means)
     inside = np.flatnonzero(np.abs(mean) <= half)
     if not inside.size:  # Better or worse than all of the curve, or a jump between two points.

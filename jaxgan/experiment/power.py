@@ -4,27 +4,33 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.experiment.components import Components, Squares, nested_spread, spread
+from jaxgan.experiment.components import LUCK, LUCK_OF_ARMS, Components, Squares, moderated, spread
 
 DRAWS = 20_000
+FEW = 500
 
 
 class Design(NamedTuple):
-    """A table of differences: S seeds (or k GANs) x T test pictures, and how it is judged.
+    """K folds, in each S seeds crossed with its share of the test pictures, and how it is judged.
 
     Attributes:
-        seeds: rows of the table; GANs where `nested`.
-        pictures: test pictures.
+        seeds: in each fold.
+        pictures: test pictures of all folds together.
         level: of the interval that decides.
-        overlap: share of training pictures that two seeds have in common.
-        nested: whether the rows are GANs, each the mean of its seeds.
+        folds: in how many the pictures are tested.
+        arms: all arms of the experiment, whose seeds have a say.
     """
 
     seeds: int
     pictures: int
     level: float = 0.95
-    overlap: float = 0.0
-    nested: bool = False
+    folds: int = 1
+    arms: int = 2
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is an interval."""
+        return self.seeds * self.folds > 1 and self.pictures > self.folds
 
 
 def assumed(disagree: float = 0.1, steady: float = 0.5, luck: float = 0.01) -> Components:
@@ -50,33 +56,58 @@ def power(effect: float, variances: Components, design: Design) -> float:
 def smallest_effect(
     variances: Components, design: Design, probability: float = 0.8
 ) -> float | None:
-    """The least true rise that is found with `probability`; None with a single seed.
+    """The least true rise that is found with `probability`; None where there is no interval.
 
     May exceed 1: such a design could see nothing.
     """
-    if min(design.seeds, design.pictures) < 2:
+    if not design.judged:
         return None
     return float(np.quantile(_needed(variances, design), probability))
 
 
+def expected_half(variances: Components, design: Design) -> float | None:
+    """Half the interval's width, its mean over chance; None where there is no interval.
+
+    From 500 draws, fast enough to compare hundreds of designs.
+    """
+    if not design.judged:
+        return None
+    return float(spread(_drawn(variances, design, FEW), design.level).half.mean())
+
+
 def _needed(variances: Components, design: Design) -> np.ndarray:
     """For each draw of chance, the effect from which on the interval lies above 0."""
-    seeds, pictures = design.seeds, design.pictures
-    rng = np.random.default_rng(0)
+    folds, seeds, pictures = design.folds, design.seeds, design.pictures
     seed, picture, rest = variances
-    df_s, df_t = seeds - 1, pictures - 1
-    squares = Squares(
-        (pictures * seed + rest) * rng.chisquare(df_s, DRAWS) / df_s,
-        (seeds * picture + rest) * rng.chisquare(df_t, DRAWS) / df_t,
-        rest * rng.chisquare(df_s * df_t, DRAWS) / (df_s * df_t),
-        seeds,
-        pictures,
-    )
-    shared = design.overlap / (1 - design.overlap) * seed
-    variance = seed / seeds + shared + picture / pictures + rest / (seeds * pictures)
-    chance = np.sqrt(variance) * rng.standard_normal(DRAWS)
-    if design.nested:
-        half = nested_spread(squares, design.level, shared, df_s).half
-    else:
-        half = spread(squares, design.level, design.overlap).half
-    return half - chance
+    variance = seed / (folds * seeds) + picture / pictures + rest / (seeds * pictures)
+    chance = np.sqrt(variance) * np.random.default_rng(1).standard_normal(DRAWS)
+    return spread(_drawn(variances, design, DRAWS), design.level).half - chance
+
+
+def _drawn(variances: Components, design: Design, draws: int) -> Squares:
+    """Analyses of variance as chance has them; every arm's seeds scatter alike."""
+    seeds, pictures, _, folds, arms = design
+    seed, picture, rest = variances
+    rng = np.random.default_rng(0)
+
+    def mean_square(df: int) -> np.ndarray:
+        return rng.chisquare(df, draws) / df
+
+    df_t = pictures - folds
+    by_picture = (picture + rest / seeds) / pictures * mean_square(df_t)
+    by_seed = seed + rest * folds / pictures
+    if seeds == 1:
+        df = folds - 1
+        between = (by_seed / folds + picture / pictures) * mean_square(df)
+        return Squares(between, by_picture, by_picture, df, df_t, df_t, LUCK)
+    df = folds * (seeds - 1)
+    df_e = (seeds - 1) * (pictures - folds)
+    of_rest = rest / (seeds * pictures) * mean_square(df_e)
+    # Two arms' variances and covariance: Bartlett's decomposition of Wishart's distribution.
+    first, slope = np.sqrt(df * mean_square(df)), rng.standard_normal(draws)
+    left = rng.chisquare(df - 1, draws) if df > 1 else 0.0
+    a, b, both = (by_seed / 2 / df * x for x in (first**2, slope**2 + left, first * slope))
+    further = [by_seed / 2 * mean_square(df) for _ in range(arms - 2)]
+    found, degrees = moderated(a, b, both, df, further, [df] * len(further))
+    of_seed = found / (folds * seeds)
+    return Squares(of_seed, by_picture, of_rest, degrees, df_t, df_e, LUCK_OF_ARMS)

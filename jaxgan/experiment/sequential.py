@@ -14,17 +14,18 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Shaped
 
+from jaxgan.experiment.components import Tables, as_tables
 from jaxgan.experiment.statistics import paired_difference
 from jaxgan.experiment.words import word
 from jaxgan.types import InputError
 
-FIRST = 3  # From this many seeds up the intervals hold.
+FIRST = 2  # From this many seeds up there is an interval.
+DECIDED = ("helps", "hurts", "no relevant difference")
 
 
 def check_looks(looks: Sequence[int], seeds: int) -> None:
-    """Raises InputError unless looks rise strictly from at least 3 to below the number of seeds."""
+    """Raises InputError unless looks rise strictly from at least 2 to below the number of seeds."""
     rising = all(a < b for a, b in itertools.pairwise(looks))
     if looks and not (rising and looks[0] >= FIRST and looks[-1] < seeds):
         raise InputError(
@@ -45,30 +46,27 @@ def level_at(done: int, looks: Sequence[int], seeds: int, level: float = 0.95) -
 
 
 def decided(
-    correct_a: Shaped[np.ndarray, "_ _"],
-    correct_b: Shaped[np.ndarray, "_ _"],
+    a: Tables | np.ndarray,
+    b: Tables | np.ndarray,
     looks: Sequence[int],
     seeds: int,
     level: float = 0.95,
-    *,
     margin: float | None = None,
-    overlap: float = 0.0,
-    gans: Sequence[int] | None = None,
+    others: Sequence[Tables | np.ndarray] = (),
 ) -> bool:
     """Whether to stop now: so many seeds are a look, and its interval gives a verdict.
 
     Args:
-        correct_a: [seeds so far, pictures] of the primary contrast's first arm.
-        correct_b: the same of its second.
-        looks: numbers of seeds to look after.
-        seeds: planned in all.
+        a: [seeds so far, pictures] of each fold, of the primary contrast's first arm.
+        b: the same of its second.
+        looks: numbers of seeds in each fold to look after.
+        seeds: planned in each fold.
         level: probability that the reported interval covers, whenever one stops.
         margin: as in `words.word`.
-        overlap: as in `statistics.crossed_interval`.
-        gans: as in `statistics.crossed_interval`.
+        others: as in `statistics.paired_difference`.
     """
-    done = len(correct_a)
+    done = min(len(t) for t in as_tables(a))
     if done not in looks:
         return False
     at = level_at(done, looks, seeds, level)
-    return word(paired_difference(correct_a, correct_b, at, overlap, gans), margin) != "no evidence"
+    return word(paired_difference(a, b, at, others), margin) in DECIDED
