@@ -7,57 +7,129 @@ import numpy as np
 from jaxtyping import Int
 
 from jaxgan.evaluate import auroc, calibration_error
-from jaxgan.experiment import curve, power, sequential, statistics, words
+from jaxgan.experiment import curve, ladder, outcomes, power, sequential, statistics, words
 from jaxgan.experiment.components import Components, components, mean_squares
+from jaxgan.experiment.outcomes import OUTCOMES, Tables
 from jaxgan.experiment.statistics import Interval
 
 POWER = 0.8
 
 
 class Answers:
-    """The runs, by arm: right or wrong, and the probabilities, in the order of the seeds."""
+    """The runs, by arm and fold: their probabilities, in the order of the seeds.
 
-    def __init__(self, runs: Sequence[Mapping[str, Any]], labels: np.ndarray):
-        self._right: dict[str, dict[int, np.ndarray]] = {}
-        self._gan: dict[str, dict[int, int]] = {}
-        self.probabilities: dict[str, dict[int, np.ndarray]] = {}
+    Args:
+        runs: one per arm, seed and fold: "arm", "seed", "fold" (0 without), "probabilities"
+            [images, classes] and, where GANs were trained several times, "gan".
+        labels: of each fold's test images.
+        outcome: what tables hold; see `outcomes.OUTCOMES`.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Mapping[str, Any]],
+        labels: Mapping[int, Int[np.ndarray, " n"]],
+        outcome: str = "accuracy",
+    ):
+        self.labels, self.outcome = dict(labels), outcome
+        self._p: dict[str, dict[int, dict[int, np.ndarray]]] = {}
+        self._gan: dict[tuple[int, int], int] = {}
         for run in runs:
-            arm, seed, p = run["arm"], run["seed"], np.asarray(run["probabilities"])
-            self._right.setdefault(arm, {})[seed] = p.argmax(1) == labels
-            self.probabilities.setdefault(arm, {})[seed] = p
+            fold, seed = run.get("fold", 0), run["seed"]
+            of = self._p.setdefault(run["arm"], {}).setdefault(fold, {})
+            of[seed] = np.asarray(run["probabilities"], np.float64)
             if run.get("gan") is not None:
-                self._gan.setdefault(arm, {})[seed] = run["gan"]
+                self._gan[fold, seed] = run["gan"]
 
-    def seeds(self, *arms: str) -> list[int]:
-        """The seeds that all of `arms` have."""
-        first, *others = (self._right.get(arm, {}) for arm in arms)
-        return [seed for seed in first if all(seed in other for other in others)]
+    def common(self, *arms: str) -> dict[int, list[int]]:
+        """The seeds of each fold that all of `arms` have; folds without any are left out."""
+        first, *others = (self._p.get(arm, {}) for arm in arms)
+        found = {
+            k: [s for s in of if all(s in other.get(k, {}) for other in others)]
+            for k, of in sorted(first.items())
+        }
+        return {k: seeds for k, seeds in found.items() if seeds}
 
-    def right(self, arm: str, seeds: Sequence[int]) -> np.ndarray:
-        return np.stack([self._right[arm][seed] for seed in seeds])
+    def probabilities(self, arm: str, seeds: Mapping[int, Sequence[int]]) -> list[np.ndarray]:
+        """[seeds, images, classes] of each fold."""
+        return [np.stack([self._p[arm][k][s] for s in of]) for k, of in seeds.items()]
 
-    def gans(self, seeds: Sequence[int], *arms: str) -> list[int] | None:
-        """The GAN behind each seed, where an arm has any."""
-        for arm in arms:
-            if of := self._gan.get(arm):
-                return [of[seed] for seed in seeds]
-        return None
+    def tables(
+        self, arm: str, seeds: Mapping[int, Sequence[int]], outcome: str | None = None
+    ) -> Tables:
+        """The outcome, [seeds, images] of each fold."""
+        labels = [self.labels[k] for k in seeds]
+        of = OUTCOMES[outcome or self.outcome].values
+        return of(self.probabilities(arm, seeds), labels)
+
+    def others(self, *arms: str) -> list[Tables]:
+        """Tables of all other arms in the folds that `arms` have: what seeds do to them tells, too."""
+        folds = set(self.common(*arms))
+        found = []
+        for arm in self._p:
+            own = {k: seeds for k, seeds in self.common(arm).items() if k in folds}
+            if arm not in arms and set(own) == folds:
+                found.append(self.tables(arm, own))
+        return found
+
+    def gans(self, seeds: Mapping[int, Sequence[int]]) -> list[int]:
+        """The GAN behind each seed of a single fold; [] where there is none or are several folds."""
+        if len(seeds) != 1:
+            return []
+        ((fold, of),) = seeds.items()
+        return [self._gan[fold, s] for s in of] if all((fold, s) in self._gan for s in of) else []
+
+    def interval(self, a: str, b: str, level: float = 0.95) -> Interval | None:
+        """That of arm a minus arm b; None where no seed has both."""
+        seeds = self.common(a, b)
+        if not seeds:
+            return None
+        pair = self.tables(a, seeds), self.tables(b, seeds)
+        return statistics.paired_difference(*pair, level, self.others(a, b), self.limits)
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """Of a difference."""
+        return (-1.0, 1.0) if OUTCOMES[self.outcome].share else None
+
+    def decided(
+        self,
+        a: str,
+        b: str,
+        looks: Sequence[int],
+        seeds: int,
+        level: float,
+        margin: float | None,
+    ) -> bool:
+        """Whether the look after so many seeds gives a verdict: see `sequential.decided`."""
+        both = self.common(a, b)
+        return sequential.decided(
+            self.tables(a, both),
+            self.tables(b, both),
+            looks,
+            seeds,
+            level,
+            margin=margin,
+            others=self.others(a, b),
+        )
 
 
 def judge(
     runs: Sequence[Mapping[str, Any]],
-    labels: Int[np.ndarray, " _"],
+    labels: Mapping[int, Int[np.ndarray, " n"]] | Int[np.ndarray, " n"],
     classes: Sequence[str],
     *,
     primary: tuple[str, str],
     about: Mapping[str, Mapping[str, Any]],
     seeds: int,
+    outcome: str = "accuracy",
     level: float = 0.95,
     margin: float | None = None,
+    width: float | None = None,
     looks: Sequence[int] = (),
-    overlap: float | None = None,
     assumed: Components | None = None,
     failed: Sequence[Mapping[str, Any]] = (),
+    same_samples: float | None = None,
 ) -> dict[str, Any]:
     """The verdict, the arms and their contrasts, as results.json holds them.
 
@@ -67,57 +139,56 @@ def judge(
     the word is "no verdict", and there is no figure of it.
 
     Args:
-        runs: one per arm and seed: "arm", "seed", "probabilities" [pictures, classes] and, where
-            GANs were trained several times, "gan", the number of the one it learned from.
-        labels: [pictures].
+        runs: see `Answers`.
+        labels: of each fold's test images; an array is that of one fold.
         classes: their names.
         primary: the arm that is judged, and the one it is judged against.
         about: of each arm, whatever results.json shall say of it. "base" is the arm that it is
-            compared with ("real" without), "size" its number of real pictures and "ratio" that of
+            compared with ("real" without), "size" its number of real images and "ratio" that of
             generated ones per real one: arms of ratio 0 that are no one's `primary[0]` make up
             the learning curve, where there are two sizes or more.
         seeds: how many seeds were planned.
+        outcome: what the verdict is about; see `outcomes.OUTCOMES`.
         level: probability that an interval covers.
-        margin: smallest difference of accuracies that would matter; or None.
+        margin: smallest difference that would matter; or None.
+        width: half-width of the interval that was asked for; or None.
         looks: numbers of seeds after which the experiment might have stopped (`sequential`).
-        overlap: share of training pictures that two seeds have in common; None: all of them.
         assumed: variances to plan the power with (`power.assumed()` without).
         failed: the runs that are missing: "arm", "seed", "error".
+        same_samples: share of the generated images that two seeds have in common; None: there are
+            no generated ones.
     """
-    answers = Answers(runs, labels)
-    both = answers.seeds(*primary)
-    at = sequential.level_at(len(both) or seeds, looks, seeds, level) if looks else level
-    several = len({run["gan"] for run in runs if run.get("gan") is not None}) > 1
-
-    def shared(*arms: str) -> float | None:
-        """The overlap of these arms' seeds: of one retrained GAN they have the same pictures."""
-        left = answers.gans(answers.seeds(*arms), *arms)
-        return None if several and left and len(set(left)) == 1 else overlap
+    labels = dict(labels) if isinstance(labels, Mapping) else {0: labels}
+    answers = Answers(runs, labels, outcome)
+    both = answers.common(*primary)
+    done = min(map(len, both.values()), default=0)
+    at = sequential.level_at(done or seeds, looks, seeds, level) if looks else level
 
     arms = {
-        arm: {**more, **_arm(answers, arm, labels, classes, level, shared(arm) or 0.0)}
+        arm: {**more, **_arm(answers, arm, classes, level)}
         for arm, more in about.items()
-        if answers.seeds(arm)
+        if answers.common(arm)
     }
     pairs = [(arm, about[arm].get("base", "real")) for arm in arms]
-    pairs = [p for p in pairs if p[0] != p[1] and p != primary and answers.seeds(*p)]
+    pairs = [p for p in pairs if p[0] != p[1] and p != primary and answers.common(*p)]
     each = 1 - (1 - at) / max(len(pairs), 1)
-    others = [_contrast(answers, *p, each, shared(*p) or 0.0) for p in pairs]
+    others = [_contrast(answers, *p, each) for p in pairs]
     tested = [c for c in others if c["p"] is not None]
     for c, p in zip(tested, statistics.holm([c["p"] for c in tested]), strict=True):
         c["holm"] = p
-    mine = shared(*primary)
-    first = _contrast(answers, *primary, at, mine or 0.0) if both else None
+    first = _contrast(answers, *primary, at) if both else None
     verdict: dict[str, Any] = {
         "primary": list(primary),
+        "outcome": outcome,
         "margin": margin,
+        "width": width,
         "looks": list(looks),
-        "seeds": len(both),
+        "seeds": done,
         "planned_seeds": seeds,
-        "overlap": mine,
+        "folds": len(both),
     }
     if first:
-        verdict |= _verdict(answers, first, labels, classes, margin, seeds, mine, assumed)
+        verdict |= _verdict(answers, first, classes, verdict, assumed, same_samples)
     else:
         verdict |= {"word": "no verdict", "sentence": words.no_verdict(primary, failed)}
         verdict |= {"difference": None, "low": None, "high": None, "level": at}
@@ -128,102 +199,136 @@ def judge(
             *([first | {"primary": True}] if first else []),
             *(c | {"primary": False} for c in others),
         ],
-        "worth": _worth(answers, primary[0], about, level, overlap or 0.0),
+        "ladder": ladder.cheapest(answers, arms, level),
+        "worth": _worth(answers, primary[0], about, level),
     }
 
 
 def _verdict(
     answers: Answers,
     first: dict[str, Any],
-    labels: np.ndarray,
     classes: Sequence[str],
-    margin: float | None,
-    planned_seeds: int,
-    overlap: float | None,
+    asked: Mapping[str, Any],
     assumed: Components | None,
+    same_samples: float | None,
 ) -> dict[str, Any]:
     """What the primary contrast, `first`, says."""
-    primary, at = (first["a"], first["b"]), first["level"]
-    both = answers.seeds(*primary)
+    primary, at, margin = (first["a"], first["b"]), first["level"], asked["margin"]
+    both = answers.common(*primary)
     interval = Interval(*(first[k] for k in ("difference", "low", "high", "se", "df")))
-    gans = len(set(answers.gans(both, *primary) or (0,)))
+    outcome = OUTCOMES[answers.outcome]
+    images = sum(len(answers.labels[k]) for k in both)
+    gans = answers.gans(both)
+    second = outcomes.beside(answers.outcome)
+    pair = [answers.tables(arm, both, second) for arm in primary]
+    other = statistics.paired_difference(*pair, at, limits=None)
+    a, b = (answers.tables(arm, both) for arm in primary)
+    wider = statistics.across_folds(a, b, at)
+    if wider is None and len(set(gans)) > 1:
+        wider = statistics.across_gans(a, b, gans, at)
     return first | {
-        "word": words.word(interval, margin),
-        "sentence": words.sentence(interval, len(both), len(labels), level=at, margin=margin),
-        "gans": gans,
-        "conditions": words.conditions(len(both), overlap, gans),
-        "mcnemar": [
-            {
-                "seed": seed,
-                **statistics.mcnemar(*(answers.right(a, [seed])[0] for a in primary))._asdict(),
-            }
-            for seed in both
-        ],
-        "per_class": _per_class(answers, primary, labels, classes, at, overlap or 0.0),
-        "power": _power(
-            answers, primary, planned_seeds, at, overlap or 0.0, assumed or power.assumed()
+        "word": words.word(interval, margin, words.widest(outcome, asked["width"])),
+        "sentence": words.sentence(
+            interval,
+            words.size(both, images),
+            level=at,
+            margin=margin,
+            outcome=outcome,
+            widest=words.widest(outcome, asked["width"]),
         ),
+        "images": images,
+        "gans": len(set(gans)) or 1,
+        "conditions": words.conditions(len(both), min(map(len, both.values())), same_samples),
+        "beside": other._asdict()
+        | {"outcome": second, "sentence": words.beside(other, OUTCOMES[second], at)},
+        "elsewhere": wider
+        and wider._asdict()
+        | {"sentence": words.elsewhere(wider, len(both), len(set(gans)), outcome, at)},
+        "mcnemar": [
+            {"fold": k, "seed": seed, **statistics.mcnemar(*pair)._asdict()}
+            for k, seeds in both.items()
+            for seed in seeds
+            for pair in [
+                [
+                    answers.probabilities(arm, {k: [seed]})[0][0].argmax(1) == answers.labels[k]
+                    for arm in primary
+                ]
+            ]
+        ],
+        "per_class": _per_class(answers, primary, classes, at),
+        "power": _power(answers, primary, asked["planned_seeds"], at, assumed or power.assumed()),
     }
 
 
-def _arm(
-    answers: Answers,
-    arm: str,
-    labels: np.ndarray,
-    classes: Sequence[str],
-    level: float,
-    overlap: float,
-) -> dict[str, Any]:
-    seeds = answers.seeds(arm)
-    right, gans = answers.right(arm, seeds), answers.gans(seeds, arm)
-    whole = statistics.crossed_interval(right, level, overlap, gans)
+def _arm(answers: Answers, arm: str, classes: Sequence[str], level: float) -> dict[str, Any]:
+    seeds = answers.common(arm)
+    right = answers.tables(arm, seeds, "accuracy")
+    labels = [answers.labels[k] for k in seeds]
+    whole = statistics.crossed_interval(right, level)
     recall = {}
     for i, name in enumerate(classes):
-        if (labels == i).any():
-            one = statistics.crossed_interval(right[:, labels == i], level, overlap, gans)
+        mine = [of[:, y == i] for of, y in zip(right, labels, strict=True) if (y == i).any()]
+        if mine:
+            one = statistics.crossed_interval(mine, level)
             recall[name] = {"recall": one.value, "low": one.low, "high": one.high}
     worst = min(recall, key=lambda name: recall[name]["recall"])
-    p = [answers.probabilities[arm][seed] for seed in seeds]
-    areas = np.array([auroc(one, labels) for one in p])
+    p = answers.probabilities(arm, seeds)
+    each = [(one, y) for of, y in zip(p, labels, strict=True) for one in of]
+    areas = np.array([auroc(*pair) for pair in each])
+    means = {
+        name: _mean(answers.tables(arm, seeds, name)) * (-1 if OUTCOMES[name].falls else 1)
+        for name in OUTCOMES
+        if name not in ("balanced_accuracy", "macro_f1") or len(recall) == len(classes)
+    }
+    together = [
+        np.log(np.maximum(of, outcomes.LEAST)).mean(0).argmax(1) == y
+        for of, y in zip(p, labels, strict=True)
+    ]
     return {
         "accuracy": whole.value,
         "low": whole.low,
         "high": whole.high,
-        "seeds": len(seeds),
+        "outcomes": means,
+        "seeds": len({seed for of in seeds.values() for seed in of}),
+        "ensemble": float(np.concatenate(together).mean())
+        if min(map(len, seeds.values())) > 1
+        else None,
         "per_class": recall,
         "worst_class": {"class": worst, **recall[worst]},
-        "calibration_error": float(np.mean([calibration_error(one, labels) for one in p])),
+        "calibration_error": float(np.mean([calibration_error(*pair) for pair in each])),
         "auroc": None if np.isnan(areas).all() else float(np.nanmean(areas)),
     }
 
 
-def _contrast(answers: Answers, a: str, b: str, level: float, overlap: float) -> dict[str, Any]:
-    seeds = answers.seeds(a, b)
-    pair, gans = (answers.right(a, seeds), answers.right(b, seeds)), answers.gans(seeds, a, b)
-    interval = statistics.paired_difference(*pair, level, overlap, gans)
+def _mean(tables: Tables) -> float:
+    """Over all images, each fold's seeds averaged."""
+    return float(np.concatenate([of.mean(0) for of in tables]).mean())
+
+
+def _contrast(answers: Answers, a: str, b: str, level: float) -> dict[str, Any]:
+    seeds, others = answers.common(a, b), answers.others(a, b)
+    pair = answers.tables(a, seeds), answers.tables(b, seeds)
+    interval = statistics.paired_difference(*pair, level, others, answers.limits)
     more = {name: getattr(interval, name) for name in ("low", "high", "se", "df")}
-    p = statistics.p_value(*pair, overlap, gans)
+    p = statistics.p_value(*pair, others, answers.limits)
     return {"a": a, "b": b, "difference": interval.value, **more, "p": p, "level": level}
 
 
 def _per_class(
-    answers: Answers,
-    primary: tuple[str, str],
-    labels: np.ndarray,
-    classes: Sequence[str],
-    level: float,
-    overlap: float,
+    answers: Answers, primary: tuple[str, str], classes: Sequence[str], level: float
 ) -> dict[str, Any]:
     """The primary contrast's rise of each class's recall; the intervals cover together."""
-    seeds = answers.seeds(*primary)
-    a, b = (answers.right(arm, seeds) for arm in primary)
-    gans, present = answers.gans(seeds, *primary), np.unique(labels)
+    seeds = answers.common(*primary)
+    a, b = (answers.tables(arm, seeds, "accuracy") for arm in primary)
+    labels = [answers.labels[k] for k in seeds]
+    present = np.unique(np.concatenate(labels))
     table = {}
     for i in present:
-        mine = labels == i
-        found = statistics.paired_difference(
-            a[:, mine], b[:, mine], 1 - (1 - level) / len(present), overlap, gans
-        )
+        mine = [
+            [of[:, y == i] for of, y in zip(tables, labels, strict=True) if (y == i).any()]
+            for tables in (a, b)
+        ]
+        found = statistics.paired_difference(*mine, 1 - (1 - level) / len(present))
         table[classes[i]] = {"difference": found.value, "low": found.low, "high": found.high}
     return table
 
@@ -233,62 +338,54 @@ def _power(
     primary: tuple[str, str],
     planned_seeds: int,
     level: float,
-    overlap: float,
     assumed: Components,
 ) -> dict[str, Any]:
     """The smallest effects: by assumed variances before, by observed ones after."""
-    seeds = answers.seeds(*primary)
-    a, b = (answers.right(arm, seeds).astype(float) for arm in primary)
-    pictures, gans = a.shape[1], answers.gans(seeds, *primary)
-    y = a - b
-    if not np.ptp(y):  # No picture told the arms apart: as the interval takes it.
-        y = statistics.with_pictures(y, (-1, 1))
-    nested = gans is not None and len(set(gans)) > 1
-    if nested:
-        y = np.stack([y[np.array(gans) == g].mean(0) for g in sorted(set(gans or ()))])
-    before = power.Design(planned_seeds, pictures, level, overlap)
-    after = power.Design(len(y), pictures, level, overlap, nested)
-    observed = components(mean_squares(y)) if min(y.shape) > 1 else None
+    seeds = answers.common(*primary)
+    a, b = (answers.tables(arm, seeds) for arm in primary)
+    images, folds = sum(of.shape[1] for of in a), len(seeds)
+    least = min(map(len, seeds.values()))
+    before = power.Design(planned_seeds, images, level, folds)
+    after = power.Design(least, images, level, folds)
+    share = OUTCOMES[answers.outcome].share
+    # Folds have about as many images: the mean of their components is that of a table.
+    parts = [components(mean_squares(x - y)) for x, y in zip(a, b, strict=True) if min(x.shape) > 1]
+    observed = Components(*np.mean(parts, 0).tolist()) if parts else None
+    if observed is not None and not any(observed):
+        observed = None
     return {
         "probability": POWER,
         "assumed": assumed._asdict(),
-        "planned": power.smallest_effect(assumed, before, POWER),
+        "planned": power.smallest_effect(assumed, before, POWER) if share else None,
         "observed": observed and observed._asdict(),
         "seen": observed and power.smallest_effect(observed, after, POWER),
     }
 
 
 def _worth(
-    answers: Answers,
-    arm: str,
-    about: Mapping[str, Mapping[str, Any]],
-    level: float,
-    overlap: float,
+    answers: Answers, arm: str, about: Mapping[str, Mapping[str, Any]], level: float
 ) -> dict[str, Any] | None:
-    """What the arm is worth in real pictures; None where real pictures have one size only."""
+    """What the arm is worth in real images; None where the design cannot bound it on one side."""
     sizes = {
         name: more["size"]
         for name, more in about.items()
-        if more.get("ratio") == 0 and name != arm and answers.seeds(name)
+        if more.get("ratio") == 0 and name != arm and answers.common(name)
     }
     real = sorted(sizes, key=lambda name: sizes[name])
     if len(set(sizes.values())) < 2 or len(set(sizes.values())) < len(real):
         return None
-    seeds = answers.seeds(arm, *real)
+    seeds = answers.common(arm, *real)
     if not seeds:
         return None
     rows = [sizes[name] for name in real]
-    found = curve.worth(
-        answers.right(arm, seeds),
-        np.stack([answers.right(name, seeds) for name in real]),
-        rows,
-        level,
-        overlap,
-    )
+    of = {name: answers.tables(name, seeds, "accuracy") for name in (arm, *real)}
+    found = curve.worth(of[arm], [of[name] for name in real], rows, level)
+    if found.low is None and found.high is None:
+        return None
     return {
         "arm": arm,
         "sizes": rows,
-        "accuracies": [float(answers.right(name, seeds).mean()) for name in real],
+        "accuracies": [_mean(of[name]) for name in real],
         **found._asdict(),
         "sentence": curve.describe(found, rows, level),
     }

@@ -1,11 +1,12 @@
-"""The experiment: split, train a GAN per class, generate, train the classifiers, judge.
+"""The experiment: folds, a GAN per class, samples, classifiers, verdict.
 
 Every finished stage leaves its result in the workdir and is skipped when the command is run again.
 """
 
 import json
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from etils import epath
@@ -13,12 +14,22 @@ from ml_collections import ConfigDict
 
 from jaxgan import __version__, checks, hosts, log, monitor, parallel, recipes, training
 from jaxgan import config as configs
-from jaxgan.data import loader, splits
+from jaxgan.data import folds, loader, splits
 from jaxgan.data.folder import Source
-from jaxgan.experiment import audit, classifiers, design, flips, generated, guards, sequential
+from jaxgan.experiment import (
+    advice,
+    audit,
+    classifiers,
+    design,
+    flips,
+    generated,
+    guards,
+    outcomes,
+    sequential,
+)
 from jaxgan.experiment.cost import cost
 from jaxgan.experiment.generated import Fresh
-from jaxgan.experiment.judge import judge
+from jaxgan.experiment.judge import Answers, judge
 from jaxgan.experiment.report import write_report
 from jaxgan.experiment.shares import Share
 from jaxgan.types import InputError
@@ -26,28 +37,38 @@ from jaxgan.types import InputError
 TOLD = "verdicts.jsonl"
 
 
-class Plan(NamedTuple):
-    """What an experiment is to do, on which pictures.
+class Fold(NamedTuple):
+    """What is done in one fold; there is one where `data.folds` is 1.
 
     Attributes:
-        real: the pictures.
-        parts: positions of those to train, to validate and to test with.
+        sides: positions of the images to train, to validate and to test with.
         arms: what each classifier gets.
-        draws: of each seed, by real pictures a class.
-        outside: generated pictures from elsewhere, by class.
-        needed: generated pictures that a seed needs.
+        draws: of each seed, by real images a class.
+        needed: generated images that a seed needs.
     """
 
-    real: Source
-    parts: splits.Split
+    sides: splits.Split
     arms: list[design.Arm]
     draws: dict[int | None, list[design.Draw]]
-    outside: dict[str, Source] | None
     needed: generated.Needed
 
 
+class Plan(NamedTuple):
+    """What an experiment is to do, on which images.
+
+    Attributes:
+        real: the images.
+        folds: what to do in each.
+        outside: generated images from elsewhere, by source and class.
+    """
+
+    real: Source
+    folds: list[Fold]
+    outside: Any
+
+
 def prepare(config: ConfigDict) -> Plan:
-    """Opens and splits the pictures, and checks all that can be checked before any training.
+    """Open and part the images, and check all that can be checked before any training.
 
     Raises:
         InputError: a config or folder that will not do.
@@ -63,8 +84,6 @@ def prepare(config: ConfigDict) -> Plan:
     sequential.check_looks(tuple(config.verdict.looks), len(config.seeds))
     training.make_deterministic(config)
     monitor.settle(config.gan)
-    if config.gan.model.get("conditional"):
-        raise InputError("config.gan.model.conditional must be false: each class has its own GAN")
     for name in ("gan", "classifier"):
         training.check_batches(config[name], f"{name}.")
         training.check_precision(config[name].precision)
@@ -72,33 +91,36 @@ def prepare(config: ConfigDict) -> Plan:
 
     real = training.open_source(at(config, config.classifier), config.seed)
     training.check_classes(real)
-    parts = training.split(real, config.data.split)
-    _check_parts(real, parts)
-    arms = design.plan(config, _counts(real, parts.train))
-    needed = design.needed(arms)
-    draws = _draws(config, real, parts.train, {arm.size for arm in arms})
     with config.classifier.unlocked():
         config.classifier.model.num_classes = len(real.classes)
+    parts = [_fold(config, real, sides) for sides in _sides(config, real)]
+    tested = np.concatenate([part.sides.test for part in parts])
+    outcomes.check(config.verdict.outcome, real.labels[tested], real.classes)
     for name in ("gan", "classifier"):
         training.check_start(config[name], f"config.{name}")
-    held_out = loader.Subset(real, np.concatenate([parts.validation, parts.test]))
-    outside = None
-    if config.generated and needed:
-        outside = generated.open_folder(config, real.classes, needed)
-        for source in outside.values():
-            guards.check_folder(_like(source, real), held_out)
-    elif needed:
-        for draw in draws[next(iter(needed))[0]]:
-            for name in needed[next(iter(needed))]:
-                monitor.check(config.gan, len(draw.learned[name]))
-    return Plan(real, parts, arms, draws, outside, needed)
+    return Plan(real, parts, _outside(config, real, parts))
 
 
-def run(config: ConfigDict, workdir: epath.PathLike, share: Share = Share()) -> dict:
-    """Runs the experiment of `config` in `workdir` and returns what `results.json` holds there.
+def run(
+    config: ConfigDict,
+    workdir: epath.PathLike,
+    share: Share = Share(),
+    *,
+    until: float | None = None,
+    told_first: Iterator[str] | tuple[str, ...] = (),
+) -> dict:
+    """Run the experiment of `config` in `workdir`; return what `results.json` holds there.
 
     Several processes with one workdir each do their `share`; the first writes the report, and what
     the others return is empty.
+
+    Args:
+        config: the experiment's.
+        workdir: its folder.
+        share: of the work.
+        until: `time.perf_counter()` from which on no further fold or seed is begun; the first seed
+            of the first fold always is.
+        told_first: lines to begin the log with.
 
     Raises:
         InputError: a config, folder or workdir that will not do, before any training; or no seed
@@ -110,127 +132,339 @@ def run(config: ConfigDict, workdir: epath.PathLike, share: Share = Share()) -> 
     configs.claim(folder, config)
     share = share._replace(workers=folder / "workers")
     with share.alive():
-        return _run(config, plan, folder, share, begin)
+        return _Experiment(config, plan, folder, share, begin, until).run(told_first)
 
 
-def _run(config: ConfigDict, plan: Plan, folder: epath.Path, share: Share, begin: float) -> dict:
-    real, parts, arms, draws, outside, needed = plan
-    about = training.describe_data(real)
-    configs.claim_data(folder, about["fingerprint"])
-    if outside is not None:
-        prints = [loader.fingerprint(source) for source in outside.values()]
-        configs.claim_data(folder, "-".join(prints), "generated.json")
-    environment = training.environment()
-    told = log.Log(folder)
-    told.line(
-        f"{len(real):,} pictures of {', '.join(real.classes)}: {len(parts.train):,} to train, "
-        f"{len(parts.validation):,} to validate, {len(parts.test):,} to test"
-    )
-    for arm in arms:
-        told.line(f"arm {arm.name}: {arm.description}")
-    seconds = {"data": time.perf_counter() - begin, "gan": 0.0, "generate": 0.0}
+class _Experiment:
+    """One run of an experiment: what its stages share, and what has come of them so far."""
 
-    fresh: Fresh = {}
-    generators: list[dict] = []
-    failed_gans: list[dict] = []
-    if outside is not None:
-        fresh = generated.from_folder(outside, needed, tuple(config.seeds), config.seed)
-    elif needed:
-        same = config.gan.data.resolution == real.resolution
-        pictures = real if same else training.open_source(at(config, config.gan), config.seed)
-        if pictures.names != real.names:  # The split speaks of positions.
-            raise InputError(f"the pictures of {config.data.path} must not change during a run")
-        recipe = recipes.build(config.gan, parallel.axis_name(config.parallel))
-        made = generated.from_gans(
-            config, recipe, pictures, parts.train, draws, needed, folder, told, share
+    def __init__(
+        self,
+        config: ConfigDict,
+        plan: Plan,
+        folder: epath.Path,
+        share: Share,
+        begin: float,
+        until: float | None,
+    ):
+        self.config, self.plan, self.folder, self.share = config, plan, folder, share
+        self.begin, self.until = begin, until
+        self.told: log.Log
+        self.trained: dict[int, classifiers.Fold] = {}
+        self.fresh: dict[int, Fresh] = {}
+        self.runs: list[dict] = []
+        self.failed: list[dict] = []
+        self.generators: list[dict] = []
+        self.failed_gans: list[dict] = []
+        self.seconds = {"data": 0.0, "gan": 0.0, "generate": 0.0}
+        self.longest = {"fold": 0.0, "seed": 0.0}  # Of what was not there before, so far.
+        self.ended = ""
+
+    def run(self, told_first: Iterator[str] | tuple[str, ...]) -> dict:
+        config, real, parts = self.config, self.plan.real, self.plan.folds
+        about = training.describe_data(real)
+        configs.claim_data(self.folder, about["fingerprint"])
+        self.environment = training.environment()
+        self.told = log.Log(self.folder)
+        for line in told_first:
+            self.told.line(line)
+        one = parts[0].sides
+        self.told.line(
+            f"{len(real):,} images of {', '.join(real.classes)}: "
+            + (f"{len(parts)} folds, in the first " if len(parts) > 1 else "")
+            + f"{len(one.train):,} to train, {len(one.validation):,} to validate, "
+            f"{len(one.test):,} to test" + " (each once in all)" * (len(parts) > 1)
         )
-        fresh, generators, failed_gans = made.fresh, made.about, made.failed
-        seconds |= made.seconds
+        for arm in parts[0].arms:
+            self.told.line(f"arm {arm.name}: {arm.description}")
+        self.seconds["data"] = time.perf_counter() - self.begin
 
-    runs, failed, opened = classifiers.train(
-        config, arms, real, parts, draws, fresh, folder, told, share
-    )
-    if share.index:
-        told.line("done; worker 0 writes the report")
-        told.close()
-        return {}
-    seconds["classify"] = sum(r["seconds"] for r in [*runs, *failed])
-    asked = {"seeds": list(config.seeds)} | configs.to_dict(config.verdict)
-    checked = audit.checks(config, arms, runs, opened, real, parts, draws, fresh, failed_gans)
-    before = log.read_rows(folder / TOLD)
-    checked.append(guards.as_planned(asked, before))
-    # Stages that were finished before count, too.
-    seconds["total"] = max(time.perf_counter() - begin, sum(seconds.values()))
-    results = {
-        "format": 2,
-        "jaxgan": __version__,
-        "config": configs.to_dict(config),
-        "classes": list(real.classes),
-        **judge(
-            runs,
-            real.labels[parts.test],
-            real.classes,
-            primary=tuple(config.verdict.primary),
-            about=design.about(arms),
-            seeds=len(config.seeds),
-            level=config.verdict.level,
-            margin=config.verdict.margin,
-            looks=tuple(config.verdict.looks),
-            overlap=config.data.subset if config.data.subset < 1 else None,
-            failed=failed,
-        ),
-        "guards": checked,
-        "data": {
-            "path": config.data.path,
-            **about,
-            "counts": {
-                part: _counts(real, getattr(parts, part))
-                for part in ("train", "validation", "test")
+        for positions in self._blocks():
+            begun = [k for k in range(len(parts)) if self._open(k, positions)]
+            if not all(self._train(k, positions) for k in begun) or self._decided(positions.stop):
+                break
+        if self.failed and not self.runs:
+            raise InputError(f"no classifier could be trained: {self.failed[0]['error']}")
+        if self.share.index:
+            self.told.line("done; worker 0 writes the report")
+            self.told.close()
+            return {}
+        if self.ended:
+            self.told.line(self.ended)
+        return self._finish(about)
+
+    def _blocks(self) -> Iterator[range]:
+        """Positions of seeds that are trained before the next question whether to go on."""
+        config, count = self.config, len(self.config.seeds)
+        step = count
+        if self.until is not None or config.verdict.width is not None:
+            step = config.vmap_seeds
+        ends = sorted({*config.verdict.looks, *range(step, count, step), count})
+        for first, end in zip([0, *ends], ends, strict=False):
+            yield range(first, end)
+
+    def _in_time(self, seconds: float) -> bool:
+        return self.until is None or time.perf_counter() + seconds < self.until
+
+    def _seed_takes(self) -> float:
+        """Seconds of all arms of a seed, in the fold and seed that took longest."""
+        took: dict[tuple[int, int], float] = {}
+        for run in [*self.runs, *self.failed]:
+            key = run["fold"], run["seed"]
+            took[key] = took.get(key, 0.0) + run["seconds"]
+        return max(took.values(), default=0.0)
+
+    def _open(self, k: int, positions: range) -> bool:
+        """Whether fold k is begun: now, unless there is no time for its GANs and a seed."""
+        if k in self.trained:
+            return True
+        gans = max((sum(g["seconds"] for g in self._of(j)) for j in self.trained), default=0.0)
+        known = (self._place(k) / "classifiers").exists()
+        if k and not known and (positions.start or not self._in_time(gans + self._seed_takes())):
+            self.ended = (
+                f"the time is over after {len(self.trained)} of {len(self.plan.folds)} folds"
+            )
+            return False
+        self.trained[k] = self._begin(k)
+        return True
+
+    def _train(self, k: int, positions: range) -> bool:
+        """Some seeds of a fold; False where the time is over."""
+        first = not self.runs
+        found, failed = self.trained[k].train(
+            positions, lambda: first or self._in_time(self._seed_takes())
+        )
+        self.runs += [run | {"fold": k} for run in found]
+        self.failed += [run | {"fold": k} for run in failed]
+        wanted = {self.config.seeds[i] for i in positions}
+        if wanted <= {run["seed"] for run in [*found, *failed]}:
+            return True
+        done = len({run["seed"] for run in self.runs})
+        self.ended = f"the time is over after {done} seed{'s' * (done > 1)}"
+        return False
+
+    def _place(self, k: int) -> epath.Path:
+        return self.folder / f"fold{k}" if len(self.plan.folds) > 1 else self.folder
+
+    def _of(self, k: int) -> list[dict]:
+        return [g for g in [*self.generators, *self.failed_gans] if g["fold"] == k]
+
+    def _begin(self, k: int) -> classifiers.Fold:
+        """The GANs of a fold and their samples; its classifiers, not trained yet."""
+        config, real, fold = self.config, self.plan.real, self.plan.folds[k]
+        where = f"fold {k}" if len(self.plan.folds) > 1 else ""
+        made = generated.make(
+            config, real, fold.sides.train, fold.draws, fold.needed, self.plan.outside,
+            self._place(k), self.told, self.share, fold=k,
+        )  # fmt: skip
+        self.fresh[k] = made.fresh
+        self.generators += [about | {"fold": k} for about in made.about]
+        self.failed_gans += [about | {"fold": k} for about in made.failed]
+        for name, seconds in made.seconds.items():
+            self.seconds[name] += seconds
+        begun = classifiers.Fold(
+            config, fold.arms, real, fold.sides, fold.draws, made.fresh, self._place(k), self.told,
+            self.share, label=where, fold=k,
+        )  # fmt: skip
+        if k == 0 and config.stop_below is not None and made.fresh:
+            reached = begun.gan_train()
+            if reached is not None and reached < config.stop_below:
+                raise InputError(
+                    f"not worth it: a classifier that learns from generated images reaches "
+                    f"{reached:.1%} of validation images, and config.stop_below asks for "
+                    f"{config.stop_below:.1%}; without it the same command goes on"
+                )
+        return begun
+
+    def _decided(self, seeds: int) -> bool:
+        """Whether so many seeds are enough: by a look at the verdict, or by the width asked for."""
+        config = self.config
+        if seeds >= len(config.seeds):
+            return False
+        answers = Answers(self.runs, self._labels(), config.verdict.outcome)
+        if answers.interval(*config.verdict.primary) is None:
+            return False
+        look = seeds in tuple(config.verdict.looks)
+        if look and answers.decided(
+            *config.verdict.primary,
+            tuple(config.verdict.looks),
+            len(config.seeds),
+            config.verdict.level,
+            config.verdict.margin,
+        ):
+            self.ended = f"the verdict is clear after {seeds} of {len(config.seeds)} seeds"
+            return True
+        width = config.verdict.width
+        if width is not None and seeds >= 2:
+            found = answers.interval(*config.verdict.primary, level=config.verdict.level)
+            if found.low is not None and (found.high - found.low) / 2 <= width:
+                self.ended = f"the interval is as narrow as asked for after {seeds} seeds"
+                return True
+        return False
+
+    def _labels(self) -> dict[int, np.ndarray]:
+        """Of each fold's test images."""
+        return {k: self.plan.real.labels[self.plan.folds[k].sides.test] for k in self.trained}
+
+    def _finish(self, about: dict) -> dict:
+        """Judge, check, and write all that there is to read."""
+        config, real, folder = self.config, self.plan.real, self.folder
+        done = sorted(self.trained)
+        parts = [self.plan.folds[k] for k in done]
+        self.seconds["classify"] = sum(r["seconds"] for r in [*self.runs, *self.failed])
+        asked = {"seeds": list(config.seeds)} | configs.to_dict(config.verdict)
+        if self.until is not None or config.verdict.width is not None:
+            del asked["seeds"]  # Their number is no plan, but what there was time for.
+        checked = self._checks()
+        before = log.read_rows(folder / TOLD)
+        checked.append(guards.as_planned(asked, before))
+        # Stages that were finished before count, too.
+        total = max(time.perf_counter() - self.begin, sum(self.seconds.values()))
+        self.seconds["total"] = total
+        tested = np.concatenate([part.sides.test for part in parts])
+        results = {
+            "format": 3,
+            "jaxgan": __version__,
+            "config": configs.to_dict(config),
+            "classes": list(real.classes),
+            **judge(
+                self.runs,
+                self._labels(),
+                real.classes,
+                primary=tuple(config.verdict.primary),
+                about=design.about(parts[0].arms),
+                seeds=len(config.seeds),
+                outcome=config.verdict.outcome,
+                level=config.verdict.level,
+                margin=config.verdict.margin,
+                width=config.verdict.width,
+                looks=tuple(config.verdict.looks),
+                failed=self.failed,
+                same_samples=guards.samples_shared(
+                    [side for fresh in self.fresh[0].values() for side in fresh]
+                )
+                if self.fresh.get(0)
+                else None,
+            ),
+            "guards": checked,
+            "data": {
+                "path": config.data.path,
+                **about,
+                "folds": len(self.plan.folds),
+                "counts": {
+                    part: _counts(real, getattr(parts[0].sides, part))
+                    for part in ("train", "validation", "test")
+                },
             },
-        },
-        "test": {
-            "names": [real.names[i] for i in parts.test],
-            "labels": real.labels[parts.test].tolist(),
-        },
-        "runs": runs,
-        "failed": failed,
-        "generators": generators,
-        "failed_generators": failed_gans,
-        "figures": _figures(folder, real, parts.train, fresh),
-        "environment": environment,
-        "seconds": {name: round(s, 1) for name, s in seconds.items()},
-    }
-    results["figures"]["test"] = flips.save(results, loader.Subset(real, parts.test), folder)
-    results["cost"] = cost(results)
-    now = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-    rows = (json.dumps(row) + "\n" for row in [*before, asked | now])
-    configs.write(folder / TOLD, "".join(rows))
-    configs.write(folder / "results.json", json.dumps(results, indent=1) + "\n")
-    report = write_report(results, folder)
-    for name, arm in results["arms"].items():
-        told.line(f"{name:<18} {arm['accuracy']:7.1%} test accuracy{_interval(arm)}")
-    for guard in checked:
-        word = {True: "passed", False: "FAILED", None: "not made"}[guard["passed"]]
-        told.line(f"guard {guard['name']}: {word}: {guard['sentence']}")
-    for failure in failed_gans:
-        told.line(f"the GAN of {failure['name']} failed: {failure['error']}")
-    for failure in failed:
-        told.line(f"arm {failure['arm']} seed {failure['seed']} failed: {failure['error']}")
-    told.line(f"cost: {' '.join(results['cost']['sentences'])}")
-    told.line(f"report: {report}")
-    verdict = results["verdict"]
-    told.line(f"{verdict['word']}: {verdict['sentence']}")
-    told.close()
-    if verdict["difference"] is None:
-        raise InputError(
-            f"the verdict needs both its arms, and the same command tries again what failed: "
-            f"{verdict['sentence']}"
-        )
-    return results
+            "test": {
+                "names": [real.names[i] for i in tested],
+                "labels": real.labels[tested].tolist(),
+                "fold": np.repeat(done, [len(part.sides.test) for part in parts]).tolist(),
+            },
+            "runs": self.runs,
+            "failed": self.failed,
+            "generators": self.generators,
+            "failed_generators": self.failed_gans,
+            "figures": _figures(folder, real, parts[0].sides.train, self.fresh.get(0, {})),
+            "environment": self.environment,
+            "seconds": {name: round(s, 1) for name, s in self.seconds.items()},
+            "ended": self.ended,
+        }
+        results["figures"]["test"] = flips.save(results, loader.Subset(real, tested), folder)
+        results["cost"] = cost(results)
+        results["next"] = advice.what_next(results)
+        now = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        rows = (json.dumps(row) + "\n" for row in [*before, asked | now])
+        configs.write(folder / TOLD, "".join(rows))
+        configs.write(folder / "results.json", json.dumps(results, indent=1) + "\n")
+        report = write_report(results, folder)
+        self._tell(results, report)
+        if results["verdict"]["difference"] is None:
+            raise InputError(
+                f"the verdict needs both its arms, and the same command tries again what failed: "
+                f"{results['verdict']['sentence']}"
+            )
+        return results
+
+    def _checks(self) -> list[dict]:
+        """Every guard, in each fold; of those that passed in all, the first fold's sentence."""
+        each = [
+            audit.checks(
+                self.config,
+                self.plan.folds[k].arms,
+                [run for run in self.runs if run["fold"] == k],
+                self.trained[k].opened(),
+                self.plan.real,
+                self.plan.folds[k].sides,
+                self.plan.folds[k].draws,
+                self.fresh[k],
+                [gan for gan in self.failed_gans if gan["fold"] == k],
+            )
+            for k in sorted(self.trained)
+        ]
+        if len(each) == 1:
+            return each[0]
+        found = []
+        for name in dict.fromkeys(check["name"] for checks in each for check in checks):
+            same = [(k, c) for k, checks in enumerate(each) for c in checks if c["name"] == name]
+            rank = {False: 0, None: 1, True: 2}
+            k, worst = min(same, key=lambda pair: rank[pair[1]["passed"]])
+            where = f"fold {k}" if worst["passed"] is not True else f"in all {len(same)} folds"
+            more = f"{where}: {worst['sentence']}"
+            found.append(worst | {"sentence": more, "folds": [c["passed"] for _, c in same]})
+        return found
+
+    def _tell(self, results: dict, report: epath.Path) -> None:
+        told = self.told
+        for name, arm in results["arms"].items():
+            told.line(f"{name:<24} {arm['accuracy']:7.1%} test accuracy{_interval(arm)}")
+        for guard in results["guards"]:
+            word = {True: "passed", False: "FAILED", None: "not made"}[guard["passed"]]
+            told.line(f"guard {guard['name']}: {word}: {guard['sentence']}")
+        for failure in self.failed_gans:
+            told.line(f"the GAN of {failure['name']} failed: {failure['error']}")
+        for failure in self.failed:
+            told.line(f"arm {failure['arm']} seed {failure['seed']} failed: {failure['error']}")
+        told.line(f"cost: {' '.join(results['cost']['sentences'])}")
+        if results["ladder"]:
+            told.line(results["ladder"]["sentence"])
+        told.line(f"report: {report}")
+        verdict = results["verdict"]
+        told.line(f"{verdict['word']}: {verdict['sentence']}")
+        if verdict["difference"] is not None:
+            told.line(verdict["conditions"])
+            for line in (verdict["beside"], verdict["elsewhere"]):
+                if line:
+                    told.line(line["sentence"])
+        for step in results["next"]:
+            told.line(
+                "next: "
+                + step["sentence"]
+                + (f"\n    {step['command']}" if step.get("command") else "")
+            )
+        told.close()
+
+
+def _sides(config: ConfigDict, real: Source) -> list[splits.Split]:
+    """The split, or each fold's."""
+    count = config.data.folds
+    if count == 1:
+        parts = training.split(real, config.data.split)
+        _check_parts(real, parts)
+        return [parts]
+    train, validation, _ = config.data.split
+    return folds.folds(real, count, validation / (train + validation), training.copies(real))
+
+
+def _fold(config: ConfigDict, real: Source, sides: splits.Split) -> Fold:
+    arms = design.plan(config, _counts(real, sides.train))
+    needed = design.needed(arms)
+    draws = _draws(config, real, sides.train, {arm.size for arm in arms})
+    return Fold(sides, arms, draws, needed)
 
 
 def _inherit(config: ConfigDict) -> None:
-    """The stages' configs take the experiment's pictures and devices."""
+    """The stages' configs take the experiment's images and devices."""
     for section in (config.gan, config.classifier):
         with section.unlocked():
             for name in ("path", "classes", "limit", "crop", "on_error"):

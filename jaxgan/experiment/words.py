@@ -3,61 +3,107 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxgan.experiment.outcomes import OUTCOMES, Outcome
 from jaxgan.experiment.statistics import Interval
 
+WIDEST = 0.05  # Half-width of a share's interval from which on it is too noisy to tell anything.
+SURE = 0.9  # Share of a folder that two seeds may have in common and still be other samples.
 
-def word(interval: Interval, margin: float | None = None) -> str:
-    """The verdict, from a difference's interval alone.
 
-    "helps" where it lies above 0, "hurts" below, else "no evidence". Where a margin is given and
-    the whole interval lies closer to 0 than it: "no relevant difference", on whichever side.
+def widest(outcome: Outcome, width: float | None) -> float | None:
+    """The half-width above which an interval that holds 0 is too noisy; None: there is none.
 
     Args:
-        interval: of the difference of accuracies.
+        outcome: of the verdict.
+        width: the half-width that was asked for, if any.
+    """
+    return width if width is not None else WIDEST if outcome.share else None
+
+
+def word(interval: Interval, margin: float | None = None, widest: float | None = WIDEST) -> str:
+    """The verdict, from a difference's interval alone.
+
+    "helps" where it lies above 0, "hurts" below. Where a margin is given and the whole interval
+    lies closer to 0 than it: "no relevant difference", on whichever side. Else "no evidence", or
+    "too noisy to tell" where there is no interval or half of it is above `widest`.
+
+    Args:
+        interval: of the difference of outcomes.
         margin: the smallest difference that would matter, above 0 (0.01 is one point); or None.
+        widest: half-width, 0.05 for 5 points; None: no interval is too wide.
     """
     if interval.low is None or interval.high is None:
-        return "no evidence"
+        return "too noisy to tell"
     if margin is not None and -margin < interval.low and interval.high < margin:
         return "no relevant difference"
-    return "helps" if interval.low > 0 else "hurts" if interval.high < 0 else "no evidence"
+    if interval.low > 0 or interval.high < 0:
+        return "helps" if interval.low > 0 else "hurts"
+    half = (interval.high - interval.low) / 2
+    return "no evidence" if widest is None or half <= widest else "too noisy to tell"
 
 
 def sentence(
     interval: Interval,
-    seeds: int,
-    pictures: int,
+    size: str,
     *,
     level: float = 0.95,
     margin: float | None = None,
-    subject: str = "generated pictures",
+    widest: float | None = WIDEST,
+    outcome: Outcome = OUTCOMES["accuracy"],
+    subject: str = "generated images",
 ) -> str:
-    """The verdict on `subject` (a plural) in one plain sentence with its figures."""
-    size = f"{seeds} seed{'s' * (seeds != 1)} x {pictures} test picture{'s' * (pictures != 1)}"
-    said, value, low, high = word(interval, margin), interval.value, interval.low, interval.high
+    """The verdict on `subject` (a plural) in one plain sentence with its figures.
+
+    Args:
+        interval: of the difference, where higher is better.
+        size: of the experiment, as `size` tells it.
+        level: probability that the interval covers.
+        margin: as for `word`.
+        widest: as for `word`.
+        outcome: what differs.
+        subject: what is judged.
+    """
+    said, low, high = word(interval, margin, widest), interval.low, interval.high
+    begin = subject[:1].upper() + subject[1:]
     if low is None or high is None:
         return (
-            f"No evidence that {subject} help or hurt: accuracy changes by {points(value)} points, "
+            f"Too noisy to tell whether {subject} help or hurt: {change(interval.value, outcome)}, "
             f"but {size} give no interval, so this may be chance."
         )
-    chance = f"{100 * level:.3g} % interval"
-    figures = f"accuracy changes by {points(value)} points ({chance} {points(low)} to "
-    figures += f"{points(high)}), {size}."
-    if said == "no evidence":
-        return f"No evidence that {subject} help or hurt: {figures}"
-    if said == "no relevant difference":
-        assert margin is not None
-        return (
-            f"{subject[:1].upper()}{subject[1:]} make no relevant difference (less than "
-            f"{points(margin)} points either way): {figures}"
-        )
-    change, value, low, high = (
-        ("rises", value, low, high) if said == "helps" else ("falls", -value, -high, -low)
-    )
-    return (
-        f"{subject[:1].upper()}{subject[1:]} {said.removesuffix('s')}: accuracy {change} by "
-        f"{points(value)} points ({chance} {points(low)} to {points(high)}), {size}."
-    )
+    figures = f"{change(interval.value, outcome)} ({between(interval, outcome, level)}; {size})."
+    return {
+        "helps": f"{begin} help: {figures}",
+        "hurts": f"{begin} hurt: {figures}",
+        "no evidence": f"No evidence that {subject} help or hurt: {figures}",
+        "too noisy to tell": f"Too noisy to tell whether {subject} help or hurt: {figures}",
+        "no relevant difference": f"{begin} make no relevant difference (less than "
+        f"{_amount(margin or 0, outcome)} either way): {figures}",
+    }[said]
+
+
+def size(seeds: Mapping[int, Sequence[int]], images: int) -> str:
+    """How large an experiment is: "4 folds x 3 seeds, 480 test images"."""
+    counts = sorted(set(map(len, seeds.values())))
+    several = " to ".join(map(str, {counts[0]: 0, counts[-1]: 0}))
+    told = f"{several} seed{'s' * (counts[-1] != 1)}"
+    if len(seeds) > 1:
+        told = f"{len(seeds)} folds x {told}"
+    return f"{told}, {images:,} test image{'s' * (images != 1)}"
+
+
+def change(value: float, outcome: Outcome) -> str:
+    """ "accuracy rises by 2.1 points"; of an outcome of which less is better, which way it goes."""
+    up = (value < 0) == outcome.falls
+    return f"{outcome.title} {'rises' if up else 'falls'} by {_amount(abs(value), outcome)}"
+
+
+def between(interval: Interval, outcome: Outcome, level: float) -> str:
+    """ "95 % interval -0.3 to +4.5"; of a loss, that of its change."""
+    ends = (interval.low, interval.high)
+    if outcome.falls:
+        ends = tuple(None if x is None else -x for x in reversed(ends))
+    low, high = (_number(x or 0.0, outcome, sign=True) for x in ends)
+    return f"{100 * level:.3g} % interval {low} to {high}"
 
 
 def no_verdict(primary: tuple[str, str], failed: Sequence[Mapping[str, Any]]) -> str:
@@ -74,41 +120,66 @@ def no_verdict(primary: tuple[str, str], failed: Sequence[Mapping[str, Any]]) ->
     return f"{text}."
 
 
-def conditions(seeds: int, overlap: float | None, gans: int, generated: bool = True) -> str:
-    """What the interval holds for, and what it is conditional on, in plain sentences.
+def conditions(folds: int, seeds: int, same_samples: float | None = None) -> str:
+    """What the interval holds for, in one plain sentence.
 
     Args:
-        seeds: how many.
-        overlap: share of training pictures that two seeds have in common; None: all of them.
-        gans: how many GANs per class the generated pictures come from, each trained anew.
-        generated: whether the arms hold generated pictures at all.
+        folds: how many.
+        seeds: of each fold, at least.
+        same_samples: share of generated images that two seeds have in common; None: there are none.
     """
-    if seeds < 2:
+    if seeds < 2 and folds < 2:
         return "One seed has no interval: nothing is said about another training."
-    parts = ["other test pictures of this kind", "other seeds of the classifier"]
-    fixed = []
-    if overlap is None:
-        fixed.append("this one set of training pictures, which all seeds share")
-    else:
-        parts.append("other training pictures of this kind, as many as each seed drew")
-    if generated:
-        parts.append("other samples of the generated pictures")
-        if gans > 1:
-            parts.append(f"other trainings of the GANs ({gans} were trained of each)")
-        else:
-            fixed.append("the one source of the generated pictures: another GAN may do otherwise")
-    text = f"The interval holds for {', '.join(parts[:-1])} and {parts[-1]}."
-    if overlap:
+    samples = " and other samples of the same GANs or folders" * (
+        same_samples is not None and same_samples < SURE
+    )
+    text = (
+        f"This holds for classifiers trained anew on these images{samples}, and for new test "
+        "images of the same kind."
+    )
+    if same_samples is not None and same_samples >= SURE:
         text += (
-            f" Two seeds share {100 * overlap:.0f} % of their training pictures; the interval is "
-            "widened for that (delete-d jackknife), rather too much than too little."
+            f" Two seeds share {100 * same_samples:.0f} % of the generated images: of others it "
+            "says nothing."
         )
-    return text + (f" It is conditional on {' and on '.join(fixed)}." if fixed else "")
+    return text
+
+
+def beside(interval: Interval, outcome: Outcome, level: float) -> str:
+    """What the second outcome says, in one sentence."""
+    told = f"{change(interval.value, outcome).capitalize()}"
+    if interval.low is None:
+        return f"{told}, without an interval."
+    verdict = word(interval, widest=None)
+    plain = {"helps": "better", "hurts": "worse"}.get(verdict, "no clear change")
+    return f"{told} ({between(interval, outcome, level)}): {plain}."
+
+
+def elsewhere(interval: Interval, folds: int, gans: int, outcome: Outcome, level: float) -> str:
+    """Whether it would hold for other training images or another GAN, in one sentence."""
+    if folds > 1:
+        other = f"other training images and other GANs ({folds} folds, each with its own)"
+    else:
+        other = f"other GANs of the same images ({gans} were trained of each)"
+    if interval.low is None:
+        return f"Whether it would hold for {other}, this experiment cannot tell."
+    told = {"helps": "it helps there, too", "hurts": "it hurts there, too"}
+    said = told.get(word(interval, widest=None), "the sign is open there")
+    return f"For {other}: {said} ({between(interval, outcome, level)})."
 
 
 def points(fraction: float) -> str:
-    """A difference of accuracies in percentage points, "2.1"; "0.03" rather than "0.0"."""
+    """A difference of shares in percentage points, "2.1"; "0.03" rather than "0.0"."""
     value = 100 * fraction
     if float(f"{value:.1f}"):
         return f"{value:.1f}"
     return f"{value:.1g}" if abs(value) >= 1e-4 else "0.0"
+
+
+def _number(value: float, outcome: Outcome, sign: bool = False) -> str:
+    text = points(value) if outcome.share else f"{value:.3f}"
+    return "+" * (sign and value > 0 and not text.startswith("+")) + text
+
+
+def _amount(value: float, outcome: Outcome) -> str:
+    return _number(value, outcome) + " points" * outcome.share

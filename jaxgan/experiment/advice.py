@@ -1,0 +1,225 @@
+"""What next: from an experiment's results to the one or two things that are worth doing."""
+
+import math
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from jaxgan import log
+from jaxgan.experiment import power
+from jaxgan.experiment.components import Components
+from jaxgan.experiment.outcomes import OUTCOMES
+from jaxgan.experiment.words import WIDEST, points
+
+Results = Mapping[str, Any]
+MOST_SEEDS = 20
+FEW_IMAGES = 40  # A class: below it a GAN was seen to harm.
+
+
+def what_next(results: Results) -> list[dict[str, str]]:
+    """Steps, the most useful one first: each a "sentence" and, where one helps, a "command"."""
+    verdict = results["verdict"]
+    found = []
+    if broken := [g["name"] for g in results.get("guards", []) if g["passed"] is False]:
+        found.append(
+            step(f"Read first why the check{'s' * (len(broken) > 1)} {', '.join(broken)} failed.")
+        )
+    if verdict["difference"] is None:
+        return [*found, step("Run the same command again: it tries again what failed.")]
+    if late := unfinished(results):
+        found.append(
+            step(
+                f"Classifiers of {', '.join(late)} were still getting better when they ended: give "
+                "them twice the steps, in a new folder.",
+                _command(results, steps=2),
+            )
+        )
+    found += {
+        "helps": _helped,
+        "hurts": _hurt,
+        "no relevant difference": _equal,
+        "no evidence": _equal,
+        "too noisy to tell": _noisy,
+    }[verdict["word"]](results)
+    return found
+
+
+def step(sentence: str, command: str | None = None) -> dict[str, str]:
+    return {"sentence": sentence} | ({"command": command} if command else {})
+
+
+def unfinished(results: Results) -> list[str]:
+    """Arms whose validation loss still fell at the end, by more than its own ups and downs.
+
+    The mean over an arm's runs of the loss at the last look, against that a quarter of the steps
+    before: where it fell by more than 5 % and in more than three runs of four.
+    """
+    late = []
+    for arm in results["arms"]:
+        falls = []
+        for run in results["runs"]:
+            looks = run["curve"]["validation"] if run["arm"] == arm else []
+            if len(looks) < 4:
+                continue
+            last = looks[-1]
+            before = [p for p in looks if p["step"] <= 0.75 * last["step"]][-1:]
+            if before and before[0]["loss"] > 0:
+                falls.append(1 - last["loss"] / before[0]["loss"])
+        if falls and sum(falls) / len(falls) > 0.05 and _share(falls) > 0.75:
+            late.append(arm)
+    return late
+
+
+def _share(falls: list[float]) -> float:
+    return sum(fall > 0 for fall in falls) / len(falls)
+
+
+def _helped(results: Results) -> list[dict[str, str]]:
+    a, b = results["verdict"]["primary"]
+    ladder = results.get("ladder")
+    found = []
+    if ladder and ladder["cheapest"] not in (a, ladder["best"]):
+        found.append(
+            step(f"Before you use {a}: {ladder['cheapest']} costs less, and may do as well.")
+        )
+    found.append(step(f"Use {a}: its classifiers lie under classifiers/{a} in the run's folder."))
+    elsewhere = results["verdict"]["elsewhere"]
+    if elsewhere is None:
+        found.append(
+            step(
+                f"To learn whether {a} beats {b} with other GANs and other training images, too: "
+                "folds.",
+                _command(results, folds=5),
+            )
+        )
+    return found
+
+
+def _hurt(results: Results) -> list[dict[str, str]]:
+    a, b = results["verdict"]["primary"]
+    return [
+        step(f"Use {b}, and not {a}."),
+        step(
+            "If you want to try on: train the GANs longer, or keep only the best of what they draw "
+            "(an arm with +selection)."
+        ),
+    ]
+
+
+def _equal(results: Results) -> list[dict[str, str]]:
+    verdict, ladder = results["verdict"], results.get("ladder")
+    found = []
+    if OUTCOMES[verdict["outcome"]].share:
+        found.append(
+            step(
+                f"Generated images as these are change {OUTCOMES[verdict['outcome']].title} by no "
+                f"more than {points(max(-verdict['low'], verdict['high'], 0))} points; if less "
+                "than that does not matter to you, stop here."
+            )
+        )
+    if ladder:
+        found.append(step(f"Use {ladder['cheapest']}."))
+    return found
+
+
+def _noisy(results: Results) -> list[dict[str, str]]:
+    """Why it is noisy, and the command that would tell, with its cost."""
+    verdict = results["verdict"]
+    found = (verdict.get("power") or {}).get("observed")
+    wanted = verdict["width"] or WIDEST
+    seconds, folds = results["seconds"], verdict["folds"]
+    each = seconds["classify"] / max(1, verdict["seeds"])
+    if found is None or verdict["seeds"] < 2:
+        count = max(3, verdict["seeds"] + 1)
+        cost = each * (count - verdict["seeds"])
+        return [
+            step(
+                f"One seed tells nothing of chance: train {count} (about {log.duration(cost)} more).",
+                _command(results, seeds=count),
+            )
+        ]
+    variances = Components(**found)
+    for count in range(verdict["seeds"] + 1, MOST_SEEDS + 1):
+        half = power.expected_half(
+            variances, power.Design(count, verdict["images"], verdict["level"], folds)
+        )
+        if half <= wanted:
+            cost = each * (count - verdict["seeds"])
+            return [
+                step(
+                    f"The classifiers' luck is what is noisy: with {count} seeds half of the "
+                    f"interval would be about {points(half)} points (about {log.duration(cost)} "
+                    "more; nothing is trained again).",
+                    _command(results, seeds=count),
+                )
+            ]
+    data = results["data"]
+    total = sum(
+        data["counts"][part][name] for part in data["counts"] for name in results["classes"]
+    )
+    if folds == 1 and data.get("folds", 1) == 1:
+        half = power.expected_half(
+            variances, power.Design(verdict["seeds"], total, verdict["level"], 5)
+        )
+        cost = 5 * seconds["total"]
+        return [
+            step(
+                f"{verdict['images']:,} test images are too few: with 5 folds each of {total:,} "
+                f"images is a test image once, and half of the interval would be about "
+                f"{points(half)} points (about {log.duration(cost)}, in a new folder).",
+                _command(results, folds=5),
+            )
+        ]
+    images = verdict["images"] * (math.sqrt(variances.picture) / wanted) ** 2 * 4
+    need = math.ceil(max(images, 4 * variances.picture / wanted**2) / 100) * 100
+    return [
+        step(
+            f"There are too few images: {verdict['images']:,} were tested, and about "
+            f"{max(need, verdict['images'] + 1):,} would be needed for {points(wanted)} points."
+        )
+    ]
+
+
+def _command(
+    results: Results,
+    *,
+    seeds: int | None = None,
+    folds: int | None = None,
+    steps: int | None = None,
+) -> str | None:
+    """The experiment's own command with other seeds, folds or steps; None where it is not known."""
+    command = (results.get("environment") or {}).get("command")
+    if not command or ".py" not in command:
+        return None
+    words = shlex.split(command)
+    changed: dict[str, Any] = {}
+    if seeds is not None:
+        changed["--config.seeds"] = seeds
+    if folds is not None:
+        changed |= {"--config.data.folds": folds}
+    if steps is not None:
+        now = results["runs"][0]["steps"]
+        changed["--config.classifier.train.steps"] = steps * now
+    drop = [*changed, "--budget"]
+    if folds is not None or steps is not None:
+        drop.append("--workdir")
+    kept, skip = [], False
+    for word in words:
+        if skip:
+            skip = False
+            continue
+        name, equals, _ = word.partition("=")
+        if name in drop:
+            skip = not equals
+            continue
+        kept.append(word)
+    more = [f"{name}={value}" for name, value in changed.items()]
+    if "--workdir" in drop:
+        more.append("--workdir NEW")
+    return " ".join(
+        [*("python" for _ in [0] if kept[0].endswith(".py")), *map(_quoted, kept), *more]
+    )
+
+
+def _quoted(word: str) -> str:
+    return word if word.startswith("--workdir ") else shlex.quote(word)
