@@ -140,11 +140,7 @@ def squares(
         folds = len(tables)
         between = (off**2).sum(-1) * folds / (folds - 1)
         return Squares(between, picture, picture, folds - 1, shape.df_picture, shape.df_picture)
-    rest = np.zeros(())
-    for t, m in zip(tables, by_picture, strict=True):
-        left = t - t.mean(-1, keepdims=True) - (m - m.mean(-1, keepdims=True))[..., None, :]
-        rest = rest + (left**2).sum((-2, -1))
-    rest = rest / max(shape.df_rest, 1) * shape.per_answer
+    rest = left(tables, tables) / max(shape.df_rest, 1) * shape.per_answer
     luck = LUCK if pair is None else LUCK_OF_ARMS
     if pair is None:
         seed, df_seed = scatter(tables, tables) / shape.df_seed, shape.df_seed
@@ -163,17 +159,30 @@ def scatter(a: Tables, b: Tables) -> np.ndarray:
     return total
 
 
+def left(a: Tables, b: Tables) -> np.ndarray:
+    """The sum of products of what neither seed nor picture explains in two arms' outcomes."""
+    total = np.zeros(())
+    for x, y in zip(a, b, strict=True):
+        x, y = (t - t.mean(-1, keepdims=True) - t.mean(-2, keepdims=True) for t in (x, y))
+        x, y = (t - t.mean((-2, -1), keepdims=True) for t in (x, y))
+        total = total + (x * y).sum((-2, -1))
+    return total
+
+
 def seed_variance(
     a: Tables, b: Tables, others: Sequence[Tables] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
     """The variance of a seed's difference between two arms, and its degrees of freedom."""
-    df = layout(a).df_seed
+    shape = layout(a)
+    df = shape.df_seed
+    known = left(a, b) / max(shape.df_rest, 1) * shape.per_answer / shape.per_seed
     further, dfs = [], []
     for other in others:
         if own := layout(other).df_seed:
             further.append(scatter(other, other) / own)
             dfs.append(own)
-    return moderated(*(scatter(x, y) / df for x, y in ((a, a), (b, b), (a, b))), df, further, dfs)
+    found = (scatter(x, y) / df for x, y in ((a, a), (b, b), (a, b)))
+    return moderated(*found, df, known, further, dfs)
 
 
 def moderated(
@@ -181,22 +190,25 @@ def moderated(
     b: np.ndarray,
     both: np.ndarray,
     df: int,
+    known: ArrayLike = 0.0,
     further: Sequence[np.ndarray] = (),
     dfs: Sequence[int] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """The variance of a difference from its terms' variances, and Satterthwaite's degrees.
 
     The differences' own variance v_a + v_b - 2 c has `df` degrees; without the covariance c
-    (Welch) it has up to twice as many, but takes the arms as independent. So c is shrunk to 0 by
-    df / (df + 8). With few degrees all arms together have a say (Smyth): the variance is lifted to
-    one whose v_a and v_b are drawn by a share of 1 / df^2 to the mean of all arms', never lowered
-    to it, as an arm in the contrast may scatter more than those outside.
+    (Welch) it has up to twice as many, but takes the arms as independent. So c is shrunk by
+    df / (df + 8) to what answers that go together over the pictures make it, which is well known.
+    With few degrees all arms together have a say (Smyth): the variance is lifted to one whose v_a
+    and v_b are drawn by a share of 1 / df^2 to the mean of all arms', never lowered to it, as an
+    arm in the contrast may scatter more than those outside.
 
     Args:
         a: variance of the one arm, with `df` degrees of freedom.
         b: of the other.
         both: their covariance.
         df: degrees of freedom of each of these.
+        known: what their covariance is if only single answers, and not seeds, go together.
         further: other arms' variances.
         dfs: their degrees.
 
@@ -208,7 +220,7 @@ def moderated(
         microarray experiments, 2004.
     """
     believed = df / (df + DOUBT)
-    shrunk = believed * both
+    shrunk = believed * both + (1 - believed) * known
 
     def estimate(own: float, each: float) -> tuple[np.ndarray, np.ndarray]:
         """Of weights on a and b and on each further arm."""

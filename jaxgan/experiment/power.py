@@ -108,6 +108,6 @@ def _drawn(variances: Components, design: Design, draws: int) -> Squares:
     left = rng.chisquare(df - 1, draws) if df > 1 else 0.0
     a, b, both = (by_seed / 2 / df * x for x in (first**2, slope**2 + left, first * slope))
     further = [by_seed / 2 * mean_square(df) for _ in range(arms - 2)]
-    found, degrees = moderated(a, b, both, df, further, [df] * len(further))
+    found, degrees = moderated(a, b, both, df, 0.0, further, [df] * len(further))
     of_seed = found / (folds * seeds)
     return Squares(of_seed, by_picture, of_rest, degrees, df_t, df_e, LUCK_OF_ARMS)

@@ -126,9 +126,8 @@ def paired_difference(
         return interval
     if any(np.ptp(t) for t in y) or len({t.flat[0] for t in y}) > 1:
         return _recentre(interval, interval, limits)
-    a, b = with_pictures(a, (limits[1], 0)), with_pictures(b, (0, limits[1]))
-    y = with_pictures(y, limits[::-1])
-    return _recentre(interval, _t_interval(y, level, (a, b), others), limits)
+    wider = _t_interval(with_pictures(y, limits), level)
+    return _recentre(interval if interval.low is None else wider, wider, limits)
 
 
 def p_value(
