@@ -15,9 +15,10 @@ SHARES = ("precision", "recall", "density", "coverage")
 NAMES = ("frechet", "kid", *SHARES)
 DRAWS = 20  # Of halves.
 ENOUGH = 2048  # Pictures a side, from which on a Fréchet distance is usual.
-AT_SIZES = "the mean for as many pictures"
+# What an interval is of.
+AT_SIZES = "the mean of sets of these sizes"
 TRUE = "the distance itself, whatever the number of pictures"
-"""What an interval is of."""
+BESIDE = "the share of generated pictures, beside these real ones"
 Features = Float[np.ndarray, "n d"]
 
 
@@ -93,11 +94,11 @@ def compare(
 ) -> dict[str, dict[str, Any]]:
     """Fréchet and kernel distance, precision, recall, density and coverage, or some of them.
 
-    Each has `value`, `low` and `high` (95 %), and `interval`: of what. That is AT_SIZES, the mean
-    for as many pictures, or TRUE, which does not depend on their number. The distances have a
-    `floor`, too: what as many real pictures would have from as many others of them, in the mean.
-    It is 0 for the kernel distance, which has no bias. The Fréchet distance has `at_infinity`,
-    without its bias: see `frechet.chance`.
+    Each has `value`, `low` and `high` (95 %), and `interval`: of what. That is AT_SIZES, for these
+    measures depend on the number of pictures; but TRUE for the kernel distance. Distances have a
+    `floor`, too: what as many real pictures have from as many others of them, in the mean. It is 0
+    for the kernel distance, which has no bias. The Fréchet distance without its bias is
+    `at_infinity`: see `frechet.chance`.
 
     Args:
         real: features of real pictures.

@@ -196,7 +196,7 @@ def _copies(
         "value": result.share,
         "low": result.low,
         "high": result.high,
-        "interval": comparison.TRUE,
+        "interval": comparison.BESIDE,
         "authenticity": result.authenticity,
         "p": result.p,
         "exact": held_out is not None,

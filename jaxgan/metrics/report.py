@@ -6,12 +6,12 @@ import numpy as np
 from PIL import Image
 
 from jaxgan import page
-from jaxgan.metrics.comparison import AT_SIZES, TRUE
+from jaxgan.metrics.comparison import AT_SIZES, BESIDE, TRUE
 from jaxgan.metrics.folders import Pair
 
 MEANING = {
-    "frechet": "how far apart the two sets lie, as two normal clouds of features; the floor is "
-    "together",
+    "frechet": "how far apart the two sets lie, as two normal clouds of features; at its "
+    "floor they are alike",
     "kid": "how far apart they lie, in a way that does not depend on their number; 0 is together",
     "precision": "the share of generated pictures that lie among real ones: good pictures",
     "recall": "the share of real pictures that lie among generated ones: no kind is missing",
@@ -66,9 +66,10 @@ def intervals(result: dict[str, Any]) -> list[str]:
     n, m = sets["real"]["pictures"], sets["fake"]["pictures"]
     found = []
     kinds = {
-        AT_SIZES: f"what {n:,} other real and {m:,} other generated pictures drawn likewise would "
-        "have in the mean; with more pictures it may be another one",
-        TRUE: "the value itself, which does not depend on the number of pictures",
+        AT_SIZES: f"the mean of sets of {n:,} real and {m:,} generated pictures drawn likewise; "
+        "sets of other sizes have another mean",
+        TRUE: "the distance itself, whatever the number of pictures",
+        BESIDE: "the share of all pictures that could be generated, beside these real ones",
     }
     for kind, words in kinds.items():
         names = [title(k, v) for k, v in metrics.items() if v.get("interval") == kind]
@@ -76,8 +77,8 @@ def intervals(result: dict[str, Any]) -> list[str]:
             found.append(f"interval of {_listed(names)}: {words}")
     if "frechet" in metrics:
         found.append(
-            f"floor of {title('frechet', metrics['frechet'])}: what {n:,} real pictures would have "
-            f"from {m:,} other real ones, in the mean; at this value, generated ones differ no more"
+            f"floor of {title('frechet', metrics['frechet'])}: what {n:,} real pictures have from "
+            f"{m:,} other real ones, in the mean; generated ones can hardly be nearer"
         )
     return found
 
@@ -92,7 +93,7 @@ def table(result: dict[str, Any]) -> str:
     for name, found in result["metrics"].items():
         x = figures(name, found)
         more = f"  floor {x['floor']}" if "floor" in x else ""
-        more += f"  without the bias of few {x['at_infinity']}" if "at_infinity" in x else ""
+        more += f"  of infinitely many {x['at_infinity']}" if "at_infinity" in x else ""
         lines.append(f"{title(name, found):<32}{x['value']:>10}   [{x['low']}, {x['high']}]{more}")
         if name == "copies":
             lines.append(f"{'authenticity':<32}{found['authenticity']:>10.3f}")
