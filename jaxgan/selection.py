@@ -204,8 +204,20 @@ def effect(
         )
         return np.stack([before, after, after - before]).ravel()
 
-    found = with_interval(measure, judging, np.concatenate(sides, axis=1), seed, lowest=-np.inf)
     names = ("precision", "recall", "density", "coverage", "frechet", *shares)
+    counts = {"precision": keep, "recall": len(judging), "coverage": len(judging)}
+    counts |= dict.fromkeys(shares, keep)
+    both = np.concatenate(sides, axis=1)
+    found = with_interval(
+        *(measure, judging, both, seed),
+        lowest=-np.inf,  # A change may be below 0.
+        shares={
+            i + len(names) * when: counts[name]
+            for i, name in enumerate(names)
+            for when in (0, 1)  # Before and after.
+            if name in counts
+        },
+    )
     result: dict[str, dict[str, dict[str, float]]] = {
         name: dict(zip(("before", "after", "change"), found[i :: len(names)], strict=True))
         for i, name in enumerate(names)
@@ -217,11 +229,9 @@ def effect(
         "low": float(interval.low),
         "high": float(interval.high),
     }
-    for name, about in result.items():
+    for about in result.values():
         for when in ("before", "after"):
             about[when]["low"] = max(0.0, about[when]["low"])
-            if name not in ("density", "frechet"):
-                about[when]["high"] = min(1.0, about[when]["high"])
     return result
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import linalg, stats
 
-from jaxgan.metrics import copies, frechet, kernel, prdc
+from jaxgan.metrics import comparison, copies, frechet, kernel, prdc
 from jaxgan.types import InputError
 
 
@@ -61,12 +61,44 @@ def test_fewer_pictures_than_dimensions_are_no_special_case() -> None:
     )
 
 
-def test_the_extrapolation_takes_the_bias_away() -> None:
-    real = frechet.moments(normals(20_000, d=16))
-    few = [normals(200, d=16, seed=seed) for seed in range(1, 21)]
-    plain = np.mean([frechet.frechet_distance(real, frechet.moments(x)) for x in few])
-    extrapolated = [frechet.at_infinity(real, x) for x in few]
-    assert abs(np.mean(extrapolated)) < plain / 5
+def chance(real, fake, seed: int) -> frechet.Chance:
+    rng = np.random.default_rng(seed)
+    halves = [
+        distance(*(x[rng.permutation(len(x))[: len(x) // 2]] for x in (real, fake)))
+        for _ in range(20)
+    ]
+    return frechet.chance(real, fake, distance(real, fake), float(np.mean(halves)), seed)
+
+
+def drawn(rng: np.random.Generator, n: int, d: int, apart: bool = False):
+    """Independent normals; where they are many, their variances fall as 1, 1/2, 1/3 and so on."""
+    deviations = np.ones(d) if d < 20 else np.arange(1, d + 1) ** -0.5
+    x = deviations * rng.normal(size=(n, d))
+    return (0.5 * deviations + 1.3 * x if apart else x).astype(np.float32)
+
+
+@pytest.mark.parametrize("d", [16, 128])
+@pytest.mark.parametrize(("n", "m"), [(50, 50), (200, 200), (60, 400), (300, 60)])
+def test_the_floor_is_the_distance_of_as_many_real_pictures(n: int, m: int, d: int) -> None:
+    """Whether or not the generated ones are like them, and with more features than pictures, too.
+    And the value without chance is the true one: 0, or that of the two normals."""
+    rng = np.random.default_rng([n, m, d])
+    true = np.mean([distance(drawn(rng, n, d), drawn(rng, m, d)) for _ in range(40)])
+    for apart in (False, True):
+        sides = [(drawn(rng, n, d), drawn(rng, m, d, apart)) for _ in range(24)]
+        found = [chance(*both, seed) for seed, both in enumerate(sides)]
+        assert np.mean([each.floor for each in found]) == pytest.approx(true, rel=0.1)
+        total = d if d < 20 else (1 / np.arange(1, d + 1)).sum()
+        limit = (0.5**2 + 0.3**2) * total if apart else 0.0
+        plain = np.mean([distance(*both) for both in sides])
+        beyond = [each.at_infinity for each in found]
+        error = np.std(beyond) / np.sqrt(len(sides))
+        assert abs(np.mean(beyond) - limit) < 0.1 * (plain - limit) + 2 * error
+
+
+def test_what_is_all_alike_has_no_floor() -> None:
+    same, other = np.ones((20, 4), np.float32), np.zeros((10, 4), np.float32)
+    assert chance(same, other, 0) == (0, pytest.approx(4))
 
 
 def test_kernel_distance_equals_its_definition() -> None:
@@ -166,6 +198,46 @@ def test_prdc_sees_lost_modes_and_far_pictures() -> None:
     assert far.precision == far.recall == far.density == far.coverage == 0
 
 
+@pytest.mark.parametrize(
+    ("n", "m", "draws"), [(50, 50, 250), (50, 120, 150), (200, 200, 80)], ids=str
+)
+@pytest.mark.parametrize(
+    ("scale", "shift"), [(1.0, 0.0), (0.8, 0.0), (1.25, 0.0), (0.6, 0.0), (1.0, 0.6)], ids=str
+)
+def test_intervals_of_shares_hold_the_mean_for_as_many_pictures(
+    n: int, m: int, draws: int, scale: float, shift: float
+) -> None:
+    """From a half to nearly all, where halves of the pictures often have a share of 1."""
+    rng = np.random.default_rng([n, m, int(100 * scale)])
+
+    def draw():
+        return rng.normal(size=(n, 6)), shift + scale * rng.normal(size=(m, 6))
+
+    true = np.mean([prdc.prdc(*draw()) for _ in range(2 * draws)], axis=0)
+    names = comparison.SHARES
+    found = [comparison.compare(*draw(), seed, names) for seed in range(draws)]
+    for name, mean in zip(names, true, strict=True):
+        each = [about[name] for about in found]
+        if mean < 0.99 or name == "density":
+            held = sum(about["low"] <= mean <= about["high"] for about in each)
+            assert stats.binomtest(held, draws, 0.93, "less").pvalue > 0.01, (name, mean, held)
+        if name != "density":
+            width = np.mean([about["high"] - about["low"] for about in each])
+            assert width < 3.4 / np.sqrt(n) and all(about["high"] <= 1 for about in each)
+
+
+def test_a_share_of_1_in_all_halves_has_the_interval_of_a_share() -> None:
+    found = comparison.wilson(1.0, np.ones(20), 50)
+    z = stats.t.ppf(0.975, 19)
+    assert found == {"value": 1.0, "low": pytest.approx(50 / (50 + z**2)), "high": 1.0}
+    # Both ends are as far from the value as their own deviation says.
+    halves = np.array([0.5, 0.9] * 10)
+    alone = 0.7 * 0.3 / halves.var(ddof=1)
+    found = comparison.wilson(0.7, halves, 1000)
+    for end in (found["low"], found["high"]):
+        assert (end - 0.7) ** 2 == pytest.approx(z**2 * end * (1 - end) / alone)
+
+
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = normals(150), normals(170, seed=1, shift=0.2)
     whole = prdc.prdc(real, fake), copies.nearest([views(fake)], views(real)).match.tolist()
@@ -183,6 +255,10 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda: frechet.moments(np.full((4, 2), np.nan)), "must be finite"),
         (lambda: kernel.kernel_distance(normals(19), normals(50)), "20 pictures a side, got 19"),
         (lambda: kernel.kernel_distance(np.full((20, 2), np.nan), normals(20, 2)), "be finite"),
+        (
+            lambda: frechet.chance(normals(3), normals(9), 1, 2),
+            "four pictures or more on each side, got 3",
+        ),
         (lambda: prdc.radii(normals(5)), "more than 5 pictures a side, got 5"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.metrics import features, folders, networks, report
+from jaxgan.metrics import comparison, features, folders, networks, report
 from jaxgan.metrics.features import Features
 from jaxgan.types import InputError
 
@@ -167,6 +167,46 @@ def test_few_pictures_are_a_warning_each(tmp_path: Path) -> None:
     assert few.startswith("below 2,048 pictures") and "30 against 192" in singular
     for text in (report.table(result), report.html(result, pairs)):
         assert "30 against 192" in text
+
+
+def test_folders_of_equal_pictures_are_told(tmp_path: Path) -> None:
+    real, fake = pictures(tmp_path / "a", range(60)), pictures(tmp_path / "b", range(60, 120))
+    same, noisy = tmp_path / "same", tmp_path / "noisy"
+    for folder in (same, noisy):
+        folder.mkdir()
+    image = Image.open(fake / "60.png")
+    for i in range(60):
+        image.save(same / f"{i}.png")
+        noise = np.random.default_rng(i).integers(0, 9, (32, 32, 3), np.uint8)
+        Image.fromarray(np.asarray(image) // 2 + noise).save(noisy / f"{i}.png")
+
+    def said(fake: Path) -> list[str]:
+        return folders.evaluate(str(real), str(fake))[0]["warnings"]
+
+    assert said(same)[0] == "60 of 60 pictures in --fake are equal"
+    assert said(noisy)[0].startswith("the pictures in --fake hardly differ from each other: ")
+    assert not any("equal" in words or "differ from" in words for words in said(fake))
+    for i in range(60, 90):
+        image.save(fake / f"{i}.png")
+    assert said(fake)[0] == "30 of 60 pictures in --fake are equal"
+    for i in range(60):
+        Image.new("RGB", (32, 32), (200, 30, 40)).save(real / f"{i}.png")
+    assert said(fake)[:2] == [
+        f"{n} of 60 pictures in {f} are equal" for n, f in ((60, "--real"), (30, "--fake"))
+    ]
+
+
+def test_what_an_interval_is_of_is_said(tmp_path: Path) -> None:
+    real, fake = pictures(tmp_path / "a", range(30)), pictures(tmp_path / "b", range(30, 70))
+    result, pairs = folders.evaluate(str(real), str(fake))
+    kinds = {name: found["interval"] for name, found in result["metrics"].items()}
+    assert {name for name, kind in kinds.items() if kind != comparison.AT_SIZES} == {
+        "kid",
+        "copies",
+    }
+    for text in (report.table(result), report.html(result, pairs)):
+        assert "the mean of sets of 30 real and 40 generated pictures drawn likewise" in text
+        assert "what 30 real pictures have from 40 other real ones, in the mean" in text
 
 
 def test_real_pictures_are_looked_at_once(tmp_path: Path, monkeypatch) -> None:

@@ -67,8 +67,9 @@ def evaluate(
     Returns:
         The generated pictures that are nearest to a training picture, with these; and before them
         what the JSON file holds: `metrics` with `frechet`, `kid`, `precision`, `recall`, `density`,
-        `coverage` and `copies`, or those of them that are wanted, each with `value`, `low` and
-        `high`; how they were computed; and `warnings`, sentences.
+        `coverage` and `copies`, or those of them that are wanted, each with `value`, `low`, `high`
+        and `interval` (of what: see `comparison.compare`); how they were computed; and `warnings`,
+        sentences.
 
     Raises:
         InputError: folders that cannot be compared, too few pictures, features that cannot be had.
@@ -112,7 +113,7 @@ def evaluate(
         results["copies"], pairs = _copies(sources, digests, found)
     if "entropy" in names and net.head is not None:
         score = entropy.inception_score(both[1], net.head, seed)
-        results["entropy"] = score._asdict()
+        results["entropy"] = score._asdict() | {"interval": comparison.AT_SIZES}
     about = net._asdict()
     result = {
         "metrics": results,
@@ -128,7 +129,8 @@ def evaluate(
             for flag, source in sources.items()
         },
     }
-    return result | {"warnings": _warnings(result)}, pairs
+    alike = sets.alike(digests, found["--real", False], found["--fake", False])
+    return result | {"warnings": alike + _warnings(result)}, pairs
 
 
 def check_metrics(metrics: Sequence[str] | None, features: str) -> None:
@@ -194,6 +196,7 @@ def _copies(
         "value": result.share,
         "low": result.low,
         "high": result.high,
+        "interval": comparison.BESIDE,
         "authenticity": result.authenticity,
         "p": result.p,
         "exact": held_out is not None,

@@ -7,8 +7,8 @@ from jaxtyping import Float, Float64
 
 from jaxgan.errors import InputError
 
-SIZES = 15  # Of the subsets that are extrapolated.
-LEAST = 0.5  # The smallest of them, as a share of the whole.
+PARTINGS = 8  # Over which the distances of partings at random are averaged.
+STEEPEST = 0.9  # Of a set's distance and its halves', beyond which there is no extrapolation.
 
 
 class Moments(NamedTuple):
@@ -55,21 +55,63 @@ def frechet_distance(one: Moments, other: Moments) -> float:
     return max(0.0, float(difference @ difference + traces - 2 * both))
 
 
-def at_infinity(real: Moments, fake: Float[np.ndarray, "n d"], seed: int = 0) -> float:
-    """The distance that infinitely many generated pictures would have, against these real ones.
+class Chance(NamedTuple):
+    """What the number of pictures does to the distance."""
 
-    The bias falls as 1 / n, so a line through the distances of subsets of different sizes, drawn
-    without replacement, has it at 1 / n = 0.
+    floor: float  # Of as many real pictures from as many others of them, in the mean.
+    at_infinity: float  # Of infinitely many real from infinitely many generated ones.
+
+
+def chance(
+    real: Float[np.ndarray, "n d"],
+    fake: Float[np.ndarray, "m d"],
+    value: float,
+    halved: float,
+    seed: int = 0,
+) -> Chance:
+    """The distance that chance alone makes at these sizes, and the one without chance.
+
+    The distance of two samples of one distribution falls as 1 / n only where pictures are many more
+    than features, so no line through subsets has it. But partings at random of all pictures, each
+    side less its own mean, into sets of n and m are such samples at the very sizes; of their halves
+    likewise. How the distance of these partings changes with the size is taken from there:
+    the floor is the distance between two halves of the real pictures times that change, from the
+    halves' sizes to n and m. With r the change from n / 2 and m / 2 to n and m, the bias b of the
+    value is r times that of halves: value = t + b and halved = t + b / r, which are solved for t.
+    Both sides are extrapolated. Where all come from one distribution, t is 0 in the mean, and may
+    be below it.
+
+    Args:
+        real: features of real pictures.
+        fake: of generated ones.
+        value: the distance of both.
+        halved: the mean one of random halves of both.
+        seed: of the partings.
+
+    Raises:
+        InputError: fewer than four pictures on a side.
 
     References:
         Chong and Forsyth, Effectively Unbiased FID and Inception Score and Where to Find Them,
-        2020, section 4.
+        2020, section 4: the bias, and a line for it where only the generated side is few.
     """
+    n, m = len(real), len(fake)
+    if min(n, m) < 4:
+        raise InputError(f"the floor needs four pictures or more on each side, got {min(n, m)}")
     rng = np.random.default_rng(seed)
-    sizes = np.linspace(LEAST * len(fake), len(fake), SIZES).astype(int)
-    if sizes[0] < 2:
-        raise InputError(f"the extrapolation needs four generated pictures, got {len(fake)}")
-    found = [
-        frechet_distance(real, moments(fake[rng.permutation(len(fake))[:size]])) for size in sizes
-    ]
-    return float(np.polynomial.polynomial.polyfit(1 / sizes, found, 1)[0])
+    both = np.concatenate([real - real.mean(axis=0), fake - fake.mean(axis=0)])
+
+    def parted(x: Float[np.ndarray, "k d"], one: int, other: int) -> float:
+        orders = (rng.permutation(len(x)) for _ in range(PARTINGS))
+        parts = ((x[order[:one]], x[order[one : one + other]]) for order in orders)
+        return float(np.mean([frechet_distance(moments(a), moments(b)) for a, b in parts]))
+
+    whole, halves = parted(both, n, m), parted(both, n // 2, m // 2)
+    real_halves = halves if n // 2 == m // 2 else parted(both, n // 2, n // 2)
+    if min(halves, real_halves) <= 0:  # All pictures are equal.
+        return Chance(0.0, value)
+    change = min(whole / halves, STEEPEST)
+    return Chance(
+        floor=parted(real, n // 2, n // 2) * whole / real_halves,
+        at_infinity=(value - change * halved) / (1 - change),
+    )

@@ -6,10 +6,12 @@ import numpy as np
 from PIL import Image
 
 from jaxgan import page
+from jaxgan.metrics.comparison import AT_SIZES, BESIDE, TRUE
 from jaxgan.metrics.folders import Pair
 
 MEANING = {
-    "frechet": "how far apart the two sets lie, as two normal clouds of features; 0 is together",
+    "frechet": "how far apart the two sets lie, as two normal clouds of features; at its "
+    "floor they are alike",
     "kid": "how far apart they lie, in a way that does not depend on their number; 0 is together",
     "precision": "the share of generated pictures that lie among real ones: good pictures",
     "recall": "the share of real pictures that lie among generated ones: no kind is missing",
@@ -58,6 +60,33 @@ def remarks(result: dict[str, Any]) -> list[str]:
     return found + result["warnings"]
 
 
+def intervals(result: dict[str, Any]) -> list[str]:
+    """What the intervals and the floor are of, in sentences."""
+    metrics, sets = result["metrics"], result["sets"]
+    n, m = sets["real"]["pictures"], sets["fake"]["pictures"]
+    found = []
+    kinds = {
+        AT_SIZES: f"the mean of sets of {n:,} real and {m:,} generated pictures drawn likewise; "
+        "sets of other sizes have another mean",
+        TRUE: "the distance itself, whatever the number of pictures",
+        BESIDE: "the share of all pictures that could be generated, beside these real ones",
+    }
+    for kind, words in kinds.items():
+        names = [title(k, v) for k, v in metrics.items() if v.get("interval") == kind]
+        if names:
+            found.append(f"interval of {_listed(names)}: {words}")
+    if "frechet" in metrics:
+        found.append(
+            f"floor of {title('frechet', metrics['frechet'])}: what {n:,} real pictures have from "
+            f"{m:,} other real ones, in the mean; generated ones can hardly be nearer"
+        )
+    return found
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+
+
 def table(result: dict[str, Any]) -> str:
     """The result as a person reads it."""
     lines = [subject(result), f"{'':32}{'value':>10}   95 % interval"]
@@ -68,7 +97,7 @@ def table(result: dict[str, Any]) -> str:
         lines.append(f"{title(name, found):<32}{x['value']:>10}   [{x['low']}, {x['high']}]{more}")
         if name == "copies":
             lines.append(f"{'authenticity':<32}{found['authenticity']:>10.3f}")
-    return "\n".join(lines + remarks(result))
+    return "\n".join([*lines, *intervals(result), *remarks(result)])
 
 
 def html(result: dict[str, Any], pairs: list[Pair]) -> str:
@@ -82,17 +111,16 @@ def html(result: dict[str, Any], pairs: list[Pair]) -> str:
             f"<small>{page.text(MEANING[name])}</small></th><td>{x['value']}</td>"
             f"<td>{x['low']} to {x['high']}</td>{floor}</tr>"
         )
-    about = " Floor: the same between two halves of the real pictures, which differ by chance."
+    notes = result["warnings"] + intervals(result)
     body = (
         "<header><p class='question'>How near are the generated pictures to the real ones?</p>"
         f"<h1>{page.text(_headline(result))}</h1>"
         f"<p class='lead'>{page.text(_lead(result))}</p></header>"
-        "<section class='wide'><div class='scroll'><table><caption>Intervals of 95 %, for other "
-        f"pictures drawn likewise.{about if floors else ''}</caption>"
+        "<section class='wide'><div class='scroll'><table><caption>Intervals of 95 %.</caption>"
         "<thead><tr><th>Measure</th><th>Value</th><th>Interval</th>"
         f"{'<th>Floor</th>' if floors else ''}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
-        f"{''.join(f'<p class=note>{page.text(_sentence(x))}</p>' for x in result['warnings'])}"
+        f"{''.join(f'<p class=note>{page.text(_sentence(x))}</p>' for x in notes)}"
         "</section>"
     )
     if "copies" in result["metrics"]:
@@ -109,10 +137,10 @@ def _headline(result: dict[str, Any]) -> str:
 def _lead(result: dict[str, Any]) -> str:
     name, found = next(iter(result["metrics"].items()))
     x, sets = figures(name, found), result["sets"]
-    floor = f"; two halves of the real ones have {x['floor']}" if "floor" in x else ""
+    floor = f" As many real pictures would have {x['floor']} (floor)." if name == "frechet" else ""
     return (
         f"{sets['fake']['pictures']:,} generated pictures against {sets['real']['pictures']:,} "
-        f"real ones. The 95 % interval goes from {x['low']} to {x['high']}{floor}."
+        f"real ones. The 95 % interval goes from {x['low']} to {x['high']}.{floor}"
     )
 
 
@@ -152,7 +180,10 @@ def _how(result: dict[str, Any]) -> str:
         )
     if "frechet" in metrics:
         x = figures("frechet", metrics["frechet"])
-        lines["Fréchet"] = f"{x['at_infinity']} extrapolated to infinitely many generated pictures"
+        lines["Fréchet"] = (
+            f"{x['at_infinity']} without the bias of few pictures: extrapolated to infinitely many "
+            "on both sides, by partings at random; may be below 0 where both are alike"
+        )
     if "copies" in metrics:
         copies = metrics["copies"]
         lines["Copies"] = (

@@ -1,13 +1,17 @@
 """Folders of pictures that are to be compared: whether they can be."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from jaxgan.data import loader, transforms
 from jaxgan.data.folder import Source, in_threads
 from jaxgan.errors import InputError
 
+ALIKE = 0.1  # Share of a folder's pictures that are equal, from which on it is told.
+HARDLY = 0.05  # Of the other side's variance of features, below which pictures hardly differ.
 LOOKED_AT = 200  # Pictures of a folder, for their size and colours.
 GRAY = 4.0  # Mean difference of a picture's channels, of 255, below which it has no colours.
 
@@ -69,6 +73,33 @@ def check_colours(sources: dict[str, Source]) -> None:
 def digests(source: Source) -> list[bytes]:
     """Equal for pictures that are equal, pixel by pixel."""
     return list(in_threads(lambda i: transforms.digest(source[i]["image"]), len(source)))
+
+
+def alike(
+    found: dict[str, list[bytes]],
+    real: Float[np.ndarray, "n d"],
+    fake: Float[np.ndarray, "m d"],
+) -> list[str]:
+    """Sentences on folders whose pictures are equal, or hardly differ: no figure says much then.
+
+    Args:
+        found: `digests` of each folder, by its flag.
+        real: features of the real pictures.
+        fake: of the generated ones.
+    """
+    said, equal = [], {}
+    for flag, each in found.items():
+        equal[flag] = Counter(each).most_common(1)[0][1]
+        if equal[flag] >= max(2, ALIKE * len(each)):
+            said.append(f"{equal[flag]:,} of {len(each):,} pictures in {flag} are equal")
+    spread = {"--real": float(real.var(axis=0).sum()), "--fake": float(fake.var(axis=0).sum())}
+    for flag, other in (("--real", "--fake"), ("--fake", "--real")):
+        if spread[flag] < HARDLY * spread[other] and equal[flag] < len(found[flag]):
+            said.append(
+                f"the pictures in {flag} hardly differ from each other: their features vary "
+                f"{spread[flag] / spread[other]:.1%} as much as those in {other}"
+            )
+    return said
 
 
 def check_disjoint(sources: dict[str, Source], found: dict[str, list[bytes]]) -> None:
