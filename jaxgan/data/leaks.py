@@ -21,12 +21,11 @@ LOOKED_FOR = (
 )
 UNSEEN = "other photographs of the same subject or crops beyond 10 % cannot be seen"
 SIDE = 48  # Pixels at which details are compared.
-MIDDLE = 0.7  # Of half the side: what a frame, a caption or a crop leaves alone.
-INNER = 0.85  # Of the middle.
+MIDDLE = 0.6  # Of half the side: what a frame, a caption or a crop leaves alone.
 COARSE = 9  # Points a side at which candidates are looked for.
 TOP = 4  # Candidates of each image that are laid over it.
 STEPS = 8  # Of the registration.
-ALIKE = 0.8  # Correlation of details that a copy has at least.
+ALIKE = 0.85  # Correlation of details that a copy has at least.
 NEARER = 0.35  # Of the ordinary distance: so near lies a copy.
 HOPELESS = 0.05  # Ordinary distance at which copies cannot be told from others.
 MOST = (20_000, 2_000)  # Images that are looked at: of those learned from, of those held out.
@@ -147,7 +146,7 @@ def _smooth(images: np.ndarray, sigma: float) -> Float32[np.ndarray, "n s s"]:
 def _coarse(
     band: Float32[np.ndarray, "n s s"], warp: Float32[np.ndarray, "2 3"]
 ) -> Float32[np.ndarray, "n p"]:
-    points = warp[:, :2] @ (_grid(COARSE) * INNER) + warp[:, 2:]
+    points = warp[:, :2] @ _grid(COARSE) + warp[:, 2:]
     values = _sample(band, np.broadcast_to(points, (len(band), *points.shape)))
     return _unit(np.copysign(np.sqrt(np.abs(values)), values))  # No edge decides alone.
 
@@ -237,7 +236,7 @@ def _laid_over(ours, theirs, warp) -> Float32[np.ndarray, " k"]:
         (theirs, np.broadcast_to(_grid(points), grid.shape)),
         (ours, _moved(move, grid)),
     ):
-        detail = _smooth(images, 0.7) - _smooth(images, 3.0)
+        detail = _smooth(images, 0.7) - _smooth(images, 2.0)
         part = _sample(detail, at).reshape(-1, cells, points // cells, cells, points // cells)
         part = part.transpose(0, 1, 3, 2, 4).reshape(len(ours), cells**2, -1)
         values.append(part - part.mean(axis=2, keepdims=True))
