@@ -134,6 +134,37 @@ def test_fresh_pictures_pass_at_the_stated_rate(described) -> None:
     assert stats.binomtest(failed, 200, guards.CHANCE, "greater").pvalue > 0.01, failed
 
 
+@pytest.mark.parametrize("change", ["blurred", "reddish"])
+def test_a_probe_that_tells_has_a_word_on_what_it_means(described, change) -> None:
+    real, made = described["fresh"][:200], described[change][200:]
+    passed = guards.shortcut([REAL, BOTH], {"cat": real}, {"cat": made})
+    assert "easy to tell, which is harmless" in passed["sentence"]
+    alike = guards.shortcut([REAL, BOTH], {"cat": real}, {"cat": described["fresh"][200:]})
+    assert alike["passed"] is True and "easy to tell" not in alike["sentence"]
+
+
+def test_noise_is_called_so_and_fresh_pictures_are_not(cats, described) -> None:
+    real = {"cat": described["fresh"][:200]}
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        noise = [rng.integers(0, 256, cats[0].shape, np.uint8) for _ in range(20)]
+        found = guards.fidelity(real, {"cat": guards.looks(Pictures(noise))})
+        assert found["passed"] is False and found["times"]["cat"] > guards.NOISE
+        assert "generated pictures of cat look like noise: they lie" in found["sentence"]
+    fresh = guards.fidelity(real, {"cat": described["fresh"][200:]})
+    assert fresh["passed"] is True and fresh["times"]["cat"] == pytest.approx(1, abs=0.15)
+    assert guards.fidelity(real, {"cat": described["fresh"][:3]})["passed"] is None
+
+
+def test_samples_shared_is_the_mean_share_of_two_seeds(cats) -> None:
+    whole = Pictures(cats[:40])
+    halves = [loader.Subset(whole, np.arange(k, k + 20)) for k in (0, 10, 20)]
+    assert guards.samples_shared([{"cat": whole}] * 3) == 1
+    assert guards.samples_shared([{"cat": half} for half in halves]) == pytest.approx(1 / 3)
+    assert guards.samples_shared([{"cat": halves[0]}, {"dog": halves[0]}]) == 0  # Classes differ.
+    assert guards.samples_shared([{"cat": whole}]) == guards.samples_shared([]) == 0
+
+
 def test_a_probe_needs_pictures() -> None:
     few = np.zeros((3, 5))
     assert guards.shortcut([ONE], {"cat": few}, {"cat": few})["passed"] is None

@@ -51,13 +51,10 @@ def checks(
         for side in reversed(sides)
         for name, source in side.items()
     }
-    found.append(
-        guards.shortcut(
-            arms,
-            {name: guards.looks(source) for name, source in train.items()},
-            {name: guards.looks(source) for name, source in first.items()},
-        )
-    )
+    looks = [
+        {name: guards.looks(source) for name, source in side.items()} for side in (train, first)
+    ]
+    found += [guards.shortcut(arms, *looks), guards.fidelity(*looks)]
     audits = list(_generators(config, real, parts, draws, fresh))
     for called, name, source, positions in audits:
         labelled = design.Labelled(source, tuple(real.classes), name)

@@ -3,13 +3,15 @@
 A check is {"name", "passed" (None: it could not be made), "sentence", ...its figures}.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import optimize, special, stats
+from scipy import optimize, spatial, special, stats
 
-from jaxgan.data import loader, outliers, splits, transforms
+from jaxgan.data import leaks, loader, outliers, splits, transforms
 from jaxgan.data.folder import Source
 from jaxgan.experiment.design import Arm
 from jaxgan.metrics import copies, features
@@ -17,54 +19,150 @@ from jaxgan.types import InputError
 
 SHOWN = 5  # Names in a sentence.
 CHANCE = 0.01  # Of calling any probe, of all classes, one that can tell where all only guess.
+FEW = 10  # Pictures of a class that say how far they lie.
+MANY = 2000  # So many are asked.
+NOISE = 2.0  # Times as far as real ones from each other: generated pictures look like noise.
 
 
-def overlap(learned: Source, held_out: Source) -> list[tuple[str, str]]:
+class Overlap(NamedTuple):
+    """Held-out pictures that are like some that were learned from.
+
+    Attributes:
+        pairs: names of what was learned from and of what is held out.
+        said: what was not looked at or could not be told; nothing if all was.
+        told: whether changed copies could be told from ordinary pictures.
+    """
+
+    pairs: list[tuple[str, str]]
+    said: str
+    told: bool
+
+
+def overlap(learned: Source, held_out: Source) -> Overlap:
     """Pairs of a picture that something learned from and a held-out one that are the same.
 
-    Exact copies, re-encoded and resized ones, by outlines; see `splits.near_duplicates`.
+    Exact copies, re-encoded and resized ones, by outlines (`splits.near_duplicates`), and changed
+    ones by their details (`leaks.find`).
     """
     if not len(learned) or not len(held_out):
-        return []
+        return Overlap([], "", True)
     group = splits.near_duplicates(loader.Concat([learned, held_out])).group
     ours, theirs = group[: len(learned)], group[len(learned) :]
     first = {g: i for i, g in reversed(list(enumerate(ours.tolist())))}
-    return [
-        (learned.names[first[g]], held_out.names[i])
-        for i, g in enumerate(theirs.tolist())
-        if g in first
-    ]
+    found = {i: first[g] for i, g in enumerate(theirs.tolist()) if g in first}
+    changed = leaks.find(learned, held_out)
+    found = {theirs: ours for ours, theirs in changed.pairs.tolist()} | found
+    said = ""
+    if changed.looked != (len(learned), len(held_out)):
+        ours, theirs = changed.looked
+        said = (
+            f"; for changed copies a random part was looked at: {ours:,} of {len(learned):,} "
+            f"pictures learned from, {theirs:,} of {len(held_out):,} held out"
+        )
+    if not changed.told:
+        said = (
+            "; changed copies cannot be told here, since different pictures are as like each other "
+            f"as copies are (distance {changed.ordinary:.2f})"
+        )
+    pairs = [(learned.names[found[i]], held_out.names[i]) for i in sorted(found)]
+    return Overlap(pairs, said, changed.told)
 
 
 def leakage(learned: Mapping[str, Source], held_out: Source) -> dict:
-    """Whether a held-out picture, or a near copy of one, is among those that were learned from.
+    """Whether a held-out picture, or a changed copy of one, is among those that were learned from.
 
     Args:
         learned: by what they are: real training pictures, generated ones.
         held_out: pictures to validate and to test with.
     """
     found = {kind: overlap(source, held_out) for kind, source in learned.items()}
-    pairs = [(kind, *pair) for kind, these in found.items() for pair in these]
+    pairs = [(kind, *pair) for kind, these in found.items() for pair in these.pairs]
+    told = all(these.told for these in found.values())
     sentence = "no validation or test picture is like one that was learned from"
     if pairs:
         some = "; ".join(f"{a} ({kind}) and {b}" for kind, a, b in pairs[:SHOWN])
         sentence = f"{len(pairs):,} validation or test pictures are like ones learned from: {some}"
+    said = "".join(dict.fromkeys(these.said for these in found.values()))
     return {
         "name": "leakage",
-        "passed": not pairs,
-        "sentence": sentence,
+        "passed": False if pairs else True if told else None,
+        "sentence": f"{sentence}{said}; looked for: {leaks.LOOKED_FOR}; {leaks.UNSEEN}",
         "pairs": [list(pair) for pair in pairs],
     }
 
 
 def check_folder(generated: Source, held_out: Source) -> None:
     """Raises InputError where pictures from elsewhere are like some that are held out."""
-    if pairs := overlap(generated, held_out):
+    if pairs := overlap(generated, held_out).pairs:
         a, b = pairs[0]
         raise InputError(
-            f"config.generated must not hold validation or test pictures, and {len(pairs):,} are "
-            f"like these, such as {a} and {b}"
+            f"config.generated must not hold validation or test pictures, or changed copies of "
+            f"them, and {len(pairs):,} are like these, such as {a} and {b}"
         )
+
+
+def samples_shared(sides: Sequence[Mapping[str, Source]]) -> float:
+    """Share of generated pictures that two seeds have in common, by names; 0 of a single seed.
+
+    Where it is large, a verdict says nothing of other samples of the generated pictures. The mean
+    over all pairs of seeds; of two different counts the smaller one is the whole.
+
+    Args:
+        sides: of each seed, by class.
+    """
+    shares = []
+    for one, other in itertools.combinations(sides, 2):
+        names = [{(c, n) for c, s in side.items() for n in s.names} for side in (one, other)]
+        if least := min(map(len, names)):
+            shares.append(len(names[0] & names[1]) / least)
+    return float(np.mean(shares)) if shares else 0.0
+
+
+def fidelity(
+    real: Mapping[str, Float[np.ndarray, "n d"]],
+    generated: Mapping[str, Float[np.ndarray, "m d"]],
+) -> dict:
+    """Whether generated pictures lie among the real ones of their class, or far off, like noise.
+
+    The median distance of a generated picture's features to the nearest real one, as a multiple
+    of that of a real picture to the nearest other one. Features are standardised by real ones.
+
+    Args:
+        real: features of real pictures, by class, see `looks`.
+        generated: likewise, of the classes that have any.
+    """
+    times = {
+        name: _times_farther(real[name], some)
+        for name, some in generated.items()
+        if min(len(real[name]) - 1, len(some)) >= FEW
+    }
+    if not times:
+        sentence = f"fewer than {FEW + 1} real or {FEW} generated pictures of each class"
+        return {"name": "fidelity", "passed": None, "sentence": sentence, "times": {}}
+    said = [
+        f"generated pictures of {name} "
+        + (
+            f"look like noise: they lie {t:.1f} times as far from real ones as real ones do from "
+            f"each other"
+            if t > NOISE
+            else f"lie {t:.1f} times as far from real ones as real ones do from each other"
+        )
+        for name, t in times.items()
+    ]
+    passed = max(times.values()) <= NOISE
+    return {"name": "fidelity", "passed": passed, "sentence": "; ".join(said), "times": times}
+
+
+def _times_farther(real: Float[np.ndarray, "n d"], made: Float[np.ndarray, "m d"]) -> float:
+    rng = np.random.default_rng(0)
+    real, made = (side[rng.permutation(len(side))[:MANY]] for side in (real, made))
+    mean, std = real.mean(axis=0), real.std(axis=0)
+    std = np.maximum(std, 1e-3 * std.max() + 1e-6)
+    real, made = (real - mean) / std, (made - mean) / std
+    own = spatial.distance.cdist(real, real)
+    np.fill_diagonal(own, np.inf)
+    ordinary = np.median(own.min(axis=1))
+    return float(np.median(spatial.distance.cdist(made, real).min(axis=1)) / max(ordinary, 1e-6))
 
 
 def looks(source: Source) -> Float[np.ndarray, "n d"]:
@@ -157,6 +255,12 @@ def shortcut(
         sentence += f": look at {', '.join(other)}" if other else ": add an arm like replace-all"
     elif not mixed:
         sentence += "; no arm has different shares of them in its classes"
+    if telling and not bad:
+        sentence += (
+            f": generated pictures of {', '.join(telling)} are easy to tell, which is harmless for "
+            f"the verdict here because all classes have equal shares, but says that they are not "
+            f"lifelike"
+        )
     return {
         "name": "shortcut",
         "passed": not bad if tested else None,
