@@ -3,6 +3,7 @@
 Every finished stage leaves its result in the workdir and is skipped when the command is run again.
 """
 
+import itertools
 import json
 import time
 from typing import NamedTuple
@@ -147,9 +148,9 @@ def _run(config: ConfigDict, plan: Plan, folder: epath.Path, share: Share, begin
         fresh, generators, failed_gans = made.fresh, made.about, made.failed
         seconds |= made.seconds
 
-    runs, failed, opened = classifiers.train(
-        config, arms, real, parts, draws, fresh, folder, told, share
-    )
+    fold = classifiers.Fold(config, arms, real, parts, draws, fresh, folder, told, share)
+    runs, failed = _classify(config, fold, real.labels[parts.test], told)
+    opened = fold.opened()
     if share.index:
         told.line("done; worker 0 writes the report")
         told.close()
@@ -227,6 +228,53 @@ def _run(config: ConfigDict, plan: Plan, folder: epath.Path, share: Share, begin
             f"{verdict['sentence']}"
         )
     return results
+
+
+def _classify(
+    config: ConfigDict, fold: classifiers.Fold, labels: np.ndarray, told: log.Log
+) -> tuple[list[dict], list[dict]]:
+    """The runs and those that failed, up to the first of `verdict.looks` that is clear."""
+    reached = fold.gan_train() if config.stop_below is not None and fold.fresh else None
+    if reached is not None and reached < config.stop_below:
+        raise InputError(
+            f"not worth it: a classifier that learns from generated pictures reaches "
+            f"{reached:.1%} of validation pictures, and config.stop_below asks for "
+            f"{config.stop_below:.1%}; without it the same command goes on"
+        )
+    runs, failed = [], []
+    for first, end in itertools.pairwise((0, *config.verdict.looks, len(config.seeds))):
+        for kept, found in zip((runs, failed), fold.train(range(first, end)), strict=True):
+            kept += found
+        if _decided(config, runs, labels, end):
+            told.line(f"the verdict is clear after {end} of {len(config.seeds)} seeds")
+            break
+    if failed and not runs:
+        raise InputError(f"no classifier could be trained: {failed[0]['error']}")
+    return runs, failed
+
+
+def _decided(config: ConfigDict, runs: list[dict], labels: np.ndarray, seeds: int) -> bool:
+    """Whether a look at the primary contrast after so many seeds ends the experiment."""
+    looks = tuple(config.verdict.looks)
+    if seeds not in looks or seeds == len(config.seeds):
+        return False
+    first, second = (
+        np.array([np.argmax(r["probabilities"], 1) == labels for r in runs if r["arm"] == arm])
+        for arm in config.verdict.primary
+    )
+    if min(len(first), len(second)) < seeds:
+        return False
+    gans = None if config.gan.retrain == 1 else [i % config.gan.retrain for i in range(seeds)]
+    return sequential.decided(
+        first,
+        second,
+        looks,
+        len(config.seeds),
+        config.verdict.level,
+        margin=config.verdict.margin,
+        overlap=config.data.subset % 1,
+        gans=gans,
+    )
 
 
 def _inherit(config: ConfigDict) -> None:
