@@ -192,12 +192,13 @@ def save(
     file_format: str = "png",
     batch_size: int = BATCH,
     scores: Sequence[float] | None = None,
+    manifest: str = "manifest.jsonl",
 ) -> None:
-    """Writes a file per seed, and `manifest.jsonl`: file, seed, sha256, the checkpoint's step and
+    """Writes a file per seed, and a manifest: file, seed, sha256, the checkpoint's step and
     checksum, and the score where there is one."""
     folder = epath.Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "manifest.jsonl").open("w") as manifest:
+    with (folder / manifest).open("w") as rows:
         for i, image in enumerate(pictures(sampler, seeds, batch_size)):
             seed = seeds[i]
             buffer = io.BytesIO()
@@ -214,7 +215,7 @@ def save(
             }
             if scores is not None:
                 row["score"] = scores[i]
-            manifest.write(json.dumps(row) + "\n")
+            rows.write(json.dumps(row) + "\n")
 
 
 def mix(

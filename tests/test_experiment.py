@@ -367,12 +367,50 @@ def test_a_clear_look_is_the_end_and_its_interval_the_one_reported(monkeypatch, 
     draws = design.draw(mine, real.classes, config.seeds, share=0.8, retrain=1, seed=0)
     told = log.Log(tmp_path)
     for skill["real"], seeds in ((0.0, 3), (1.0, 6)):  # A plain difference, and none.
-        found, failed, _ = classifiers.train(
-            config, arms, real, parts, {None: draws}, {}, tmp_path, told
-        )
+        fold = classifiers.Fold(config, arms, real, parts, {None: draws}, {}, tmp_path, told)
+        found, failed = run._classify(config, fold, labels, told)
         assert {r["seed"] for r in found} == set(range(seeds))
         assert len(found) == 2 * seeds and not failed
     told.close()
+
+
+def test_a_fold_stops_between_seeds_and_returns_what_is_whole(monkeypatch, tmp_path) -> None:
+    config = twin()
+    config.seeds, config.arms = (3, 4, 5), ("real", "copies:2")
+    config.classifier.model.num_classes = 2
+    real = ToySource(32, count=12, classes=("cat", "dog"))
+    parts = splits.Split(np.arange(8), np.arange(8, 12), np.arange(12, 24))
+    arms = design.plan(config, {"cat": 8, "dog": 8})
+    draws = design.draw(real.labels[:8], real.classes, config.seeds, share=1, retrain=1, seed=0)
+    begun = []
+
+    def once(self, number, file, work):
+        if not file.exists():
+            begun.append(file)
+            file.parent.mkdir(parents=True)
+            seed = int(file.parent.name)
+            file.write_text(json.dumps({"arm": file.parent.parent.name, "seed": seed}))
+        return json.loads(file.read_text())
+
+    monkeypatch.setattr(shares.Share, "once", once)
+    with log.Log(tmp_path) as told:
+        fold = classifiers.Fold(config, arms, real, parts, {None: draws}, {}, tmp_path, told)
+        left = iter([True, True, True, False])
+        runs, failed = fold.train(range(3), lambda: next(left))
+        assert [(r["arm"], r["seed"]) for r in runs] == [("real", 3), ("copies:2", 3)]
+        assert len(begun) == 3 and not failed
+        runs, _ = fold.train(range(3))
+        assert [r["seed"] for r in runs] == [3, 3, 4, 4, 5, 5] and len(begun) == 6
+        again, _ = fold.train(range(3), lambda: pytest.fail("it is finished"))
+        assert again == runs
+        seeds = {
+            number: classifiers.Fold(
+                config, arms, real, parts, {None: draws}, {}, tmp_path / str(number), told,
+                fold=number,
+            ).begin(0, arms[0])[0].seed
+            for number in (0, 2)
+        }  # fmt: skip
+    assert seeds == {0: 3, 2: 2003}
 
 
 def test_looks_must_be_at_fewer_seeds_than_there_are(tmp_path) -> None:

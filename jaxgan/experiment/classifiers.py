@@ -1,6 +1,6 @@
 """The classifiers of an experiment: every arm with every seed, equal in all but their pictures."""
 
-import itertools
+import collections
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.evaluate import predict
-from jaxgan.experiment import design, sequential
+from jaxgan.experiment import design
 from jaxgan.experiment.generated import Fresh
 from jaxgan.experiment.shares import Share
 from jaxgan.memory import OutOfMemoryError
@@ -26,61 +26,136 @@ from jaxgan.steps.classifier import make_predict
 from jaxgan.types import InputError, Recipe
 
 OPENED = "test_opened.jsonl"
+APART = 1000  # Between the seeds of two folds' weights.
+Built = dict[tuple[bool, int], tuple[ConfigDict, Recipe]]  # By what differs between arms.
 # Trains what is left of a group: what went wrong, by position, and seconds each.
 Together = Callable[[], tuple[dict[int, Exception | None], float]]
 
 
-def train(
-    config: ConfigDict,
-    arms: Sequence[design.Arm],
-    real: Source,
-    parts: splits.Split,
-    draws: Mapping[int | None, Sequence[design.Draw]],
-    fresh: Fresh,
-    folder: epath.Path,
-    told: log.Log,
-    share: Share = Share(),
-) -> tuple[list[dict], list[dict], list[dict]]:
-    """Every arm with every seed: equal steps, the same validation and test pictures.
+class Fold:
+    """The classifiers of one fold, or of all of an experiment where there is only one.
 
-    Seed by seed, or `vmap_seeds` of an arm at once, so that the experiment can stop after one of
-    `verdict.looks`. An arm that fails does not keep the others from being trained. Of several
-    processes each trains its `share`.
+    Every arm with every seed: equal steps, the same validation and test pictures. An arm that fails
+    does not keep the others from being trained. Of several processes each trains its `share`.
 
-    Returns:
-        The runs, those that failed, and the log of when the test pictures were opened.
+    Args:
+        config: the experiment's.
+        arms: of it.
+        real: all real pictures.
+        parts: positions of those to train, to validate and to test with in this fold.
+        draws: of each seed, by real pictures a class.
+        fresh: the generated pictures.
+        folder: holds `classifiers/`.
+        told: the experiment's log.
+        share: of the classifiers that are this process's.
+        label: stands before each of its lines, where there are several folds.
+        fold: its number; other folds have other weights and orders.
     """
-    section = config.classifier
-    with section.unlocked():
-        section.data.classes = tuple(real.classes)
-    pictures = _Pictures(section, arms, real, parts, fresh)
-    predictor = make_predict(recipes.build_classifier(section))
-    built: dict[tuple[bool, int], tuple[ConfigDict, Recipe]] = {}
 
-    def place(position: int, arm: design.Arm) -> epath.Path:
-        return folder / "classifiers" / arm.name / str(config.seeds[position])
+    def __init__(
+        self,
+        config: ConfigDict,
+        arms: Sequence[design.Arm],
+        real: Source,
+        parts: splits.Split,
+        draws: Mapping[int | None, Sequence[design.Draw]],
+        fresh: Fresh,
+        folder: epath.Path,
+        told: log.Log,
+        share: Share = Share(),
+        label: str = "",
+        fold: int = 0,
+    ):
+        self.config, self.arms, self.draws, self.fresh = config, arms, draws, fresh
+        self.folder, self.told, self.share, self.fold = folder, told, share, fold
+        self._prefix = f"{label} " if label else ""
+        section = config.classifier
+        with section.unlocked():
+            section.data.classes = tuple(real.classes)
+        self._pictures = _Pictures(section, arms, real, parts, fresh)
+        self._predictor = make_predict(recipes.build_classifier(section))
+        self._built: Built = {}
 
-    def begin(position: int, arm: design.Arm) -> tuple[ConfigDict, Source, epath.Path]:
-        own, _ = _built(config, arm, arms, built)
-        mine = own.copy_and_resolve_references()
-        mine.seed = seed = config.seeds[position]
-        source = pictures.of(arm, draws[arm.size][position], position, seed)
-        configs.claim(place(position, arm), mine)
-        return mine, source, place(position, arm)
+    def train(
+        self, positions: range, ready: Callable[[], bool] = lambda: True
+    ) -> tuple[list[dict], list[dict]]:
+        """All arms with the seeds at some positions of `config.seeds`.
 
-    def job(number: int, position: int, arm: design.Arm, together: Together | None) -> dict:
-        own, recipe = _built(config, arm, arms, built)
-        seed, draw = config.seeds[position], draws[arm.size][position]
-        workdir = place(position, arm)
+        What was finished before comes back at once. Before each classifier that is not, it asks
+        whether there is time; where there is none it trains no more, and of a seed that then lacks
+        an arm nothing is returned, though its results are kept.
+
+        Args:
+            positions: of the seeds, `vmap_seeds` of which are trained at once.
+            ready: whether to begin another classifier.
+
+        Returns:
+            The runs, and those that failed.
+        """
+        count, going = self.config.vmap_seeds, True
+        jobs = [
+            (range(i, min(i + count, positions.stop)), arm)
+            for i in range(positions.start, positions.stop, count)
+            for arm in self.arms
+        ]
+        found: dict[int, list[dict]] = {}
+        for number, (some, arm) in self.share.order(jobs):
+            if not all(self._result(i, arm).exists() for i in some):
+                going = going and ready()
+                if not going:
+                    continue
+            found[number] = self._group(number, some, arm)
+        results = [result for number in sorted(found) for result in found[number]]
+        whole = collections.Counter(result["seed"] for result in results)
+        runs, failed = [], []
+        for result in sorted(results, key=lambda r: self.config.seeds.index(r["seed"])):
+            if whole[result["seed"]] == len(self.arms):
+                (failed if "error" in result else runs).append(result)
+        return runs, failed
+
+    def gan_train(self) -> float | None:
+        """What `config.stop_below` asks: see `_gan_train`; None where it cannot be told."""
+        return _gan_train(self)
+
+    def opened(self) -> list[dict]:
+        """When the test pictures were opened, and by whom."""
+        return log.read_rows(self.folder / OPENED)
+
+    def workdir(self, position: int, arm: design.Arm) -> epath.Path:
+        return self.folder / "classifiers" / arm.name / str(self.config.seeds[position])
+
+    def _result(self, position: int, arm: design.Arm) -> epath.Path:
+        return self.workdir(position, arm) / "result.json"
+
+    def begin(self, position: int, arm: design.Arm) -> tuple[ConfigDict, Source, epath.Path]:
+        """Config, pictures and folder of a classifier, claimed."""
+        mine = self.built(arm)[0].copy_and_resolve_references()
+        seed = self.config.seeds[position]
+        mine.seed = (seed + APART * self.fold) % 2**32
+        source = self._pictures.of(arm, self.draws[arm.size][position], position, seed)
+        configs.claim(self.workdir(position, arm), mine)
+        return mine, source, self.workdir(position, arm)
+
+    def built(self, arm: design.Arm) -> tuple[ConfigDict, Recipe]:
+        return _build(self.config, arm, self.arms, self._built)
+
+    @property
+    def validation(self) -> Source:
+        return self._pictures.validation
+
+    def _job(self, number: int, position: int, arm: design.Arm, together: Together | None) -> dict:
+        own, recipe = self.built(arm)
+        seed, draw = self.config.seeds[position], self.draws[arm.size][position]
+        workdir, kept = self.workdir(position, arm), self._result(position, arm)
         run = {"arm": arm.name, "seed": seed}
 
         def work() -> dict:
             if together is None:
                 seconds = None
-                mine, source, _ = begin(position, arm)
-                label = f"{arm.name} seed {seed}"
+                mine, source, _ = self.begin(position, arm)
+                label = f"{self._prefix}{arm.name} seed {seed}"
                 training.train_classifier(
-                    mine, source, pictures.validation, workdir, label=label, recipe=recipe
+                    mine, source, self.validation, workdir, label=label, recipe=recipe
                 )
             else:
                 wrong, seconds = together()
@@ -88,31 +163,34 @@ def train(
                     raise error
             clock = time.perf_counter()
             about = run | {"gan": draw.gan}
-            result = about | _test(own, recipe, predictor, workdir, pictures.test, folder, about)
+            tested = (self._predictor, workdir, self._pictures.test, self.folder, about)
+            result = about | _test(own, recipe, *tested)
             if seconds is not None:
                 result["seconds"] = round(seconds + time.perf_counter() - clock, 1)
             return result
 
         try:
-            return share.once(number, workdir / "result.json", work)
+            return self.share.once(number, kept, work)
         except Exception as error:
-            told.line(f"{arm.name} seed {seed} failed, the others go on: {error}")
-            return run | {"error": str(error), "seconds": share.spent(workdir / "result.json")}
+            name = f"{self._prefix}{arm.name} seed {seed}"
+            self.told.line(f"{name} failed, the others go on: {error}")
+            return run | {"error": str(error), "seconds": self.share.spent(kept)}
 
-    def group(number: int, positions: Sequence[int], arm: design.Arm) -> list[dict]:
+    def _group(self, number: int, positions: Sequence[int], arm: design.Arm) -> list[dict]:
         """Seeds of an arm: one by itself, or several in one step."""
 
         @cache  # By the first of them that has no result.
         def together() -> tuple[dict[int, Exception | None], float]:
             clock = time.perf_counter()
-            left = [i for i in positions if not (place(i, arm) / "result.json").exists()]
-            label = f"{arm.name} seeds {', '.join(str(config.seeds[i]) for i in left)}"
+            left = [i for i in positions if not self._result(i, arm).exists()]
+            seeds = ", ".join(str(self.config.seeds[i]) for i in left)
+            label = f"{self._prefix}{arm.name} seeds {seeds}"
             try:
-                mine, sources, workdirs = zip(*(begin(i, arm) for i in left), strict=True)
-                recipe = _built(config, arm, arms, built)[1]
+                mine, sources, workdirs = zip(*(self.begin(i, arm) for i in left), strict=True)
                 found = training.train_classifiers(
-                    mine, sources, pictures.validation, workdirs, label=label, recipe=recipe
-                )
+                    mine, sources, self.validation, workdirs, label=label,
+                    recipe=self.built(arm)[1],
+                )  # fmt: skip
             except OutOfMemoryError as error:
                 text = f"out of memory with {len(left)} seeds at once: set a lower vmap_seeds"
                 found = [InputError(f"{text} ({error})")] * len(left)
@@ -122,34 +200,7 @@ def train(
             return dict(zip(left, found, strict=True)), seconds
 
         several = together if len(positions) > 1 else None
-        return [job(number, position, arm, several) for position in positions]
-
-    if config.stop_below is not None and fresh:
-        reached = _gan_train(config, arms, built, pictures, draws, folder, told, share)
-        if reached is not None and reached < config.stop_below:
-            raise InputError(
-                f"not worth it: a classifier that learns from generated pictures reaches "
-                f"{reached:.1%} of validation pictures, and config.stop_below asks for "
-                f"{config.stop_below:.1%}; without it the same command goes on"
-            )
-
-    runs, failed = [], []
-    ends = (*config.verdict.looks, len(config.seeds))
-    for first, end in itertools.pairwise((0, *ends)):
-        count = config.vmap_seeds
-        jobs = [
-            (range(i, min(i + count, end)), arm) for i in range(first, end, count) for arm in arms
-        ]
-        found = {i: group(i, *each) for i, each in share.order(jobs)}
-        results = itertools.chain(*(found[i] for i in sorted(found)))
-        for result in sorted(results, key=lambda run: config.seeds.index(run["seed"])):
-            (failed if "error" in result else runs).append(result)
-        if _decided(config, runs, real.labels[parts.test], end):
-            told.line(f"the verdict is clear after {end} of {len(config.seeds)} seeds")
-            break
-    if failed and not runs:
-        raise InputError(f"no classifier could be trained: {failed[0]['error']}")
-    return runs, failed, log.read_rows(folder / OPENED)
+        return [self._job(number, position, arm, several) for position in positions]
 
 
 class _Pictures:
@@ -202,16 +253,7 @@ class _Pictures:
         return loader.in_memory(design.assemble(arm, real, draw.given, sides, seed))
 
 
-def _gan_train(
-    config: ConfigDict,
-    arms: Sequence[design.Arm],
-    built: dict[tuple[bool, int], tuple[ConfigDict, Recipe]],
-    pictures: _Pictures,
-    draws: Mapping[int | None, Sequence[design.Draw]],
-    folder: epath.Path,
-    told: log.Log,
-    share: Share,
-) -> float | None:
+def _gan_train(fold: Fold) -> float | None:
     """GAN-train on the validation pictures, of the primary arm's generated pictures and first seed.
 
     A class without generated pictures keeps its real ones. None where it fails.
@@ -219,41 +261,38 @@ def _gan_train(
     References:
         Shmelkov et al., How good is my GAN?, 2018, section 3.
     """
-    arm = next(arm for arm in arms if arm.name == config.verdict.primary[0])
+    arm = next(arm for arm in fold.arms if arm.name == fold.config.verdict.primary[0])
     kinds = {
         name: n | {"copies": 0} | ({"real": 0} if n["generated"] else {})
         for name, n in arm.pictures.items()
     }
     arm = arm._replace(name=f"gan-train of {arm.name}", pictures=kinds, augment=False)
-    own, recipe = _built(config, arm, arms, built)
-    mine = own.copy_and_resolve_references()
-    mine.seed = seed = config.seeds[0]
-    workdir = folder / "classifiers" / arm.name / str(seed)
 
     def work() -> dict:
-        source = pictures.of(arm, draws[arm.size][0], 0, seed)
-        configs.claim(workdir, mine)
+        mine, source, workdir = fold.begin(0, arm)
+        recipe = fold.built(arm)[1]
         training.train_classifier(
-            mine, source, pictures.validation, workdir, label=arm.name, recipe=recipe
+            mine, source, fold.validation, workdir, label=arm.name, recipe=recipe
         )
         rows = log.read_metrics(workdir)
         reached = max(r["validation_accuracy"] for r in rows if "validation_accuracy" in r)
         return {"validation_accuracy": reached}
 
     try:
-        reached = share.once(0, workdir / "result.json", work)["validation_accuracy"]
+        kept = fold.workdir(0, arm) / "result.json"
+        reached = fold.share.once(0, kept, work)["validation_accuracy"]
     except Exception as error:
-        told.line(f"{arm.name} failed, so that config.stop_below decides nothing: {error}")
+        fold.told.line(f"{arm.name} failed, so that config.stop_below decides nothing: {error}")
         return None
-    told.line(f"learning from generated pictures reaches {reached:.1%} of validation pictures")
+    fold.told.line(f"learning from generated pictures reaches {reached:.1%} of validation pictures")
     return reached
 
 
-def _built(
+def _build(
     config: ConfigDict,
     arm: design.Arm,
     arms: Sequence[design.Arm],
-    built: dict[tuple[bool, int], tuple[ConfigDict, Recipe]],
+    built: Built,
 ) -> tuple[ConfigDict, Recipe]:
     """The config and recipe of an arm: as many as there are different steps to compile."""
     section = config.classifier
@@ -272,30 +311,6 @@ def _built(
         same = next((r for (how, _), (_, r) in built.items() if how == arm.augment), recipe)
         built[arm.augment, steps] = own, same._replace(init=first.init)  # Compiled once.
     return built[arm.augment, steps]
-
-
-def _decided(config: ConfigDict, runs: list[dict], labels: np.ndarray, seeds: int) -> bool:
-    """Whether a look at the primary contrast after so many seeds ends the experiment."""
-    looks = tuple(config.verdict.looks)
-    if seeds not in looks or seeds == len(config.seeds):
-        return False
-    first, second = (
-        np.array([np.argmax(r["probabilities"], 1) == labels for r in runs if r["arm"] == arm])
-        for arm in config.verdict.primary
-    )
-    if min(len(first), len(second)) < seeds:
-        return False
-    gans = None if config.gan.retrain == 1 else [i % config.gan.retrain for i in range(seeds)]
-    return sequential.decided(
-        first,
-        second,
-        looks,
-        len(config.seeds),
-        config.verdict.level,
-        margin=config.verdict.margin,
-        overlap=config.data.subset % 1,
-        gans=gans,
-    )
 
 
 def _test(

@@ -1,6 +1,7 @@
 """The generated side of an experiment: GANs of its own, or a folder of pictures from elsewhere."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -101,6 +102,7 @@ def from_gans(
     folder: epath.Path,
     told: log.Log,
     share: Share = Share(),
+    fold: int = 0,
 ) -> Made:
     """Trains the GANs that the arms need and draws each seed's pictures from them.
 
@@ -113,9 +115,10 @@ def from_gans(
         train: positions of those to train with; a draw's positions are among them.
         draws: of each seed, by real pictures a class.
         needed: see `Needed`.
-        folder: the experiment's; holds `gan/` and `generated/`.
+        folder: the experiment's or the fold's; holds `gan/` and `generated/`.
         told: its log.
         share: of the GANs, whose training and drawing are this process's.
+        fold: its number: other folds have other weights and latents.
     """
     fresh: Fresh = {key: [{} for _ in draws[key[0]]] for key in needed}
     about: dict[int, dict] = {}
@@ -147,7 +150,7 @@ def from_gans(
         called = name if plain else f"{name}-{size or 'all'}-{gan}"
         learned = loader.Subset(pictures, train[draws[size][mine[0]].learned[name]])
         own = config.gan.copy_and_resolve_references()
-        own.seed = (own.seed + gan) % 2**32  # Its weights and noise are others, too.
+        own.seed = (own.seed + gan + 1000 * fold) % 2**32  # Its weights and noise are others, too.
         try:
             trained = _train(own, recipe, learned, folder, called, name, share, number)
         except Exception as error:
@@ -163,8 +166,9 @@ def from_gans(
                 continue
             try:
                 found, seconds = _draw(
-                    config, folder, called, key[1], counts[name], mine, learned, told, share, number
-                )
+                    config, folder, called, key[1], counts[name], mine, learned, told, share,
+                    number, fold,
+                )  # fmt: skip
             except Exception as error:
                 note(number, RuntimeError(f"drawing from it failed: {error}"), called)
                 continue
@@ -215,38 +219,37 @@ def _draw(
     told: log.Log,
     share: Share,
     number: int,
+    fold: int,
 ) -> tuple[dict[int, Source], float]:
     """`count` pictures of one class for each of some seeds, by position; and the seconds."""
     out = folder / "generated" / (called + "-selected" * selected)
 
-    def work() -> dict:
-        how = f", the best of {config.select.surplus} times as many" if selected else ""
-        told.line(f"drawing {count:,} pictures of {called} for each of {len(mine)} seeds{how}")
-        sampler = sample.restore(folder / "gan" / called)
-        seeds: list[int] = []
-        scores: list[float] | None = [] if selected else None
-        effects = []
-        for i in mine:
-            first = i * STRIDE
-            if scores is None:
-                seeds += range(first, first + count)
-                continue
-            drawn = range(first, first + count * config.select.surplus)
-            kept = surplus.keep_best(sampler, drawn, count, config.select.by, learned)
-            seeds += kept.seeds
-            scores += kept.scores
-            effects.append(kept.about)
-        sample.save(sampler, seeds, out, scores=scores)
-        about = {"seeds": seeds}
-        return about | ({"selection": effects} if selected else {})
+    @cache
+    def sampler() -> sample.Sampler:
+        return sample.restore(folder / "gan" / called)
 
-    numbers = "-".join(map(str, mine))
-    about = share.once(number, out.parent / f"{out.name}_{count}_{numbers}.json", work)
+    def work(i: int) -> dict:
+        how = f", the best of {config.select.surplus} times as many" if selected else ""
+        told.line(f"drawing {count:,} pictures of {called} for seed {config.seeds[i]}{how}")
+        first = (i + 100 * fold) % 4096 * STRIDE  # Below 2**32.
+        seeds, scores, about = list(range(first, first + count)), None, {}
+        if selected:
+            drawn = range(first, first + count * config.select.surplus)
+            kept = surplus.keep_best(sampler(), drawn, count, config.select.by, learned)
+            seeds, scores, about = kept.seeds, kept.scores, {"selection": [kept.about]}
+        sample.save(sampler(), seeds, out, scores=scores, manifest=f"manifest_{i}.jsonl")
+        return {"seeds": seeds} | about
+
+    # One file a seed: an experiment that is given more seeds draws theirs alone.
+    about = {
+        i: share.once(number, out.parent / f"{out.name}_{count}_{i}.json", partial(work, i))
+        for i in mine
+    }
     source = FolderSource(out, config.classifier.data.resolution, crop=config.data.crop)
     place = {epath.Path(name).stem: i for i, name in enumerate(source.names)}
     kept = loader.in_memory(source)
-    found = {}
-    for i in mine:
-        own = [s for s in about["seeds"] if i * STRIDE <= s < (i + 1) * STRIDE]
-        found[i] = loader.Subset(kept, [place[f"seed{s:08d}"] for s in own])
-    return found, about["seconds"]
+    found = {
+        i: loader.Subset(kept, [place[f"seed{s:08d}"] for s in made["seeds"]])
+        for i, made in about.items()
+    }
+    return found, sum(made["seconds"] for made in about.values())
