@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from etils import epath
-from jaxtyping import Array, Float32, Float64, Int, UInt8
+from jaxtyping import Array, Float32, Float64, Int, Integer, UInt8
 
 from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
@@ -31,7 +31,6 @@ MEMORY = 2**30  # Bytes of pictures that are held at a time.
 STRIPE = 2**26  # Bytes of them as float64.
 
 Matrix = Float64[np.ndarray, "n n"]
-Values = Float64[np.ndarray, " n"]
 
 
 class Fit(NamedTuple):
@@ -56,7 +55,7 @@ class _Basis(NamedTuple):
     `odd` ones are those of the differences of pictures and their mirrors.
     """
 
-    values: Values  # Squared lengths: variances times the count less one.
+    values: Float64[np.ndarray, " k"]  # Squared lengths: variances times the count less one.
     weights: Float64[np.ndarray, "n k"]
     odd: np.ndarray
 
@@ -114,17 +113,12 @@ def choose(grams: Sequence[Matrix], pixels: int) -> int:
     """
     n = len(grams[0])
     folds = np.arange(n) % min(FOLDS, n)
-    total = 0.0
-    for fold in range(min(FOLDS, n)):
-        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        total = _shorter(total, _likelihoods(grams, inside, outside, pixels))
-    return int(np.argmax(total)) + 1
-
-
-def _shorter(one: float | Values, other: Values) -> Values:
-    """Their sum, as far as both go."""
-    least = len(other) if isinstance(one, float) else min(len(one), len(other))
-    return (one if isinstance(one, float) else one[:least]) + other[:least]
+    found = [
+        _likelihoods(grams, np.flatnonzero(folds != fold), np.flatnonzero(folds == fold), pixels)
+        for fold in range(min(FOLDS, n))
+    ]
+    least = min(map(len, found))  # Where pictures repeat, a fold has fewer components.
+    return int(np.argmax(sum(each[:least] for each in found))) + 1 if least else 1
 
 
 def _likelihoods(
@@ -132,7 +126,7 @@ def _likelihoods(
     inside: Int[np.ndarray, " m"],
     outside: Int[np.ndarray, " l"],
     pixels: int,
-) -> Values:
+) -> Float64[np.ndarray, " k"]:
     """Of the pictures outside, twice the logarithm and less a constant, for 1, 2 ... components."""
     own = [gram[np.ix_(inside, inside)] for gram in grams]
     across = [gram[np.ix_(outside, inside)] for gram in grams]
@@ -233,12 +227,12 @@ def _pictures(
 
 
 @partial(jax.jit, static_argnums=1)
-def _latents(seeds: Int[Array, " b"], size: int) -> Float32[Array, "b k"]:
+def _latents(seeds: Integer[Array, " b"], size: int) -> Float32[Array, "b k"]:
     return jax.vmap(lambda s: jax.random.normal(jax.random.key(s), (size,)))(seeds)
 
 
 def draw(
-    fit: Fit, seeds: Sequence[int] | Int[Array | np.ndarray, " b"], shrink: float = 0.0
+    fit: Fit, seeds: Sequence[int] | Integer[Array | np.ndarray, " b"], shrink: float = 0.0
 ) -> UInt8[np.ndarray, "b r r 3"]:
     """The picture of each seed: the mean, and each component as much as a normal number says.
 
