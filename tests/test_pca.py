@@ -159,11 +159,11 @@ def flat(*levels: int) -> Pictures:
 
 def alike() -> Pictures:
     x = pictures(1).images.repeat(5, 0)
-    return Pictures((x // 2 + x[:, :, ::-1] // 2))  # Its mirror is itself.
+    return Pictures(x // 2 + x[:, :, ::-1] // 2)  # Its mirror is itself.
 
 
 @pytest.mark.parametrize(
-    "source, components, words",
+    ("source", "components", "words"),
     [
         (pictures(2), None, "3 pictures or more, got 2"),
         (flat(1, 2, 3), None, "all 3 are of one colour"),
