@@ -1,0 +1,40 @@
+"""Pictures of what trains nothing, drawn and kept as a GAN's are."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from etils import epath
+from ml_collections import ConfigDict
+
+from jaxgan import sample
+from jaxgan.data import loader
+from jaxgan.data.folder import FolderSource, Source
+from jaxgan.models import pca
+
+
+def principal(source: Source, seeds: Sequence[int], workdir: epath.PathLike) -> Source:
+    """The picture of each seed, from the principal components of a class's pictures.
+
+    `workdir` keeps the components, which are found anew for other pictures only, and the drawn
+    pictures, named and listed as `sample.save` does.
+
+    Args:
+        source: pictures of one class to learn from.
+        seeds: below 2**32, each once; in the order of the pictures that come back.
+        workdir: a folder of this class's own.
+
+    Raises:
+        InputError: see `pca.fit`.
+    """
+    folder = epath.Path(workdir)
+    checksum = hashlib.sha256(loader.fingerprint(source).encode()).hexdigest()[:16]
+    file = folder / f"pca-{checksum}.npz"
+    if not file.exists():
+        pca.save(pca.fit(source), file)
+    out = folder / "pictures"
+    sampler = sample.Sampler(ConfigDict(), 0, checksum, pca.load(file), pca.draw)
+    sample.save(sampler, seeds, out)
+    drawn = FolderSource(out, source.resolution)
+    place = {epath.Path(name).stem: i for i, name in enumerate(drawn.names)}
+    return loader.Subset(drawn, np.array([place[f"seed{seed:08d}"] for seed in seeds]))
