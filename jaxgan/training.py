@@ -209,6 +209,15 @@ def split(source: Source, fractions: tuple[float, float, float]) -> splits.Split
                 source.fractions,  # type: ignore[attr-defined]
             )
         return splits.Split(*(np.flatnonzero(sides == side) for side in range(3)))
+    return splits.split(source, fractions, duplicates=copies(source))
+
+
+def copies(source: Source) -> splits.Duplicates:
+    """Which images are the same, after a look at what the classes share.
+
+    Raises:
+        InputError: a tenth or more of the images stand in two classes.
+    """
     duplicates = splits.near_duplicates(source)
     pairs = splits.across_classes(source, duplicates=duplicates)
     if len(pairs):
@@ -217,7 +226,7 @@ def split(source: Source, fractions: tuple[float, float, float]) -> splits.Split
         if len(pairs) >= len(source) / 10:
             raise InputError(f"classes must hold different pictures: {text}")
         logging.getLogger("jaxgan").warning("%s: their labels contradict each other", text)
-    return splits.split(source, fractions, duplicates=duplicates)
+    return duplicates
 
 
 def train_gan(

@@ -134,7 +134,8 @@ def _noisy(results: Results) -> list[dict[str, str]]:
         cost = each * (count - verdict["seeds"])
         return [
             step(
-                f"One seed tells nothing of chance: train {count} (about {log.duration(cost)} more).",
+                f"One seed tells nothing of chance: train {count} "
+                f"(about {log.duration(cost)} more).",
                 _command(results, seeds=count),
             )
         ]

@@ -12,7 +12,7 @@ from jaxgan import config as configs
 from jaxgan import evaluate, frozen, log, loop, memory, parallel, recipes, sample, training
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
-from jaxgan.experiment import run
+from jaxgan.experiment import classifiers, run
 from jaxgan.metrics import features
 from jaxgan.selection import LOOK_AT_REAL
 from jaxgan.steps.classifier import make_predict
@@ -172,11 +172,104 @@ class Stage(NamedTuple):
     disk: int
 
 
+class Prices(NamedTuple):
+    """What a few steps of each kind took, from which any size of an experiment is priced.
+
+    Attributes:
+        gan: of a GAN's training; None where none is trained.
+        classifiers: of a classifier's, by the way that an arm is trained.
+        features: seconds of a frozen trunk's looks before the first seed, and of those each seed.
+        choosing: seconds of the features by which the best are chosen, each seed.
+    """
+
+    gan: Trial | None
+    classifiers: dict[Any, Trial]
+    features: tuple[float, float]
+    choosing: float
+
+
+def prices(config: ConfigDict, plan: run.Plan, seconds: float = SECONDS) -> Prices:
+    """Time a few steps of each kind on the experiment's own images; nothing is kept.
+
+    Raises:
+        OutOfMemoryError: a step does not fit; names what to lower.
+    """
+    fold, gan, choosing = plan.folds[0], None, 0.0
+    if fold.needed and plan.outside is None:
+        section = config.gan.copy_and_resolve_references()
+        key, counts = next(iter(fold.needed.items()))
+        name = next(iter(counts))
+        with section.unlocked():
+            section.data.classes = (name,)
+        images = training.open_source(run.at(config, section), config.seed)
+        learned = fold.sides.train[fold.draws[key[0]][0].learned[name]]
+        gan = trial(section, loader.Subset(images, learned), seconds)
+        choosing = _choosing(config, fold, images)
+    section = config.classifier
+    with section.unlocked():
+        section.data.classes = tuple(plan.real.classes)
+    whole, looks = loader.Subset(plan.real, fold.sides.train), (0.0, 0.0)
+    if frozen.applies(section):
+        least = max(section.train.batch_size, frozen.BATCH)
+        some = loader.in_memory(loader.Subset(whole, np.arange(min(len(whole), least))))
+        each, more = _twice(lambda: frozen.look(section, some))
+        first, later = _looks(config, fold)
+        batch = each / _batches(len(some), frozen.BATCH)
+        looks = more + batch * first, batch * later
+        whole = frozen.look(section, some, section.train.views)
+    else:
+        whole = loader.in_memory(whole)
+    found = {}
+    for arm in fold.arms:
+        if arm.way not in found:
+            source = whole
+            if isinstance(whole, frozen.Views) and not arm.policy:
+                source = frozen.Views(whole, whole.images[:, :1])
+            found[arm.way] = trial(classifiers.as_arm(section, arm), source, seconds)
+    return Prices(gan, found, looks, choosing)
+
+
+def gan_seconds(config: ConfigDict, plan: run.Plan, known: Prices, k: int, steps: int) -> float:
+    """Of all GANs of fold k, for so many steps each, without what compiling takes once."""
+    found = known.gan
+    if found is None:
+        return 0.0
+    names = len(gan_lengths(plan.folds[k]))
+    turns = sum(map(found.preludes, range(steps)))
+    return names * (found.init + steps * found.step + turns * found.prelude)
+
+
+def seed_seconds(config: ConfigDict, plan: run.Plan, known: Prices, k: int) -> float:
+    """Of one seed of fold k: drawing its generated images, and a classifier of every arm."""
+    section, fold = config.classifier, plan.folds[k]
+    took = known.features[1] + known.choosing
+    if known.gan is not None:
+        took += known.gan.look * sum(
+            n * (config.select.surplus if key[1] else 1)
+            for key, counts in fold.needed.items()
+            for n in counts.values()
+        )
+    validation = _batches(len(fold.sides.validation), evaluate.BATCH)
+    for arm in fold.arms:
+        found = known.classifiers[arm.way]
+        steps = classifiers.steps_of(config, arm, fold.arms)
+        looks = _batches(steps, section.train.sample_every) * validation
+        looks += _batches(len(fold.sides.test), evaluate.BATCH)
+        took += found.init + steps * found.step + looks * found.look
+    return took
+
+
+def compile_seconds(known: Prices) -> float:
+    """What is compiled once, and a frozen trunk's first looks."""
+    gan = known.gan.compile if known.gan else 0.0
+    return gan + sum(found.compile for found in known.classifiers.values())
+
+
 def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
     """The cost of an experiment's stages; trains nothing and writes nothing.
 
-    Counted are steps, the pictures that GANs draw, the features by which the best are chosen and
-    those of a frozen trunk, the classifiers' looks at validation and test pictures, and what each
+    Counted are steps, the images that GANs draw, the features by which the best are chosen and
+    those of a frozen trunk, the classifiers' looks at validation and test images, and what each
     program takes to compile, once. The rest is not: how each run begins, checkpoints, the GANs'
     looks at samples and what they measure on the way, `stop_below`, the guards and the report. So
     it comes out low, less so the longer the runs are. `vmap_seeds` take as much time as one by one.
@@ -190,52 +283,65 @@ def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
         OutOfMemoryError: a step does not fit; names what to lower.
     """
     plan = run.prepare(config)
-    stages = []
-    if plan.needed and plan.outside is None:
-        stages += _generative(config, plan, seconds)
-    return [*stages, _classifiers(config, plan, seconds)]
+    known = prices(config, plan, seconds)
+    stages, folds, seeds = [], range(len(plan.folds)), len(config.seeds)
+    if known.gan is not None:
+        steps = [gan_steps(config, known, n) for n in gan_lengths(plan.folds[0])]
+        took = known.gan.compile + sum(
+            gan_seconds(config, plan, known, k, max(steps)) for k in folds
+        )
+        every = config.gan.evaluate.every
+        kept = sum(_kept(config.gan.train, n, every) for n in steps) * len(plan.folds) + 1
+        disk = kept * known.gan.checkpoint
+        stages.append(Stage("GANs", len(steps) * len(folds), took, known.gan.memory, disk))
+        made = sum(
+            n * seeds * (config.select.surplus if key[1] else 1)
+            for k in folds
+            for key, counts in plan.folds[k].needed.items()
+            for n in counts.values()
+        )
+        pixels = made * 3 * config.gan.data.resolution**2  # More than their PNGs have bytes.
+        stages.append(Stage("drawing", made, 0.0, 0, pixels))
+    took = sum(found.compile for found in known.classifiers.values())
+    took += len(folds) * known.features[0]
+    took += sum(seeds * seed_seconds(config, plan, known, k) for k in folds)
+    at_once = min(config.vmap_seeds, seeds)
+    need = max(at_once * found.memory for found in known.classifiers.values())
+    train, disk = config.classifier.train, 0
+    for arm in plan.folds[0].arms:
+        kept = _kept(
+            train, classifiers.steps_of(config, arm, plan.folds[0].arms), train.sample_every
+        )
+        disk += len(folds) * seeds * kept * known.classifiers[arm.way].checkpoint
+    count = len(plan.folds[0].arms) * seeds * len(folds)
+    return [*stages, Stage("classifiers", count, took, need, disk)]
 
 
-def _generative(config: ConfigDict, plan: run.Plan, seconds: float) -> list[Stage]:
-    gan, lengths = config.gan.copy_and_resolve_references(), []
-    for size in {size for size, _ in plan.needed}:
-        names = {n for key, counts in plan.needed.items() if key[0] == size for n in counts}
-        ones = {draw.gan: draw.learned for draw in plan.draws[size]}
-        lengths += [len(learned[name]) for learned in ones.values() for name in names]
-    (size, _), counts = next(iter(plan.needed.items()))
-    name = next(iter(counts))
-    with gan.unlocked():
-        gan.data.classes = (name,)
-    pictures = training.open_source(run.at(config, gan), config.seed)
-    learned = plan.parts.train[plan.draws[size][0].learned[name]]
-    found = trial(gan, loader.Subset(pictures, learned), seconds)
-    several = gan.train.n_critic if _apart(gan) else 1
-    programs = len(lengths) if recipes.needs_pictures(gan) else 1
-    took, disk = programs * (found.init + found.compile), found.checkpoint  # One is being written.
-    for n in lengths:
-        steps = configs.total_steps(gan.train, n, gan.train.batch_size * several, found.preludes)
-        took += steps * found.step + sum(map(found.preludes, range(steps))) * found.prelude
-        disk += _kept(gan.train, steps, gan.evaluate.every) * found.checkpoint
-    kept = made = 0
-    for (_, selected), counts in plan.needed.items():
-        n = len(config.seeds) * sum(counts.values())
-        kept, made = kept + n, made + n * (config.select.surplus if selected else 1)
-    drawing = made * found.look + _choosing(config, plan, pictures)
-    pixels = kept * 3 * gan.data.resolution**2  # More than their PNGs have bytes.
-    return [
-        Stage("GANs", len(lengths), took, found.memory, disk),
-        Stage("drawing", made, drawing, 0, pixels),
-    ]
+def gan_steps(config: ConfigDict, known: Prices, images: int) -> int:
+    """Steps of a GAN's training on so many images."""
+    assert known.gan is not None
+    train = config.gan.train
+    several = train.n_critic if _apart(config.gan) else 1
+    return configs.total_steps(train, images, train.batch_size * several, known.gan.preludes)
 
 
-def _choosing(config: ConfigDict, plan: run.Plan, pictures: Source) -> float:
-    """Seconds of the features by which the best of a surplus are chosen, or what that does told."""
+def gan_lengths(fold: run.Fold) -> list[int]:
+    """How many images each GAN of a fold learns from."""
+    found = []
+    for size in {key[0] for key in fold.needed}:
+        names = {n for key, counts in fold.needed.items() if key[0] == size for n in counts}
+        ones = {draw.gan: draw.learned for draw in fold.draws[size]}
+        found += [len(learned[name]) for learned in ones.values() for name in names]
+    return found
+
+
+def _choosing(config: ConfigDict, fold: run.Fold, pictures: Source) -> float:
+    """Seconds, each seed, of the features by which the best are chosen, or what that does told."""
     seen = sum(
-        n * config.select.surplus + len(draw.learned[name])
-        for (size, selected), counts in plan.needed.items()
+        n * config.select.surplus + len(fold.draws[key[0]][0].learned[name])
+        for key, counts in fold.needed.items()
         for name, n in counts.items()
-        for draw in plan.draws[size]
-        if selected
+        if key[1]
     )
     if not seen or not (config.select.by in LOOK_AT_REAL or features.available()):
         return 0.0
@@ -259,66 +365,22 @@ def _kept(train: ConfigDict, steps: int, ranked: int) -> int:
     return len(latest) + bool(rated.difference(latest))
 
 
-def _classifiers(config: ConfigDict, plan: run.Plan, seconds: float) -> Stage:
-    section, parts = config.classifier, plan.parts
-    with section.unlocked():
-        section.data.classes = tuple(plan.real.classes)
-    took, whole = 0.0, loader.Subset(plan.real, parts.train)
-    if frozen.applies(section):
-        least = max(section.train.batch_size, frozen.BATCH)
-        some = loader.in_memory(loader.Subset(whole, np.arange(min(len(whole), least))))
-        each, more = _twice(lambda: frozen.look(section, some))
-        took = more + each / _batches(len(some), frozen.BATCH) * _looks(config, plan)
-        whole = frozen.look(section, some, section.train.views)
-    else:
-        whole = loader.in_memory(whole)
-    base = next((arm for arm in plan.arms if arm.name == "real"), plan.arms[0])
-    need = disk = 0
-    validation = _batches(len(parts.validation), evaluate.BATCH)
-    for changed in sorted({arm.augment for arm in plan.arms}):
-        own, source = section.copy_and_resolve_references(), whole
-        own.train.augment = section.train.augment if changed else ()
-        own.train.mixup = section.train.mixup if changed else 0.0
-        if isinstance(whole, frozen.Views) and not changed:
-            source = frozen.Views(whole, whole.images[:, :1])
-        found = trial(own, source, seconds)
-        at_once = min(config.vmap_seeds, len(config.seeds))
-        took, need = took + found.compile, max(need, at_once * found.memory)
-        for arm in plan.arms:
-            if arm.augment == changed:
-                shown = arm if config.epochs == "arm" else base
-                n = sum(sum(kinds.values()) for kinds in shown.pictures.values())
-                steps = configs.total_steps(section.train, n, section.train.batch_size)
-                judgings = _batches(steps, section.train.sample_every)
-                seen = judgings * validation + _batches(len(parts.test), evaluate.BATCH)
-                took += len(config.seeds) * (steps * found.step + seen * found.look)
-                kept = _kept(section.train, steps, section.train.sample_every)
-                disk += len(config.seeds) * kept * found.checkpoint
-    # Weights are begun by one program, and one more checkpoint is being written.
-    took, disk = took + found.init, disk + found.checkpoint
-    return Stage("classifiers", len(plan.arms) * len(config.seeds), took, need, disk)
-
-
-def _looks(config: ConfigDict, plan: run.Plan) -> int:
-    """Batches of pictures that go through a frozen trunk: see `classifiers._Pictures`."""
+def _looks(config: ConfigDict, fold: run.Fold) -> tuple[int, int]:
+    """Batches that go through a frozen trunk once, and with each seed: see `classifiers`."""
     train = config.classifier.train
-    augmented = any(arm.augment for arm in plan.arms) and train.augment
-    views = train.views if augmented else 1
-
-    def batches(n: int, views: int = 1) -> int:
-        return views * _batches(n, frozen.BATCH)
-
-    generated = {}
-    for arm in plan.arms:
-        for name, n in arm.pictures.items():
-            if n["generated"]:
-                most = plan.needed[arm.size, arm.selected][name]
-                count = n["generated"] if arm.augment else most
-                key = (arm.size, arm.selected, name, count, arm.augment)
-                generated[key] = batches(count, views if arm.augment else 1)
-    real = batches(len(plan.parts.train), views)
-    real += batches(len(plan.parts.validation)) + batches(len(plan.parts.test))
-    return real + len(config.seeds) * sum(generated.values())
+    views = train.views if any(arm.policy for arm in fold.arms) else 1
+    real = views * _batches(len(fold.sides.train), frozen.BATCH)
+    real += sum(_batches(len(part), frozen.BATCH) for part in fold.sides[1:])
+    generated = {
+        (arm.size, arm.selected, name, n["generated"], bool(arm.policy)): (
+            views if arm.policy else 1
+        )
+        * _batches(n["generated"], frozen.BATCH)
+        for arm in fold.arms
+        for name, n in arm.pictures.items()
+        if n["generated"]
+    }
+    return real, sum(generated.values())
 
 
 def _batches(n: int, size: int) -> int:

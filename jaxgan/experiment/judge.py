@@ -8,7 +8,7 @@ from jaxtyping import Int
 
 from jaxgan.evaluate import auroc, calibration_error
 from jaxgan.experiment import curve, ladder, outcomes, power, sequential, statistics, words
-from jaxgan.experiment.components import Components, components, mean_squares
+from jaxgan.experiment.components import Components, components
 from jaxgan.experiment.outcomes import OUTCOMES, Tables
 from jaxgan.experiment.statistics import Interval
 
@@ -63,7 +63,7 @@ class Answers:
         return of(self.probabilities(arm, seeds), labels)
 
     def others(self, *arms: str) -> list[Tables]:
-        """Tables of all other arms in the folds that `arms` have: what seeds do to them tells, too."""
+        """Tables of the other arms in the folds of `arms`: what seeds do to them tells, too."""
         folds = set(self.common(*arms))
         found = []
         for arm in self._p:
@@ -73,7 +73,7 @@ class Answers:
         return found
 
     def gans(self, seeds: Mapping[int, Sequence[int]]) -> list[int]:
-        """The GAN behind each seed of a single fold; [] where there is none or are several folds."""
+        """The GAN behind each seed of a single fold; [] of several folds or without GANs."""
         if len(seeds) != 1:
             return []
         ((fold, of),) = seeds.items()
@@ -344,15 +344,12 @@ def _power(
     seeds = answers.common(*primary)
     a, b = (answers.tables(arm, seeds) for arm in primary)
     images, folds = sum(of.shape[1] for of in a), len(seeds)
+    arms = 2 + len(answers.others(*primary))
     least = min(map(len, seeds.values()))
-    before = power.Design(planned_seeds, images, level, folds)
-    after = power.Design(least, images, level, folds)
+    before = power.Design(planned_seeds, images, level, folds, arms)
+    after = power.Design(least, images, level, folds, arms)
     share = OUTCOMES[answers.outcome].share
-    # Folds have about as many images: the mean of their components is that of a table.
-    parts = [components(mean_squares(x - y)) for x, y in zip(a, b, strict=True) if min(x.shape) > 1]
-    observed = Components(*np.mean(parts, 0).tolist()) if parts else None
-    if observed is not None and not any(observed):
-        observed = None
+    observed = components([x - y for x, y in zip(a, b, strict=True)]) if least > 1 else None
     return {
         "probability": POWER,
         "assumed": assumed._asdict(),

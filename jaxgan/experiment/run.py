@@ -32,7 +32,7 @@ from jaxgan.experiment.generated import Fresh
 from jaxgan.experiment.judge import Answers, judge
 from jaxgan.experiment.report import write_report
 from jaxgan.experiment.shares import Share
-from jaxgan.types import InputError
+from jaxgan.types import InputError, Recipe
 
 TOLD = "verdicts.jsonl"
 
@@ -107,7 +107,8 @@ def run(
     share: Share = Share(),
     *,
     until: float | None = None,
-    told_first: Iterator[str] | tuple[str, ...] = (),
+    told_first: tuple[str, ...] = (),
+    claimed: Callable[[], None] = lambda: None,
 ) -> dict:
     """Run the experiment of `config` in `workdir`; return what `results.json` holds there.
 
@@ -121,6 +122,7 @@ def run(
         until: `time.perf_counter()` from which on no further fold or seed is begun; the first seed
             of the first fold always is.
         told_first: lines to begin the log with.
+        claimed: called once the workdir is this experiment's.
 
     Raises:
         InputError: a config, folder or workdir that will not do, before any training; or no seed
@@ -130,6 +132,7 @@ def run(
     folder = epath.Path(workdir)
     plan = prepare(config)
     configs.claim(folder, config)
+    claimed()
     share = share._replace(workers=folder / "workers")
     with share.alive():
         return _Experiment(config, plan, folder, share, begin, until).run(told_first)
@@ -157,13 +160,16 @@ class _Experiment:
         self.generators: list[dict] = []
         self.failed_gans: list[dict] = []
         self.seconds = {"data": 0.0, "gan": 0.0, "generate": 0.0}
-        self.longest = {"fold": 0.0, "seed": 0.0}  # Of what was not there before, so far.
         self.ended = ""
+        self.recipe: Recipe | None = None  # Of the GANs: compiled once.
 
-    def run(self, told_first: Iterator[str] | tuple[str, ...]) -> dict:
-        config, real, parts = self.config, self.plan.real, self.plan.folds
+    def run(self, told_first: tuple[str, ...]) -> dict:
+        real, parts = self.plan.real, self.plan.folds
         about = training.describe_data(real)
         configs.claim_data(self.folder, about["fingerprint"])
+        if self.plan.outside is not None:
+            prints = [loader.fingerprint(source) for source in self.plan.outside.values()]
+            configs.claim_data(self.folder, "-".join(prints), "generated.json")
         self.environment = training.environment()
         self.told = log.Log(self.folder)
         for line in told_first:
@@ -253,10 +259,7 @@ class _Experiment:
         """The GANs of a fold and their samples; its classifiers, not trained yet."""
         config, real, fold = self.config, self.plan.real, self.plan.folds[k]
         where = f"fold {k}" if len(self.plan.folds) > 1 else ""
-        made = generated.make(
-            config, real, fold.sides.train, fold.draws, fold.needed, self.plan.outside,
-            self._place(k), self.told, self.share, fold=k,
-        )  # fmt: skip
+        made = self._generate(k)
         self.fresh[k] = made.fresh
         self.generators += [about | {"fold": k} for about in made.about]
         self.failed_gans += [about | {"fold": k} for about in made.failed]
@@ -275,6 +278,33 @@ class _Experiment:
                     f"{config.stop_below:.1%}; without it the same command goes on"
                 )
         return begun
+
+    def _generate(self, k: int) -> generated.Made:
+        config, real, fold = self.config, self.plan.real, self.plan.folds[k]
+        if not fold.needed:
+            return generated.Made({}, [], [], {})
+        if self.plan.outside is not None:
+            seeds = tuple(config.seeds)
+            fresh = generated.from_folder(self.plan.outside, fold.needed, seeds, config.seed)
+            return generated.Made(fresh, [], [], {})
+        same = config.gan.data.resolution == real.resolution
+        images = real if same else training.open_source(at(config, config.gan), config.seed)
+        if images.names != real.names:  # The split speaks of positions.
+            raise InputError(f"the images of {config.data.path} must not change during a run")
+        if self.recipe is None:
+            self.recipe = recipes.build(config.gan, parallel.axis_name(config.parallel))
+        return generated.from_gans(
+            config,
+            self.recipe,
+            images,
+            fold.sides.train,
+            fold.draws,
+            fold.needed,
+            self._place(k),
+            self.told,
+            self.share,
+            fold=k,
+        )
 
     def _decided(self, seeds: int) -> bool:
         """Whether so many seeds are enough: by a look at the verdict, or by the width asked for."""
@@ -405,8 +435,8 @@ class _Experiment:
         if len(each) == 1:
             return each[0]
         found = []
-        for name in dict.fromkeys(check["name"] for checks in each for check in checks):
-            same = [(k, c) for k, checks in enumerate(each) for c in checks if c["name"] == name]
+        for name in dict.fromkeys(check["name"] for rows in each for check in rows):
+            same = [(k, c) for k, rows in enumerate(each) for c in rows if c["name"] == name]
             rank = {False: 0, None: 1, True: 2}
             k, worst = min(same, key=lambda pair: rank[pair[1]["passed"]])
             where = f"fold {k}" if worst["passed"] is not True else f"in all {len(same)} folds"
@@ -461,6 +491,30 @@ def _fold(config: ConfigDict, real: Source, sides: splits.Split) -> Fold:
     needed = design.needed(arms)
     draws = _draws(config, real, sides.train, {arm.size for arm in arms})
     return Fold(sides, arms, draws, needed)
+
+
+def _outside(config: ConfigDict, real: Source, parts: list[Fold]) -> dict[str, Source] | None:
+    """Generated images from elsewhere, none of which is like one that is held out."""
+    if not config.generated:
+        if parts[0].needed:
+            for draw in next(iter(parts[0].draws.values())):
+                for learned in draw.learned.values():
+                    monitor.check(config.gan, len(learned))
+        return None
+    most: dict[tuple[int | None, bool], dict[str, int]] = {}
+    for part in parts:
+        for key, counts in part.needed.items():
+            of = most.setdefault(key, {})
+            of |= {name: max(n, of.get(name, 0)) for name, n in counts.items()}
+    if not most:
+        return None
+    outside = generated.open_folder(config, real.classes, most)
+    held_out = np.unique(
+        np.concatenate([p for part in parts for p in (part.sides.validation, part.sides.test)])
+    )
+    for source in outside.values():
+        guards.check_folder(_like(source, real), loader.Subset(real, held_out))
+    return outside
 
 
 def _inherit(config: ConfigDict) -> None:
