@@ -13,7 +13,6 @@ from jaxgan.data.folder import Source
 from jaxgan.data.loader import Concat, Subset
 from jaxgan.types import InputError
 
-
 MIXUP = 0.2  # Alpha of +mixup where the config has none.
 
 
