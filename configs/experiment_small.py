@@ -41,6 +41,7 @@ def get_config(gan: str = "stylegan2_ada128") -> ConfigDict:
     )
     config.verdict.primary = ("add:1000", "real")
     config.classifier = load(str(HERE / "vgg16_small.py"))
+    config.classifier.train.augment = ("flip", "color")
     config.classifier.data.resolution = config.gan.data.resolution
     return config
 

@@ -1,6 +1,6 @@
 """Names of an experiment's arms: what a classifier learns from, in a word.
 
-    kind[:amount][@size][+augmentation][+selection]
+    kind[:amount][@size][+variant...]
 
 `add:2x@50+augmentation` is 50 real pictures a class and twice as many generated ones, changed at
 random while they are learned from.
@@ -22,9 +22,11 @@ KINDS: dict[str, Callable[[int, int, int], Numbers]] = {
     "generated": lambda n, most, amount: (0, n, 0),  # As many as there are real ones.
     "balance": lambda n, most, amount: (n, most - n, 0),  # The smaller classes are filled up.
     "copies": lambda n, most, amount: (n, 0, amount),  # A placebo: real pictures again.
+    "oversample": lambda n, most, amount: (n, 0, most - n),  # Copies fill up the smaller classes.
 }
+WITHOUT = ("real", "copies", "oversample")  # No generated pictures.
 AMOUNTS = ("replace", "add", "copies")  # They can have an amount, `all` of `replace` classes too.
-VARIANTS = ("augmentation", "selection")
+VARIANTS = ("augmentation", "randaugment", "mixup", "selection")
 FORM = re.compile(
     rf"({'|'.join(KINDS)})(-all)?(?::([\d.]+)(x?))?(?:@(\d+))?((?:\+(?:{'|'.join(VARIANTS)}))*)"
 )
@@ -39,8 +41,7 @@ class Name(NamedTuple):
         number: pictures a class, generated ones or copies; None where `ratio` or the config says.
         ratio: the same per real picture; of `replace` it is a share.
         size: real pictures a class; None: all that there are.
-        augmentation: changed at random.
-        selection: the best of a surplus of generated pictures.
+        variants: of VARIANTS, in their order.
     """
 
     kind: str
@@ -48,13 +49,17 @@ class Name(NamedTuple):
     number: int | None = None
     ratio: float | None = None
     size: int | None = None
-    augmentation: bool = False
-    selection: bool = False
+    variants: tuple[str, ...] = ()
 
     @property
     def generates(self) -> bool:
         """Whether the arm has generated pictures."""
-        return self.kind not in ("real", "copies") and self.number != 0 and self.ratio != 0
+        return self.kind not in WITHOUT and self.number != 0 and self.ratio != 0
+
+    @property
+    def selection(self) -> bool:
+        """Whether they are the best of a surplus."""
+        return "selection" in self.variants
 
 
 def parse(name: str) -> Name:
@@ -67,7 +72,8 @@ def parse(name: str) -> Name:
     if found is None:
         raise InputError(
             f"each of config.arms must be one of {', '.join(KINDS)}, with :number or :ratiox, "
-            f"@real pictures a class, +augmentation, +selection where wanted, got {name!r}"
+            f"@real pictures a class and {', '.join('+' + v for v in VARIANTS)} where wanted, "
+            f"got {name!r}"
         )
     kind, everywhere, amount, times, size, variants = found.groups()
     variants = variants.split("+")[1:]
@@ -81,7 +87,7 @@ def parse(name: str) -> Name:
     if amount is not None and kind not in AMOUNTS:
         raise refuse(f"only {', '.join(AMOUNTS)} can have an amount")
     if len(set(variants)) != len(variants):
-        raise refuse("each of +augmentation and +selection can stand once")
+        raise refuse("each of the variants can stand once")
     number = ratio = None
     if amount is not None:
         try:
@@ -99,8 +105,7 @@ def parse(name: str) -> Name:
         number,
         ratio,
         int(size) if size else None,
-        "augmentation" in variants,
-        "selection" in variants,
+        tuple(v for v in VARIANTS if v in variants),
     )
     if read.selection and not read.generates:
         raise refuse("+selection needs generated pictures")

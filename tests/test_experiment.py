@@ -234,6 +234,7 @@ def test_arms_hold_what_they_say() -> None:
         "balance": [(10, 10, 0), (20, 0, 0)],
         "copies:7": [(10, 0, 7), (20, 0, 7)],
         "real@4+augmentation": [(4, 0, 0), (4, 0, 0)],
+        "oversample": [(10, 0, 10), (20, 0, 0)],
     }
     found = planned(*want, **half)
     assert {name: [*numbers(arm).values()] for name, arm in found.items()} == want
@@ -245,9 +246,26 @@ def test_arms_hold_what_they_say() -> None:
     }
     assert design.needed([found["real"], found["copies:7"]]) == {}
     about = design.about([*found.values()])
-    assert about["add"]["base"] == "real" and "base" not in about["add:0.5x@4+selection"]
+    assert about["add"]["base"] == "real" and about["add:0.5x@4+selection"]["base"] == "real"
     assert (about["add"]["size"], about["add"]["ratio"]) == (30, 2)
     assert not {"size", "ratio"} & {*about["copies:7"], *about["replace"], *about["balance"]}
+
+
+def test_rivals_have_what_their_names_say() -> None:
+    names = ("real", "real+randaugment", "real+mixup", "add+mixup", "add+augmentation")
+    found = planned(*names, **{"classifier.train.augment": ("flip",)})
+    assert [(a.policy, a.mixup) for a in found.values()] == [
+        ((), 0), (("randaugment",), 0), ((), 0.2), ((), 0.2), (("flip",), 0)
+    ]  # fmt: skip
+    about = design.about([*found.values()])
+    assert about["add+mixup"]["base"] == "real+mixup"
+    assert about["add+augmentation"]["base"] == about["real+mixup"]["base"] == "real"
+
+
+@pytest.mark.parametrize("name", ["real+augmentation", "add:0x", "copies:0"])
+def test_an_arm_equal_to_its_base_is_refused(name) -> None:
+    with pytest.raises(InputError, match=r"train differently, and .* the same as real "):
+        planned("real", name, **{"classifier.train.augment": ()})
 
 
 def test_a_subset_makes_every_arm_smaller() -> None:

@@ -27,7 +27,7 @@ from jaxgan.types import InputError, Recipe
 
 OPENED = "test_opened.jsonl"
 APART = 1000  # Between the seeds of two folds' weights.
-Built = dict[tuple[bool, int], tuple[ConfigDict, Recipe]]  # By what differs between arms.
+Built = dict[tuple, tuple[ConfigDict, Recipe]]  # By what differs between arms.
 # Trains what is left of a group: what went wrong, by position, and seconds each.
 Together = Callable[[], tuple[dict[int, Exception | None], float]]
 
@@ -216,7 +216,7 @@ class _Pictures:
     ):
         self._look = frozen.applies(section)
         self._section, self._fresh = section, fresh
-        self._views = section.train.views if any(arm.augment for arm in arms) else 1
+        self._views = section.train.views if any(arm.policy for arm in arms) else 1
         self._training, self.validation, self.test = (
             self._seen(loader.in_memory(loader.Subset(real, i)), views)
             for i, views in zip(parts, (self._views, 1, 1), strict=True)
@@ -230,7 +230,7 @@ class _Pictures:
         """What the classifier of an arm and a seed learns from."""
 
         def own(source: Source) -> Source:  # The first view is the picture as it is.
-            if isinstance(source, frozen.Views) and not arm.augment:
+            if isinstance(source, frozen.Views) and not arm.policy:
                 return frozen.Views(source, source.images[:, :1])
             return source
 
@@ -243,11 +243,11 @@ class _Pictures:
                 if name not in fresh:
                     raise InputError(f"it needs generated pictures of {name}, whose GAN failed")
                 source = fresh[name]
-                count = arm.pictures[name]["generated"] if arm.augment else len(source)
-                key = (arm.size, arm.selected, position, name, count, arm.augment)
+                count = arm.pictures[name]["generated"] if arm.policy else len(source)
+                key = (arm.size, arm.selected, position, name, count, arm.policy)
                 if key not in self._kept:
                     kept = loader.in_memory(loader.Subset(source, np.arange(count)))
-                    self._kept[key] = self._seen(kept, self._views if arm.augment else 1)
+                    self._kept[key] = self._seen(kept, self._views if arm.policy else 1)
                 sides[name] = self._kept[key]
         real = own(self._training)
         return loader.in_memory(design.assemble(arm, real, draw.given, sides, seed))
@@ -266,7 +266,9 @@ def _gan_train(fold: Fold) -> float | None:
         name: n | {"copies": 0} | ({"real": 0} if n["generated"] else {})
         for name, n in arm.pictures.items()
     }
-    arm = arm._replace(name=f"gan-train of {arm.name}", pictures=kinds, augment=False)
+    arm = arm._replace(
+        name=f"gan-train of {arm.name}", pictures=kinds, augment=False, policy=(), mixup=0.0
+    )
 
     def work() -> dict:
         mine, source, workdir = fold.begin(0, arm)
@@ -300,17 +302,17 @@ def _build(
     epochs_of = arm if config.epochs == "arm" else base
     count = sum(sum(n.values()) for n in epochs_of.pictures.values())
     steps = configs.total_steps(section.train, count, section.train.batch_size)
-    if (arm.augment, steps) not in built:
+    how = (arm.policy, arm.mixup)
+    if (how, steps) not in built:
         own = section.copy_and_resolve_references()
         with own.unlocked():
             own.train.steps, own.train.epochs, own.train.kimg = steps, None, None
-        own.train.augment = section.train.augment if arm.augment else ()
-        own.train.mixup = section.train.mixup if arm.augment else 0.0
+        own.train.augment, own.train.mixup = how
         recipe = recipes.build(own, parallel.axis_name(own.parallel))
         first = next(iter(built.values()), (own, recipe))[1]
-        same = next((r for (how, _), (_, r) in built.items() if how == arm.augment), recipe)
-        built[arm.augment, steps] = own, same._replace(init=first.init)  # Compiled once.
-    return built[arm.augment, steps]
+        same = next((r for (other, _), (_, r) in built.items() if other == how), recipe)
+        built[how, steps] = own, same._replace(init=first.init)  # Compiled once.
+    return built[how, steps]
 
 
 def _test(

@@ -8,10 +8,12 @@ import numpy as np
 from jaxtyping import Int
 from ml_collections import ConfigDict
 
-from jaxgan import arms
+from jaxgan import arms, frozen
 from jaxgan.data.folder import Source
 from jaxgan.data.loader import Concat, Subset
 from jaxgan.types import InputError
+
+MIXUP = 0.2  # Alpha of +mixup where the config has none.
 
 
 class Arm(NamedTuple):
@@ -23,6 +25,8 @@ class Arm(NamedTuple):
         augment: whether pictures are changed at random.
         selected: whether the generated ones are the best of a surplus.
         size: real pictures a class that it is given; None: all of a draw.
+        policy: how pictures are changed: names of augmentations.
+        mixup: alpha of `steps.classifier.mix`; 0: none.
     """
 
     name: str
@@ -30,6 +34,14 @@ class Arm(NamedTuple):
     augment: bool = False
     selected: bool = False
     size: int | None = None
+    policy: tuple[str, ...] = ()
+    mixup: float = 0.0
+
+    @property
+    def does(self) -> tuple:
+        """What arms that train the same have in common."""
+        pictures = tuple((name, *n.values()) for name, n in self.pictures.items())
+        return pictures, self.policy, self.mixup, self.selected and self.generated > 0
 
     @property
     def description(self) -> str:
@@ -96,9 +108,36 @@ def plan(config: ConfigDict, counts: Mapping[str, int]) -> list[Arm]:
             return dict(zip(("real", "generated", "copies"), found, strict=True))
 
         pictures = {c: numbers(c, n) for c, n in mine.items()}
-        return Arm(text, pictures, name.augmentation, name.selection, name.size)
+        train, variants = config.classifier.train, name.variants
+        policy = tuple(train.augment) if "augmentation" in variants else ()
+        if "randaugment" in variants and "randaugment" not in policy:
+            policy += ("randaugment",)
+        if frozen.applies(config.classifier) and policy not in ((), tuple(train.augment)):
+            raise InputError(
+                f"arm {text!r} needs a trunk that learns (config.classifier.optim.trunk above 0): "
+                f"a frozen one sees pictures changed as config.classifier.train.augment says"
+            )
+        mixup = train.mixup if {"augmentation", "mixup"} & set(variants) else 0.0
+        if "mixup" in variants:
+            mixup = mixup or MIXUP
+            if (train.microbatch or train.batch_size) % 2:
+                raise InputError(
+                    f"config.classifier.train.batch_size and microbatch must be even with arm "
+                    f"{text!r}, got {train.microbatch or train.batch_size}"
+                )
+        changed = bool(policy or mixup)
+        return Arm(text, pictures, changed, name.selection, name.size, policy, mixup)
 
-    return [arm(text) for text in config.arms]
+    planned = [arm(text) for text in config.arms]
+    first: dict[tuple, str] = {}
+    for one in planned:
+        if (other := first.setdefault(one.does, one.name)) != one.name:
+            raise InputError(
+                f"config.arms must train differently, and {one.name} would train the same as "
+                f"{other} (config.classifier.train.augment is "
+                f"{tuple(config.classifier.train.augment)})"
+            )
+    return planned
 
 
 def about(planned: Sequence[Arm]) -> dict[str, dict]:
@@ -109,8 +148,11 @@ def about(planned: Sequence[Arm]) -> dict[str, dict]:
         found = {"description": arm.description, "pictures": arm.pictures, "augment": arm.augment}
         if arms.parse(arm.name).kind in ("real", "add") and not arm.augment:  # Of a sweep.
             found |= {"size": real, "ratio": arm.generated / real}
-        base = "real" if arm.size is None else f"real@{arm.size}"
-        return found | ({"base": base} if base in names else {})
+        size = "" if arm.size is None else f"@{arm.size}"
+        how = "".join(f"+{v}" for v in arms.parse(arm.name).variants if v != "selection")
+        bases = (f"real{size}{how}", f"real{size}", "real")
+        base = next((b for b in bases if b in names and b != arm.name), None)
+        return found | ({"base": base} if base else {})
 
     names = {arm.name for arm in planned}
     return {arm.name: of(arm) for arm in planned}
