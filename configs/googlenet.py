@@ -39,10 +39,14 @@ def get_config() -> ConfigDict:
     config.model.pretrained = config_dict.placeholder(str)
 
     config.optim = ConfigDict()
-    config.optim.name = "adam"  # Or sgd.
+    config.optim.name = "adam"  # Or adamw or sgd.
     config.optim.learning_rate = 1e-3
-    config.optim.b1, config.optim.b2 = 0.9, 0.999  # Of adam.
+    config.optim.b1, config.optim.b2 = 0.9, 0.999  # Of adam and adamw.
     config.optim.momentum = 0.9  # Of sgd.
+    config.optim.weight_decay = 0.0  # Of adamw and sgd, decoupled; not of biases and scales.
+    config.optim.schedule = "constant"  # Or cosine: half a period over the run, down to final.
+    config.optim.final = 0.0
+    config.optim.warmup = 0.0  # The share of the steps in which the rate rises to its own.
     config.optim.trunk = 1.0  # Factor on the rate of all before the head; 0 leaves it as it is.
     config.optim.frozen = ()  # Layers that stay, by how their names begin: ("conv", "inception3").
 
@@ -53,9 +57,12 @@ def get_config() -> ConfigDict:
     config.train.kimg = config_dict.placeholder(float)
     config.train.batch_size = 32
     config.train.label_smoothing = 0.0
-    # Of flip, crop, color, translation, cutout and randaugment, in this order.
+    # Of flip, crop, color, translation, cutout, randaugment and trivialaugment, in this order.
     config.train.augment = ("flip", "crop")
     config.train.mixup = 0.0  # Alpha of its Beta distribution; 0 mixes nothing.
+    config.train.cutmix = 0.0  # Likewise; with both, each pair of pictures has one of them.
+    config.train.feature_noise = 0.0  # On a frozen trunk's features, in their deviations.
+    config.train.ema_decay = 0.0  # Of averaged weights, which predict; 0 keeps no averages.
     config.train.views = 8  # Of each augmented picture, one plain, where a published trunk stays.
     config.train.microbatch = config_dict.placeholder(int)  # Pictures at a time; all where None.
     config.train.remat = False  # True: keep only what convolutions put out.

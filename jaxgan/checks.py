@@ -5,8 +5,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxgan import ada, arms, schedules
+from jaxgan import ada, arms, recipes, schedules
 from jaxgan.config import CLASSIFIERS, GANS, LENGTHS, profile_steps
+from jaxgan.models import resnet
 from jaxgan.types import InputError
 
 LOSSES = (
@@ -21,7 +22,8 @@ PENALTIES = ("gradient_penalty", "r1", "r2")
 AUGMENTS = ("flip", "color", "translation", "cutout")
 AUGMENTS += tuple(name for name in ada.GROUPS if name not in AUGMENTS)
 METRICS = ("frechet", "kid", "precision", "recall", "density", "coverage")
-CLASSIFIER_AUGMENTS = ("flip", "crop", "color", "translation", "cutout", "randaugment")
+CLASSIFIER_AUGMENTS = ("flip", "crop", "color", "translation", "cutout")
+CLASSIFIER_AUGMENTS += ("randaugment", "trivialaugment")
 SCHEDULES = ("constant", "cosine", "restarts", "linear")
 
 
@@ -240,6 +242,14 @@ def _check_classifier(config: ConfigDict, name: str) -> None:
         _positive(f"each of {name}.model.hidden", features)
     if model.name == "vgg16":
         _positive(f"{name}.model.grid", model.grid)
+    if model.name == "resnet":
+        if len(model.blocks) != 4:
+            raise InputError(f"{name}.model.blocks must be 4 numbers, got {tuple(model.blocks)}")
+        for count in model.blocks:
+            _positive(f"each of {name}.model.blocks", count)
+        if model.stem is not None:
+            _one_of(f"{name}.model.stem", model.stem, tuple(resnet.STEMS))
+    if model.name != "googlenet":
         _share(f"{name}.model.dropout", model.dropout)
     if model.pretrained == "features" and model.name != "vgg16":
         raise InputError(
@@ -249,21 +259,57 @@ def _check_classifier(config: ConfigDict, name: str) -> None:
     _share(f"{name}.train.label_smoothing", train.label_smoothing)
     for policy in train.augment:
         _one_of(f"each of {name}.train.augment", policy, CLASSIFIER_AUGMENTS)
-    _not_negative(f"{name}.train.mixup", train.mixup)
-    if train.mixup and (train.microbatch or train.batch_size) % 2:
+    for key in ("mixup", "cutmix", "feature_noise"):
+        _not_negative(f"{name}.train.{key}", train[key])
+    for key in ("mixup", "cutmix"):
+        if train[key] and (train.microbatch or train.batch_size) % 2:
+            raise InputError(
+                f"{name}.train.batch_size and microbatch must be even with {key}, "
+                f"got {train.microbatch or train.batch_size}"
+            )
+    if train.feature_noise and optim.trunk:
         raise InputError(
-            f"{name}.train.batch_size and microbatch must be even with mixup, "
-            f"got {train.microbatch or train.batch_size}"
+            f"{name}.train.feature_noise must be 0 where the trunk learns ({name}.optim.trunk is "
+            f"{optim.trunk}), got {train.feature_noise}"
         )
-    _one_of(f"{name}.optim.name", optim.name, ("adam", "sgd"))
-    _check_adam(f"{name}.optim", optim)
-    _share(f"{name}.optim.momentum", optim.momentum)
-    _not_negative(f"{name}.optim.trunk", optim.trunk)
+    if train.cutmix and not optim.trunk and model.pretrained is not None:
+        raise InputError(
+            f"{name}.train.cutmix must be 0 with a frozen trunk, whose features have no "
+            f"rectangles (take mixup), got {train.cutmix}"
+        )
+    _share(f"{name}.train.ema_decay", train.ema_decay)
+    _check_classifier_optim(config, f"{name}.optim")
     if not optim.trunk and model.pretrained is None and config.init_from is None:
         raise InputError(
             f"{name}.optim.trunk must be above 0 with random weights: set {name}.model.pretrained"
         )
     _positive(f"{name}.train.views", train.views)
+
+
+def _check_classifier_optim(config: ConfigDict, name: str) -> None:
+    optim = config.optim
+    _one_of(f"{name}.name", optim.name, ("adam", "adamw", "sgd"))
+    _check_adam(name, optim)
+    _share(f"{name}.momentum", optim.momentum)
+    _not_negative(f"{name}.weight_decay", optim.weight_decay)
+    if optim.weight_decay and optim.name == "adam":
+        raise InputError(
+            f"{name}.weight_decay must be 0 with adam (take adamw), got {optim.weight_decay}"
+        )
+    _one_of(f"{name}.schedule", optim.schedule, ("constant", "cosine"))
+    _not_negative(f"{name}.final", optim.final)
+    _share(f"{name}.warmup", optim.warmup)
+    _not_negative(f"{name}.trunk", optim.trunk)
+    if optim.frozen:
+        layers = recipes.classifier_layers(config)
+        for start in optim.frozen:
+            if not any(
+                layer.startswith(start) or start.startswith(layer + "/") for layer in layers
+            ):
+                raise InputError(
+                    f"each of {name}.frozen must be how the names of layers begin, of "
+                    f"{', '.join(layers)}, got {start!r}"
+                )
 
 
 def check_experiment(config: ConfigDict) -> None:

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from jaxgan.errors import InputError
 
 GANS = ("wgan", "dcgan", "stylegan2")
-CLASSIFIERS = ("googlenet", "vgg16")
+CLASSIFIERS = ("googlenet", "resnet", "vgg16")
 LENGTHS = ("steps", "epochs", "kimg")
 # What may change when a run goes on in its folder.
 FREE = ("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile")

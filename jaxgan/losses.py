@@ -157,6 +157,7 @@ def cross_entropy(
     logits: ClassLogits,
     labels: Int[Array, " b"] | Float[Array, "b k"],
     smoothing: float = 0.0,
+    weights: Float[Array, " b"] | None = None,
 ) -> Scalar:
     """Mean cross-entropy, in nats.
 
@@ -164,9 +165,11 @@ def cross_entropy(
         logits: unnormalised log-probabilities.
         labels: the class of each picture, or its share of each class.
         smoothing: the share of a label's mass spread evenly over all classes.
+        weights: of the pictures, with a mean of 1; None: all are 1.
 
     References:
         Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016, section 7.
     """
     shares = labels if labels.ndim == 2 else jax.nn.one_hot(labels, logits.shape[-1])
-    return optax.softmax_cross_entropy(logits, optax.smooth_labels(shares, smoothing)).mean()
+    each = optax.softmax_cross_entropy(logits, optax.smooth_labels(shares, smoothing))
+    return (each if weights is None else weights * each).mean()

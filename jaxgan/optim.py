@@ -46,6 +46,32 @@ def sgd(
     return optax.chain(optax.trace(momentum), descend(learning_rate))
 
 
+def decayed(
+    tx: optax.GradientTransformation,
+    learning_rate: float | optax.Schedule,
+    weight_decay: float,
+) -> optax.GradientTransformation:
+    """Besides the step of `tx`, kernels shrink by rate * weight_decay; biases and scales do not.
+
+    The decay is decoupled: it goes into no moment, and follows the schedule. With `adam` it is
+    AdamW, with `sgd` SGDW.
+
+    References:
+        Loshchilov & Hutter, Decoupled Weight Decay Regularization, 2019, algorithms 1 and 2.
+    """
+
+    def shrink(updates: Any, state: Any, params: Any, *, step: Any = 0, **_: Any) -> Any:
+        rate: Any = learning_rate(step) if callable(learning_rate) else learning_rate
+
+        def one(path: tuple, u: Array, p: Array) -> Array:
+            return u - rate * weight_decay * p if path[-1].key == "kernel" else u
+
+        return jax.tree_util.tree_map_with_path(one, updates, params), state
+
+    last = optax.GradientTransformationExtraArgs(optax.init_empty_state, shrink)
+    return optax.chain(tx, last)
+
+
 def scaled(
     tx: optax.GradientTransformation, factor: Callable[[str], float]
 ) -> optax.GradientTransformation:

@@ -63,7 +63,8 @@ def start(
         begun = f"; begun anew: {', '.join(fresh)}" if fresh else ""
         tell(f"{taken} arrays from {config.model.pretrained}{begun}")
         net = state.net.replace(params=variables["params"], stats=variables["batch_stats"])
-        return state.replace(net=net)
+        # Donated buffers must not be shared.
+        return state.replace(net=net).averaged(lambda new, _: jax.tree.map(jnp.copy, new))
 
     return begin
 

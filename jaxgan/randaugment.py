@@ -1,4 +1,4 @@
-"""RandAugment, on the device: some changes of a picture, drawn from fourteen.
+"""RandAugment and TrivialAugment, on the device: changes of a picture, drawn from fourteen.
 
 References:
     Cubuk et al., RandAugment: Practical Automated Data Augmentation with a Reduced Search Space,
@@ -15,7 +15,7 @@ from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float
 
 from jaxgan import noise
-from jaxgan.types import Augment, Images, Keys, Scalar
+from jaxgan.types import Augment, Images, Keys, PRNGKey, Scalar
 
 Picture = Float[Array, "h w c"]  # In gray levels, [0, 255], while it is changed.
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, what Pillow's "L" is.
@@ -31,9 +31,24 @@ def randaugment(count: int = 2, magnitude: float = 0.9) -> Augment:
         magnitude: M of the paper as a share of each change's range, in [0, 1]: its 9 of 10.
     """
 
+    return _make(count, lambda key: jnp.float32(magnitude))
+
+
+def trivialaugment() -> Augment:
+    """One of the fourteen changes, each time with another magnitude: nothing is to be tuned.
+
+    References:
+        Müller & Hutter, TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation, 2021,
+        algorithm 1, with the ranges of RandAugment ("TA (RA)").
+    """
+    levels = 31  # 0 to 30, as there.
+    return _make(1, lambda key: jax.random.randint(key, (), 0, levels) / (levels - 1))
+
+
+def _make(count: int, magnitude: Callable[[PRNGKey], Scalar]) -> Augment:
     def change(picture: Picture, key: Keys) -> Picture:
         which, sign = jax.random.split(key)
-        level = magnitude * jax.random.rademacher(sign, (), jnp.float32)
+        level = magnitude(jax.random.fold_in(key, 2)) * jax.random.rademacher(sign, (), jnp.float32)
         index = jax.random.randint(which, (), 0, len(CHANGES))
         return jax.lax.switch(index, list(CHANGES.values()), picture, level)
 

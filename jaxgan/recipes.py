@@ -13,9 +13,9 @@ from ml_collections import ConfigDict
 from jaxgan import ada, augment, losses, optim, penalties, schedules, stylegan2
 from jaxgan.config import total_steps
 from jaxgan.losses import AdversarialLoss
-from jaxgan.models import dcgan, googlenet, torchvision, vgg, wgan
+from jaxgan.models import dcgan, googlenet, resnet, torchvision, vgg, wgan
 from jaxgan.models.layers import remat
-from jaxgan.randaugment import randaugment
+from jaxgan.randaugment import randaugment, trivialaugment
 from jaxgan.state import ClassifierState, GANState, new_net
 from jaxgan.steps import classifier, gan
 from jaxgan.types import Augment, Images, Penalty, Prelude, PRNGKey, Recipe, standardise
@@ -119,9 +119,12 @@ def build_classifier(config: ConfigDict, axis_name: str | None = None) -> nn.Mod
     }
     if model.name == "googlenet":
         return _module(config, googlenet.GoogLeNet)(aux_heads=model.aux_heads, **same)
-    return _module(config, vgg.VGG16)(
-        grid=model.grid, dropout=model.dropout, imagenet=model.pretrained is not None, **same
-    )
+    same |= {"dropout": model.dropout, "imagenet": model.pretrained is not None}
+    if model.name == "resnet":
+        large = config.data.resolution >= resnet.SMALL or model.pretrained is not None
+        stem = model.stem or ("imagenet" if large else "cifar")
+        return _module(config, resnet.ResNet)(blocks=tuple(model.blocks), stem=stem, **same)
+    return _module(config, vgg.VGG16)(grid=model.grid, **same)
 
 
 def abstract_ema(config: ConfigDict) -> Any:
@@ -220,6 +223,7 @@ def build_augment(policy: Sequence[str]) -> Augment | None:
         "translation": augment.translation,
         "cutout": augment.cutout,
         "randaugment": randaugment,
+        "trivialaugment": trivialaugment,
     }
     changes = [kinds[name]() for name in policy if name in kinds]
     groups = [name for name in policy if name not in kinds]
@@ -279,18 +283,18 @@ def _optimiser(config: ConfigDict, pictures: Pictures, player: str) -> optax.Gra
 
 def _classifier(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
     model = build_classifier(config, axis_name)
-    settings, train = config.optim, config.train
-    frozen = settings.trunk == 0
-    if settings.name == "sgd":
-        tx = optim.sgd(settings.learning_rate, settings.momentum)
-    else:
-        tx = optim.adam(settings.learning_rate, settings.b1, settings.b2)
-    if settings.trunk != 1 or settings.frozen:
-        tx = optim.scaled(tx, partial(_factor, config))
+    train, decay = config.train, config.train.get("ema_decay", 0.0)
+    tx = _classifier_optimiser(config, pictures)
 
     def init(key: PRNGKey) -> ClassifierState:
-        variables = model.lazy_init(key, _images(config), False)
-        return ClassifierState(jnp.int32(0), new_net(variables, tx))
+        net = new_net(model.lazy_init(key, _images(config), False), tx)
+        if not decay:
+            return ClassifierState(jnp.int32(0), net)
+        averages = {  # Copies, since donated buffers must not be shared.
+            kind: {k: jax.tree.map(jnp.copy, x) for k, x in layers.items() if _moves(config, k)}
+            for kind, layers in net.variables.items()
+        }
+        return ClassifierState(jnp.int32(0), net, averages)
 
     step = classifier.make_step(
         model,
@@ -298,15 +302,61 @@ def _classifier(config: ConfigDict, axis_name: str | None, pictures: Pictures) -
         label_smoothing=train.label_smoothing,
         augment=build_augment(train.augment),
         mixup=train.mixup,
-        frozen=frozen,
+        cutmix=train.get("cutmix", 0.0),
+        feature_noise=train.get("feature_noise", 0.0),
+        ema_decay=decay,
+        frozen=config.optim.trunk == 0,
         microbatch=train.microbatch,
         axis_name=axis_name,
     )
     return Recipe(init, step)
 
 
+def _classifier_optimiser(config: ConfigDict, pictures: Pictures) -> optax.GradientTransformation:
+    """Runs of older configs have a constant rate and nothing else."""
+    settings, train = config.optim, config.train
+    rate: float | optax.Schedule = settings.learning_rate
+    if follows_length(config):
+        steps = total_steps(train, pictures.count, train.batch_size)
+        schedule = schedules.constant(settings.learning_rate)
+        if settings.schedule == "cosine":
+            schedule = schedules.cosine(settings.learning_rate, settings.final, steps)
+        rate = schedules.warmed_up(schedule, settings.warmup * steps)
+    if settings.name == "sgd":
+        tx = optim.sgd(rate, settings.momentum)
+    else:
+        tx = optim.adam(rate, settings.b1, settings.b2)
+    if settings.get("weight_decay"):
+        tx = optim.decayed(tx, rate, settings.weight_decay)
+    if settings.trunk != 1 or settings.frozen:
+        tx = optim.scaled(tx, partial(_factor, config))
+    return tx
+
+
+def follows_length(config: ConfigDict) -> bool:
+    """Whether a classifier's step depends on how many of them there will be."""
+    return config.optim.get("schedule", "constant") != "constant" or bool(
+        config.optim.get("warmup")
+    )
+
+
+def classifier_layers(config: ConfigDict) -> list[str]:
+    """The names of a classifier's layers: "conv1", "inception3a", ..."""
+    own = config.copy_and_resolve_references()
+    with own.unlocked():
+        own.model.num_classes = own.model.num_classes or 2
+    model, images = build_classifier(own), _images(own)
+    shapes = jax.eval_shape(lambda key: model.lazy_init(key, images, False), jax.random.key(0))
+    return sorted(shapes["params"])
+
+
 def _stylegan2(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
     return stylegan2.recipe(config, axis_name)
+
+
+def _moves(config: ConfigDict, layer: str) -> bool:
+    """Whether training changes a classifier's layer; batch statistics move in a frozen one, too."""
+    return config.optim.trunk != 0 or layer.startswith(torchvision.HEADS[config.model.name])
 
 
 def _factor(config: ConfigDict, name: str) -> float:
@@ -321,6 +371,7 @@ _RECIPES = {
     "dcgan": _gan,
     "stylegan2": _stylegan2,
     "googlenet": _classifier,
+    "resnet": _classifier,
     "vgg16": _classifier,
 }
 _GENERATORS = {"wgan": _wgan_generator, "dcgan": _dcgan_generator}

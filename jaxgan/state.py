@@ -1,6 +1,6 @@
 """What training carries from step to step: arrays only, so a checkpoint is the state."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -46,6 +46,23 @@ class StyleGAN2State(struct.PyTreeNode):
 class ClassifierState(struct.PyTreeNode):
     step: jax.Array  # Optimiser steps done, int32.
     net: Net
+    ema: Any = None  # Averages of the net's variables, without those layers that stay as they are.
+
+    @property
+    def variables(self) -> dict:
+        """What predicts: the averages where they are kept, and else the net's."""
+        net = self.net.variables
+        if self.ema is None:
+            return net
+        return {kind: {**layers, **self.ema[kind]} for kind, layers in net.items()}
+
+    def averaged(self, turn: Callable[[Any, Any], Any]) -> "ClassifierState":
+        """With averages that `turn` makes of (the net's variables, the averages so far)."""
+        if self.ema is None:
+            return self
+        net = self.net.variables
+        new = {kind: {name: net[kind][name] for name in old} for kind, old in self.ema.items()}
+        return self.replace(ema=turn(new, self.ema))
 
 
 def new_net(variables: Mapping[str, Any], tx: optax.GradientTransformation) -> Net:

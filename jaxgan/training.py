@@ -322,12 +322,14 @@ def train_classifier(
         data: what `run.json` says of the pictures; by default what `training` is.
         recipe: of this very config, where it was built before: its step is not compiled again.
     """
-    recipe = recipe or recipes.build(config, parallel.axis_name(config.parallel))
+    if recipe is None:
+        pictures = recipes.Pictures(len(training))
+        recipe = recipes.build(config, parallel.axis_name(config.parallel), pictures)
     predictor = make_predict(recipes.build_classifier(config))
 
     def evaluate(state: ClassifierState) -> Evaluation:
         assert validation is not None
-        judged = judge(predictor, state.net.variables, validation)
+        judged = judge(predictor, state.variables, validation)
         return Evaluation({f"validation_{k}": v for k, v in judged.items()}, {})
 
     with Log(workdir, label) as log:
@@ -370,7 +372,7 @@ def train_classifiers(
     predictor = make_predict(recipes.build_classifier(each[0]))
 
     def evaluate(state: ClassifierState) -> Evaluation:
-        judged = judge(predictor, state.net.variables, validation)
+        judged = judge(predictor, state.variables, validation)
         return Evaluation({f"validation_{k}": v for k, v in judged.items()}, {})
 
     with ExitStack() as stack:

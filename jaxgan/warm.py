@@ -90,8 +90,9 @@ def start(
                 changed[name] = new.replace(
                     params=variables["params"], stats=variables["batch_stats"]
                 )
-            elif name == "ema":
-                changed[name] = take("average", new, old)
+            elif name == "ema" and new is not None:
+                kept = restored.state.net.variables if old is None else old
+                changed[name] = take("average", new, kept)
         return state.replace(**changed)
 
     def take(net: str, new: Any, old: Any) -> Any:

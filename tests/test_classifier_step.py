@@ -85,14 +85,94 @@ def test_views_are_picked_evenly() -> None:
     assert stats.chisquare(counts).pvalue > 0.01
 
 
-def test_mixup_mixes_pictures_and_labels_alike() -> None:
+def test_mixup_mixes_pictures() -> None:
     images = jax.random.normal(jax.random.key(0), (2000, 3))
-    labels = jnp.arange(2000)
-    mixed, others, share = classifier.mix(images, labels, 0.4, jax.random.key(1))
-    assert (others == labels + 1 - 2 * (labels % 2)).all()
+    mixed, share = classifier.mix(images, 0.4, jax.random.key(1))
+    others = jnp.arange(2000) + 1 - 2 * (jnp.arange(2000) % 2)
     want = share[:, None] * images + (1 - share[:, None]) * images[others]
     np.testing.assert_allclose(mixed, want, rtol=1e-5, atol=1e-6)
     assert stats.kstest(np.asarray(share), stats.beta(0.4, 0.4).cdf).pvalue > 0.01
+
+
+def test_cutmix_swaps_a_rectangle() -> None:
+    count, side = 2000, 8
+    images = jnp.broadcast_to(
+        jnp.arange(1.0, count + 1)[:, None, None, None], (count, side, side, 1)
+    )
+    mixed, share = classifier.cut_mix(images, 1.0, jax.random.key(1))
+    own = np.asarray(mixed == images)[..., 0]
+    np.testing.assert_allclose(share, own.mean((1, 2)), rtol=1e-6)
+    partner = np.asarray(classifier.swap(images))[..., 0]
+    assert (np.asarray(mixed)[..., 0][~own] == partner[~own]).all()
+    for cut in ~own[:100]:  # What is swapped are some rows and some columns of it.
+        np.testing.assert_array_equal(cut, cut.any(1)[:, None] & cut.any(0)[None])
+    # Cut off at the border, a rectangle is smaller: E max(share) > 1/2.
+    assert 0.5 < float(share.mean()) < 0.8 and (share < 0.3).any() and (share == 1).mean() < 0.1
+
+
+def test_both_ways_to_mix_take_turns() -> None:
+    images = jnp.arange(400.0)[:, None, None, None] * jnp.ones((1, 8, 8, 1))
+    mixed, _ = classifier._mix(images, 0.4, 1.0, jax.random.key(0))
+    blended = (mixed != images) & (mixed != classifier.swap(images))
+    assert 0.4 < float(blended.any((1, 2, 3)).mean()) < 0.6
+
+
+def test_noise_is_relative_to_each_feature() -> None:
+    x = jax.random.normal(jax.random.key(0), (4000, 3)) * jnp.array([0, 1, 100.0])[None]
+    added = classifier.add_noise(x, 0.5, jax.random.key(1)) - x
+    np.testing.assert_allclose(added.std(0), [0, 0.5, 50], rtol=0.05)
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.4])
+def test_weights_of_one_are_no_weights(batch, mixup) -> None:
+    model, tx = Model(), optim.sgd(0.1)
+    state = new(model, tx)
+    step = jax.jit(classifier.make_step(model, tx, mixup=mixup, label_smoothing=0.1))
+    plain = step(state, batch, jax.random.key(0))
+    ones = step(state, batch | {"weight": np.full(12, 0.7, np.float32)}, jax.random.key(0))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), plain, ones)
+
+
+@pytest.mark.parametrize("microbatch", [None, 4])
+def test_a_weight_of_nought_leaves_a_picture_out(batch, microbatch) -> None:
+    model, tx = Model(), optim.sgd(0.1)
+    state = new(model, tx)
+    some = {name: x[:6] for name, x in batch.items()}
+    alone, _ = jax.jit(classifier.make_step(model, tx))(state, some, jax.random.key(0))
+    weight = np.repeat(np.float32([1, 0]), 6)
+    step = jax.jit(classifier.make_step(model, tx, microbatch=microbatch))
+    weighted, _ = step(state, batch | {"weight": weight}, jax.random.key(0))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        alone.net.params,
+        weighted.net.params,
+    )
+
+
+def test_a_mixed_picture_has_its_parts_weights() -> None:
+    own, theirs = jnp.eye(2)[:1], jnp.eye(2)[1:]
+    share, heavy, light = (jnp.array([x]) for x in (0.25, 3.0, 1.0))
+    targets, total = classifier.weigh(share, own, theirs, heavy, light)
+    np.testing.assert_allclose(targets * total[:, None], [[0.75, 0.75]], rtol=1e-6)
+    targets, total = classifier.weigh(share, own, theirs, 0 * heavy, 0 * light)
+    assert total[0] == 0 and np.isfinite(targets).all()
+
+
+def test_averages_of_weights_and_statistics(batch) -> None:
+    """They are what predicts, and follow `optim.average`."""
+    model, tx = Parts(), optim.sgd(0.1)
+    state = new(model, tx)
+    assert state.variables["params"] is state.net.params
+    state = state.replace(ema=state.net.variables)
+    step = jax.jit(classifier.make_step(model, tx, ema_decay=0.9))
+    want = state.ema
+    for seed in range(3):
+        before = state.step
+        state, _ = step(state, batch, jax.random.key(seed))
+        want = optim.average(state.net.variables, want, before, 0.9)
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)  # noqa: E731
+    jax.tree.map(close, state.variables, want)
+    assert (state.variables["params"]["fc"]["kernel"] != state.net.params["fc"]["kernel"]).any()
 
 
 def test_mixups_loss_is_the_mean_of_both_labels(batch) -> None:
@@ -105,7 +185,8 @@ def test_mixups_loss_is_the_mean_of_both_labels(batch) -> None:
     image = classifier.to_float(jnp.asarray(batch["image"]))
     log_p = jax.nn.log_softmax(model.apply(state.net.variables, image, True))
     augment_key, _ = jax.random.split(jax.random.key(0))
-    _, others, share = classifier.mix(image, jnp.asarray(batch["label"]), 0.4, augment_key)
+    _, share = classifier.mix(image, 0.4, augment_key)
+    others = classifier.swap(jnp.asarray(batch["label"]))
     rows = jnp.arange(12)
     losses = -share * log_p[rows, batch["label"]] - (1 - share) * log_p[rows, others]
     assert float(metrics["loss"]) == pytest.approx(float(losses.mean()), rel=1e-5)

@@ -101,3 +101,14 @@ def test_an_augmentation(picture):
     same = (abs(once - images).max((1, 2, 3)) < 1e-5).mean()
     assert same < 0.15  # Both draws are the identity: 1 in 196.
     assert len(np.unique(np.asarray(once).round(3).reshape(64, -1), axis=0)) > 32
+
+
+def test_trivialaugment_draws_a_magnitude(picture):
+    """The identity is drawn, or a magnitude of 0, and small changes are as likely as great ones."""
+    images = jnp.asarray(np.stack([picture] * 256), jnp.float32) / 127.5 - 1
+    augment = jax.jit(randaugment.trivialaugment())
+    np.testing.assert_array_equal(augment(images, jnp.float32(0), KEY), images)
+    once = augment(images, jnp.float32(1), KEY)
+    moved = np.asarray(abs(once - images).max((1, 2, 3)))
+    assert 0.05 < (moved < 1e-5).mean() < 0.4
+    assert len(np.unique(np.asarray(once).round(3).reshape(256, -1), axis=0)) > 100

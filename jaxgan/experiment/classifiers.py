@@ -332,7 +332,7 @@ def _test(
     with (folder / OPENED).open("a") as file:
         opened = run | {"step": restored.step}
         file.write(json.dumps(opened | {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}) + "\n")
-    log_p = predict(predictor, restored.state.net.variables, test)
+    log_p = predict(predictor, restored.state.variables, test)
     probabilities = np.exp(log_p.astype(np.float64)).round(6)
     rows = log.read_metrics(workdir)
     curve = {

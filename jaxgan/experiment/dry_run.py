@@ -151,7 +151,7 @@ def _judge(config: ConfigDict, state: Any, source: Source) -> tuple[float, float
     predictor = make_predict(recipes.build_classifier(config))
     first = np.arange(min(len(source), evaluate.BATCH))
     some = loader.in_memory(loader.Subset(source, first))
-    return _twice(lambda: evaluate.judge(predictor, state.net.variables, some))
+    return _twice(lambda: evaluate.judge(predictor, state.variables, some))
 
 
 class Stage(NamedTuple):

@@ -297,7 +297,7 @@ def fit_with(config: ConfigDict, workdir: str | None = None) -> Fit:
             state = training.train_classifier(
                 mine, loader.in_memory(source), None, folder, label=name, recipe=recipe
             )
-        return lambda asked: predict(predictor, state.net.variables, asked)
+        return lambda asked: predict(predictor, state.variables, asked)
 
     return fit
 

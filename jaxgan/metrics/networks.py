@@ -167,7 +167,7 @@ def restore(
         restored = checkpoints.restore(abstract, checkpoints.best if step is None else step)
     if restored is None:
         raise InputError(f"{flag} must hold a checkpoint, and there is none in {workdir}")
-    return Trained(config, restored.step, restored.state.net.variables)
+    return Trained(config, restored.step, restored.state.variables)
 
 
 def classifier(workdir: str) -> Features:

@@ -1,8 +1,8 @@
 """torchvision's names and layouts of weights, and ours.
 
 Its published GoogLeNet wants pictures normalised by ImageNet's moments and turns them back to
-[-1, 1] first (`transform_input`); that is what our models get anyway. Its VGG16 wants ImageNet's
-moments: our `imagenet=True`.
+[-1, 1] first (`transform_input`); that is what our models get anyway. Its VGG16 and ResNet-18 want
+ImageNet's moments: our `imagenet=True`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,6 +20,9 @@ LEAVES = {
     "mean": "running_mean",
     "var": "running_var",
 }
+
+
+RESNET = {"downsample_conv": "downsample.0", "downsample_norm": "downsample.1"}
 
 
 class Published(NamedTuple):
@@ -44,6 +47,10 @@ PUBLISHED = {
         SITE + "vgg16-397923af.pth",
         "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
     ),
+    "resnet": Published(
+        SITE + "resnet18-f37072fd.pth",
+        "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+    ),
 }
 
 
@@ -51,7 +58,7 @@ def theirs(name: str, path: tuple[str, ...]) -> str:
     """torchvision's name of one of our arrays; "" where it has none.
 
     Args:
-        name: "googlenet" or "vgg16".
+        name: "googlenet", "resnet" or "vgg16".
         path: of the array in our tree, without its collection: ("conv1", "norm", "scale").
     """
     *layers, leaf = path
@@ -65,6 +72,8 @@ def theirs(name: str, path: tuple[str, ...]) -> str:
         return ""
     if layers[0].startswith("inception"):  # Our branch2_0/conv is branch2.0.conv.
         layers[1] = layers[1].replace("_", ".")
+    if name == "resnet":  # Our layer1_0/downsample_norm is layer1.0.downsample.1.
+        layers = [RESNET.get(layer, layer.replace("_", ".")) for layer in layers]
     modules = ["bn" if layer == "norm" else layer for layer in layers]
     return ".".join([*modules, LEAVES[leaf]])
 
@@ -103,7 +112,7 @@ def convert(name: str, tensors: Mapping[str, np.ndarray], ours: Any, file: str) 
     A head for other classes does not fit; everything else must.
 
     Args:
-        name: "googlenet" or "vgg16".
+        name: "googlenet", "resnet" or "vgg16".
         tensors: the state dict.
         ours: variables (params and batch_stats, or shapes of them) of the model.
         file: where the tensors are from, for the error.
@@ -147,7 +156,7 @@ def _in_head(name: str, module: str) -> bool:
     return module.startswith(HEADS[name])
 
 
-HEADS = {"googlenet": ("fc", "hidden", "aux"), "vgg16": ("fc",)}
+HEADS = {"googlenet": ("fc", "hidden", "aux"), "resnet": ("fc", "hidden"), "vgg16": ("fc",)}
 """How the names of the modules after the trunk begin."""
 
 

@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Float, Shaped, UInt8
 
 from jaxgan import noise
 from jaxgan.losses import cross_entropy
+from jaxgan.optim import average
 from jaxgan.state import ClassifierState
 from jaxgan.steps.loops import accumulate, parts
-from jaxgan.types import Augment, Batch, Keys, Metrics, PRNGKey, Step, to_float
+from jaxgan.types import Augment, Batch, Images, Keys, Metrics, PRNGKey, Step, to_float
 
 AUX_WEIGHT = 0.3
 """Weight of an auxiliary head (Szegedy et al., Going Deeper with Convolutions, 2015, section 5)."""
@@ -27,11 +28,16 @@ def make_step(
     label_smoothing: float = 0.0,
     augment: Augment | None = None,
     mixup: float = 0.0,
+    cutmix: float = 0.0,
+    feature_noise: float = 0.0,
+    ema_decay: float = 0.0,
     frozen: bool = False,
     microbatch: int | None = None,
     axis_name: str | None = None,
 ) -> Step:
     """Cross-entropy on the head and, at `AUX_WEIGHT`, on auxiliary heads where the model has them.
+
+    A batch may have "weight" [b], of each picture in the loss: it is then the weighted mean.
 
     Args:
         model: images [b, h, w, c] -> logits [b, k], or (logits, auxiliary logits, ...) in training.
@@ -39,6 +45,10 @@ def make_step(
         label_smoothing: the share of a label's mass spread over all classes, in [0, 1).
         augment: applied to every picture, with p = 1.
         mixup: alpha of `mix`; 0 leaves pictures alone. A device's batches must be even.
+        cutmix: alpha of `cut_mix`, likewise; with both, each pair has one of them at random.
+        feature_noise: the deviation of Gaussian noise on a frozen trunk's features, in units of
+            each feature's own over the batch.
+        ema_decay: of the state's averages, where it has any.
         frozen: the trunk stays as it is, with its running statistics, and has no gradient. Batches
             may then hold what `trunk` makes of some views of each picture, float [b, v, f], in
             place of pictures: a step takes one view of each at random.
@@ -53,19 +63,26 @@ def make_step(
         count = len(batch["label"])
         keys = noise.example_keys(augment_key, count, axis_name)
 
-        def gradient(part: tuple[Array, Array, Keys], i: Array) -> Any:
-            images, labels, keys = part
+        weights = batch.get("weight")
+        if weights is not None:  # Their mean is 1 over all devices and microbatches together.
+            weights = weights / jnp.maximum(mean(weights.mean()), 1e-12)
+
+        def gradient(part: tuple[Array, Array, Keys, Array | None], i: Array) -> Any:
+            images, labels, keys, weights = part
             if images.dtype == jnp.uint8:
                 images = to_float(images)
                 if augment is not None:
                     images = augment(images, jnp.float32(1), keys)
             else:
                 images = pick_view(images, keys)
-            others, share = labels, jnp.ones(len(labels))
-            if mixup:
-                images, others, share = mix(images, labels, mixup, keys)
+            others, share = (labels, weights), jnp.ones(len(labels))
+            if mixup or cutmix:
+                images, share = _mix(images, mixup, cutmix, keys)
+                others = jax.tree.map(swap, others)
             if frozen and images.ndim == 4:
                 images = cast(Array, model.apply(state.net.variables, images, method="trunk"))
+            if feature_noise:
+                images = add_noise(images, feature_noise, keys, axis_name)
 
             def objective(params: dict) -> tuple[Array, tuple[Any, Metrics]]:
                 out, updates = model.apply(
@@ -78,22 +95,23 @@ def make_step(
                 )
                 logits, *auxiliary = out if isinstance(out, tuple) else (out,)
 
-                own, theirs = (jax.nn.one_hot(x, logits.shape[-1]) for x in (labels, others))
-                targets = share[:, None] * own + (1 - share[:, None]) * theirs
-                loss = cross_entropy(logits, targets, label_smoothing)
-                total = loss + AUX_WEIGHT * sum(
-                    cross_entropy(head, targets, label_smoothing) for head in auxiliary
+                own, theirs = (jax.nn.one_hot(x, logits.shape[-1]) for x in (labels, others[0]))
+                targets, heavy = weigh(share, own, theirs, weights, others[1])
+                loss, *more = (
+                    cross_entropy(x, targets, label_smoothing, heavy) for x in (logits, *auxiliary)
                 )
+                total = loss + AUX_WEIGHT * sum(more)
                 metrics = {"loss": loss, "accuracy": (logits.argmax(-1) == labels).mean()}
                 return total, (state.net.stats | updates.get("batch_stats", {}), metrics)
 
             return jax.grad(objective, has_aux=True)(state.net.params)
 
-        examples = (batch["image"], batch["label"], keys)
+        examples = (batch["image"], batch["label"], keys, weights)
         found = accumulate(gradient, examples, parts(count, microbatch, axis_name))
         grads, (stats, metrics) = mean(found)
-        net = state.net.replace(stats=stats).descend(grads, tx)
-        return ClassifierState(state.step + 1, net), metrics
+        net = state.net.replace(stats=stats).descend(grads, tx, step=state.step)
+        after = ClassifierState(state.step + 1, net, state.ema)
+        return after.averaged(lambda new, old: average(new, old, state.step, ema_decay)), metrics
 
     return step
 
@@ -105,25 +123,107 @@ def pick_view(views: Float[Array, "b v f"], keys: Keys) -> Float[Array, "b f"]:
     return jnp.take_along_axis(views, chosen[:, None, None], 1)[:, 0]
 
 
-def mix(
-    images: Float[Array, "b ..."], labels: Int[Array, " b"], alpha: float, keys: Keys
-) -> tuple[Float[Array, "b ..."], Int[Array, " b"], Float[Array, " b"]]:
-    """Mixes each picture with its neighbour's: `share` of its own, the rest the other's.
+def swap(x: Shaped[Array, "b ..."]) -> Shaped[Array, "b ..."]:
+    """Each picture's neighbour: 1, 0, 3, 2, ...
 
     Neighbours in a shuffled batch are a random pair, and both lie on the same device.
+    """
+    return x.reshape(-1, 2, *x.shape[1:])[:, ::-1].reshape(x.shape)
+
+
+def mix(
+    images: Float[Array, "b ..."], alpha: float, keys: Keys
+) -> tuple[Float[Array, "b ..."], Float[Array, " b"]]:
+    """Mixes each picture, or its features, with its neighbour's (`swap`).
 
     Returns:
-        The mixed pictures, the neighbours' labels, and the pictures' own shares in [0, 1], drawn
-        from Beta(alpha, alpha).
+        The mixed pictures, and the shares of their own in them, drawn from Beta(alpha, alpha).
 
     References:
         Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018, eq. 1.
     """
-    pairs = noise.fold_in(noise.example_keys(keys, len(images)), 1)
-    share = jax.vmap(lambda key: jax.random.beta(key, alpha, alpha))(pairs)
+    share = _beta(noise.fold_in(noise.example_keys(keys, len(images)), 1), alpha)
     wide = share.reshape(-1, *(1,) * (images.ndim - 1))
-    swapped = images.reshape(-1, 2, *images.shape[1:])[:, ::-1].reshape(images.shape)
-    return wide * images + (1 - wide) * swapped, labels.reshape(-1, 2)[:, ::-1].reshape(-1), share
+    return wide * images + (1 - wide) * swap(images), share
+
+
+def cut_mix(
+    images: Images, alpha: float, keys: Keys
+) -> tuple[Float[Array, "b h w c"], Float[Array, " b"]]:
+    """Puts a rectangle of its neighbour (`swap`) into each picture, at the same place.
+
+    Its middle is anywhere and its area 1 - Beta(alpha, alpha) of the picture's, less what lies
+    outside.
+
+    Returns:
+        The pictures, and the shares of them that are their own.
+
+    References:
+        Yun et al., CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
+        Features, 2019, eq. 1 and 2.
+    """
+    b, h, w, _ = images.shape
+    pairs = noise.fold_in(noise.example_keys(keys, b), 2)
+    side = jnp.sqrt(1 - _beta(pairs, alpha))
+    middle = noise.uniform(noise.fold_in(pairs, 1), (b, 2))
+    rows, columns = (
+        jnp.abs(jnp.arange(n)[None] + 0.5 - n * middle[:, i, None]) < n * side[:, None] / 2
+        for i, n in enumerate((h, w))
+    )
+    inside = rows[:, :, None] & columns[:, None]
+    mixed = jnp.where(inside[..., None], swap(images), images)
+    return mixed, 1 - inside.astype(jnp.float32).mean((1, 2))
+
+
+def _beta(keys: Keys, alpha: float) -> Float[Array, " b"]:
+    return jax.vmap(lambda key: jax.random.beta(key, alpha, alpha))(keys)
+
+
+def _mix(images: Array, mixup: float, cutmix: float, keys: Keys) -> tuple[Array, Array]:
+    ways = [(mix, mixup), (cut_mix, cutmix)]
+    found = [way(images, alpha, keys) for way, alpha in ways if alpha]
+    if not found[1:]:
+        return found[0]
+    first = noise.uniform(
+        noise.fold_in(noise.example_keys(keys, len(images)), 3), found[0][1].shape
+    )
+    return jax.tree.map(
+        lambda a, b: jnp.where((first < 0.5).reshape(-1, *(1,) * (a.ndim - 1)), a, b), *found
+    )
+
+
+def add_noise(
+    features: Float[Array, "b f"], std: float, keys: Keys, axis_name: str | None = None
+) -> Float[Array, "b f"]:
+    """Adds N(0, std) in units of each feature's deviation over the batch.
+
+    References:
+        DeVries & Taylor, Dataset Augmentation in Feature Space, 2017, section 3.2.
+    """
+    mean = partial(jax.lax.pmean, axis_name=axis_name) if axis_name else lambda x: x
+    middle = mean(features.mean(0))
+    deviation = jnp.sqrt(mean(((features - middle[None]) ** 2).mean(0)))
+    drawn = noise.normal(noise.fold_in(keys, 4), features.shape)
+    return features + std * deviation[None] * drawn
+
+
+def weigh(
+    share: Float[Array, " b"],
+    own: Float[Array, "b k"],
+    theirs: Float[Array, "b k"],
+    weights: Float[Array, " b"] | None = None,
+    other_weights: Float[Array, " b"] | None = None,
+) -> tuple[Float[Array, "b k"], Float[Array, " b"] | None]:
+    """The classes' shares in mixed pictures, and the mixed pictures' weights.
+
+    A picture counts by its weight in the mixture, too.
+    """
+    if weights is None or other_weights is None:
+        return share[:, None] * own + (1 - share[:, None]) * theirs, None
+    mine, others = share * weights, (1 - share) * other_weights
+    total = mine + others
+    part = jnp.where(total > 0, mine / jnp.where(total > 0, total, 1), share)[:, None]
+    return part * own + (1 - part) * theirs, total
 
 
 Predict = Callable[[Any, UInt8[Array, "b h w c"] | Float[Array, "b v f"]], Float[Array, "b k"]]
