@@ -50,6 +50,7 @@ class Fold:
         share: of the classifiers that are this process's.
         label: stands before each of its lines, where there are several folds.
         fold: its number; other folds have other weights and orders.
+        first: the first fold, whose programs and numbers of steps are this one's.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Fold:
         share: Share = Share(),
         label: str = "",
         fold: int = 0,
+        first: "Fold | None" = None,
     ):
         self.config, self.arms, self.draws, self.fresh = config, arms, draws, fresh
         self.folder, self.told, self.share, self.fold = folder, told, share, fold
@@ -74,7 +76,8 @@ class Fold:
             section.data.classes = tuple(real.classes)
         self._pictures = _Pictures(section, arms, real, parts, fresh)
         self._predictor = make_predict(recipes.build_classifier(section))
-        self._built: Built = {}
+        self._sizes: Sequence[design.Arm] = first._sizes if first else arms
+        self._built: Built = first._built if first else {}
 
     def train(
         self, positions: range, ready: Callable[[], bool] = lambda: True
@@ -137,7 +140,7 @@ class Fold:
         return mine, source, self.workdir(position, arm)
 
     def built(self, arm: design.Arm) -> tuple[ConfigDict, Recipe]:
-        return _build(self.config, arm, self.arms, self._built)
+        return _build(self.config, arm, self._sizes, self._built)
 
     @property
     def validation(self) -> Source:
@@ -290,29 +293,37 @@ def _gan_train(fold: Fold) -> float | None:
     return reached
 
 
+def steps_of(config: ConfigDict, arm: design.Arm, arms: Sequence[design.Arm]) -> int:
+    """Steps of an arm's classifiers: those of the epochs of `real`, or of its own."""
+    train = config.classifier.train
+    base = next((a for a in arms if a.name == "real"), arms[0])
+    shown = arm if config.epochs == "arm" else base
+    count = sum(sum(n.values()) for n in shown.pictures.values())
+    return configs.total_steps(train, count, train.batch_size)
+
+
+def as_arm(section: ConfigDict, arm: design.Arm) -> ConfigDict:
+    """A classifier's config, trained the way of an arm."""
+    own = section.copy_and_resolve_references()
+    own.train.augment, own.train.mixup = arm.way
+    return own
+
+
 def _build(
-    config: ConfigDict,
-    arm: design.Arm,
-    arms: Sequence[design.Arm],
-    built: Built,
+    config: ConfigDict, arm: design.Arm, arms: Sequence[design.Arm], built: Built
 ) -> tuple[ConfigDict, Recipe]:
     """The config and recipe of an arm: as many as there are different steps to compile."""
-    section = config.classifier
-    base = next((a for a in arms if a.name == "real"), arms[0])
-    epochs_of = arm if config.epochs == "arm" else base
-    count = sum(sum(n.values()) for n in epochs_of.pictures.values())
-    steps = configs.total_steps(section.train, count, section.train.batch_size)
-    how = (arm.policy, arm.mixup)
-    if (how, steps) not in built:
-        own = section.copy_and_resolve_references()
+    steps = steps_of(config, arm, arms)
+    if (arm.way, steps) not in built:
+        own = as_arm(config.classifier, arm)
         with own.unlocked():
             own.train.steps, own.train.epochs, own.train.kimg = steps, None, None
-        own.train.augment, own.train.mixup = how
         recipe = recipes.build(own, parallel.axis_name(own.parallel))
         first = next(iter(built.values()), (own, recipe))[1]
-        same = next((r for (other, _), (_, r) in built.items() if other == how), recipe)
-        built[how, steps] = own, same._replace(init=first.init)  # Compiled once.
-    return built[how, steps]
+        if own.optim.schedule == "constant":  # Else the length is a part of the program.
+            recipe = next((r for (way, _), (_, r) in built.items() if way == arm.way), recipe)
+        built[arm.way, steps] = own, recipe._replace(init=first.init)  # Compiled once.
+    return built[arm.way, steps]
 
 
 def _test(

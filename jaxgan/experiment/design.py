@@ -38,10 +38,15 @@ class Arm(NamedTuple):
     mixup: float = 0.0
 
     @property
+    def way(self) -> tuple:
+        """How it is trained: arms that have this in common share one program."""
+        return self.policy, self.mixup
+
+    @property
     def does(self) -> tuple:
         """What arms that train the same have in common."""
         pictures = tuple((name, *n.values()) for name, n in self.pictures.items())
-        return pictures, self.policy, self.mixup, self.selected and self.generated > 0
+        return pictures, self.way, self.selected and self.generated > 0
 
     @property
     def description(self) -> str:

@@ -267,7 +267,7 @@ class _Experiment:
             self.seconds[name] += seconds
         begun = classifiers.Fold(
             config, fold.arms, real, fold.sides, fold.draws, made.fresh, self._place(k), self.told,
-            self.share, label=where, fold=k,
+            self.share, label=where, fold=k, first=self.trained.get(0),
         )  # fmt: skip
         if k == 0 and config.stop_below is not None and made.fresh:
             reached = begun.gan_train()
