@@ -243,7 +243,7 @@ RAW = {
     ),
     "a plain dict": (pickle.dumps({"G": 1, "D": 2}), "a dict with G, D, G_ema"),
     "a list": (pickle.dumps([1]), "a dict with G, D, G_ema"),
-    "a nest": (b"\x80\x02" + b"]" * 300_000 + b"a" * 299_999 + b".", "a dict with G, D, G_ema"),
+    "a nest": (b"\x80\x02" + b"]" * 300_000 + b"a" * 299_999 + b".", "must be whole"),
     "no bytes": (b"", "must be whole"),
     "text": (b"<html>not found</html>", "must be whole"),
     "numbers to come": (b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"ab.", "must be whole"),

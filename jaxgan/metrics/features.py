@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, Float32, UInt8
 
 from jaxgan.models.convolutions import conv
 from jaxgan.models.pooling import max_pool
-from jaxgan.models.pretrained import load
+from jaxgan.models.pretrained import ARRAYS, load
 from jaxgan.parallel import AXIS
 from jaxgan.types import InputError
 
@@ -32,11 +32,6 @@ INSTALL = "pip install 'jaxgan[features]'"
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values in [0, 1].
 SIZES = (32, 224)  # The smallest input that keeps 2 x 2 of conv5_3, and that of the training.
-# What a pickle of numpy arrays names, before numpy 2 and since.
-ARRAYS = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype} | {
-    (f"numpy.{core}.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0]
-    for core in ("core", "_core")
-}
 RESIZE = "cubic (a = -0.5), antialiased, in float32, neither clipped nor rounded"
 
 Weights = Any

@@ -6,19 +6,18 @@ can be named, each of them is one of ours, and none does more than put arrays to
 
 import hashlib
 import io
+import math
 import os
-import pickle
-import pickletools
+import stat
 import struct
 import sys
 import tempfile
 import time
 import urllib.request
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 import ml_dtypes
@@ -26,56 +25,56 @@ import numpy as np
 import safetensors
 
 from jaxgan.errors import InputError
+from jaxgan.models import pickles
+from jaxgan.models.pickles import Allowed, Budget, Draft, Dtype, numbers, tree
 
 MAGIC = 0x1950A86A20F9469CFC6C  # What a file of PyTorch before 1.6 begins with, pickled.
 EXPANDED = 2**24  # Elements of a tensor that is larger than its storage, at most.
 TIMEOUT = 30.0  # Seconds without a byte, after which a download is given up.
 CHUNK = 2**20
-
-Allowed = Mapping[tuple[str, str], Any]  # By module and name.
-
-
-class Tree(dict):
-    """A dict from a file, whatever class of dicts it was there; its attributes are left out."""
-
-    __slots__ = ()
-
-    def __setstate__(self, state: Any) -> None:
-        pass
+LARGEST = 2**31  # Bytes of a file.
+MEMBERS = 20_000  # Of a zip.
+NESTED = ("torch.storage", "_load_from_bytes")
 
 
-class _Call:
-    """A function that a file may call, but not give other attributes, defaults or code."""
-
-    __slots__ = ("_function",)
-
-    def __init__(self, function: Callable):
-        self._function = function
-
-    def __call__(self, *args: Any) -> Any:
-        return self._function(*args)
-
-    def __setstate__(self, state: Any) -> None:
-        raise ValueError("it changes a function")
-
-
-def _tensor(storage: np.ndarray, offset: int, size: Any, strides: Any, *more: Any) -> np.ndarray:
-    """A view of a storage, an array of one axis; numpy sees to it that it lies within."""
-    if np.prod(size, dtype=object) > max(storage.size, EXPANDED):
-        raise ValueError(f"a tensor of {tuple(size)} in {storage.size:,} numbers")
+def _tensor(storage: Any, offset: Any, size: Any, strides: Any, *more: Any) -> np.ndarray:
+    """A view of a storage, an array of one axis, that lies within."""
+    size, strides, (offset,) = numbers(size), numbers(strides), numbers((offset,))
+    if type(storage) is not np.ndarray or storage.ndim != 1 or len(size) != len(strides):
+        raise ValueError("a tensor of other things than numbers, or with other strides than axes")
+    if math.prod(size) > max(storage.size, EXPANDED):
+        raise ValueError(f"a tensor of {size} in {storage.size:,} numbers")
     if 0 in size:
         return np.empty(size, storage.dtype)
+    last = offset + sum((n - 1) * step for n, step in zip(size, strides, strict=True))
+    if last >= storage.size:
+        raise ValueError(f"offset {offset} and strides {strides} lead out of its storage")
     width = storage.itemsize
-    steps = [width * n for n in strides]
-    view = np.ndarray(tuple(size), storage.dtype, storage, width * offset, steps)
+    view = np.ndarray(size, storage.dtype, storage, width * offset, [width * n for n in strides])
     view.flags.writeable = False
     return view
 
 
-def _tensor_of_bytes(
-    storage: np.ndarray, offset: int, size: Any, strides: Any, *more: Any
-) -> np.ndarray:
-    return _tensor(storage.view(more[2]), offset, size, strides)  # After its gradient's two.
+def _tensor_of_bytes(storage: Any, offset: Any, size: Any, strides: Any, *more: Any) -> np.ndarray:
+    kind = more[2]  # After its gradient's two.
+    if type(storage) is not np.ndarray or storage.dtype != np.uint8 or not _is_kind(kind):
+        raise ValueError("a tensor of other things than bytes")
+    return _tensor(storage.view(kind), offset, size, strides)
+
+
+def _is_kind(kind: Any) -> bool:
+    return isinstance(kind, np.dtype)
+
+
+def _parameter(data: Any, *more: Any) -> np.ndarray:
+    if type(data) is not np.ndarray:
+        raise ValueError("a parameter that is no tensor")
+    return data
+
+
+def _nested(content: Any) -> Any:
+    """Stands for what reads a file in a file; `load` puts its own in its place."""
+    raise ValueError("a file in it")
 
 
 STORAGES = {"Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": ml_dtypes.bfloat16}
@@ -89,20 +88,25 @@ SAFE |= {"I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1", "BOOL": "?", "C64": 
 SAFE |= {"U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1"}  # As safetensors names them.
 
 TENSORS: Allowed = {
-    ("collections", "OrderedDict"): Tree,
-    ("torch", "Size"): lambda size=(): tuple(size),
+    ("collections", "OrderedDict"): tree,
+    ("torch", "Size"): lambda size=(): numbers(size),
     ("torch._utils", "_rebuild_tensor"): _tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_tensor_v3"): _tensor_of_bytes,
-    ("torch._utils", "_rebuild_parameter"): lambda data, *more: data,
-    ("torch._utils", "_rebuild_parameter_with_state"): lambda data, *more: data,
-    ("torch.storage", "_load_from_bytes"): lambda content: load(content, "a tensor in it"),
+    ("torch._utils", "_rebuild_parameter"): _parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): _parameter,
+    ("torch.storage", "_load_from_bytes"): _nested,
     ("torch.storage", "UntypedStorage"): np.dtype("u1"),
     **{("torch", f"{name}Storage"): np.dtype(kind) for name, kind in STORAGES.items()},
     **{("torch", name): np.dtype(name) for name in DTYPES},
     **{("torch", name): np.dtype(getattr(ml_dtypes, name)) for name in NARROW},
 }
 """All that a file of tensors in dicts, lists and tuples names, and what it gets."""
+
+ARRAYS: Allowed = {("numpy", "ndarray"): Draft, ("numpy", "dtype"): Dtype} | {
+    (f"numpy.{core}.multiarray", "_reconstruct"): Draft for core in ("core", "_core")
+}
+"""All that a pickle of numpy arrays names, before numpy 2 and since."""
 
 
 def read_weights(file: str | os.PathLike, checksum: str | None = None) -> dict[str, np.ndarray]:
@@ -117,7 +121,7 @@ def read_weights(file: str | os.PathLike, checksum: str | None = None) -> dict[s
     """
     path = Path(file).expanduser()
     try:
-        content = path.read_bytes()
+        content = content_of(path)
     except OSError as error:
         raise InputError(
             f"a file of weights must be readable, and {path} is not: {error.strerror}"
@@ -137,6 +141,23 @@ def read_weights(file: str | os.PathLike, checksum: str | None = None) -> dict[s
         }
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise InputError(_damaged(str(path), error)) from error
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        InputError: no file but a device, a pipe or the like, or too large a one.
+        OSError: it cannot be read.
+    """
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode):
+        raise InputError(f"a file of weights must be a plain file, and {path} is none")
+    if about.st_size > LARGEST:
+        raise InputError(
+            f"a file of weights must have at most {LARGEST:,} bytes, and {path} has more"
+        )
+    return path.read_bytes()
 
 
 def tensors(tree: Any, name: str) -> dict[str, np.ndarray]:
@@ -172,12 +193,30 @@ def load(
     Raises:
         InputError: it is damaged, or names anything else, which is not run.
     """
+    return _load(content, name, allowed, persistent_load, Budget(len(content)))
+
+
+def _load(
+    content: bytes, name: str, allowed: Allowed, persistent: Callable | None, budget: Budget
+) -> Any:
+    def nested(inner: Any) -> Any:
+        budget.depth += 1
+        if type(inner) is not bytes or budget.depth > 1:
+            raise ValueError("a file in a file in it")
+        found = _load(inner, "a tensor in it", TENSORS, None, budget)
+        budget.depth -= 1
+        return found
+
+    if NESTED in allowed:
+        allowed = {**allowed, NESTED: nested}
     try:
         if content.startswith(b"PK\x03\x04"):
-            return _load_zip(content, name, allowed)
+            return _load_zip(content, name, allowed, budget)
         stream = io.BytesIO(content)
-        first = _unpickle(stream, name, allowed, persistent_load)
-        return _load_older(stream, name, allowed) if first == MAGIC else first
+        first = pickles.read(stream, name, allowed, persistent, budget)
+        if type(first) is int and first == MAGIC:
+            return _load_older(stream, name, allowed, budget)
+        return first
     except InputError:
         raise
     except Exception as error:  # Of a damaged pickle, nearly anything.
@@ -185,84 +224,107 @@ def load(
 
 
 def _damaged(name: str, error: Exception) -> str:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-    return f"a file of weights must be whole, and {name} is not: {reason}"
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"a file of weights must be whole, and {name} is not: {pickles.printable(reason)}"
 
 
-class _Restricted(pickle.Unpickler):
-    def __init__(self, stream: io.BytesIO, name: str, allowed: Allowed, persistent_load: Any):
-        super().__init__(stream, encoding="latin1")  # Python 2's strings.
-        self._name, self._allowed, self._persistent_load = name, allowed, persistent_load
-
-    def find_class(self, module: str, name: str, /) -> Any:
-        if (module, name) not in self._allowed:
-            raise InputError(
-                f"a file of weights may name tensors only, which needs no {module}.{name}, and "
-                f"{self._name} names it: nothing of it was run"
-            )
-        found = self._allowed[module, name]
-        return _Call(found) if isinstance(found, FunctionType) else found
-
-    def persistent_load(self, pid: Any, /) -> Any:
-        if self._persistent_load is None:
-            raise ValueError(f"an object outside it, {str(pid)[:50]}")
-        return self._persistent_load(pid)
-
-
-def _unpickle(
-    stream: io.BytesIO, name: str, allowed: Allowed, persistent_load: Callable | None = None
-) -> Any:
-    start = stream.tell()
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-        # Unpickling makes room for all numbers up to this one.
-        if opcode.name in ("PUT", "LONG_BINPUT") and (argument or 0) > count:
-            raise ValueError(f"an object of the number {argument:,}")
-    stream.seek(start)
-    return _Restricted(stream, name, allowed, persistent_load).load()
-
-
-def _load_zip(content: bytes, name: str, allowed: Allowed) -> Any:
+def _load_zip(content: bytes, name: str, allowed: Allowed, budget: Budget) -> Any:
     """An archive of data.pkl, whose persistent ids name storages, and data/<key>, their bytes."""
+    if content.count(b"PK\x01\x02") > MEMBERS:
+        raise ValueError("it has too many members")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = {member.filename: member for member in archive.infolist()}
-        if sum(member.file_size for member in members.values()) > len(content):
+        infos = archive.infolist()
+        members = {member.filename: member for member in infos}
+        if len(members) < len(infos):
+            raise ValueError("two of its members have one name")
+        if any(member.compress_type != zipfile.ZIP_STORED for member in infos) or (
+            sum(member.file_size for member in infos) > len(content)
+        ):
             raise ValueError("it is compressed, which PyTorch never does")
-        (tree,) = (path for path in members if path.endswith("/data.pkl") and path.count("/") == 1)
-        folder = tree.removesuffix("data.pkl")
+        (place,) = (path for path in members if path.endswith("/data.pkl") and path.count("/") == 1)
+        folder = place.removesuffix("data.pkl")
         order = members.get(f"{folder}byteorder")
-        swapped = (archive.read(order).decode() if order else "little") != sys.byteorder
+        written = archive.read(order) if order else b"little"
+        if written not in (b"little", b"big"):
+            raise ValueError("its byteorder is neither little nor big")
+        swapped = written.decode() != sys.byteorder
+        storages: dict[str, np.ndarray] = {}
 
-        def storage(pid: tuple) -> np.ndarray:
-            _, kind, key, _, count = pid
+        def storage(pid: Any) -> np.ndarray:
+            kind, key, count, _ = _about(pid, 5)
             member = members[f"{folder}data/{key}"]
             if member.file_size != count * kind.itemsize:
                 raise ValueError(f"storage {key} is of another size")
-            found = np.frombuffer(archive.read(member), kind)
-            return found.byteswap() if swapped else found
+            if key not in storages:
+                found = np.frombuffer(archive.read(member), kind)
+                storages[key] = _checked(found.byteswap() if swapped else found)
+            if storages[key].dtype != kind:
+                raise ValueError(f"storage {key} is of two types")
+            return storages[key]
 
-        return _unpickle(io.BytesIO(archive.read(tree)), name, allowed, storage)
+        stream = io.BytesIO(archive.read(place))
+        return pickles.read(stream, name, _turned(allowed, swapped), storage, budget)
 
 
-def _load_older(stream: io.BytesIO, name: str, allowed: Allowed) -> Any:
+def _turned(allowed: Allowed, swapped: bool) -> Allowed:
+    """Without tensors of bytes, whose numbers of another machine's order could not be turned."""
+    left_out = ("torch._utils", "_rebuild_tensor_v3") if swapped else None
+    return {name: what for name, what in allowed.items() if name != left_out}
+
+
+def _about(pid: Any, size: int) -> tuple[np.dtype, str, int, Any]:
+    """Kind, key and count of a storage, and what it is a view of, from its persistent id."""
+    if type(pid) is not tuple or len(pid) != size:
+        raise ValueError("an object outside it that is no storage")
+    _, kind, key, _, count, *view = pid
+    if not _is_kind(kind) or type(key) is not str or type(count) is not int or count < 0:
+        raise ValueError("an object outside it that is no storage")
+    return kind, key, count, view[0] if view else None
+
+
+def _checked(array: np.ndarray) -> np.ndarray:
+    if array.dtype == np.bool_ and array.size and array.view(np.uint8).max() > 1:
+        raise ValueError("truths that are neither 0 nor 1")
+    return array
+
+
+def _load_older(stream: io.BytesIO, name: str, allowed: Allowed, budget: Budget) -> Any:
     """Pickles of a version, of the machine and of the tree; then all storages, for their views."""
-    _, machine = (_unpickle(stream, name, allowed) for _ in range(2))
+    _, machine = (pickles.read(stream, name, allowed, None, budget) for _ in range(2))
+    little = machine.get("little_endian") if isinstance(machine, dict) else None
+    if type(little) is not bool:
+        raise ValueError("it does not say its byte order")
+    swapped = little != (sys.byteorder == "little")
     storages: dict[str, np.ndarray] = {}
+    left = stream.getbuffer().nbytes
 
-    def storage(pid: tuple) -> np.ndarray:
-        _, kind, key, _, count, view = pid
-        if view is not None or count * kind.itemsize > stream.getbuffer().nbytes:
+    def storage(pid: Any) -> np.ndarray:
+        nonlocal left
+        kind, key, count, view = _about(pid, 6)
+        if key not in storages:
+            left -= count * kind.itemsize
+            if view is not None or left < 0:
+                raise ValueError(f"storage {key} is of another size")
+            storages[key] = np.empty(count, kind)
+        if view is not None or storages[key].dtype != kind or storages[key].size != count:
             raise ValueError(f"storage {key} is of another size")
-        return storages.setdefault(key, np.empty(count, kind))
+        return storages[key]
 
-    tree = _unpickle(stream, name, allowed, storage)
-    for key in _unpickle(stream, name, allowed):
+    tree = pickles.read(stream, name, _turned(allowed, swapped), storage, budget)
+    keys = pickles.read(stream, name, allowed, None, budget)
+    if type(keys) is not list or any(type(key) is not str for key in keys):
+        raise ValueError("its storages have other keys than text")
+    if len(keys) != len(storages) or set(keys) != set(storages):
+        raise ValueError("its storages are not those of its tensors")
+    for key in keys:
         array = storages[key]
         (count,) = struct.unpack("<q", stream.read(8))
         if count != array.size:
             raise ValueError(f"storage {key} is of another size")
         array[:] = np.frombuffer(stream.read(array.nbytes), array.dtype)
-        if machine["little_endian"] != (sys.byteorder == "little"):
+        if swapped:
             array.byteswap(inplace=True)
+        _checked(array)
     return tree
 
 

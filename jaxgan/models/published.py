@@ -14,7 +14,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import safe_open
 
 from jaxgan.errors import InputError
-from jaxgan.models.pretrained import TENSORS, Allowed, Tree, load, read_weights
+from jaxgan.models.pickles import Allowed, Dtype, members, tree
+from jaxgan.models.pretrained import TENSORS, content_of, load, read_weights
 
 NETS = ("G", "D", "G_ema")
 KIND = "a StyleGAN2-ADA network of the PyTorch tool"
@@ -56,43 +57,30 @@ class Module(NamedTuple):
     state: dict
 
 
-class _Dtype:
-    """A type of numbers; numpy's own could be changed by a file."""
-
-    __slots__ = ("kind",)
-
-    def __init__(self, kind: str, *how: Any):
-        self.kind = np.dtype(kind)
-        if self.kind.kind not in "biuf":
-            raise ValueError(f"numbers of type {kind}")
-
-    def __setstate__(self, state: tuple) -> None:
-        if state[1] == ">":
-            self.kind = self.kind.newbyteorder(">")
+def _module(about: Any) -> Module:
+    kinds = ("_parameters", "_buffers", "_modules")
+    state = about.get("state") if isinstance(about, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(state.get(k, {}), dict) for k in kinds):
+        raise ValueError("a module without its arrays")
+    return Module(state)
 
 
-def _module(about: dict) -> Module:
-    return Module(about["state"])
-
-
-def _scalar(dtype: _Dtype, data: bytes) -> float:
+def _scalar(dtype: Any, data: Any) -> float:
+    if type(dtype) is not Dtype or type(data) is not bytes or len(data) != dtype.kind.itemsize:
+        raise ValueError("a number of another type")
     return np.frombuffer(data, dtype.kind)[0].item()
-
-
-def _set(items: Any = ()) -> set:
-    return set(items)
 
 
 ALLOWED: Allowed = {
     **TENSORS,
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _module,
-    ("dnnlib.util", "EasyDict"): Tree,
-    ("dnnlib", "EasyDict"): Tree,
-    ("numpy", "dtype"): _Dtype,
+    ("dnnlib.util", "EasyDict"): tree,
+    ("dnnlib", "EasyDict"): tree,
+    ("numpy", "dtype"): Dtype,
     ("numpy.core.multiarray", "scalar"): _scalar,  # Before numpy 2,
     ("numpy._core.multiarray", "scalar"): _scalar,  # and since.
-    ("builtins", "set"): _set,  # Python's before 3.8.
-    ("__builtin__", "set"): _set,
+    ("builtins", "set"): members,  # Python's before 3.8.
+    ("__builtin__", "set"): members,
 }
 """All that such a file names."""
 
@@ -139,16 +127,16 @@ def _read_safetensors(path: Path) -> Published:
 
 def _read_pickle(path: Path) -> Published:
     try:
-        content = path.read_bytes()
+        content = content_of(path)
     except OSError as error:
         raise InputError(
             f"--source must be a file that can be read, got {path}: {error.strerror}"
         ) from error
     try:
-        tree = load(content, str(path), ALLOWED)
+        found = load(content, str(path), ALLOWED)
     except InputError as error:
         raise InputError(f"--source must be {KIND}: {error}") from error
-    modules: Any = [tree.get(net) for net in NETS] if isinstance(tree, dict) else []
+    modules: Any = [found.get(net) for net in NETS] if isinstance(found, dict) else []
     if not modules or not all(isinstance(module, Module) for module in modules):
         raise InputError(
             f"--source must be {KIND}, a dict with {', '.join(NETS)}, and {path} is not"
@@ -274,8 +262,8 @@ def _turned(name: str, net: str, array: np.ndarray) -> np.ndarray:
 def to_published(variables: dict, net: str) -> Arrays:
     """The inverse of `to_ours`, with the filters that all their layers hold."""
     found = {}
-    for tree in (variables["params"], variables.get("batch_stats", {})):
-        for path, array in flatten_dict(tree, sep=".").items():
+    for part in (variables["params"], variables.get("batch_stats", {})):
+        for path, array in flatten_dict(part, sep=".").items():
             found[path] = _returned(path, net, np.asarray(array))
     found |= dict.fromkeys(_filtered(found), FILTER)
     return {name: found[name] for name in sorted(found)}
