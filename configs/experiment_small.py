@@ -2,10 +2,10 @@
 
     python scripts/experiment.py --config configs/experiment_small.py --config.data.path=DIR
 
-300 real pictures a class to train with, 1,000 or 2,000 generated ones on top, 50 a class to test,
-as published, where DIR has 500 a class; validation pictures are real ones here, and there are five
-seeds, each with its own 300 of 375. Besides: augmentation, which needs no GAN, the best of a
-surplus, and plain copies of real pictures, a placebo.
+300 real images a class to train with, 1,000 or 2,000 generated ones on top, 50 a class to test, as
+published, where DIR has 425 a class; validation images are real ones here, and there are five
+seeds. 100 test images tell little: --config.data.folds=5 tests each image once. Besides:
+augmentation, which needs no GAN, the best of a surplus, and plain copies of real images, a placebo.
 It finds 83.7 -> 85.7, 81.6 -> 87.8 and 82.7 -> 82.7 % on 98 test pictures, none of them
 significant, and 86.7 % with augmentation alone.
 
@@ -28,8 +28,8 @@ HERE = Path(__file__).parent
 
 def get_config(gan: str = "stylegan2_ada128") -> ConfigDict:
     config = load(f"{HERE / 'experiment_cats_dogs.py'}:{gan}")
-    config.data.limit = 500
-    config.data.split = (0.75, 0.15, 0.1)
+    config.data.limit = 425
+    config.data.split = (12 / 17, 3 / 17, 2 / 17)
     config.arms = (
         "real",
         "real+augmentation",
@@ -39,7 +39,7 @@ def get_config(gan: str = "stylegan2_ada128") -> ConfigDict:
         "add:1000+selection",
         "copies:1000",
     )
-    config.verdict.primary = ("add:1000", "real")
+    config.verdict.primary = ("add:1000+augmentation", "real+augmentation")
     config.classifier = load(str(HERE / "vgg16_small.py"))
     config.classifier.train.augment = ("flip", "color")
     config.classifier.data.resolution = config.gan.data.resolution

@@ -3,7 +3,7 @@
     python scripts/experiment.py --config configs/experiment_sweep.py --config.data.path=DIR
 
 50, 100, 300 and all real pictures a class, with 0 to 8 times as many generated ones; the GANs of
-each size learn from so many (1.25 times as many: each seed draws its own from these). The arms
+each size learn from so many. The arms
 without generated pictures are the learning curve that tells what they are worth in real ones.
 
 Cost: four StyleGAN2-ADA at 64 px a class, 1,000 kimg each; 84 VGG16.
@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from jaxgan.config import load
 
 HERE = Path(__file__).parent
-SIZES = ("@50", "@100", "@300", "")  # Real pictures a class; the last: all of a seed's.
+SIZES = ("@50", "@100", "@300", "")  # Real images a class; the last: all.
 RATIOS = (0.25, 0.5, 1, 2, 4, 8)  # Generated ones per real one.
 
 

@@ -24,6 +24,7 @@ AUGMENTS += tuple(name for name in ada.GROUPS if name not in AUGMENTS)
 METRICS = ("frechet", "kid", "precision", "recall", "density", "coverage")
 CLASSIFIER_AUGMENTS = ("flip", "crop", "color", "translation", "cutout")
 CLASSIFIER_AUGMENTS += ("randaugment", "trivialaugment")
+OUTCOMES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "brier")
 SCHEDULES = ("constant", "cosine", "restarts", "linear")
 
 
@@ -331,6 +332,24 @@ def check_experiment(config: ConfigDict) -> None:
         )
     if not 0 < config.verdict.level < 1:
         raise InputError(f"config.verdict.level must be within (0, 1), got {config.verdict.level}")
+    _one_of("config.verdict.outcome", config.verdict.outcome, OUTCOMES)
+    if config.data.folds < 1:
+        raise InputError(f"config.data.folds must be 1 or more, got {config.data.folds}")
+    if config.data.folds == 1 == len(config.seeds):
+        raise InputError(
+            "config.seeds must be two or more where config.data.folds is 1: one classifier of each "
+            f"arm says nothing of chance, got {config.seeds}"
+        )
+    if config.data.folds > 1 and config.gan.retrain > 1:
+        raise InputError(
+            "config.gan.retrain must be 1 with config.data.folds above 1: each fold has GANs of "
+            f"its own, got {config.gan.retrain}"
+        )
+    width = config.verdict.width
+    if width is not None and not 0 < width < 1:
+        raise InputError(
+            f"config.verdict.width must be within (0, 1), 0.03 for three points, got {width}"
+        )
     if config.verdict.margin is not None and not 0 < config.verdict.margin < 1:
         raise InputError(
             f"config.verdict.margin must be within (0, 1), 0.01 for one point, "

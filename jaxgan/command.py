@@ -3,12 +3,14 @@
 Exit codes: 0 done, 1 bad input or refused, 2 bad usage, 130 and 143 after Ctrl-C and SIGTERM.
 """
 
+import ast
 import logging
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
@@ -48,6 +50,7 @@ def run(
         sys.exit(0)
     try:
         config = _check_overrides(argv)
+        argv = [_with_tuple(config, argument) for argument in argv]
         others = others_with is not None and _has(argv, others_with)
         extra = FLAGS(argv, known_only=others)[1:]
         if extra and not others:
@@ -166,6 +169,7 @@ def read_config() -> tuple[ConfigDict, str]:
     """The config with its overrides, lengths settled, and the run's folder."""
     config = FLAGS.config.copy_and_resolve_references()
     overridden = list(config_flags.get_override_values(FLAGS["config"]))
+    configs.check_inherited(config, overridden)
     for prefix in ("train.", "gan.train.", "classifier.train."):
         section = config
         for part in prefix.split(".")[:-1]:
@@ -193,6 +197,28 @@ def _check_overrides(argv: Sequence[str]) -> ConfigDict | None:
     config = configs.load(spec)
     configs.check_names(config, names)
     return config
+
+
+def _with_tuple(config: ConfigDict | None, argument: str) -> str:
+    """`--config.arms=real,add` as a tuple, and `--config.seeds=5` as the seeds 0 to 4."""
+    name, equals, value = argument.partition("=")
+    if config is None or not equals or not name.startswith("--config.") or not value:
+        return argument
+    section: Any = config
+    for part in name.removeprefix("--config.").split("."):
+        section = section[part]
+    if not isinstance(section, tuple) or value[0] in "([":
+        return argument
+    if name == "--config.seeds" and value.isdecimal():
+        return f"{name}={tuple(range(int(value)))}"
+
+    def item(text: str) -> Any:
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return text
+
+    return f"{name}={tuple(item(text.strip()) for text in value.split(',') if text.strip())}"
 
 
 def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.errors import InputError
 
+STAGES = ("gan", "classifier")  # Of an experiment.
 GANS = ("wgan", "dcgan", "stylegan2")
 CLASSIFIERS = ("googlenet", "resnet", "vgg16")
 LENGTHS = ("steps", "epochs", "kimg")
@@ -33,9 +34,11 @@ RESUMABLE = {
     "verdict.primary",
     "verdict.level",
     "verdict.margin",
+    "verdict.outcome",
+    "verdict.width",
     *(f"train.{name}" for name in (*LENGTHS, *FREE)),
-    *(f"{stage}.parallel" for stage in ("gan", "classifier")),
-    *(f"{stage}.train.{name}" for stage in ("gan", "classifier") for name in FREE),
+    *(f"{stage}.parallel" for stage in STAGES),
+    *(f"{stage}.train.{name}" for stage in STAGES for name in FREE),
 }
 
 
@@ -92,6 +95,25 @@ def check_names(config: ConfigDict, names: Sequence[str]) -> None:
         ]
         hint = f"; did you mean config.{near[0]}?" if near else ""
         raise InputError(f"config.{name} is no key of this config{hint}")
+
+
+# What an experiment's stages take from it.
+INHERITED = ("path", "classes", "limit", "crop", "on_error", "split")
+
+
+def check_inherited(config: ConfigDict, overridden: Sequence[str]) -> None:
+    """Refuse settings of a stage that the experiment would overwrite.
+
+    Raises:
+        InputError: names the one to set.
+    """
+    if not is_experiment(config):
+        return
+    own = {f"{stage}.data.{name}": f"data.{name}" for stage in STAGES for name in INHERITED}
+    own |= {f"{s}.{name}": name for s in STAGES for name in ("parallel", "deterministic")}
+    for name in overridden:
+        if name in own:
+            raise InputError(f"config.{name} follows config.{own[name]} here: set that one")
 
 
 def settle_length(train: ConfigDict, overridden: Sequence[str], prefix: str) -> None:

@@ -9,11 +9,15 @@ verdict is printed last. Run again, it goes on where it stopped. --compare tabul
 Several processes, on other devices or hosts that share D, each do a part of the work: the same
 command with --worker 0/4, --worker 1/4 and so on.
 
+With --budget=10m it chooses folds, seeds and GAN steps for that time, and says first what it can find
+in it; a finished one that is given more adds seeds and folds, and redoes nothing.
+
 With --dry_run it trains nothing: a few steps of each kind are timed, and what the whole would take
 on this machine is printed: time, memory of a device, disk.
 """
 
 import sys
+import time
 
 from absl import flags
 
@@ -23,6 +27,7 @@ from jaxgan.errors import InputError
 FLAGS = flags.FLAGS
 flags.DEFINE_string("compare", None, "Folders of finished experiments, to be tabulated.")
 flags.DEFINE_string("worker", "0/1", "K/N: do the share of process K of N, from 0 on.")
+flags.DEFINE_string("budget", None, "Time to spend, like 90s, 10m or 1.5h.")
 flags.DEFINE_bool("dry_run", False, "Predict the cost; train and write nothing.")
 if not any(argument.partition("=")[0] == "--compare" for argument in sys.argv):
     command.config_flag()
@@ -31,13 +36,21 @@ if not any(argument.partition("=")[0] == "--compare" for argument in sys.argv):
 
 def main(others: list[str]) -> None:
     if FLAGS.compare is None:
+        begin = time.perf_counter()
         command.use_devices()
-        from jaxgan.experiment import dry_run, run, shares
+        from jaxgan.experiment import budget, dry_run, run, shares
 
         share = shares.parse(FLAGS.worker)
+        seconds = None if FLAGS.budget is None else budget.parse(FLAGS.budget)
+        if seconds and share.count > 1:
+            raise InputError("--budget needs a single process, without --worker")
         config, workdir = command.read_config()
-        if FLAGS.dry_run:
+        if FLAGS.dry_run and seconds:
+            print(budget.say(budget.choose(config, seconds)[0], seconds))
+        elif FLAGS.dry_run:
             print(dry_run.table(dry_run.predict(config)))
+        elif seconds:
+            budget.spend(config, workdir, seconds, begin)
         else:
             run.run(config, workdir, share)
         return

@@ -521,9 +521,8 @@ def _inherit(config: ConfigDict) -> None:
     """The stages' configs take the experiment's images and devices."""
     for section in (config.gan, config.classifier):
         with section.unlocked():
-            for name in ("path", "classes", "limit", "crop", "on_error"):
+            for name in configs.INHERITED:
                 section.data[name] = config.data[name]
-            section.data.split = config.data.split
             section.parallel, section.deterministic = config.parallel, config.deterministic
 
 
