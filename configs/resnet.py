@@ -3,7 +3,7 @@
     python scripts/train.py --config configs/resnet.py --config.data.path=DIR
 
 Half of ResNet-18's features and one block a stage. It begins as for ImageNet even at 32 px: a
-wider net on a quarter of the side learns more in the same time than a narrow one at full size
+wider net on a quarter of the side learns more in the same time than a narrow one on more of it
 (64 px, 150 steps: 97.1 %, and 91.0 % for a quarter of the features on half of the side).
 
 Cost: 1,230,754 parameters for two classes; on one CPU core 0.07 s a step at 32 px, 0.19 s at 64.

@@ -317,7 +317,7 @@ def _classifier_optimiser(config: ConfigDict, pictures: Pictures) -> optax.Gradi
     settings, train = config.optim, config.train
     rate: float | optax.Schedule = settings.learning_rate
     if follows_length(config):
-        steps = total_steps(train, pictures.count, train.batch_size)
+        steps = float(total_steps(train, pictures.count, train.batch_size))
         schedule = schedules.constant(settings.learning_rate)
         if settings.schedule == "cosine":
             schedule = schedules.cosine(settings.learning_rate, settings.final, steps)
