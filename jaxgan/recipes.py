@@ -16,7 +16,7 @@ from jaxgan.losses import AdversarialLoss
 from jaxgan.models import dcgan, googlenet, resnet, torchvision, vgg, wgan
 from jaxgan.models.layers import remat
 from jaxgan.randaugment import randaugment, trivialaugment
-from jaxgan.state import ClassifierState, GANState, new_net
+from jaxgan.state import AveragedState, ClassifierState, GANState, new_net
 from jaxgan.steps import classifier, gan
 from jaxgan.types import Augment, Images, Penalty, Prelude, PRNGKey, Recipe, standardise
 
@@ -294,7 +294,7 @@ def _classifier(config: ConfigDict, axis_name: str | None, pictures: Pictures) -
             kind: {k: jax.tree.map(jnp.copy, x) for k, x in layers.items() if _moves(config, k)}
             for kind, layers in net.variables.items()
         }
-        return ClassifierState(jnp.int32(0), net, averages)
+        return AveragedState(jnp.int32(0), net, averages)
 
     step = classifier.make_step(
         model,
@@ -317,7 +317,7 @@ def _classifier_optimiser(config: ConfigDict, pictures: Pictures) -> optax.Gradi
     settings, train = config.optim, config.train
     rate: float | optax.Schedule = settings.learning_rate
     if follows_length(config):
-        steps = total_steps(train, pictures.count, train.batch_size)
+        steps = float(total_steps(train, pictures.count, train.batch_size))
         schedule = schedules.constant(settings.learning_rate)
         if settings.schedule == "cosine":
             schedule = schedules.cosine(settings.learning_rate, settings.final, steps)

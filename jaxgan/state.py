@@ -46,20 +46,27 @@ class StyleGAN2State(struct.PyTreeNode):
 class ClassifierState(struct.PyTreeNode):
     step: jax.Array  # Optimiser steps done, int32.
     net: Net
-    ema: Any = None  # Averages of the net's variables, without those layers that stay as they are.
 
     @property
     def variables(self) -> dict:
-        """What predicts: the averages where they are kept, and else the net's."""
-        net = self.net.variables
-        if self.ema is None:
-            return net
-        return {kind: {**layers, **self.ema[kind]} for kind, layers in net.items()}
+        """What predicts."""
+        return self.net.variables
 
     def averaged(self, turn: Callable[[Any, Any], Any]) -> "ClassifierState":
-        """With averages that `turn` makes of (the net's variables, the averages so far)."""
-        if self.ema is None:
-            return self
+        """With averages, if any, that `turn` makes of (the net's variables, those so far)."""
+        return self
+
+
+class AveragedState(ClassifierState):
+    """A classifier's that predicts with averages. Without them the state has no such field."""
+
+    ema: Any  # Of the net's variables, but for layers that stay as they are.
+
+    @property
+    def variables(self) -> dict:
+        return {kind: {**x, **self.ema[kind]} for kind, x in self.net.variables.items()}
+
+    def averaged(self, turn: Callable[[Any, Any], Any]) -> "AveragedState":
         net = self.net.variables
         new = {kind: {name: net[kind][name] for name in old} for kind, old in self.ema.items()}
         return self.replace(ema=turn(new, self.ema))

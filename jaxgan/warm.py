@@ -84,13 +84,13 @@ def start(
     def begin(state: State) -> State:
         changed = {}
         for name, new in vars(state).items():
-            old = getattr(restored.state, name)
+            old = getattr(restored.state, name, None)
             if isinstance(new, Net):
                 variables = take(name, new.variables, old.variables)
                 changed[name] = new.replace(
                     params=variables["params"], stats=variables["batch_stats"]
                 )
-            elif name == "ema" and new is not None:
+            elif name == "ema":
                 kept = restored.state.net.variables if old is None else old
                 changed[name] = take("average", new, kept)
         return state.replace(**changed)

@@ -7,7 +7,7 @@ from flax import linen as nn
 from scipy import stats
 
 from jaxgan import augment, optim
-from jaxgan.state import ClassifierState, new_net
+from jaxgan.state import AveragedState, ClassifierState, new_net
 from jaxgan.steps import classifier
 
 
@@ -163,7 +163,7 @@ def test_averages_of_weights_and_statistics(batch) -> None:
     model, tx = Parts(), optim.sgd(0.1)
     state = new(model, tx)
     assert state.variables["params"] is state.net.params
-    state = state.replace(ema=state.net.variables)
+    state = AveragedState(state.step, state.net, state.net.variables)
     step = jax.jit(classifier.make_step(model, tx, ema_decay=0.9))
     want = state.ema
     for seed in range(3):

@@ -57,7 +57,10 @@ def wgan(**changes) -> ConfigDict:
         ({"train.ema_decay": 1.0}, r"within \[0, 1\), got 1.0"),
         ({"optim.critic.learning_rate": -1.0}, "learning_rate must be above 0, got -1.0"),
         ({"loss.name": "hinge"}, "one of wasserstein, non_saturating, .*, got 'hinge'"),
-        ({"model.name": "vae"}, "one of wgan, dcgan, stylegan2, googlenet, vgg16, got 'vae'"),
+        (
+            {"model.name": "vae"},
+            "one of wgan, dcgan, .*, googlenet, resnet, vgg16, got 'vae'",
+        ),
         ({"train.epochs": None}, "one of config.train.steps, epochs and kimg must be set, got 0"),
         ({"data.crop": "oval"}, "one of center, stretch, got 'oval'"),
         ({"data.normalise": "median"}, "one of range, statistics, got 'median'"),
@@ -207,3 +210,35 @@ def test_a_workdir_belongs_to_one_config(tmp_path: Path) -> None:
     assert configs.read_claim(tmp_path).train.batch_size == 64
     with pytest.raises(InputError, match=r"config\.json"):
         configs.read_claim(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optim.weight_decay": 0.1, "optim.name": "adam"}, "weight_decay must be 0 with adam"),
+        ({"optim.schedule": "linear"}, "schedule must be one of constant, cosine, got 'linear'"),
+        ({"optim.warmup": 1.0}, r"warmup must be within \[0, 1\), got 1.0"),
+        ({"optim.frozen": ("conv1", "inception9")}, "conv1, fc, layer1_0, .*got 'inception9'"),
+        ({"train.ema_decay": 1.0}, r"ema_decay must be within \[0, 1\), got 1.0"),
+        ({"train.cutmix": 1.0, "train.batch_size": 5}, "must be even with cutmix, got 5"),
+        ({"train.feature_noise": 0.1}, "feature_noise must be 0 where the trunk learns"),
+        (
+            {"train.cutmix": 1.0, "optim.trunk": 0.0, "model.pretrained": "imagenet"},
+            "cutmix must be 0 with a frozen trunk",
+        ),
+        ({"model.stem": "large"}, "stem must be one of imagenet, strided, cifar, got 'large'"),
+        ({"model.blocks": (2, 2)}, r"blocks must be 4 numbers, got \(2, 2\)"),
+    ],
+)
+def test_senseless_values_of_a_classifier(changes: dict, message: str) -> None:
+    config = configs.load(str(CONFIGS[0].with_name("resnet.py")))
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(InputError, match=message):
+        check(config)
+
+
+def test_layers_that_may_be_frozen() -> None:
+    config = configs.load(str(CONFIGS[0].with_name("resnet.py")))
+    for start in ("conv", "layer1", "layer2_0/conv1"):
+        config.optim.frozen = (start,)
+        check(config)

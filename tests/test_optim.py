@@ -100,3 +100,19 @@ def test_learning_rates_follow_the_step_that_is_told(make) -> None:
         fixed, state = make(schedule(step)).update(gradient, state, params)
         np.testing.assert_allclose(got, fixed, rtol=1e-6)
         jax.tree.map(np.testing.assert_array_equal, after, state)
+
+
+def test_decay_is_decoupled_and_spares_biases_and_scales():
+    """A step of AdamW is Adam's, less rate * decay of the kernel, at the rate of that step."""
+    params = {"fc": {"kernel": jnp.full((2, 2), 3.0), "bias": jnp.ones(2)}, "bn": {"scale": 2.0}}
+    params = jax.tree.map(jnp.asarray, params)
+    grads = jax.tree.map(lambda x: 0.1 * jnp.ones_like(x), params)
+    rate = lambda step: 0.1 / (1 + step)  # noqa: E731
+    plain = optim.adam(rate)
+    decayed = optim.scaled(optim.decayed(optim.adam(rate), rate, 0.5), lambda name: 1.0)
+    found, want = (
+        optax.with_extra_args_support(tx).update(grads, tx.init(params), params, step=1)[0]
+        for tx in (decayed, plain)
+    )
+    want["fc"]["kernel"] -= 0.05 * 0.5 * params["fc"]["kernel"]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), found, want)

@@ -63,8 +63,8 @@ class ResNet(nn.Module):
         blocks: in each of the four stages; two each make ResNet-18, one each ResNet-10.
         hidden: features of layers with a ReLU before the last one, which see the dropout's output.
         width: factor on every layer's features, for small machines.
-        stem: how it begins. "imagenet": a 7 x 7 convolution, strided and pooled, to a quarter of the
-            side; "strided": a 3 x 3 one, to a half; "cifar": a 3 x 3 one, which keeps the size.
+        stem: how it begins. "imagenet": a 7 x 7 convolution, strided and pooled, to a quarter of
+            the side; "strided": a 3 x 3 one, to a half; "cifar": a 3 x 3 one at full size.
         dropout: before the head.
         imagenet: normalise by ImageNet's moments, which weights trained there expect.
         dtype: of the computation; weights, statistics and logits stay float32.

@@ -110,7 +110,7 @@ def make_step(
         found = accumulate(gradient, examples, parts(count, microbatch, axis_name))
         grads, (stats, metrics) = mean(found)
         net = state.net.replace(stats=stats).descend(grads, tx, step=state.step)
-        after = ClassifierState(state.step + 1, net, state.ema)
+        after = state.replace(step=state.step + 1, net=net)
         return after.averaged(lambda new, old: average(new, old, state.step, ema_decay)), metrics
 
     return step
