@@ -45,10 +45,10 @@ class Files(NamedTuple):
 
 
 def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) -> Files:
-    """All files of `source` that may hold pictures: `<class>/**`, or `*` as one class.
+    """All files of `source` that may hold pictures, with classes as `layout.recognise` finds them.
 
     A file counts by its extension or, without a known one, by its first bytes. In an archive, one
-    folder that holds all the rest is passed over. Nothing is unpacked: a compressed tar alone is
+    folder that holds all the rest is no part of the names. Nothing is unpacked: a compressed tar alone is
     decompressed, as one file. Of links in archives, hard ones are followed, symbolic ones are not.
 
     Args:

@@ -47,7 +47,9 @@ class Source(Protocol):
 
 
 class FolderSource:
-    """The pictures below `path`: `path/<class>/**`, or `path/*` as the one class `path.name`.
+    """The pictures below `path`, with classes and given sides as `layout.recognise` finds them.
+
+    `path/<class>/**` are class folders, and without any all is the one class `path.name`.
 
     Every file is decoded once here, by threads, and never again where the pictures are kept.
     Unreadable files are left out, and one warning says so. The order (class by class, names sorted)
