@@ -71,6 +71,7 @@ def test_afhq_is_not_a_class_train(tmp_path: Path, caplog) -> None:
     for side, n in (("train", 30), ("val", 5)):
         draw(tmp_path, [x for c in ("cat", "dog", "wild") for x in numbered(f"{side}/{c}", n)])
     counts, said = classes_of(tmp_path, caplog)
+    assert FolderSource(tmp_path, 8, classes=("train", "val")).classes == ("train", "val")
     assert counts == dict.fromkeys(("cat", "dog", "wild"), 35)
     assert "validation is the test" in said and "of train are validation" in said
     source = open_source(tmp_path, 8)

@@ -48,8 +48,9 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
     """All files of `source` that may hold pictures, with classes as `layout.recognise` finds them.
 
     A file counts by its extension or, without a known one, by its first bytes. In an archive, one
-    folder that holds all the rest is no part of the names. Nothing is unpacked: a compressed tar alone is
-    decompressed, as one file. Of links in archives, hard ones are followed, symbolic ones are not.
+    folder that holds all the rest is no part of the names. Nothing is unpacked: a compressed tar
+    alone is decompressed, as one file. Of links in archives, hard ones are followed, symbolic ones
+    are not.
 
     Args:
         source: a folder (links are followed), a .zip, or a .tar, compressed or not; or what

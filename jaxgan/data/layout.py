@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from jaxgan.errors import InputError
@@ -23,6 +23,8 @@ MASKS = {"masks", "mask", "segmentationclass", "segmentations", "groundtruth", "
 FILE = ("file_name", "filename", "file", "image", "image_path", "path", "image_id", "img", "id")
 LABEL = ("label", "class", "category", "class_name", "labels", "target", "breed", "species")
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+Parts = dict[str, list[str]]  # The folders and the name of each path.
+Read = Callable[[str], bytes]
 LARGEST = 2**29  # Bytes of a table.
 
 
@@ -46,7 +48,7 @@ def recognise(
     paths: Sequence[str],
     others: Sequence[str],
     stem: str,
-    read: Callable[[str], bytes],
+    read: Read,
     wanted: Sequence[str] | None = None,
 ) -> Layout:
     """Finds classes and sides.
@@ -123,7 +125,10 @@ def recognise(
         for name, classes in found.items():
             of |= classes
             given |= dict.fromkeys(classes, sides[name])
-        told.append(f"the folders {', '.join(sorted(sides))} are sides of a split, not classes")
+        told.append(
+            f"the folders {', '.join(sorted(sides))} are sides of a split, not classes "
+            f"(classes={','.join(sorted(sides))} takes them as classes)"
+        )
     else:
         of = _classes(left, parts, depth, look, beside) or dict.fromkeys(left, stem)
         second = {tuple(sorted(_tops(files, parts, depth + 1))) for files in tops.values()}
@@ -143,7 +148,13 @@ def recognise(
     return _laid_out(paths, of, given, beside, told)
 
 
-def _laid_out(paths, of, given, beside, told) -> Layout:
+def _laid_out(
+    paths: Sequence[str],
+    of: dict[str, str],
+    given: dict[str, int] | None,
+    beside: list[str],
+    told: list[str],
+) -> Layout:
     raw = sorted(set(of.values()))
     named = {name: unicodedata.normalize("NFC", name) for name in raw}
     classes = sorted(set(named.values()))
@@ -170,18 +181,18 @@ def _folded(name: str) -> str:
     return "".join(c for c in plain if not unicodedata.combining(c)) or name
 
 
-def _by_folder(paths) -> dict[str, list[str]]:
+def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in paths:
         found.setdefault(os.path.dirname(path), []).append(path)
     return found
 
 
-def _folder(paths, parts, depth: int) -> str:
+def _folder(paths: Sequence[str], parts: Parts, depth: int) -> str:
     return "/".join(parts[paths[0]][:depth])
 
 
-def _tops(paths, parts, depth: int) -> dict[str, list[str]]:
+def _tops(paths: Iterable[str], parts: Parts, depth: int) -> dict[str, list[str]]:
     """The files of each folder at this depth; "" has those that lie in none."""
     found: dict[str, list[str]] = {}
     for path in paths:
@@ -190,7 +201,9 @@ def _tops(paths, parts, depth: int) -> dict[str, list[str]]:
     return found
 
 
-def _classes(paths, parts, depth: int, look: "_Look", beside: list[str]) -> dict[str, str]:
+def _classes(
+    paths: Sequence[str], parts: Parts, depth: int, look: "_Look", beside: list[str]
+) -> dict[str, str]:
     """The class of each picture; nothing where there is one class only, without a name."""
     root, tops = _folder(paths, parts, depth), _tops(paths, parts, depth)
     direct = tops.pop("", [])
@@ -225,7 +238,7 @@ def _classes(paths, parts, depth: int, look: "_Look", beside: list[str]) -> dict
     return {}
 
 
-def _prefixes(paths) -> dict[str, str] | None:
+def _prefixes(paths: Iterable[str]) -> dict[str, str] | None:
     """Classes by names like `cat.0.jpg`: all of them, two prefixes, two pictures of each."""
     found = {}
     for path in paths:
@@ -240,11 +253,11 @@ def _prefixes(paths) -> dict[str, str] | None:
 class _Look:
     """Tables, read once."""
 
-    def __init__(self, tables: dict[str, list[str]], read, told: list[str]):
+    def __init__(self, tables: dict[str, list[str]], read: Read, told: list[str]):
         self._tables, self._read, self.told = tables, read, told
         self._known: dict[str, list[tuple[int, str, str]] | None] = {}
 
-    def alike(self, paths) -> bool:
+    def alike(self, paths: Iterable[str]) -> bool:
         """Whether several names start with letters: classes may have been meant."""
         starts = Counter(re.match(r"[^\W\d]*", p.rpartition("/")[2])[0] for p in paths)  # type: ignore
         return sum(n > 1 for start, n in starts.items() if start) > 1
@@ -364,5 +377,5 @@ def _rows(table: str, data: bytes) -> list[tuple[int, str, str]] | None:
     ]
 
 
-def _word(value) -> str:
+def _word(value: object) -> str:
     return "" if value is None else str(value).strip()
