@@ -159,8 +159,7 @@ def _laid_out(
     named = {name: unicodedata.normalize("NFC", name) for name in raw}
     classes = sorted(set(named.values()))
     twice = [name for name, n in Counter(named.values()).items() if n > 1]
-    for name in twice:
-        told.append(f"class {name} is written in two Unicode forms: read as one")
+    told += [f"class {name} is written in two Unicode forms: read as one" for name in twice]
     for name, n in Counter(_folded(name) for name in classes).items():
         if n > 1:
             alike = [c for c in classes if _folded(c) == name]
