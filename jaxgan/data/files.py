@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxgan.data import layout
 from jaxgan.data.archives import Found, open_zip, stripped, tarred, zipped
 from jaxgan.data.entries import Entries, Entry, Place
 from jaxgan.data.folder import EXTENSIONS, printable
@@ -40,14 +41,16 @@ class Files(NamedTuple):
     # "link" that is not followed.
     left_out: Counter
     tables: tuple[bytes, ...] = ()  # CSV files of points at the top.
+    told: tuple[str, ...] = ()  # What was merged, skipped or guessed of the layout.
 
 
 def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) -> Files:
-    """All files of `source` that may hold pictures: `<class>/**`, or `*` as one class.
+    """All files of `source` that may hold pictures, with classes as `layout.recognise` finds them.
 
     A file counts by its extension or, without a known one, by its first bytes. In an archive, one
-    folder that holds all the rest is passed over. Nothing is unpacked: a compressed tar alone is
-    decompressed, as one file. Of links in archives, hard ones are followed, symbolic ones are not.
+    folder that holds all the rest is no part of the names. Nothing is unpacked: a compressed tar
+    alone is decompressed, as one file. Of links in archives, hard ones are followed, symbolic ones
+    are not.
 
     Args:
         source: a folder (links are followed), a .zip, or a .tar, compressed or not; or what
@@ -181,43 +184,43 @@ def _order(found: Found) -> str:
 
 def _group(root: str, stem: str, found: list[Found], left_out: Counter) -> Files:
     pictures: list[Found] = []
+    others: dict[str, Found] = {}
     landmarks = {f.path: f.place for f in found if f.path.endswith(SIDE_FILES)}
     for f in found:
-        path = f"/{f.path}"
-        extension = os.path.splitext(path)[1].lower()
-        if "/." in path or "/__MACOSX/" in path:
+        extension = os.path.splitext(f"/{f.path}")[1].lower()
+        if layout.is_hidden(f.path):
             left_out["hidden"] += 1
         elif extension in EXTENSIONS or _has_magic(root, f, extension):
             pictures.append(f)
         elif extension not in SIDE_FILES:
             left_out["no picture"] += 1
-    inner = [f for f in pictures if "/" in f.path]
-    if inner and len(inner) < len(pictures):
-        left_out["beside the class folders"] = len(pictures) - len(inner)
-        pictures = inner
+            others[f.path] = f
     if not pictures:
         raise InputError(
             f"--source must hold pictures, in class folders or directly, and {root} has none "
             f"({left_out.total()} other files)"
+            + next((f": unpack {p}" for p in others if p.lower().endswith(layout.ARCHIVES)), "")
         )
-    names = sorted({_top(f) for f in inner}) or [stem]
-    label = {name: i for i, name in enumerate(names)}
+    laid = layout.recognise(
+        [f.path for f in pictures], list(others), stem, lambda name: read(root, others[name].place)
+    )
+    left_out["beside the class folders"] += len(laid.beside)
+    told = laid.told
+    if laid.given is not None:
+        told = [*told, "the given sides are merged: the split is decided anew"]
     entries = Entries(
         Entry(
             printable(f.path),
-            label[_top(f)] if inner else 0,
+            label,
             *(f.place, f.size, f.changed),
             _beside(f.path, landmarks) if landmarks else None,
         )
-        for f in pictures
+        for f, label in ((pictures[i], n) for i, n in zip(laid.pictures, laid.labels, strict=True))
     )
     csv = [f for f in found if f.path.lower().endswith(".csv") and "/" not in f.path]
     tables = tuple(read(root, f.place) for f in csv if 0 < f.size < LARGEST)
-    return Files(root, tuple(printable(name) for name in names), entries, +left_out, tables)
-
-
-def _top(found: Found) -> str:
-    return found.path.partition("/")[0]
+    names = tuple(printable(name) for name in laid.classes)
+    return Files(root, names, entries, +left_out, tables, tuple(told))
 
 
 def _has_magic(root: str, f: Found, extension: str) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Int32
 from PIL import Image
 
-from jaxgan.data import machine, transforms
+from jaxgan.data import layout, machine, transforms
 from jaxgan.data.transforms import Crop, read_square, reason
 from jaxgan.errors import InputError
 
@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 EXTENSIONS = {".avif", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm"}
 EXTENSIONS |= {".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+SIDES = ("train", "validation", "test")
+VALIDATION = 0.1  # Of a given train side, where no validation side is given.
 IN_MEMORY = 4 * 1024**3  # Bytes of decoded pictures that are kept, at most.
 
 
@@ -45,7 +47,9 @@ class Source(Protocol):
 
 
 class FolderSource:
-    """The pictures below `path`: `path/<class>/**`, or `path/*` as the one class `path.name`.
+    """The pictures below `path`, with classes and given sides as `layout.recognise` finds them.
+
+    `path/<class>/**` are class folders, and without any all is the one class `path.name`.
 
     Every file is decoded once here, by threads, and never again where the pictures are kept.
     Unreadable files are left out, and one warning says so. The order (class by class, names sorted)
@@ -59,6 +63,7 @@ class FolderSource:
         on_error: "skip" leaves unreadable files out, "raise" makes the first an InputError.
         in_memory: Keep the decoded pictures where they need no more than so many bytes; None: than
             4 GiB, and than half of the free memory.
+        given_sides: "use" those that folders like train/ and test/ give, or "merge" them.
 
     Attributes:
         images: uint8 [n, resolution, resolution, 3] where the pictures are kept, else None.
@@ -66,6 +71,8 @@ class FolderSource:
         unreadable: (name, reason) of each picture left out, sorted by class and name.
         left_out: How many entries were "hidden", "no picture" by extension, or pictures "beside
             the class folders".
+        given: the side of each picture by its folder: 0 train, 1 validation, 2 test; or None.
+        sides: those to use, or None; `fractions` are their shares. As `RecordSource` has them.
 
     Raises:
         InputError: no such folder or class, a class without a readable picture, or, with
@@ -81,10 +88,11 @@ class FolderSource:
         crop: Crop = "center",
         on_error: Literal["skip", "raise"] = "skip",
         in_memory: int | None = None,
+        given_sides: Literal["use", "merge"] = "use",
     ):
         self.resolution = resolution
         self._crop: Crop = crop
-        self._root, folders, self.left_out = _find(path)
+        self._root, folders, self.left_out, given = _find(path, classes)
         self.classes = choose(folders, classes)
         files = [(file, i) for i, name in enumerate(self.classes) for file in folders[name]]
         shape = (len(files), resolution, resolution, 3)
@@ -98,7 +106,8 @@ class FolderSource:
                 return reason(error)
 
         self.unreadable: list[tuple[str, str]] = []
-        readable = []
+        readable: list[tuple[str, int]] = []
+        digests: list[bytes] = []
         digest = start_fingerprint(self.classes, resolution)
         with warnings.catch_warnings():  # Here, not in the threads: the filters are global.
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata.
@@ -107,7 +116,8 @@ class FolderSource:
             for (file, label), picture in zip(files, pictures, strict=True):
                 name = printable(file)
                 if not isinstance(picture, str):
-                    add_to_fingerprint(digest, name, label, picture)
+                    digests.append(transforms.digest(picture))
+                    add_digest(digest, name, label, digests[-1])
                     if kept is not None:
                         kept[len(readable)] = picture
                     readable.append((file, label))
@@ -123,6 +133,16 @@ class FolderSource:
         self.names = tuple(printable(file) for file in self._files)
         self.labels = np.array([label for _, label in readable], np.int32)
         self._report(len(files))
+        self.given: Int32[np.ndarray, " n"] | None = None
+        self.sides: Int32[np.ndarray, " n"] | None = None
+        self.fractions: tuple[float, ...] | None = None
+        if given is not None:
+            self.given = np.array([given[file] for file in self._files], np.int32)
+            if given_sides == "use":
+                self.sides = self._sides(self.given, digests)
+                self.fractions = tuple(float((self.sides == side).mean()) for side in range(3))
+            else:
+                logger.warning("the given sides are merged: the split is decided anew")
 
     def __len__(self) -> int:
         return len(self._files)
@@ -143,6 +163,36 @@ class FolderSource:
         if path.exists() and not path.is_file():  # Opening a pipe would wait for ever.
             raise ValueError("not a regular file")
         return read_square(path, self.resolution, self._crop)
+
+    def _sides(self, given: np.ndarray, digests: Sequence[bytes]) -> np.ndarray:
+        """The given sides; one that is missing is held out: validation comes from train."""
+        for side in sorted(set(given.tolist())):
+            for label, name in enumerate(self.classes):
+                if not ((given == side) & (self.labels == label)).any():
+                    raise InputError(
+                        f"every given side must hold every class, and {SIDES[side]} has no {name}: "
+                        f"choose classes, or merge the sides (given_sides=merge)"
+                    )
+        if len(set(given.tolist())) == 3:
+            logger.warning("the given sides train, validation and test are used as they are")
+            return given
+        sides = given.copy()
+        held_out = SIDES[max(given)]
+        sides[given == 1] = (
+            2  # No test is given: what is held out is never trained on or chosen by.
+        )
+        share = np.array([int.from_bytes(hashlib.sha256(d).digest()[:4]) for d in digests]) / 2**32
+        for label in range(len(self.classes)):
+            train = np.flatnonzero((given == 0) & (self.labels == label))
+            of_it = train[share[train] < VALIDATION]
+            if not len(of_it) and len(train) > 1:
+                of_it = train[[share[train].argmin()]]
+            sides[of_it] = 1
+        logger.warning(
+            "the given sides are used: %s is the test, and %d pictures of train are validation",
+            *(held_out, (sides == 1).sum()),
+        )
+        return sides
 
     def _report(self, found: int) -> None:
         if self.unreadable:
@@ -184,12 +234,15 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
-def _find(path: str | os.PathLike) -> tuple[Path, dict[str, list[str]], Counter]:
-    """The root, the files of each class (relative to the root, sorted), and what was left out."""
+def _find(
+    path: str | os.PathLike, classes: Sequence[str] | None
+) -> tuple[Path, dict[str, list[str]], Counter, dict[str, int] | None]:
+    """The root, the sorted files of each class (relative to it), what was left out, given sides."""
     root = Path(path).expanduser()
     if not os.fspath(path) or not root.is_dir():
         raise InputError(f"the data path must be a folder of pictures, got {str(path)!r}")
     left_out: Counter = Counter()
+    others: list[str] = []
 
     def pictures(folder: str, above: frozenset[str]) -> list[str]:
         real = os.path.realpath(root / folder)
@@ -198,7 +251,7 @@ def _find(path: str | os.PathLike) -> tuple[Path, dict[str, list[str]], Counter]
         found = []
         for name in sorted(os.listdir(root / folder)):
             file = os.path.join(folder, name)
-            if name.startswith("."):
+            if layout.is_hidden(name):
                 left_out["hidden"] += 1
             elif (root / file).is_dir():
                 found += pictures(file, above | {real})
@@ -206,35 +259,48 @@ def _find(path: str | os.PathLike) -> tuple[Path, dict[str, list[str]], Counter]
                 found.append(file)
             else:
                 left_out["no picture"] += 1
+                others.append(file)
         return found
 
     try:
         files = pictures("", frozenset())
-        inner = [name for name in os.listdir(root) if not name.startswith(".")]
+        inner = [name for name in os.listdir(root) if not layout.is_hidden(name)]
         inner = [name for name in inner if (root / name).is_dir()]
     except OSError as error:
         raise InputError(f"every folder must be readable: {error.filename!r}") from error
-    folders: dict[str, list[str]] = {}
-    for file in files:
-        folders.setdefault(os.path.dirname(file).split(os.sep)[0], []).append(file)
-    empty = sorted(set(inner) - set(folders))
-    beside = folders.pop("", [])
-    if folders and beside:
-        left_out["beside the class folders"] = len(beside)
-        logger.warning(
-            "left out what lies beside the class folders, not in one: %d pictures, %s the first",
-            *(len(beside), printable(beside[0])),
-        )
-    elif beside:
-        return root, {printable(root.resolve().name): beside}, left_out
-    if not folders:
+    inner_empty = sorted(set(inner) - {file.split(os.sep)[0] for file in files})
+    if not files:
+        packed = [name for name in others if name.lower().endswith(layout.ARCHIVES)]
         raise InputError(
             f"the data path must hold pictures, in class folders or directly: {str(path)!r} "
             f"has none ({left_out.total()} other files)"
+            + (f": unpack {printable(packed[0])}" if packed else "")
         )
-    if empty:
-        logger.warning("left out folders without pictures: %s", printable(", ".join(empty)))
-    return root, {printable(name): folders[name] for name in sorted(folders)}, left_out
+    found = layout.recognise(
+        [file.replace(os.sep, "/") for file in files],
+        [name.replace(os.sep, "/") for name in others],
+        root.resolve().name,
+        lambda name: (root / name).read_bytes(),
+        classes,
+    )
+    if found.beside:
+        left_out["beside the class folders"] = len(found.beside)
+        logger.warning(
+            "left out what lies beside the class folders, not in one: %d pictures, %s the first",
+            *(len(found.beside), printable(found.beside[0])),
+        )
+    if inner_empty and len(found.classes) > 1:
+        logger.warning("left out folders without pictures: %s", printable(", ".join(inner_empty)))
+    for line in found.told:
+        logger.warning("%s", printable(line))
+    folders: dict[str, list[str]] = {printable(name): [] for name in found.classes}
+    names = list(folders)
+    for i, label in zip(found.pictures, found.labels, strict=True):
+        folders[names[label]].append(files[i])
+    given = None
+    if found.given is not None:
+        given = {files[i]: side for i, side in zip(found.pictures, found.given, strict=True)}
+    return root, folders, left_out, given
 
 
 def choose(folders: dict[str, list[str]], classes: Sequence[str] | None) -> tuple[str, ...]:

@@ -105,6 +105,8 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             found = files.find(request.source, work)
             left = "".join(f", {n:,} {what}" for what, n in sorted(found.left_out.items()))
             say(f"{len(found.entries):,} files of {', '.join(found.classes)}{left}")
+            for line in found.told:
+                say(line)
             human = decisions.read(request.out)  # Before the long part: it may not do.
             scanned = _scan(read_all, found, request, work, say)
         if request.features is not None and options.doctor:

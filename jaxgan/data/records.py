@@ -48,7 +48,11 @@ def before(path: str | os.PathLike) -> dict[str, Any] | None:
 
 
 def is_prepared(path: str | os.PathLike) -> bool:
-    return (Path(path).expanduser() / INFO).is_file()
+    """Whether it holds such a set, whole or damaged: other tools write a `dataset.json`, too."""
+    folder, file = Path(path).expanduser(), Path(path).expanduser() / INFO
+    if not file.is_file():
+        return False
+    return any(folder.glob("*.array_record*")) or b'"fingerprint"' in file.read_bytes()
 
 
 def read_info(path: str | os.PathLike, name: str = INFO) -> dict[str, Any]:
