@@ -412,6 +412,7 @@ def _check_data(data: ConfigDict, name: str) -> None:
     _positive(f"{name}.data.resolution", data.resolution)
     _one_of(f"{name}.data.crop", data.crop, ("center", "stretch"))
     _one_of(f"{name}.data.on_error", data.on_error, ("skip", "raise"))
+    _one_of(f"{name}.data.given_sides", data.get("given_sides", "use"), ("use", "merge"))
     if data.limit is not None:
         _positive(f"{name}.data.limit", data.limit)
 

@@ -167,6 +167,7 @@ def open_source(data: ConfigDict, seed: int = 0) -> Source:
         on_error=data.on_error,
         count=data.limit,
         seed=seed,
+        given_sides=data.get("given_sides", "use"),
     )
 
 
@@ -202,8 +203,18 @@ def split(source: Source, fractions: tuple[float, float, float]) -> splits.Split
         InputError: a tenth or more of the pictures stand in two classes, or there are too few.
     """
     sides = getattr(source, "sides", None)
-    if sides is not None:  # Of a prepared set, or of a part of one.
-        if source.fractions != tuple(fractions):  # type: ignore[attr-defined]
+    if sides is not None:
+        if getattr(source, "given", None) is not None:  # Of folders like train and test.
+            group = copies(source).group
+            across = np.flatnonzero(sides != sides[group])
+            if len(across):
+                a, b = source.names[group[across[0]]], source.names[across[0]]
+                logging.getLogger("jaxgan").warning(
+                    "%d pictures are like one on another given side, such as %s and %s: "
+                    "data.given_sides=merge parts them anew",
+                    *(len(across), a, b),
+                )
+        elif source.fractions != tuple(fractions):  # type: ignore[attr-defined]
             logging.getLogger("jaxgan").warning(
                 "the split is that of the prepared set, %s, not data.split",
                 source.fractions,  # type: ignore[attr-defined]

@@ -9,8 +9,8 @@ verdict is printed last. Run again, it goes on where it stopped. --compare tabul
 Several processes, on other devices or hosts that share D, each do a part of the work: the same
 command with --worker 0/4, --worker 1/4 and so on.
 
-With --budget=10m it chooses folds, seeds and GAN steps for that time, and says first what it can find
-in it; a finished one that is given more adds seeds and folds, and redoes nothing.
+With --budget=10m it chooses folds, seeds and GAN steps for that time, and says first what it can
+find in it; a finished one that is given more adds seeds and folds, and redoes nothing.
 
 With --dry_run it trains nothing: a few steps of each kind are timed, and what the whole would take
 on this machine is printed: time, memory of a device, disk.

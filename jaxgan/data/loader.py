@@ -37,6 +37,7 @@ def open_source(
     on_error: Literal["skip", "raise"] = "skip",
     count: int | None = None,
     seed: int = 0,
+    given_sides: Literal["use", "merge"] = "use",
 ) -> Source:
     """The pictures of a folder, prepared or not, or drawn ones where the path is "toy".
 
@@ -50,6 +51,7 @@ def open_source(
         count: Pictures a class: as many are drawn, or at most so many chosen at random from a
             folder. None takes all of a folder, and the default of `ToySource`.
         seed: Of the drawing or choosing.
+        given_sides: Of a folder with train and test folders; see `FolderSource`.
 
     Raises:
         InputError: see `FolderSource`, `RecordSource` and `ToySource`.
@@ -61,7 +63,9 @@ def open_source(
     if records.is_prepared(path):
         source: Source = RecordSource(path, resolution, classes=classes)
     else:
-        source = FolderSource(path, resolution, classes=classes, crop=crop, on_error=on_error)
+        source = FolderSource(
+            path, resolution, classes=classes, crop=crop, on_error=on_error, given_sides=given_sides
+        )
     if count is None:
         return source
     order = np.random.default_rng(seed).permutation(len(source))
@@ -106,6 +110,8 @@ class Subset:
         sides = getattr(source, "sides", None)  # Of a prepared set; see `RecordSource`.
         self.sides = None if sides is None else sides[self._indices]
         self.fractions = getattr(source, "fractions", None)
+        given = getattr(source, "given", None)  # Of folders like train and test.
+        self.given = None if given is None else given[self._indices]
 
     def __len__(self) -> int:
         return len(self._indices)
