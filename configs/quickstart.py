@@ -47,6 +47,8 @@ def get_config() -> ConfigDict:
 
     config.classifier = load(str(HERE / "resnet.py"))
     config.classifier.data.resolution = 32
+    config.classifier.train.steps = 200
+    config.classifier.train.checkpoint_every = 200
     return config
 
 

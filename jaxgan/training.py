@@ -196,8 +196,17 @@ def check_classes(source: Source) -> None:
         )
 
 
-def split(source: Source, fractions: tuple[float, float, float]) -> splits.Split:
+def split(
+    source: Source,
+    fractions: tuple[float, float, float],
+    duplicates: splits.Duplicates | None = None,
+) -> splits.Split:
     """Train, validation and test, after a look at what the classes share; or as prepared.
+
+    Args:
+        source: images.
+        fractions: of the parts.
+        duplicates: `copies(source)`, where it is at hand.
 
     Raises:
         InputError: a tenth or more of the pictures stand in two classes, or there are too few.
@@ -220,7 +229,7 @@ def split(source: Source, fractions: tuple[float, float, float]) -> splits.Split
                 source.fractions,  # type: ignore[attr-defined]
             )
         return splits.Split(*(np.flatnonzero(sides == side) for side in range(3)))
-    return splits.split(source, fractions, duplicates=copies(source))
+    return splits.split(source, fractions, duplicates=duplicates or copies(source))
 
 
 def copies(source: Source) -> splits.Duplicates:

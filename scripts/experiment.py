@@ -46,7 +46,7 @@ def main(others: list[str]) -> None:
             raise InputError("--budget needs a single process, without --worker")
         config, workdir = command.read_config()
         if FLAGS.dry_run and seconds:
-            print(budget.say(budget.choose(config, seconds)[0], seconds))
+            print(budget.say(budget.choose(config, seconds, begin)[0], seconds))
         elif FLAGS.dry_run:
             print(dry_run.table(dry_run.predict(config)))
         elif seconds:

@@ -1,16 +1,15 @@
 """Time as the user's unit: from a budget to GAN steps, folds and seeds."""
 
 import json
+import math
 import re
 import time
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan import config as configs
-from jaxgan import log
 from jaxgan.errors import InputError
 from jaxgan.experiment import dry_run, power, run
 from jaxgan.experiment.words import points
@@ -18,8 +17,11 @@ from jaxgan.experiment.words import points
 FILE = "budget.json"
 FOLDS = (1, 4, 5)  # That are weighed; the images that are tested are those of the folds begun.
 MOST_SEEDS = 20
-GANS = 0.4  # Share of the time that the GANs get, where they are not done sooner.
-LEAST_STEPS = 0.1  # Of the configured ones, that a GAN gets; with less, fewer folds are begun.
+MANY = 4  # Folds that tell of chance with one seed each.
+SECONDS = 2.0  # For which steps are timed.
+SHARES = (0.3, 0.4, 0.5, 0.6)  # Of the time, that the GANs may get.
+LEAST_STEPS = 0.25  # Of the configured ones, that a GAN gets; with less, fewer folds are begun.
+ENOUGH = 0.04  # Half-width below which time is better spent on the GANs than on the interval.
 START, END = 25.0, 0.12  # Seconds before anything is trained; share for guards and the report.
 SLOWER = 1.15  # What logs, checkpoints and looks at samples add to the steps.
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -44,7 +46,7 @@ class Choice(NamedTuple):
         folds: into which the images are parted.
         begun: how many of these there is time for.
         seeds: of each.
-        gan_steps: of each GAN; None where none is trained.
+        gan_steps: of each GAN; 0 where none is trained.
         half: half of the interval that is expected, in shares.
         finds: the difference that is found with 80 %.
         seconds: that it takes.
@@ -54,7 +56,7 @@ class Choice(NamedTuple):
     folds: int
     begun: int
     seeds: int
-    gan_steps: int | None
+    gan_steps: int
     half: float
     finds: float
     seconds: float
@@ -62,117 +64,78 @@ class Choice(NamedTuple):
 
 
 def choose(
-    config: ConfigDict,
-    budget: float,
-    folds: Sequence[int] | None = None,
-    gan_steps: int | None = None,
-) -> tuple[Choice, float]:
-    """Folds, seeds and GAN steps whose interval is expected to be the narrowest.
+    config: ConfigDict, budget: float, begin: float | None = None
+) -> tuple[Choice, run.Plan]:
+    """Folds, seeds and GAN steps for the time that there is.
 
-    A few steps of each kind are timed. The GANs get 40 % of the time, or what their configured
-    steps take; the rest is the classifiers'. Which variances to expect is `power.assumed`.
+    A few steps of each kind are timed. Of the designs whose interval is expected to be narrow
+    enough (`verdict.width`, else 4 points), the one whose GANs learn longest; where there is none,
+    the one with the narrowest interval. Which variances to expect is `power.assumed`.
 
     Args:
         config: the experiment's.
         budget: seconds in all.
-        folds: the numbers of folds to choose from.
-        gan_steps: of each GAN, where that was chosen before.
+        begin: `time.perf_counter()` from which they count; now by default.
 
     Returns:
-        The choice, and the seconds that choosing took.
+        The choice, and a plan for the same images, already read.
 
     Raises:
         InputError: there is no time for two classifiers of each arm; says how much there must be.
     """
-    begin = time.perf_counter()
-    wanted = folds or ((config.data.folds,) if config.data.folds > 1 else FOLDS)
+    begin = time.perf_counter() if begin is None else begin
     found: list[Choice] = []
-    least, known = float("inf"), None
-    for count in wanted:
+    least, known, plan = float("inf"), None, None
+    for count in (config.data.folds,) if config.data.folds > 1 else FOLDS:
         mine = config.copy_and_resolve_references()
         mine.data.folds = count
         try:
-            plan = run.prepare(mine)
+            plan = run.prepare(mine, plan)
         except InputError:
-            if count == wanted[0]:
+            if plan is None:
                 raise
             continue
         if known is None:  # The images of one split serve to time the steps of all.
-            known = dry_run.prices(mine, plan)
-        spent = time.perf_counter() - begin
+            known = dry_run.prices(mine, plan, SECONDS)
         each = SLOWER * dry_run.seed_seconds(mine, plan, known, 0)
-        once = START + spent + dry_run.compile_seconds(known)
-        left = budget * (1 - END) - once
+        once = time.perf_counter() - begin + START + dry_run.compile_seconds(known)
+        most = 0
+        if known.gan is not None:
+            most = dry_run.gan_steps(mine, known, max(dry_run.gan_lengths(plan.folds[0])))
         for begun in range(1, count + 1):
             images = sum(len(fold.sides.test) for fold in plan.folds[:begun])
-            steps, gans = _gans(mine, plan, known, begun, left, gan_steps)
-            seeds = min(MOST_SEEDS, int((left - gans) / (begun * each)))
-            least = min(least, _least(mine, plan, known, begun, each, once, gan_steps))
-            if steps is not None and seeds * begun >= 2:
+
+            def takes(steps: int, plan: run.Plan = plan, begun: int = begun) -> float:
+                each_fold = (dry_run.gan_seconds(mine, plan, known, k, steps) for k in range(begun))
+                return SLOWER * sum(each_fold)
+
+            enough = 2 if begun < MANY else 1
+            smallest = takes(math.ceil(LEAST_STEPS * most)) + enough * begun * each
+            least = min(least, (once + smallest) / (1 - END))
+            left = budget * (1 - END) - once
+            a_step = (takes(100) - takes(0)) / 100
+            for share in SHARES if most else (0.0,):
+                steps = min(most, int((share * left - takes(0)) / a_step)) if most else 0
+                seeds = min(MOST_SEEDS, int((left - takes(steps)) / (begun * each)))
+                if steps < LEAST_STEPS * most or seeds < enough:
+                    continue
                 design = power.Design(seeds, images, config.verdict.level, begun, len(config.arms))
-                variances = power.assumed()
-                half = power.expected_half(variances, design)
-                seconds = once + gans + seeds * begun * each
-                found.append(Choice(count, begun, seeds, steps, half or 1.0, 0, seconds, images))
-    if not found:
+                half = power.expected_half(power.assumed(), design) or 1.0
+                seconds = once + takes(steps) + seeds * begun * each
+                found.append(Choice(count, begun, seeds, steps, half, 1.0, seconds, images))
+    if not found or plan is None:
         raise InputError(
             f"--budget={_short(budget)} is too little for two classifiers of each arm and their "
-            f"GANs: the least that works here is about {_short(60 * -(-least // 60))}"
+            f"GANs: the least that works here is about {_short(60 * math.ceil(least / 60))}"
         )
-    best = min(found, key=lambda choice: choice.half)
+    wanted = config.verdict.width or ENOUGH
+    narrow = [choice for choice in found if choice.half <= wanted]
+    best = min(narrow or found, key=lambda c: (-c.gan_steps if narrow else 0, c.half))
     design = power.Design(
         best.seeds, best.images, config.verdict.level, best.begun, len(config.arms)
     )
     finds = power.smallest_effect(power.assumed(), design) or 1.0
-    return best._replace(finds=finds), time.perf_counter() - begin
-
-
-def _gans(
-    config: ConfigDict,
-    plan: run.Plan,
-    known: dry_run.Prices,
-    folds: int,
-    left: float,
-    fixed: int | None,
-) -> tuple[int | None, float]:
-    """Steps of each GAN, None where there is too little time, and seconds of all of them."""
-    if known.gan is None:
-        return 0, 0.0
-
-    def takes(steps: int) -> float:
-        return SLOWER * sum(
-            dry_run.gan_seconds(config, plan, known, k, steps) for k in range(folds)
-        )
-
-    most = dry_run.gan_steps(config, known, max(dry_run.gan_lengths(plan.folds[0])))
-    if fixed is not None:
-        return fixed, takes(fixed)
-    begin, one = takes(0), (takes(100) - takes(0)) / 100
-    steps = min(most, int((GANS * left - begin) / one))
-    if steps < LEAST_STEPS * most:
-        return None, 0.0
-    return steps, takes(steps)
-
-
-def _least(
-    config: ConfigDict,
-    plan: run.Plan,
-    known: dry_run.Prices,
-    folds: int,
-    each: float,
-    once: float,
-    fixed: int | None,
-) -> float:
-    """Seconds of the smallest experiment with so many folds."""
-    gans = 0.0
-    if known.gan is not None:
-        most = dry_run.gan_steps(config, known, max(dry_run.gan_lengths(plan.folds[0])))
-        steps = fixed or int(LEAST_STEPS * most) + 1
-        gans = SLOWER * sum(
-            dry_run.gan_seconds(config, plan, known, k, steps) for k in range(folds)
-        )
-        gans = gans if fixed else gans / GANS
-    return (once + max(gans, gans + 2 * each)) / (1 - END)
+    return best._replace(finds=finds), plan
 
 
 def apply(config: ConfigDict, choice: Choice) -> None:
@@ -216,27 +179,24 @@ def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: flo
             f"{workdir} holds an experiment that was begun without --budget: go on without it, or "
             "choose a new --workdir"
         )
-    lines = []
+    plan = None
     if before is None:
-        chosen, took = choose(config, budget - (time.perf_counter() - begin))
+        chosen, plan = choose(config, budget, begin)
         kept = chosen._asdict() | {"budget": budget}
-        lines = [say(chosen, budget), f"timing the steps took {log.duration(took)}"]
+        line = say(chosen, budget)
     else:
         chosen = Choice(*(before[name] for name in Choice._fields))
         kept = before | {"budget": before["budget"] + budget}
-        lines = [f"{_short(budget)} more: further seeds and folds are added, nothing is redone"]
+        line = f"{_short(budget)} more: further seeds and folds are added, nothing is redone"
     apply(config, chosen)
-    until = begin + budget * (1 - END)
-    folder = epath.Path(workdir)
-    folder.mkdir(parents=True, exist_ok=True)
-    found = run.run(
+    return run.run(
         config,
         workdir,
-        until=until,
-        told_first=tuple(lines),
+        until=begin + budget * (1 - END),
+        before=plan,
+        told_first=(line,),
         claimed=lambda: configs.write(file, json.dumps(kept) + "\n"),
     )
-    return found
 
 
 def _short(seconds: float) -> str:

@@ -79,46 +79,37 @@ class Fold:
         self._sizes: Sequence[design.Arm] = first._sizes if first else arms
         self._built: Built = first._built if first else {}
 
-    def train(
-        self, positions: range, ready: Callable[[], bool] = lambda: True
-    ) -> tuple[list[dict], list[dict]]:
-        """All arms with the seeds at some positions of `config.seeds`.
-
-        What was finished before comes back at once. Before each classifier that is not, it asks
-        whether there is time; where there is none it trains no more, and of a seed that then lacks
-        an arm nothing is returned, though its results are kept.
+    def train(self, positions: range) -> tuple[list[dict], list[dict]]:
+        """All arms with the seeds at some positions of `config.seeds`; finished ones come back.
 
         Args:
             positions: of the seeds, `vmap_seeds` of which are trained at once.
-            ready: whether to begin another classifier.
 
         Returns:
             The runs, and those that failed.
         """
-        count, going = self.config.vmap_seeds, True
+        count = self.config.vmap_seeds
         jobs = [
             (range(i, min(i + count, positions.stop)), arm)
             for i in range(positions.start, positions.stop, count)
             for arm in self.arms
         ]
-        found: dict[int, list[dict]] = {}
-        for number, (some, arm) in self.share.order(jobs):
-            if not all(self._result(i, arm).exists() for i in some):
-                going = going and ready()
-                if not going:
-                    continue
-            found[number] = self._group(number, some, arm)
+        found = {
+            number: self._group(number, some, arm) for number, (some, arm) in self.share.order(jobs)
+        }
         results = [result for number in sorted(found) for result in found[number]]
-        whole = collections.Counter(result["seed"] for result in results)
         runs, failed = [], []
         for result in sorted(results, key=lambda r: self.config.seeds.index(r["seed"])):
-            if whole[result["seed"]] == len(self.arms):
-                (failed if "error" in result else runs).append(result)
+            (failed if "error" in result else runs).append(result)
         return runs, failed
 
     def gan_train(self) -> float | None:
         """What `config.stop_below` asks: see `_gan_train`; None where it cannot be told."""
         return _gan_train(self)
+
+    def finished(self, position: int) -> bool:
+        """Whether all arms have a result of the seed at this position."""
+        return all(self._result(position, arm).exists() for arm in self.arms)
 
     def opened(self) -> list[dict]:
         """When the test pictures were opened, and by whom."""

@@ -201,7 +201,9 @@ def prices(config: ConfigDict, plan: run.Plan, seconds: float = SECONDS) -> Pric
         name = next(iter(counts))
         with section.unlocked():
             section.data.classes = (name,)
-        images = training.open_source(run.at(config, section), config.seed)
+        images = plan.real
+        if section.data.resolution != images.resolution:
+            images = training.open_source(run.at(config, section), config.seed)
         learned = fold.sides.train[fold.draws[key[0]][0].learned[name]]
         gan = trial(section, loader.Subset(images, learned), seconds)
         choosing = _choosing(config, fold, images)

@@ -103,6 +103,7 @@ def from_gans(
     told: log.Log,
     share: Share = Share(),
     fold: int = 0,
+    positions: range | None = None,
 ) -> Made:
     """Trains the GANs that the arms need and draws each seed's pictures from them.
 
@@ -119,6 +120,7 @@ def from_gans(
         told: its log.
         share: of the GANs, whose training and drawing are this process's.
         fold: its number: other folds have other weights and latents.
+        positions: of the seeds to draw for; None: all. Others' pictures are left out.
     """
     fresh: Fresh = {key: [{} for _ in draws[key[0]]] for key in needed}
     about: dict[int, dict] = {}
@@ -146,9 +148,12 @@ def from_gans(
 
     for number, (size, gan, name) in share.order(jobs):
         mine = [i for i, draw in enumerate(draws[size]) if draw.gan == gan]
+        learned = loader.Subset(pictures, train[draws[size][mine[0]].learned[name]])
+        mine = [i for i in mine if positions is None or i in positions]
+        if not mine:
+            continue
         plain = size is None and config.gan.retrain == 1
         called = name if plain else f"{name}-{size or 'all'}-{gan}"
-        learned = loader.Subset(pictures, train[draws[size][mine[0]].learned[name]])
         own = config.gan.copy_and_resolve_references()
         own.seed = (own.seed + gan + 1000 * fold) % 2**32  # Its weights and noise are others, too.
         try:

@@ -32,7 +32,7 @@ from jaxgan.experiment.generated import Fresh
 from jaxgan.experiment.judge import Answers, judge
 from jaxgan.experiment.report import write_report
 from jaxgan.experiment.shares import Share
-from jaxgan.types import InputError, Recipe
+from jaxgan.types import InputError
 
 TOLD = "verdicts.jsonl"
 
@@ -58,17 +58,23 @@ class Plan(NamedTuple):
 
     Attributes:
         real: the images.
+        copies: which of them are the same; None: sides were given.
         folds: what to do in each.
         outside: generated images from elsewhere, by source and class.
     """
 
     real: Source
+    copies: splits.Duplicates | None
     folds: list[Fold]
     outside: Any
 
 
-def prepare(config: ConfigDict) -> Plan:
+def prepare(config: ConfigDict, before: Plan | None = None) -> Plan:
     """Open and part the images, and check all that can be checked before any training.
+
+    Args:
+        config: the experiment's.
+        before: a plan for the same images, which are not read again.
 
     Raises:
         InputError: a config or folder that will not do.
@@ -89,16 +95,21 @@ def prepare(config: ConfigDict) -> Plan:
         training.check_precision(config[name].precision)
     parallel.check_alone(config.vmap_seeds, "config.vmap_seeds")
 
-    real = training.open_source(at(config, config.classifier), config.seed)
+    real = (
+        before.real if before else training.open_source(at(config, config.classifier), config.seed)
+    )
     training.check_classes(real)
     with config.classifier.unlocked():
         config.classifier.model.num_classes = len(real.classes)
-    parts = [_fold(config, real, sides) for sides in _sides(config, real)]
+    copies = before.copies if before else None
+    if copies is None and (config.data.folds > 1 or getattr(real, "sides", None) is None):
+        copies = training.copies(real)
+    parts = [_fold(config, real, sides) for sides in _sides(config, real, copies)]
     tested = np.concatenate([part.sides.test for part in parts])
     outcomes.check(config.verdict.outcome, real.labels[tested], real.classes)
     for name in ("gan", "classifier"):
         training.check_start(config[name], f"config.{name}")
-    return Plan(real, parts, _outside(config, real, parts))
+    return Plan(real, copies, parts, _outside(config, real, parts))
 
 
 def run(
@@ -107,6 +118,7 @@ def run(
     share: Share = Share(),
     *,
     until: float | None = None,
+    before: Plan | None = None,
     told_first: tuple[str, ...] = (),
     claimed: Callable[[], None] = lambda: None,
 ) -> dict:
@@ -121,6 +133,7 @@ def run(
         share: of the work.
         until: `time.perf_counter()` from which on no further fold or seed is begun; the first seed
             of the first fold always is.
+        before: a plan for the same images, which are not read again.
         told_first: lines to begin the log with.
         claimed: called once the workdir is this experiment's.
 
@@ -130,7 +143,7 @@ def run(
     """
     begin = time.perf_counter()
     folder = epath.Path(workdir)
-    plan = prepare(config)
+    plan = prepare(config, before)
     configs.claim(folder, config)
     claimed()
     share = share._replace(workers=folder / "workers")
@@ -161,7 +174,8 @@ class _Experiment:
         self.failed_gans: list[dict] = []
         self.seconds = {"data": 0.0, "gan": 0.0, "generate": 0.0}
         self.ended = ""
-        self.recipe: Recipe | None = None  # Of the GANs: compiled once.
+        self.images: Source | None = None  # At the GANs' resolution.
+        self.recipe: Any = None  # Of the GANs: compiled once.
 
     def run(self, told_first: tuple[str, ...]) -> dict:
         real, parts = self.plan.real, self.plan.folds
@@ -186,8 +200,10 @@ class _Experiment:
         self.seconds["data"] = time.perf_counter() - self.begin
 
         for positions in self._blocks():
-            begun = [k for k in range(len(parts)) if self._open(k, positions)]
-            if not all(self._train(k, positions) for k in begun) or self._decided(positions.stop):
+            going = all(
+                self._train(k, positions) for k in range(len(parts)) if self._open(k, positions)
+            )
+            if not going or self._decided(positions.stop):
                 break
         if self.failed and not self.runs:
             raise InputError(f"no classifier could be trained: {self.failed[0]['error']}")
@@ -236,14 +252,13 @@ class _Experiment:
 
     def _train(self, k: int, positions: range) -> bool:
         """Some seeds of a fold; False where the time is over."""
-        first = not self.runs
-        found, failed = self.trained[k].train(
-            positions, lambda: first or self._in_time(self._seed_takes())
-        )
-        self.runs += [run | {"fold": k} for run in found]
-        self.failed += [run | {"fold": k} for run in failed]
-        wanted = {self.config.seeds[i] for i in positions}
-        if wanted <= {run["seed"] for run in [*found, *failed]}:
+        known = all(self.trained[k].finished(i) for i in positions)
+        in_time = not self.runs or self._in_time(self._seed_takes() * len(positions))
+        if known or in_time:
+            self._generate(k, positions)
+            found, failed = self.trained[k].train(positions)
+            self.runs += [run | {"fold": k} for run in found]
+            self.failed += [run | {"fold": k} for run in failed]
             return True
         done = len({run["seed"] for run in self.runs})
         self.ended = f"the time is over after {done} seed{'s' * (done > 1)}"
@@ -256,20 +271,25 @@ class _Experiment:
         return [g for g in [*self.generators, *self.failed_gans] if g["fold"] == k]
 
     def _begin(self, k: int) -> classifiers.Fold:
-        """The GANs of a fold and their samples; its classifiers, not trained yet."""
-        config, real, fold = self.config, self.plan.real, self.plan.folds[k]
-        where = f"fold {k}" if len(self.plan.folds) > 1 else ""
-        made = self._generate(k)
-        self.fresh[k] = made.fresh
-        self.generators += [about | {"fold": k} for about in made.about]
-        self.failed_gans += [about | {"fold": k} for about in made.failed]
-        for name, seconds in made.seconds.items():
-            self.seconds[name] += seconds
+        """The GANs of a fold, and its classifiers, not trained yet."""
+        config, fold = self.config, self.plan.folds[k]
+        self.fresh[k] = {key: [] for key in fold.needed}
+        self._generate(k, range(1))
         begun = classifiers.Fold(
-            config, fold.arms, real, fold.sides, fold.draws, made.fresh, self._place(k), self.told,
-            self.share, label=where, fold=k, first=self.trained.get(0),
-        )  # fmt: skip
-        if k == 0 and config.stop_below is not None and made.fresh:
+            config,
+            fold.arms,
+            self.plan.real,
+            fold.sides,
+            fold.draws,
+            self.fresh[k],
+            self._place(k),
+            self.told,
+            self.share,
+            label=f"fold {k}" if len(self.plan.folds) > 1 else "",
+            fold=k,
+            first=self.trained.get(0),
+        )
+        if k == 0 and config.stop_below is not None and self.fresh[k]:
             reached = begun.gan_train()
             if reached is not None and reached < config.stop_below:
                 raise InputError(
@@ -279,24 +299,42 @@ class _Experiment:
                 )
         return begun
 
-    def _generate(self, k: int) -> generated.Made:
+    def _generate(self, k: int, positions: range) -> None:
+        """Generated images of further seeds, from GANs that are trained where they are not yet."""
+        fresh = self.fresh[k]
+        done = min(map(len, fresh.values()), default=positions.stop)
+        positions = range(done, positions.stop)
+        if not positions:
+            return
+        made = self._made(k, positions)
+        for key, sides in made.fresh.items():
+            fresh[key] += sides[done : positions.stop]
+        told = {(g["fold"], g.get("name"), g.get("generated")) for g in self._of(k)}
+        for kept, found in ((self.generators, made.about), (self.failed_gans, made.failed)):
+            new = [about | {"fold": k} for about in found]
+            new = [g for g in new if (k, g.get("name"), g.get("generated")) not in told]
+            kept += new
+            self.seconds["gan"] += sum(g["seconds"] for g in new)
+        self.seconds["generate"] += made.seconds.get("generate", 0.0)
+
+    def _made(self, k: int, positions: range) -> generated.Made:
         config, real, fold = self.config, self.plan.real, self.plan.folds[k]
-        if not fold.needed:
-            return generated.Made({}, [], [], {})
         if self.plan.outside is not None:
             seeds = tuple(config.seeds)
             fresh = generated.from_folder(self.plan.outside, fold.needed, seeds, config.seed)
             return generated.Made(fresh, [], [], {})
-        same = config.gan.data.resolution == real.resolution
-        images = real if same else training.open_source(at(config, config.gan), config.seed)
-        if images.names != real.names:  # The split speaks of positions.
-            raise InputError(f"the images of {config.data.path} must not change during a run")
-        if self.recipe is None:
+        if self.images is None:
+            same = config.gan.data.resolution == real.resolution
+            self.images = (
+                real if same else training.open_source(at(config, config.gan), config.seed)
+            )
+            if self.images.names != real.names:  # The split speaks of positions.
+                raise InputError(f"the images of {config.data.path} must not change during a run")
             self.recipe = recipes.build(config.gan, parallel.axis_name(config.parallel))
         return generated.from_gans(
             config,
             self.recipe,
-            images,
+            self.images,
             fold.sides.train,
             fold.draws,
             fold.needed,
@@ -304,6 +342,7 @@ class _Experiment:
             self.told,
             self.share,
             fold=k,
+            positions=positions,
         )
 
     def _decided(self, seeds: int) -> bool:
@@ -339,6 +378,9 @@ class _Experiment:
     def _finish(self, about: dict) -> dict:
         """Judge, check, and write all that there is to read."""
         config, real, folder = self.config, self.plan.real, self.folder
+        self.trained = {
+            k: fold for k, fold in self.trained.items() if any(r["fold"] == k for r in self.runs)
+        }
         done = sorted(self.trained)
         parts = [self.plan.folds[k] for k in done]
         self.seconds["classify"] = sum(r["seconds"] for r in [*self.runs, *self.failed])
@@ -475,15 +517,18 @@ class _Experiment:
         told.close()
 
 
-def _sides(config: ConfigDict, real: Source) -> list[splits.Split]:
+def _sides(
+    config: ConfigDict, real: Source, copies: splits.Duplicates | None
+) -> list[splits.Split]:
     """The split, or each fold's."""
     count = config.data.folds
     if count == 1:
-        parts = training.split(real, config.data.split)
+        parts = training.split(real, config.data.split, copies)
         _check_parts(real, parts)
         return [parts]
+    assert copies is not None
     train, validation, _ = config.data.split
-    return folds.folds(real, count, validation / (train + validation), training.copies(real))
+    return folds.folds(real, count, validation / (train + validation), copies)
 
 
 def _fold(config: ConfigDict, real: Source, sides: splits.Split) -> Fold:
