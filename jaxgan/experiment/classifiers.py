@@ -1,6 +1,5 @@
 """The classifiers of an experiment: every arm with every seed, equal in all but their pictures."""
 
-import collections
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
