@@ -85,7 +85,7 @@ def make_results(folder, seeds=3, arms=ARMS, classes=("cat", "dog"), gan=True):
         "verdict": {
             "primary": [arms[-1], arms[0]],
             "word": words.word(primary),
-            "sentence": words.sentence(primary, seeds, 40),
+            "sentence": words.sentence(primary, words.size({0: range(seeds)}, 40)),
             "difference": primary.value,
             "level": 0.95,
         }
