@@ -68,7 +68,7 @@ summary{cursor:pointer}
 summary h2{display:inline}
 section>details{margin-top:1.4rem}
 section>details[open]>summary{margin-bottom:.8rem}
-pre{white-space:pre-wrap;overflow-wrap:anywhere;user-select:all}
+li pre{user-select:all}
 h3{font-size:1.0625rem;font-weight:600;margin:0 0 .4rem;overflow-wrap:anywhere}
 .lead{font-size:1.25rem;line-height:1.45;margin:0 0 1.8rem}
 figure{margin:0 0 1.2rem}

@@ -100,10 +100,12 @@ def _mcnemar(results: Results) -> str:
         f"<td>{t['only_b']:,}</td><td>{t['p']:.2g}</td></tr>"
         for t in tables
     )
-    return f"""<details><summary>Fold by fold and seed by seed (McNemar's exact test)</summary><table>
-<caption>Test pictures that one of the two classifiers alone gets right. Each p-value speaks of
+    return f"""<details><summary>Fold by fold and seed by seed (McNemar's exact test)</summary>
+<table>
+<caption>Test images that one of the two classifiers alone gets right. Each p-value speaks of
 two trained classifiers, not of the arms.</caption>
-<thead><tr><th>Fold</th><th>Seed</th><th>Only {text(a)}</th><th>Only {text(b)}</th><th>p</th></tr></thead>
+<thead><tr><th>Fold</th><th>Seed</th>
+<th>Only {text(a)}</th><th>Only {text(b)}</th><th>p</th></tr></thead>
 <tbody>{rows}</tbody></table></details>"""
 
 
