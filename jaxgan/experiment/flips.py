@@ -16,7 +16,8 @@ def turned(results: dict[str, Any], most: int = MOST) -> dict[str, list[dict[str
 
     Returns:
         "helped" and "hurt": at most `most` each, by how many seeds turned, then by name; each with
-        "index", "name", "label" (a class's name), and how many "seeds" turned on balance "of" its fold's.
+        "index", "name", "label" (a class's name), and how many "seeds"
+        turned on balance "of" its fold's.
     """
     a, b = results["verdict"]["primary"]
     test, classes = results["test"], results["classes"]

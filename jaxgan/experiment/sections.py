@@ -16,12 +16,12 @@ def power(results: Results) -> str:
     verdict, worth = results["verdict"], results.get("worth")
     told = verdict.get("power") or {}
     said = []
-    if told.get("seen") is not None:
-        if told["seen"] < SENSIBLE and told.get("planned") is not None:
-            said.append(
-                f"This design finds a true difference of {signed(told['seen']).lstrip('+')} points "
-                f"or more in {told['probability'] * 5:.0f} of 5 tries; smaller ones it may miss."
-            )
+    seen = told.get("seen")
+    if seen is not None and seen < SENSIBLE and told.get("planned") is not None:
+        said.append(
+            f"This design finds a true difference of {signed(seen).lstrip('+')} points "
+            f"or more in {told['probability'] * 5:.0f} of 5 tries; smaller ones it may miss."
+        )
     if worth:
         said.append(f"{text(worth['arm'])} is {text(worth['sentence'])}.")
     if verdict.get("seeds") in verdict.get("looks", ()) and not results.get("failed"):
@@ -96,7 +96,8 @@ def _mcnemar(results: Results) -> str:
         return ""
     a, b = results["verdict"]["primary"]
     rows = "".join(
-        f"<tr><th scope='row'>{text(t.get('fold', 0))}</th><td>{text(t['seed'])}</td><td>{t['only_a']:,}</td>"
+        f"<tr><th scope='row'>{text(t.get('fold', 0))}</th>"
+        f"<td>{text(t['seed'])}</td><td>{t['only_a']:,}</td>"
         f"<td>{t['only_b']:,}</td><td>{t['p']:.2g}</td></tr>"
         for t in tables
     )
