@@ -277,7 +277,8 @@ was read once, at the end. The GANs saw training images only.</p>
 <p>A difference is one arm's share of right answers minus the other's, over all seeds and test
 images. Its interval counts both as drawn at random, by two-way crossed variance components with
 a Satterthwaite <i>t</i>, so that it holds for other seeds <em>and</em> other images of this kind.
-Where there are folds, each image is a test image once, and the folds are pooled; what seeds scatter by
+Where there are folds, each image is a test image once, and the folds are pooled;
+what seeds scatter by
 is told by all arms' seeds. Training images and GANs are taken as they are.
 Arms' own intervals are of the same kind, with two right and two wrong images added (Agresti and
 Coull), so that a perfect score is not certain. The verdict follows from the primary interval alone:
