@@ -343,6 +343,7 @@ class _Experiment:
             self.share,
             fold=k,
             positions=positions,
+            gone=[gan["name"] for gan in self.failed_gans if gan["fold"] == k],
         )
 
     def _decided(self, seeds: int) -> bool:
