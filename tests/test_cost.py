@@ -104,11 +104,11 @@ def test_a_dry_run_adds_up_and_trains_nothing(monkeypatch) -> None:
             train.sample_every = train.checkpoint_every = 8
     gans, drawing, classifiers = dry_run.predict(config)
     assert [name for name, _ in tried] == [config.gan.model.name, *["resnet"] * 2]
-    assert gans[:4] == ("GANs", 2, pytest.approx(1 + 3 + 2 * (10 * 0.5 + 8 * 0.25)), 2**30)
+    assert gans[:4] == ("GANs", 2, pytest.approx(3 + 2 * (1 + 10 * 0.5 + 8 * 0.25)), 2**30)
     assert gans.disk == (2 * 2 + 1) * 2**20  # Steps 8 and 10 of each, and one that is written.
-    assert drawing.seconds == pytest.approx(0.1 * drawing.count)
+    assert drawing.seconds == 0  # It comes with each seed's classifiers.
     # Validation at steps 8, 16 and 20, then the test; a batch has room for all pictures.
-    seconds = 1 + 2 * 3 + 8 * (20 * 0.5 + (3 + 1) * 0.1)
+    seconds = 2 * 3 + 8 * (1 + 20 * 0.5 + (3 + 1) * 0.1) + 0.1 * drawing.count
     assert classifiers[:3] == ("classifiers", 8, pytest.approx(seconds))
     assert classifiers.disk == (8 * 3 + 1) * 2**20
     rows = dry_run.table([gans, drawing, classifiers]).splitlines()

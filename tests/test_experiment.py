@@ -380,30 +380,28 @@ def answered(monkeypatch, config, tmp_path, skill):
         return runs, []
 
     monkeypatch.setattr(classifiers.Fold, "train", train)
+    monkeypatch.setattr(classifiers.Fold, "finished", lambda self, position: False)
+    monkeypatch.setattr(run._Experiment, "_generate", lambda self, k, positions: None)
     monkeypatch.setattr(run._Experiment, "_finish", lambda self, about: {"ended": self.ended})
     return begun
 
 
-def without_gans():
-    config = twin()
-    config.arms, config.verdict.primary = ("real", "copies:2"), ("copies:2", "real")
-    return config
-
-
 @pytest.mark.parametrize(("real", "seeds"), [(0.0, 3), (1.0, 6)])  # A plain difference, and none.
 def test_a_clear_look_is_the_end(monkeypatch, tmp_path, real, seeds) -> None:
-    config = without_gans()
+    config = twin()
+    config.arms = ("real", "add")
     config.seeds, config.verdict.looks = tuple(range(6)), (3,)
-    begun = answered(monkeypatch, config, tmp_path, {"real": real, "copies:2": 1.0})
+    begun = answered(monkeypatch, config, tmp_path, {"real": real, "add": 1.0})
     told = run.run(config, tmp_path)["ended"]
     assert [seed for _, seed, arm in begun if arm == "real"] == list(range(seeds))
     assert told == ("the verdict is clear after 3 of 6 seeds" if seeds == 3 else "")
 
 
 def test_a_width_that_is_reached_is_the_end(monkeypatch, tmp_path) -> None:
-    config = without_gans()
+    config = twin()
+    config.arms = ("real", "add")
     config.seeds, config.verdict.width = tuple(range(8)), 0.4
-    skill = {"real": 0.9, "copies:2": 0.9}
+    skill = {"real": 0.9, "add": 0.9}
     begun = answered(monkeypatch, config, tmp_path, skill)
     assert "as narrow as asked for" in run.run(config, tmp_path)["ended"]
     seeds = {seed for _, seed, _ in begun}
@@ -412,9 +410,10 @@ def test_a_width_that_is_reached_is_the_end(monkeypatch, tmp_path) -> None:
 
 def test_all_seeds_of_a_fold_come_before_the_time_is_asked_again(monkeypatch, tmp_path) -> None:
     """Over before it begins, the first seed of the first fold is trained nevertheless."""
-    config = without_gans()
+    config = twin()
+    config.arms = ("real", "add")
     config.data.folds, config.seeds = 3, (0, 1, 2)
-    begun = answered(monkeypatch, config, tmp_path, {"real": 0.5, "copies:2": 0.5})
+    begun = answered(monkeypatch, config, tmp_path, {"real": 0.5, "add": 0.5})
     told = run.run(config, tmp_path, until=0.0)["ended"]
     assert {(fold, seed) for fold, seed, _ in begun} == {(0, 0)}
     assert told.startswith("the time is over after 1")

@@ -102,9 +102,9 @@ def test_more_folds_than_images_of_the_smallest_class_are_refused() -> None:
     with pytest.raises(InputError, match=words):
         folds(source, 5, 0.2, alone(24))
     copies = grouped([*range(20), 20, 20, 20, 23])
-    with pytest.raises(InputError, match="data.folds=3 needs at least 3 .* and dog has 2"):
+    with pytest.raises(InputError, match=r"data\.folds=3 needs at least 3 .* and dog has 2"):
         folds(source, 3, 0.2, copies)
-    with pytest.raises(InputError, match="needs at least 4 .* and dog has 3"):
+    with pytest.raises(InputError, match=r"needs at least 4 .* and dog has 3"):
         folds(Labels([0] * 5 + [1] * 3), 2, 0.2, alone(8))
     for count, dogs in ((2, 4), (3, 3), (5, 5)):  # As few as may be.
         few = Labels([0] * 20 + [1] * dogs)

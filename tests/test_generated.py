@@ -155,7 +155,7 @@ def test_what_teaches_nothing_ends_it_before_the_arms(finished, monkeypatch) -> 
 
     monkeypatch.setattr(training, "train_classifier", note)
     config.stop_below = 0.999
-    words = r"not worth it: .* reaches \d+\.\d% of validation pictures, .* asks for 99\.9%"
+    words = r"not worth it: .* reaches \d+\.\d% of validation images, .* asks for 99\.9%"
     for _ in range(2):  # The second time it knows.
         with pytest.raises(InputError, match=words):
             run.run(config, folder / "run")

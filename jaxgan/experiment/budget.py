@@ -108,14 +108,15 @@ def choose(
 
             takes = partial(_gan_seconds, mine, plan, known, begun)
             enough = 2 if begun < MANY else 1
-            smallest = takes(math.ceil(LEAST_STEPS * most)) + enough * begun * each
+            fewest = math.ceil(LEAST_STEPS * most)
+            smallest = takes(fewest) + enough * begun * each
             least = min(least, (once + smallest) / (1 - END))
             left = budget * (1 - END) - once
             a_step = (takes(100) - takes(0)) / 100
-            for share in SHARES if most else (0.0,):
-                steps = min(most, int((share * left - takes(0)) / a_step)) if most else 0
+            shares = [int((share * left - takes(0)) / a_step) for share in SHARES if most]
+            for steps in {fewest, *(min(most, steps) for steps in shares)}:
                 seeds = min(MOST_SEEDS, int((left - takes(steps)) / (begun * each)))
-                if steps < LEAST_STEPS * most or seeds < enough:
+                if steps < fewest or seeds < enough:
                     continue
                 design = power.Design(seeds, images, config.verdict.level, begun, len(config.arms))
                 half = power.expected_half(power.assumed(), design) or 1.0

@@ -309,7 +309,8 @@ def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
     took += sum(seeds * seed_seconds(config, plan, known, k) for k in folds)
     at_once = min(config.vmap_seeds, seeds)
     need = max(at_once * found.memory for found in known.classifiers.values())
-    train, disk = config.classifier.train, 0
+    train = config.classifier.train
+    disk = max(found.checkpoint for found in known.classifiers.values())  # That is being written.
     for arm in plan.folds[0].arms:
         kept = _kept(
             train, classifiers.steps_of(config, arm, plan.folds[0].arms), train.sample_every
@@ -373,16 +374,14 @@ def _looks(config: ConfigDict, fold: run.Fold) -> tuple[int, int]:
     views = train.views if any(arm.policy for arm in fold.arms) else 1
     real = views * _batches(len(fold.sides.train), frozen.BATCH)
     real += sum(_batches(len(part), frozen.BATCH) for part in fold.sides[1:])
-    generated = {
-        (arm.size, arm.selected, name, n["generated"], bool(arm.policy)): (
-            views if arm.policy else 1
-        )
-        * _batches(n["generated"], frozen.BATCH)
-        for arm in fold.arms
-        for name, n in arm.pictures.items()
-        if n["generated"]
-    }
-    return real, sum(generated.values())
+    generated = set()
+    for arm in fold.arms:
+        for name, n in arm.pictures.items():
+            if n["generated"]:  # As they are, all arms share those of the largest.
+                most = fold.needed[arm.size, arm.selected][name]
+                count = n["generated"] if arm.policy else most
+                generated.add((arm.size, arm.selected, name, count, views if arm.policy else 1))
+    return real, sum(_batches(n, frozen.BATCH) * each for *_, n, each in generated)
 
 
 def _batches(n: int, size: int) -> int:
