@@ -81,6 +81,51 @@ def test_folds_of_one_seed_and_a_budget_that_ends_between_folds():
         assert not_above(rate([t[0] for t in tables], [t[1] for t in tables]))
 
 
+def discriminant(x, y, tests):
+    """Right answers [..., tests] of linear discriminant analysis trained on x [..., n, d]."""
+    means = [np.mean(x[..., y == c, :], -2) for c in (0, 1)]
+    off = x - np.stack(means, -2)[..., y, :]
+    covariance = np.swapaxes(off, -1, -2) @ off / x.shape[-2]
+    normal = np.linalg.solve(covariance, (means[1] - means[0])[..., None])
+    middle = (means[0] + means[1])[..., None, :] / 2
+    scores = ((tests[0] - middle) @ normal)[..., 0]
+    return ((scores > 0) == tests[1]).astype(float)
+
+
+def test_a_real_learner_in_folds_is_covered():
+    """Discriminant analysis with fresh real points added, each seed with other ones and noise."""
+    rng, draws, folds, seeds, n = np.random.default_rng(9), 300, 5, 2, 100
+
+    def points(*shape):
+        y = np.arange(shape[-1]) % 2
+        x = rng.standard_normal((*shape, 4))
+        x[..., 0] += 1.6 * (y - 0.5)
+        return x, y
+
+    (x, y), large = points(draws, 1, n), points(4000)
+    tables, truths = [], []
+    for part in np.split(np.arange(n), folds):
+        rest = np.setdiff1d(np.arange(n), part)
+        noise = 0.3 * rng.standard_normal((draws, seeds, len(rest), 4))
+        real = x[:, :, rest] + noise
+        fresh, its = points(draws, seeds, 40)
+        both = np.concatenate([real, fresh], -2), np.concatenate([y[rest], its])
+        inside = x[:, :, part], y[part]
+        arms = [discriminant(*both, inside), discriminant(real, y[rest], inside)]
+        tables.append(arms)
+        # Other seeds on the same training side.
+        more = [discriminant(*both, large), discriminant(real, y[rest], large)]
+        truths.append((more[0] - more[1]).mean(-1))
+    a, b = ([t[i] for t in tables] for i in (0, 1))
+    everywhere = np.mean(truths)
+    y = [p - q for p, q in zip(a, b, strict=True)]
+    wrong = np.abs(mean_of(y) - everywhere) > spread(squares(y, (a, b)), 0.95).half
+    assert not_above(wrong.mean(), draws=draws)
+    second = [statistics.across_folds([t[d] for t in a], [t[d] for t in b]) for d in range(draws)]
+    outside = np.mean([not found.low <= everywhere <= found.high for found in second])
+    assert not_above(outside, draws=draws)
+
+
 def test_stopping_by_width_is_honest():
     rng, target, most = np.random.default_rng(8), 0.04, 8
     a, b = logistic(rng, 2, most, 250, lucks=[0.3, 0.3])
