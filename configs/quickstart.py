@@ -47,8 +47,10 @@ def get_config() -> ConfigDict:
 
     config.classifier = load(str(HERE / "resnet.py"))
     config.classifier.data.resolution = 32
-    config.classifier.train.steps = 200
-    config.classifier.train.checkpoint_every = 200
+    config.classifier.optim.learning_rate = 2e-3
+    config.classifier.train.batch_size = 32
+    config.classifier.train.steps = 250
+    config.classifier.train.checkpoint_every = 250
     return config
 
 

@@ -226,6 +226,9 @@ def _verdict(
     wider = statistics.across_folds(a, b, at)
     if wider is None and len(set(gans)) > 1:
         wider = statistics.across_gans(a, b, gans, at)
+    if wider is not None and wider.low is not None:  # Surer of more than the headline it cannot be.
+        half = max(wider.high - wider.low, (interval.high or 0) - (interval.low or 0)) / 2
+        wider = wider._replace(low=wider.value - half, high=wider.value + half)
     return first | {
         "word": words.word(interval, margin, words.widest(outcome, asked["width"])),
         "sentence": words.sentence(
