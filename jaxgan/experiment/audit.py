@@ -76,7 +76,7 @@ def _generators(
     """
     for (size, selected), sides in fresh.items():
         seen: set[int] = set()
-        for draw, side in zip(draws[size], sides, strict=True):
+        for draw, side in zip(draws[size], sides, strict=False):  # Of the seeds so far.
             if draw.gan in seen or (config.generated and seen):
                 continue
             seen.add(draw.gan)
