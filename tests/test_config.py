@@ -1,13 +1,15 @@
+import ast
 from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
 
-from jaxgan import checks
+from jaxgan import checks, command
 from jaxgan import config as configs
 from jaxgan.experiment.run import _inherit
 from jaxgan.types import InputError
 
+ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.py"))
 
 
@@ -242,3 +244,35 @@ def test_layers_that_may_be_frozen() -> None:
     for start in ("conv", "layer1", "layer2_0/conv1"):
         config.optim.frozen = (start,)
         check(config)
+
+
+@pytest.mark.parametrize(
+    ("flag", "name", "value"),
+    [
+        ("--config.seeds=5", "seeds", (0, 1, 2, 3, 4)),
+        ("--config.seeds=3,7", "seeds", (3, 7)),
+        ("--config.arms=real,add", "arms", ("real", "add")),
+        ("--config.arms=('real','add')", "arms", ("real", "add")),
+    ],
+)
+def test_short_forms_of_seeds_and_arms(flag, name, value) -> None:
+    config = configs.load(str(ROOT / "configs" / "quickstart.py"))
+    told, _, text = command._with_tuple(config, flag).partition("=")
+    assert told == f"--config.{name}" and ast.literal_eval(text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "set_instead"),
+    [
+        ("gan.data.crop", "data.crop"),
+        ("classifier.data.split", "data.split"),
+        ("gan.parallel", "parallel"),
+    ],
+)
+def test_what_an_experiment_overwrites_is_refused(name, set_instead) -> None:
+    config = configs.load(str(ROOT / "configs" / "quickstart.py"))
+    words = rf"config\.{name} follows config\.{set_instead} here: set that one"
+    with pytest.raises(InputError, match=words):
+        configs.check_inherited(config, [name])
+    configs.check_inherited(config, [set_instead])
+    configs.check_inherited(config.gan, ["data.crop"])
