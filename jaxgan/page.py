@@ -64,6 +64,11 @@ section.wide>p{max-width:40rem}
 h1{font-size:clamp(2.6rem,9vw,4.2rem);line-height:1.05;font-weight:400;margin:.35rem 0 .9rem;
 letter-spacing:-.015em}
 h2{font-size:1.45rem;font-weight:400;font-style:italic;margin:3.6rem 0 .8rem}
+summary{cursor:pointer}
+summary h2{display:inline}
+section>details{margin-top:1.4rem}
+section>details[open]>summary{margin-bottom:.8rem}
+li pre{user-select:all}
 h3{font-size:1.0625rem;font-weight:600;margin:0 0 .4rem;overflow-wrap:anywhere}
 .lead{font-size:1.25rem;line-height:1.45;margin:0 0 1.8rem}
 figure{margin:0 0 1.2rem}

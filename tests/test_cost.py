@@ -103,12 +103,12 @@ def test_a_dry_run_adds_up_and_trains_nothing(monkeypatch) -> None:
             train.steps, train.epochs, train.kimg = steps, None, None
             train.sample_every = train.checkpoint_every = 8
     gans, drawing, classifiers = dry_run.predict(config)
-    assert [name for name, _ in tried] == [config.gan.model.name, *["googlenet"] * 2]
-    assert gans[:4] == ("GANs", 2, pytest.approx(1 + 3 + 2 * (10 * 0.5 + 8 * 0.25)), 2**30)
+    assert [name for name, _ in tried] == [config.gan.model.name, *["resnet"] * 2]
+    assert gans[:4] == ("GANs", 2, pytest.approx(3 + 2 * (1 + 10 * 0.5 + 8 * 0.25)), 2**30)
     assert gans.disk == (2 * 2 + 1) * 2**20  # Steps 8 and 10 of each, and one that is written.
-    assert drawing.seconds == pytest.approx(0.1 * drawing.count)
+    assert drawing.seconds == 0  # It comes with each seed's classifiers.
     # Validation at steps 8, 16 and 20, then the test; a batch has room for all pictures.
-    seconds = 1 + 2 * 3 + 8 * (20 * 0.5 + (3 + 1) * 0.1)
+    seconds = 2 * 3 + 8 * (1 + 20 * 0.5 + (3 + 1) * 0.1) + 0.1 * drawing.count
     assert classifiers[:3] == ("classifiers", 8, pytest.approx(seconds))
     assert classifiers.disk == (8 * 3 + 1) * 2**20
     rows = dry_run.table([gans, drawing, classifiers]).splitlines()
@@ -167,19 +167,21 @@ def test_a_frozen_trunk_looks_as_often_as_is_counted(augmented: bool, monkeypatc
 
     monkeypatch.setattr(frozen, "look", look)
     plan = run.prepare(config)
+    (fold,) = plan.folds
     cat = loader.Subset(plan.real, np.flatnonzero(plan.real.labels == 0))
     fresh = {
         key: [
             {name: loader.Subset(cat, np.arange(n)) for name, n in counts.items()}
             for _ in config.seeds
         ]
-        for key, counts in plan.needed.items()
+        for key, counts in fold.needed.items()
     }
-    pictures = classifiers._Pictures(config.classifier, plan.arms, plan.real, plan.parts, fresh)
+    pictures = classifiers._Pictures(config.classifier, fold.arms, plan.real, fold.sides, fresh)
     for position, seed in enumerate(config.seeds):
-        for arm in plan.arms:
-            pictures.of(arm, plan.draws[arm.size][position], position, seed)
-    assert dry_run._looks(config, plan) == sum(seen)
+        for arm in fold.arms:
+            pictures.of(arm, fold.draws[arm.size][position], position, seed)
+    before, each = dry_run._looks(config, fold)
+    assert before + len(config.seeds) * each == sum(seen)
 
 
 def test_a_checkpoint_takes_what_is_counted(tmp_path: Path) -> None:

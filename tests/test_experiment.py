@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from jaxgan import config as configs
-from jaxgan import log, training
+from jaxgan import training
 from jaxgan.data import splits
 from jaxgan.data.toy import ToySource
-from jaxgan.experiment import audit, classifiers, design, run, shares, statistics, words
+from jaxgan.experiment import audit, classifiers, design, run, statistics, words
 from jaxgan.progress import NotFiniteError
 from jaxgan.types import InputError
 
@@ -86,7 +86,8 @@ def test_every_statistic_can_be_recomputed_from_the_file(finished) -> None:
         assert r["test_accuracy"] == pytest.approx(hits.mean())
         np.testing.assert_allclose(np.sum(r["probabilities"], 1), 1, atol=1e-4)
     a, b = results["verdict"]["primary"]
-    interval = statistics.paired_difference(correct(a), correct(b), 0.95)
+    others = [correct(arm) for arm in twin().arms if arm not in (a, b)]
+    interval = statistics.paired_difference(correct(a), correct(b), 0.95, others)
     assert results["verdict"]["difference"] == pytest.approx(interval.value)
     assert results["verdict"]["low"] == pytest.approx(interval.low)
     assert results["verdict"]["word"] == words.word(interval)
@@ -178,7 +179,7 @@ def test_a_seed_that_fails_among_others_is_left_out(finished, tmp_path, monkeypa
         again = run.run(config, tmp_path / "run")
     (failed,) = again["failed"]
     assert failed.pop("seconds") >= 0
-    assert failed == {"arm": "add", "seed": 1, "error": "loss must be finite"}
+    assert failed == {"arm": "add", "seed": 1, "error": "loss must be finite", "fold": 0}
     untimed = lambda runs: [{k: v for k, v in r.items() if k != "seconds"} for r in runs]  # noqa: E731
     order = lambda runs: sorted(untimed(runs), key=lambda r: (r["arm"], r["seed"]))  # noqa: E731
     missing = [r for r in results["runs"] if (r["arm"], r["seed"]) != ("add", 1)]
@@ -363,78 +364,65 @@ def test_a_class_that_is_not_there() -> None:
         planned("replace", **{"replace.classes": ("bird",)})
 
 
-def test_a_clear_look_is_the_end_and_its_interval_the_one_reported(monkeypatch, tmp_path) -> None:
+def answered(monkeypatch, config, tmp_path, skill):
+    """An experiment whose classifiers are right by chance, an arm's with its probability."""
+    rng, begun = np.random.default_rng(0), []
+    plan = run.prepare(config)
+
+    def train(self, positions):
+        labels, runs = plan.real.labels[plan.folds[self.fold].sides.test], []
+        for i in positions:
+            for arm in self.arms:
+                said = np.where(rng.random(len(labels)) < skill[arm.name], labels, 1 - labels)
+                begun.append((self.fold, config.seeds[i], arm.name))
+                run = {"arm": arm.name, "seed": config.seeds[i], "seconds": 10.0}
+                runs.append(run | {"probabilities": np.eye(2)[said]})
+        return runs, []
+
+    monkeypatch.setattr(classifiers.Fold, "train", train)
+    monkeypatch.setattr(classifiers.Fold, "finished", lambda self, position: False)
+    monkeypatch.setattr(run._Experiment, "_generate", lambda self, k, positions: None)
+    monkeypatch.setattr(run._Experiment, "_finish", lambda self, about: {"ended": self.ended})
+    return begun
+
+
+@pytest.mark.parametrize(("real", "seeds"), [(0.0, 3), (1.0, 6)])  # A plain difference, and none.
+def test_a_clear_look_is_the_end(monkeypatch, tmp_path, real, seeds) -> None:
     config = twin()
-    config.seeds, config.arms, config.verdict.looks = tuple(range(6)), ("real", "add"), (3,)
-    config.classifier.model.num_classes = 2
-    real = ToySource(32, count=12, classes=("cat", "dog"))
-    parts = splits.Split(np.arange(8), np.arange(8, 12), np.arange(12, 24))
-    labels, rng = real.labels[parts.test], np.random.default_rng(0)
-    skill = {"add": 1.0}
-
-    def answers(self, number, file, work):
-        arm, seed = file.parent.parent.name, int(file.parent.name)
-        right = rng.random(12) < skill[arm]
-        said = np.where(right, labels, 1 - labels)
-        return {"arm": arm, "seed": seed, "probabilities": np.eye(2)[said].tolist()}
-
-    monkeypatch.setattr(shares.Share, "once", answers)
-    mine = real.labels[parts.train]
-    counts = {c: int((mine == i).sum()) for i, c in enumerate(real.classes)}
-    arms = design.plan(config, counts)
-    draws = design.draw(mine, real.classes, config.seeds, share=0.8, retrain=1, seed=0)
-    told = log.Log(tmp_path)
-    for skill["real"], seeds in ((0.0, 3), (1.0, 6)):  # A plain difference, and none.
-        fold = classifiers.Fold(config, arms, real, parts, {None: draws}, {}, tmp_path, told)
-        found, failed = run._classify(config, fold, labels, told)
-        assert {r["seed"] for r in found} == set(range(seeds))
-        assert len(found) == 2 * seeds and not failed
-    told.close()
+    config.arms = ("real", "add")
+    config.seeds, config.verdict.looks = tuple(range(6)), (3,)
+    begun = answered(monkeypatch, config, tmp_path, {"real": real, "add": 1.0})
+    told = run.run(config, tmp_path)["ended"]
+    assert [seed for _, seed, arm in begun if arm == "real"] == list(range(seeds))
+    assert told == ("the verdict is clear after 3 of 6 seeds" if seeds == 3 else "")
 
 
-def test_a_fold_stops_between_seeds_and_returns_what_is_whole(monkeypatch, tmp_path) -> None:
+def test_a_width_that_is_reached_is_the_end(monkeypatch, tmp_path) -> None:
     config = twin()
-    config.seeds, config.arms = (3, 4, 5), ("real", "copies:2")
-    config.classifier.model.num_classes = 2
-    real = ToySource(32, count=12, classes=("cat", "dog"))
-    parts = splits.Split(np.arange(8), np.arange(8, 12), np.arange(12, 24))
-    arms = design.plan(config, {"cat": 8, "dog": 8})
-    draws = design.draw(real.labels[:8], real.classes, config.seeds, share=1, retrain=1, seed=0)
-    begun = []
+    config.arms = ("real", "add")
+    config.seeds, config.verdict.width = tuple(range(8)), 0.4
+    skill = {"real": 0.9, "add": 0.9}
+    begun = answered(monkeypatch, config, tmp_path, skill)
+    assert "as narrow as asked for" in run.run(config, tmp_path)["ended"]
+    seeds = {seed for _, seed, _ in begun}
+    assert 2 <= len(seeds) < 8
 
-    def once(self, number, file, work):
-        if not file.exists():
-            begun.append(file)
-            file.parent.mkdir(parents=True)
-            seed = int(file.parent.name)
-            file.write_text(json.dumps({"arm": file.parent.parent.name, "seed": seed}))
-        return json.loads(file.read_text())
 
-    monkeypatch.setattr(shares.Share, "once", once)
-    with log.Log(tmp_path) as told:
-        fold = classifiers.Fold(config, arms, real, parts, {None: draws}, {}, tmp_path, told)
-        left = iter([True, True, True, False])
-        runs, failed = fold.train(range(3), lambda: next(left))
-        assert [(r["arm"], r["seed"]) for r in runs] == [("real", 3), ("copies:2", 3)]
-        assert len(begun) == 3 and not failed
-        runs, _ = fold.train(range(3))
-        assert [r["seed"] for r in runs] == [3, 3, 4, 4, 5, 5] and len(begun) == 6
-        again, _ = fold.train(range(3), lambda: pytest.fail("it is finished"))
-        assert again == runs
-        seeds = {
-            number: classifiers.Fold(
-                config, arms, real, parts, {None: draws}, {}, tmp_path / str(number), told,
-                fold=number,
-            ).begin(0, arms[0])[0].seed
-            for number in (0, 2)
-        }  # fmt: skip
-    assert seeds == {0: 3, 2: 2003}
+def test_all_seeds_of_a_fold_come_before_the_time_is_asked_again(monkeypatch, tmp_path) -> None:
+    """Over before it begins, the first seed of the first fold is trained nevertheless."""
+    config = twin()
+    config.arms = ("real", "add")
+    config.data.folds, config.seeds = 3, (0, 1, 2)
+    begun = answered(monkeypatch, config, tmp_path, {"real": 0.5, "add": 0.5})
+    told = run.run(config, tmp_path, until=0.0)["ended"]
+    assert {(fold, seed) for fold, seed, _ in begun} == {(0, 0)}
+    assert told.startswith("the time is over after 1")
 
 
 def test_looks_must_be_at_fewer_seeds_than_there_are(tmp_path) -> None:
     config = twin()
     config.verdict.looks = (3,)
-    with pytest.raises(InputError, match="rising numbers of seeds from 3 to below 2"):
+    with pytest.raises(InputError, match="rising numbers of seeds from 2 to below 2"):
         run.run(config, tmp_path)
 
 

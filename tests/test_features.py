@@ -223,6 +223,6 @@ def test_a_pickle_that_calls_something_is_refused(tmp_path, call):
 
 def test_an_object_in_an_array_is_refused_too(tmp_path):
     hidden = np.array([Command(os.system, f"touch {tmp_path / 'ran'}")], object)
-    with pytest.raises(InputError, match=r"needs no \w+\.system"):
+    with pytest.raises(InputError, match="numbers of another type"):
         load(pickle.dumps(hidden), "x", ARRAYS)
     assert not list(tmp_path.iterdir())

@@ -32,7 +32,7 @@ def folds(source: Source, count: int, validation: float, duplicates: Duplicates)
             and one to validate with beside a fold.
     """
     counts = np.bincount(source.labels[np.unique(duplicates.group)], minlength=len(source.classes))
-    least = max(count, 3)
+    least = count if count > 2 else 4  # Beside the largest fold: one to train, one to validate.
     for name, n in zip(source.classes, counts.tolist(), strict=True):
         if n < least:
             raise InputError(

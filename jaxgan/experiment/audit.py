@@ -77,7 +77,7 @@ def _generators(
     elsewhere = design.folders(config)
     for (size, selected, made_by), sides in fresh.items():
         seen: set[int] = set()
-        for draw, side in zip(draws[size], sides, strict=True):
+        for draw, side in zip(draws[size], sides, strict=False):  # Of the seeds so far.
             if draw.gan in seen or (made_by in elsewhere and seen):
                 continue
             seen.add(draw.gan)

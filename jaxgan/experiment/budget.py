@@ -4,6 +4,7 @@ import json
 import math
 import re
 import time
+from functools import partial
 from typing import NamedTuple
 
 from etils import epath
@@ -22,7 +23,7 @@ SECONDS = 2.0  # For which steps are timed.
 SHARES = (0.3, 0.4, 0.5, 0.6)  # Of the time, that the GANs may get.
 LEAST_STEPS = 0.25  # Of the configured ones, that a GAN gets; with less, fewer folds are begun.
 ENOUGH = 0.04  # Half-width below which time is better spent on the GANs than on the interval.
-START, END = 25.0, 0.12  # Seconds before anything is trained; share for guards and the report.
+START, END = 12.0, 0.12  # Seconds before anything is trained; share for guards and the report.
 SLOWER = 1.15  # What logs, checkpoints and looks at samples add to the steps.
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -105,19 +106,17 @@ def choose(
         for begun in range(1, count + 1):
             images = sum(len(fold.sides.test) for fold in plan.folds[:begun])
 
-            def takes(steps: int, plan: run.Plan = plan, begun: int = begun) -> float:
-                each_fold = (dry_run.gan_seconds(mine, plan, known, k, steps) for k in range(begun))
-                return SLOWER * sum(each_fold)
-
+            takes = partial(_gan_seconds, mine, plan, known, begun)
             enough = 2 if begun < MANY else 1
-            smallest = takes(math.ceil(LEAST_STEPS * most)) + enough * begun * each
+            fewest = math.ceil(LEAST_STEPS * most)
+            smallest = takes(fewest) + enough * begun * each
             least = min(least, (once + smallest) / (1 - END))
             left = budget * (1 - END) - once
             a_step = (takes(100) - takes(0)) / 100
-            for share in SHARES if most else (0.0,):
-                steps = min(most, int((share * left - takes(0)) / a_step)) if most else 0
+            shares = [int((share * left - takes(0)) / a_step) for share in SHARES if most]
+            for steps in {fewest, *(min(most, steps) for steps in shares)}:
                 seeds = min(MOST_SEEDS, int((left - takes(steps)) / (begun * each)))
-                if steps < LEAST_STEPS * most or seeds < enough:
+                if steps < fewest or seeds < enough:
                     continue
                 design = power.Design(seeds, images, config.verdict.level, begun, len(config.arms))
                 half = power.expected_half(power.assumed(), design) or 1.0
@@ -136,6 +135,12 @@ def choose(
     )
     finds = power.smallest_effect(power.assumed(), design) or 1.0
     return best._replace(finds=finds), plan
+
+
+def _gan_seconds(
+    config: ConfigDict, plan: run.Plan, known: dry_run.Prices, folds: int, steps: int
+) -> float:
+    return SLOWER * sum(dry_run.gan_seconds(config, plan, known, k, steps) for k in range(folds))
 
 
 def apply(config: ConfigDict, choice: Choice) -> None:

@@ -19,6 +19,7 @@ from jaxgan.types import InputError
 Tables = Sequence[Shaped[np.ndarray, "*n _ _"]]
 LUCK = 2.0  # Standard errors by which degrees are guarded where one number per seed is all there is
 LUCK_OF_ARMS = 1.0  # and where both arms' seeds say how much they scatter.
+ALIKE = 0.3  # Correlation of the arms' rests from which on their seeds are taken as pairs alone.
 DOUBT = 8  # Degrees at which a correlation of the arms' seeds is half believed.
 
 
@@ -35,7 +36,12 @@ class Squares(NamedTuple):
     df_seed: np.ndarray | float
     df_picture: float
     df_rest: float
-    luck: float = LUCK
+    luck: np.ndarray | float = LUCK
+
+
+def luck_of(df: int) -> float:
+    """The guard where one number per seed is all there is: twice as much with one degree."""
+    return LUCK * (1 + (df == 1))
 
 
 class Components(NamedTuple):
@@ -125,7 +131,7 @@ def squares(
     Args:
         tables: the outcomes; of a contrast, the differences.
         pair: the contrast's arms, whose own scatter says more of the seeds' variance than that of
-            the differences (`seed_variance`).
+            the differences (`seed_variance`), unless they give much the same answers (`alike`).
         others: further arms.
     """
     shape = layout(tables)
@@ -139,13 +145,16 @@ def squares(
         off = shape.share * (means - mean_of(tables)[..., None])
         folds = len(tables)
         between = (off**2).sum(-1) * folds / (folds - 1)
-        return Squares(between, picture, picture, folds - 1, shape.df_picture, shape.df_picture)
+        df_t, luck = shape.df_picture, luck_of(folds - 1)
+        return Squares(between, picture, picture, folds - 1, df_t, df_t, luck)
     rest = left(tables, tables) / max(shape.df_rest, 1) * shape.per_answer
-    luck = LUCK if pair is None else LUCK_OF_ARMS
-    if pair is None:
-        seed, df_seed = scatter(tables, tables) / shape.df_seed, shape.df_seed
-    else:
-        seed, df_seed = seed_variance(*pair, others)
+    seed, df_seed = scatter(tables, tables) / shape.df_seed, shape.df_seed
+    luck = luck_of(shape.df_seed)
+    if pair is not None:
+        paired = alike(*pair)
+        more = (*seed_variance(*pair, others), LUCK_OF_ARMS)
+        chosen = zip((seed, df_seed, luck), more, strict=True)
+        seed, df_seed, luck = (np.where(paired, *two) for two in chosen)
     seed = seed * shape.per_seed
     return Squares(seed, picture, rest, df_seed, shape.df_picture, shape.df_rest or 1, luck)
 
@@ -167,6 +176,15 @@ def left(a: Tables, b: Tables) -> np.ndarray:
         x, y = (t - t.mean((-2, -1), keepdims=True) for t in (x, y))
         total = total + (x * y).sum((-2, -1))
     return total
+
+
+def alike(a: Tables, b: Tables) -> np.ndarray:
+    """Whether what neither seed nor picture explains goes together in two arms.
+
+    Such arms share their seeds' luck, too: their differences scatter far less than either. All
+    answers tell so, and none of their means: the choice says nothing of the seeds' variance.
+    """
+    return left(a, b) > ALIKE * np.sqrt(left(a, a) * left(b, b))
 
 
 def seed_variance(

@@ -9,7 +9,7 @@ from scipy import optimize
 from jaxgan.experiment.components import Tables, as_tables, mean_of, spread, squares
 from jaxgan.types import InputError
 
-GRID = 201
+GRID = 101
 
 
 class Worth(NamedTuple):

@@ -310,7 +310,8 @@ def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
     took += sum(seeds * seed_seconds(config, plan, known, k) for k in folds)
     at_once = min(config.vmap_seeds, seeds)
     need = max(at_once * found.memory for found in known.classifiers.values())
-    train, disk = config.classifier.train, 0
+    train = config.classifier.train
+    disk = max(found.checkpoint for found in known.classifiers.values())  # That is being written.
     trained = [one for arm in plan.folds[0].arms for one in arm.trained]
     for arm in trained:
         kept = _kept(
@@ -376,14 +377,14 @@ def _looks(config: ConfigDict, fold: run.Fold) -> tuple[int, int]:
     views = train.views if any(arm.policy for arm in fold.arms) else 1
     real = views * _batches(len(fold.sides.train), frozen.BATCH)
     real += sum(_batches(len(part), frozen.BATCH) for part in fold.sides[1:])
-    generated = {
-        (arm.key, name, n["generated"], bool(arm.policy)): (views if arm.policy else 1)
-        * _batches(n["generated"], frozen.BATCH)
-        for arm in fold.arms
-        for name, n in arm.pictures.items()
-        if n["generated"]
-    }
-    return real, sum(generated.values())
+    generated = set()
+    for arm in (one for planned in fold.arms for one in planned.trained):
+        for name, n in arm.pictures.items():
+            if n["generated"]:  # As they are, all arms share those of the largest.
+                most = fold.needed[arm.key][name]
+                count = n["generated"] if arm.policy else most
+                generated.add((arm.key, name, count, views if arm.policy else 1))
+    return real, sum(_batches(n, frozen.BATCH) * each for *_, n, each in generated)
 
 
 def _batches(n: int, size: int) -> int:

@@ -12,23 +12,27 @@ MOST = 12
 
 
 def turned(results: dict[str, Any], most: int = MOST) -> dict[str, list[dict[str, Any]]]:
-    """The test pictures that the primary contrast helped and hurt most, over the seeds.
+    """The test pictures that the primary contrast helped and hurt most, over the seeds of its fold.
 
     Returns:
         "helped" and "hurt": at most `most` each, by how many seeds turned, then by name; each with
-        "index", "name", "label" (a class's name), and how many "seeds" turned on balance "of" all.
+        "index", "name", "label" (a class's name), and how many "seeds"
+        turned on balance "of" its fold's.
     """
     a, b = results["verdict"]["primary"]
     test, classes = results["test"], results["classes"]
     labels = np.asarray(test["labels"])
-    right: dict[str, dict[int, np.ndarray]] = {a: {}, b: {}}
+    folds = np.asarray(test.get("fold", [0] * len(labels)))
+    right: dict[str, dict[tuple[int, int], np.ndarray]] = {a: {}, b: {}}
     for run in results["runs"]:
         if run["arm"] in right and "probabilities" in run:
-            right[run["arm"]][run["seed"]] = np.argmax(run["probabilities"], 1) == labels
-    seeds = [seed for seed in right[a] if seed in right[b]]
-    if not seeds:
-        return {"helped": [], "hurt": []}
-    change = np.sum([right[a][seed].astype(int) - right[b][seed] for seed in seeds], axis=0)
+            fold = run.get("fold", 0)
+            answers = np.argmax(run["probabilities"], 1)
+            right[run["arm"]][fold, run["seed"]] = answers == labels[folds == fold]
+    change, of = np.zeros(len(labels), int), np.zeros(len(labels), int)
+    for fold, seed in right[a].keys() & right[b].keys():
+        change[folds == fold] += right[a][fold, seed].astype(int) - right[b][fold, seed]
+        of[folds == fold] += 1
 
     def pick(sign: int) -> list[dict[str, Any]]:
         order = sorted(range(len(labels)), key=lambda i: (-sign * change[i], test["names"][i]))
@@ -38,7 +42,7 @@ def turned(results: dict[str, Any], most: int = MOST) -> dict[str, list[dict[str
                 "name": test["names"][i],
                 "label": classes[labels[i]],
                 "seeds": int(sign * change[i]),
-                "of": len(seeds),
+                "of": int(of[i]),
             }
             for i in order[:most]
             if sign * change[i] > 0

@@ -1,6 +1,6 @@
 """The generated side of an experiment: its GANs, principal components, and folders of pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -199,6 +199,7 @@ def from_gans(
     share: Share = Share(),
     fold: int = 0,
     positions: range | None = None,
+    gone: Collection[str] = (),
 ) -> Made:
     """Trains the GANs that the arms need and draws each seed's pictures from them.
 
@@ -216,6 +217,7 @@ def from_gans(
         share: of the GANs, whose training and drawing are this process's.
         fold: its number: other folds have other weights and latents.
         positions: of the seeds to draw for; None: all. Others' pictures are left out.
+        gone: names of GANs that failed before, which are not tried again.
     """
     needed = of_gans(needed)
     fresh: Fresh = {key: [{} for _ in draws[key.size]] for key in needed}
@@ -229,24 +231,28 @@ def from_gans(
         for name in {n: 0 for key, counts in needed.items() if key.size == size for n in counts}
     ]
 
+    def title(size: int | None, gan: int, name: str) -> str:
+        number = f", number {gan}" * (config.gan.retrain > 1)
+        return f"{name} (size {size or 'all'}{number})"
+
     def note(number: int, error: Exception, called: str) -> None:
         size, gan, name = jobs[number]
-        which = f"size {size or 'all'}" + f", number {gan}" * (config.gan.retrain > 1)
+        full = title(size, gan, name)
         why = " ".join(str(error).split()) or type(error).__name__
         failed[number] = {
             "class": name,
-            "name": f"{name} ({which})",
+            "name": full,
             "gan": gan,
             "error": why,
             "seconds": share.spent(folder / "gan" / f"{called}.json"),
         }
-        told.line(f"the GAN of {name} ({which}) failed, arms without its pictures go on: {why}")
+        told.line(f"the GAN of {full} failed, arms without its pictures go on: {why}")
 
     for number, (size, gan, name) in share.order(jobs):
         mine = [i for i, draw in enumerate(draws[size]) if draw.gan == gan]
         learned = loader.Subset(pictures, train[draws[size][mine[0]].learned[name]])
         mine = [i for i in mine if positions is None or i in positions]
-        if not mine:
+        if not mine or title(size, gan, name) in gone:
             continue
         plain = size is None and config.gan.retrain == 1
         called = name if plain else f"{name}-{size or 'all'}-{gan}"

@@ -349,7 +349,10 @@ def _power(
     before = power.Design(planned_seeds, images, level, folds, arms)
     after = power.Design(least, images, level, folds, arms)
     share = OUTCOMES[answers.outcome].share
-    observed = components([x - y for x, y in zip(a, b, strict=True)]) if least > 1 else None
+    y = [x - z for x, z in zip(a, b, strict=True)]
+    if share and not any(map(np.any, y)):  # No image told the arms apart: as the interval has it.
+        y = statistics.with_pictures(y, (-1, 1))
+    observed = components(y) if least > 1 else None
     return {
         "probability": POWER,
         "assumed": assumed._asdict(),

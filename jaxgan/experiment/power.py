@@ -4,7 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.experiment.components import LUCK, LUCK_OF_ARMS, Components, Squares, moderated, spread
+from jaxgan.experiment.components import (
+    LUCK_OF_ARMS,
+    Components,
+    Squares,
+    luck_of,
+    moderated,
+    spread,
+)
 
 DRAWS = 20_000
 FEW = 500
@@ -99,7 +106,7 @@ def _drawn(variances: Components, design: Design, draws: int) -> Squares:
     if seeds == 1:
         df = folds - 1
         between = (by_seed / folds + picture / pictures) * mean_square(df)
-        return Squares(between, by_picture, by_picture, df, df_t, df_t, LUCK)
+        return Squares(between, by_picture, by_picture, df, df_t, df_t, luck_of(df))
     df = folds * (seeds - 1)
     df_e = (seeds - 1) * (pictures - folds)
     of_rest = rest / (seeds * pictures) * mean_square(df_e)

@@ -7,8 +7,9 @@ from typing import Any
 
 from etils import epath
 
-from jaxgan.experiment import figures, page, sections, tables
+from jaxgan.experiment import figures, ladder, page, sections, tables
 from jaxgan.experiment.page import count, duration, percent, picture, prose, signed, text
+from jaxgan.types import InputError
 
 Results = dict[str, Any]
 
@@ -25,19 +26,23 @@ def write_report(results: Results, workdir: epath.PathLike) -> epath.Path:
         workdir: the folder of the experiment.
     """
     workdir = epath.Path(workdir)
+    broken = any(row.get("passed") is False for row in results.get("guards") or ())
+    checked = _folded(sections.guards(results), broken)
     parts = (
         _verdict(results),
-        _arms(results),
-        sections.failures(results),
-        sections.guards(results),
-        sections.sweep(results),
-        sections.measures(results),
-        sections.turned(results, workdir),
-        _learning(results),
-        _pictures(results, workdir),
-        sections.cost(results),
-        _method(results),
-        _run(results),
+        checked * broken,
+        _folded(_arms(results)),
+        _folded(sections.failures(results), True),
+        checked * (not broken),
+        _folded(_pictures(results, workdir)),
+        _folded(sections.turned(results, workdir)),
+        _folded(sections.sweep(results)),
+        _folded(sections.measures(results)),
+        _folded(_learning(results)),
+        _folded(sections.cost(results)),
+        _folded(_method(results)),
+        _folded(_run(results)),
+        _next(results) and f"<section>{_next(results)}</section>",
     )
     path = workdir / "report.html"
     title = f"{results['verdict']['word'].capitalize()} – jaxgan"
@@ -47,15 +52,50 @@ def write_report(results: Results, workdir: epath.PathLike) -> epath.Path:
     return path
 
 
+def _folded(section: str, shown: bool = False) -> str:
+    """A section behind its heading, which opens it."""
+    tag = f"<details{' open' * shown}><summary><h2>"
+    return (
+        section.replace("<h2>", tag, 1)
+        .replace("</h2>", "</h2></summary>", 1)
+        .replace("</section>", "</details></section>")
+    )
+
+
+def _next(results: Results) -> str:
+    """What to do next, each step with the command that does it."""
+    items = "".join(
+        f"<li>{text(one['sentence'])}"
+        + (f"<pre>{text(one['command'])}</pre>" if one.get("command") else "")
+        + "</li>"
+        for one in results.get("next") or ()
+    )
+    return f"<h3>What next</h3><ol>{items}</ol>" if items else ""
+
+
+def _small(results: Results) -> str:
+    """What the verdict holds for, elsewhere, and what the second outcome says."""
+    verdict = results["verdict"]
+    rows = [verdict.get("elsewhere"), verdict.get("beside")]
+    said = [row["sentence"] for row in rows if row]
+    if results.get("ended"):
+        said.append(f"{results['ended'].capitalize()}.")
+    return "".join(f"<p class='note'>{prose(one)}</p>" for one in said)
+
+
 def _verdict(results: Results) -> str:
     verdict = results["verdict"]
     return f"""
 <header>
-<p class="question">Would generated pictures help this classifier?</p>
+<p class="question">Would generated images help this classifier?</p>
 <h1>{text(verdict["word"].capitalize())}</h1>
 <p class="lead">{prose(verdict["sentence"])}</p>
+<p>{prose(verdict.get("conditions") or "")}</p>
+{_small(results)}
 {"" if verdict["difference"] is None else _primary(results)}
+<p>{text((results.get("ladder") or {}).get("sentence", ""))}</p>
 {sections.power(results)}
+{_next(results)}
 </header>"""
 
 
@@ -73,7 +113,7 @@ def _primary(results: Results) -> str:
     )
     chance = (
         f"The accuracy of {text(a)} minus that of {text(b)}, with its {_level(results)} interval "
-        "for other seeds and other test pictures; rings are single seeds."
+        "for other seeds and other test images; rings are single seeds."
         if row.low is not None
         else "With one seed there is no interval: run more seeds to learn how much is chance."
     )
@@ -83,7 +123,9 @@ def _primary(results: Results) -> str:
 
 def _arms(results: Results) -> str:
     rows, lines = [], []
-    for name, arm in results["arms"].items():
+    cheapest = (results.get("ladder") or {}).get("cheapest")
+    for name in sorted(results["arms"], key=_rung):
+        arm = results["arms"][name]
         style = _style(results, name)
         low, high = arm.get("low"), arm.get("high")
         figure = percent(arm["accuracy"])
@@ -97,9 +139,12 @@ def _arms(results: Results) -> str:
         )
         lines.append(
             f"<tr><th scope='row'>{key}{text(name)}"
-            f"<small>{text(arm.get('description', ''))}</small></th>"
+            f"<small>{text(arm.get('description', ''))}"
+            f"{'; the cheapest as good as the best' * (name == cheapest)}</small></th>"
             f"<td>{figure}<small>{between}</small></td>"
-            f"<td>{_to_real(results, name)}</td></tr>"
+            f"<td>{_to_real(results, name)}</td>"
+            f"<td>{'–' if arm.get('ensemble') is None else percent(arm['ensemble'])}</td>"
+            f"<td>{_loss(arm)}</td></tr>"
         )
     figure = figures.dots_and_whiskers(rows, "Test accuracy of every arm", "test accuracy, %")
     chance = (
@@ -114,17 +159,23 @@ def _arms(results: Results) -> str:
     )
     return f"""
 <section>
-<h2>Every arm on the same test pictures</h2>
+<h2>Every arm on the same test images</h2>
 <figure>{figure}<figcaption>{chance}</figcaption></figure>
 <table>
-<thead><tr><th>Arm</th><th>Test accuracy</th><th>Minus its <i>real</i> arm, points</th></tr></thead>
+<thead><tr><th>Arm</th><th>Test accuracy</th><th>Minus its base, points</th>
+<th>Ensemble of seeds</th><th>Log loss</th></tr></thead>
 <tbody>{"".join(lines)}</tbody>
 </table>
 {f"<p>Further differences, in points:</p><ul>{others}</ul>" if others else ""}
-<p class="note">Differences are paired, by seed and test picture: overlapping intervals of two arms
+<p class="note">Differences are paired, by seed and test image: overlapping intervals of two arms
 say nothing about them. Only the primary contrast decides the verdict; the intervals of the other
 differences cover together (Bonferroni), and p is adjusted for their number (Holm).</p>
 </section>"""
+
+
+def _loss(arm: Results) -> str:
+    loss = (arm.get("outcomes") or {}).get("log_loss")
+    return "–" if loss is None else f"{loss:.3f}"
 
 
 def _learning(results: Results) -> str:
@@ -205,10 +256,10 @@ def _pictures(results: Results, workdir: epath.Path) -> str:
         if pair or over_time:
             blocks += f'<h3>{text(name)}</h3><div class="pair">{pair}</div>{over_time}'
     if not generators and not results.get("failed_generators"):
-        blocks = f"<p>No arm needed generated pictures, so no GAN was trained.</p>{blocks}"
+        blocks = f"<p>No arm needed generated images, so no GAN was trained.</p>{blocks}"
     return f"""
 <section class="wide">
-<h2>Real and generated pictures</h2>
+<h2>Real and generated images</h2>
 {blocks}
 </section>"""
 
@@ -220,17 +271,19 @@ def _method(results: Results) -> str:
 <section>
 <h2>How to read this</h2>
 <p>Every arm trained the same classifier for the same number of optimiser steps with
-{count(seeds, "seed")}, validated on the same real pictures, and answered the same
-{count(pictures, "real test picture")}. Validation alone chose each run's checkpoint; the test set
-was read once, at the end. The GANs saw training pictures only.</p>
+{count(seeds, "seed")}, validated on the same real images, and answered the same
+{count(pictures, "real test image")}. Validation alone chose each run's checkpoint; the test set
+was read once, at the end. The GANs saw training images only.</p>
 <p>A difference is one arm's share of right answers minus the other's, over all seeds and test
-pictures. Its interval counts both as drawn at random, by two-way crossed variance components with
-a Satterthwaite <i>t</i>, so that it holds for other seeds <em>and</em> other pictures of this kind.
-Arms' own intervals are of the same kind, with two right and two wrong pictures added (Agresti and
+images. Its interval counts both as drawn at random, by two-way crossed variance components with
+a Satterthwaite <i>t</i>, so that it holds for other seeds <em>and</em> other images of this kind.
+Where there are folds, each image is a test image once, and the folds are pooled;
+what seeds scatter by
+is told by all arms' seeds. Training images and GANs are taken as they are.
+Arms' own intervals are of the same kind, with two right and two wrong images added (Agresti and
 Coull), so that a perfect score is not certain. The verdict follows from the primary interval alone:
 <em>helps</em> where it lies above 0, <em>hurts</em> below, else <em>no evidence</em>, which is not
 evidence of no effect.{_margin(results)}</p>
-<p>{text(results["verdict"].get("conditions") or "It is conditional on this one split.")}</p>
 </section>"""
 
 
@@ -296,7 +349,7 @@ def _counts(results: Results) -> str:
         f"<tr><th scope='row'>{text(k)}</th>{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
         for k, cells in rows
     )
-    return f"""<p class="note">Pictures: the splits (all real), then what each arm trains on (real
+    return f"""<p class="note">Images: the splits (all real), then what each arm trains on (real
 + generated).</p>
 <div class="scroll"><table>
 <thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>"""
@@ -324,13 +377,23 @@ def _between(contrast: Results) -> str:
 
 
 def _seed_differences(results: Results, a: str, b: str) -> list[float]:
-    scores = {(run["arm"], run["seed"]): run["test_accuracy"] for run in results["runs"]}
+    scores = {
+        (run["arm"], (run.get("fold", 0), run["seed"])): run["test_accuracy"]
+        for run in results["runs"]
+    }
     seeds = [seed for arm, seed in scores if arm == a and (b, seed) in scores]
     return [scores[a, seed] - scores[b, seed] for seed in seeds]
 
 
 def _halves(run: Results) -> list[list[Results]]:
     return [run["curve"]["train"], run["curve"]["validation"]]
+
+
+def _rung(name: str) -> int:
+    try:
+        return ladder.rung(name)
+    except (InputError, ValueError):
+        return len(ladder.RUNGS)
 
 
 def _style(results: Results, arm: str) -> int:

@@ -355,6 +355,7 @@ class _Experiment:
             self.share,
             fold=k,
             positions=positions,
+            gone=[gan["name"] for gan in self.failed_gans if gan["fold"] == k],
         )
         return generated.Made(
             made.fresh | found.fresh,

@@ -8,22 +8,20 @@ from jaxgan.experiment import figures, flips
 from jaxgan.experiment.page import count, duration, percent, picture, signed, text
 
 Results = dict[str, Any]
+SENSIBLE = 0.5  # A smallest effect above it says nothing.
 
 
 def power(results: Results) -> str:
-    """What the design could have seen, and what the arm is worth in real pictures."""
+    """What the design could have seen, and what the arm is worth in real images."""
     verdict, worth = results["verdict"], results.get("worth")
     told = verdict.get("power") or {}
     said = []
-    if told.get("seen") is not None:
-        chance = f"{100 * told['probability']:.0f} %"
+    seen = told.get("seen")
+    if seen is not None and seen < SENSIBLE and told.get("planned") is not None:
         said.append(
-            f"With the variances that it found, this design finds a true difference of "
-            f"{signed(told['seen']).lstrip('+')} points with {chance} probability (planned: "
-            f"{signed(told['planned']).lstrip('+')}); smaller ones it may miss."
+            f"This design finds a true difference of {signed(seen).lstrip('+')} points "
+            f"or more in {told['probability'] * 5:.0f} of 5 tries; smaller ones it may miss."
         )
-    elif told.get("planned") is not None:
-        said.append(f"Planned to find {signed(told['planned']).lstrip('+')} points.")
     if worth:
         said.append(f"{text(worth['arm'])} is {text(worth['sentence'])}.")
     if verdict.get("seeds") in verdict.get("looks", ()) and not results.get("failed"):
@@ -98,19 +96,22 @@ def _mcnemar(results: Results) -> str:
         return ""
     a, b = results["verdict"]["primary"]
     rows = "".join(
-        f"<tr><th scope='row'>{text(t['seed'])}</th><td>{t['only_a']:,}</td>"
+        f"<tr><th scope='row'>{text(t.get('fold', 0))}</th>"
+        f"<td>{text(t['seed'])}</td><td>{t['only_a']:,}</td>"
         f"<td>{t['only_b']:,}</td><td>{t['p']:.2g}</td></tr>"
         for t in tables
     )
-    return f"""<details><summary>Seed by seed (McNemar's exact test)</summary><table>
-<caption>Test pictures that one of the two classifiers alone gets right. Each p-value speaks of
+    return f"""<details><summary>Fold by fold and seed by seed (McNemar's exact test)</summary>
+<table>
+<caption>Test images that one of the two classifiers alone gets right. Each p-value speaks of
 two trained classifiers, not of the arms.</caption>
-<thead><tr><th>Seed</th><th>Only {text(a)}</th><th>Only {text(b)}</th><th>p</th></tr></thead>
+<thead><tr><th>Fold</th><th>Seed</th>
+<th>Only {text(a)}</th><th>Only {text(b)}</th><th>p</th></tr></thead>
 <tbody>{rows}</tbody></table></details>"""
 
 
 def sweep(results: Results) -> str:
-    """The heat map of ratio x real pictures, where the arms make one up."""
+    """The heat map of ratio x real images, where the arms make one up."""
     of = {c["a"]: c for c in results.get("contrasts", [])}
     cells: dict[tuple[float, int], figures.Cell] = {}
     for name, arm in results["arms"].items():
@@ -127,13 +128,13 @@ def sweep(results: Results) -> str:
         rows,
         [f"{ratio:g} x" for ratio in ratios],
         [f"{size:,}" for size in sizes],
-        "Change of accuracy by ratio and real pictures",
+        "Change of accuracy by ratio and real images",
     )
     return f"""
 <section>
 <h2>How many real, how many generated</h2>
-<figure>{drawing}<figcaption>Change of test accuracy, in points, against the real pictures alone.
-Across: real training pictures; down: generated pictures for each of them. A star marks an interval
+<figure>{drawing}<figcaption>Change of test accuracy, in points, against the real images alone.
+Across: real training images; down: generated images for each of them. A star marks an interval
 without 0, all intervals covering together; falls are underlined.</figcaption></figure>
 </section>"""
 
@@ -159,11 +160,11 @@ def turned(results: Results, workdir: epath.Path) -> str:
         better, other = (a, b) if kind == "helped" else (b, a)
         title = f"Right with {text(better)}, wrong with {text(other)}"
         listed = f'<div class="thumbs">{shown}</div>' if shown else f"<p>{text(names)}</p>"
-        blocks += f"<h3>{title}</h3>{listed if rows else '<p>No test picture.</p>'}"
+        blocks += f"<h3>{title}</h3>{listed if rows else '<p>No test image.</p>'}"
     return f"""
 <section class="wide">
 <h2>Where they helped, and where they hurt</h2>
-<p>The test pictures whose answer turned with most seeds on balance, with their true class. They
+<p>The test images whose answer turned with most seeds on balance, with their true class. They
 are the extremes of many: look for what they share, and do not count them.</p>
 {blocks}
 </section>"""

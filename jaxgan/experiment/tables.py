@@ -11,7 +11,16 @@ from etils import epath
 from jaxgan.experiment.words import points
 from jaxgan.types import InputError
 
-COLUMNS = ("arm", "seed", "test_accuracy", "validation_accuracy", "best_step", "steps", "seconds")
+COLUMNS = (
+    "arm",
+    "fold",
+    "seed",
+    "test_accuracy",
+    "validation_accuracy",
+    "best_step",
+    "steps",
+    "seconds",
+)
 
 
 def runs_csv(results: dict[str, Any]) -> str:
@@ -57,7 +66,7 @@ def compare(workdirs: Sequence[epath.PathLike]) -> str:
     Raises:
         InputError: a folder without results.
     """
-    rows = [("run", "contrast", "verdict", "points", "interval", "seeds x pictures", "hours")]
+    rows = [("run", "contrast", "verdict", "points", "interval", "folds x seeds x images", "hours")]
     prints = set()
     for workdir in workdirs:
         results = load(workdir)
@@ -78,7 +87,7 @@ def compare(workdirs: Sequence[epath.PathLike]) -> str:
                 verdict["word"],
                 "none" if verdict["difference"] is None else points(verdict["difference"]),
                 between,
-                f"{seeds} x {pictures}",
+                f"{verdict.get('folds', 1)} x {seeds} x {pictures}",
                 "" if seconds is None else f"{seconds / 3600:.2f}",
             )
         )
@@ -87,7 +96,7 @@ def compare(workdirs: Sequence[epath.PathLike]) -> str:
         "  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows
     ]
     if len(prints) > 1:
-        lines.append("These runs saw different pictures: compare their figures with care.")
+        lines.append("These runs saw different images: compare their figures with care.")
     if len(rows) > 2:
         lines.append("Each interval stands for itself: none is corrected for the number of runs.")
     return "\n".join(lines)
