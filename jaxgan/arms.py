@@ -1,9 +1,10 @@
 """Names of an experiment's arms: what a classifier learns from, in a word.
 
-    kind[:amount][@size][+variant...]
+    kind[[source]][:amount][@size][+variant...]
 
 `add:2x@50+augmentation` is 50 real pictures a class and twice as many generated ones, changed at
-random while they are learned from.
+random while they are learned from; `add[diffusion]:best` has them from the folder that
+`config.generated` calls diffusion, and takes of some amounts the one that validates best.
 """
 
 import re
@@ -23,12 +24,27 @@ KINDS: dict[str, Callable[[int, int, int], Numbers]] = {
     "balance": lambda n, most, amount: (n, most - n, 0),  # The smaller classes are filled up.
     "copies": lambda n, most, amount: (n, 0, amount),  # A placebo: real pictures again.
     "oversample": lambda n, most, amount: (n, 0, most - n),  # Copies fill up the smaller classes.
+    "reweight": lambda n, most, amount: (n, 0, 0),  # Classes weigh the same in the loss.
+    "weight": lambda n, most, amount: (n, amount, 0),  # Generated ones weigh less in the loss.
+    "pca": lambda n, most, amount: (n, amount, 0),  # Drawn from principal components.
+    "pretrain": lambda n, most, amount: (n, amount, 0),  # Generated ones first, then real ones.
 }
-WITHOUT = ("real", "copies", "oversample")  # No generated pictures.
-AMOUNTS = ("replace", "add", "copies")  # They can have an amount, `all` of `replace` classes too.
-VARIANTS = ("augmentation", "randaugment", "mixup", "selection")
+WITHOUT = ("real", "copies", "oversample", "reweight")  # No generated pictures.
+# They can have an amount, `all` of `replace` classes too.
+AMOUNTS = ("replace", "add", "copies", "pca", "pretrain")
+BEST = ("add", "pca")  # Their amount can be chosen on validation pictures.
+VARIANTS = (
+    "augmentation",
+    "randaugment",
+    "trivialaugment",
+    "mixup",
+    "cutmix",
+    "features",
+    "selection",
+)
 FORM = re.compile(
-    rf"({'|'.join(KINDS)})(-all)?(?::([\d.]+)(x?))?(?:@(\d+))?((?:\+(?:{'|'.join(VARIANTS)}))*)"
+    rf"({'|'.join(KINDS)})(-all)?(?:\[([\w.-]+)\])?(?::(?:(best)|([\d.]+)(x?)))?(?:@(\d+))?"
+    rf"((?:\+(?:{'|'.join(VARIANTS)}))*)"
 )
 
 
@@ -42,6 +58,10 @@ class Name(NamedTuple):
         ratio: the same per real picture; of `replace` it is a share.
         size: real pictures a class; None: all that there are.
         variants: of VARIANTS, in their order.
+        source: what generates: None the experiment's GANs (or the one folder that it is given),
+            "pca" principal components, else one of the folders of `config.generated`.
+        best: whether the amount is chosen on validation pictures.
+        weight: of a generated picture in the loss, of `weight`.
     """
 
     kind: str
@@ -50,6 +70,9 @@ class Name(NamedTuple):
     ratio: float | None = None
     size: int | None = None
     variants: tuple[str, ...] = ()
+    source: str | None = None
+    best: bool = False
+    weight: float | None = None
 
     @property
     def generates(self) -> bool:
@@ -70,12 +93,12 @@ def parse(name: str) -> Name:
     """
     found = FORM.fullmatch(name)
     if found is None:
+        changes = ", ".join("+" + v for v in VARIANTS)
         raise InputError(
-            f"each of config.arms must be one of {', '.join(KINDS)}, with :number or :ratiox, "
-            f"@real pictures a class and {', '.join('+' + v for v in VARIANTS)} where wanted, "
-            f"got {name!r}"
+            f"each of config.arms must be one of {', '.join(KINDS)}, with :number or :ratiox (or "
+            f":best), @real pictures a class and {changes} where wanted, got {name!r}"
         )
-    kind, everywhere, amount, times, size, variants = found.groups()
+    kind, everywhere, source, best, amount, times, size, variants = found.groups()
     variants = variants.split("+")[1:]
     share = kind == "replace"
 
@@ -84,8 +107,23 @@ def parse(name: str) -> Name:
 
     if everywhere and not share:
         raise refuse("only replace can be of -all classes")
+    weight = None
+    if kind == "weight":
+        try:
+            weight = float("nan" if best or times or amount is None else amount)
+        except ValueError:
+            weight = float("nan")
+        if not 0 < weight < 1:
+            raise refuse("weight must have the weight of a generated picture, like :0.3, in (0, 1)")
+        amount = None
     if amount is not None and kind not in AMOUNTS:
         raise refuse(f"only {', '.join(AMOUNTS)} can have an amount")
+    if best and kind not in BEST:
+        raise refuse(f"only {', '.join(BEST)} can have the best of some amounts")
+    if source is not None and (kind in WITHOUT or kind == "pca"):
+        raise refuse("only an arm with generated pictures can name their [source]")
+    if source == "pca":
+        raise refuse("principal components are an arm of their own, pca")
     if len(set(variants)) != len(variants):
         raise refuse("each of the variants can stand once")
     number = ratio = None
@@ -106,7 +144,12 @@ def parse(name: str) -> Name:
         ratio,
         int(size) if size else None,
         tuple(v for v in VARIANTS if v in variants),
+        "pca" if kind == "pca" else source,
+        best is not None,
+        weight,
     )
     if read.selection and not read.generates:
         raise refuse("+selection needs generated pictures")
+    if read.selection and read.source is not None:
+        raise refuse("+selection needs pictures of this experiment's own GANs")
     return read

@@ -242,8 +242,8 @@ def test_arms_hold_what_they_say() -> None:
     assert [name for name, arm in found.items() if arm.augment] == ["real@4+augmentation"]
     assert [name for name, arm in found.items() if arm.selected] == ["add:0.5x@4+selection"]
     assert design.needed(found.values()) == {
-        (None, False): {"cat": 20, "dog": 40},
-        (4, True): {"cat": 2, "dog": 2},
+        (None, False, None): {"cat": 20, "dog": 40},
+        (4, True, None): {"cat": 2, "dog": 2},
     }
     assert design.needed([found["real"], found["copies:7"]]) == {}
     about = design.about([*found.values()])
@@ -436,7 +436,7 @@ def test_every_gan_is_looked_at_for_copies_of_what_it_saw() -> None:
         None: design.draw(labels, real.classes, (0, 1, 2), retrain=2, **how),
         4: design.draw(labels, real.classes, (0, 1, 2), retrain=2, size=4, **how),
     }
-    fresh = {(size, False): [{"cat": i, "dog": i} for i in range(3)] for size in drawn}
+    fresh = {(size, False, None): [{"cat": i, "dog": i} for i in range(3)] for size in drawn}
     found = list(audit._generators(config, real, parts, drawn, fresh))
     assert [called for called, *_ in found] == [
         f"{name}{size} of GAN {gan}"
@@ -449,6 +449,7 @@ def test_every_gan_is_looked_at_for_copies_of_what_it_saw() -> None:
         assert len(positions) == 4 and {real.classes[i] for i in real.labels[positions]} == {name}
 
     config.gan.retrain, config.generated = 1, "elsewhere"
-    found = list(audit._generators(config, real, parts, drawn, {(None, False): fresh[None, False]}))
+    fresh = {(None, False, design.GIVEN): fresh[None, False, None]}
+    found = list(audit._generators(config, real, parts, drawn, fresh))
     assert [called for called, *_ in found] == ["cat", "dog"]
     assert sorted(np.concatenate([positions for *_, positions in found])) == list(range(5, 35))

@@ -157,7 +157,7 @@ def test_anothers_failure_and_one_that_cannot_be_drawn_from_are_taken_alike(
     config.gan.retrain, config.seeds = 2, (0, 1, 2)
     source = ToySource(32, count=12)
     draws = design.draw(source.labels, source.classes, (0, 1, 2), share=0.8, retrain=2, seed=0)
-    needed = {(None, False): {"cat": 1}, (None, True): {"cat": 1}}
+    needed = {design.Key(None, False): {"cat": 1}, design.Key(None, True): {"cat": 1}}
     tried = []
 
     def train(own, recipe, learned, folder, called, name, share, number):
@@ -179,8 +179,8 @@ def test_anothers_failure_and_one_that_cannot_be_drawn_from_are_taken_alike(
             shares.Share(0, 2),
         )  # fmt: skip
     assert tried == ["cat-all-0", "cat-all-1"]
-    assert [set(side) for side in made.fresh[None, False]] == [{"cat"}, set(), {"cat"}]
-    assert made.fresh[None, True] == [{}, {}, {}]
+    assert [set(side) for side in made.fresh[None, False, None]] == [{"cat"}, set(), {"cat"}]
+    assert made.fresh[None, True, None] == [{}, {}, {}]
     assert [(gan["name"], gan["error"]) for gan in made.failed] == [
         ("cat (size all, number 0)", "drawing from it failed: the disk is full"),
         ("cat (size all, number 1)", "there it failed"),

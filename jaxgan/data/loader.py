@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import grain
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float32, Int
 
 from jaxgan.data import machine, records, transforms
 from jaxgan.data.folder import (
@@ -26,6 +26,7 @@ from jaxgan.errors import InputError
 
 logger = logging.getLogger("jaxgan")
 LOOKED_AT = 200  # Pictures of a folder, for their size.
+Phases = Sequence[tuple[int, Int[np.ndarray, " m"]]]  # First steps, and positions from then on.
 
 
 def open_source(
@@ -124,13 +125,23 @@ class Concat:
     """Several sources of the same classes and resolution one after the other; a source too.
 
     Names are unique only where they are so among the parts.
+
+    Attributes:
+        weights: float32 [n], of the pictures in the loss; None: all weigh the same.
+        phases: steps and positions, rising: from each step on `make_batches` draws of these alone.
     """
 
-    def __init__(self, sources: Sequence[Source]):
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        weights: Float32[np.ndarray, " n"] | None = None,
+        phases: Phases | None = None,
+    ):
         if len({(tuple(source.classes), source.resolution) for source in sources}) != 1:
             got = "; ".join(f"{', '.join(s.classes)} at {s.resolution}" for s in sources)
             raise InputError(f"joined sources must have the same classes and resolution, got {got}")
         self.parts = tuple(sources)
+        self.weights, self.phases = weights, phases
         self._ends = np.cumsum([len(source) for source in sources])
         self.classes = sources[0].classes
         self.resolution = sources[0].resolution
@@ -154,6 +165,8 @@ class InMemory:
         self.resolution = source.resolution
         self.labels = source.labels
         self.names = source.names
+        self.weights = getattr(source, "weights", None)
+        self.phases = getattr(source, "phases", None)
         like = source[0]["image"] if len(source) else np.empty((0, 0, 3), np.uint8)
         self.images = np.empty((len(source), *like.shape), like.dtype)
         for index, record in enumerate(in_threads(source.__getitem__, len(source))):
@@ -200,7 +213,9 @@ def make_batches(
 
     Every epoch is shuffled anew and covers each picture once; batches run on across its end.
     What batch t holds depends on the source, `seed`, t, `batch_size` and `turns` alone: the hosts'
-    shares, one after the other, are the batch of a single host, flips included.
+    shares, one after the other, are the batch of a single host, flips included. A source with
+    `weights` gives "weight", float32 [b], too; of one with `phases` each step draws of its phase
+    alone, whose epochs begin with it.
 
     Args:
         source: At least one picture.
@@ -240,15 +255,22 @@ def make_batches(
     threads = _best_threads(source) if threads is None else threads
     stack = _stacker(source, threads)
 
+    phases = getattr(source, "phases", None) or ((0, np.arange(len(source))),)
+
     @functools.lru_cache(maxsize=4)  # The threads stand at most a few epochs apart.
-    def order(epoch: int) -> Int[np.ndarray, " n"]:
-        draws = np.random.default_rng([seed, 0, epoch]).random(len(source))
-        return draws.argsort(kind="stable") if shuffle else np.arange(len(source))
+    def order(phase: int, epoch: int) -> Int[np.ndarray, " n"]:
+        first, members = phases[phase]
+        draws = np.random.default_rng([seed, 0, epoch, *[first] * (phase > 0)]).random(len(members))
+        return members[draws.argsort(kind="stable")] if shuffle else members
 
     def load(step: int) -> dict:
-        drawn = step * grid[0] * batch_size + np.arange(grid[0] * batch_size).reshape(grid)
-        epochs, places = np.divmod(drawn[:, local].ravel(), len(source))
-        indices = np.array([order(e)[i] for e, i in zip(epochs.tolist(), places, strict=True)])
+        phase = max(i for i, (first, _) in enumerate(phases) if first <= step or i == 0)
+        first, members = phases[phase]
+        drawn = (step - first) * grid[0] * batch_size
+        drawn = drawn + np.arange(grid[0] * batch_size).reshape(grid)
+        epochs, places = np.divmod(drawn[:, local].ravel(), len(members))
+        pairs = zip(epochs.tolist(), places, strict=True)
+        indices = np.array([order(phase, e)[i] for e, i in pairs])
         batch = stack(indices)
         if flip:
             draws = np.random.default_rng([seed, 1, step]).random(grid)
@@ -321,9 +343,11 @@ def _stacker(source: Source, threads: int) -> Callable[[Int[np.ndarray, " b"]], 
     pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def stack(indices: Int[np.ndarray, " b"]) -> dict:
-        label = source.labels[indices]
+        found = {"label": source.labels[indices]}
+        if (weights := getattr(source, "weights", None)) is not None:
+            found["weight"] = weights[indices]
         if (kept := getattr(source, "images", None)) is not None:
-            return {"image": kept[indices], "label": label}
+            return {"image": kept[indices], **found}
         shape = (len(indices), source.resolution, source.resolution, 3)
         images = np.empty(shape, np.uint8)
 
@@ -336,6 +360,6 @@ def _stacker(source: Source, threads: int) -> Callable[[Int[np.ndarray, " b"]], 
         else:
             parts = min(threads, len(indices))
             list(pool.map(fill, [range(i, len(indices), parts) for i in range(parts)]))
-        return {"image": images, "label": label}
+        return {"image": images, **found}
 
     return stack

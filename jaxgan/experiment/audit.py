@@ -74,16 +74,21 @@ def _generators(
 
     Of pictures from elsewhere the same, as though they were learned from all that train.
     """
-    for (size, selected), sides in fresh.items():
+    elsewhere = design.folders(config)
+    for (size, selected, made_by), sides in fresh.items():
         seen: set[int] = set()
         for draw, side in zip(draws[size], sides, strict=False):  # Of the seeds so far.
-            if draw.gan in seen or (config.generated and seen):
+            if draw.gan in seen or (made_by in elsewhere and seen):
                 continue
             seen.add(draw.gan)
             for name, source in side.items():
                 mine = real.labels[parts.train] == real.classes.index(name)
-                positions = parts.train[mine if config.generated else draw.learned[name]]
+                positions = parts.train[mine if made_by in elsewhere else draw.learned[name]]
                 called = name + f"@{size}" * (size is not None) + " selected" * selected
-                if config.gan.retrain > 1:
+                if made_by == "pca":
+                    called += " of principal components"
+                elif made_by not in (None, design.GIVEN):
+                    called += f" of {made_by}"
+                if config.gan.retrain > 1 and made_by not in elsewhere:
                     called += f" of GAN {draw.gan}"
                 yield called, name, source, positions

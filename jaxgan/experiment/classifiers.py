@@ -27,8 +27,9 @@ from jaxgan.types import InputError, Recipe
 OPENED = "test_opened.jsonl"
 APART = 1000  # Between the seeds of two folds' weights.
 Built = dict[tuple, tuple[ConfigDict, Recipe]]  # By what differs between arms.
-# Trains what is left of a group: what went wrong, by position, and seconds each.
-Together = Callable[[], tuple[dict[int, Exception | None], float]]
+# Trains what is left of a group, with one of the arm's choices: what went wrong, by position, and
+# seconds each.
+Together = Callable[[int], tuple[dict[int, Exception | None], float]]
 
 
 class Fold:
@@ -115,7 +116,8 @@ class Fold:
         return log.read_rows(self.folder / OPENED)
 
     def workdir(self, position: int, arm: design.Arm) -> epath.Path:
-        return self.folder / "classifiers" / arm.name / str(self.config.seeds[position])
+        called = arm.name.translate(str.maketrans("[]", "()"))  # Checkpoints take [] for patterns.
+        return self.folder / "classifiers" / called / str(self.config.seeds[position])
 
     def _result(self, position: int, arm: design.Arm) -> epath.Path:
         return self.workdir(position, arm) / "result.json"
@@ -125,7 +127,8 @@ class Fold:
         mine = self.built(arm)[0].copy_and_resolve_references()
         seed = self.config.seeds[position]
         mine.seed = (seed + APART * self.fold) % 2**32
-        source = self._pictures.of(arm, self.draws[arm.size][position], position, seed)
+        draw = self.draws[arm.size][position]
+        source = self._pictures.of(arm, draw, position, seed, mine.train.steps)
         configs.claim(self.workdir(position, arm), mine)
         return mine, source, self.workdir(position, arm)
 
@@ -137,27 +140,21 @@ class Fold:
         return self._pictures.validation
 
     def _job(self, number: int, position: int, arm: design.Arm, together: Together | None) -> dict:
-        own, recipe = self.built(arm)
         seed, draw = self.config.seeds[position], self.draws[arm.size][position]
-        workdir, kept = self.workdir(position, arm), self._result(position, arm)
+        kept = self._result(position, arm)
         run = {"arm": arm.name, "seed": seed}
 
         def work() -> dict:
-            if together is None:
-                seconds = None
-                mine, source, _ = self.begin(position, arm)
-                label = f"{self._prefix}{arm.name} seed {seed}"
-                training.train_classifier(
-                    mine, source, self.validation, workdir, label=label, recipe=recipe
-                )
+            best, seconds, more = arm, None, {}
+            if arm.choices:
+                best, seconds, more = self._choose(number, position, arm, together)
             else:
-                wrong, seconds = together()
-                if error := wrong[position]:
-                    raise error
+                seconds = self._learn(position, arm, 0, together)
             clock = time.perf_counter()
             about = run | {"gan": draw.gan}
-            tested = (self._predictor, workdir, self._pictures.test, self.folder, about)
-            result = about | _test(own, recipe, *tested)
+            own, recipe = self.built(best)
+            tested = (self._predictor, self.workdir(position, best), self._pictures.test)
+            result = about | _test(own, recipe, *tested, self.folder, about | more) | more
             if seconds is not None:
                 result["seconds"] = round(seconds + time.perf_counter() - clock, 1)
             return result
@@ -169,20 +166,61 @@ class Fold:
             self.told.line(f"{name} failed, the others go on: {error}")
             return run | {"error": str(error), "seconds": self.share.spent(kept)}
 
+    def _learn(
+        self, position: int, arm: design.Arm, choice: int, together: Together | None
+    ) -> float | None:
+        """Train one classifier; its seconds, where it is one of several at once."""
+        if together is not None:
+            wrong, seconds = together(choice)
+            if error := wrong[position]:
+                raise error
+            return seconds
+        mine, source, workdir = self.begin(position, arm)
+        label = f"{self._prefix}{arm.name} seed {self.config.seeds[position]}"
+        recipe = self.built(arm)[1]
+        training.train_classifier(
+            mine, source, self.validation, workdir, label=label, recipe=recipe
+        )
+        return None
+
+    def _choose(
+        self, number: int, position: int, arm: design.Arm, together: Together | None
+    ) -> tuple[design.Arm, float | None, dict]:
+        """The choice that validates best, the first of equals, and what its run says of that.
+
+        All of them are trained, and none sees a test picture.
+        """
+        tried: list[dict] = []
+        for i, one in enumerate(arm.choices):
+
+            def work(i: int = i, one: design.Arm = one) -> dict:
+                seconds = self._learn(position, one, i, together)
+                reached = _validated(self.workdir(position, one))
+                timed = {} if seconds is None else {"seconds": round(seconds, 1)}
+                return {"validation_accuracy": reached} | timed
+
+            tried.append(self.share.once(number, self._result(position, one), work))
+        reached = [one["validation_accuracy"] for one in tried]
+        names = [one.name.rpartition("/")[2] for one in arm.choices]
+        first = int(np.argmax(reached))
+        seconds = sum(one["seconds"] for one in tried) if together is not None else None
+        more = {"chosen": names[first], "tried": dict(zip(names, reached, strict=True))}
+        return arm.choices[first], seconds, more
+
     def _group(self, number: int, positions: Sequence[int], arm: design.Arm) -> list[dict]:
         """Seeds of an arm: one by itself, or several in one step."""
 
         @cache  # By the first of them that has no result.
-        def together() -> tuple[dict[int, Exception | None], float]:
-            clock = time.perf_counter()
-            left = [i for i in positions if not self._result(i, arm).exists()]
+        def together(choice: int) -> tuple[dict[int, Exception | None], float]:
+            clock, one = time.perf_counter(), arm.trained[choice]
+            left = [i for i in positions if not self._result(i, one).exists()]
             seeds = ", ".join(str(self.config.seeds[i]) for i in left)
-            label = f"{self._prefix}{arm.name} seeds {seeds}"
+            label = f"{self._prefix}{one.name} seeds {seeds}"
             try:
-                mine, sources, workdirs = zip(*(self.begin(i, arm) for i in left), strict=True)
+                mine, sources, workdirs = zip(*(self.begin(i, one) for i in left), strict=True)
                 found = training.train_classifiers(
                     mine, sources, self.validation, workdirs, label=label,
-                    recipe=self.built(arm)[1],
+                    recipe=self.built(one)[1],
                 )  # fmt: skip
             except OutOfMemoryError as error:
                 text = f"out of memory with {len(left)} seeds at once: set a lower vmap_seeds"
@@ -219,8 +257,10 @@ class _Pictures:
     def _seen(self, source: Source, views: int) -> Source:
         return frozen.look(self._section, source, views) if self._look else source
 
-    def of(self, arm: design.Arm, draw: design.Draw, position: int, seed: int) -> Source:
-        """What the classifier of an arm and a seed learns from."""
+    def of(
+        self, arm: design.Arm, draw: design.Draw, position: int, seed: int, steps: int
+    ) -> Source:
+        """What the classifier of an arm and a seed learns from in so many steps."""
 
         def own(source: Source) -> Source:  # The first view is the picture as it is.
             if isinstance(source, frozen.Views) and not arm.policy:
@@ -229,7 +269,7 @@ class _Pictures:
 
         sides = {}
         if arm.generated:
-            fresh = self._fresh[arm.size, arm.selected][position]
+            fresh = self._fresh[arm.key][position]
             for name, n in arm.pictures.items():
                 if not n["generated"]:
                     continue
@@ -237,13 +277,13 @@ class _Pictures:
                     raise InputError(f"it needs generated pictures of {name}, whose GAN failed")
                 source = fresh[name]
                 count = arm.pictures[name]["generated"] if arm.policy else len(source)
-                key = (arm.size, arm.selected, position, name, count, arm.policy)
+                key = (arm.key, position, name, count, arm.policy)
                 if key not in self._kept:
                     kept = loader.in_memory(loader.Subset(source, np.arange(count)))
                     self._kept[key] = self._seen(kept, self._views if arm.policy else 1)
                 sides[name] = self._kept[key]
         real = own(self._training)
-        return loader.in_memory(design.assemble(arm, real, draw.given, sides, seed))
+        return loader.in_memory(design.assemble(arm, real, draw.given, sides, seed, steps))
 
 
 def _gan_train(fold: Fold) -> float | None:
@@ -260,8 +300,9 @@ def _gan_train(fold: Fold) -> float | None:
         for name, n in arm.pictures.items()
     }
     arm = arm._replace(
-        name=f"gan-train of {arm.name}", pictures=kinds, augment=False, policy=(), mixup=0.0
-    )
+        name=f"gan-train of {arm.name}", pictures=kinds, augment=False, policy=(), mixup=0.0,
+        cutmix=0.0, feature_noise=0.0, weights=None, pretrain=False, choices=(),
+    )  # fmt: skip
 
     def work() -> dict:
         mine, source, workdir = fold.begin(0, arm)
@@ -269,9 +310,7 @@ def _gan_train(fold: Fold) -> float | None:
         training.train_classifier(
             mine, source, fold.validation, workdir, label=arm.name, recipe=recipe
         )
-        rows = log.read_metrics(workdir)
-        reached = max(r["validation_accuracy"] for r in rows if "validation_accuracy" in r)
-        return {"validation_accuracy": reached}
+        return {"validation_accuracy": _validated(workdir)}
 
     try:
         kept = fold.workdir(0, arm) / "result.json"
@@ -281,6 +320,12 @@ def _gan_train(fold: Fold) -> float | None:
         return None
     fold.told.line(f"learning from generated pictures reaches {reached:.1%} of validation pictures")
     return reached
+
+
+def _validated(workdir: epath.Path) -> float:
+    """The best validation accuracy of a run."""
+    rows = log.read_metrics(workdir)
+    return max(r["validation_accuracy"] for r in rows if "validation_accuracy" in r)
 
 
 def steps_of(config: ConfigDict, arm: design.Arm, arms: Sequence[design.Arm]) -> int:
@@ -295,7 +340,9 @@ def steps_of(config: ConfigDict, arm: design.Arm, arms: Sequence[design.Arm]) ->
 def as_arm(section: ConfigDict, arm: design.Arm) -> ConfigDict:
     """A classifier's config, trained the way of an arm."""
     own = section.copy_and_resolve_references()
-    own.train.augment, own.train.mixup = arm.way
+    train = own.train
+    with own.unlocked():
+        train.augment, train.mixup, train.cutmix, train.feature_noise = arm.way
     return own
 
 

@@ -12,7 +12,7 @@ from jaxgan import config as configs
 from jaxgan import evaluate, frozen, log, loop, memory, parallel, recipes, sample, training
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
-from jaxgan.experiment import classifiers, run
+from jaxgan.experiment import classifiers, design, run
 from jaxgan.metrics import features
 from jaxgan.selection import LOOK_AT_REAL
 from jaxgan.steps.classifier import make_predict
@@ -195,9 +195,10 @@ def prices(config: ConfigDict, plan: run.Plan, seconds: float = SECONDS) -> Pric
         OutOfMemoryError: a step does not fit; names what to lower.
     """
     fold, gan, choosing = plan.folds[0], None, 0.0
-    if fold.needed and plan.outside is None:
+    gans = design.of_gans(fold.needed)
+    if gans:
         section = config.gan.copy_and_resolve_references()
-        key, counts = next(iter(fold.needed.items()))
+        key, counts = next(iter(gans.items()))
         name = next(iter(counts))
         with section.unlocked():
             section.data.classes = (name,)
@@ -248,11 +249,11 @@ def seed_seconds(config: ConfigDict, plan: run.Plan, known: Prices, k: int) -> f
     if known.gan is not None:
         took += known.gan.look * sum(
             n * (config.select.surplus if key[1] else 1)
-            for key, counts in fold.needed.items()
+            for key, counts in design.of_gans(fold.needed).items()
             for n in counts.values()
         )
     validation = _batches(len(fold.sides.validation), evaluate.BATCH)
-    for arm in fold.arms:
+    for arm in [one for planned in fold.arms for one in planned.trained]:
         found = known.classifiers[arm.way]
         steps = classifiers.steps_of(config, arm, fold.arms)
         looks = _batches(steps, section.train.sample_every) * validation
@@ -299,7 +300,7 @@ def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
         made = sum(
             n * seeds * (config.select.surplus if key[1] else 1)
             for k in folds
-            for key, counts in plan.folds[k].needed.items()
+            for key, counts in design.of_gans(plan.folds[k].needed).items()
             for n in counts.values()
         )
         pixels = made * 3 * config.gan.data.resolution**2  # More than their PNGs have bytes.
@@ -311,12 +312,13 @@ def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
     need = max(at_once * found.memory for found in known.classifiers.values())
     train = config.classifier.train
     disk = max(found.checkpoint for found in known.classifiers.values())  # That is being written.
-    for arm in plan.folds[0].arms:
+    trained = [one for arm in plan.folds[0].arms for one in arm.trained]
+    for arm in trained:
         kept = _kept(
             train, classifiers.steps_of(config, arm, plan.folds[0].arms), train.sample_every
         )
         disk += len(folds) * seeds * kept * known.classifiers[arm.way].checkpoint
-    count = len(plan.folds[0].arms) * seeds * len(folds)
+    count = len(trained) * seeds * len(folds)
     return [*stages, Stage("classifiers", count, took, need, disk)]
 
 
@@ -331,8 +333,9 @@ def gan_steps(config: ConfigDict, known: Prices, images: int) -> int:
 def gan_lengths(fold: run.Fold) -> list[int]:
     """How many images each GAN of a fold learns from."""
     found = []
-    for size in {key[0] for key in fold.needed}:
-        names = {n for key, counts in fold.needed.items() if key[0] == size for n in counts}
+    needed = design.of_gans(fold.needed)
+    for size in {key.size for key in needed}:
+        names = {n for key, counts in needed.items() if key.size == size for n in counts}
         ones = {draw.gan: draw.learned for draw in fold.draws[size]}
         found += [len(learned[name]) for learned in ones.values() for name in names]
     return found
@@ -342,7 +345,7 @@ def _choosing(config: ConfigDict, fold: run.Fold, pictures: Source) -> float:
     """Seconds, each seed, of the features by which the best are chosen, or what that does told."""
     seen = sum(
         n * config.select.surplus + len(fold.draws[key[0]][0].learned[name])
-        for key, counts in fold.needed.items()
+        for key, counts in design.of_gans(fold.needed).items()
         for name, n in counts.items()
         if key[1]
     )
@@ -375,12 +378,12 @@ def _looks(config: ConfigDict, fold: run.Fold) -> tuple[int, int]:
     real = views * _batches(len(fold.sides.train), frozen.BATCH)
     real += sum(_batches(len(part), frozen.BATCH) for part in fold.sides[1:])
     generated = set()
-    for arm in fold.arms:
+    for arm in (one for planned in fold.arms for one in planned.trained):
         for name, n in arm.pictures.items():
             if n["generated"]:  # As they are, all arms share those of the largest.
-                most = fold.needed[arm.size, arm.selected][name]
+                most = fold.needed[arm.key][name]
                 count = n["generated"] if arm.policy else most
-                generated.add((arm.size, arm.selected, name, count, views if arm.policy else 1))
+                generated.add((arm.key, name, count, views if arm.policy else 1))
     return real, sum(_batches(n, frozen.BATCH) * each for *_, n, each in generated)
 
 

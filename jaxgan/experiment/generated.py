@@ -1,4 +1,4 @@
-"""The generated side of an experiment: GANs of its own, or a folder of pictures from elsewhere."""
+"""The generated side of an experiment: its GANs, principal components, and folders of pictures."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache, partial
@@ -12,14 +12,13 @@ from jaxgan import config as configs
 from jaxgan import log, monitor, sample, surplus, training
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
-from jaxgan.experiment.design import Draw
+from jaxgan.experiment.design import Draw, Key, Needed, folders, of_gans
+from jaxgan.experiment.principal import drawn, principal
 from jaxgan.experiment.shares import Share
 from jaxgan.types import InputError, Recipe
 
 STRIDE = 10**6  # Between the first pictures of two seeds: more of them move none.
 
-Key = tuple[int | None, bool]  # Real pictures a class; whether the generated ones are selected.
-Needed = Mapping[Key, Mapping[str, int]]  # Generated pictures that a seed needs, by class.
 Fresh = dict[Key, list[dict[str, Source]]]  # Of each seed, by class.
 
 
@@ -39,22 +38,36 @@ class Made(NamedTuple):
     seconds: dict[str, float]
 
 
-def open_folder(config: ConfigDict, classes: Sequence[str], needed: Needed) -> dict[str, Source]:
-    """Generated pictures from elsewhere: `config.generated`, a folder with the classes' folders.
+def open_folders(
+    config: ConfigDict, classes: Sequence[str], needed: Needed
+) -> dict[str, dict[str, Source]]:
+    """Generated pictures from elsewhere, by source and class: the folders of `config.generated`.
 
     Raises:
         InputError: a class is missing there or has too few pictures, or they would be selected.
     """
-    path = config.generated
-    if any(selected for _, selected in needed):
+    known = folders(config)
+    mine = {key: counts for key, counts in needed.items() if key.source in known}
+    if any(key.selected for key in mine):
         raise InputError(
             "config.arms: +selection needs this experiment's own GANs, not config.generated"
         )
+    return {
+        source: _open_folder(config, path, classes, counts)
+        for source, path in known.items()
+        if (counts := [counts for key, counts in mine.items() if key.source == source])
+    }
+
+
+def _open_folder(
+    config: ConfigDict, path: str, classes: Sequence[str], needed: Sequence[Mapping[str, int]]
+) -> dict[str, Source]:
+    """The classes of one folder, with enough pictures for each of `needed`."""
     if not epath.Path(path).expanduser().is_dir():
         raise InputError(f"config.generated must be a folder of class folders, and {path} is none")
     most = {
-        name: max(counts.get(name, 0) for counts in needed.values())
-        for name in {name for counts in needed.values() for name in counts}
+        name: max(counts.get(name, 0) for counts in needed)
+        for name in {name for counts in needed for name in counts}
     }
     there = loader.open_source(path, config.classifier.data.resolution, crop=config.data.crop)
     found = {}
@@ -74,22 +87,104 @@ def open_folder(config: ConfigDict, classes: Sequence[str], needed: Needed) -> d
     return found
 
 
-def from_folder(
-    found: Mapping[str, Source], needed: Needed, seeds: Sequence[int], seed: int
+def from_folders(
+    found: Mapping[str, Mapping[str, Source]], needed: Needed, seeds: Sequence[int], seed: int
 ) -> Fresh:
-    """Each seed's own sample of a folder's pictures, without replacement."""
-    kept = {name: loader.in_memory(source) for name, source in found.items()}
+    """Each seed's own sample of the folders' pictures, without replacement."""
+    kept = {
+        (source, name): loader.in_memory(pictures)
+        for source, sides in found.items()
+        for name, pictures in sides.items()
+    }
 
-    def chosen(counts: Mapping[str, int], number: int) -> dict[str, Source]:
+    def chosen(source: str, counts: Mapping[str, int], number: int) -> dict[str, Source]:
         return {
             name: loader.Subset(
-                kept[name],
-                np.random.default_rng([seed, number, i]).permutation(len(kept[name]))[:count],
+                kept[source, name],
+                np.random.default_rng([seed, number, i]).permutation(len(kept[source, name]))[
+                    :count
+                ],
             )
             for i, (name, count) in enumerate(sorted(counts.items()))
         }
 
-    return {key: [chosen(counts, n) for n in seeds] for key, counts in needed.items()}
+    return {
+        key: [chosen(key.source, counts, n) for n in seeds]
+        for key, counts in needed.items()
+        if key.source in found
+    }
+
+
+def from_principal(
+    pictures: Source,
+    train: np.ndarray,
+    draws: Mapping[int | None, Sequence[Draw]],
+    needed: Needed,
+    folder: epath.Path,
+    told: log.Log,
+    share: Share = Share(),
+    fold: int = 0,
+    positions: range | None = None,
+) -> Made:
+    """Draws each seed's pictures from the principal components of what a GAN would learn from.
+
+    Args:
+        pictures: all real ones, at the classifiers' resolution.
+        train: positions of those to train with; a draw's positions are among them.
+        draws: of each seed, by real pictures a class.
+        needed: see `Needed`; others than of "pca" are left out.
+        folder: the experiment's or the fold's; holds `pca/`.
+        told: its log.
+        share: of what is drawn, which is this process's.
+        fold: its number: other folds have other latents.
+        positions: of the seeds to draw for; None: all. Others' pictures are left out.
+    """
+    mine = {key: counts for key, counts in needed.items() if key.source == "pca"}
+    fresh: Fresh = {key: [{} for _ in draws[key.size]] for key in mine}
+    failed: list[dict] = []
+    seconds, number = 0.0, 0
+    for key, counts in mine.items():
+        retrained = len({draw.gan for draw in draws[key.size]}) > 1
+        for i, draw in enumerate(draws[key.size]):
+            if positions is not None and i not in positions:
+                continue
+            for name, count in counts.items():
+                plain = key.size is None and not retrained
+                called = name if plain else f"{name}-{key.size or 'all'}-{draw.gan}"
+                workdir = folder / "pca" / called
+                learned = loader.Subset(pictures, train[draw.learned[name]])
+                first = _first(i, fold)
+                file = folder / "pca" / f"{called}_{count}_{i}.json"
+                number += 1
+
+                def work(
+                    learned: Source = learned,
+                    seeds: range = range(first, first + count),
+                    workdir: epath.Path = workdir,
+                    manifest: str = f"manifest_{i}.jsonl",
+                ) -> dict:
+                    told.line(
+                        f"drawing {len(seeds):,} pictures from the principal components of "
+                        f"{workdir.name}"
+                    )
+                    principal(learned, seeds, workdir, manifest)
+                    return {"seeds": [*seeds]}
+
+                try:
+                    made = share.once(number, file, work)
+                    seconds += made["seconds"]
+                    fresh[key][i][name] = drawn(workdir, made["seeds"], pictures.resolution)
+                except Exception as error:
+                    why = " ".join(str(error).split()) or type(error).__name__
+                    about = {"class": name, "name": f"{name} (principal components)", "gan": None}
+                    failed.append(about | {"error": why, "seconds": share.spent(file)})
+                    told.line(f"the principal components of {called} failed: {why}")
+    return Made(fresh, [], failed, {"generate": seconds})
+
+
+def _first(position: int, fold: int) -> int:
+    """The first latent of a seed's pictures, below 2**32."""
+    return (position + 100 * fold) % 4096 * STRIDE
 
 
 def from_gans(
@@ -116,7 +211,7 @@ def from_gans(
         pictures: all real ones, at the GANs' resolution.
         train: positions of those to train with; a draw's positions are among them.
         draws: of each seed, by real pictures a class.
-        needed: see `Needed`.
+        needed: see `Needed`; those of other sources are left out.
         folder: the experiment's or the fold's; holds `gan/` and `generated/`.
         told: its log.
         share: of the GANs, whose training and drawing are this process's.
@@ -124,15 +219,16 @@ def from_gans(
         positions: of the seeds to draw for; None: all. Others' pictures are left out.
         gone: names of GANs that failed before, which are not tried again.
     """
-    fresh: Fresh = {key: [{} for _ in draws[key[0]]] for key in needed}
+    needed = of_gans(needed)
+    fresh: Fresh = {key: [{} for _ in draws[key.size]] for key in needed}
     about: dict[int, dict] = {}
     failed: dict[int, dict] = {}
     drawing = 0.0
     jobs = [
         (size, gan, name)
-        for size in dict.fromkeys(size for size, _ in needed)
+        for size in dict.fromkeys(key.size for key in needed)
         for gan in sorted({draw.gan for draw in draws[size]})
-        for name in {n: 0 for key, counts in needed.items() if key[0] == size for n in counts}
+        for name in {n: 0 for key, counts in needed.items() if key.size == size for n in counts}
     ]
 
     def title(size: int | None, gan: int, name: str) -> str:
@@ -173,11 +269,11 @@ def from_gans(
             "generated": f"generated/{called}",
         }
         for key, counts in needed.items():
-            if key[0] != size or name not in counts:
+            if key.size != size or name not in counts:
                 continue
             try:
                 found, seconds = _draw(
-                    config, folder, called, key[1], counts[name], mine, learned, told, share,
+                    config, folder, called, key.selected, counts[name], mine, learned, told, share,
                     number, fold,
                 )  # fmt: skip
             except Exception as error:
@@ -242,11 +338,11 @@ def _draw(
     def work(i: int) -> dict:
         how = f", the best of {config.select.surplus} times as many" if selected else ""
         told.line(f"drawing {count:,} pictures of {called} for seed {config.seeds[i]}{how}")
-        first = (i + 100 * fold) % 4096 * STRIDE  # Below 2**32.
+        first = _first(i, fold)
         seeds, scores, about = list(range(first, first + count)), None, {}
         if selected:
-            drawn = range(first, first + count * config.select.surplus)
-            kept = surplus.keep_best(sampler(), drawn, count, config.select.by, learned)
+            surplus_of = range(first, first + count * config.select.surplus)
+            kept = surplus.keep_best(sampler(), surplus_of, count, config.select.by, learned)
             seeds, scores, about = kept.seeds, kept.scores, {"selection": [kept.about]}
         sample.save(sampler(), seeds, out, scores=scores, manifest=f"manifest_{i}.jsonl")
         return {"seeds": seeds} | about

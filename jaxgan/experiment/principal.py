@@ -12,8 +12,15 @@ from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.models import pca
 
+PICTURES = "pictures"  # The folder of those that are drawn.
 
-def principal(source: Source, seeds: Sequence[int], workdir: epath.PathLike) -> Source:
+
+def principal(
+    source: Source,
+    seeds: Sequence[int],
+    workdir: epath.PathLike,
+    manifest: str = "manifest.jsonl",
+) -> Source:
     """The picture of each seed, from the principal components of a class's pictures.
 
     `workdir` keeps the components, which are found anew for other pictures only, and the drawn
@@ -23,6 +30,7 @@ def principal(source: Source, seeds: Sequence[int], workdir: epath.PathLike) -> 
         source: pictures of one class to learn from.
         seeds: below 2**32, each once; in the order of the pictures that come back.
         workdir: a folder of this class's own.
+        manifest: the name of the list.
 
     Raises:
         InputError: see `pca.fit`.
@@ -32,9 +40,13 @@ def principal(source: Source, seeds: Sequence[int], workdir: epath.PathLike) -> 
     file = folder / f"pca-{checksum}.npz"
     if not file.exists():
         pca.save(pca.fit(source), file)
-    out = folder / "pictures"
     sampler = sample.Sampler(ConfigDict(), 0, checksum, pca.load(file), pca.draw)
-    sample.save(sampler, seeds, out)
-    drawn = FolderSource(out, source.resolution)
-    place = {epath.Path(name).stem: i for i, name in enumerate(drawn.names)}
-    return loader.Subset(drawn, np.array([place[f"seed{seed:08d}"] for seed in seeds]))
+    sample.save(sampler, seeds, folder / PICTURES, manifest=manifest)
+    return drawn(folder, seeds, source.resolution)
+
+
+def drawn(workdir: epath.PathLike, seeds: Sequence[int], resolution: int) -> Source:
+    """The picture of each seed that `principal` drew before."""
+    source = FolderSource(epath.Path(workdir) / PICTURES, resolution)
+    place = {epath.Path(name).stem: i for i, name in enumerate(source.names)}
+    return loader.Subset(source, np.array([place[f"seed{seed:08d}"] for seed in seeds]))

@@ -181,8 +181,12 @@ class _Experiment:
         real, parts = self.plan.real, self.plan.folds
         about = training.describe_data(real)
         configs.claim_data(self.folder, about["fingerprint"])
-        if self.plan.outside is not None:
-            prints = [loader.fingerprint(source) for source in self.plan.outside.values()]
+        if self.plan.outside:
+            prints = [
+                loader.fingerprint(source)
+                for sides in self.plan.outside.values()
+                for source in sides.values()
+            ]
             configs.claim_data(self.folder, "-".join(prints), "generated.json")
         self.environment = training.environment()
         self.told = log.Log(self.folder)
@@ -319,10 +323,18 @@ class _Experiment:
 
     def _made(self, k: int, positions: range) -> generated.Made:
         config, real, fold = self.config, self.plan.real, self.plan.folds[k]
-        if self.plan.outside is not None:
-            seeds = tuple(config.seeds)
-            fresh = generated.from_folder(self.plan.outside, fold.needed, seeds, config.seed)
-            return generated.Made(fresh, [], [], {})
+        place = self._place(k)
+        fresh = generated.from_folders(
+            self.plan.outside, fold.needed, tuple(config.seeds), config.seed
+        )
+        made = generated.from_principal(
+            *(real, fold.sides.train, fold.draws, fold.needed, place, self.told, self.share),
+            fold=k,
+            positions=positions,
+        )
+        made = made._replace(fresh=fresh | made.fresh)
+        if not design.of_gans(fold.needed):
+            return made
         if self.images is None:
             same = config.gan.data.resolution == real.resolution
             self.images = (
@@ -331,7 +343,7 @@ class _Experiment:
             if self.images.names != real.names:  # The split speaks of positions.
                 raise InputError(f"the images of {config.data.path} must not change during a run")
             self.recipe = recipes.build(config.gan, parallel.axis_name(config.parallel))
-        return generated.from_gans(
+        found = generated.from_gans(
             config,
             self.recipe,
             self.images,
@@ -344,6 +356,12 @@ class _Experiment:
             fold=k,
             positions=positions,
             gone=[gan["name"] for gan in self.failed_gans if gan["fold"] == k],
+        )
+        return generated.Made(
+            made.fresh | found.fresh,
+            found.about,
+            made.failed + found.failed,
+            found.seconds | {"generate": made.seconds["generate"] + found.seconds["generate"]},
         )
 
     def _decided(self, seeds: int) -> bool:
@@ -539,27 +557,24 @@ def _fold(config: ConfigDict, real: Source, sides: splits.Split) -> Fold:
     return Fold(sides, arms, draws, needed)
 
 
-def _outside(config: ConfigDict, real: Source, parts: list[Fold]) -> dict[str, Source] | None:
+def _outside(config: ConfigDict, real: Source, parts: list[Fold]) -> dict[str, dict[str, Source]]:
     """Generated images from elsewhere, none of which is like one that is held out."""
-    if not config.generated:
-        if parts[0].needed:
-            for draw in next(iter(parts[0].draws.values())):
-                for learned in draw.learned.values():
-                    monitor.check(config.gan, len(learned))
-        return None
-    most: dict[tuple[int | None, bool], dict[str, int]] = {}
+    if design.of_gans(parts[0].needed):
+        for draw in next(iter(parts[0].draws.values())):
+            for learned in draw.learned.values():
+                monitor.check(config.gan, len(learned))
+    most: dict[design.Key, dict[str, int]] = {}
     for part in parts:
         for key, counts in part.needed.items():
             of = most.setdefault(key, {})
             of |= {name: max(n, of.get(name, 0)) for name, n in counts.items()}
-    if not most:
-        return None
-    outside = generated.open_folder(config, real.classes, most)
+    outside = generated.open_folders(config, real.classes, most)
     held_out = np.unique(
         np.concatenate([p for part in parts for p in (part.sides.validation, part.sides.test)])
     )
-    for source in outside.values():
-        guards.check_folder(_like(source, real), loader.Subset(real, held_out))
+    for sides in outside.values():
+        for source in sides.values():
+            guards.check_folder(_like(source, real), loader.Subset(real, held_out))
     return outside
 
 
