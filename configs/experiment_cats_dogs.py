@@ -47,14 +47,16 @@ def get_config(gan: str = "wgan512") -> ConfigDict:
     config.data.subset = 1.0  # Share of the training images that each seed draws anew.
 
     config.arms = ("real", "replace", "replace-all")  # See jaxgan/arms.py.
-    config.generated = config_dict.placeholder(str)  # Pictures from elsewhere, in class folders.
+    # Images from elsewhere, in class folders: DIR, or "{'diffusion': DIR}" beside the GANs' own.
+    config.generated = config_dict.placeholder(str)
     config.epochs = "real"  # All arms have the steps of that arm's epochs; or arm: their own.
     # Ends before the arms where learning from generated pictures reaches less of the validation
     # pictures than this share.
     config.stop_below = config_dict.placeholder(float)
     config.vmap_seeds = 1  # Classifiers of an arm trained at once, on one device: for small ones.
     config.replace = ConfigDict({"share": 0.85, "classes": ("cat",)})  # () is all classes.
-    config.add = ConfigDict({"ratio": 1.0})  # Generated pictures per real one, on top.
+    # Generated images per real one, on top; add:best tries these amounts.
+    config.add = ConfigDict({"ratio": 1.0, "amounts": (0.5, 1.0, 2.0)})
     config.select = ConfigDict({"by": "outlier", "surplus": 4})  # For arms with +selection.
     config.verdict = ConfigDict()
     config.verdict.primary = ("replace", "real")  # The first against the second.

@@ -358,10 +358,11 @@ def check_experiment(config: ConfigDict) -> None:
     if config.stop_below is not None and not 0 < config.stop_below < 1:
         raise InputError(f"config.stop_below must be within (0, 1), got {config.stop_below}")
     _check_vmap(config)
-    if not named[primary[0]].generates or named[primary[1]].generates:
+    first, second = (named[arm] for arm in primary)
+    if not first.generates or (second.generates and second.source != "pca"):
         raise InputError(
-            f"config.verdict.primary must have an arm with generated pictures against one without "
-            f"(such as add against real), got {primary}"
+            f"config.verdict.primary must have an arm with generated images against one without, "
+            f"or against pca (such as add against real), got {primary}"
         )
     if not 0 < config.data.subset <= 1:
         raise InputError(f"config.data.subset must be within (0, 1], got {config.data.subset}")

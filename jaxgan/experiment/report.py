@@ -7,7 +7,8 @@ from typing import Any
 
 from etils import epath
 
-from jaxgan.experiment import figures, ladder, page, sections, tables
+from jaxgan.experiment import advice, figures, ladder, page, sections, tables, words
+from jaxgan.experiment.outcomes import OUTCOMES
 from jaxgan.experiment.page import count, duration, percent, picture, prose, signed, text
 from jaxgan.types import InputError
 
@@ -102,22 +103,28 @@ def _verdict(results: Results) -> str:
 def _primary(results: Results) -> str:
     verdict = results["verdict"]
     a, b = verdict["primary"]
+    named = verdict.get("outcome", "accuracy")
+    if not OUTCOMES[named].share:  # No points to draw: the sentence has its figures.
+        return ""
     row = figures.Row(
         f"{a} minus {b}",
         _difference(verdict),
         100 * verdict["difference"],
         _times100(verdict.get("low")),
         _times100(verdict.get("high")),
-        [100 * difference for difference in _seed_differences(results, a, b)],
+        [100 * d for d in _seed_differences(results, a, b)] if named == "accuracy" else [],
         _style(results, a),
     )
+    outcome = OUTCOMES[verdict.get("outcome", "accuracy")]
     chance = (
-        f"The accuracy of {text(a)} minus that of {text(b)}, with its {_level(results)} interval "
-        "for other seeds and other test images; rings are single seeds."
+        f"{text(outcome.title.capitalize())} of {text(a)} minus that of {text(b)}, with its "
+        f"{_level(results)} interval for other seeds and other test images"
+        + ("; rings are single seeds." if row.seeds else ".")
         if row.low is not None
         else "With one seed there is no interval: run more seeds to learn how much is chance."
     )
-    figure = figures.dots_and_whiskers([row], "Primary contrast", "points of accuracy", zero=True)
+    unit = f"points of {outcome.title}"
+    figure = figures.dots_and_whiskers([row], "Primary contrast", unit, zero=True)
     return f"<figure>{figure}<figcaption>{chance}</figcaption></figure>"
 
 
@@ -130,6 +137,8 @@ def _arms(results: Results) -> str:
         low, high = arm.get("low"), arm.get("high")
         figure = percent(arm["accuracy"])
         between = "no interval" if low is None else f"{100 * low:.1f} to {100 * high:.1f}"
+        if low is not None and high - low > sections.SENSIBLE:
+            between = "too noisy to tell"
         seeds = [100 * run["test_accuracy"] for run in results["runs"] if run["arm"] == name]
         limits = (_times100(low), _times100(high))
         rows.append(figures.Row(name, figure, 100 * arm["accuracy"], *limits, seeds, style))
@@ -199,11 +208,19 @@ def _learning(results: Results) -> str:
     return f"""
 <section class="wide">
 <h2>Learning curves</h2>
+{_late(results)}
 <p>Training on the left, validation on the right, over optimiser steps; all arms on the same axes.
 Thin lines are seeds, the thick line is their mean; dots mark the checkpoints that validation
 chose.</p>
 <div class="panels">{blocks}</div>
 </section>"""
+
+
+def _late(results: Results) -> str:
+    late = advice.unfinished(results)
+    if not late:
+        return "<p>Validation had levelled off in every arm when training ended.</p>"
+    return f"<p>Still getting better at the end: {text(', '.join(late))}. More steps may help.</p>"
 
 
 def _panels(runs: list[Results], measure: str) -> list[figures.Curves]:
@@ -232,8 +249,11 @@ def _panels(runs: list[Results], measure: str) -> list[figures.Curves]:
 
 def _pictures(results: Results, workdir: epath.Path) -> str:
     kinds = results.get("figures", {})
-    generators = {g["class"]: g for g in results.get("generators", [])}
-    blocks = ""
+    # The grids are of the first fold, as the samples are.
+    first = [g for g in results.get("generators", []) if not g.get("fold")]
+    generators = {g["class"]: g for g in first}
+    folds = len({run.get("fold", 0) for run in results["runs"]})
+    blocks = "<p class='note'>Of the first fold.</p>" if folds > 1 else ""
     for name in results["classes"]:
         pair = "".join(
             picture(workdir, kinds.get(kind, {}).get(name), f"{kind} {name}")
@@ -267,23 +287,27 @@ def _pictures(results: Results, workdir: epath.Path) -> str:
 def _method(results: Results) -> str:
     seeds = len({run["seed"] for run in results["runs"]})
     pictures = len(results.get("test", {}).get("labels", []))
+    outcome = OUTCOMES[results["verdict"].get("outcome", "accuracy")]
+    folds = len({run.get("fold", 0) for run in results["runs"]})
+    where = f" in {folds} folds, each image in one of them" if folds > 1 else ""
+    half = words.widest(outcome, results["verdict"].get("width"))
+    noisy = "the width asked for" if half is None else f"{words.points(half)} points"
     return f"""
 <section>
 <h2>How to read this</h2>
 <p>Every arm trained the same classifier for the same number of optimiser steps with
 {count(seeds, "seed")}, validated on the same real images, and answered the same
-{count(pictures, "real test image")}. Validation alone chose each run's checkpoint; the test set
-was read once, at the end. The GANs saw training images only.</p>
-<p>A difference is one arm's share of right answers minus the other's, over all seeds and test
-images. Its interval counts both as drawn at random, by two-way crossed variance components with
-a Satterthwaite <i>t</i>, so that it holds for other seeds <em>and</em> other images of this kind.
-Where there are folds, each image is a test image once, and the folds are pooled;
-what seeds scatter by
-is told by all arms' seeds. Training images and GANs are taken as they are.
-Arms' own intervals are of the same kind, with two right and two wrong images added (Agresti and
-Coull), so that a perfect score is not certain. The verdict follows from the primary interval alone:
-<em>helps</em> where it lies above 0, <em>hurts</em> below, else <em>no evidence</em>, which is not
-evidence of no effect.{_margin(results)}</p>
+{count(pictures, "real test image")}{where}. Validation alone chose each run's checkpoint; the test
+images were read once, at the end. The GANs saw training images only.</p>
+<p>The verdict follows from one difference, in {text(outcome.title)}, and from its interval alone:
+<em>helps</em> where it lies above 0, <em>hurts</em> below. Where it holds 0 it is <em>too noisy to
+tell</em> if half of it is above {noisy}, else <em>no evidence</em>, which is not evidence of no
+effect.{_margin(results)}</p>
+<p>The interval counts classifier seeds and test images as drawn at random: two-way crossed variance
+components, those of folds pooled, with a Satterthwaite <i>t</i>. How much seeds scatter is learned
+from all arms. The training images and the GANs are taken as they are; the line "for other training
+images and other GANs" takes each fold as one draw of these instead. Arms' own intervals have two
+right and two wrong images added (Agresti and Coull), so that a perfect score is not certain.</p>
 </section>"""
 
 
@@ -373,7 +397,11 @@ def _difference(contrast: Results) -> str:
 
 def _between(contrast: Results) -> str:
     low, high = contrast.get("low"), contrast.get("high")
-    return "no interval" if low is None or high is None else f"{signed(low)} to {signed(high)}"
+    if low is None or high is None:
+        return "no interval"
+    if high - low > sections.SENSIBLE:
+        return "too noisy to tell"
+    return f"{signed(low)} to {signed(high)}"
 
 
 def _seed_differences(results: Results, a: str, b: str) -> list[float]:
