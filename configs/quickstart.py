@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
     config.data.limit = None
     config.data.crop = "center"
     config.data.split = (0.6, 0.15, 0.25)
-    config.arms = ("real", "real+augmentation", "add+augmentation")
+    config.arms = ("real", "real+augmentation", "add+augmentation", "pca:1x+augmentation")
     config.replace.classes = ()
     config.replace.share = 0.5
     config.verdict.primary = ("add+augmentation", "real+augmentation")

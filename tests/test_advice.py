@@ -10,7 +10,9 @@ COMMAND = "scripts/experiment.py --config configs/quickstart.py --config.data.pa
 
 
 def looks(*losses):
-    return [{"step": 100 * (i + 1), "loss": loss} for i, loss in enumerate(losses)]
+    return [
+        {"step": 100 * (i + 1), "loss": loss, "accuracy": 1 - loss} for i, loss in enumerate(losses)
+    ]
 
 
 def results(word="no evidence", *, low=-0.02, high=0.03, curve=(0.5, 0.4, 0.4, 0.4), **changes):

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from jaxgan import log
+from jaxgan import arms, log
 from jaxgan.experiment import power
 from jaxgan.experiment.components import Components
 from jaxgan.experiment.outcomes import OUTCOMES
@@ -34,6 +34,8 @@ def what_next(results: Results) -> list[dict[str, str]]:
                 _command(results, steps=2),
             )
         )
+    if gate := beaten(results):
+        found.append(step(gate))
     found += {
         "helps": _helped,
         "hurts": _hurt,
@@ -44,6 +46,26 @@ def what_next(results: Results) -> list[dict[str, str]]:
     return found
 
 
+def beaten(results: Results) -> str | None:
+    """A sentence where the verdict's GANs are no better than principal components, which train
+    nothing; None where they are, or where that was not compared.
+    """
+    a, _ = results["verdict"]["primary"]
+    name = arms.parse(a)
+    for other, arm in results["arms"].items():
+        read = arms.parse(other)
+        same = read.size == name.size and read.variants == name.variants
+        if read.kind == "pca" and name.source is None and same:
+            if arm["accuracy"] < results["arms"][a]["accuracy"]:
+                return None
+            return (
+                f"The GANs are no better than what trains nothing: with samples of principal "
+                f"components ({other}) accuracy is {arm['accuracy']:.1%}, with theirs "
+                f"{results['arms'][a]['accuracy']:.1%}. Train them longer, or take those."
+            )
+    return None
+
+
 def step(sentence: str, command: str | None = None) -> dict[str, str]:
     return {"sentence": sentence} | ({"command": command} if command else {})
 
@@ -51,8 +73,8 @@ def step(sentence: str, command: str | None = None) -> dict[str, str]:
 def unfinished(results: Results) -> list[str]:
     """Arms whose classifiers still got better at the end, by more than chance.
 
-    Over the last quarter of the steps validation accuracy rises by a point or more in the mean of
-    the arm's runs, and validation loss falls by a tenth or more.
+    Over the last quarter of the steps validation accuracy rises by a point or more, and validation
+    loss falls by a tenth or more, in the mean of the arm's runs and in more than three of four.
     """
     late = []
     for arm in results["arms"]:
@@ -60,13 +82,15 @@ def unfinished(results: Results) -> list[str]:
         for run in results["runs"]:
             looks = run["curve"]["validation"] if run["arm"] == arm else []
             before = [p for p in looks if p["step"] <= 0.75 * looks[-1]["step"]][-1:]
-            if before and before[0]["loss"] > 0:
+            if len(looks) > 3 and before[0]["loss"] > 0:
                 fall = 1 - looks[-1]["loss"] / before[0]["loss"]
                 changes.append((looks[-1]["accuracy"] - before[0]["accuracy"], fall))
-        if changes:
-            rise, fall = (sum(of) / len(changes) for of in zip(*changes, strict=True))
-            if rise >= 0.01 and fall >= 0.1:
-                late.append(arm)
+        if not changes:
+            continue
+        rise, fall = (sum(of) / len(changes) for of in zip(*changes, strict=True))
+        most = sum(change > 0 for _, change in changes) > 0.75 * len(changes)
+        if most and rise >= 0.01 and fall >= 0.1:
+            late.append(arm)
     return late
 
 

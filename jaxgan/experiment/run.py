@@ -271,6 +271,15 @@ class _Experiment:
     def _place(self, k: int) -> epath.Path:
         return self.folder / f"fold{k}" if len(self.plan.folds) > 1 else self.folder
 
+    def _placed(self, about: dict, k: int) -> dict:
+        """What is said of a GAN, its files named from the experiment's folder."""
+        if len(self.plan.folds) > 1:
+            for name in ("workdir", "generated"):
+                about = about | ({name: f"fold{k}/{about[name]}"} if name in about else {})
+            if "grids" in about:
+                about = about | {"grids": [f"fold{k}/{grid}" for grid in about["grids"]]}
+        return about | {"fold": k}
+
     def _of(self, k: int) -> list[dict]:
         return [g for g in [*self.generators, *self.failed_gans] if g["fold"] == k]
 
@@ -315,7 +324,7 @@ class _Experiment:
             fresh[key] += sides[done : positions.stop]
         told = {(g["fold"], g.get("name"), g.get("generated")) for g in self._of(k)}
         for kept, found in ((self.generators, made.about), (self.failed_gans, made.failed)):
-            new = [about | {"fold": k} for about in found]
+            new = [self._placed(about, k) for about in found]
             new = [g for g in new if (k, g.get("name"), g.get("generated")) not in told]
             kept += new
             self.seconds["gan"] += sum(g["seconds"] for g in new)
