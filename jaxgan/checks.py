@@ -316,6 +316,11 @@ def _check_classifier_optim(config: ConfigDict, name: str) -> None:
 def check_experiment(config: ConfigDict) -> None:
     """Raises InputError for a value of an experiment's config that makes no sense."""
     check_fractions("config.data.split", config.data.split)
+    if min(config.data.split[:2]) <= 0:
+        raise InputError(
+            "config.data.split must leave a share to train and one to validate, by which "
+            f"checkpoints and add:best are chosen, got {tuple(config.data.split)}"
+        )
     whole = all(isinstance(seed, int) and 0 <= seed < 2**32 for seed in config.seeds)
     if not config.seeds or len(set(config.seeds)) != len(config.seeds) or not whole:
         raise InputError(
