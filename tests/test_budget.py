@@ -73,7 +73,7 @@ def test_more_time_never_gives_a_wider_interval_than_is_narrow_enough(monkeypatc
     assert all(b <= a + 0.002 for a, b in itertools.pairwise(halves)), halves
     for choice, more in zip(choices, (1, 1.5, 2, 4, 8, 16), strict=True):
         assert choice.seconds <= least * more and choice.begun <= choice.folds
-        assert 100 <= choice.gan_steps <= 400 and 1 <= choice.seeds <= budget.MOST_SEEDS
+        assert 40 <= choice.gan_steps <= 400 and 1 <= choice.seeds <= budget.MOST_SEEDS
         said = budget.say(choice, least * more)
         assert f"{choice.images:,} test images" in said and "points or more" in said
 

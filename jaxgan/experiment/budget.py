@@ -21,7 +21,8 @@ MOST_SEEDS = 20
 MANY = 4  # Folds that tell of chance with one seed each.
 SECONDS = 2.0  # For which steps are timed.
 SHARES = (0.3, 0.4, 0.5, 0.6)  # Of the time, that the GANs may get.
-LEAST_STEPS = 0.25  # Of the configured ones, that a GAN gets; with less, fewer folds are begun.
+LEAST_STEPS = 0.1  # Of the configured ones, that a GAN gets at least.
+FAIR_STEPS = 0.25  # That it gets where there is time.
 ENOUGH = 0.04  # Half-width below which time is better spent on the GANs than on the interval.
 START, END = 12.0, 0.12  # Seconds before anything is trained; share for guards and the report.
 SLOWER = 1.15  # What logs, checkpoints and looks at samples add to the steps.
@@ -86,7 +87,7 @@ def choose(
     """
     begin = time.perf_counter() if begin is None else begin
     found: list[Choice] = []
-    least, known, plan = float("inf"), None, None
+    least, known, plan, most = float("inf"), None, None, 0
     for count in (config.data.folds,) if config.data.folds > 1 else FOLDS:
         mine = config.copy_and_resolve_references()
         mine.data.folds = count
@@ -100,7 +101,6 @@ def choose(
             known = dry_run.prices(mine, plan, SECONDS)
         each = SLOWER * dry_run.seed_seconds(mine, plan, known, 0)
         once = time.perf_counter() - begin + START + dry_run.compile_seconds(known)
-        most = 0
         if known.gan is not None:
             most = dry_run.gan_steps(mine, known, max(dry_run.gan_lengths(plan.folds[0])))
         for begun in range(1, count + 1):
@@ -128,8 +128,9 @@ def choose(
             f"GANs: the least that works here is about {_short(60 * math.ceil(least / 60))}"
         )
     wanted = config.verdict.width or ENOUGH
-    narrow = [choice for choice in found if choice.half <= wanted]
-    best = min(narrow or found, key=lambda c: (-c.gan_steps if narrow else 0, c.half))
+    fair = [choice for choice in found if choice.gan_steps >= FAIR_STEPS * most] or found
+    narrow = [choice for choice in fair if choice.half <= wanted]
+    best = min(narrow or fair, key=lambda c: (-c.gan_steps if narrow else 0, c.half))
     design = power.Design(
         best.seeds, best.images, config.verdict.level, best.begun, len(config.arms)
     )
