@@ -22,7 +22,6 @@ MANY = 4  # Folds that tell of chance with one seed each.
 SECONDS = 2.0  # For which steps are timed.
 SHARES = (0.3, 0.4, 0.5, 0.6)  # Of the time, that the GANs may get.
 LEAST_STEPS = 0.1  # Of the configured ones, that a GAN gets at least.
-FAIR_STEPS = 0.25  # That it gets where there is time.
 ENOUGH = 0.04  # Half-width below which time is better spent on the GANs than on the interval.
 START, END = 12.0, 0.12  # Seconds before anything is trained; share for guards and the report.
 SLOWER = 1.15  # What logs, checkpoints and looks at samples add to the steps.
@@ -128,7 +127,7 @@ def choose(
             f"GANs: the least that works here is about {_short(60 * math.ceil(least / 60))}"
         )
     wanted = config.verdict.width or ENOUGH
-    fair = [choice for choice in found if choice.gan_steps >= FAIR_STEPS * most] or found
+    fair = [choice for choice in found if choice.gan_steps > LEAST_STEPS * most + 1] or found
     narrow = [choice for choice in fair if choice.half <= wanted]
     best = min(narrow or fair, key=lambda c: (-c.gan_steps if narrow else 0, c.half))
     design = power.Design(
