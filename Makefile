@@ -10,7 +10,8 @@ TWO = -n 2 --dist loadfile
 .PHONY: demo test parity beam lint clean $(VENV)
 
 demo: $(VENV)
-	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py --budget=270s --workdir runs/demo
+	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py --budget=270s --workdir runs/demo \
+		--config.data.limit=800 --config.arms=real+augmentation,add+augmentation,pca:1x+augmentation
 
 test: $(VENV)
 	$(VENV)/bin/python -m pytest tests --ignore=tests/parity --ignore=tests/beam --ignore=tests/test_hosts.py $(TWO) $(ARGS)

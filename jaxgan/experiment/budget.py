@@ -23,7 +23,7 @@ SECONDS = 2.0  # For which steps are timed.
 SHARES = (0.3, 0.4, 0.5, 0.6)  # Of the time, that the GANs may get.
 LEAST_STEPS = 0.1  # Of the configured ones, that a GAN gets at least.
 ENOUGH = 0.04  # Half-width below which time is better spent on the GANs than on the interval.
-START, END = 12.0, 0.12  # Seconds before anything is trained; share for guards and the report.
+START, END = 12.0, 0.15  # Seconds before anything is trained; share for guards and the report.
 SLOWER = 1.15  # What logs, checkpoints and looks at samples add to the steps.
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -198,6 +198,7 @@ def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: flo
         config,
         workdir,
         until=begin + budget * (1 - END),
+        begin_folds=chosen.begun if before is None else None,
         before=plan,
         told_first=(line,),
         claimed=lambda: configs.write(file, json.dumps(kept) + "\n"),

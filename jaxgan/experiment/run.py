@@ -118,6 +118,7 @@ def run(
     share: Share = Share(),
     *,
     until: float | None = None,
+    begin_folds: int | None = None,
     before: Plan | None = None,
     told_first: tuple[str, ...] = (),
     claimed: Callable[[], None] = lambda: None,
@@ -133,6 +134,7 @@ def run(
         share: of the work.
         until: `time.perf_counter()` from which on no further fold or seed is begun; the first seed
             of the first fold always is.
+        begin_folds: begin no more folds than the first so many; None: as there is time for.
         before: a plan for the same images, which are not read again.
         told_first: lines to begin the log with.
         claimed: called once the workdir is this experiment's.
@@ -148,7 +150,7 @@ def run(
     claimed()
     share = share._replace(workers=folder / "workers")
     with share.alive():
-        return _Experiment(config, plan, folder, share, begin, until).run(told_first)
+        return _Experiment(config, plan, folder, share, begin, until, begin_folds).run(told_first)
 
 
 class _Experiment:
@@ -162,9 +164,11 @@ class _Experiment:
         share: Share,
         begin: float,
         until: float | None,
+        begin_folds: int | None = None,
     ):
         self.config, self.plan, self.folder, self.share = config, plan, folder, share
         self.begin, self.until = begin, until
+        self.begin_folds = len(plan.folds) if begin_folds is None else begin_folds
         self.told: log.Log
         self.trained: dict[int, classifiers.Fold] = {}
         self.fresh: dict[int, Fresh] = {}
@@ -246,6 +250,8 @@ class _Experiment:
             return True
         gans = max((sum(g["seconds"] for g in self._of(j)) for j in self.trained), default=0.0)
         known = (self._place(k) / "classifiers").exists()
+        if k >= self.begin_folds and not known:
+            return False
         if k and not known and (positions.start or not self._in_time(gans + self._seed_takes())):
             self.ended = (
                 f"the time is over after {len(self.trained)} of {len(self.plan.folds)} folds"
