@@ -179,7 +179,7 @@ def test_a_frozen_trunk_looks_as_often_as_is_counted(augmented: bool, monkeypatc
     pictures = classifiers._Pictures(config.classifier, fold.arms, plan.real, fold.sides, fresh)
     for position, seed in enumerate(config.seeds):
         for arm in fold.arms:
-            pictures.of(arm, fold.draws[arm.size][position], position, seed)
+            pictures.of(arm, fold.draws[arm.size][position], position, seed, 10)
     before, each = dry_run._looks(config, fold)
     assert before + len(config.seeds) * each == sum(seen)
 
