@@ -11,9 +11,7 @@ flips and crops. An argument names another GAN's config, with its own argument:
 --config configs/experiment_cats_dogs.py:meowgan64, or :stylegan2_ada64:small.
 
 Cost: two WGAN-GP at 512 px, 130 epochs; 15 GoogLeNets at 250 px, 10 epochs each.
-Result: not yet run at this size. At 64 px with 275 + 290 real faces a seed and MeowGANs of half the
-width (2026-11; the command stands in the README): real 92.1 %, replace 87.5 %: hurts, -4.6 points
-(-8.0 to -1.2); replace-all 83.0 %.
+Result: not yet run at this size.
 """
 
 from pathlib import Path

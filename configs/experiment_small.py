@@ -12,9 +12,7 @@ significant, and 86.7 % with augmentation alone.
 Another GAN, with its resolution: --config configs/experiment_small.py:meowgan64
 
 Cost: two StyleGAN2-ADA at 128 px, 1,000 kimg each; 35 VGG16.
-Result: not yet run at this size. At 64 px with 294 + 298 real pictures a seed, MeowGANs of half the
-width for 1,500 steps and VGG16's published convolutions (2026-11; the command stands in the
-README): real 86.1 %, add:1000 84.1 %: no evidence, -2.0 points (-8.8 to 4.8).
+Result: not yet run at this size.
 """
 
 from pathlib import Path
