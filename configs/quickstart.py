@@ -6,8 +6,9 @@ With a budget, the folds, the seeds and the GANs' steps follow from the time tha
 one they are those below. Small nets at 32 px: a first look, not the last word. The published sizes
 are in the other configs.
 
-Cost: 5 minutes on two CPU cores for the drawn images (`make demo`).
-Result: see the README.
+Cost: 4:20 on two CPU cores for `make demo` (800 + 800 drawn images, 3 arms), beside other work.
+Result: real+augmentation 91.9 %, add+augmentation 88.4 %: hurts, -3.5 points (-5.6 to -1.5);
+pca:1x+augmentation 88.6 % (2026-11).
 """
 
 from pathlib import Path
