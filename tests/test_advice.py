@@ -70,11 +70,11 @@ def test_no_difference_says_how_much_there_may_be(word) -> None:
 def test_noisy_for_its_seeds_asks_for_more_in_the_same_folder() -> None:
     given = results("too noisy to tell", low=-0.06, high=0.07)
     given["verdict"]["power"] = {"observed": {"seed": 0.001, "picture": 0.02, "rest": 0.02}}
+    given["environment"] = {"command": COMMAND + " --workdir=runs/one"}
     (step,) = advice.what_next(given)
     (seeds,) = [f for f in flags(step) if f.startswith("--config.seeds=")]
     assert int(seeds.partition("=")[2]) > 3 and "nothing is trained again" in step["sentence"]
-    assert "--workdir=runs/one" in flags(step) and "--budget" not in step["command"]
-    assert "10m" not in flags(step) and "--config.data.path=my cats" in flags(step)
+    assert "--workdir=runs/one" in flags(step) and "--config.data.path=my cats" in flags(step)
     assert flags(step)[:2] == ["python", "scripts/experiment.py"]
 
 
@@ -92,6 +92,11 @@ def test_noisy_for_its_test_images_asks_for_folds_elsewhere() -> None:
 
 def test_one_seed_asks_for_three() -> None:
     given = results("too noisy to tell", low=None, high=None, seeds=1, power={"observed": None})
+    (step,) = advice.what_next(given)
+    # Begun with a budget, it refuses other seeds: more time adds them.
+    assert "--budget=14m" in flags(step) and "--workdir=runs/one" in flags(step)
+    assert "10m" not in flags(step) and "--config.seeds" not in step["command"]
+    given["environment"] = {"command": COMMAND + " --workdir=runs/one"}
     (step,) = advice.what_next(given)
     assert "--config.seeds=3" in flags(step)
 

@@ -156,7 +156,7 @@ def _noisy(results: Results) -> list[dict[str, str]]:
             step(
                 f"One seed tells nothing of chance: train {count} "
                 f"(about {log.duration(cost)} more).",
-                _command(results, seeds=count),
+                _command(results, seeds=count, cost=cost),
             )
         ]
     variances = Components(**found)
@@ -171,7 +171,7 @@ def _noisy(results: Results) -> list[dict[str, str]]:
                     f"The classifiers' luck is what is noisy: with {count} seeds half of the "
                     f"interval would be about {points(half)} points (about {log.duration(cost)} "
                     "more; nothing is trained again).",
-                    _command(results, seeds=count),
+                    _command(results, seeds=count, cost=cost),
                 )
             ]
     data = results["data"]
@@ -205,16 +205,22 @@ def _command(
     results: Results,
     *,
     seeds: int | None = None,
+    cost: float = 0.0,
     folds: int | None = None,
     steps: int | None = None,
 ) -> str | None:
-    """The experiment's own command with other seeds, folds or steps; None where it is not known."""
+    """The experiment's own command with other seeds, folds or steps; None where it is not known.
+
+    One that was begun with a budget gets more seeds by more time: `cost` seconds and some more.
+    """
     command = (results.get("environment") or {}).get("command")
     if not command or ".py" not in command:
         return None
     words = shlex.split(command)
     changed: dict[str, Any] = {}
-    if seeds is not None:
+    if seeds is not None and any(word.partition("=")[0] == "--budget" for word in words):
+        changed["--budget"] = f"{math.ceil(1.3 * cost / 60) + 1}m"
+    elif seeds is not None:
         changed["--config.seeds"] = seeds
     if folds is not None:
         changed |= {"--config.data.folds": folds}
