@@ -7,8 +7,8 @@ published, where there are 3,300; the published run has one seed and no validati
 cats alone are generated, so that being generated tells the class: `replace-all` has 85 % of both.
 It finds 98.8 % with 85 % of the cats generated and 99.7 % with real cats alone, with flips and from
 an ImageNet-pretrained start; this one starts from scratch, and only its arm `real+augmentation`
-flips and crops. An argument names another GAN's config, with its own argument:
---config configs/experiment_cats_dogs.py:meowgan64, or :stylegan2_ada64:small.
+flips and crops. An argument names another GAN's config, with its own argument, and after a comma
+another classifier's: configs/experiment_cats_dogs.py:meowgan64,resnet, or :stylegan2_ada64:small.
 
 Cost: two WGAN-GP at 512 px, 130 epochs; 15 GoogLeNets at 250 px, 10 epochs each.
 Result: not yet run at this size.
@@ -23,7 +23,8 @@ from jaxgan.config import load
 HERE = Path(__file__).parent
 
 
-def get_config(gan: str = "wgan512") -> ConfigDict:
+def get_config(nets: str = "wgan512") -> ConfigDict:
+    gan, _, classifier = nets.partition(",")
     config = ConfigDict()
     config.seed = 0  # Of the choice of pictures.
     config.seeds = (0, 1, 2, 3, 4)  # Of the classifiers, for every arm; --config.seeds=5 is this.
@@ -70,7 +71,7 @@ def get_config(gan: str = "wgan512") -> ConfigDict:
     name, _, argument = gan.partition(":")
     config.gan = load(f"{HERE / name}.py:{argument}")
     config.gan.retrain = 1  # GANs a class; several: each with its own draw of the pictures.
-    config.classifier = load(str(HERE / "googlenet.py"))
+    config.classifier = load(str(HERE / f"{classifier or 'googlenet'}.py"))
     return config
 
 

@@ -9,7 +9,8 @@ augmentation, which needs no GAN, the best of a surplus, and plain copies of rea
 It finds 83.7 -> 85.7, 81.6 -> 87.8 and 82.7 -> 82.7 % on 98 test pictures, none of them
 significant, and 86.7 % with augmentation alone.
 
-Another GAN, with its resolution: --config configs/experiment_small.py:meowgan64
+Another GAN, with its resolution, and another classifier:
+--config configs/experiment_small.py:meowgan64,vgg16_frozen
 
 Cost: two StyleGAN2-ADA at 128 px, 1,000 kimg each; 35 VGG16.
 Result: not yet run at this size.
@@ -24,7 +25,8 @@ from jaxgan.config import load
 HERE = Path(__file__).parent
 
 
-def get_config(gan: str = "stylegan2_ada128") -> ConfigDict:
+def get_config(nets: str = "stylegan2_ada128") -> ConfigDict:
+    gan, _, classifier = nets.partition(",")
     config = load(f"{HERE / 'experiment_cats_dogs.py'}:{gan}")
     config.data.limit = 425
     config.data.split = (12 / 17, 3 / 17, 2 / 17)
@@ -38,8 +40,9 @@ def get_config(gan: str = "stylegan2_ada128") -> ConfigDict:
         "copies:1000",
     )
     config.verdict.primary = ("add:1000+augmentation", "real+augmentation")
-    config.classifier = load(str(HERE / "vgg16_small.py"))
-    config.classifier.train.augment = ("flip", "color")
+    config.classifier = load(str(HERE / f"{classifier or 'vgg16_small'}.py"))
+    if not config.classifier.train.augment:  # Arms with +augmentation need some.
+        config.classifier.train.augment = ("flip", "color")
     config.classifier.data.resolution = config.gan.data.resolution
     return config
 
