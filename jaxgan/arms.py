@@ -150,6 +150,4 @@ def parse(name: str) -> Name:
     )
     if read.selection and not read.generates:
         raise refuse("+selection needs generated pictures")
-    if read.selection and read.source is not None:
-        raise refuse("+selection needs pictures of this experiment's own GANs")
     return read

@@ -114,6 +114,28 @@ def keep_best(
     )
 
 
+def best_of(pool: Source, keep: int, by: str, real: Source) -> Source:
+    """Return the `keep` best images of a pool, by the features of `real` ones.
+
+    Args:
+        pool: generated images, of one class.
+        keep: how many, at most as many as there are.
+        by: one of `selection.MEASURES`, but not "classifier".
+        real: images that the classifier trains on, of that class.
+
+    Raises:
+        InputError: as `selection.select`, or VGG16's weights are not installed.
+    """
+    drawn = shown = np.zeros((len(pool), 0), np.float32)
+    if by in selection.LOOK_AT_REAL:
+        net = nets.vgg16(nets.input_size(real.resolution))
+        drawn, shown = (
+            nets.extract(net, (source[i]["image"] for i in range(len(source))))
+            for source in (pool, real)
+        )
+    return loader.Subset(pool, selection.select(by, keep, drawn, shown).kept)
+
+
 def save(kept: Kept, out: epath.PathLike) -> None:
     """Writes `drawn.jsonl`, a row for each picture drawn, and `selection.json` to a folder."""
     folder = epath.Path(out)

@@ -160,13 +160,13 @@ def test_anothers_failure_and_one_that_cannot_be_drawn_from_are_taken_alike(
     needed = {design.Key(None, False): {"cat": 1}, design.Key(None, True): {"cat": 1}}
     tried = []
 
-    def train(own, recipe, learned, folder, called, name, share, number):
+    def train(own, recipe, learned, folder, called, names, share, number):
         tried.append(called)
         if called == "cat-all-1":  # Of worker 1, which this one, worker 0, waits for.
             raise InputError("there it failed")
-        return {"class": name, "seconds": 1.0}
+        return {"seconds": 1.0}
 
-    def draw(config, folder, called, selected, count, mine, *more):
+    def draw(config, folder, gan, name, called, selected, count, mine, *more):
         if selected:
             raise OSError("the disk is full")
         return dict.fromkeys(mine, source), 1.0

@@ -160,3 +160,66 @@ def test_what_teaches_nothing_ends_it_before_the_arms(finished, monkeypatch) -> 
         with pytest.raises(InputError, match=words):
             run.run(config, folder / "run")
     assert labels == ["gan-train of add"]
+
+
+def test_one_conditional_gan_draws_all_classes(tmp_path, monkeypatch) -> None:
+    """Beside it, selected images of a folder and of principal components."""
+    config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
+    config.gan = configs.load(str(ROOT / "configs" / "stylegan2_ada64.py"), test=True)
+    config.gan.data.classes, config.gan.retrain = (), 1
+    config.seeds, config.select.by = (0, 1), "none"
+    config.arms = ("real", "add:2", "add[made]:4+selection", "pca:4+selection")
+    config.verdict.primary = ("add:2", "real")
+    config.generated = str({"made": str(save(tmp_path / "made", 20))})
+    trained = []
+    train = training.train_gan
+
+    def note(own, source, *args, **more):
+        trained.append((own.data.classes, set(source.labels.tolist())))
+        return train(own, source, *args, **more)
+
+    monkeypatch.setattr(training, "train_gan", note)
+    results = run.run(config, tmp_path / "run")
+    assert trained == [(("cat", "dog"), {0, 1})]
+    about = {gan["class"]: gan for gan in results["generators"]}
+    assert about["cat"]["workdir"] == about["dog"]["workdir"] == "gan/conditional"
+    assert about["cat"]["seconds"] > 0 == about["dog"]["seconds"]
+    images = [[p.read_bytes() for p in sorted((tmp_path / "run" / about[name]["generated"]).glob(
+        "*.png"))] for name in ("cat", "dog")]  # fmt: skip
+    assert len(images[0]) == len(images[1]) == 4 and not set(images[0]) & set(images[1])
+    made = {arm: results["arms"][arm]["pictures"] for arm in config.arms}
+    for arm in ("add[made]:4+selection", "pca:4+selection"):
+        assert made[arm]["dog"]["generated"] == 4
+
+
+def test_a_folder_must_have_images_to_select_from(tmp_path, monkeypatch) -> None:
+    def arms(generated):
+        config = twin(generated)
+        config.arms = ("real", "add:20+selection")
+        config.verdict.primary = ("add:20+selection", "real")
+        return config
+
+    with pytest.raises(InputError, match="must hold 21 pictures of cat"):
+        run.run(arms(save(tmp_path / "made", 20)), tmp_path / "run")
+
+
+def test_the_best_of_a_pool_are_those_that_the_measure_chooses(monkeypatch) -> None:
+    """Features are the image's mean: the least strange are kept."""
+    import numpy as np
+
+    from jaxgan import surplus
+
+    pool, real = (ToySource(32, count=20, classes=("cat",), seed=seed) for seed in (1, 2))
+    net = surplus.nets
+
+    def means(_, images):
+        return np.array([[image.mean(), image.std()] for image in images], np.float32)
+
+    monkeypatch.setattr(net, "vgg16", lambda size: None)
+    monkeypatch.setattr(net, "extract", means)
+    kept = surplus.best_of(pool, 5, "outlier", real)
+    wanted = surplus.selection.select(
+        "outlier", 5, means(None, [p["image"] for p in map(pool.__getitem__, range(20))]),
+        means(None, [p["image"] for p in map(real.__getitem__, range(20))]),
+    )  # fmt: skip
+    assert list(kept.names) == [pool.names[i] for i in wanted.kept]

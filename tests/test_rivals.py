@@ -130,7 +130,6 @@ def test_generated_pictures_come_first_from_any_position_on(start) -> None:
         (("pca[drawn]:1",), {}, "only an arm with generated pictures can name"),
         (("add[pca]:1",), {}, "an arm of their own, pca"),
         (("reweight:2",), {}, "can have an amount"),
-        (("pca:1x+selection",), {}, "needs pictures of this experiment's own GANs"),
         (("add[drawn]",), {}, r"'add\[drawn\]' must name a source .* and it names none"),
         (
             ("add[drawn]",),

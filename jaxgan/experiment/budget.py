@@ -101,7 +101,7 @@ def choose(
         each = SLOWER * dry_run.seed_seconds(mine, plan, known, 0)
         once = time.perf_counter() - begin + START + dry_run.compile_seconds(known)
         if known.gan is not None:
-            most = dry_run.gan_steps(mine, known, max(dry_run.gan_lengths(plan.folds[0])))
+            most = dry_run.gan_steps(mine, known, max(dry_run.gan_lengths(mine, plan.folds[0])))
         for begun in range(1, count + 1):
             images = sum(len(fold.sides.test) for fold in plan.folds[:begun])
 

@@ -12,7 +12,7 @@ from jaxgan import config as configs
 from jaxgan import evaluate, frozen, log, loop, memory, parallel, recipes, sample, training
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
-from jaxgan.experiment import classifiers, design, run
+from jaxgan.experiment import classifiers, design, generated, run
 from jaxgan.metrics import features
 from jaxgan.selection import LOOK_AT_REAL
 from jaxgan.steps.classifier import make_predict
@@ -200,13 +200,17 @@ def prices(config: ConfigDict, plan: run.Plan, seconds: float = SECONDS) -> Pric
         section = config.gan.copy_and_resolve_references()
         key, counts = next(iter(gans.items()))
         name = next(iter(counts))
-        with section.unlocked():
-            section.data.classes = (name,)
+        learned = fold.draws[key[0]][0].learned
+        if generated.conditional(config):
+            positions = np.concatenate([*learned.values()])
+        else:
+            positions = learned[name]
+            with section.unlocked():
+                section.data.classes = (name,)
         images = plan.real
         if section.data.resolution != images.resolution:
             images = training.open_source(run.at(config, section), config.seed)
-        learned = fold.sides.train[fold.draws[key[0]][0].learned[name]]
-        gan = trial(section, loader.Subset(images, learned), seconds)
+        gan = trial(section, loader.Subset(images, fold.sides.train[positions]), seconds)
         choosing = _choosing(config, fold, images)
     section = config.classifier
     with section.unlocked():
@@ -237,7 +241,7 @@ def gan_seconds(config: ConfigDict, plan: run.Plan, known: Prices, k: int, steps
     found = known.gan
     if found is None:
         return 0.0
-    names = len(gan_lengths(plan.folds[k]))
+    names = len(gan_lengths(config, plan.folds[k]))
     turns = sum(map(found.preludes, range(steps)))
     return names * (found.init + steps * found.step + turns * found.prelude)
 
@@ -289,7 +293,7 @@ def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
     known = prices(config, plan, seconds)
     stages, folds, seeds = [], range(len(plan.folds)), len(config.seeds)
     if known.gan is not None:
-        steps = [gan_steps(config, known, n) for n in gan_lengths(plan.folds[0])]
+        steps = [gan_steps(config, known, n) for n in gan_lengths(config, plan.folds[0])]
         took = known.gan.compile + sum(
             gan_seconds(config, plan, known, k, max(steps)) for k in folds
         )
@@ -330,14 +334,17 @@ def gan_steps(config: ConfigDict, known: Prices, images: int) -> int:
     return configs.total_steps(train, images, train.batch_size * several, known.gan.preludes)
 
 
-def gan_lengths(fold: run.Fold) -> list[int]:
-    """How many images each GAN of a fold learns from."""
+def gan_lengths(config: ConfigDict, fold: run.Fold) -> list[int]:
+    """Return how many images each GAN of a fold trains on."""
     found = []
     needed = design.of_gans(fold.needed)
     for size in {key.size for key in needed}:
         names = {n for key, counts in needed.items() if key.size == size for n in counts}
         ones = {draw.gan: draw.learned for draw in fold.draws[size]}
-        found += [len(learned[name]) for learned in ones.values() for name in names]
+        if generated.conditional(config):
+            found += [sum(map(len, learned.values())) for learned in ones.values()]
+        else:
+            found += [len(learned[name]) for learned in ones.values() for name in names]
     return found
 
 

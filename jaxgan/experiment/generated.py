@@ -44,14 +44,14 @@ def open_folders(
     """Generated pictures from elsewhere, by source and class: the folders of `config.generated`.
 
     Raises:
-        InputError: a class is missing there or has too few pictures, or they would be selected.
+        InputError: a class is missing there, or has too few pictures to take or to select from.
     """
     known = folders(config)
-    mine = {key: counts for key, counts in needed.items() if key.source in known}
-    if any(key.selected for key in mine):
-        raise InputError(
-            "config.arms: +selection needs this experiment's own GANs, not config.generated"
-        )
+    mine = {
+        key: {name: n + key.selected for name, n in counts.items()}
+        for key, counts in needed.items()
+        if key.source in known
+    }
     return {
         source: _open_folder(config, path, classes, counts)
         for source, path in known.items()
@@ -88,34 +88,53 @@ def _open_folder(
 
 
 def from_folders(
-    found: Mapping[str, Mapping[str, Source]], needed: Needed, seeds: Sequence[int], seed: int
+    config: ConfigDict,
+    found: Mapping[str, Mapping[str, Source]],
+    needed: Needed,
+    real: Source,
+    train: np.ndarray,
 ) -> Fresh:
-    """Each seed's own sample of the folders' pictures, without replacement."""
+    """Return each seed's own sample of the folders' images, without replacement.
+
+    Args:
+        config: the experiment's.
+        found: see `open_folders`.
+        needed: see `Needed`.
+        real: all real images.
+        train: positions of those to train with, by whose features images are selected.
+    """
     kept = {
         (source, name): loader.in_memory(pictures)
         for source, sides in found.items()
         for name, pictures in sides.items()
     }
 
-    def chosen(source: str, counts: Mapping[str, int], number: int) -> dict[str, Source]:
-        return {
-            name: loader.Subset(
-                kept[source, name],
-                np.random.default_rng([seed, number, i]).permutation(len(kept[source, name]))[
-                    :count
-                ],
-            )
-            for i, (name, count) in enumerate(sorted(counts.items()))
-        }
+    def chosen(key: Key, counts: Mapping[str, int], number: int) -> dict[str, Source]:
+        images = {}
+        for i, (name, count) in enumerate(sorted(counts.items())):
+            pool = kept[key.source, name]
+            order = np.random.default_rng([config.seed, number, i]).permutation(len(pool))
+            images[name] = loader.Subset(pool, order[: count * _surplus(config, key)])
+            if key.selected:
+                mine = train[real.labels[train] == real.classes.index(name)]
+                by = config.select.by
+                images[name] = surplus.best_of(images[name], count, by, loader.Subset(real, mine))
+        return images
 
     return {
-        key: [chosen(key.source, counts, n) for n in seeds]
+        key: [chosen(key, counts, n) for n in config.seeds]
         for key, counts in needed.items()
         if key.source in found
     }
 
 
+def _surplus(config: ConfigDict, key: Key) -> int:
+    """Images that are drawn for each that is kept."""
+    return config.select.surplus if key.selected else 1
+
+
 def from_principal(
+    config: ConfigDict,
     pictures: Source,
     train: np.ndarray,
     draws: Mapping[int | None, Sequence[Draw]],
@@ -129,6 +148,7 @@ def from_principal(
     """Draws each seed's pictures from the principal components of what a GAN would learn from.
 
     Args:
+        config: the experiment's.
         pictures: all real ones, at the classifiers' resolution.
         train: positions of those to train with; a draw's positions are among them.
         draws: of each seed, by real pictures a class.
@@ -154,14 +174,15 @@ def from_principal(
                 workdir = folder / "pca" / called
                 learned = loader.Subset(pictures, train[draw.learned[name]])
                 first = _first(i, fold)
-                file = folder / "pca" / f"{called}_{count}_{i}.json"
+                most = count * _surplus(config, key)
+                file = folder / "pca" / f"{called}_{most}_{i}.json"
                 number += 1
 
                 def work(
                     learned: Source = learned,
-                    seeds: range = range(first, first + count),
+                    seeds: range = range(first, first + most),
                     workdir: epath.Path = workdir,
-                    manifest: str = f"manifest_{i}.jsonl",
+                    manifest: str = f"manifest_{most}_{i}.jsonl",
                 ) -> dict:
                     told.line(
                         f"drawing {len(seeds):,} pictures from the principal components of "
@@ -173,7 +194,10 @@ def from_principal(
                 try:
                     made = share.once(number, file, work)
                     seconds += made["seconds"]
-                    fresh[key][i][name] = drawn(workdir, made["seeds"], pictures.resolution)
+                    found = drawn(workdir, made["seeds"], pictures.resolution)
+                    if key.selected:
+                        found = surplus.best_of(found, count, config.select.by, learned)
+                    fresh[key][i][name] = found
                 except Exception as error:
                     why = " ".join(str(error).split()) or type(error).__name__
                     about = {"class": name, "name": f"{name} (principal components)", "gan": None}
@@ -203,7 +227,8 @@ def from_gans(
 ) -> Made:
     """Trains the GANs that the arms need and draws each seed's pictures from them.
 
-    A GAN that fails does not keep the others from being trained.
+    There is one of each class, or one of all where `config.gan.model.conditional`. A GAN that fails
+    does not keep the others from being trained.
 
     Args:
         config: the experiment's.
@@ -255,26 +280,34 @@ def from_gans(
         if not mine or title(size, gan, name) in gone:
             continue
         plain = size is None and config.gan.retrain == 1
-        called = name if plain else f"{name}-{size or 'all'}-{gan}"
+        more = "" if plain else f"-{size or 'all'}-{gan}"
         own = config.gan.copy_and_resolve_references()
         own.seed = (own.seed + gan + 1000 * fold) % 2**32  # Its weights and noise are others, too.
+        called, images, names, first = name + more, learned, (name,), number
+        if conditional(config):  # Its first class trains it, further ones find it there.
+            called, names = "conditional" + more, tuple(pictures.classes)
+            every = draws[size][mine[0]].learned.values()
+            images = loader.Subset(pictures, train[np.concatenate([*every])])
+            first = next(j for j, job in enumerate(jobs) if job[:2] == (size, gan))
         try:
-            trained = _train(own, recipe, learned, folder, called, name, share, number)
+            trained = _train(own, recipe, images, folder, called, names, share, first)
         except Exception as error:
             note(number, error, called)
             continue
         about[number] = trained | {
+            "class": name,
             "gan": gan,
-            "size": len(learned),
-            "generated": f"generated/{called}",
+            "size": len(images),
+            "generated": f"generated/{name}{more}",
+            "seconds": trained["seconds"] if first == number else 0.0,
         }
         for key, counts in needed.items():
             if key.size != size or name not in counts:
                 continue
             try:
                 found, seconds = _draw(
-                    config, folder, called, key.selected, counts[name], mine, learned, told, share,
-                    number, fold,
+                    config, folder, called, name, name + more, key.selected, counts[name], mine,
+                    learned, told, share, number, fold,
                 )  # fmt: skip
             except Exception as error:
                 note(number, RuntimeError(f"drawing from it failed: {error}"), called)
@@ -288,18 +321,23 @@ def from_gans(
     return Made(fresh, ordered, wrong, seconds)
 
 
+def conditional(config: ConfigDict) -> bool:
+    """Whether one GAN of the experiment draws all classes."""
+    return bool(config.gan.model.get("conditional"))
+
+
 def _train(
     config: ConfigDict,
     recipe: Recipe,
     source: Source,
     folder: epath.Path,
     called: str,
-    name: str,
+    classes: tuple[str, ...],
     share: Share,
     number: int,
 ) -> dict:
     with config.unlocked():
-        config.data.classes = (name,)
+        config.data.classes = classes
     workdir = folder / "gan" / called
 
     def work() -> dict:
@@ -308,7 +346,7 @@ def _train(
         label = f"gan {called}"
         state = training.train_gan(config, source, workdir, label=label, recipe=recipe)
         step = int(state.step)
-        return {"class": name, "workdir": f"gan/{called}", "steps": step}
+        return {"workdir": f"gan/{called}", "steps": step}
 
     about = share.once(number, workdir.parent / f"{called}.json", work)
     grids = sorted(p.name for p in (workdir / "samples").glob("*.png"))
@@ -318,6 +356,8 @@ def _train(
 def _draw(
     config: ConfigDict,
     folder: epath.Path,
+    gan: str,
+    name: str,
     called: str,
     selected: bool,
     count: int,
@@ -328,12 +368,13 @@ def _draw(
     number: int,
     fold: int,
 ) -> tuple[dict[int, Source], float]:
-    """`count` pictures of one class for each of some seeds, by position; and the seconds."""
+    """Return `count` images of a class for each of some seeds, by position; and the seconds."""
     out = folder / "generated" / (called + "-selected" * selected)
 
     @cache
     def sampler() -> sample.Sampler:
-        return sample.restore(folder / "gan" / called)
+        style = sample.Style(label=name) if conditional(config) else sample.Style()
+        return sample.restore(folder / "gan" / gan, style=style)
 
     def work(i: int) -> dict:
         how = f", the best of {config.select.surplus} times as many" if selected else ""

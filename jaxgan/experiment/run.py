@@ -101,6 +101,7 @@ def prepare(config: ConfigDict, before: Plan | None = None) -> Plan:
     training.check_classes(real)
     with config.classifier.unlocked():
         config.classifier.model.num_classes = len(real.classes)
+    training.settle_classes(config.gan, real)
     copies = before.copies if before else None
     if copies is None and (config.data.folds > 1 or getattr(real, "sides", None) is None):
         copies = training.copies(real)
@@ -340,10 +341,11 @@ class _Experiment:
         config, real, fold = self.config, self.plan.real, self.plan.folds[k]
         place = self._place(k)
         fresh = generated.from_folders(
-            self.plan.outside, fold.needed, tuple(config.seeds), config.seed
+            config, self.plan.outside, fold.needed, real, fold.sides.train
         )
         made = generated.from_principal(
-            *(real, fold.sides.train, fold.draws, fold.needed, place, self.told, self.share),
+            *(config, real, fold.sides.train, fold.draws, fold.needed, place),
+            *(self.told, self.share),
             fold=k,
             positions=positions,
         )
