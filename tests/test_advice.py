@@ -1,5 +1,6 @@
 """What next, for every verdict."""
 
+import math
 import shlex
 
 import pytest
@@ -116,6 +117,9 @@ def test_classifiers_that_still_learn_are_given_twice_the_steps() -> None:
     assert "real, add were still getting better" in step["sentence"]
     assert "--config.classifier.train.steps=800" in flags(step)
     assert "NEW" in flags(step) and "--workdir=runs/one" not in flags(step)
+    # Begun with a budget, it gets twice the time that it took.
+    took = math.ceil(2 * given["seconds"]["total"] / 60) + 1
+    assert f"--budget={took}m" in flags(step) and "10m" not in flags(step)
 
 
 @pytest.mark.parametrize(

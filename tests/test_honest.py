@@ -204,17 +204,18 @@ def test_looks_stop_early_where_the_effect_is_plain():
     )
 
 
-def test_worth_in_real_pictures_is_covered():
-    """Accuracies that rise with log n, and an arm as good as 55 real pictures."""
+@pytest.mark.parametrize("folds", [1, 3])
+def test_worth_in_real_pictures_is_covered(folds):
+    """Accuracies that rise with log n, and an arm as good as 55 real pictures; 150 are tested."""
     rng, sizes, draws, truth = np.random.default_rng(5), (20, 40, 80, 160), 100, 55.0
     rise = lambda n: 0.4 + 0.1 * np.log(n)  # noqa: E731
     held, values = 0, []
     for _ in range(draws):
-        picture = rng.uniform(-0.1, 0.1, 150)
-        luck = 0.01 * rng.standard_normal((len(sizes) + 1, 5, 1))
+        picture = rng.uniform(-0.1, 0.1, (folds, 1, 1, 150 // folds))
+        luck = 0.01 * rng.standard_normal((folds, len(sizes) + 1, 5, 1))
         p = np.array([rise(n) for n in (*sizes, truth)])[:, None, None] + picture + luck
-        answers = rng.random((5, 5, 150)) < p
-        found = curve.worth(answers[-1], answers[:-1], sizes)
+        arms = np.swapaxes(rng.random((folds, 5, 5, 150 // folds)) < p, 0, 1)
+        found = curve.worth([*arms[-1]], [[*arm] for arm in arms[:-1]], sizes)
         held += (found.low or 0) <= truth <= (found.high or np.inf)
         values.append(found.value or (sizes[-1] if found.place == "beyond" else sizes[0]))
     assert held >= stats.binom.ppf(0.01, draws, 0.95)

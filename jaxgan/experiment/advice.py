@@ -211,15 +211,18 @@ def _command(
 ) -> str | None:
     """The experiment's own command with other seeds, folds or steps; None where it is not known.
 
-    One that was begun with a budget gets more seeds by more time: `cost` seconds and some more.
+    One that was begun with a budget keeps one: for more seeds `cost` seconds and some more, for
+    more folds or steps as many times what it took.
     """
     command = (results.get("environment") or {}).get("command")
     if not command or ".py" not in command:
         return None
     words = shlex.split(command)
     changed: dict[str, Any] = {}
-    if seeds is not None and any(word.partition("=")[0] == "--budget" for word in words):
-        changed["--budget"] = f"{math.ceil(1.3 * cost / 60) + 1}m"
+    if any(word.partition("=")[0] == "--budget" for word in words):
+        again = (folds or 1) * (steps or 1) * results["seconds"]["total"]
+        cost = again if seeds is None else 1.3 * cost
+        changed["--budget"] = f"{math.ceil(cost / 60) + 1}m"
     elif seeds is not None:
         changed["--config.seeds"] = seeds
     if folds is not None:
@@ -227,7 +230,7 @@ def _command(
     if steps is not None:
         now = results["runs"][0]["steps"]
         changed["--config.classifier.train.steps"] = steps * now
-    drop = [*changed, "--budget"]
+    drop = [*changed]
     if folds is not None or steps is not None:
         drop.append("--workdir")
     kept, skip = [], False
