@@ -49,6 +49,7 @@ def run(
         print(FLAGS.module_help(__name__) + "\n" + FLAGS.main_module_help())
         sys.exit(0)
     try:
+        argv = _with_config(argv)
         config = _check_overrides(argv)
         argv = [_with_tuple(config, argument) for argument in argv]
         others = others_with is not None and _has(argv, others_with)
@@ -179,6 +180,18 @@ def read_config() -> tuple[ConfigDict, str]:
     spec = config_flags.get_config_filename(FLAGS["config"])
     stem = "_".join(part for part in (Path(spec.split(":")[0]).stem, *spec.split(":")[1:]) if part)
     return config, FLAGS.workdir or os.path.join("runs", stem)
+
+
+def _with_config(argv: Sequence[str]) -> list[str]:
+    """The command line with the config's file in place of its name: see `config.find`."""
+    found = list(argv)
+    for i, argument in enumerate(found):
+        name, equals, value = argument.partition("=")
+        if name == "--config" and equals and value:
+            found[i] = f"--config={configs.find(value)}"
+        elif name == "--config" and not equals and i + 1 < len(found):
+            found[i + 1] = configs.find(found[i + 1])
+    return found
 
 
 def _check_overrides(argv: Sequence[str]) -> ConfigDict | None:

@@ -42,6 +42,38 @@ RESUMABLE = {
 }
 
 
+def folder(name: str) -> Path:
+    """Return the folder `configs` or `scripts`: in the package where installed, else beside it."""
+    inside = Path(__file__).resolve().parent / name
+    return inside if inside.is_dir() else inside.parents[1] / name
+
+
+def known() -> list[str]:
+    """Return the names of the configs that come with the package."""
+    return sorted(path.stem for path in folder("configs").glob("[!_]*.py"))
+
+
+def find(spec: str) -> str:
+    """Return the file of a config, with its argument: a file's own path, or one of the package's.
+
+    `wgan512` and `configs/wgan512.py` are the package's where there is no such file here.
+
+    Raises:
+        InputError: there is neither; names the nearest.
+    """
+    file, colon, argument = spec.partition(":")
+    path = Path(file)
+    if path.is_file():
+        return spec
+    ours = folder("configs") / f"{path.stem}.py"
+    if str(path.parent) in (".", "configs") and path.suffix in ("", ".py") and ours.is_file():
+        return f"{ours}{colon}{argument}"
+    beside = [str(p) for p in path.parent.glob("*.py")] if path.suffix else []
+    near = difflib.get_close_matches(file, sorted([*beside, *known()]), 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise InputError(f"--config must be a file or the name of a config, got {file}{hint}")
+
+
 def load(spec: str, test: bool = False) -> ConfigDict:
     """The config of a file, `configs/wgan512.py` or, with an argument, `configs/wgan512.py:dog`.
 
@@ -52,12 +84,7 @@ def load(spec: str, test: bool = False) -> ConfigDict:
     Raises:
         InputError: no such file, no `get_config` in it, or an argument that it refuses.
     """
-    file, _, argument = spec.partition(":")
-    if not Path(file).is_file():
-        known = sorted(str(p) for p in Path(file).parent.glob("*.py"))
-        near = difflib.get_close_matches(file, known, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"--config must be a file, got {file}{hint}")
+    file, _, argument = find(spec).partition(":")
     module_spec = importlib.util.spec_from_file_location(Path(file).stem, file)
     assert module_spec is not None and module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)

@@ -5,6 +5,7 @@ import logging
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -496,7 +497,7 @@ def environment() -> dict:
     except (OSError, subprocess.CalledProcessError):
         git = None
     return {
-        "command": " ".join(sys.argv),
+        "command": f"{sys.argv[0]} {shlex.join(sys.argv[1:])}".strip(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "versions": versions(),
         "devices": [f"{d.platform} {d.device_kind}" for d in jax.devices()],

@@ -44,6 +44,7 @@ ORDER = [
     "experiment",
     "compilation",
     "command",
+    "runs cli __main__",
 ]
 RANK = {name: i for i, names in enumerate(ORDER) for name in names.split()}
 PACKAGE = Path(jaxgan.__file__).parent

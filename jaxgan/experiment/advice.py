@@ -215,7 +215,7 @@ def _command(
     more folds or steps as many times what it took.
     """
     command = (results.get("environment") or {}).get("command")
-    if not command or ".py" not in command:
+    if not command or not (".py" in command or command.startswith("jaxgan ")):
         return None
     words = shlex.split(command)
     changed: dict[str, Any] = {}
