@@ -1,3 +1,31 @@
-"""Would generated pictures help my classifier? GANs, classifiers and the experiment."""
+"""Would generated images help my classifier? GANs, classifiers and the experiment.
+
+`experiment`, `train`, `load` and `compare` are the commands in Python: see `jaxgan.api`, which is
+imported when one of them is first used.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from jaxgan.api import compare, load, train
+    from jaxgan.errors import InputError
+
+__all__ = ["InputError", "compare", "load", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "InputError":
+        from jaxgan.errors import InputError
+
+        return InputError
+    if name in __all__:
+        from jaxgan import api
+
+        return getattr(api, name)
+    if name == "experiment":  # A package, which can be called.
+        import importlib
+
+        return importlib.import_module("jaxgan.experiment")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

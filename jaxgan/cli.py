@@ -4,6 +4,7 @@
     jaxgan prepare DIR --out SET --resolution 64
     jaxgan train CONFIG --data DIR
     jaxgan sample RUN --num 64 --out DIR
+    jaxgan predict RUN IMAGES...            of which class images are
     jaxgan evaluate RUN DIR                 a classifier on labelled images
     jaxgan evaluate REAL GENERATED          generated images beside real ones
     jaxgan gan-train REAL GENERATED         what a classifier learns from generated images
@@ -31,6 +32,7 @@ WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "prepare": ((), ("--source",)),
     "train": ((), ("--config",), ("--config", "--config.data.path")),
     "sample": ((), ("--workdir",)),
+    "predict": ((), ("--workdir",), ("--workdir", "--images")),
     "evaluate": ((), ("--workdir",), ("--workdir", "--data")),
     "gan-train": ((), ("--fake",), ("--real", "--fake")),
     "convert": ((), ("--source",), ("--source", "--out")),
@@ -103,6 +105,8 @@ def arguments(verb: str, words: Sequence[str]) -> list[str]:
     paths, rest = words[:count], list(words[count:])
     if verb == "evaluate" and len(paths) == 2 and _is_images(paths[0]):
         names: tuple[str, ...] = ("--real", "--fake")
+    elif verb == "predict" and len(paths) > 1:
+        names = ("--workdir", *["--images"] * (len(paths) - 1))
     elif len(paths) < len(WORDS[verb]):
         names = WORDS[verb][len(paths)]
     else:

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
         ("train wgan512 --set=train.steps=9", "--config=wgan512 --config.train.steps=9"),
         ("prepare pets --out set", "--source=pets --out set"),
         ("sample runs/x --num 4", "--workdir=runs/x --num 4"),
+        ("predict runs/x a.png b", "--workdir=runs/x --images=a.png --images=b"),
         ("evaluate runs/x pets", "--workdir=runs/x --data=pets"),
         ("gan-train real fake", "--config=resnet --real=real --fake=fake"),
         ("convert net.pkl out", "--source=net.pkl --out=out"),

@@ -42,6 +42,7 @@ ORDER = [
     "convert",
     "surplus",
     "experiment",
+    "api",
     "compilation",
     "command",
     "runs cli __main__",

@@ -1,0 +1,382 @@
+"""The commands in Python, for notebooks and programs.
+
+    import jaxgan
+
+    answer = jaxgan.experiment("pets", budget="10m")
+    answer.verdict, answer.interval, answer.report
+    images = jaxgan.load("runs/wgan128").sample(16, seed=0)
+    jaxgan.load("runs/resnet").predict("new_images")
+
+Mistakes raise `jaxgan.InputError`, a ValueError with one sentence.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from ml_collections import ConfigDict
+
+from jaxgan import config as configs
+from jaxgan import evaluate as evaluation
+from jaxgan import log, sample, training
+from jaxgan.data import loader
+from jaxgan.errors import InputError
+from jaxgan.experiment import budget as budgets
+from jaxgan.experiment import run
+from jaxgan.metrics import folders, report
+from jaxgan.page import text
+
+Images = UInt8[np.ndarray, "n h w 3"]
+Settings = Mapping[str, Any]
+
+
+class Experiment:
+    """A finished experiment.
+
+    Attributes:
+        workdir: its folder.
+        results: what `results.json` holds.
+    """
+
+    def __init__(self, workdir: str | Path):
+        self.workdir = Path(workdir)
+        file = self.workdir / "results.json"
+        if not file.exists():
+            raise InputError(f"{workdir} must hold a finished experiment, and has no results.json")
+        self.results: dict[str, Any] = json.loads(file.read_text())
+
+    @property
+    def verdict(self) -> str:
+        """*helps*, *hurts*, *no evidence*, ... ."""
+        return self.results["verdict"]["word"]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in a sentence."""
+        return self.results["verdict"]["sentence"]
+
+    @property
+    def difference(self) -> float | None:
+        """Of the verdict's two arms, as a share of the test images; None where an arm failed."""
+        return self.results["verdict"]["difference"]
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """That of the difference, at the config's level; None with too few seeds."""
+        low, high = self.results["verdict"]["low"], self.results["verdict"]["high"]
+        return None if low is None else (low, high)
+
+    @property
+    def arms(self) -> list[dict[str, Any]]:
+        """A row for each arm: name, accuracy and its interval; `pandas.DataFrame(x.arms)`."""
+        return [
+            {"arm": name, "accuracy": arm["accuracy"], "low": arm["low"], "high": arm["high"]}
+            for name, arm in self.results["arms"].items()
+        ]
+
+    @property
+    def report(self) -> Path:
+        """The file of the report."""
+        return self.workdir / "report.html"
+
+    def __repr__(self) -> str:
+        return f"Experiment({str(self.workdir)!r}: {self.sentence})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{text(arm['arm'])}</td><td>{arm['accuracy']:.1%}</td></tr>"
+            for arm in self.arms
+        )
+        return (
+            f"<p><b>{text(self.verdict)}</b>: {text(self.sentence)}</p>"
+            f"<table><tr><th>arm</th><th>accuracy</th></tr>{rows}</table>"
+            f'<p><a href="{text(str(self.report))}">report</a></p>'
+        )
+
+
+class Generator:
+    """The averaged generator of a run.
+
+    Attributes:
+        workdir: the run's folder.
+        sampler: see `jaxgan.sample.Sampler`.
+    """
+
+    def __init__(self, workdir: str | Path, step: int | str | None = None):
+        self.workdir, self._step = Path(workdir), step
+        self.sampler = sample.restore(workdir, step)
+
+    @property
+    def resolution(self) -> int:
+        """The side of its images in pixels."""
+        return self.sampler.config.data.resolution
+
+    def sample(self, count: int = 16, seed: int = 0, label: str | None = None) -> Images:
+        """Return generated images, image i from seed + i, as `scripts/sample.py` draws them.
+
+        Args:
+            count: how many.
+            seed: of the first.
+            label: the class, of a conditional generator; the classes in turn where None.
+        """
+        sample.check_request(count, seed, "png")
+        sampler = self.sampler
+        if label is not None:
+            sampler = sample.restore(self.workdir, self._step, sample.Style(label=label))
+        return np.stack([*sample.pictures(sampler, range(seed, seed + count), sample.BATCH)])
+
+    def grid(self, count: int = 16, seed: int = 0) -> UInt8[np.ndarray, "h w 3"]:
+        """Return `count` generated images as one."""
+        return log.grid(self.sample(count, seed))
+
+    def __repr__(self) -> str:
+        config = self.sampler.config
+        return (
+            f"Generator({str(self.workdir)!r}: {config.model.name}, {self.resolution} px, "
+            f"step {self.sampler.step:,})"
+        )
+
+
+class Classifier:
+    """The best checkpoint of a classifier's run.
+
+    Attributes:
+        workdir: the run's folder.
+        net: see `jaxgan.training.Classifier`.
+    """
+
+    def __init__(self, workdir: str | Path, step: int | None = None):
+        self.workdir = Path(workdir)
+        self.net = training.load_classifier(workdir, step)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of `predict`."""
+        return tuple(self.net.config.data.classes)
+
+    def predict(self, images: "str | Path | Sequence[str | Path] | Images") -> "Predictions":
+        """Return the probability of each class for each image.
+
+        Args:
+            images: a folder, files, or an array of uint8 images of any size.
+
+        Raises:
+            InputError: no readable image, or an array of another shape or type.
+        """
+        with tempfile.TemporaryDirectory() as place:
+            folder = _as_folder(images, Path(place))
+            data = self.net.config.data
+            source = loader.open_source(folder, data.resolution, crop=data.crop)
+            log_p = evaluation.predict(self.net.predict, self.net.variables, source)
+            names = [_called(name, folder, images) for name in source.names]
+        return Predictions(self.classes, names, np.exp(log_p))
+
+    def evaluate(self, path: str | Path, part: str = "all") -> dict[str, Any]:
+        """Return accuracy with its interval, per class, and the confusion matrix."""
+        return training.evaluate_classifier(str(self.workdir), str(path), part)
+
+    def __repr__(self) -> str:
+        name = self.net.config.model.name
+        return f"Classifier({str(self.workdir)!r}: {name} of {', '.join(self.classes)})"
+
+
+class Predictions(NamedTuple):
+    """What a classifier says of some images.
+
+    Attributes:
+        classes: their names.
+        names: of the images.
+        probabilities: in the order of both.
+    """
+
+    classes: tuple[str, ...]
+    names: list[str]
+    probabilities: Float[np.ndarray, "n k"]
+
+    @property
+    def labels(self) -> list[str]:
+        """The most probable class of each image."""
+        return [self.classes[i] for i in self.probabilities.argmax(1)]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each image: its name, class and probabilities."""
+        return [
+            {"image": name, "class": label}
+            | {c: round(float(x), 6) for c, x in zip(self.classes, p, strict=True)}
+            for name, label, p in zip(self.names, self.labels, self.probabilities, strict=True)
+        ]
+
+
+class Comparison:
+    """Generated images beside real ones.
+
+    Attributes:
+        result: what `evaluate.py --json` writes.
+    """
+
+    def __init__(self, result: dict[str, Any], pairs: Sequence[folders.Pair]):
+        self.result, self._pairs = result, pairs
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The value of each metric."""
+        return {name: one["value"] for name, one in self.result["metrics"].items()}
+
+    def __repr__(self) -> str:
+        return report.table(self.result)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{text(report.table(self.result))}</pre>"
+
+
+def experiment(
+    images: str | Path,
+    *,
+    budget: str | None = None,
+    config: str | ConfigDict = "quickstart",
+    workdir: str | Path | None = None,
+    settings: Settings | None = None,
+) -> Experiment:
+    """Answer: would generated images help a classifier of these?
+
+    Args:
+        images: a folder of class folders, or any layout that `scripts/experiment.py` takes.
+        budget: time to spend, like "10m".
+        config: of an experiment: a name, a file, or itself.
+        workdir: for all that is made; runs/<config>_<images> by default. There it goes on.
+        settings: values of the config, like {"classifier.train.steps": 500}.
+
+    Raises:
+        InputError: bad input, before anything is trained; or the verdict's arms failed.
+    """
+    begin = time.perf_counter()
+    made = _config(config, {"data.path": str(images)} | dict(settings or {}))
+    place = _place(workdir, config, images)
+    if budget is None:
+        run.run(made, place)
+    else:
+        budgets.spend(made, place, budgets.parse(budget), begin)
+    return Experiment(place)
+
+
+def train(
+    config: str | ConfigDict,
+    images: str | Path | None = None,
+    *,
+    workdir: str | Path | None = None,
+    settings: Settings | None = None,
+) -> "Generator | Classifier":
+    """Train a GAN or a classifier as `scripts/train.py` does, and return it.
+
+    Args:
+        config: a name, a file, or itself.
+        images: a folder; the config's own `data.path` where None.
+        workdir: the run's folder; runs/<config> by default. There it goes on.
+        settings: values of the config, like {"train.steps": 500}.
+    """
+    given = {} if images is None else {"data.path": str(images)}
+    made = _config(config, given | dict(settings or {}))
+    place = _place(workdir, config)
+    training.run(made, str(place))
+    found = load(place)
+    assert not isinstance(found, Experiment)
+    return found
+
+
+def load(workdir: str | Path) -> "Experiment | Generator | Classifier":
+    """Return what a run's folder holds: an `Experiment`, a `Generator` or a `Classifier`."""
+    config = configs.read_claim(workdir)
+    if configs.is_experiment(config):
+        return Experiment(workdir)
+    return (Generator if config.model.name in configs.GANS else Classifier)(workdir)
+
+
+def compare(
+    real: "str | Path | Images",
+    fake: "str | Path | Images",
+    train: "str | Path | Images | None" = None,
+    **options: Any,
+) -> Comparison:
+    """Compare generated images with real ones, as `scripts/evaluate.py --real --fake` does.
+
+    Args:
+        real: a folder or an array of real images, best of such as no GAN saw.
+        fake: of generated ones.
+        train: of those that the GAN trained on; None: `real` is.
+        options: see `jaxgan.metrics.folders.evaluate`: features, metrics, resolution, seed, ... .
+    """
+    with tempfile.TemporaryDirectory() as place:
+        given = {"real": real, "fake": fake, "train": train}
+        paths = {
+            name: None if images is None else _as_folder(images, Path(place) / name)
+            for name, images in given.items()
+        }
+        return Comparison(*folders.evaluate(**paths, **options))
+
+
+def _config(config: str | ConfigDict, settings: Settings) -> ConfigDict:
+    """A config with its settings, lengths settled as on the command line."""
+    made = configs.load(config) if isinstance(config, str) else config.copy_and_resolve_references()
+    names = list(settings)
+    configs.check_names(made, names)
+    configs.check_inherited(made, names)
+    for name, value in settings.items():
+        try:
+            made.update_from_flattened_dict({name: value})
+        except (TypeError, ValueError) as error:
+            raise InputError(f"config.{name} cannot be {value!r}: {error}") from None
+    for prefix in ("", "gan.", "classifier."):
+        section = made if not prefix else made.get(prefix[:-1])
+        if section is not None and "train" in section:
+            configs.settle_length(section.train, names, f"{prefix}train.")
+    return made
+
+
+def _place(workdir: str | Path | None, config: str | ConfigDict, images: Any = None) -> Path:
+    if workdir is not None:
+        return Path(workdir)
+    if not isinstance(config, str):
+        raise InputError("a config that is no file needs a workdir")
+    parts = [Path(config.partition(":")[0]).stem, config.partition(":")[2]]
+    parts += [Path(images).name] if images is not None else []
+    return Path("runs") / "_".join(part for part in parts if part)
+
+
+def _as_folder(images: Any, place: Path) -> str:
+    """A folder with the images: itself, or one of links to files or of an array's images."""
+    if isinstance(images, str | Path) and not Path(images).expanduser().is_file():
+        return str(images)
+    place.mkdir(parents=True, exist_ok=True)
+    if isinstance(images, str | Path):
+        images = [images]
+    if isinstance(images, np.ndarray):
+        if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or not len(images):
+            raise InputError(
+                f"an array of images must be uint8 [n, h, w, 3], got {images.dtype} "
+                f"{list(images.shape)}"
+            )
+        for i, image in enumerate(images):
+            (place / f"{i:08d}.png").write_bytes(log.png(image))
+        return str(place)
+    for i, file in enumerate(images):
+        source = Path(file).expanduser().resolve()
+        if not source.is_file():
+            raise InputError(f"{file} must be an image file, and it is none")
+        (place / f"{i:08d}_{source.name}").symlink_to(source)
+    return str(place)
+
+
+def _called(name: str, folder: str, images: Any) -> str:
+    """An image's name: as given, or within its folder, or its number in an array."""
+    own = name.removeprefix(f"{Path(folder).name}/")  # A plain folder is read as a class.
+    if str(images) == folder:
+        return own
+    if isinstance(images, str | Path):
+        return str(images)
+    number = int(own[:8])
+    return str(number if isinstance(images, np.ndarray) else images[number])

@@ -1,0 +1,60 @@
+"""Says of which class images are, by a trained classifier.
+
+    python scripts/predict.py --workdir D --images DIR [--out FILE.csv|FILE.json] [--step N]
+
+D is a classifier's run, or that of an arm in an experiment: D/classifiers/ARM/SEED. --images is a
+folder or a file, and can stand several times. Each row has the image's name, its most probable
+class, and the probability of every class; without --out they are printed.
+"""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from absl import flags
+
+from jaxgan import command
+from jaxgan.errors import InputError
+
+command.workdir_flag("The run's folder.")
+flags.DEFINE_multi_string("images", None, "A folder of images or a file; may be repeated.")
+flags.DEFINE_string("out", None, "File for the rows, .csv or .json.")
+flags.DEFINE_integer("step", None, "The checkpoint; the best by default.")
+flags.mark_flags_as_required(["workdir", "images"])
+FLAGS = flags.FLAGS
+
+
+def main() -> None:
+    kind = Path(FLAGS.out).suffix if FLAGS.out else ".csv"
+    if kind not in (".csv", ".json"):
+        raise InputError(f"--out must end in .csv or .json, got {FLAGS.out}")
+    command.check_outputs(FLAGS.out)
+    from jaxgan import api
+
+    classifier = api.Classifier(FLAGS.workdir, FLAGS.step)
+    rows = [row for images in _together(FLAGS.images) for row in classifier.predict(images).rows()]
+    if kind == ".json":
+        text = json.dumps(rows, indent=1) + "\n"
+    else:
+        lines = io.StringIO()
+        writer = csv.DictWriter(lines, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        text = lines.getvalue()
+    if FLAGS.out:
+        Path(FLAGS.out).write_text(text)
+        print(f"{len(rows):,} images: {FLAGS.out}")
+    else:
+        print(text, end="")
+
+
+def _together(paths: list[str]) -> list[str | list[str]]:
+    """Folders one by one, and all files at once."""
+    files = [path for path in paths if Path(path).expanduser().is_file()]
+    folders: list[str | list[str]] = [path for path in paths if path not in files]
+    return folders + ([files] if files else [])
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,143 @@
+"""The commands in Python do what the scripts do, on folders, files and arrays."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxgan
+from jaxgan import api, config, sample
+from jaxgan.data.toy import ToySource
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The run of a small GAN and of a small classifier, by the package's own functions."""
+    place = tmp_path_factory.mktemp("runs")
+    gan = config.load("dcgan64", test=True)
+    gan.data.path, gan.data.classes = "toy", ("cat",)
+    net = config.load("resnet", test=True)
+    return (
+        jaxgan.train(gan, workdir=place / "gan"),
+        jaxgan.train(net, workdir=place / "net", settings={"train.steps": 3}),
+    )
+
+
+def test_a_generator_draws_as_the_script_does(trained, tmp_path) -> None:
+    generator = jaxgan.load(trained[0].workdir)
+    images = generator.sample(3, seed=5)
+    assert images.dtype == np.uint8 and images.shape == (3, *[generator.resolution] * 2, 3)
+    sample.save(sample.restore(trained[0].workdir), [5, 6, 7], tmp_path)
+    drawn = [np.asarray(Image.open(file)) for file in sorted(tmp_path.glob("*.png"))]
+    np.testing.assert_array_equal(images, drawn)
+    np.testing.assert_array_equal(generator.sample(1, seed=6)[0], images[1])
+    assert generator.grid(4).ndim == 3 and len(repr(generator)) < 200
+
+
+def test_a_classifier_predicts_folders_files_and_arrays_alike(trained, tmp_path) -> None:
+    classifier = jaxgan.load(trained[1].workdir)
+    assert classifier.net.step == 3 and classifier.classes == ("cat", "dog")
+    source = ToySource(32, count=4, seed=9)
+    images = np.stack([source[i]["image"] for i in range(8)])
+    files = []
+    for i, image in enumerate(images):
+        files.append(tmp_path / "new" / f"{i}.png")
+        files[-1].parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(files[-1])
+    found = classifier.predict(tmp_path / "new")
+    assert found.names == [f"{i}.png" for i in range(8)]
+    np.testing.assert_allclose(found.probabilities.sum(1), 1, rtol=1e-5)
+    wanted = classifier.net.predict(classifier.net.variables, images)
+    np.testing.assert_allclose(np.log(found.probabilities), np.asarray(wanted), atol=1e-5)
+    for other in (files, images):
+        np.testing.assert_array_equal(classifier.predict(other).probabilities, found.probabilities)
+    assert classifier.predict(files).names == [str(file) for file in files]
+    assert classifier.predict(images).names == [str(i) for i in range(8)]
+    row = found.rows()[0]
+    assert row["image"] == "0.png" and row["class"] in ("cat", "dog")
+    assert row[row["class"]] == max(row["cat"], row["dog"])
+    assert len(repr(classifier)) < 200
+    with pytest.raises(jaxgan.InputError, match=r"must be uint8 \[n, h, w, 3\], got float64"):
+        classifier.predict(images / 255)
+    with pytest.raises(jaxgan.InputError, match="must be an image file"):
+        classifier.predict([tmp_path / "gone.png"])
+
+
+def test_arrays_are_compared_as_folders_are() -> None:
+    real, fake = (
+        np.stack([image["image"] for image in map(source.__getitem__, range(24))])
+        for source in (ToySource(32, count=12, seed=seed) for seed in (1, 2))
+    )
+    found = jaxgan.compare(real, fake, features="light", metrics=("frechet", "precision"))
+    assert set(found.metrics) == {"frechet", "precision"} and "precision" in repr(found)
+
+
+def test_an_experiment_is_read_from_its_folder(tmp_path, monkeypatch) -> None:
+    """The package is callable, also after its modules were imported."""
+    from jaxgan.experiment import run  # noqa: F401
+
+    asked = {}
+
+    def finish(made, place):
+        asked.update(path=made.data.path, steps=made.classifier.train.steps, place=str(place))
+        verdict = {"word": "helps", "sentence": "It <helps>.", "difference": 0.02}
+        arm = {"accuracy": 0.9, "low": 0.8, "high": 1.0, "pictures": {}}
+        results = {"verdict": verdict | {"low": 0.01, "high": 0.03}, "arms": {"real": arm}}
+        Path(place).mkdir(parents=True)
+        (Path(place) / "results.json").write_text(json.dumps(results))
+
+    monkeypatch.setattr(api.run, "run", finish)
+    monkeypatch.chdir(tmp_path)
+    found = jaxgan.experiment("my/pets", settings={"classifier.train.steps": 7})
+    place = str(Path("runs/quickstart_pets"))
+    assert asked == {"path": "my/pets", "steps": 7, "place": place}
+    assert found.verdict == "helps" and found.interval == (0.01, 0.03)
+    assert found.arms == [{"arm": "real", "accuracy": 0.9, "low": 0.8, "high": 1.0}]
+    assert "It &lt;helps&gt;." in found._repr_html_() and len(repr(found)) < 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"clasifier.train.steps": 1}, "config.clasifier.train.steps is no key of this config"),
+        ({"gan.data.crop": "center"}, "config.gan.data.crop"),
+        ({"classifier.train.steps": "many"}, "config.classifier.train.steps cannot be 'many'"),
+    ],
+)
+def test_settings_are_checked_before_anything_runs(settings, words, tmp_path) -> None:
+    with pytest.raises(jaxgan.InputError, match=words):
+        jaxgan.experiment("toy", workdir=tmp_path / "run", settings=settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_length_that_is_set_takes_the_others_place() -> None:
+    made = api._config("googlenet", {"train.steps": 12})
+    assert made.train.steps == 12 and made.train.epochs is None
+
+
+def test_the_package_itself_is_light(tmp_path) -> None:
+    code = "import sys, jaxgan; sys.exit('jax' in sys.modules or 'numpy' in sys.modules)"
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env).returncode == 0
+
+
+def test_predictions_are_rows_of_a_file(trained, tmp_path) -> None:
+    Image.new("RGB", (40, 50), "gray").save(tmp_path / "a, b.png")
+    script = [
+        sys.executable,
+        str(ROOT / "scripts" / "predict.py"),
+        f"--workdir={trained[1].workdir}",
+    ]
+    out = tmp_path / "said.csv"
+    words = [*script, f"--images={tmp_path / 'a, b.png'}", f"--out={out}"]
+    ran = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    assert ran.returncode == 0, ran.stderr
+    header, row = out.read_text().splitlines()
+    assert header == "image,class,cat,dog" and row.startswith(f'"{tmp_path / "a, b.png"}",')
