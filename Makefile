@@ -7,7 +7,7 @@ ARGS ?=
 # Two files of tests at a time; not those whose processes wait for each other.
 TWO = -n 2 --dist loadfile
 
-.PHONY: demo test parity beam lint clean $(VENV)
+.PHONY: demo test parity beam lint docs clean $(VENV)
 
 demo: $(VENV)
 	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py --budget=270s --workdir runs/demo \
@@ -28,6 +28,11 @@ parity: $(VENV)
 # Preparing pictures on Apache Beam, which holds other packages back.
 beam: $(VENV_BEAM)/installed
 	$(VENV_BEAM)/bin/python -m pytest tests/beam
+
+# The pages of docs/, as docs/_build/index.html.
+docs: $(VENV)
+	$(VENV)/bin/pip install -q -c constraints.txt -e '.[docs]'
+	$(VENV)/bin/sphinx-build -q -W --keep-going docs docs/_build
 
 lint: $(VENV)
 	$(VENV)/bin/ruff check .

@@ -1,0 +1,12 @@
+"""Sphinx: the pages of this folder, and the Python interface from its docstrings."""
+
+project = "jaxgan"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+napoleon_use_ivar = True  # Attributes stand in the class docstring alone.
+html_theme = "sphinx_book_theme"
+html_title = "jaxgan"
+myst_heading_anchors = 3
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # Shapes in annotations are jaxtyping's; docstrings say the types.
+exclude_patterns = ["_build"]
+nitpicky = False
