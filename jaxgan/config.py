@@ -12,6 +12,7 @@ from typing import Any
 from etils import epath
 from ml_collections import ConfigDict
 
+import jaxgan
 from jaxgan.errors import InputError
 
 STAGES = ("gan", "classifier")  # Of an experiment.
@@ -44,8 +45,8 @@ RESUMABLE = {
 
 def folder(name: str) -> Path:
     """Return the folder `configs` or `scripts`: in the package where installed, else beside it."""
-    inside = Path(__file__).resolve().parent / name
-    return inside if inside.is_dir() else inside.parents[1] / name
+    package = Path(jaxgan.__file__).resolve().parent
+    return package / name if (package / name).is_dir() else package.parent / name
 
 
 def known() -> list[str]:
