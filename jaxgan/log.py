@@ -1,7 +1,6 @@
 """What a run says: `metrics.jsonl`, TensorBoard, `log.txt`, progress lines and picture grids."""
 
 import io
-import json
 import math
 import os
 import tempfile
@@ -20,6 +19,8 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util import tensor_util
+
+from jaxgan import sealed
 
 COPY = 30  # Seconds between two copies of the open files to an object store.
 
@@ -121,7 +122,7 @@ class Log:
         """Adds a row to `metrics.jsonl` and points to TensorBoard's curves."""
         if not self._on:
             return
-        self._append("metrics.jsonl", json.dumps({"step": step, **values}) + "\n")
+        self._append("metrics.jsonl", sealed.row({"step": step, **values}))
         metadata = scalar_metadata.create_summary_metadata(None, None)
         for name, value in values.items():
             tensor = tensor_util.make_tensor_proto(np.float32(value))
@@ -144,8 +145,8 @@ class Log:
     def rewind(self, step: int) -> None:
         """Drops rows after `step`: a resumed run writes them again."""
         if self._on and (file := self.here / "metrics.jsonl").exists():
-            rows = [row for row in file.read_text().splitlines() if _step(row) <= step]
-            file.write_text("".join(row + "\n" for row in rows))
+            rows = [row for row in sealed.rows(file) if row.get("step", math.inf) <= step]
+            sealed.write(file, map(sealed.row, rows))
             self._copy()
 
     def _append(self, name: str, text: str) -> None:
@@ -159,23 +160,9 @@ class Log:
         self._events.add_event(Event(wall_time=time.time(), step=step, summary=summary))
 
 
-def _step(row: str) -> float:
-    try:
-        return json.loads(row)["step"]
-    except (ValueError, KeyError):  # A row cut off by a kill.
-        return math.inf
-
-
 def read_metrics(workdir: epath.PathLike) -> list[dict]:
     """The rows of a run's `metrics.jsonl`."""
-    return read_rows(epath.Path(workdir) / "metrics.jsonl")
-
-
-def read_rows(file: epath.Path) -> list[dict]:
-    """A file's JSON objects, one a line, but for a last one cut off; none without a file."""
-    text = file.read_text() if file.exists() else ""
-    whole = text[: text.rfind("\n") + 1]  # A kill or a full disk may have left a part of a line.
-    return [json.loads(row) for row in whole.splitlines()]
+    return sealed.rows(epath.Path(workdir) / "metrics.jsonl")
 
 
 def duration(seconds: float) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from jaxgan import sealed
 from jaxgan.data import (
     advice,
     decisions,
@@ -24,7 +25,6 @@ from jaxgan.data import (
     network,
     outliers,
     parts,
-    records,
     scan,
     shards,
     sides,
@@ -127,7 +127,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
                 told = f"{len(unmatched):,} rows of decisions.csv name no picture here"
                 say(f"{told}, like {unmatched[0]}")
             table = decisions.table(diagnosis, dropped, human)
-            records.write(request.out / decisions.FILE, [table])
+            sealed.write(request.out / decisions.FILE, table)
         try:
             side = sides.assigned(request, diagnosis, kept, dropped, decided)
             sides.tell_gaps(request, diagnosis, side[kept], scanned.good[kept], say)

@@ -21,6 +21,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Array, Float32, Float64, Int, Integer, UInt8
 
+from jaxgan import sealed
 from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
 
@@ -260,9 +261,7 @@ def save(fit: Fit, file: epath.PathLike) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     np.savez(buffer, **fit._asdict())
-    part = file.with_name(f"{file.name}.part")
-    part.write_bytes(buffer.getvalue())
-    part.replace(file)
+    sealed.write(file, buffer.getvalue())
 
 
 def load(file: epath.PathLike) -> Fit:
