@@ -9,6 +9,9 @@ have seen either, and the first one on GENERATED. Without --train, TEST is parte
 All are seen at the resolution of the smallest, or at --config.data.resolution.
 """
 
+import jaxgan.early  # noqa: F401  # Ctrl-C ends the imports below in a line.
+
+# isort: split
 import json
 from pathlib import Path
 
