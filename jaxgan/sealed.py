@@ -138,8 +138,7 @@ def rows(file: epath.PathLike) -> list[dict[str, Any]]:
                 raise ValueError
             found.append(values)
         except (ValueError, AttributeError, TypeError, RecursionError):
-            # A kill or a full disk leaves the beginning of a row; a changed end of line does not.
-            if number < len(lines) or _whole(line):
+            if number < len(lines) or not _is_cut(line):
                 raise FileError(
                     f"{file} must be as it was written, and line {number} was changed: delete "
                     f"{file.parent} and run the same command again"
@@ -169,10 +168,10 @@ def _crc(values: Mapping[str, Any]) -> int:
     return zlib.crc32(json.dumps(values).encode())
 
 
-def _whole(line: bytes) -> bool:
-    """Whether a line begins with a whole row."""
+def _is_cut(line: bytes) -> bool:
+    """Whether a kill or a full disk leaves such a last line: the beginning of a row, no more."""
     try:
         json.JSONDecoder().raw_decode(line.decode(errors="replace"))
     except (ValueError, RecursionError):
-        return False
-    return True
+        return line[:1] in (b"", b"{")
+    return False
