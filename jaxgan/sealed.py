@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import secrets
+import stat
 import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -29,24 +30,38 @@ DISK += (errno.ENODEV, errno.ESTALE, errno.ENOTCONN)
 def write(file: epath.PathLike, data: str | bytes | memoryview | Iterable[str]) -> None:
     """Replace a file as a whole: a kill or a full disk leaves the old one.
 
+    A link or a device, like /dev/stdout, is written to and stays.
+
     Raises:
         OSError: naming the file, with nothing left beside it.
     """
     file = epath.Path(file)
     part = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
+    if not _is_regular(file):
+        part = file
     try:
         if isinstance(data, bytes | memoryview):
             part.write_bytes(data)  # type: ignore[arg-type]
         else:
             with part.open("w", encoding="utf-8") as opened:
                 opened.writelines([data] if isinstance(data, str) else data)
-        part.replace(file)
+        if part != file:
+            part.replace(file)
     except BaseException as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        if part != file:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise named(error, file) from error
         raise
+
+
+def _is_regular(file: epath.Path) -> bool:
+    """Also where there is none, or none that this system knows."""
+    try:
+        return stat.S_ISREG(os.lstat(file).st_mode)
+    except OSError:
+        return True
 
 
 def named(error: OSError, file: epath.PathLike) -> OSError:

@@ -178,3 +178,11 @@ def test_a_file_system_without_locks_is_a_warning(tmp_path: Path, monkeypatch, c
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="must be a folder"), lock.held(tmp_path / "file"):
         pass
+
+
+def test_links_and_devices_stay(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    sealed.write(tmp_path / "link", "text")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "text"
+    sealed.write("/dev/null", "text")
+    assert Path("/dev/null").is_char_device()

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -65,8 +64,11 @@ def log(out: Path | None) -> Iterator[Say]:
     with open(out / "log.txt", "a", encoding="utf-8") as file:
 
         def say(line: str) -> None:
-            for target in (sys.stdout, file):
-                print(printable(line), file=target, flush=True)
+            print(printable(line), flush=True)
+            try:
+                print(printable(line), file=file, flush=True)
+            except OSError as error:
+                raise sealed.named(error, out / "log.txt") from error
 
         yield say
 
