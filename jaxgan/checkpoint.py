@@ -185,8 +185,10 @@ class Checkpoints:
             ) from error
 
     def kept(self) -> str:
-        """What a user has where a run ends by itself."""
+        """What a user has where a run ends by itself; waits for the last save."""
         steps = []
+        with suppress(Exception):  # That it failed is said elsewhere.
+            self._manager.wait_until_finished()
         with suppress(OSError):
             steps = [int(p.name) for p in self.folder.iterdir() if p.name.isdecimal()]
         if not steps:
