@@ -6,6 +6,7 @@ position) and `checksums`. The two latest are kept and, where a metric says so, 
 
 import json
 import logging
+import os
 import re
 import sys
 import zlib
@@ -177,8 +178,10 @@ class Checkpoints:
         except InputError:
             raise
         except (OSError, ValueError, RuntimeError) as error:
-            strerror = error.strerror if isinstance(error, OSError) else None
-            reason = strerror or (str(error).strip() or type(error).__name__).splitlines()[0][:150]
+            code = re.search(r"os_error_code='(\d+)'|\[Errno (\d+)\]", str(error))
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:150]
+            if code is not None:
+                reason = os.strerror(int(code[1] or code[2]))
             raise FileError(
                 f"{self.folder} must have room for checkpoints, and one could not be written "
                 f"({reason}); {self.kept()}"

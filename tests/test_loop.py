@@ -19,7 +19,7 @@ from jaxgan.data.toy import ToySource
 from jaxgan.errors import FileError
 from jaxgan.log import Log, read_metrics
 from jaxgan.loop import CollapseError, Evaluation, NotFiniteError, TrainOptions, train
-from jaxgan.types import InputError, Prelude, Recipe
+from jaxgan.types import Prelude, Recipe
 
 PICTURES = loader.in_memory(ToySource(8, count=5))
 OPTIONS = TrainOptions(
