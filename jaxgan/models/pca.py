@@ -23,7 +23,7 @@ from jaxtyping import Array, Float32, Float64, Int, Integer, UInt8
 
 from jaxgan import sealed
 from jaxgan.data.folder import Source
-from jaxgan.errors import InputError
+from jaxgan.errors import FileError, InputError
 
 LEAST = 3  # Pictures: two have one component, and none can be held out.
 MOST = 2000  # Pictures that are looked at, evenly spaced: time grows with the cube.
@@ -265,6 +265,17 @@ def save(fit: Fit, file: epath.PathLike) -> None:
 
 
 def load(file: epath.PathLike) -> Fit:
-    """What `save` wrote."""
-    with np.load(io.BytesIO(epath.Path(file).read_bytes()), allow_pickle=False) as found:
-        return Fit(**{name: found[name] for name in Fit._fields})
+    """What `save` wrote.
+
+    Raises:
+        FileError: it is damaged; a .npz has checksums.
+    """
+    data = epath.Path(file).read_bytes()
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as found:
+            return Fit(**{name: found[name] for name in Fit._fields})
+    except Exception as error:  # zipfile, zlib and NumPy have many.
+        raise FileError(
+            f"{file} must be as it was written, and is damaged: delete it and run the same command "
+            f"again"
+        ) from error
