@@ -279,9 +279,10 @@ class Checkpoints:
                     "checkpoint %d is damaged (%s): falling back to another", each, reason
                 )
         if steps:
-            raise InputError(
+            raise FileError(
                 f"one checkpoint must be whole, and none is in {self.folder}: "
-                f"{', '.join(map(str, steps))}"
+                f"{', '.join(map(str, steps))}; delete {self.folder.parent} and run the same "
+                f"command again"
             )
         return None, []
 

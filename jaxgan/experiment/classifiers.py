@@ -379,7 +379,7 @@ def _test(
     run: dict,
 ) -> dict:
     """The best checkpoint's predictions: the one time that this run sees the test pictures."""
-    with Checkpoints(workdir, training.BEST) as checkpoints:
+    with Checkpoints(workdir, training.BEST, read_only=True) as checkpoints:  # Moves nothing.
         best = checkpoints.best
         restored = checkpoints.restore(jax.eval_shape(recipe.init, jax.random.key(0)), best)
     assert restored is not None
