@@ -4,10 +4,14 @@
 position) and `checksums`. The two latest are kept and, where a metric says so, the best.
 """
 
+import json
 import logging
+import os
 import re
+import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import jax
@@ -16,9 +20,24 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint import checkpoint_managers as policies
 
+from jaxgan import sealed
+from jaxgan.errors import FileError
 from jaxgan.types import InputError, State
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates each of its steps.
+
+
+def _quiet(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """After a failed save TensorStore still answers, to a loop that is closed: prints nothing."""
+
+    def told(what: Any) -> None:
+        if str(what.exc_value) != "Event loop is closed":
+            hook(what)
+
+    return told
+
+
+sys.unraisablehook = _quiet(sys.unraisablehook)
 
 
 class Best(NamedTuple):
@@ -36,7 +55,7 @@ class Restored(NamedTuple):
 
 
 class DamagedError(Exception):
-    """An array of a checkpoint is not what was saved."""
+    """A part of a checkpoint is not what was saved."""
 
 
 # What Orbax raises for files that are cut off, changed or not there. Stores and networks have
@@ -83,6 +102,8 @@ class Checkpoints:
     def _open(self) -> ocp.CheckpointManager:
         if not self._read_only:
             self.folder.mkdir(parents=True, exist_ok=True)
+        if self._best is not None:
+            self._check_metrics()
         keep: list = [policies.LatestN(n=2)]
         best_fn = None
         if self._best is not None:
@@ -111,22 +132,71 @@ class Checkpoints:
             ),
         )
 
+    def _check_metrics(self) -> None:
+        """Raises FileError where the metrics that make a checkpoint the best one were changed."""
+        for file in sorted(self.folder.glob("*/metrics/metrics")):
+            try:
+                sums = file.parents[1] / "checksums" / "metadata"
+                said = json.loads(sums.read_bytes()).get("metrics")
+            except (OSError, ValueError, AttributeError):
+                continue  # The checkpoint is damaged: `restore` says so.
+            try:
+                if said is None or sealed.checksum(json.loads(file.read_bytes())) == said:
+                    continue
+            except (ValueError, AttributeError, RecursionError):
+                pass
+            raise FileError(
+                f"{file} must be as it was written, and was changed: delete {self.folder.parent} "
+                f"and run the same command again"
+            )
+
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, kind: Any, *error: Any) -> None:
         if self._on:
-            self._manager.close()
+            # What is raised already must not be hidden.
+            with suppress(*([FileError] if kind else [])), self._writing():
+                self._manager.close()
 
     def wait(self) -> None:
         """Blocks until the last save is on disk.
 
         Raises:
-            OSError: where it could not be written (a full disk); earlier checkpoints are untouched.
+            FileError: it could not be written (a full disk); earlier checkpoints are untouched.
         """
         if self._on:
+            with self._writing():
+                self._manager.wait_until_finished()
+                self._manager.check_for_errors()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Puts what Orbax and TensorStore raise where they cannot write in one sentence."""
+        try:
+            yield
+        except InputError:
+            raise
+        except (OSError, ValueError, RuntimeError) as error:
+            code = re.search(r"os_error_code='(\d+)'|\[Errno (\d+)\]", str(error))
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:150]
+            if code is not None:
+                reason = os.strerror(int(code[1] or code[2]))
+            raise FileError(
+                f"{self.folder} must have room for checkpoints, and one could not be written "
+                f"({reason}); {self.kept()}"
+            ) from error
+
+    def kept(self) -> str:
+        """What a user has where a run ends by itself; waits for the last save."""
+        steps = []
+        with suppress(Exception):  # That it failed is said elsewhere.
             self._manager.wait_until_finished()
-            self._manager.check_for_errors()
+        with suppress(OSError):
+            steps = [int(p.name) for p in self.folder.iterdir() if p.name.isdecimal()]
+        if not steps:
+            return "there was no checkpoint yet: the same command begins anew"
+        return f"the checkpoint of step {max(steps):,} is kept: the same command goes on from it"
 
     @property
     def latest(self) -> int | None:
@@ -143,16 +213,19 @@ class Checkpoints:
         if not self._on:
             return
         items = {name: jax.device_get(tree) for name, tree in _items(state).items()}
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                **{name: ocp.args.StandardSave(tree) for name, tree in items.items()},
-                config=ocp.args.JsonSave(config),
-                data=ocp.args.JsonSave(data),
-                checksums=ocp.args.JsonSave({k: checksums(v) for k, v in items.items()}),
-            ),
-            metrics=metrics,
-        )
+        sums: dict[str, Any] = {k: checksums(v) for k, v in items.items()}
+        sums |= {"data": sealed.checksum(data), "metrics": sealed.checksum(metrics or {})}
+        with self._writing():
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    **{name: ocp.args.StandardSave(tree) for name, tree in items.items()},
+                    config=ocp.args.JsonSave(config),
+                    data=ocp.args.JsonSave(data),
+                    checksums=ocp.args.JsonSave(sums),
+                ),
+                metrics=metrics,
+            )
 
     def restore(self, abstract: State, step: int | None = None) -> Restored | None:
         """The checkpoint of `step`, or else the latest that is whole; None where there is none.
@@ -206,9 +279,10 @@ class Checkpoints:
                     "checkpoint %d is damaged (%s): falling back to another", each, reason
                 )
         if steps:
-            raise InputError(
+            raise FileError(
                 f"one checkpoint must be whole, and none is in {self.folder}: "
-                f"{', '.join(map(str, steps))}"
+                f"{', '.join(map(str, steps))}; delete {self.folder.parent} and run the same "
+                f"command again"
             )
         return None, []
 
@@ -229,8 +303,15 @@ class Checkpoints:
             state = state.replace(ema=read["ema"])
         rest = self._manager.restore(
             step,
-            args=ocp.args.Composite(config=ocp.args.JsonRestore(), data=ocp.args.JsonRestore()),
+            args=ocp.args.Composite(
+                config=ocp.args.JsonRestore(),
+                data=ocp.args.JsonRestore(),
+                checksums=ocp.args.JsonRestore(),
+            ),
         )
+        said = rest["checksums"].get("data")  # Checkpoints of before it was kept have none.
+        if said is not None and sealed.checksum(rest["data"]) != said:
+            raise DamagedError("the checksum of data does not match")
         return Restored(step, state, rest["config"], rest["data"])
 
     def _read_items(self, step: int, abstract: dict) -> dict:

@@ -1,6 +1,7 @@
 """What every script does around its one call: flags, config, errors as sentences, exit codes.
 
-Exit codes: 0 done, 1 bad input or refused, 2 bad usage, 130 and 143 after Ctrl-C and SIGTERM.
+Exit codes: 0 done, 1 bad input or refused, 2 bad usage; 129, 130 and 143 after the loss of the
+terminal, Ctrl-C and SIGTERM. Who reads standard output may leave: the program goes on without.
 """
 
 import ast
@@ -16,6 +17,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from jaxgan import config as configs
+from jaxgan import sealed
 from jaxgan.errors import InputError
 
 FLAGS = flags.FLAGS
@@ -65,10 +67,21 @@ def run(
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     # Orbax prints the traceback of what it raises: here it becomes a sentence.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
+    from jaxgan import early  # Not by who only imports this.
+
+    early.begin()
     try:
         if devices:
             use_devices()
         main(extra) if others_with else main()
+        sys.stdout.flush()
+        lost = getattr(sys.stdout, "lost", None)
+        if lost is not None and lost.errno not in early.GONE:
+            raise InputError(
+                f"standard output must be writable, and lines of it are lost ({lost.strerror}); "
+                f"what was written to files is whole"
+            )
+        early.end()
     except InputError as error:
         _fail(name, error, 1)
     except OSError as error:
@@ -249,9 +262,15 @@ def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
 
 
 def _fail(name: str, error: Exception, code: int) -> None:
+    from jaxgan import early
+
+    early.end()
     text = str(error)
-    if isinstance(error, OSError) and error.filename is not None:
-        text = f"{error.filename} must be readable or writable: {error.strerror or text}"
+    if isinstance(error, OSError):
+        where = error.filename or "a file that it reads or writes"
+        text = f"{where} must be readable or writable: {error.strerror or text}"
+        if error.errno in sealed.DISK:
+            text += "; what was finished is kept, and the same command goes on from it"
     lines = text.strip().splitlines()
     print(f"{name}: {lines[0] if lines else type(error).__name__}", file=sys.stderr, flush=True)
     _end_soon(code)

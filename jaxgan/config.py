@@ -4,7 +4,6 @@ import difflib
 import importlib.util
 import inspect
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from etils import epath
 from ml_collections import ConfigDict
 
 import jaxgan
-from jaxgan.errors import InputError
+from jaxgan import sealed
+from jaxgan.errors import FileError, InputError
 
 STAGES = ("gan", "classifier")  # Of an experiment.
 GANS = ("wgan", "dcgan", "stylegan2")
@@ -226,16 +226,21 @@ def differences(there: dict, here: dict, prefix: str = "") -> list[str]:
     return lines
 
 
+# What a run leaves in its folder after `config.json`.
+STARTED = ("checkpoints", "run.json", "data.json", "metrics.jsonl", "gan", "classifiers", "fold0")
+
+
 def claim(workdir: epath.PathLike, config: ConfigDict) -> None:
     """Makes `workdir` this config's run folder: writes `config.json` there.
 
     Raises:
         InputError: it already holds a run with another config.
+        FileError: it holds a run whose config is damaged or missing.
     """
     folder = epath.Path(workdir)
     file, ours = folder / "config.json", to_dict(config)
     if file.exists():
-        lines = differences(json.loads(file.read_text()), ours)
+        lines = differences(sealed.load(file, _anew(folder)), ours)
         if lines:
             more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
             raise InputError(
@@ -244,15 +249,24 @@ def claim(workdir: epath.PathLike, config: ConfigDict) -> None:
             )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--workdir must be a folder, got the file {folder}")
+    if not file.exists():
+        _check_new(folder, file, STARTED)
     folder.mkdir(parents=True, exist_ok=True)
-    write(file, json.dumps(ours, indent=2) + "\n")
+    sealed.save(file, ours, indent=2)
 
 
-def write(file: epath.Path, text: str) -> None:
-    """Replaces a file as a whole: a kill or a full disk leaves the old one."""
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    part.write_text(text)
-    part.replace(file)
+def _anew(folder: epath.Path) -> str:
+    return f"restore it, or delete {folder} and run the same command again"
+
+
+def _check_new(folder: epath.Path, file: epath.Path, names: Sequence[str]) -> None:
+    """Raises FileError where a run lost a file that it began with."""
+    for name in names:
+        if (folder / name).exists() and not file.exists():  # Another worker may write it now.
+            raise FileError(
+                f"{file} must be there where a run was begun ({folder / name} is), and is missing: "
+                f"{_anew(folder)}"
+            )
 
 
 def claim_data(workdir: epath.PathLike, fingerprint: str, name: str = "data.json") -> None:
@@ -260,11 +274,15 @@ def claim_data(workdir: epath.PathLike, fingerprint: str, name: str = "data.json
 
     Raises:
         InputError: the run in it began with other pictures.
+        FileError: what it began with is damaged or missing.
     """
-    file = epath.Path(workdir) / name
+    folder = epath.Path(workdir)
+    file = folder / name
     if not file.exists():
-        write(file, json.dumps({"fingerprint": fingerprint}) + "\n")
-    elif json.loads(file.read_text())["fingerprint"] != fingerprint:
+        if name == "data.json":
+            _check_new(folder, file, STARTED[-4:])
+        sealed.save(file, {"fingerprint": fingerprint})
+    elif sealed.load(file, _anew(folder)).get("fingerprint") != fingerprint:
         raise InputError(
             f"a run must go on with the pictures that it began with, and those of {workdir} have "
             f"changed since: choose a new --workdir"
@@ -278,4 +296,10 @@ def read_claim(workdir: epath.PathLike) -> ConfigDict:
         raise InputError(
             f"--workdir must be the folder of a run, with a config.json, got {workdir}"
         )
-    return from_dict(json.loads(file.read_text()))
+    return from_dict(sealed.load(file, _anew(epath.Path(workdir))))
+
+
+def read_run(workdir: epath.PathLike) -> dict[str, Any]:
+    """What `run.json` of a run says: versions, devices, images."""
+    folder = epath.Path(workdir)
+    return sealed.load(folder / "run.json", _anew(folder), strict=False)

@@ -1,7 +1,6 @@
 """Published StyleGAN2-ADA networks as run folders, and run folders as safetensors."""
 
 import hashlib
-import json
 from typing import Any
 
 import jax
@@ -13,7 +12,7 @@ from ml_collections import ConfigDict
 from safetensors.numpy import save
 
 from jaxgan import config as configs
-from jaxgan import recipes, stylegan2
+from jaxgan import lock, recipes, sealed, stylegan2
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.models import published
 from jaxgan.models.published import NETS, Published, Sizes
@@ -94,13 +93,14 @@ def to_run(
         critic=_filled(state.critic, nets["D"]),
         ema=nets["G_ema"],
     )
-    configs.claim(out, config)
-    with Checkpoints(out) as checkpoints:
-        checkpoints.save(0, state, configs.to_dict(config), {})
-        checkpoints.wait()
     digest = hashlib.sha256(epath.Path(source).read_bytes()).hexdigest()
     about = environment() | {"source": {"file": epath.Path(source).name, "sha256": digest}}
-    configs.write(epath.Path(out) / "run.json", json.dumps(about, indent=2) + "\n")
+    with lock.held(out):
+        configs.claim(out, config)
+        with Checkpoints(out) as checkpoints:
+            checkpoints.save(0, state, configs.to_dict(config), {})
+            checkpoints.wait()
+        sealed.save(epath.Path(out) / "run.json", about, indent=2)
     count = sum(x.size for x in jax.tree.leaves(nets["G_ema"]["params"]))
     print(f"generator of {config.data.resolution} px, {count:,} parameters: {out}")
 
@@ -154,7 +154,7 @@ def to_safetensors(workdir: epath.PathLike, out: epath.PathLike) -> None:
             named |= {f"{ours}/{key}": np.asarray(array) for key, array in arrays.items()}
     file = epath.Path(out)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(save(named, metadata={"format": "pt", **about}))
+    sealed.write(file, save(named, metadata={"format": "pt", **about}))
     print(f"{len(named)} arrays of step {about['step']}: {out}")
 
 

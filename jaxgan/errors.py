@@ -3,3 +3,7 @@
 
 class InputError(ValueError):
     """Bad input, told to the user in one sentence: the rule first, the value last."""
+
+
+class FileError(InputError):
+    """A file that is damaged or cannot be written: it ends an experiment, not one of its arms."""

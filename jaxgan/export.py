@@ -14,7 +14,8 @@ from ml_collections import ConfigDict
 from safetensors.numpy import save
 
 from jaxgan import config as configs
-from jaxgan import recipes
+from jaxgan import recipes, sealed
+from jaxgan.errors import FileError
 from jaxgan.log import read_metrics
 from jaxgan.sample import Sampler
 from jaxgan.types import to_uint8
@@ -39,9 +40,10 @@ def run(
     folder = epath.Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     named = flat(sampler.variables)
-    (folder / FILES[0]).write_bytes(program(sampler.config, named).serialize())
-    (folder / FILES[1]).write_bytes(save(named))
-    (folder / FILES[2]).write_text(card(sampler, workdir, licence))
+    about = card(sampler, workdir, licence)  # First: it may be refused.
+    sealed.write(folder / FILES[0], bytes(program(sampler.config, named).serialize()))
+    sealed.write(folder / FILES[1], save(named))
+    sealed.write(folder / FILES[2], about)
     print(f"step {sampler.step:,} as {', '.join(FILES)}: {folder}")
 
 
@@ -90,7 +92,8 @@ def card(sampler: Sampler, workdir: epath.PathLike, licence: str | None = None) 
     Figures come from the run's files; what they do not say, the card says it does not know.
     """
     config = sampler.config
-    about = _read(epath.Path(workdir) / "run.json")
+    file = epath.Path(workdir) / "run.json"
+    about = configs.read_run(workdir) if file.exists() else {}
     data = about.get("data", {})
     counts = ", ".join(f"{n:,} of {name}" for name, n in data.get("counts", {}).items())
     resolution = config.data.resolution
@@ -173,10 +176,8 @@ def _measured(workdir: epath.PathLike, step: int) -> str:
     ]
     parts = [_table(("metric", "value", "at step"), rows)] if rows else []
     known = {"config.json", "run.json", "data.json"}
-    for file in sorted(epath.Path(workdir).glob("*.json")):
-        if file.name not in known:
-            text = json.dumps(_read(file), indent=2)
-            parts.append(f"`{file.name}`:\n\n```json\n{text}\n```")
+    files = sorted(epath.Path(workdir).glob("*.json"))
+    parts += [f"`{f.name}`:\n\n```json\n{_read(f)}\n```" for f in files if f.name not in known]
     return "\n\n".join(parts) or "Nothing: `scripts/evaluate.py --real DIR --fake DIR` measures it."
 
 
@@ -187,5 +188,10 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     )
 
 
-def _read(file: epath.Path) -> dict:
-    return json.loads(file.read_text()) if file.exists() else {}
+def _read(file: epath.Path) -> str:
+    """The JSON of an evaluation, as the user put it there."""
+    try:
+        return json.dumps(json.loads(file.read_bytes()), indent=2)
+    except (ValueError, RecursionError) as error:
+        why = str(error).splitlines()[0][:100]
+        raise FileError(f"{file} must be JSON, and is not ({why}): restore or delete it") from None

@@ -189,7 +189,7 @@ def from_first(tree: Tree) -> Tree:
 
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], int]]:
-    """SIGTERM and Ctrl-C are noted, and answered between two steps; a second Ctrl-C is not.
+    """SIGTERM, SIGHUP and Ctrl-C are noted, and answered between two steps; a second Ctrl-C is not.
 
     Yields:
         What returns the signal's number, or 0; to be called after every step. Where there are
@@ -213,7 +213,9 @@ def stop_signals() -> Iterator[Callable[[], int]]:
 
     mine = threading.current_thread() is threading.main_thread()  # Others get no signals.
     # JAX's own handler of SIGTERM tells the other processes, and all agree on a step.
-    noted = (signal.SIGINT,) if several else (signal.SIGTERM, signal.SIGINT)
+    noted = [signal.SIGINT, signal.SIGHUP] + [signal.SIGTERM] * (not several)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # By nohup.
+        noted.remove(signal.SIGHUP)
     before = {s: signal.signal(s, note) for s in noted if mine}
     try:
         yield stopped

@@ -1,12 +1,13 @@
 """What a run says: `metrics.jsonl`, TensorBoard, `log.txt`, progress lines and picture grids."""
 
 import io
-import json
 import math
 import os
+import socket
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import jax
@@ -18,8 +19,10 @@ from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[attr-define
 from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
 from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util import tensor_util
+
+from jaxgan import sealed
 
 COPY = 30  # Seconds between two copies of the open files to an object store.
 
@@ -74,20 +77,23 @@ class Log:
                 if file.exists():
                     (self.here / file.name).write_bytes(file.read_bytes())
         self._next, self._copied = 0.0, self._files()
-        self._events = EventFileWriter(str(self.here / "tensorboard"))
+        self._events = _Events(self.here / "tensorboard")
 
     def __enter__(self) -> "Log":
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, *error: object) -> None:
+        with suppress(OSError) if kind else nullcontext():  # It must not hide what is raised.
+            self.close()
 
     def close(self) -> None:
         if self._on:
-            self._events.close()
-            self._copy()
-            if self._remote:
-                self._temporary.cleanup()
+            try:
+                self._events.close()
+                self._copy()
+            finally:
+                if self._remote:
+                    self._temporary.cleanup()
 
     def flush(self) -> None:
         """Writes what is new to the run's folder now, also where that is an object store."""
@@ -121,7 +127,7 @@ class Log:
         """Adds a row to `metrics.jsonl` and points to TensorBoard's curves."""
         if not self._on:
             return
-        self._append("metrics.jsonl", json.dumps({"step": step, **values}) + "\n")
+        self._append("metrics.jsonl", sealed.row({"step": step, **values}))
         metadata = scalar_metadata.create_summary_metadata(None, None)
         for name, value in values.items():
             tensor = tensor_util.make_tensor_proto(np.float32(value))
@@ -135,7 +141,7 @@ class Log:
         data = png(image)
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{step:07d}.png").write_bytes(data)
+        sealed.write(folder / f"{step:07d}.png", data)
         h, w = image.shape[:2]
         tensor = tensor_util.make_tensor_proto([str(w).encode(), str(h).encode(), data])
         metadata = image_metadata.create_summary_metadata(display_name=None, description=None)
@@ -144,38 +150,60 @@ class Log:
     def rewind(self, step: int) -> None:
         """Drops rows after `step`: a resumed run writes them again."""
         if self._on and (file := self.here / "metrics.jsonl").exists():
-            rows = [row for row in file.read_text().splitlines() if _step(row) <= step]
-            file.write_text("".join(row + "\n" for row in rows))
+            rows = [row for row in sealed.rows(file) if row.get("step", math.inf) <= step]
+            sealed.write(file, map(sealed.row, rows))
             self._copy()
 
     def _append(self, name: str, text: str) -> None:
-        with (self.here / name).open("a") as file:
-            file.write(text)
+        try:
+            with (self.here / name).open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise sealed.named(error, self.here / name) from error
         if time.monotonic() >= self._next:
             self._copy()
 
     def _event(self, step: int, value: Summary.Value) -> None:
         summary = Summary(value=[value])
-        self._events.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+        self._events.add(Event(wall_time=time.time(), step=step, summary=summary))
 
 
-def _step(row: str) -> float:
-    try:
-        return json.loads(row)["step"]
-    except (ValueError, KeyError):  # A row cut off by a kill.
-        return math.inf
+class _Events:
+    """TensorBoard's file, written in the caller's thread: what goes wrong is raised there."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
+        self._path = folder / name
+        with self._naming():
+            self._file = self._path.open("xb")
+        self._records = RecordWriter(self._file)
+        self.add(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        self.flush()
+
+    def add(self, event: Event) -> None:
+        with self._naming():
+            self._records.write(event.SerializeToString())
+
+    def flush(self) -> None:
+        with self._naming():
+            self._file.flush()
+
+    def close(self) -> None:
+        with self._naming():
+            self._file.close()
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise sealed.named(error, self._path) from error
 
 
 def read_metrics(workdir: epath.PathLike) -> list[dict]:
     """The rows of a run's `metrics.jsonl`."""
-    return read_rows(epath.Path(workdir) / "metrics.jsonl")
-
-
-def read_rows(file: epath.Path) -> list[dict]:
-    """A file's JSON objects, one a line, but for a last one cut off; none without a file."""
-    text = file.read_text() if file.exists() else ""
-    whole = text[: text.rfind("\n") + 1]  # A kill or a full disk may have left a part of a line.
-    return [json.loads(row) for row in whole.splitlines()]
+    return sealed.rows(epath.Path(workdir) / "metrics.jsonl")
 
 
 def duration(seconds: float) -> str:

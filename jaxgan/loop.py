@@ -10,11 +10,12 @@ from etils import epath
 
 from jaxgan import hosts, parallel
 from jaxgan.checkpoint import Best, Checkpoints, Restored
+from jaxgan.errors import FileError
 from jaxgan.log import Log
 from jaxgan.memory import Settings, watch_memory
 from jaxgan.progress import NotFiniteError, Progress, SetbackError
 from jaxgan.tracing import tracer
-from jaxgan.types import InputError, Metrics, PRNGKey, Recipe, State, Step
+from jaxgan.types import Metrics, PRNGKey, Recipe, State, Step
 
 # Random weights are drawn once: not worth the half minute that XLA would spend on the program.
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
@@ -169,18 +170,10 @@ def train(
                         f"checkpoint stays: lower the learning rates or change the seed"
                     )
                 data = {"next_index": step, "rollbacks": rolled}
-                try:
+                checkpoints.wait()
+                checkpoints.save(step, devices.fetch(state), options.config or {}, data, metrics)
+                if step == options.steps or stop:
                     checkpoints.wait()
-                    checkpoints.save(
-                        step, devices.fetch(state), options.config or {}, data, metrics
-                    )
-                    if step == options.steps or stop:
-                        checkpoints.wait()
-                except (OSError, ValueError) as error:
-                    raise InputError(
-                        f"a checkpoint could not be written to {checkpoints.folder} at step "
-                        f"{step}: {_first_line(error)}; those of earlier steps are whole"
-                    ) from error
                 log.flush()
 
             for step in range(first + 1, options.steps + 1):
@@ -261,6 +254,13 @@ def train(
                     f"back to the checkpoint of step {first:,}, with other noise "
                     f"({rolled} of {options.rollbacks} times)"
                 )
+            except OSError as error:  # A log or an image; a checkpoint says it itself.
+                if error.filename is None:
+                    raise
+                raise FileError(
+                    f"{error.filename} must be readable or writable ({error.strerror}); "
+                    f"{checkpoints.kept()}"
+                ) from error
 
 
 def _check(wrong: str | None, step: int) -> None:
@@ -278,7 +278,3 @@ def finite(state: State) -> jax.Array:
     """Whether all of its numbers are."""
     floats = [x for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
     return jnp.array([jnp.isfinite(x).all() for x in floats]).all()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:150]

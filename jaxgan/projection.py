@@ -15,7 +15,7 @@ import optax
 from etils import epath
 from jaxtyping import Array, Float, Float32, UInt8
 
-from jaxgan import recipes, styles, video
+from jaxgan import recipes, sealed, styles, video
 from jaxgan.data import transforms
 from jaxgan.log import grid, png
 from jaxgan.metrics import lpips
@@ -253,7 +253,7 @@ def run(
         "projection": final,
         "side_by_side": grid(np.stack([picture, final])),
     }.items():
-        (folder / f"{name}.png").write_bytes(png(image))
+        sealed.write(folder / f"{name}.png", png(image))
     named = jax.tree_util.tree_leaves_with_path(found.noise)
     arrays: dict[str, Any] = {
         "/".join(e.key for e in path): np.asarray(x) for path, x in named if x.ndim == 2

@@ -18,8 +18,9 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from jaxgan import config as configs
-from jaxgan import recipes, styles
+from jaxgan import recipes, sealed, styles
 from jaxgan.checkpoint import Best, Checkpoints, checksums
+from jaxgan.errors import FileError
 from jaxgan.log import grid
 from jaxgan.styles import Style
 from jaxgan.types import InputError, Latents, to_uint8
@@ -198,24 +199,47 @@ def save(
     checksum, and the score where there is one."""
     folder = epath.Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / manifest).open("w") as rows:
-        for i, image in enumerate(pictures(sampler, seeds, batch_size)):
-            seed = seeds[i]
-            buffer = io.BytesIO()
-            kind = {"jpg": "jpeg"}.get(file_format, file_format)
-            Image.fromarray(image).save(buffer, kind, **FORMATS[file_format])
-            name = f"seed{seed:08d}.{file_format}"
-            (folder / name).write_bytes(buffer.getvalue())
-            row = {
-                "file": name,
-                "seed": seed,
-                "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
-                "checkpoint_step": sampler.step,
-                "checkpoint_checksum": sampler.checksum,
-            }
-            if scores is not None:
-                row["score"] = scores[i]
-            rows.write(json.dumps(row) + "\n")
+    rows = []
+    for i, image in enumerate(pictures(sampler, seeds, batch_size)):
+        seed = seeds[i]
+        buffer = io.BytesIO()
+        kind = {"jpg": "jpeg"}.get(file_format, file_format)
+        Image.fromarray(image).save(buffer, kind, **FORMATS[file_format])
+        name = f"seed{seed:08d}.{file_format}"
+        sealed.write(folder / name, buffer.getvalue())
+        row = {
+            "file": name,
+            "seed": seed,
+            "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
+            "checkpoint_step": sampler.step,
+            "checkpoint_checksum": sampler.checksum,
+        }
+        if scores is not None:
+            row["score"] = scores[i]
+        rows.append(json.dumps(row) + "\n")
+    sealed.write(folder / manifest, rows)
+
+
+def verify(out: epath.PathLike, manifest: str, checksum: str) -> None:
+    """Compare a manifest with its SHA-256, and the files that it lists with theirs.
+
+    Raises:
+        FileError: naming the first that is missing or was changed.
+    """
+    folder = epath.Path(out)
+
+    def check(file: epath.Path, said: str) -> bytes:
+        data = file.read_bytes() if file.exists() else b""
+        if hashlib.sha256(data).hexdigest() != said:
+            what = "was changed" if file.exists() else "is missing"
+            raise FileError(
+                f"{file} must be as it was written, and {what}: delete {folder.parent} and run the "
+                f"same command again"
+            )
+        return data
+
+    for row in map(json.loads, check(folder / manifest, checksum).splitlines()):
+        check(folder / row["file"], row["sha256"])
 
 
 def mix(

@@ -9,7 +9,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan import config as configs
-from jaxgan import sample, selection, training
+from jaxgan import sample, sealed, selection, training
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
@@ -140,8 +140,8 @@ def save(kept: Kept, out: epath.PathLike) -> None:
     """Writes `drawn.jsonl`, a row for each picture drawn, and `selection.json` to a folder."""
     folder = epath.Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "drawn.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept.drawn))
-    (folder / "selection.json").write_text(json.dumps(kept.about, indent=2) + "\n")
+    sealed.write(folder / "drawn.jsonl", (json.dumps(row) + "\n" for row in kept.drawn))
+    sealed.write(folder / "selection.json", json.dumps(kept.about, indent=2) + "\n")
 
 
 def open_judge(workdir: str | None, label: str | None, config: ConfigDict) -> Judge:
@@ -207,8 +207,8 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
         source = loader.Subset(source, part[seen.labels[part] == label])
     else:
         source = _at(config.data, config.data.resolution, config.seed)
-    said = json.loads((epath.Path(workdir) / "run.json").read_text())["data"]["fingerprint"]
-    if loader.fingerprint(source) != said:
+    said = configs.read_run(workdir).get("data", {})
+    if loader.fingerprint(source) != said.get("fingerprint"):
         raise InputError(
             f"the pictures that the run learned from must be as they were, and those of "
             f"{config.data.path} have changed: give others with --real"

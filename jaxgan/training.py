@@ -26,11 +26,13 @@ from jaxgan import (
     checks,
     frozen,
     hosts,
+    lock,
     monitor,
     parallel,
     published,
     recipes,
     sample,
+    sealed,
     together,
     warm,
 )
@@ -57,9 +59,14 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
     """Trains what the config says, in `workdir`; going on where a run of it is there already.
 
     Raises:
-        InputError: a config, folder or workdir that will not do, or processes that differ in
-            config, versions or pictures; before any training.
+        InputError: a config, folder or workdir that will not do, or that another process works
+            in, or processes that differ in config, versions or pictures; before any training.
     """
+    with ExitStack() as held:
+        _run(config, workdir, held)
+
+
+def _run(config: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
     make_deterministic(config)
     parallel.check_devices()  # What follows speaks to all of them.
     with hosts.agreed():
@@ -86,6 +93,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
         if jax.process_index() == 0:
             if config.model.name in configs.GANS:
                 monitor.check(config, len(source))
+            held.enter_context(lock.held(workdir))
             if not has_checkpoints(workdir):
                 check_start(config)
             configs.claim(workdir, config)
@@ -457,9 +465,9 @@ def _introduce(
         tables.append(f"{name}\n{table}\n")
         counts.append(f"{name} {parameter_overview.count_parameters(net.params):,}")
     if jax.process_index() == 0:
-        (log.folder / "parameters.txt").write_text("\n".join(tables))
+        sealed.write(log.folder / "parameters.txt", "\n".join(tables))
         about = environment() | {"data": data or describe_data(source)}
-        (log.folder / "run.json").write_text(json.dumps(about, indent=2) + "\n")
+        sealed.save(log.folder / "run.json", about, indent=2)
     summary = (
         f"{len(source):,} pictures of {', '.join(_present(source))} at {source.resolution} px; "
         f"parameters: {', '.join(counts)}; {jax.device_count()} x {jax.devices()[0].device_kind}"
@@ -559,7 +567,7 @@ def evaluate_classifier(
     if path != "toy" and not epath.Path(path).expanduser().exists():
         raise InputError(f"--data must be a folder of class folders, and {path} does not exist")
     source = open_source(config.data, config.seed)
-    trained = json.loads((epath.Path(workdir) / "run.json").read_text())["data"]["fingerprint"]
+    trained = configs.read_run(workdir).get("data", {}).get("fingerprint")
     if part == "all" and loader.fingerprint(source) == trained:
         logging.getLogger("jaxgan").warning(
             "these are the pictures it learned from: --split test takes those that it did not see"

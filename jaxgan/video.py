@@ -17,7 +17,7 @@ from etils import epath
 from jaxtyping import Array, Float, Float32, Int, UInt8
 from PIL import Image
 
-from jaxgan import recipes, styles
+from jaxgan import recipes, sealed, styles
 from jaxgan.log import grid
 from jaxgan.sample import BATCH, Sampler, latents_of, make_paint
 from jaxgan.styles import Style
@@ -247,14 +247,14 @@ def write(frames: Iterable[Picture], file: epath.PathLike, fps: float = 30, last
     out.parent.mkdir(parents=True, exist_ok=True)
     kind = STILLS.get(out.suffix.lower())
     if kind is None:
-        out.write_bytes(_mp4(_held(frames, last), fps))
+        sealed.write(out, _mp4(_held(frames, last), fps))
         return
     first, *others = [Image.fromarray(frame) for frame in frames]
     times = [round(1000 / fps)] * len(others) + [round(1000 / fps * last)]
     better = {"quality": 90} if kind == "WEBP" else {}
     buffer = io.BytesIO()
     first.save(buffer, kind, save_all=True, append_images=others, duration=times, loop=0, **better)
-    out.write_bytes(buffer.getvalue())
+    sealed.write(out, buffer.getvalue())
 
 
 def _mp4(frames: Iterator[Picture], fps: float) -> bytes:

@@ -11,13 +11,15 @@ and whether pictures of --train (else of --real) were copied; all with 95 % inte
 features of inception the Fréchet distance is the FID; entropy, the Inception score, is theirs only.
 """
 
+import jaxgan.early  # noqa: F401  # Ctrl-C ends the imports below in a line.
+
+# isort: split
 import json
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from jaxgan import command, evaluate, training
+from jaxgan import command, evaluate, sealed, training
 from jaxgan.data.machine import cache_folder
 from jaxgan.errors import InputError
 from jaxgan.metrics import folders, report
@@ -65,9 +67,9 @@ def main() -> None:
         result["versions"] = training.versions()
         print(report.table(result))
         if FLAGS.html:
-            Path(FLAGS.html).write_text(report.html(result, pairs))
+            sealed.write(FLAGS.html, report.html(result, pairs))
     if FLAGS.json:
-        Path(FLAGS.json).write_text(json.dumps(result, indent=2) + "\n")
+        sealed.write(FLAGS.json, json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,15 @@ have seen either, and the first one on GENERATED. Without --train, TEST is parte
 All are seen at the resolution of the smallest, or at --config.data.resolution.
 """
 
+import jaxgan.early  # noqa: F401  # Ctrl-C ends the imports below in a line.
+
+# isort: split
 import json
-from pathlib import Path
 
 from absl import flags
 from ml_collections import config_flags
 
-from jaxgan import command, training
+from jaxgan import command, sealed, training
 from jaxgan.experiment import gan_train
 
 command.config_flag()
@@ -39,7 +41,7 @@ def main() -> None:
     )
     print(gan_train.table(result))
     if FLAGS.json:
-        Path(FLAGS.json).write_text(json.dumps(result, indent=2) + "\n")
+        sealed.write(FLAGS.json, json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,13 +17,15 @@ All workers must have this package and see the source and OUT under the same pat
 that they share.
 """
 
+import jaxgan.early  # noqa: F401  # Ctrl-C ends the imports below in a line.
+
+# isort: split
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from jaxgan import command
+from jaxgan import command, sealed
 from jaxgan.errors import InputError
 
 flags.DEFINE_string("source", None, "Folder, .zip, .tar, tfds:NAME or tfds:DIR, a prepared set.")
@@ -74,11 +76,10 @@ def main(of_beam: Sequence[str] = ()) -> None:
     with prepare.log(wanted.out) as say, prepare.prepared(wanted, say) as result:
         if FLAGS.json:
             each = findings.of_each(result.diagnosis)
-            with open(FLAGS.json, "w") as file:
-                file.writelines(findings.lines(result.findings, each))
+            sealed.write(FLAGS.json, findings.lines(result.findings, each))
         page = FLAGS.report or (wanted.out and wanted.out / "report.html")
         if page:
-            Path(page).write_text(report.page(result))
+            sealed.write(page, report.page(result))
         for line in prepare.summary(result):
             say(line)
         if page:

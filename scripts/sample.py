@@ -20,13 +20,27 @@ pictures are those that the run learned from, or --real's. manifest.jsonl then h
 what is kept, DIR/drawn.jsonl those of all, and DIR/selection.json what it did to the pictures.
 """
 
+import jaxgan.early  # noqa: F401  # Ctrl-C ends the imports below in a line.
+
+# isort: split
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
-from jaxgan import command, log, projection, sample, selection, styles, surplus, training, video
+from jaxgan import (
+    command,
+    log,
+    projection,
+    sample,
+    sealed,
+    selection,
+    styles,
+    surplus,
+    training,
+    video,
+)
 from jaxgan.types import InputError
 
 command.workdir_flag("The run's folder.")
@@ -136,7 +150,7 @@ def _best(sampler: sample.Sampler, seeds: Sequence[int]) -> tuple[list[int], lis
 
 def _write(file: str, image: np.ndarray) -> None:
     Path(file).parent.mkdir(parents=True, exist_ok=True)
-    Path(file).write_bytes(log.png(image))
+    sealed.write(file, log.png(image))
     print(f"grid: {file}")
 
 

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from jaxgan.checkpoint import Best, Checkpoints
+from jaxgan.errors import FileError
 from jaxgan.state import ClassifierState, GANState, new_net
 from jaxgan.types import InputError
 
@@ -186,3 +187,20 @@ def test_a_state_without_an_average(tmp_path: Path) -> None:
         restored = checkpoints.restore(jax.eval_shape(lambda: state))
     jax.tree.map(np.testing.assert_array_equal, restored.state, state)
     assert not (tmp_path / "checkpoints" / "1" / "ema").exists()
+
+
+def test_a_changed_position_or_metric_is_noticed(tmp_path: Path, caplog) -> None:
+    with Checkpoints(tmp_path, Best("score", "max")) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(step, gan_state(step), {}, {"rollbacks": 0}, {"score": 0.5})
+            checkpoints.wait()
+    data = tmp_path / "checkpoints" / "2" / "data" / "metadata"
+    data.write_text(data.read_text().replace("0", "1"))
+    with Checkpoints(tmp_path, Best("score", "max")) as checkpoints:
+        assert checkpoints.restore(ABSTRACT).step == 1
+    assert "the checksum of data does not match" in caplog.text
+    file = tmp_path / "checkpoints" / "1" / "metrics" / "metrics"
+    for text in (file.read_text().replace("5", "6"), "null", "{"):
+        file.write_text(text)
+        with pytest.raises(FileError, match=rf"{file} must be as it was written"):
+            Checkpoints(tmp_path, Best("score", "max"))

@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import checks, command
 from jaxgan import config as configs
+from jaxgan.errors import FileError
 from jaxgan.experiment.run import _inherit
 from jaxgan.types import InputError
 
@@ -212,6 +213,29 @@ def test_a_workdir_belongs_to_one_config(tmp_path: Path) -> None:
     assert configs.read_claim(tmp_path).train.batch_size == 64
     with pytest.raises(InputError, match=r"config\.json"):
         configs.read_claim(tmp_path / "elsewhere")
+
+
+def test_a_begun_run_must_have_what_it_began_with(tmp_path: Path) -> None:
+    configs.claim(tmp_path, wgan())
+    configs.claim_data(tmp_path, "1234")
+    (tmp_path / "metrics.jsonl").write_text("")
+    file, data = tmp_path / "config.json", tmp_path / "data.json"
+    for text in (file.read_text().replace("64", "65", 1), "null", "[]", file.read_text()[:50]):
+        whole = file.read_text()
+        file.write_text(text)
+        for read in (lambda: configs.claim(tmp_path, wgan()), lambda: configs.read_claim(tmp_path)):
+            with pytest.raises(FileError, match=rf"{file} must be .*delete {tmp_path} "):
+                read()
+        file.write_text(whole)
+    data.write_text(data.read_text().replace("1", "2", 1))
+    with pytest.raises(FileError, match=rf"{data} .*was changed"):
+        configs.claim_data(tmp_path, "2234")
+    data.unlink()
+    with pytest.raises(FileError, match=rf"{data} must be there"):
+        configs.claim_data(tmp_path, "1234")
+    file.unlink()
+    with pytest.raises(FileError, match=rf"{file} must be there"):
+        configs.claim(tmp_path, wgan())
 
 
 @pytest.mark.parametrize(

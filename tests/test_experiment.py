@@ -12,6 +12,7 @@ from jaxgan import config as configs
 from jaxgan import training
 from jaxgan.data import splits
 from jaxgan.data.toy import ToySource
+from jaxgan.errors import FileError
 from jaxgan.experiment import audit, classifiers, design, run, statistics, words
 from jaxgan.progress import NotFiniteError
 from jaxgan.types import InputError
@@ -131,6 +132,34 @@ def test_another_config_is_refused(finished) -> None:
     config.add.ratio = 2.0
     with pytest.raises(InputError, match=r"add\.ratio is 1\.0 there and 2\.0 here"):
         run.run(config, finished[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("config.json", '"seed": 0', '"seed": 1'),
+        ("data.json", None, None),
+        ("classifiers/add/0/result.json", '"probabilities": [[0.', '"probabilities": [[1.'),
+        ("classifiers/real/1/result.json", '"best_step": ', '"best_step": 1'),
+        ("test_opened.jsonl", '"arm": "real"', '"arm": "rial"'),
+        ("verdicts.jsonl", '"level": 0.95', '"level": 0.96'),
+        ("gan/dog.json", '"steps": ', '"steps": 1'),
+        ("generated/cat/seed00000000.png", None, None),
+        ("generated/cat/manifest_0.jsonl", '"seed": 0', '"seed": 5'),
+    ],
+)
+def test_one_changed_digit_is_no_other_verdict(finished, tmp_path, name, old, new) -> None:
+    folder = shutil.copytree(finished[0], tmp_path / "run")
+    data = (folder / name).read_bytes()
+    middle = len(data) // 2
+    changed = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+    if old is not None:
+        changed = data.replace(old.encode(), new.encode(), 1)
+    assert changed != data
+    (folder / name).write_bytes(changed)
+    with pytest.raises(FileError, match=rf"{folder / name} must be .* delete ") as found:
+        run.run(twin(), folder)
+    assert "\n" not in str(found.value)
 
 
 def begun_anew(folder, there, *arms):

@@ -8,7 +8,8 @@ import pytest
 import jaxgan
 
 ORDER = [
-    "errors page",
+    "errors page early",
+    "sealed lock",
     "arms",
     "types",
     "data",

@@ -1,5 +1,6 @@
 """The loop on a recipe of one weight, so that what it does can be followed."""
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -7,15 +8,18 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from flax import struct
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from jaxgan.checkpoint import Best, Checkpoints
 from jaxgan.data import loader
 from jaxgan.data.toy import ToySource
+from jaxgan.errors import FileError
 from jaxgan.log import Log, read_metrics
 from jaxgan.loop import CollapseError, Evaluation, NotFiniteError, TrainOptions, train
-from jaxgan.types import InputError, Prelude, Recipe
+from jaxgan.types import Prelude, Recipe
 
 PICTURES = loader.in_memory(ToySource(8, count=5))
 OPTIONS = TrainOptions(
@@ -61,7 +65,9 @@ def test_stopping_and_going_on_changes_nothing(tmp_path: Path, stop: int, parall
     assert whole.step == 7
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
 def test_a_signal_saves_and_exits(tmp_path: Path, number: int, code: int) -> None:
     whole = run(tmp_path / "whole")
 
@@ -75,6 +81,28 @@ def test_a_signal_saves_and_exits(tmp_path: Path, number: int, code: int) -> Non
     with Checkpoints(tmp_path / "stopped") as checkpoints:
         assert checkpoints.latest == 3  # Where `kill` was called.
     same(whole, run(tmp_path / "stopped"))
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "tensorboard", "samples"])
+def test_a_disk_that_fails_is_one_sentence_with_what_is_kept(
+    tmp_path: Path, monkeypatch, name: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def evaluate(state: State) -> Evaluation:
+        if state.step == 6:  # From here on; the last checkpoint is of step 5.
+            if name == "tensorboard":
+                monkeypatch.setattr(RecordWriter, "write", fails)
+            else:
+                (tmp_path / name).rename(tmp_path / "aside")
+                (tmp_path / name).symlink_to("/proc/version")
+        return Evaluation({"height": 1.0}, {"samples": np.zeros((4, 4, 3), np.uint8)})
+
+    options = OPTIONS._replace(checkpoint_every=5, sample_every=2, log_every=1)
+    with pytest.raises(FileError, match="the checkpoint of step 5 is kept") as found:
+        run(tmp_path, options, evaluate)
+    assert str(tmp_path / name) in str(found.value) and "\n" not in str(found.value)
 
 
 def test_metrics_are_told_once_and_in_order(tmp_path: Path) -> None:
@@ -115,14 +143,14 @@ def test_the_best_checkpoint_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch) -> None:
-    def full(self, step, *args):
+    def full(self, step, **more):
         if step > 2:
             raise OSError(28, "No space left on device")
-        return save(self, step, *args)
+        return save(self, step, **more)
 
-    save = Checkpoints.save
-    monkeypatch.setattr(Checkpoints, "save", full)
-    with pytest.raises(InputError, match=r"written to .* at step 4: .*No space"):
+    save = ocp.CheckpointManager.save
+    monkeypatch.setattr(ocp.CheckpointManager, "save", full)
+    with pytest.raises(FileError, match=r"written \(No space .*; the checkpoint of step 2 is kept"):
         run(tmp_path)
     monkeypatch.undo()
     with Checkpoints(tmp_path) as checkpoints:

@@ -87,7 +87,10 @@ def test_sample_keeps_the_first_of_a_surplus(gan: Path, tmp_path: Path) -> None:
 
 
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
-    """SIGTERM in the middle: exit code 143, a checkpoint, and the same weights in the end."""
+    """SIGTERM in the middle: exit code 143, a checkpoint, and the same weights in the end.
+
+    Its reader leaves before that, as `| head -1` does, and a second process is refused.
+    """
     arguments = train(tmp_path / "run", "--config.train.steps=100000")
     process = subprocess.Popen(
         [sys.executable, "scripts/train.py", *arguments],
@@ -101,10 +104,12 @@ def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     while not (log.exists() and "step 2/" in log.read_text()):
         assert process.poll() is None and time.monotonic() < limit, process.communicate()
         time.sleep(0.2)
+    process.stdout.close()
+    assert f"process {process.pid} on" in refused("train", *arguments)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 143, err
-    stopped = int(re.search(r"stopped at step ([\d,]+)", out)[1].replace(",", ""))
+    err = process.stderr.read()
+    assert process.wait(timeout=120) == 143 and err == "", err
+    stopped = int(re.search(r"stopped at step ([\d,]+)", log.read_text())[1].replace(",", ""))
     steps = f"--config.train.steps={stopped + 1}"
     done = call("train", *train(tmp_path / "run", steps))
     assert f"going on from the checkpoint of step {stopped:,}" in done.stdout

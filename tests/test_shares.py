@@ -15,6 +15,7 @@ import pytest
 from etils import epath
 
 from jaxgan import config as configs
+from jaxgan import sealed
 from jaxgan.experiment import run, shares
 from jaxgan.experiment.shares import Share
 from jaxgan.types import InputError
@@ -64,7 +65,7 @@ def test_what_is_kept_is_not_done_again(tmp_path) -> None:
     file = epath.Path(tmp_path / "result.json")
     assert Share().once(0, file, lambda: {"x": 1})["x"] == 1
     kept = Share().once(0, file, lambda: pytest.fail("done again"))
-    assert kept == json.loads(file.read_text())
+    assert sealed.seal(kept) == json.loads(file.read_text())
     assert kept["seconds"] >= 0
 
 
@@ -167,7 +168,7 @@ def test_a_worker_that_is_silent_is_told_once_a_silence(
     time.sleep(0.1)
     set_time(mine, then + 123)
     until(lambda: lines()[1:] == [said, said])
-    file.write_text("{}")
+    sealed.save(file, {})
     thread.join(10)
     assert came == [{}]
 

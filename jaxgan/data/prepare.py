@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from jaxgan import sealed
 from jaxgan.data import (
     advice,
     decisions,
@@ -24,7 +24,6 @@ from jaxgan.data import (
     network,
     outliers,
     parts,
-    records,
     scan,
     shards,
     sides,
@@ -65,8 +64,11 @@ def log(out: Path | None) -> Iterator[Say]:
     with open(out / "log.txt", "a", encoding="utf-8") as file:
 
         def say(line: str) -> None:
-            for target in (sys.stdout, file):
-                print(printable(line), file=target, flush=True)
+            print(printable(line), flush=True)
+            try:
+                print(printable(line), file=file, flush=True)
+            except OSError as error:
+                raise sealed.named(error, out / "log.txt") from error
 
         yield say
 
@@ -127,7 +129,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
                 told = f"{len(unmatched):,} rows of decisions.csv name no picture here"
                 say(f"{told}, like {unmatched[0]}")
             table = decisions.table(diagnosis, dropped, human)
-            records.write(request.out / decisions.FILE, [table])
+            sealed.write(request.out / decisions.FILE, table)
         try:
             side = sides.assigned(request, diagnosis, kept, dropped, decided)
             sides.tell_gaps(request, diagnosis, side[kept], scanned.good[kept], say)

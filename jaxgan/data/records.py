@@ -4,7 +4,6 @@ A record is a serialised tf.train.Example with `image`, `label` and `name`, so t
 tensorflow-datasets reads the folder, too; it is written and read here without its 0.6 s of imports.
 """
 
-import hashlib
 import io
 import json
 import os
@@ -18,25 +17,18 @@ from array_record.python.array_record_data_source import ArrayRecordDataSource
 from jaxtyping import UInt8
 from PIL import Image
 
+from jaxgan import sealed
 from jaxgan.data import files, folder, machine, transforms
 from jaxgan.data.example import decode_example
 from jaxgan.data.folder import in_threads, start_fingerprint
 from jaxgan.data.splits import Split
-from jaxgan.errors import InputError
+from jaxgan.errors import FileError, InputError
 
 FORMAT = 1  # Of the folder; raised when older code could not read it.
 INFO = "dataset.json"
 PREVIOUS = ".previous.json"  # The last one, while the set is being replaced.
 SIDES = ("train", "validation", "test")
 Encoding = Literal["raw", "png", "webp", "jpeg"]
-
-
-def write(file: Path, pieces: Iterable[str]) -> None:
-    """Writes a file as a whole or not at all."""
-    unfinished = file.with_name(f".{file.name}.tmp")
-    with open(unfinished, "w") as opened:
-        opened.writelines(pieces)
-    os.replace(unfinished, file)
 
 
 def before(path: str | os.PathLike) -> dict[str, Any] | None:
@@ -63,7 +55,7 @@ def read_info(path: str | os.PathLike, name: str = INFO) -> dict[str, Any]:
     """
     file = Path(path).expanduser() / name
     try:
-        info = json.loads(file.read_text())
+        info = json.loads(file.read_bytes())
         if info["format"] > FORMAT:
             raise InputError(f"{file} must have format {FORMAT} or older, got {info['format']}")
         names, labels, digests, sides = (
@@ -77,21 +69,16 @@ def read_info(path: str | os.PathLike, name: str = INFO) -> dict[str, Any]:
             raise ValueError("no such encoding or split")
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{file} must describe a prepared set, and is damaged: {error!r}"
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        why = repr(error)[:200]
+        raise FileError(
+            f"{file} must describe a prepared set, and is damaged ({why}): prepare it again"
         ) from error
     if said != info["fingerprint"]:
-        raise InputError(f"{file} must have the fingerprint of its pictures, and has another")
-    if checksum(info) != info.get("checksum"):
-        raise InputError(f"{file} must be as it was written, and was changed")
+        raise FileError(f"{file} must have the fingerprint of its pictures, and has another")
+    if sealed.checksum(info) != info.get(sealed.CHECKSUM):
+        raise FileError(f"{file} must be as it was written, and was changed: prepare it again")
     return info
-
-
-def checksum(info: dict[str, Any]) -> str:
-    """Of all that `dataset.json` says but this."""
-    said = {key: value for key, value in info.items() if key != "checksum"}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(

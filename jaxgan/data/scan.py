@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from array_record.python.array_record_module import ArrayRecordWriter
 from PIL import Image
 
+from jaxgan import sealed
 from jaxgan.data import files, look, squares, stored
 from jaxgan.data.entries import Entry
 from jaxgan.data.example import encode_example
@@ -46,8 +46,7 @@ def is_done(folder: Path, key: str) -> bool:
 def is_whole(folder: Path, key: str) -> bool:
     """Whether a part is done, and as it was written: an earlier run may be long ago."""
     try:
-        about = json.loads((folder / f"{key}.json").read_text())
-        said = about["checksums"].items()
+        said = read_part(folder, key).checksums.items()
         return all(files.checksum(folder / name) == checksum for name, checksum in said)
     except (OSError, ValueError, KeyError, AttributeError):
         return False
@@ -65,7 +64,7 @@ def array_file(folder: Path, key: str, name: str) -> Path:
 
 def read_part(folder: Path, key: str) -> Part:
     """What `scan` wrote."""
-    about = json.loads((folder / f"{key}.json").read_text())
+    about = sealed.load(folder / f"{key}.json", f"delete {folder}")
     problems = {int(i): problem for i, problem in about["problems"].items()}
     return Part(about["rows"], problems, about["checksums"])
 
@@ -134,9 +133,7 @@ def scan(
         "problems": {i: row.problem for i, row in enumerate(rows) if row.problem is not None},
         "checksums": {file.name: files.checksum(file) for file in written},
     }
-    unfinished = folder / f"{key}.json.tmp"
-    unfinished.write_text(json.dumps(about))
-    os.replace(unfinished, folder / f"{key}.json")
+    sealed.save(folder / f"{key}.json", about)
 
 
 def _write(row: Row, cut: Sequence[Square], writers: Sequence["_Writer"]) -> tuple[int, ...]:

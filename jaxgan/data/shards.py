@@ -11,6 +11,7 @@ import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 from jaxtyping import Bool, Int64, Shaped
 
+from jaxgan import sealed
 from jaxgan.data import doctor, files, moments, records, scan
 from jaxgan.data.parts import Scanned, reader
 from jaxgan.errors import InputError
@@ -84,7 +85,7 @@ def write_set(
         "shards": shards,
     }
     for name, text in records.tfds_files(info):
-        records.write(folder / name, [text])
+        sealed.write(folder / name, text)
     side = sides[kept]
     columns: dict[str, Column] = {
         "digest": lambda some: [*_hex(digests[rows[some]])],
@@ -98,7 +99,7 @@ def write_set(
         return dict(zip(_hex(sources[some]), sides[first[some]].tolist(), strict=True))
 
     text = _json(info, columns, len(rows), side_of, len(sources))
-    records.write(folder / records.INFO, _checked(text))
+    sealed.write(folder / records.INFO, _checked(text))
     (folder / records.PREVIOUS).unlink(missing_ok=True)
     return info
 
@@ -135,7 +136,7 @@ def _pieces(column: Column, count: int) -> Iterator[str]:
 
 
 def _checked(text: Iterable[str]) -> Iterator[str]:
-    """An object's JSON, with `records.checksum` as its last value."""
+    """An object's JSON, with `sealed.checksum` as its last value."""
     digest, last = hashlib.sha256(), ""
     for piece in text:
         digest.update(piece.encode())

@@ -1,12 +1,13 @@
 """Arrays that lie in several files, of which only the rows that are asked for are read."""
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int64
+
+from jaxgan import sealed
 
 
 class Stored:
@@ -49,6 +50,4 @@ def save(file: Path, array: np.ndarray) -> None:
     """Writes a `.npy` file as a whole or not at all."""
     buffer = io.BytesIO()  # Written by numpy itself, a full disk would be an error without number.
     np.save(buffer, array)
-    unfinished = file.with_name(f"{file.name}.tmp")
-    unfinished.write_bytes(buffer.getbuffer())
-    os.replace(unfinished, file)
+    sealed.write(file, buffer.getbuffer())

@@ -41,9 +41,12 @@ def workers() -> Iterator[Workers]:
     context = multiprocessing.get_context("spawn")  # Others do not go with JAX's threads.
     count = context.Value("q", 0)
     pool = ProcessPoolExecutor(machine.cores(), context, _begin, (count,))
+    # They never hear of Ctrl-C, not even before `_begin`: the parent ends them.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     with _alone():
         for _ in range(machine.cores()):
             pool.submit(int)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         yield Workers(pool, count)
     finally:

@@ -1,6 +1,5 @@
 """The folders of a run: where parts are kept, who reads, and where rejects are copied to."""
 
-import fcntl
 import hashlib
 import shutil
 import tempfile
@@ -9,12 +8,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from jaxgan import lock
 from jaxgan.data import files, workers
 from jaxgan.data.doctor import Diagnosis
 from jaxgan.data.files import Files
 from jaxgan.data.request import Request
 from jaxgan.data.workers import ReadAll
-from jaxgan.errors import InputError
 
 
 @contextmanager
@@ -26,13 +25,7 @@ def of(request: Request) -> Iterator[Path]:
         return
     work = request.out / ".work"
     work.mkdir(parents=True, exist_ok=True)
-    with open(request.out / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(
-                f"one run at a time may write to {request.out}, and another one is at it"
-            ) from error
+    with lock.held(request.out):
         yield work
 
 

@@ -1,6 +1,5 @@
 """Time as the user's unit: from a budget to GAN steps, folds and seeds."""
 
-import json
 import math
 import re
 import time
@@ -10,7 +9,7 @@ from typing import NamedTuple
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import config as configs
+from jaxgan import sealed
 from jaxgan.errors import InputError
 from jaxgan.experiment import dry_run, power, run
 from jaxgan.experiment.words import points
@@ -178,7 +177,8 @@ def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: flo
         InputError: as `choose` and `run.run`.
     """
     file = epath.Path(workdir) / FILE
-    before = json.loads(file.read_text()) if file.exists() else None
+    remedy = f"delete {workdir} and run the same command again"
+    before = sealed.load(file, remedy) if file.exists() else None
     if before is None and (epath.Path(workdir) / "config.json").exists():
         raise InputError(
             f"{workdir} holds an experiment that was begun without --budget: go on without it, or "
@@ -201,7 +201,7 @@ def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: flo
         begin_folds=chosen.begun if before is None else None,
         before=plan,
         told_first=(line,),
-        claimed=lambda: configs.write(file, json.dumps(kept) + "\n"),
+        claimed=lambda: sealed.save(file, kept),
     )
 
 

@@ -1,6 +1,5 @@
 """The classifiers of an experiment: every arm with every seed, equal in all but their pictures."""
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -12,12 +11,13 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan import config as configs
-from jaxgan import frozen, log, parallel, recipes, training
+from jaxgan import frozen, log, parallel, recipes, sealed, training
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
+from jaxgan.errors import FileError
 from jaxgan.evaluate import predict
-from jaxgan.experiment import design
+from jaxgan.experiment import design, tables
 from jaxgan.experiment.generated import Fresh
 from jaxgan.experiment.shares import Share
 from jaxgan.memory import OutOfMemoryError
@@ -113,7 +113,7 @@ class Fold:
 
     def opened(self) -> list[dict]:
         """When the test pictures were opened, and by whom."""
-        return log.read_rows(self.folder / OPENED)
+        return sealed.rows(self.folder / OPENED)
 
     def workdir(self, position: int, arm: design.Arm) -> epath.Path:
         called = arm.name.translate(str.maketrans("[]", "()"))  # Checkpoints take [] for patterns.
@@ -160,11 +160,15 @@ class Fold:
             return result
 
         try:
-            return self.share.once(number, kept, work)
+            result = self.share.once(number, kept, work)
         except Exception as error:
+            if sealed.ends_all(error):
+                raise
             name = f"{self._prefix}{arm.name} seed {seed}"
             self.told.line(f"{name} failed, the others go on: {error}")
             return run | {"error": str(error), "seconds": self.share.spent(kept)}
+        tables.check_accuracy(result, self._pictures.test.labels, kept)
+        return result
 
     def _learn(
         self, position: int, arm: design.Arm, choice: int, together: Together | None
@@ -316,6 +320,8 @@ def _gan_train(fold: Fold) -> float | None:
         kept = fold.workdir(0, arm) / "result.json"
         reached = fold.share.once(0, kept, work)["validation_accuracy"]
     except Exception as error:
+        if sealed.ends_all(error):
+            raise
         fold.told.line(f"{arm.name} failed, so that config.stop_below decides nothing: {error}")
         return None
     fold.told.line(f"learning from generated pictures reaches {reached:.1%} of validation pictures")
@@ -373,13 +379,17 @@ def _test(
     run: dict,
 ) -> dict:
     """The best checkpoint's predictions: the one time that this run sees the test pictures."""
-    with Checkpoints(workdir, training.BEST) as checkpoints:
+    with Checkpoints(workdir, training.BEST, read_only=True) as checkpoints:  # Moves nothing.
         best = checkpoints.best
         restored = checkpoints.restore(jax.eval_shape(recipe.init, jax.random.key(0)), best)
     assert restored is not None
-    with (folder / OPENED).open("a") as file:
-        opened = run | {"step": restored.step}
-        file.write(json.dumps(opened | {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}) + "\n")
+    if restored.step != best:
+        raise FileError(
+            f"the best checkpoint, of step {best}, must be whole, and is damaged: delete {workdir} "
+            f"and run the same command again"
+        )
+    now = {"step": restored.step, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    sealed.append(folder / OPENED, run | now)
     log_p = predict(predictor, restored.state.variables, test)
     probabilities = np.exp(log_p.astype(np.float64)).round(6)
     rows = log.read_metrics(workdir)

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 from etils import epath
-from PIL import Image
 
+from jaxgan import sealed
 from jaxgan.data.folder import Source
+from jaxgan.log import png
 
 MOST = 12
 
@@ -63,7 +64,6 @@ def save(results: dict[str, Any], test: Source, workdir: epath.PathLike) -> dict
     folder.mkdir(parents=True, exist_ok=True)
     for row in [row for rows in turned(results).values() for row in rows]:
         file = folder / f"{row['index']}.png"
-        with file.open("wb") as out:
-            Image.fromarray(np.asarray(test[row["index"]]["image"])).save(out, "PNG")
+        sealed.write(file, png(np.asarray(test[row["index"]]["image"])))
         files[row["name"]] = f"figures/test/{file.name}"
     return files

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
-from jaxgan import checks, parallel, recipes, training
+from jaxgan import checks, lock, parallel, recipes, training
 from jaxgan import config as configs
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
@@ -292,11 +292,12 @@ def fit_with(config: ConfigDict, workdir: str | None = None) -> Fit:
         recipe, predictor = built
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(workdir or temporary) / name.replace(" ", "_")
-            configs.claim(folder, mine)
-            configs.claim_data(folder, loader.fingerprint(source))
-            state = training.train_classifier(
-                mine, loader.in_memory(source), None, folder, label=name, recipe=recipe
-            )
+            with lock.held(folder):
+                configs.claim(folder, mine)
+                configs.claim_data(folder, loader.fingerprint(source))
+                state = training.train_classifier(
+                    mine, loader.in_memory(source), None, folder, label=name, recipe=recipe
+                )
         return lambda asked: predict(predictor, state.variables, asked)
 
     return fit

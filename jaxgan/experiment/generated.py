@@ -1,5 +1,6 @@
 """The generated side of an experiment: its GANs, principal components, and folders of pictures."""
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache, partial
 from typing import NamedTuple
@@ -9,11 +10,13 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan import config as configs
-from jaxgan import log, monitor, sample, surplus, training
+from jaxgan import log, monitor, sample, sealed, surplus, training
+from jaxgan.checkpoint import Checkpoints
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
+from jaxgan.errors import FileError
 from jaxgan.experiment.design import Draw, Key, Needed, folders, of_gans
-from jaxgan.experiment.principal import drawn, principal
+from jaxgan.experiment.principal import PICTURES, drawn, principal
 from jaxgan.experiment.shares import Share
 from jaxgan.types import InputError, Recipe
 
@@ -189,21 +192,30 @@ def from_principal(
                         f"{workdir.name}"
                     )
                     principal(learned, seeds, workdir, manifest)
-                    return {"seeds": [*seeds]}
+                    return {"seeds": [*seeds]} | _listed(workdir / PICTURES, manifest)
 
                 try:
                     made = share.once(number, file, work)
+                    sample.verify(workdir / PICTURES, **made["manifest"])
                     seconds += made["seconds"]
                     found = drawn(workdir, made["seeds"], pictures.resolution)
                     if key.selected:
                         found = surplus.best_of(found, count, config.select.by, learned)
                     fresh[key][i][name] = found
                 except Exception as error:
+                    if sealed.ends_all(error):
+                        raise
                     why = " ".join(str(error).split()) or type(error).__name__
                     about = {"class": name, "name": f"{name} (principal components)", "gan": None}
                     failed.append(about | {"error": why, "seconds": share.spent(file)})
                     told.line(f"the principal components of {called} failed: {why}")
     return Made(fresh, [], failed, {"generate": seconds})
+
+
+def _listed(out: epath.Path, manifest: str) -> dict:
+    """What a stage's result says of the images that it wrote."""
+    checksum = hashlib.sha256((out / manifest).read_bytes()).hexdigest()
+    return {"manifest": {"manifest": manifest, "checksum": checksum}}
 
 
 def _first(position: int, fold: int) -> int:
@@ -292,6 +304,8 @@ def from_gans(
         try:
             trained = _train(own, recipe, images, folder, called, names, share, first)
         except Exception as error:
+            if sealed.ends_all(error):
+                raise
             note(number, error, called)
             continue
         about[number] = trained | {
@@ -310,6 +324,8 @@ def from_gans(
                     learned, told, share, number, fold,
                 )  # fmt: skip
             except Exception as error:
+                if sealed.ends_all(error):
+                    raise
                 note(number, RuntimeError(f"drawing from it failed: {error}"), called)
                 continue
             drawing += seconds
@@ -373,8 +389,17 @@ def _draw(
 
     @cache
     def sampler() -> sample.Sampler:
+        workdir = folder / "gan" / gan
+        with Checkpoints(workdir, read_only=True) as checkpoints:
+            last = checkpoints.latest
         style = sample.Style(label=name) if conditional(config) else sample.Style()
-        return sample.restore(folder / "gan" / gan, style=style)
+        found = sample.restore(workdir, style=style)
+        if found.step != last:
+            raise FileError(
+                f"the last checkpoint, of step {last}, must be whole, and is damaged: delete "
+                f"{workdir} and {workdir}.json, and run the same command again"
+            )
+        return found
 
     def work(i: int) -> dict:
         how = f", the best of {config.select.surplus} times as many" if selected else ""
@@ -386,13 +411,15 @@ def _draw(
             kept = surplus.keep_best(sampler(), surplus_of, count, config.select.by, learned)
             seeds, scores, about = kept.seeds, kept.scores, {"selection": [kept.about]}
         sample.save(sampler(), seeds, out, scores=scores, manifest=f"manifest_{i}.jsonl")
-        return {"seeds": seeds} | about
+        return {"seeds": seeds} | _listed(out, f"manifest_{i}.jsonl") | about
 
     # One file a seed: an experiment that is given more seeds draws theirs alone.
     about = {
         i: share.once(number, out.parent / f"{out.name}_{count}_{i}.json", partial(work, i))
         for i in mine
     }
+    for made in about.values():
+        sample.verify(out, **made["manifest"])
     source = FolderSource(out, config.classifier.data.resolution, crop=config.data.crop)
     place = {epath.Path(name).stem: i for i, name in enumerate(source.names)}
     kept = loader.in_memory(source)

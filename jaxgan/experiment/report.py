@@ -7,6 +7,7 @@ from typing import Any
 
 from etils import epath
 
+from jaxgan import sealed
 from jaxgan.experiment import advice, figures, ladder, page, sections, tables, words
 from jaxgan.experiment.outcomes import OUTCOMES
 from jaxgan.experiment.page import count, duration, percent, picture, prose, signed, text
@@ -47,9 +48,9 @@ def write_report(results: Results, workdir: epath.PathLike) -> epath.Path:
     )
     path = workdir / "report.html"
     title = f"{results['verdict']['word'].capitalize()} – jaxgan"
-    (workdir / "runs.csv").write_text(tables.runs_csv(results), encoding="utf-8")
-    (workdir / "contrasts.csv").write_text(tables.contrasts_csv(results), encoding="utf-8")
-    path.write_text(page.whole(title, "".join(parts)), encoding="utf-8")
+    sealed.write(workdir / "runs.csv", tables.runs_csv(results))
+    sealed.write(workdir / "contrasts.csv", tables.contrasts_csv(results))
+    sealed.write(path, page.whole(title, "".join(parts)))
     return path
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import __version__, checks, hosts, log, monitor, parallel, recipes, training
+from jaxgan import __version__, checks, hosts, log, monitor, parallel, recipes, sealed, training
 from jaxgan import config as configs
 from jaxgan.data import folds, loader, splits
 from jaxgan.data.folder import Source
@@ -141,16 +141,18 @@ def run(
         claimed: called once the workdir is this experiment's.
 
     Raises:
-        InputError: a config, folder or workdir that will not do, before any training; or no seed
-            could be finished for both arms of the verdict, after all else is written.
+        InputError: a config, folder or workdir that will not do, or that another process works
+            in, before any training; or no seed could be finished for both arms of the verdict,
+            after all else is written.
+        FileError: something in the workdir is damaged.
     """
     begin = time.perf_counter()
     folder = epath.Path(workdir)
     plan = prepare(config, before)
-    configs.claim(folder, config)
-    claimed()
     share = share._replace(workers=folder / "workers")
-    with share.alive():
+    with share.locked(folder), share.alive():
+        configs.claim(folder, config)
+        claimed()
         return _Experiment(config, plan, folder, share, begin, until, begin_folds).run(told_first)
 
 
@@ -424,7 +426,7 @@ class _Experiment:
         if self.until is not None or config.verdict.width is not None:
             del asked["seeds"]  # Their number is no plan, but what there was time for.
         checked = self._checks()
-        before = log.read_rows(folder / TOLD)
+        before = sealed.rows(folder / TOLD)
         checked.append(guards.as_planned(asked, before))
         # Stages that were finished before count, too.
         total = max(time.perf_counter() - self.begin, sum(self.seconds.values()))
@@ -482,9 +484,9 @@ class _Experiment:
         results["cost"] = cost(results)
         results["next"] = advice.what_next(results)
         now = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        rows = (json.dumps(row) + "\n" for row in [*before, asked | now])
-        configs.write(folder / TOLD, "".join(rows))
-        configs.write(folder / "results.json", json.dumps(results, indent=1) + "\n")
+        sealed.write(folder / TOLD, map(sealed.row, [*before, asked | now]))
+        results = sealed.seal(results)
+        sealed.write(folder / "results.json", json.dumps(results, indent=1) + "\n")
         report = write_report(results, folder)
         self._tell(results, report)
         if results["verdict"]["difference"] is None:
@@ -654,7 +656,7 @@ def _figures(folder: epath.Path, real: Source, train: np.ndarray, fresh: Fresh) 
 
     def show(kind: str, name: str, images: list[np.ndarray]) -> None:
         file = f"figures/{kind}_{name}.png"
-        (folder / file).write_bytes(log.png(log.grid(np.stack(images))))
+        sealed.write(folder / file, log.png(log.grid(np.stack(images))))
         figures[kind][name] = file
 
     for label, name in enumerate(real.classes):

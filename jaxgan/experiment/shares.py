@@ -4,7 +4,6 @@ They have nothing in common but the workdir, where each finds what the others ha
 """
 
 import contextlib
-import json
 import re
 import threading
 import time
@@ -13,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from etils import epath
 
-from jaxgan import config as configs
+from jaxgan import lock, sealed
 from jaxgan.errors import InputError
 
 T = TypeVar("T")
@@ -50,9 +49,10 @@ class Share(NamedTuple):
 
         Raises:
             InputError: another process failed with it.
+        FileError: what is kept is damaged.
         """
         if file.exists():
-            return json.loads(file.read_text())
+            return _read(file)
         wrong = file.with_name(file.name + ".error")
         if not self._mine(number):
             return self._wait(number, file, wrong)
@@ -64,21 +64,22 @@ class Share(NamedTuple):
             result = work()
         except BaseException as error:
             with contextlib.suppress(OSError):  # A full disk must not hide an interruption.
-                configs.write(spent, f"{time.perf_counter() - begin:.3f}\n")
+                sealed.save(spent, {"seconds": round(time.perf_counter() - begin, 3)})
             if self.count > 1 and isinstance(error, Exception):
-                configs.write(wrong, f"{error}\n")
+                with contextlib.suppress(OSError):
+                    sealed.write(wrong, f"{error}\n")
             raise
         own = result.get("seconds")  # Of one of several that were trained at once.
         took = time.perf_counter() - begin if own is None else before + own
         result["seconds"] = round(took, 1)
-        configs.write(file, json.dumps(result) + "\n")
+        sealed.save(file, result)
         spent.unlink(missing_ok=True)
         return result
 
     def spent(self, file: epath.Path) -> float:
         """Seconds of the attempts at `file` that failed or were interrupted."""
         kept = file.with_name(file.name + ".seconds")
-        return float(kept.read_text()) if kept.exists() else 0.0
+        return float(_read(kept).get("seconds", 0)) if kept.exists() else 0.0
 
     @contextlib.contextmanager
     def alive(self) -> Iterator[None]:
@@ -102,6 +103,19 @@ class Share(NamedTuple):
             done.set()
             thread.join()
 
+    @contextlib.contextmanager
+    def locked(self, folder: epath.Path) -> Iterator[None]:
+        """Meanwhile no other process does this share in a folder, nor any the whole.
+
+        Raises:
+            InputError: another one is at it.
+        """
+        with contextlib.ExitStack() as held:
+            held.enter_context(lock.held(folder, shared=self.count > 1))
+            if self.count > 1:
+                held.enter_context(lock.held(folder / "workers", f"{self.index}.lock"))
+            yield
+
     def _mine(self, number: int) -> bool:
         return number % self.count == self.index
 
@@ -113,7 +127,7 @@ class Share(NamedTuple):
         begin, told = _time(mine), False
         while not file.exists():
             if wrong.exists() and _time(wrong) >= _started(its, begin):
-                raise InputError(wrong.read_text().strip())
+                raise InputError(wrong.read_bytes().decode(errors="replace").strip())
             silent = _time(mine) - max(begin, _time(its)) > SILENCE
             if silent and not told:
                 print(
@@ -123,18 +137,24 @@ class Share(NamedTuple):
                 )
             told = silent
             time.sleep(POLL)
-        return json.loads(file.read_text())
+        return _read(file)
+
+
+def _read(file: epath.Path) -> dict:
+    """What a stage left; without it the same command does that stage again, to the same result."""
+    return sealed.load(file, f"delete {file} and run the same command again")
 
 
 def _beat(file: epath.Path) -> None:
     with contextlib.suppress(OSError):  # The next one may come through.
-        configs.write(file, f"{STARTED}\n")
+        sealed.write(file, f"{STARTED}\n")
 
 
 def _started(file: epath.Path | None, begin: float) -> int:
     """The time from which errors of the process of `file` count: where it lives, its own start."""
     if file and _time(file) > begin:
-        return min(STARTED, int(file.read_text()))
+        with contextlib.suppress(ValueError):
+            return min(STARTED, int(file.read_text()))
     return STARTED
 
 

@@ -2,12 +2,14 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from etils import epath
 
+from jaxgan import sealed
+from jaxgan.errors import FileError
 from jaxgan.experiment.words import points
 from jaxgan.types import InputError
 
@@ -21,6 +23,9 @@ COLUMNS = (
     "steps",
     "seconds",
 )
+
+
+AGAIN = "delete it and run the experiment's command again"
 
 
 def runs_csv(results: dict[str, Any]) -> str:
@@ -51,13 +56,26 @@ def load(workdir: epath.PathLike) -> dict[str, Any]:
     file = epath.Path(workdir) / "results.json"
     if not file.exists():
         raise InputError(f"--compare needs folders of finished experiments, and {file} is missing")
-    try:
-        results = json.loads(file.read_text())
-    except ValueError as error:
-        raise InputError(f"{file} must be JSON, and is not: {error}") from None
-    if not isinstance(results, dict) or not {"verdict", "arms", "runs"} <= set(results):
+    results = sealed.load(file, AGAIN, strict=False)
+    if not {"verdict", "arms", "runs"} <= set(results):
         raise InputError(f"{file} must hold an experiment's results, and has no verdict or arms")
+    labels, folds = (np.array(results.get("test", {}).get(key, [])) for key in ("labels", "fold"))
+    for run in results["runs"]:
+        mine = labels[folds == run.get("fold", 0)] if len(folds) else labels
+        if "probabilities" in run:
+            check_accuracy(run, mine, file)
     return results
+
+
+def check_accuracy(run: dict[str, Any], labels: np.ndarray, file: epath.PathLike) -> None:
+    """Raises FileError where a run's test accuracy is not that of its probabilities."""
+    found = np.asarray(run["probabilities"], np.float64)
+    fits = found.ndim == 2 and len(found) == len(labels)
+    if not fits or abs((found.argmax(1) == labels).mean() - run["test_accuracy"]) > 1e-9:
+        raise FileError(
+            f"{file} must hold the accuracy of its probabilities, and that of {run['arm']}, seed "
+            f"{run['seed']}, is another: {AGAIN}"
+        )
 
 
 def compare(workdirs: Sequence[epath.PathLike]) -> str:

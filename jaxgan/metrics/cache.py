@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
+
+from jaxgan import sealed
 
 LIMIT = 2 * 2**30
 """Bytes that are kept: the longest unused ones go."""
@@ -73,14 +74,7 @@ def _write(file: Path, array: Array) -> None:
     np.save(buffer, array, allow_pickle=False)
     content = buffer.getvalue()
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent)
-    try:
-        with open(handle, "wb") as part:
-            part.write(hashlib.sha256(content).digest() + content)
-        os.replace(temporary, file)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    sealed.write(file, hashlib.sha256(content).digest() + content)
 
 
 def _tidy(folder: Path, limit: int) -> None:

@@ -21,8 +21,9 @@ import numpy as np
 from etils import epath
 from jaxtyping import Array, Float32, Float64, Int, Integer, UInt8
 
+from jaxgan import sealed
 from jaxgan.data.folder import Source
-from jaxgan.errors import InputError
+from jaxgan.errors import FileError, InputError
 
 LEAST = 3  # Pictures: two have one component, and none can be held out.
 MOST = 2000  # Pictures that are looked at, evenly spaced: time grows with the cube.
@@ -260,12 +261,21 @@ def save(fit: Fit, file: epath.PathLike) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     np.savez(buffer, **fit._asdict())
-    part = file.with_name(f"{file.name}.part")
-    part.write_bytes(buffer.getvalue())
-    part.replace(file)
+    sealed.write(file, buffer.getvalue())
 
 
 def load(file: epath.PathLike) -> Fit:
-    """What `save` wrote."""
-    with np.load(io.BytesIO(epath.Path(file).read_bytes()), allow_pickle=False) as found:
-        return Fit(**{name: found[name] for name in Fit._fields})
+    """What `save` wrote.
+
+    Raises:
+        FileError: it is damaged; a .npz has checksums.
+    """
+    data = epath.Path(file).read_bytes()
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as found:
+            return Fit(**{name: found[name] for name in Fit._fields})
+    except Exception as error:  # zipfile, zlib and NumPy have many.
+        raise FileError(
+            f"{file} must be as it was written, and is damaged: delete it and run the same command "
+            f"again"
+        ) from error
