@@ -67,21 +67,21 @@ def run(
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     # Orbax prints the traceback of what it raises: here it becomes a sentence.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
-    from jaxgan import early  # Not by who only imports this.
+    from jaxgan import interrupts  # Not by who only imports this.
 
-    early.begin()
+    interrupts.begin()
     try:
         if devices:
             use_devices()
         main(extra) if others_with else main()
         sys.stdout.flush()
         lost = getattr(sys.stdout, "lost", None)
-        if lost is not None and lost.errno not in early.GONE:
+        if lost is not None and lost.errno not in interrupts.GONE:
             raise InputError(
                 f"standard output must be writable, and lines of it are lost ({lost.strerror}); "
                 f"what was written to files is whole"
             )
-        early.end()
+        interrupts.end()
     except InputError as error:
         _fail(name, error, 1)
     except OSError as error:
@@ -262,9 +262,9 @@ def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
 
 
 def _fail(name: str, error: Exception, code: int) -> None:
-    from jaxgan import early
+    from jaxgan import interrupts
 
-    early.end()
+    interrupts.end()
     text = str(error)
     if isinstance(error, OSError):
         where = error.filename or "a file that it reads or writes"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
+import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 from jaxgan import command
 from jaxgan.errors import InputError
 

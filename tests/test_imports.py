@@ -8,7 +8,7 @@ import pytest
 import jaxgan
 
 ORDER = [
-    "errors page early",
+    "errors page interrupts",
     "sealed lock",
     "arms",
     "types",

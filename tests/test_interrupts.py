@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = """
-import jaxgan.early
+import jaxgan.interrupts
 # isort: split
 import sys, time
 if "import" in sys.argv:
