@@ -17,6 +17,7 @@ from jaxgan.errors import InputError
 STAGES = ("gan", "classifier")  # Of an experiment.
 GANS = ("wgan", "dcgan", "stylegan2")
 CLASSIFIERS = ("googlenet", "resnet", "vgg16")
+MOST_STEPS = 10**9  # Of a training: JAX counts them in 32 bits.
 LENGTHS = ("steps", "epochs", "kimg")
 # What may change when a run goes on in its folder.
 FREE = ("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile")
@@ -139,11 +140,20 @@ def total_steps(
         pictures: how many there are in an epoch.
         pictures_a_step: how many real ones are in a batch.
         prelude: batches besides its own that a step takes, by the steps before it.
+
+    Raises:
+        InputError: it is longer than can be counted.
     """
     if train.steps is not None:
         return train.steps
     shown = train.epochs * pictures if train.epochs is not None else train.kimg * 1000
     batches, steps = round(shown / pictures_a_step), 0
+    if batches > MOST_STEPS:
+        length = "epochs" if train.epochs is not None else "kimg"
+        raise InputError(
+            f"a training must have at most {MOST_STEPS:,} steps, and {train[length]:,} {length} of "
+            f"{pictures:,} pictures are {batches:,}"
+        )
     while batches > 0:
         batches -= 1 + prelude(steps)
         steps += 1
@@ -159,9 +169,11 @@ def profile_steps(profile: str | None, name: str = "config") -> range:
     if profile is None:
         return range(0)
     first, _, count = profile.partition(":")
-    if not (first.isdecimal() and count.isdecimal() and int(first) and int(count)):
+    short = max(len(first), len(count)) < 10  # Python reads 4,300 digits at most.
+    if not (short and first.isdecimal() and count.isdecimal() and int(first) and int(count)):
         raise InputError(
-            f"{name}.train.profile must be FIRST:COUNT, two whole numbers above 0, got {profile!r}"
+            f"{name}.train.profile must be FIRST:COUNT, two whole numbers above 0, got "
+            f"{profile[:100]!r}"
         )
     return range(int(first), int(first) + int(count))
 

@@ -21,6 +21,7 @@ ORDER = [
     "config",
     "stylegan2",
     "recipes",
+    "settings",
     "checks",
     "hosts",
     "parallel",
