@@ -167,9 +167,12 @@ def check_hosts(coordinator: str | None, num_processes: int | None, process_id: 
 
 def read_config() -> tuple[ConfigDict, str]:
     """The config with its overrides, lengths settled, and the run's folder."""
+    from jaxgan import settings  # It imports JAX.
+
     config = FLAGS.config.copy_and_resolve_references()
     overridden = list(config_flags.get_override_values(FLAGS["config"]))
     configs.check_inherited(config, overridden)
+    settings.check(config)
     for prefix in ("train.", "gan.train.", "classifier.train."):
         section = config
         for part in prefix.split(".")[:-1]:

@@ -35,6 +35,7 @@ SELECTED_BY = ("realism", "density", "outlier", "none")  # What needs no classif
 
 LONGEST = 4096  # Characters of a text, as of a path.
 LARGEST = 1e9  # Of a number: its square is still one in float32.
+TINY = float(np.finfo(np.float32).tiny)  # What is less above 0 is 0 in float32.
 KINDS = {int: "a whole number", float: "a finite number", str: "text", bool: "True or False"}
 
 
@@ -118,6 +119,7 @@ TRAINING = DATA | {
     "precision": text("float32", "bf16"),
     "deterministic": TRUTH,
     "init_from": maybe(text()),
+    "model.name": text(*GANS, *CLASSIFIERS),
     "data.resolution": whole(1, 4096),
     "data.given_sides": optional(text("use", "merge")),
     "data.split": optional(SPLIT),
@@ -126,6 +128,7 @@ TRAINING = DATA | {
     "train.kimg": maybe(positive()),
     "train.batch_size": whole(1, 2**20),
     "train.microbatch": maybe(whole(1, 2**20)),
+    "train.remat": TRUTH,
     "train.profile": maybe(text()),
     "train.log_every": whole(),
     "train.sample_every": whole(),
@@ -144,7 +147,6 @@ GAN = EVALUATE | {
     "retrain": optional(whole(1, 1000)),  # Of an experiment's.
     "data.flip": TRUTH,
     "model.latent_dim": whole(1, 2**16),
-    "train.remat": TRUTH,
     "train.min_diversity": PART,
     "train.on_collapse": text("warn", "stop", "rollback"),
     "train.rollbacks": whole(0),
@@ -338,8 +340,7 @@ def _check_number(name: str, value: float, setting: Setting) -> None:
     least, most = setting.least, setting.most
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{name} must be a finite number, got {value}")
-    # What float32 rounds to 0 is not above it.
-    low = value < least or (setting.above and (value <= least or np.float32(value - least) == 0))
+    low = value < least or (setting.above and value < least + TINY)
     high = value > most or (setting.below and value >= most)
     if not low and not high:
         return
