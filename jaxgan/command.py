@@ -16,13 +16,14 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from jaxgan import config as configs
+from jaxgan import paths, terminal
 from jaxgan.errors import InputError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string(
+paths.path_flag(
     "compilation_cache",
-    None,
     "Folder for compiled programs, or off; by default jaxgan/xla in the user's cache folder.",
+    remote=True,
 )
 
 
@@ -42,6 +43,7 @@ def run(
         others_with: a flag; where it is given, flags that are not known here are admitted. `main`
             is then called with them, a list that is empty without that flag.
     """
+    terminal.protect()
     argv = [_underscored(argument) for argument in (sys.argv if argv is None else argv)]
     name = Path(argv[0]).name
     if {"-h", "--help"} & set(argv[1:]):
@@ -76,9 +78,12 @@ def run(
             raise
         _fail(name, error, 1)
     except ImportError as error:
-        if "workdir" not in FLAGS or "://" not in str(FLAGS.workdir):
+        remote = [
+            f"--{flag} {FLAGS[flag].value}" for flag in FLAGS if "://" in str(FLAGS[flag].value)
+        ]
+        if not remote:
             raise
-        _fail(name, InputError(f"--workdir {FLAGS.workdir} needs a package: {error}"), 1)
+        _fail(name, InputError(f"{' and '.join(remote)} needs a package: {error}"), 1)
     except KeyboardInterrupt:
         _fail(name, InputError("stopped"), 130)
     except Exception:
@@ -98,7 +103,9 @@ def use_devices() -> None:
 
 def check_outputs(*files: str | None) -> None:
     """Makes the folders of the files that are named; what cannot be written is an OSError now."""
-    for file in map(Path, filter(None, files)):
+    for name in filter(None, files):
+        paths.check_output(name)
+        file = Path(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         is_new = not file.exists()
         open(file, "a").close()
@@ -132,7 +139,7 @@ def config_flag() -> None:
 
 
 def workdir_flag(help_string: str = "The run's folder; runs/<config> by default.") -> None:
-    flags.DEFINE_string("workdir", None, help_string)
+    paths.path_flag("workdir", help_string, remote=True)
 
 
 def host_flags() -> None:
@@ -192,10 +199,10 @@ def _check_overrides(argv: Sequence[str]) -> ConfigDict | None:
         if not argument.startswith("-"):
             continue
         if flag == "config":
-            spec = value or (argv[i + 1] if i + 1 < len(argv) else "")
+            spec = value if "=" in argument else "".join(argv[i + 1 : i + 2])
         elif flag.startswith(("config.", "noconfig.")):
             names.append(flag.partition(".")[2])
-    if not spec:
+    if spec is None:
         return None
     config = configs.load(spec)
     configs.check_names(config, names)
@@ -213,6 +220,8 @@ def _with_tuple(config: ConfigDict | None, argument: str) -> str:
     if not isinstance(section, tuple) or value[0] in "([":
         return argument
     if name == "--config.seeds" and value.isdecimal():
+        if len(value) > 3:
+            raise InputError(f"config.seeds must be at most 999 of them, got {value[:30]}")
         return f"{name}={tuple(range(int(value)))}"
 
     def item(text: str) -> Any:
@@ -225,7 +234,9 @@ def _with_tuple(config: ConfigDict | None, argument: str) -> str:
 
 
 def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
-    """absl's complaint in our words, where it is about a value of the config."""
+    """absl's complaint in our words, where it is about a path or a value of the config."""
+    if isinstance(error.__context__, InputError):
+        return error.__context__
     found = re.match(r"flag --config\.([\w.]+)=(.*?): ", str(error), re.DOTALL)
     if config is None or found is None:
         return error

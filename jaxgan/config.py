@@ -5,7 +5,9 @@ import importlib.util
 import inspect
 import json
 import os
+import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +61,46 @@ def load(spec: str, test: bool = False) -> ConfigDict:
         near = difflib.get_close_matches(file, known, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InputError(f"--config must be a file, got {file}{hint}")
+    if Path(file).suffix != ".py":
+        raise InputError(f"--config must be a Python file, like configs/quickstart.py, got {file}")
     module_spec = importlib.util.spec_from_file_location(Path(file).stem, file)
     assert module_spec is not None and module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
+    with _named(file):
+        module_spec.loader.exec_module(module)
     name = "get_test_config" if test else "get_config"
     if not hasattr(module, name):
         raise InputError(f"a config file must define {name}(), and {file} does not")
     get = getattr(module, name)
     if argument and not inspect.signature(get).parameters:
         raise InputError(f"{file} takes no argument, got {argument!r}")
+    with _named(file):
+        config = get(argument) if argument else get()
+    if not isinstance(config, ConfigDict):
+        raise InputError(
+            f"{name}() of {file} must return a ConfigDict, got {type(config).__name__}"
+        )
+    return config
+
+
+@contextmanager
+def _named(file: str) -> Iterator[None]:
+    """Raise what a config file raises as an InputError with its name and line."""
     try:
-        return get(argument) if argument else get()
-    except ValueError as error:
-        raise InputError(f"{file}: {error}") from error
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        at = file if line is None else f"{file}, line {line}"
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        if type(error) is not ValueError:  # With which a config refuses its argument.
+            reason = f"{type(error).__name__}: {reason}"
+            raise InputError(
+                f"a config must be Python that runs, and {at} is not: {reason}"
+            ) from error
+        raise InputError(f"{file}: {reason}") from error
 
 
 def keys(config: ConfigDict, prefix: str = "") -> Iterator[str]:

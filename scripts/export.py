@@ -8,10 +8,11 @@ DIR/model_card.md says what it learned from, how good it is, and how to load it 
 
 from absl import flags
 
-from jaxgan import command, export, sample
+from jaxgan import command, export, paths, sample
+from jaxgan.paths import path_flag
 
 command.workdir_flag("The run's folder.")
-flags.DEFINE_string("out", None, "Folder for the files.")
+path_flag("out", "Folder for the files.", remote=True)
 flags.DEFINE_string("step", None, "The checkpoint: a number or best; the latest by default.")
 flags.DEFINE_string("data_licence", None, "Of the training pictures, for the model card.")
 flags.mark_flags_as_required(["workdir", "out"])
@@ -19,6 +20,7 @@ FLAGS = flags.FLAGS
 
 
 def main() -> None:
+    paths.check_folder(FLAGS.out, "--out")
     # The mean of a class, and noise: the style is the caller's.
     sampler = sample.restore(FLAGS.workdir, FLAGS.step)
     export.run(sampler, FLAGS.workdir, FLAGS.out, FLAGS.data_licence)

@@ -8,7 +8,7 @@ import pytest
 import jaxgan
 
 ORDER = [
-    "errors page",
+    "errors page paths spreadsheet terminal",
     "arms",
     "types",
     "data",

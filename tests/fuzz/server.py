@@ -4,6 +4,7 @@ Reads a JSON list [script, arguments, seconds] from each line of standard input,
 [exit code, stdout, stderr, seconds taken] for it; the code is None where it took longer.
 """
 
+import contextlib
 import json
 import os
 import runpy
@@ -42,10 +43,8 @@ def run_one(script: str, arguments: list[str], seconds: float) -> list:
             code = os.waitstatus_to_exitcode(status)
             break
         time.sleep(0.005)
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)  # With what it has started.
-    except ProcessLookupError:
-        pass
     if code is None:
         os.waitpid(child, 0)
     texts = [os.pread(file, LIMIT, 0).decode(errors="replace") for file in files]
