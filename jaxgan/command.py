@@ -61,7 +61,7 @@ def run(
             check_hosts(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     except flags.IllegalFlagValueError as error:
         _fail(name, _wrong_type(config, error), 2)
-    except (flags.Error, InputError) as error:
+    except (flags.Error, InputError, OSError) as error:
         _fail(name, error, 2)
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     # Orbax prints the traceback of what it raises: here it becomes a sentence.

@@ -20,12 +20,12 @@ class Done(NamedTuple):
 
 
 class Scripts:
-    """A process that runs commands in `folder`, one at a time."""
+    """A process that runs commands in `folder`, one at a time; `trains`: see `server`."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, trains: bool = False):
         env = os.environ | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(folder / "cache")}
         self.process = subprocess.Popen(
-            [sys.executable, str(SERVER)],
+            [sys.executable, str(SERVER), *["--trains"] * trains],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
