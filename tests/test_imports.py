@@ -8,7 +8,7 @@ import pytest
 import jaxgan
 
 ORDER = [
-    "errors page paths spreadsheet terminal",
+    "errors page paths spans spreadsheet terminal",
     "arms",
     "types",
     "data",

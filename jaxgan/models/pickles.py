@@ -5,7 +5,6 @@ types of numbers too, which frees or changes memory in use. Here a name is looke
 call is one of our functions on plain data, and a state is read by our own classes alone.
 """
 
-import io
 import math
 import pickletools
 import re
@@ -16,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from jaxgan.errors import InputError
+from jaxgan.spans import Span, Stream
 
 Allowed = Mapping[tuple[str, str], Any]  # By module and name: a function of ours, or a type.
 
-OPCODES = 400_000  # Of a file with all pickles in it.
+OPCODES = 200_000  # Of a file with all pickles in it.
 STACK = 100_000  # Objects that wait, at most.
 AMOUNT = 2_000_000  # Entries of dicts and sets that calls put together, at most.
 KEYS = (str, bytes, int, float, bool, type(None))
@@ -69,6 +69,7 @@ class Draft:
     def build(self, state: Any) -> np.ndarray:
         _, shape, dtype, fortran, data = state
         data = data.encode("latin1") if type(data) is str else data
+        data = data.read() if type(data) is Span else data
         if type(dtype) is not Dtype or type(data) is not bytes or type(fortran) is not bool:
             raise ValueError("an array of other things than numbers")
         if len(data) != math.prod(numbers(shape)) * dtype.kind.itemsize:
@@ -131,7 +132,7 @@ def printable(text: Any) -> str:
 
 
 def read(
-    stream: io.BytesIO,
+    stream: Stream,
     name: str,
     allowed: Allowed,
     persistent: Callable[[Any], Any] | None,
@@ -189,10 +190,11 @@ def read(
             raise ValueError("a call of what is no function")
         sizes = (len(x) for x in arguments if type(x) in (tuple, list, dict, Tree, set))
         budget.spend("amount", sum(sizes))
-        budget.spend("bytes", sum(len(x) for x in arguments if type(x) in (bytes, str)))
+        budget.spend("bytes", sum(len(x) for x in arguments if type(x) in (bytes, str, Span)))
         return function.function(*arguments)
 
-    for count, (opcode, value, _) in enumerate(pickletools.genops(stream)):
+    opcodes = pickletools.genops(stream)  # type: ignore[arg-type]
+    for count, (opcode, value, _) in enumerate(opcodes):
         if budget.opcodes <= 0 or len(stack) > STACK or len(marks) > STACK:
             raise ValueError("it has too many opcodes or objects that wait")
         budget.opcodes -= 1

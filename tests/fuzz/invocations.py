@@ -33,7 +33,12 @@ JUDGE = [
     "--config.train.batch_size=4",
     "--config.train.steps=2",
 ]
-SMALL = [f"--config={ROOT}/configs/quickstart.py", "--config.data.path=toy", "--dry_run"]
+SMALL = [
+    f"--config={ROOT}/configs/quickstart.py",
+    "--config.data.path=toy",
+    "--config.data.limit=24",
+    "--dry_run",
+]
 HONEST = {
     "train": [[*TINY, "--workdir=out"]],
     "sample": [
