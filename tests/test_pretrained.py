@@ -189,7 +189,7 @@ def test_nothing_else_is_run(kind: str, within: str, tmp_path: Path, monkeypatch
     with pytest.raises(InputError, match="a file of weights m"):
         load(content, "x")
     assert not list(tmp_path.iterdir())
-    storage = pretrained.Storage(VALUES.dtype, VALUES.size, VALUES.copy)
+    storage = pretrained.Storage(VALUES.dtype, VALUES.size, False)
     parameter = pretrained.Tensor(storage, VALUES.dtype, 0, (12,), (1,))
     assert TENSORS["torch._utils", "_rebuild_parameter"](parameter) is parameter
 

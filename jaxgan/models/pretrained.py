@@ -17,6 +17,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from jaxgan import spans
 from jaxgan.errors import InputError
 from jaxgan.models import pickles, zips
 from jaxgan.models.pickles import Allowed, Budget, Draft, Dtype, numbers, tree
+from jaxgan.models.zips import Member
 from jaxgan.spans import File, Span, Stream
 
 MAGIC = 0x1950A86A20F9469CFC6C  # What a file of PyTorch before 1.6 begins with, pickled.
@@ -44,20 +46,30 @@ NESTED = ("torch.storage", "_load_from_bytes")
 
 
 class Storage:
-    """Numbers of one type that lie in a file; they are read once, where a tensor is wanted."""
+    """Numbers of one type that lie in a file; they are read once, where a tensor is wanted.
 
-    def __init__(self, kind: np.dtype, size: int, read: Callable[[], np.ndarray]):
-        self.kind, self.size, self._read = kind, size, read
+    Attributes:
+        kind: of each.
+        size: how many there are.
+        swapped: whether they are in the order of another machine's bytes.
+        place: their bytes, with a checksum where there is one.
+    """
+
+    def __init__(self, kind: np.dtype, size: int, swapped: bool, place: Member | None = None):
+        self.kind, self.size, self.swapped, self.place = kind, size, swapped, place
         self._found: np.ndarray | None = None
 
     def array(self) -> np.ndarray:
         """Return them, as one axis that cannot be written to."""
-        if self._found is None:
-            found = self._read()
+        if self._found is None and self.place is not None:
+            found = np.frombuffer(zips.read(self.place), self.kind)
+            found = found.byteswap() if self.swapped else found
             if found.dtype == np.bool_ and found.size and found.view(np.uint8).max() > 1:
                 raise ValueError("truths that are neither 0 nor 1")
             found.flags.writeable = False
             self._found = found
+        if self._found is None:
+            raise ValueError("a tensor without its numbers")
         return self._found
 
 
@@ -284,17 +296,8 @@ def load(
 def _load(
     content: Span, name: str, allowed: Allowed, persistent: Callable | None, budget: Budget
 ) -> Any:
-    def nested(inner: Any) -> Any:
-        budget.depth += 1
-        if type(inner) not in (bytes, Span) or budget.depth > 1:
-            raise ValueError("a file in a file in it")
-        inner = spans.of(inner) if type(inner) is bytes else inner
-        found = _load(inner, "a tensor in it", TENSORS, None, budget)
-        budget.depth -= 1
-        return found
-
     if NESTED in allowed:
-        allowed = {**allowed, NESTED: nested}
+        allowed = {**allowed, NESTED: partial(_load_inner, budget)}
     try:
         if content.part(0, min(4, len(content))).read() == b"PK\x03\x04":
             return _load_zip(content, name, allowed, budget)
@@ -307,6 +310,16 @@ def _load(
         raise
     except Exception as error:  # Of a damaged pickle, nearly anything.
         raise InputError(_damaged(name, error)) from error
+
+
+def _load_inner(budget: Budget, inner: Any) -> Any:
+    budget.depth += 1
+    if type(inner) not in (bytes, Span) or budget.depth > 1:
+        raise ValueError("a file in a file in it")
+    inner = spans.of(inner) if type(inner) is bytes else inner
+    found = _load(inner, "a tensor in it", TENSORS, None, budget)
+    budget.depth -= 1
+    return found
 
 
 def _damaged(name: str, error: Exception) -> str:
@@ -326,25 +339,28 @@ def _load_zip(content: Span, name: str, allowed: Allowed, budget: Budget) -> Any
     swapped = written.decode() != sys.byteorder
     storages: dict[str, Storage] = {}
 
-    def storage(pid: Any) -> Storage:
-        kind, key, count, _ = _about(pid, 5)
-        member = members[f"{folder}data/{key}"]
-        if len(member[0]) != count * kind.itemsize:
-            raise ValueError(f"storage {key} is of another size")
-
-        def read() -> np.ndarray:
-            found = np.frombuffer(zips.read(member), kind)
-            return found.byteswap() if swapped else found
-
-        found = storages.setdefault(key, Storage(kind, count, read))
-        if found.kind != kind:
-            raise ValueError(f"storage {key} is of two types")
-        return found
-
+    storage = partial(_member, folder, members, swapped, storages)
     if len(members[place][0]) > PICKLE:
         raise ValueError("its data.pkl is too large")
     stream = Stream(spans.of(zips.read(members[place])))
     return pickles.read(stream, name, _turned(allowed, swapped), storage, budget)
+
+
+def _member(
+    folder: str,
+    members: dict[str, Member],
+    swapped: bool,
+    storages: dict[str, Storage],
+    pid: Any,
+) -> Storage:
+    kind, key, count, _ = _about(pid, 5)
+    member = members[f"{folder}data/{key}"]
+    if len(member[0]) != count * kind.itemsize:
+        raise ValueError(f"storage {key} is of another size")
+    found = storages.setdefault(key, Storage(kind, count, swapped, member))
+    if found.kind != kind:
+        raise ValueError(f"storage {key} is of two types")
+    return found
 
 
 def _turned(allowed: Allowed, swapped: bool) -> Allowed:
@@ -363,6 +379,14 @@ def _about(pid: Any, size: int) -> tuple[np.dtype, str, int, Any]:
     return kind, key, count, view[0] if view else None
 
 
+def _named(swapped: bool, storages: dict[str, Storage], pid: Any) -> Storage:
+    kind, key, count, view = _about(pid, 6)
+    found = storages.setdefault(key, Storage(kind, count, swapped))
+    if view is not None or found.kind != kind or found.size != count:
+        raise ValueError(f"storage {key} is of another size")
+    return found
+
+
 def _load_older(stream: Stream, name: str, allowed: Allowed, budget: Budget) -> Any:
     """Pickles of a version, of the machine and of the tree; then all storages, for their views."""
     _, machine = (pickles.read(stream, name, allowed, None, budget) for _ in range(2))
@@ -371,20 +395,7 @@ def _load_older(stream: Stream, name: str, allowed: Allowed, budget: Budget) -> 
         raise ValueError("it does not say its byte order")
     swapped = little != (sys.byteorder == "little")
     storages: dict[str, Storage] = {}
-    places: dict[str, Span] = {}
-
-    def storage(pid: Any) -> Storage:
-        kind, key, count, view = _about(pid, 6)
-
-        def read() -> np.ndarray:
-            found = np.frombuffer(places[key].read(), kind)
-            return found.byteswap() if swapped else found
-
-        found = storages.setdefault(key, Storage(kind, count, read))
-        if view is not None or found.kind != kind or found.size != count:
-            raise ValueError(f"storage {key} is of another size")
-        return found
-
+    storage = partial(_named, swapped, storages)
     tree = pickles.read(stream, name, _turned(allowed, swapped), storage, budget)
     keys = pickles.read(stream, name, allowed, None, budget)
     if type(keys) is not list or any(type(key) is not str for key in keys):
@@ -396,7 +407,7 @@ def _load_older(stream: Stream, name: str, allowed: Allowed, budget: Budget) -> 
         (count,) = struct.unpack("<q", stream.rest(8).read())
         if count != found.size:
             raise ValueError(f"storage {key} is of another size")
-        places[key] = stream.rest(count * found.kind.itemsize)
+        found.place = stream.rest(count * found.kind.itemsize), None
     return tree
 
 

@@ -13,7 +13,7 @@ DIRECTORY = 2**23  # Bytes of its directory.
 ENCRYPTED = 1  # A flag.
 LOCAL = b"PK\x03\x04"  # How a member begins.
 
-Member = tuple[Span, int]  # Its bytes, and their CRC-32.
+Member = tuple[Span, int | None]  # Bytes, and their CRC-32 where it is known.
 
 
 class _Short:
@@ -77,6 +77,6 @@ def read(member: Member) -> bytes:
     """
     span, checksum = member
     found = span.read()
-    if zlib.crc32(found) != checksum:
+    if checksum not in (None, zlib.crc32(found)):
         raise ValueError("a member of it is damaged: Bad CRC-32")
     return found
