@@ -33,6 +33,7 @@ WITHOUT = ("real", "copies", "oversample", "reweight")  # No generated pictures.
 # They can have an amount, `all` of `replace` classes too.
 AMOUNTS = ("replace", "add", "copies", "pca", "pretrain")
 BEST = ("add", "pca")  # Their amount can be chosen on validation pictures.
+MOST, MOST_TIMES = 10**7, 1000  # Generated pictures a class, and per real one.
 VARIANTS = (
     "augmentation",
     "randaugment",
@@ -135,7 +136,9 @@ def parse(name: str) -> Name:
             raise refuse("an amount must be a number like :1000 or :2x") from None
     if share and ratio is not None and not 0 < ratio <= 1:
         raise refuse("what replace replaces must be a share within (0, 1]")
-    if size is not None and not int(size):
+    if (number or 0) > MOST or (ratio or 0.0) > MOST_TIMES:
+        raise refuse(f"an amount must be at most {MOST:,} pictures a class, or {MOST_TIMES:,}x")
+    if size is not None and not (len(size) < 10 and int(size)):
         raise refuse("@ must be followed by at least 1 picture a class")
     read = Name(
         kind,

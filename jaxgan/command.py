@@ -17,14 +17,14 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from jaxgan import config as configs
-from jaxgan import sealed
+from jaxgan import paths, sealed, terminal
 from jaxgan.errors import InputError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string(
+paths.path_flag(
     "compilation_cache",
-    None,
     "Folder for compiled programs, or off; by default jaxgan/xla in the user's cache folder.",
+    remote=True,
 )
 
 
@@ -44,6 +44,7 @@ def run(
         others_with: a flag; where it is given, flags that are not known here are admitted. `main`
             is then called with them, a list that is empty without that flag.
     """
+    terminal.protect()
     argv = [_underscored(argument) for argument in (sys.argv if argv is None else argv)]
     name = Path(argv[0]).name
     if {"-h", "--help"} & set(argv[1:]):
@@ -62,7 +63,7 @@ def run(
             check_hosts(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     except flags.IllegalFlagValueError as error:
         _fail(name, _wrong_type(config, error), 2)
-    except (flags.Error, InputError) as error:
+    except (flags.Error, InputError, OSError) as error:
         _fail(name, error, 2)
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     # Orbax prints the traceback of what it raises: here it becomes a sentence.
@@ -90,9 +91,12 @@ def run(
             raise
         _fail(name, error, 1)
     except ImportError as error:
-        if "workdir" not in FLAGS or "://" not in str(FLAGS.workdir):
+        remote = [
+            f"--{flag} {FLAGS[flag].value}" for flag in FLAGS if "://" in str(FLAGS[flag].value)
+        ]
+        if not remote:
             raise
-        _fail(name, InputError(f"--workdir {FLAGS.workdir} needs a package: {error}"), 1)
+        _fail(name, InputError(f"{' and '.join(remote)} needs a package: {error}"), 1)
     except KeyboardInterrupt:
         _fail(name, InputError("stopped"), 130)
     except Exception:
@@ -112,7 +116,9 @@ def use_devices() -> None:
 
 def check_outputs(*files: str | None) -> None:
     """Makes the folders of the files that are named; what cannot be written is an OSError now."""
-    for file in map(Path, filter(None, files)):
+    for name in filter(None, files):
+        paths.check_output(name)
+        file = Path(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         is_new = not file.exists()
         open(file, "a").close()
@@ -146,7 +152,7 @@ def config_flag() -> None:
 
 
 def workdir_flag(help_string: str = "The run's folder; runs/<config> by default.") -> None:
-    flags.DEFINE_string("workdir", None, help_string)
+    paths.path_flag("workdir", help_string, remote=True)
 
 
 def host_flags() -> None:
@@ -181,9 +187,12 @@ def check_hosts(coordinator: str | None, num_processes: int | None, process_id: 
 
 def read_config() -> tuple[ConfigDict, str]:
     """The config with its overrides, lengths settled, and the run's folder."""
+    from jaxgan import settings  # It imports JAX.
+
     config = FLAGS.config.copy_and_resolve_references()
     overridden = list(config_flags.get_override_values(FLAGS["config"]))
     configs.check_inherited(config, overridden)
+    settings.check(config)
     for prefix in ("train.", "gan.train.", "classifier.train."):
         section = config
         for part in prefix.split(".")[:-1]:
@@ -215,10 +224,10 @@ def _check_overrides(argv: Sequence[str]) -> ConfigDict | None:
         if not argument.startswith("-"):
             continue
         if flag == "config":
-            spec = value or (argv[i + 1] if i + 1 < len(argv) else "")
+            spec = value if "=" in argument else "".join(argv[i + 1 : i + 2])
         elif flag.startswith(("config.", "noconfig.")):
             names.append(flag.partition(".")[2])
-    if not spec:
+    if spec is None:
         return None
     config = configs.load(spec)
     configs.check_names(config, names)
@@ -236,6 +245,8 @@ def _with_tuple(config: ConfigDict | None, argument: str) -> str:
     if not isinstance(section, tuple) or value[0] in "([":
         return argument
     if name == "--config.seeds" and value.isdecimal():
+        if len(value) > 3:
+            raise InputError(f"config.seeds must be at most 999 of them, got {value[:30]}")
         return f"{name}={tuple(range(int(value)))}"
 
     def item(text: str) -> Any:
@@ -248,7 +259,9 @@ def _with_tuple(config: ConfigDict | None, argument: str) -> str:
 
 
 def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
-    """absl's complaint in our words, where it is about a value of the config."""
+    """absl's complaint in our words, where it is about a path or a value of the config."""
+    if isinstance(error.__context__, InputError):
+        return error.__context__
     found = re.match(r"flag --config\.([\w.]+)=(.*?): ", str(error), re.DOTALL)
     if config is None or found is None:
         return error

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+from jaxgan.data import machine
 from jaxgan.data.machine import cache_folder
 
 LIMIT = 5 * 2**30
@@ -35,7 +36,8 @@ def avoid_slow_kernels() -> None:
 def keep_programs(folder: str | None = None, limit: int = LIMIT) -> None:
     """Lets JAX keep what it compiles; before the first compilation.
 
-    A folder that cannot be written is one warning, and the run goes on without.
+    A folder that cannot be written, or that others may write to, is one warning, and the run goes
+    on without.
 
     Args:
         folder: where; "off" keeps nothing. By default that of JAX_COMPILATION_CACHE_DIR, which is
@@ -50,9 +52,11 @@ def keep_programs(folder: str | None = None, limit: int = LIMIT) -> None:
         jax.config.update("jax_compilation_cache_dir", given or folder)
         _one_warning(given or folder)
         return
-    path = Path(given or folder or cache_folder("xla")).expanduser()
+    path = Path(os.path.expanduser(given or folder or cache_folder("xla")))
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(0o700, parents=True, exist_ok=True)
+        if others := machine.open_to_others(path):  # Programs are run.
+            raise OSError(others)
         with tempfile.TemporaryFile(dir=path) as file:
             file.write(bytes(2**20))  # The least that is worth while: a full disk fails here.
         if not given:

@@ -4,7 +4,9 @@ import difflib
 import importlib.util
 import inspect
 import json
+import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from jaxgan.errors import FileError, InputError
 STAGES = ("gan", "classifier")  # Of an experiment.
 GANS = ("wgan", "dcgan", "stylegan2")
 CLASSIFIERS = ("googlenet", "resnet", "vgg16")
+MOST_STEPS = 10**9  # Of a training: JAX counts them in 32 bits.
 LENGTHS = ("steps", "epochs", "kimg")
 # What may change when a run goes on in its folder.
 FREE = ("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile")
@@ -86,20 +89,46 @@ def load(spec: str, test: bool = False) -> ConfigDict:
         InputError: no such file, no `get_config` in it, or an argument that it refuses.
     """
     file, _, argument = find(spec).partition(":")
+    if Path(file).suffix != ".py":
+        raise InputError(f"--config must be a Python file, like configs/quickstart.py, got {file}")
     module_spec = importlib.util.spec_from_file_location(Path(file).stem, file)
     assert module_spec is not None and module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
+    with _named(file):
+        module_spec.loader.exec_module(module)
     name = "get_test_config" if test else "get_config"
     if not hasattr(module, name):
         raise InputError(f"a config file must define {name}(), and {file} does not")
     get = getattr(module, name)
     if argument and not inspect.signature(get).parameters:
         raise InputError(f"{file} takes no argument, got {argument!r}")
+    with _named(file):
+        config = get(argument) if argument else get()
+    if not isinstance(config, ConfigDict):
+        raise InputError(
+            f"{name}() of {file} must return a ConfigDict, got {type(config).__name__}"
+        )
+    return config
+
+
+@contextmanager
+def _named(file: str) -> Iterator[None]:
+    """Raise what a config file raises as an InputError with its name and line."""
     try:
-        return get(argument) if argument else get()
-    except ValueError as error:
-        raise InputError(f"{file}: {error}") from error
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        at = file if line is None else f"{file}, line {line}"
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        if type(error) is not ValueError:  # With which a config refuses its argument.
+            reason = f"{type(error).__name__}: {reason}"
+            raise InputError(
+                f"a config must be Python that runs, and {at} is not: {reason}"
+            ) from error
+        raise InputError(f"{file}: {reason}") from error
 
 
 def keys(config: ConfigDict, prefix: str = "") -> Iterator[str]:
@@ -167,11 +196,20 @@ def total_steps(
         pictures: how many there are in an epoch.
         pictures_a_step: how many real ones are in a batch.
         prelude: batches besides its own that a step takes, by the steps before it.
+
+    Raises:
+        InputError: it is longer than can be counted.
     """
     if train.steps is not None:
         return train.steps
     shown = train.epochs * pictures if train.epochs is not None else train.kimg * 1000
     batches, steps = round(shown / pictures_a_step), 0
+    if batches > MOST_STEPS:
+        length = "epochs" if train.epochs is not None else "kimg"
+        raise InputError(
+            f"a training must have at most {MOST_STEPS:,} steps, and {train[length]:,} {length} of "
+            f"{pictures:,} pictures are {batches:,}"
+        )
     while batches > 0:
         batches -= 1 + prelude(steps)
         steps += 1
@@ -187,9 +225,11 @@ def profile_steps(profile: str | None, name: str = "config") -> range:
     if profile is None:
         return range(0)
     first, _, count = profile.partition(":")
-    if not (first.isdecimal() and count.isdecimal() and int(first) and int(count)):
+    short = max(len(first), len(count)) < 10  # Python reads 4,300 digits at most.
+    if not (short and first.isdecimal() and count.isdecimal() and int(first) and int(count)):
         raise InputError(
-            f"{name}.train.profile must be FIRST:COUNT, two whole numbers above 0, got {profile!r}"
+            f"{name}.train.profile must be FIRST:COUNT, two whole numbers above 0, got "
+            f"{profile[:100]!r}"
         )
     return range(int(first), int(first) + int(count))
 

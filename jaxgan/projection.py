@@ -15,7 +15,7 @@ import optax
 from etils import epath
 from jaxtyping import Array, Float, Float32, UInt8
 
-from jaxgan import recipes, sealed, styles, video
+from jaxgan import paths, recipes, sealed, styles, video
 from jaxgan.data import transforms
 from jaxgan.log import grid, png
 from jaxgan.metrics import lpips
@@ -194,7 +194,7 @@ def read(file: epath.PathLike, resolution: int, tell: Callable[[str], None]) -> 
     """
     path = epath.Path(file)
     try:
-        picture = transforms.open_picture(path.read_bytes())
+        picture = transforms.open_picture(paths.read(path))
     except Exception as error:  # Pillow's decoders raise nearly anything.
         raise InputError(
             f"--project must be a picture that can be read, got {file}: {transforms.reason(error)}"

@@ -22,11 +22,14 @@ def steps(duration: str, pictures: int, pictures_a_step: int, name: str = "a dur
     Raises:
         InputError: no such duration, or a negative one.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(\w+?)s?\s*", duration)
+    found = re.fullmatch(
+        r"\s*(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})\s*(\w+?)s?\s*", duration, re.ASCII
+    )
     unit = found and next((u for u in UNITS if u.removesuffix("s") == found[2]), None)
     if not found or not unit:
         raise InputError(
-            f"{name} must be a number of {', '.join(UNITS)}, like '10 epochs', got {duration!r}"
+            f"{name} must be a number of {', '.join(UNITS)}, like '10 epochs', got "
+            f"{duration[:100]!r}"
         )
     size = {"steps": 1, "epochs": pictures / pictures_a_step, "kimg": 1000 / pictures_a_step}
     return float(found[1]) * size[unit]

@@ -18,11 +18,12 @@ from absl import flags
 
 from jaxgan import command, convert
 from jaxgan import config as configs
+from jaxgan.paths import path_flag
 
 CONFIG = Path(__file__).parents[1] / "configs" / "stylegan2_ada256.py"
 
-flags.DEFINE_string("source", None, "A .pkl, a .safetensors or a run's folder.")
-flags.DEFINE_string("out", None, "The folder or file to write.")
+path_flag("source", "A .pkl, a .safetensors or a run's folder.", remote=True)
+path_flag("out", "The folder or file to write.", remote=True)
 flags.DEFINE_integer("resolution", None, "That the network must have; any by default.")
 flags.mark_flags_as_required(["source", "out"])
 FLAGS = flags.FLAGS

@@ -23,27 +23,30 @@ from jaxgan import command, evaluate, sealed, training
 from jaxgan.data.machine import cache_folder
 from jaxgan.errors import InputError
 from jaxgan.metrics import folders, report
+from jaxgan.paths import path_flag
 
 command.workdir_flag("The run's folder.")
-flags.DEFINE_string("data", None, "Folder of class folders, or toy.")
+path_flag("data", "Folder of class folders, or toy.")
 flags.DEFINE_enum("split", "all", ["all", "train", "validation", "test"], "Part of the pictures.")
 flags.DEFINE_integer("step", None, "The checkpoint; the best by default.")
-flags.DEFINE_string("real", None, "Folder of real pictures, best of such as no GAN saw.")
-flags.DEFINE_string("fake", None, "Folder of generated pictures.")
-flags.DEFINE_string("train", None, "Folder of the pictures that the GAN learned from.")
+path_flag("real", "Folder of real pictures, best of such as no GAN saw.")
+path_flag("fake", "Folder of generated pictures.")
+path_flag("train", "Folder of the pictures that the GAN learned from.")
 flags.DEFINE_string(
     "features", "vgg16", "Who looks: vgg16, inception, light, or classifier:WORKDIR."
 )
 flags.DEFINE_list("metrics", None, f"Of {', '.join(folders.LEAST)}; all by default.")
-flags.DEFINE_string("weights", None, "File of those of inception; else it is fetched once.")
+path_flag("weights", "File of those of inception; else it is fetched once.")
 flags.DEFINE_enum("resize", "clean", ["clean", "original"], "How inception's input is made.")
-flags.DEFINE_string(
-    "cache", None, "Folder that keeps features of real pictures; empty: none; else the user's own."
+path_flag(
+    "cache",
+    "Folder that keeps features of real pictures; empty: none; else the user's own.",
+    empty=True,
 )
 flags.DEFINE_integer("resolution", None, "Side at which all are seen; their own by default.", 8)
 flags.DEFINE_integer("seed", 0, "Of the halves that are drawn.", 0)
-flags.DEFINE_string("json", None, "File for all figures.")
-flags.DEFINE_string("html", None, "File for a page with the nearest pairs.")
+path_flag("json", "File for all figures.")
+path_flag("html", "File for a page with the nearest pairs.")
 FLAGS = flags.FLAGS
 
 

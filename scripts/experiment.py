@@ -26,9 +26,10 @@ from absl import flags
 
 from jaxgan import command
 from jaxgan.errors import InputError
+from jaxgan.paths import path_flag
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("compare", None, "Folders of finished experiments, to be tabulated.")
+path_flag("compare", "Folders of finished experiments, to be tabulated.", remote=True)
 flags.DEFINE_string("worker", "0/1", "K/N: do the share of process K of N, from 0 on.")
 flags.DEFINE_string("budget", None, "Time to spend, like 90s, 10m or 1.5h.")
 flags.DEFINE_bool("dry_run", False, "Predict the cost; train and write nothing.")

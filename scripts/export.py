@@ -11,10 +11,11 @@ import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a lin
 # isort: split
 from absl import flags
 
-from jaxgan import command, export, sample
+from jaxgan import command, export, paths, sample
+from jaxgan.paths import path_flag
 
 command.workdir_flag("The run's folder.")
-flags.DEFINE_string("out", None, "Folder for the files.")
+path_flag("out", "Folder for the files.", remote=True)
 flags.DEFINE_string("step", None, "The checkpoint: a number or best; the latest by default.")
 flags.DEFINE_string("data_licence", None, "Of the training pictures, for the model card.")
 flags.mark_flags_as_required(["workdir", "out"])
@@ -22,6 +23,7 @@ FLAGS = flags.FLAGS
 
 
 def main() -> None:
+    paths.check_folder(FLAGS.out, "--out")
     # The mean of a class, and noise: the style is the caller's.
     sampler = sample.restore(FLAGS.workdir, FLAGS.step)
     export.run(sampler, FLAGS.workdir, FLAGS.out, FLAGS.data_licence)

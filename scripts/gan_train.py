@@ -19,14 +19,15 @@ from ml_collections import config_flags
 
 from jaxgan import command, sealed, training
 from jaxgan.experiment import gan_train
+from jaxgan.paths import path_flag
 
 command.config_flag()
 command.workdir_flag("Folder for the classifiers' runs; not kept by default.")
-flags.DEFINE_string("real", None, "Real pictures to test with.", required=True)
-flags.DEFINE_string("fake", None, "Generated pictures.", required=True)
-flags.DEFINE_string("train", None, "Real pictures to learn from, those of the GAN.")
+path_flag("real", "Real pictures to test with.", required=True)
+path_flag("fake", "Generated pictures.", required=True)
+path_flag("train", "Real pictures to learn from, those of the GAN.")
 flags.DEFINE_integer("seeds", 3, "How many classifiers learn from each side.", lower_bound=1)
-flags.DEFINE_string("json", None, "File for all figures.")
+path_flag("json", "File for all figures.")
 FLAGS = flags.FLAGS
 
 

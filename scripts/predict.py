@@ -7,6 +7,9 @@ folder or a file, and can stand several times. Each row has the image's name, it
 class, and the probability of every class; without --out they are printed.
 """
 
+import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+
+# isort: split
 import csv
 import io
 import json
@@ -14,7 +17,6 @@ from pathlib import Path
 
 from absl import flags
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 from jaxgan import command
 from jaxgan.errors import InputError
 

@@ -27,9 +27,10 @@ from absl import flags
 
 from jaxgan import command, sealed
 from jaxgan.errors import InputError
+from jaxgan.paths import path_flag
 
-flags.DEFINE_string("source", None, "Folder, .zip, .tar, tfds:NAME or tfds:DIR, a prepared set.")
-flags.DEFINE_string("out", None, "Folder for the prepared set.")
+path_flag("source", "Folder, .zip, .tar, tfds:NAME or tfds:DIR, a prepared set.")
+path_flag("out", "Folder for the prepared set.")
 flags.DEFINE_list("resolution", None, "Side in pixels; several, like 64,128, make a set each.")
 flags.DEFINE_enum("crop", "center", ["center", "stretch", "none"], "none: only square pictures.")
 flags.DEFINE_enum("align", "none", ["none", "landmarks"], "Crop faces by .cat, .xml or .csv files.")
@@ -51,8 +52,8 @@ flags.DEFINE_integer("quality", 95, "Of JPEG.", 1, 100)
 flags.DEFINE_list("split", ["0.7", "0.15", "0.15"], "Shares of train, validation and test.")
 flags.DEFINE_bool("doctor", True, "Look for doubtful pictures, not only unreadable ones.")
 flags.DEFINE_bool("dry_run", False, "Write no set.")
-flags.DEFINE_string("report", None, "File for the report; OUT/report.html by default.")
-flags.DEFINE_string("json", None, "File for all findings.")
+path_flag("report", "File for the report; OUT/report.html by default.")
+path_flag("json", "File for all findings.")
 flags.DEFINE_string("runner", None, "Of Apache Beam, to read the pictures; needs make beam.")
 flags.mark_flag_as_required("resolution")
 FLAGS = flags.FLAGS

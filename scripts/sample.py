@@ -23,6 +23,7 @@ what is kept, DIR/drawn.jsonl those of all, and DIR/selection.json what it did t
 import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from absl import flags
 from jaxgan import (
     command,
     log,
+    paths,
     projection,
     sample,
     sealed,
@@ -41,27 +43,28 @@ from jaxgan import (
     training,
     video,
 )
+from jaxgan.paths import path_flag
 from jaxgan.types import InputError
 
 command.workdir_flag("The run's folder.")
 flags.DEFINE_integer("num", None, "How many: 64, or 8 of a film; with --select: to choose among.")
-flags.DEFINE_string("out", None, "Folder for the pictures and their manifest.")
+path_flag("out", "Folder for the pictures and their manifest.", remote=True)
 flags.DEFINE_integer("seed", 0, "Of the first picture; the next have the next ones.")
 flags.DEFINE_string("seeds", None, "In place of both, like 1-1000 or 1,5,7-9.")
 flags.DEFINE_string("format", "png", "png or jpg.")
-flags.DEFINE_string("grid", None, "File for one picture of all (PNG), at most 400.")
-flags.DEFINE_string("history", None, "File for the training as an animation.")
+path_flag("grid", "File for one picture of all (PNG), at most 400.")
+path_flag("history", "File for the training as an animation.")
 flags.DEFINE_string("step", None, "The checkpoint: a number or best; the latest by default.")
 flags.DEFINE_integer("batch_size", sample.BATCH, "Pictures drawn at once.", lower_bound=1)
 
 flags.DEFINE_integer("select", None, "How many of a surplus to keep.")
 flags.DEFINE_string("by", "outlier", f"With --select: {', '.join(selection.MEASURES)}.")
 flags.DEFINE_integer("surplus", 4, "With --select: drawn for each that is kept.", lower_bound=1)
-flags.DEFINE_string("real", None, "Real pictures to train with, to select by.")
-flags.DEFINE_string("classifier", None, "The folder of a classifier's run, to select by.")
+path_flag("real", "Real pictures to train with, to select by.")
+path_flag("classifier", "The folder of a classifier's run, to select by.", remote=True)
 flags.DEFINE_string("label", None, "The class that it should say; the run's, if it has one.")
 
-flags.DEFINE_string("interpolate", None, "File for a film that goes from seed to seed.")
+path_flag("interpolate", "File for a film that goes from seed to seed.")
 flags.DEFINE_integer("frames", 60, "Of it, from one seed to the next.", lower_bound=1)
 flags.DEFINE_float("fps", 30, "Its frames a second.", lower_bound=1, upper_bound=100)
 flags.DEFINE_string("cells", "1x1", "Rows x columns of films side by side, seeds of its own each.")
@@ -71,11 +74,11 @@ flags.DEFINE_float("truncation", 1.0, "psi: less than 1 for more usual pictures.
 flags.DEFINE_integer("truncation_cutoff", None, "Layers that are truncated; all by default.")
 flags.DEFINE_string("noise", "const", "Of each pixel: const, random or none.")
 flags.DEFINE_string("class", None, "Name or number, for a network with classes; else in turn.")
-flags.DEFINE_string("style_mixing", None, "File for a grid (PNG): rows with styles of columns.")
+path_flag("style_mixing", "File for a grid (PNG): rows with styles of columns.")
 flags.DEFINE_string("rows", "1-4", "Its seeds of rows.")
 flags.DEFINE_string("columns", "5-8", "Its seeds of columns.")
 flags.DEFINE_string("layers", None, "Layers from the columns, like 0-3; the coarsest 2 of 5.")
-flags.DEFINE_string("project", None, "A picture to look for in w.")
+path_flag("project", "A picture to look for in w.")
 flags.DEFINE_integer("project_steps", 1000, "How long.", lower_bound=1)
 flags.mark_flag_as_required("workdir")
 FLAGS = flags.FLAGS
@@ -83,6 +86,9 @@ FLAGS = flags.FLAGS
 
 def main() -> None:
     seeds = _seeds()
+    if FLAGS.out:
+        paths.check_folder(FLAGS.out, "--out")
+    command.check_outputs(FLAGS.grid, FLAGS.history, FLAGS.interpolate, FLAGS.style_mixing)
     drawing = [FLAGS.out, FLAGS.grid, FLAGS.interpolate, FLAGS.style_mixing, FLAGS.project]
     if not any(drawing) and not FLAGS.history:
         raise InputError(
@@ -118,6 +124,8 @@ def main() -> None:
 
 
 def _seeds() -> Sequence[int]:
+    if not math.isfinite(FLAGS.fps):
+        raise InputError(f"--fps must be a finite number, got {FLAGS.fps}")
     count = FLAGS.num
     if count is None:
         count = 8 if FLAGS.interpolate else 64
@@ -126,6 +134,8 @@ def _seeds() -> Sequence[int]:
     seeds = range(FLAGS.seed, FLAGS.seed + count)
     if FLAGS.seeds is not None:
         seeds = sample.parse_seeds(FLAGS.seeds)
+        if len(set(seeds)) < len(seeds) and not FLAGS.interpolate:  # A film may come back.
+            raise InputError(f"--seeds must name each seed once, got {FLAGS.seeds}")
     if FLAGS.select is not None:
         selection.check(FLAGS.by, FLAGS.select, len(seeds))
     elif FLAGS["by"].present:

@@ -14,6 +14,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from jaxgan import compilation
+from jaxgan.metrics import cache
 
 ROOT = Path(__file__).parents[1]
 CHANGED = (
@@ -139,6 +140,21 @@ def test_other_warnings_pass(tmp_path: Path) -> None:
     compilation.keep_programs(str(tmp_path))
     warnings.warn("something else", stacklevel=1)
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("open_", ["folder", "parent"])
+def test_a_folder_that_others_may_write_to_is_not_used(tmp_path: Path, caplog, open_: str) -> None:
+    folder = tmp_path / "a" / "cache"
+    folder.mkdir(parents=True)
+    (folder if open_ == "folder" else folder.parent).chmod(0o777)
+    with caplog.at_level(logging.WARNING, "jaxgan"):
+        compilation.keep_programs(str(folder))
+    assert len(caplog.records) == 1 and "others may write to" in caplog.text
+    compile_one()
+    assert not list(folder.iterdir())
+    features = np.ones((2, 3), np.float32)
+    assert cache.kept(folder, {"a": 1}, 2, lambda: features) is features
+    assert len(caplog.records) == 2 and not list(folder.iterdir())
 
 
 def test_the_longest_unused_programs_go(tmp_path: Path) -> None:

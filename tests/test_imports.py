@@ -8,7 +8,7 @@ import pytest
 import jaxgan
 
 ORDER = [
-    "errors page interrupts",
+    "errors page interrupts paths spans spreadsheet terminal",
     "sealed lock",
     "arms",
     "types",
@@ -22,6 +22,7 @@ ORDER = [
     "config",
     "stylegan2",
     "recipes",
+    "settings",
     "checks",
     "hosts",
     "parallel",

@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 
+from jaxgan import spreadsheet
 from jaxgan.data.doctor import REASONS, Decision, Diagnosis
 from jaxgan.errors import InputError
 
@@ -41,7 +42,7 @@ def read(folder: Path | None) -> Decisions:
                     f"a decision in {file} must be keep or drop, got {decision!r} for {row['file']}"
                 )
             if decision and decision != (row.get("applied") or "").strip().lower():
-                decided[row["file"]] = (row.get("reason") or "", decision)  # type: ignore[assignment]
+                decided[spreadsheet.text(row["file"])] = (row.get("reason") or "", decision)  # type: ignore[assignment]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file} must be a table in UTF-8, and is not: {error}") from error
     return decided
@@ -53,10 +54,7 @@ def table(diagnosis: Diagnosis, dropped: dict[int, str], human: Decisions) -> st
     The last column has what was done by itself, and is empty where a human decided: so a decision
     is a human's where both differ, now and later.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    rows = diagnosis.rows
+    rows, lines = diagnosis.rows, []
     called = rows.called(human)
     for i in sorted({*diagnosis.reasons, *called} - rows.problems.keys()):
         # What cannot be read cannot be kept.
@@ -65,10 +63,9 @@ def table(diagnosis: Diagnosis, dropped: dict[int, str], human: Decisions) -> st
         done = "drop" if i in dropped else "keep"
         suggestion = REASONS[reason] if reason else "keep"
         mine = (said[1], suggestion, "") if said else (done, suggestion, done)
-        writer.writerow((rows.name(i), reason or (said and said[0]), *mine))
-    for name in unmatched(diagnosis, human):
-        writer.writerow((name, *human[name], "", ""))
-    return buffer.getvalue()
+        lines.append((rows.name(i), reason or (said and said[0]), *mine))
+    lines += [(name, *human[name], "", "") for name in unmatched(diagnosis, human)]
+    return spreadsheet.table(COLUMNS, lines)
 
 
 def unmatched(diagnosis: Diagnosis, human: Decisions) -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Int32
 from PIL import Image
 
+from jaxgan import paths
 from jaxgan.data import layout, machine, transforms
 from jaxgan.data.transforms import Crop, read_square, reason
 from jaxgan.errors import InputError
@@ -280,7 +281,7 @@ def _find(
         [file.replace(os.sep, "/") for file in files],
         [name.replace(os.sep, "/") for name in others],
         root.resolve().name,
-        lambda name: (root / name).read_bytes(),
+        lambda name: paths.read(root / name),
         classes,
     )
     if found.beside:

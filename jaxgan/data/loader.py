@@ -87,6 +87,8 @@ def usual_side(path: str | os.PathLike) -> int:
         for name in sorted(names):
             if len(found) == LOOKED_AT:
                 break
+            if not os.path.isfile(os.path.join(folder, name)):  # Opening a pipe would wait.
+                continue
             try:
                 with transforms.open_file(os.path.join(folder, name)) as image:
                     found.append(min(image.size))

@@ -1,7 +1,13 @@
 """What this machine, or the container on it, leaves to this process."""
 
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
+
+with suppress(ImportError):  # Of Unix.
+    import grp
+    import pwd
 
 CONTROL_GROUP = Path("/sys/fs/cgroup")  # In a container, its own; absent or unlimited elsewhere.
 MEMORY = Path("/proc/meminfo")
@@ -31,6 +37,35 @@ def free_memory() -> int | None:
 def cache_folder(name: str) -> Path:
     """Where things are kept that can be had again; the user's own: compiled programs are run."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxgan" / name
+
+
+def open_to_others(folder: Path) -> str:
+    """Return why a folder cannot be trusted, as others may write to it; "" where it can be.
+
+    A group that only this user is in, as many systems make one for each, is not others.
+    """
+    if not hasattr(os, "getuid"):
+        return ""
+    folder = folder.resolve()
+    about = folder.stat()
+    if about.st_uid not in (os.getuid(), 0):
+        return "it belongs to another user"
+    shared = about.st_mode & stat.S_IWGRP and not _is_own(about.st_gid)
+    if shared or about.st_mode & stat.S_IWOTH:
+        return "others may write to it"
+    for parent in folder.parents:
+        mode = parent.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            return f"others may write to {parent}"
+    return ""
+
+
+def _is_own(group: int) -> bool:
+    try:
+        found, user = grp.getgrgid(group), pwd.getpwuid(os.getuid())
+    except KeyError:
+        return False
+    return found.gr_name == user.pw_name and set(found.gr_mem) <= {user.pw_name}
 
 
 def _read(file: Path) -> str:

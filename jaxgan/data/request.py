@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from jaxgan import paths
 from jaxgan.data import files
 from jaxgan.data.squares import Options
 from jaxgan.errors import InputError
@@ -49,15 +50,19 @@ def of_flags(
         raise InputError(
             f"--out must be a name in UTF-8, which ArrayRecord wants, got {str(out)!r}"
         )
+    if out is not None:
+        paths.check_folder(str(out), "--out")
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out must be a folder, and {out} is a file")
     source = Path(flags["source"].removeprefix(files.TFDS)).expanduser()
     if out is not None and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"--out must not lie in --source, and {out} lies in {source}")
     fractions = tuple(_number(text, float, "--split") for text in flags["split"])
-    if len(fractions) != 3 or min(fractions) < 0 or not abs(sum(fractions) - 1) <= 1e-6:
+    whole = len(fractions) == 3 and min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6
+    if not whole or not fractions[0]:
         raise InputError(
-            f"--split must be three shares >= 0 with sum 1, got {','.join(flags['split'])}"
+            "--split must be three shares >= 0 with sum 1, the first (to train) above 0, got "
+            f"{','.join(flags['split'])}"
         )
     if flags["crop"] == "none" and flags["align"] != "none":
         raise InputError("--crop=none and --align exclude each other: aligned faces are cropped")

@@ -12,7 +12,18 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import __version__, checks, hosts, log, monitor, parallel, recipes, sealed, training
+from jaxgan import (
+    __version__,
+    checks,
+    hosts,
+    log,
+    monitor,
+    parallel,
+    recipes,
+    sealed,
+    settings,
+    training,
+)
 from jaxgan import config as configs
 from jaxgan.data import folds, loader, splits
 from jaxgan.data.folder import Source
@@ -85,6 +96,7 @@ def prepare(config: ConfigDict, before: Plan | None = None) -> Plan:
         raise InputError(
             f"an experiment must run as one process, and here are {found.get_process_count()}"
         )
+    settings.check(config)
     _inherit(config)
     checks.check_experiment(config)
     sequential.check_looks(tuple(config.verdict.looks), len(config.seeds))

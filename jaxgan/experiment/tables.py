@@ -1,14 +1,12 @@
 """results.csv beside results.json, and several experiments in one table."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from etils import epath
 
-from jaxgan import sealed
+from jaxgan import sealed, spreadsheet
 from jaxgan.errors import FileError
 from jaxgan.experiment.words import points
 from jaxgan.types import InputError
@@ -30,21 +28,13 @@ AGAIN = "delete it and run the experiment's command again"
 
 def runs_csv(results: dict[str, Any]) -> str:
     """One line per arm and seed, accuracies in [0, 1]; empty where a run does not say."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(results["runs"])
-    return out.getvalue()
+    return spreadsheet.table(COLUMNS, results["runs"])
 
 
 def contrasts_csv(results: dict[str, Any]) -> str:
     """One line per contrast, differences in accuracies; empty where there is no interval."""
     columns = ("a", "b", "primary", "difference", "low", "high", "level", "se", "df", "p", "holm")
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(results.get("contrasts", []))
-    return out.getvalue()
+    return spreadsheet.table(columns, results.get("contrasts", []))
 
 
 def load(workdir: epath.PathLike) -> dict[str, Any]:

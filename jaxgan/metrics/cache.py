@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from jaxgan import sealed
+from jaxgan.data import machine
 
 LIMIT = 2 * 2**30
 """Bytes that are kept: the longest unused ones go."""
@@ -32,7 +33,8 @@ def kept(
     """What `compute` returns; from `folder`, where it was kept there for the same `about`.
 
     Args:
-        folder: None keeps nothing. One that cannot be written is one warning.
+        folder: None keeps nothing. One that cannot be written, or that others may write to, is one
+            warning.
         about: all that the array depends on, as JSON.
         count: how many rows it must have.
         compute: called at most once.
@@ -41,20 +43,30 @@ def kept(
     if folder is None:
         return compute()
     name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-    file = Path(folder).expanduser() / f"{name}.features"
-    found = _read(file, count)
-    if found is not None:
+    file = Path(os.path.expanduser(folder)) / f"{name}.features"
+    try:
+        file.parent.mkdir(0o700, parents=True, exist_ok=True)
+        if others := machine.open_to_others(file.parent):
+            raise OSError(others)
+    except OSError as error:
+        _warn(file.parent, error)
+        return compute()
+    if (found := _read(file, count)) is not None:
         return found
     found = compute()
     try:
         _write(file, found)
         _tidy(file.parent, limit)
     except OSError as error:
-        logging.getLogger("jaxgan").warning(
-            "features cannot be kept in %s (%s): the next evaluation computes them anew",
-            *(file.parent, error.strerror or error),
-        )
+        _warn(file.parent, error)
     return found
+
+
+def _warn(folder: Path, error: OSError) -> None:
+    logging.getLogger("jaxgan").warning(
+        "features cannot be kept in %s (%s): the next evaluation computes them anew",
+        *(folder, error.strerror or error),
+    )
 
 
 def _read(file: Path, count: int) -> Array | None:

@@ -5,7 +5,6 @@ types of numbers too, which frees or changes memory in use. Here a name is looke
 call is one of our functions on plain data, and a state is read by our own classes alone.
 """
 
-import io
 import math
 import pickletools
 import re
@@ -16,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from jaxgan.errors import InputError
+from jaxgan.spans import Span, Stream
 
 Allowed = Mapping[tuple[str, str], Any]  # By module and name: a function of ours, or a type.
 
-OPCODES = 400_000  # Of a file with all pickles in it.
+OPCODES = 200_000  # Of a file with all pickles in it.
 STACK = 100_000  # Objects that wait, at most.
 AMOUNT = 2_000_000  # Entries of dicts and sets that calls put together, at most.
 KEYS = (str, bytes, int, float, bool, type(None))
@@ -69,6 +69,7 @@ class Draft:
     def build(self, state: Any) -> np.ndarray:
         _, shape, dtype, fortran, data = state
         data = data.encode("latin1") if type(data) is str else data
+        data = data.read() if type(data) is Span else data
         if type(dtype) is not Dtype or type(data) is not bytes or type(fortran) is not bool:
             raise ValueError("an array of other things than numbers")
         if len(data) != math.prod(numbers(shape)) * dtype.kind.itemsize:
@@ -131,7 +132,7 @@ def printable(text: Any) -> str:
 
 
 def read(
-    stream: io.BytesIO,
+    stream: Stream,
     name: str,
     allowed: Allowed,
     persistent: Callable[[Any], Any] | None,
@@ -153,46 +154,8 @@ def read(
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}
-
-    def find(module: Any, what: Any) -> Any:
-        found = None
-        if type(module) is str and type(what) is str:
-            found = allowed.get((module, what))
-        if found is None:
-            raise InputError(
-                f"a file of weights may name tensors only, which needs no {_text(module)}."
-                f"{_text(what)}, and {name} names it: nothing of it was run"
-            )
-        return found if isinstance(found, np.dtype) else Named(found)
-
-    def since_mark() -> list:
-        start = marks.pop()
-        if start > len(stack):
-            raise ValueError("a mark is missing")
-        values = stack[start:]
-        del stack[start:]
-        return values
-
-    def fill(target: Any, values: list) -> None:
-        if not isinstance(target, dict) or len(values) % 2:
-            raise ValueError("items of what is no dict")
-        for i in range(0, len(values), 2):
-            target[key(values[i])] = values[i + 1]
-
-    def extend(target: Any, values: list) -> None:
-        if type(target) is not list:
-            raise ValueError("items of what is no list")
-        target.extend(values)
-
-    def call(function: Any, arguments: Any) -> Any:
-        if type(function) is not Named or type(arguments) is not tuple or len(arguments) > 16:
-            raise ValueError("a call of what is no function")
-        sizes = (len(x) for x in arguments if type(x) in (tuple, list, dict, Tree, set))
-        budget.spend("amount", sum(sizes))
-        budget.spend("bytes", sum(len(x) for x in arguments if type(x) in (bytes, str)))
-        return function.function(*arguments)
-
-    for count, (opcode, value, _) in enumerate(pickletools.genops(stream)):
+    opcodes = pickletools.genops(stream)  # type: ignore[arg-type]
+    for count, (opcode, value, _) in enumerate(opcodes):
         if budget.opcodes <= 0 or len(stack) > STACK or len(marks) > STACK:
             raise ValueError("it has too many opcodes or objects that wait")
         budget.opcodes -= 1
@@ -218,47 +181,47 @@ def read(
             size = int(code[-1])
             stack[-size:] = [tuple(_last(stack, size))]
         elif code == "TUPLE":
-            stack.append(tuple(since_mark()))
+            stack.append(tuple(_since_mark(stack, marks)))
         elif code in ("EMPTY_LIST", "LIST"):
-            stack.append(since_mark() if code == "LIST" else [])
+            stack.append(_since_mark(stack, marks) if code == "LIST" else [])
         elif code in ("EMPTY_DICT", "DICT"):
-            values, made = since_mark() if code == "DICT" else [], {}
-            fill(made, values)
+            values, made = _since_mark(stack, marks) if code == "DICT" else [], {}
+            _fill(made, values)
             stack.append(made)
         elif code in ("EMPTY_SET", "FROZENSET"):
-            stack.append(members(since_mark()) if code == "FROZENSET" else set())
+            stack.append(members(_since_mark(stack, marks)) if code == "FROZENSET" else set())
         elif code == "APPEND":
             item = stack.pop()
-            extend(stack[-1], [item])
+            _extend(stack[-1], [item])
         elif code == "APPENDS":
-            values = since_mark()
-            extend(stack[-1], values)
+            values = _since_mark(stack, marks)
+            _extend(stack[-1], values)
         elif code == "SETITEM":
             values = _last(stack, 2)
             del stack[-2:]
-            fill(stack[-1], values)
+            _fill(stack[-1], values)
         elif code == "SETITEMS":
-            values = since_mark()
-            fill(stack[-1], values)
+            values = _since_mark(stack, marks)
+            _fill(stack[-1], values)
         elif code == "ADDITEMS":
-            values = since_mark()
+            values = _since_mark(stack, marks)
             if type(stack[-1]) is not set:
                 raise ValueError("items of what is no set")
             stack[-1].update(members(values))
         elif code == "GLOBAL":
-            stack.append(find(*value.split(" ", 1)))
+            stack.append(_find(*value.split(" ", 1), name, allowed))
         elif code == "STACK_GLOBAL":
-            stack[-2:] = [find(*_last(stack, 2))]
+            stack[-2:] = [_find(*_last(stack, 2), name, allowed)]
         elif code == "INST":
-            find(*value.split(" ", 1))
+            _find(*value.split(" ", 1), name, allowed)
             raise ValueError("an object of an old class")
         elif code == "REDUCE":
-            stack[-2:] = [call(*_last(stack, 2))]
+            stack[-2:] = [_call(*_last(stack, 2), budget)]
         elif code == "NEWOBJ":
             function, arguments = _last(stack, 2)
             if type(function) is not Named or function.function is not tree:
                 raise ValueError("a new object of what is no class of dicts")
-            stack[-2:] = [call(function, arguments)]
+            stack[-2:] = [_call(function, arguments, budget)]
         elif code == "BUILD":
             thing, state = _last(stack, 2)
             if type(thing) not in (Tree, Dtype, Draft):
@@ -278,7 +241,7 @@ def read(
             else:
                 stack.pop()
         elif code == "POP_MARK":
-            since_mark()
+            _since_mark(stack, marks)
         elif code == "DUP":
             stack.append(stack[-1])
         elif code == "STOP":
@@ -286,6 +249,50 @@ def read(
         elif code not in ("PROTO", "FRAME"):
             raise ValueError(f"an opcode {code}, which no such file needs")
     raise ValueError("it does not end")
+
+
+def _find(module: Any, what: Any, name: str, allowed: Allowed) -> Any:
+    """What stands for a name: a type of numbers, or a function of ours that calls alone reach."""
+    found = None
+    if type(module) is str and type(what) is str:
+        found = allowed.get((module, what))
+    if found is None:
+        raise InputError(
+            f"a file of weights may name tensors only, which needs no {_text(module)}."
+            f"{_text(what)}, and {name} names it: nothing of it was run"
+        )
+    return found if isinstance(found, np.dtype) else Named(found)
+
+
+def _since_mark(stack: list, marks: list[int]) -> list:
+    start = marks.pop()
+    if start > len(stack):
+        raise ValueError("a mark is missing")
+    values = stack[start:]
+    del stack[start:]
+    return values
+
+
+def _fill(target: Any, values: list) -> None:
+    if not isinstance(target, dict) or len(values) % 2:
+        raise ValueError("items of what is no dict")
+    for i in range(0, len(values), 2):
+        target[key(values[i])] = values[i + 1]
+
+
+def _extend(target: Any, values: list) -> None:
+    if type(target) is not list:
+        raise ValueError("items of what is no list")
+    target.extend(values)
+
+
+def _call(function: Any, arguments: Any, budget: Budget) -> Any:
+    if type(function) is not Named or type(arguments) is not tuple or len(arguments) > 16:
+        raise ValueError("a call of what is no function")
+    sizes = (len(x) for x in arguments if type(x) in (tuple, list, dict, Tree, set))
+    budget.spend("amount", sum(sizes))
+    budget.spend("bytes", sum(len(x) for x in arguments if type(x) in (bytes, str, Span)))
+    return function.function(*arguments)
 
 
 def _places(memo: dict[int, Any], thing: Any) -> list[int]:

@@ -6,6 +6,7 @@ can be named, each of them is one of ours, and none does more than put arrays to
 
 import hashlib
 import io
+import json
 import math
 import os
 import stat
@@ -14,60 +15,120 @@ import sys
 import tempfile
 import time
 import urllib.request
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
 import safetensors
 
+from jaxgan import spans
 from jaxgan.errors import InputError
-from jaxgan.models import pickles
+from jaxgan.models import pickles, zips
 from jaxgan.models.pickles import Allowed, Budget, Draft, Dtype, numbers, tree
+from jaxgan.models.zips import Member
+from jaxgan.spans import File, Span, Stream
 
 MAGIC = 0x1950A86A20F9469CFC6C  # What a file of PyTorch before 1.6 begins with, pickled.
 EXPANDED = 2**24  # Elements of a tensor that is larger than its storage, at most.
 TIMEOUT = 30.0  # Seconds without a byte, after which a download is given up.
 CHUNK = 2**20
 LARGEST = 2**31  # Bytes of a file.
-MEMBERS = 20_000  # Of a zip.
+PICKLE = 2**26  # Bytes of a zip's data.pkl.
+HEADER = 2**25  # Bytes of the header of a .safetensors file.
+DAMAGES = (safetensors.SafetensorError, KeyError, ValueError, TypeError, IndexError)
+DAMAGES += (AttributeError, RecursionError)
 NESTED = ("torch.storage", "_load_from_bytes")
 
 
-def _tensor(storage: Any, offset: Any, size: Any, strides: Any, *more: Any) -> np.ndarray:
-    """A view of a storage, an array of one axis, that lies within."""
+class Storage:
+    """Numbers of one type that lie in a file; they are read once, where a tensor is wanted.
+
+    Attributes:
+        kind: of each.
+        size: how many there are.
+        swapped: whether they are in the order of another machine's bytes.
+        place: their bytes, with a checksum where there is one.
+    """
+
+    def __init__(self, kind: np.dtype, size: int, swapped: bool, place: Member | None = None):
+        self.kind, self.size, self.swapped, self.place = kind, size, swapped, place
+        self._found: np.ndarray | None = None
+
+    def array(self) -> np.ndarray:
+        """Return them, as one axis that cannot be written to."""
+        if self._found is None and self.place is not None:
+            found = np.frombuffer(zips.read(self.place), self.kind)
+            found = found.byteswap() if self.swapped else found
+            if found.dtype == np.bool_ and found.size and found.view(np.uint8).max() > 1:
+                raise ValueError("truths that are neither 0 nor 1")
+            found.flags.writeable = False
+            self._found = found
+        if self._found is None:
+            raise ValueError("a tensor without its numbers")
+        return self._found
+
+
+class Tensor(NamedTuple):
+    """A view of a storage that lies within."""
+
+    storage: Storage
+    kind: np.dtype
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def array(self) -> np.ndarray:
+        """Read it.
+
+        Raises:
+            ValueError: the file has changed, or is damaged there.
+        """
+        if 0 in self.shape:
+            return np.empty(self.shape, self.kind)
+        values, width = self.storage.array().view(self.kind), self.kind.itemsize
+        strides = [width * n for n in self.strides]
+        view = np.ndarray(self.shape, self.kind, values, width * self.offset, strides)
+        view.flags.writeable = False
+        return view
+
+
+def _tensor(storage: Any, offset: Any, size: Any, strides: Any, *more: Any) -> Tensor:
+    if type(storage) is not Storage:
+        raise ValueError("a tensor of other things than numbers")
+    return _view(storage, storage.kind, offset, size, strides)
+
+
+def _view(storage: Storage, kind: np.dtype, offset: Any, size: Any, strides: Any) -> Tensor:
     size, strides, (offset,) = numbers(size), numbers(strides), numbers((offset,))
-    if type(storage) is not np.ndarray or storage.ndim != 1 or len(size) != len(strides):
-        raise ValueError("a tensor of other things than numbers, or with other strides than axes")
-    if math.prod(size) > max(storage.size, EXPANDED):
-        raise ValueError(f"a tensor of {size} in {storage.size:,} numbers")
-    if 0 in size:
-        return np.empty(size, storage.dtype)
+    if len(size) != len(strides):
+        raise ValueError("a tensor with other strides than axes")
+    count = storage.size * storage.kind.itemsize // kind.itemsize
+    if math.prod(size) > max(count, EXPANDED):
+        raise ValueError(f"a tensor of {size} in {count:,} numbers")
     last = offset + sum((n - 1) * step for n, step in zip(size, strides, strict=True))
-    if last >= storage.size:
+    if 0 not in size and last >= count:
         raise ValueError(f"offset {offset} and strides {strides} lead out of its storage")
-    width = storage.itemsize
-    view = np.ndarray(size, storage.dtype, storage, width * offset, [width * n for n in strides])
-    view.flags.writeable = False
-    return view
+    return Tensor(storage, kind, offset, size, strides)
 
 
-def _tensor_of_bytes(storage: Any, offset: Any, size: Any, strides: Any, *more: Any) -> np.ndarray:
+def _tensor_of_bytes(storage: Any, offset: Any, size: Any, strides: Any, *more: Any) -> Tensor:
     kind = more[2]  # After its gradient's two.
-    if type(storage) is not np.ndarray or storage.dtype != np.uint8 or not _is_kind(kind):
+    if type(storage) is not Storage or storage.kind != np.uint8 or not _is_kind(kind):
         raise ValueError("a tensor of other things than bytes")
-    return _tensor(storage.view(kind), offset, size, strides)
+    return _view(storage, kind, offset, size, strides)
 
 
 def _is_kind(kind: Any) -> bool:
     return isinstance(kind, np.dtype)
 
 
-def _parameter(data: Any, *more: Any) -> np.ndarray:
-    if type(data) is not np.ndarray:
+def _parameter(data: Any, *more: Any) -> Tensor:
+    if type(data) is not Tensor:
         raise ValueError("a parameter that is no tensor")
     return data
 
@@ -121,43 +182,65 @@ def read_weights(file: str | os.PathLike, checksum: str | None = None) -> dict[s
     """
     path = Path(file).expanduser()
     try:
-        content = content_of(path)
+        with opened(path) as content:
+            if checksum is not None:
+                _check_sum(content, checksum, path)
+            if path.suffix != ".safetensors":
+                return tensors(load(content, str(path)), str(path))
+            return _safe(content, path)
     except OSError as error:
         raise InputError(
             f"a file of weights must be readable, and {path} is not: {error.strerror}"
         ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if checksum not in (None, found):
-        raise InputError(
-            f"weights must be those of SHA-256 {checksum[:12]}..., and {path} is another file, "
-            f"changed or cut off: it has {found[:12]}..."
-        )
-    if path.suffix != ".safetensors":
-        return tensors(load(content, str(path)), str(path))
-    try:
-        return {
-            name: np.frombuffer(about["data"], SAFE[about["dtype"]]).reshape(about["shape"])
-            for name, about in safetensors.deserialize(content)
-        }
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise InputError(_damaged(str(path), error)) from error
 
 
-def content_of(path: Path) -> bytes:
-    """The bytes of a file.
+@contextmanager
+def opened(path: Path) -> Iterator[File]:
+    """Open a file.
 
     Raises:
         InputError: no file but a device, a pipe or the like, or too large a one.
         OSError: it cannot be read.
     """
-    about = path.stat()
-    if not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode):
-        raise InputError(f"a file of weights must be a plain file, and {path} is none")
-    if about.st_size > LARGEST:
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as content:
+        about = os.fstat(content.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise InputError(f"a file of weights must be a plain file, and {path} is none")
+        if about.st_size > LARGEST:
+            raise InputError(
+                f"a file of weights must have at most {LARGEST:,} bytes, and {path} has more"
+            )
+        yield content
+
+
+def _check_sum(content: File, checksum: str, path: Path) -> None:
+    found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != checksum:
         raise InputError(
-            f"a file of weights must have at most {LARGEST:,} bytes, and {path} has more"
+            f"weights must be those of SHA-256 {checksum[:12]}..., and {path} is another file, "
+            f"changed or cut off: it has {found[:12]}..."
         )
-    return path.read_bytes()
+
+
+def _safe(content: File, path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a `.safetensors` file, whose header must be whole before the rest is read."""
+    try:
+        whole = spans.of(content)
+        (size,) = struct.unpack("<Q", whole.part(0, 8).read())
+        if size > HEADER:
+            raise ValueError(f"its header has {size:,} bytes")
+        named = json.loads(whole.part(8, size).read())
+        end = max(
+            (x["data_offsets"][1] for k, x in named.items() if k != "__metadata__"), default=0
+        )
+        if type(end) is not int or 8 + size + end != len(whole):
+            raise ValueError("its header is of another size")
+        return {
+            name: np.frombuffer(about["data"], SAFE[about["dtype"]]).reshape(about["shape"])
+            for name, about in safetensors.deserialize(whole.read())
+        }
+    except DAMAGES as error:
+        raise InputError(_damaged(str(path), error)) from error
 
 
 def tensors(tree: Any, name: str) -> dict[str, np.ndarray]:
@@ -168,24 +251,37 @@ def tensors(tree: Any, name: str) -> dict[str, np.ndarray]:
     """
     for each in [tree, *tree.values()] if isinstance(tree, dict) else []:
         if isinstance(each, dict):
-            found = {str(k): v for k, v in each.items() if isinstance(v, np.ndarray)}
+            found = {str(k): v for k, v in each.items() if isinstance(v, Tensor)}
             if found:
-                return found
+                return read_arrays(found, name)
     raise InputError(f"a file of weights must hold tensors by their names, and {name} does not")
 
 
+def read_arrays(found: Mapping[str, Tensor], name: str) -> dict[str, np.ndarray]:
+    """Read tensors.
+
+    Raises:
+        InputError: the file that is called `name` is damaged there.
+    """
+    try:
+        return {key: tensor.array() for key, tensor in found.items()}
+    except (OSError, ValueError) as error:
+        raise InputError(_damaged(name, error)) from error
+
+
 def load(
-    content: bytes,
+    content: bytes | File,
     name: str,
     allowed: Allowed = TENSORS,
     persistent_load: Callable[[Any], Any] | None = None,
 ) -> Any:
     """What a file of PyTorch holds: a zip archive, the older format, or a plain pickle.
 
-    Tensors and parameters become arrays that cannot be written to and may share memory.
+    Tensors and parameters become a `Tensor` each, whose arrays cannot be written to and may share
+    memory. Of their numbers nothing is read yet: a file that is refused costs little.
 
     Args:
-        content: of the file.
+        content: the file, or its bytes.
         name: what errors call it.
         allowed: what it may name; functions and classes are called with what the file says.
         persistent_load: what a plain pickle's persistent ids stand for.
@@ -193,26 +289,19 @@ def load(
     Raises:
         InputError: it is damaged, or names anything else, which is not run.
     """
-    return _load(content, name, allowed, persistent_load, Budget(len(content)))
+    whole = spans.of(content)
+    return _load(whole, name, allowed, persistent_load, Budget(len(whole)))
 
 
 def _load(
-    content: bytes, name: str, allowed: Allowed, persistent: Callable | None, budget: Budget
+    content: Span, name: str, allowed: Allowed, persistent: Callable | None, budget: Budget
 ) -> Any:
-    def nested(inner: Any) -> Any:
-        budget.depth += 1
-        if type(inner) is not bytes or budget.depth > 1:
-            raise ValueError("a file in a file in it")
-        found = _load(inner, "a tensor in it", TENSORS, None, budget)
-        budget.depth -= 1
-        return found
-
     if NESTED in allowed:
-        allowed = {**allowed, NESTED: nested}
+        allowed = {**allowed, NESTED: partial(_load_inner, budget)}
     try:
-        if content.startswith(b"PK\x03\x04"):
+        if content.part(0, min(4, len(content))).read() == b"PK\x03\x04":
             return _load_zip(content, name, allowed, budget)
-        stream = io.BytesIO(content)
+        stream = Stream(content)
         first = pickles.read(stream, name, allowed, persistent, budget)
         if type(first) is int and first == MAGIC:
             return _load_older(stream, name, allowed, budget)
@@ -223,47 +312,55 @@ def _load(
         raise InputError(_damaged(name, error)) from error
 
 
+def _load_inner(budget: Budget, inner: Any) -> Any:
+    budget.depth += 1
+    if type(inner) not in (bytes, Span) or budget.depth > 1:
+        raise ValueError("a file in a file in it")
+    inner = spans.of(inner) if type(inner) is bytes else inner
+    found = _load(inner, "a tensor in it", TENSORS, None, budget)
+    budget.depth -= 1
+    return found
+
+
 def _damaged(name: str, error: Exception) -> str:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return f"a file of weights must be whole, and {name} is not: {pickles.printable(reason)}"
 
 
-def _load_zip(content: bytes, name: str, allowed: Allowed, budget: Budget) -> Any:
+def _load_zip(content: Span, name: str, allowed: Allowed, budget: Budget) -> Any:
     """An archive of data.pkl, whose persistent ids name storages, and data/<key>, their bytes."""
-    if content.count(b"PK\x01\x02") > MEMBERS:
-        raise ValueError("it has too many members")
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        infos = archive.infolist()
-        members = {member.filename: member for member in infos}
-        if len(members) < len(infos):
-            raise ValueError("two of its members have one name")
-        if any(member.compress_type != zipfile.ZIP_STORED for member in infos) or (
-            sum(member.file_size for member in infos) > len(content)
-        ):
-            raise ValueError("it is compressed, which PyTorch never does")
-        (place,) = (path for path in members if path.endswith("/data.pkl") and path.count("/") == 1)
-        folder = place.removesuffix("data.pkl")
-        order = members.get(f"{folder}byteorder")
-        written = archive.read(order) if order else b"little"
-        if written not in (b"little", b"big"):
-            raise ValueError("its byteorder is neither little nor big")
-        swapped = written.decode() != sys.byteorder
-        storages: dict[str, np.ndarray] = {}
+    members = zips.members(content)
+    (place,) = (path for path in members if path.endswith("/data.pkl") and path.count("/") == 1)
+    folder = place.removesuffix("data.pkl")
+    order = members.get(f"{folder}byteorder")
+    written = order[0].part(0, min(len(order[0]), 8)).read() if order else b"little"
+    if written not in (b"little", b"big"):
+        raise ValueError("its byteorder is neither little nor big")
+    swapped = written.decode() != sys.byteorder
+    storages: dict[str, Storage] = {}
 
-        def storage(pid: Any) -> np.ndarray:
-            kind, key, count, _ = _about(pid, 5)
-            member = members[f"{folder}data/{key}"]
-            if member.file_size != count * kind.itemsize:
-                raise ValueError(f"storage {key} is of another size")
-            if key not in storages:
-                found = np.frombuffer(archive.read(member), kind)
-                storages[key] = _checked(found.byteswap() if swapped else found)
-            if storages[key].dtype != kind:
-                raise ValueError(f"storage {key} is of two types")
-            return storages[key]
+    storage = partial(_member, folder, members, swapped, storages)
+    if len(members[place][0]) > PICKLE:
+        raise ValueError("its data.pkl is too large")
+    stream = Stream(spans.of(zips.read(members[place])))
+    return pickles.read(stream, name, _turned(allowed, swapped), storage, budget)
 
-        stream = io.BytesIO(archive.read(place))
-        return pickles.read(stream, name, _turned(allowed, swapped), storage, budget)
+
+def _member(
+    folder: str,
+    members: dict[str, Member],
+    swapped: bool,
+    storages: dict[str, Storage],
+    pid: Any,
+) -> Storage:
+    kind, key, count, _ = _about(pid, 5)
+    member = members[f"{folder}data/{key}"]
+    if len(member[0]) != count * kind.itemsize:
+        raise ValueError(f"storage {key} is of another size")
+    found = storages.setdefault(key, Storage(kind, count, swapped, member))
+    if found.kind != kind:
+        raise ValueError(f"storage {key} is of two types")
+    return found
 
 
 def _turned(allowed: Allowed, swapped: bool) -> Allowed:
@@ -282,34 +379,23 @@ def _about(pid: Any, size: int) -> tuple[np.dtype, str, int, Any]:
     return kind, key, count, view[0] if view else None
 
 
-def _checked(array: np.ndarray) -> np.ndarray:
-    if array.dtype == np.bool_ and array.size and array.view(np.uint8).max() > 1:
-        raise ValueError("truths that are neither 0 nor 1")
-    return array
+def _named(swapped: bool, storages: dict[str, Storage], pid: Any) -> Storage:
+    kind, key, count, view = _about(pid, 6)
+    found = storages.setdefault(key, Storage(kind, count, swapped))
+    if view is not None or found.kind != kind or found.size != count:
+        raise ValueError(f"storage {key} is of another size")
+    return found
 
 
-def _load_older(stream: io.BytesIO, name: str, allowed: Allowed, budget: Budget) -> Any:
+def _load_older(stream: Stream, name: str, allowed: Allowed, budget: Budget) -> Any:
     """Pickles of a version, of the machine and of the tree; then all storages, for their views."""
     _, machine = (pickles.read(stream, name, allowed, None, budget) for _ in range(2))
     little = machine.get("little_endian") if isinstance(machine, dict) else None
     if type(little) is not bool:
         raise ValueError("it does not say its byte order")
     swapped = little != (sys.byteorder == "little")
-    storages: dict[str, np.ndarray] = {}
-    left = stream.getbuffer().nbytes
-
-    def storage(pid: Any) -> np.ndarray:
-        nonlocal left
-        kind, key, count, view = _about(pid, 6)
-        if key not in storages:
-            left -= count * kind.itemsize
-            if view is not None or left < 0:
-                raise ValueError(f"storage {key} is of another size")
-            storages[key] = np.empty(count, kind)
-        if view is not None or storages[key].dtype != kind or storages[key].size != count:
-            raise ValueError(f"storage {key} is of another size")
-        return storages[key]
-
+    storages: dict[str, Storage] = {}
+    storage = partial(_named, swapped, storages)
     tree = pickles.read(stream, name, _turned(allowed, swapped), storage, budget)
     keys = pickles.read(stream, name, allowed, None, budget)
     if type(keys) is not list or any(type(key) is not str for key in keys):
@@ -317,14 +403,11 @@ def _load_older(stream: io.BytesIO, name: str, allowed: Allowed, budget: Budget)
     if len(keys) != len(storages) or set(keys) != set(storages):
         raise ValueError("its storages are not those of its tensors")
     for key in keys:
-        array = storages[key]
-        (count,) = struct.unpack("<q", stream.read(8))
-        if count != array.size:
+        found = storages[key]
+        (count,) = struct.unpack("<q", stream.rest(8).read())
+        if count != found.size:
             raise ValueError(f"storage {key} is of another size")
-        array[:] = np.frombuffer(stream.read(array.nbytes), array.dtype)
-        if swapped:
-            array.byteswap(inplace=True)
-        _checked(array)
+        found.place = stream.rest(count * found.kind.itemsize), None
     return tree
 
 

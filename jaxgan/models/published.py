@@ -4,6 +4,7 @@ A network of theirs is a dict of arrays by name, like "synthesis.b8.conv0.weight
 layout. Ours is the variables of `jaxgan.models.stylegan2`.
 """
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,8 @@ from safetensors import safe_open
 
 from jaxgan.errors import InputError
 from jaxgan.models.pickles import Allowed, Dtype, members, tree
-from jaxgan.models.pretrained import TENSORS, content_of, load, read_weights
+from jaxgan.models.pretrained import TENSORS, Tensor, load, opened, read_arrays, read_weights
+from jaxgan.spans import File
 
 NETS = ("G", "D", "G_ema")
 KIND = "a StyleGAN2-ADA network of the PyTorch tool"
@@ -127,11 +129,15 @@ def _read_safetensors(path: Path) -> Published:
 
 def _read_pickle(path: Path) -> Published:
     try:
-        content = content_of(path)
+        with opened(path) as content:
+            return _of_pickle(content, path)
     except OSError as error:
         raise InputError(
             f"--source must be a file that can be read, got {path}: {error.strerror}"
         ) from error
+
+
+def _of_pickle(content: File, path: Path) -> Published:
     try:
         found = load(content, str(path), ALLOWED)
     except InputError as error:
@@ -142,19 +148,21 @@ def _read_pickle(path: Path) -> Published:
             f"--source must be {KIND}, a dict with {', '.join(NETS)}, and {path} is not"
         )
     try:
-        nets = {net: _flatten(module, []) for net, module in zip(NETS, modules, strict=True)}
+        tensors = {net: _flatten(module, []) for net, module in zip(NETS, modules, strict=True)}
         clamps = {_setting(module, "conv_clamp", float) for module in modules}
         group = _setting(modules[NETS.index("D")], "group_size", int)
     except (RecursionError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"--source must be {KIND}, and {path} has other parts") from error
-    if sum(array.size for arrays in nets.values() for array in arrays.values()) > len(content):
+    size = sum(math.prod(each.shape) for found in tensors.values() for each in found.values())
+    if size > os.fstat(content.fileno()).st_size:
         raise InputError(f"--source must be {KIND}, and {path} grows when it is read")
     if len(clamps) != 1:
         raise InputError(f"--source must have one conv_clamp for all its nets, and {path} has more")
+    nets = {net: read_arrays(found, str(path)) for net, found in tensors.items()}
     return Published(nets, clamps.pop(), group or GROUP)
 
 
-def _flatten(module: Module, seen: list[Module], prefix: str = "") -> Arrays:
+def _flatten(module: Module, seen: list[Module], prefix: str = "") -> dict[str, Tensor]:
     """The arrays of a network. Parts in several places could be more than there is time for."""
     if any(module is other for other in seen):
         raise ValueError("a part is in two places")
@@ -162,7 +170,7 @@ def _flatten(module: Module, seen: list[Module], prefix: str = "") -> Arrays:
     found = {}
     for kind in ("_parameters", "_buffers"):
         for name, array in module.state[kind].items():
-            if isinstance(array, np.ndarray):
+            if isinstance(array, Tensor):
                 found[prefix + name] = array
     for name, part in module.state["_modules"].items():
         found |= _flatten(part, seen, f"{prefix}{name}.")

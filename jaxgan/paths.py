@@ -1,0 +1,106 @@
+"""Flags that name files and folders: what cannot be one is refused when they are parsed."""
+
+import errno
+import os
+import stat
+from typing import Any
+
+from absl import flags
+
+from jaxgan.errors import InputError
+
+flags.disclaim_key_flags()  # They are those of the module that defines them.
+
+REMOTE = ("gs://", "s3://", "az://", "hf://")  # What epath opens.
+NAMED = "tfds:"  # What sources of tensorflow-datasets begin with.
+
+
+class _Parser(flags.ArgumentParser):
+    """Checks a path and expands "~"."""
+
+    syntactic_help = "a path"
+
+    def __init__(self, name: str, remote: bool, empty: bool):
+        self.name, self.remote, self.empty = name, remote, empty
+
+    def parse(self, argument: str) -> str:
+        if argument == "" and self.empty:
+            return argument
+        return checked(argument, f"--{self.name}", self.remote)
+
+
+def path_flag(
+    name: str, help_string: str, *, remote: bool = False, empty: bool = False, **more: Any
+) -> None:
+    """Define a flag that names a file or folder, or what else `help_string` says.
+
+    Args:
+        name: of the flag.
+        help_string: what it is for.
+        remote: whether it may be in an object store.
+        empty: whether it may be "".
+        more: for `flags.DEFINE`, like required.
+    """
+    parser = _Parser(name, remote, empty)
+    flags.DEFINE(parser, name, None, help_string, flags.FLAGS, flags.ArgumentSerializer(), **more)
+
+
+def checked(path: str, flag: str, remote: bool = False) -> str:
+    """Return a path with "~" expanded.
+
+    Raises:
+        InputError: it is empty, of a file system that is not for this flag, of no such user, or
+            links lead in a circle.
+    """
+    if not path.strip():
+        raise InputError(f"{flag} must name a file or folder, got {path!r}")
+    if "://" in path:
+        if remote and path.startswith(REMOTE):
+            return path
+        kinds = f", or begin with {', '.join(REMOTE)}" if remote else ""
+        raise InputError(f"{flag} must be a path on this machine{kinds}, got {path!r}")
+    kind = NAMED if path.startswith(NAMED) else ""
+    expanded = os.path.expanduser(path.removeprefix(kind))
+    if expanded.startswith("~") and not os.path.lexists(expanded):
+        raise InputError(f"{flag} must begin with no ~ but that of a user, got {path!r}")
+    try:
+        os.stat(expanded)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+            raise InputError(
+                f"{flag} must be a path that can be followed, got {path[:200]!r}: {error.strerror}"
+            ) from error
+    return kind + expanded
+
+
+def read(file: str | os.PathLike, most: int | None = None) -> bytes:
+    """Return the bytes of a plain file: a pipe or a device could be read for ever.
+
+    Raises:
+        InputError: it is none, or has more than `most` bytes.
+        OSError: it cannot be read.
+    """
+    opened = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # Opening a pipe would wait.
+    with open(opened, "rb") as stream:
+        about = os.fstat(opened)
+        if not stat.S_ISREG(about.st_mode):
+            raise InputError(f"what is read must be a plain file, and {os.fspath(file)} is none")
+        if most is not None and about.st_size > most:
+            raise InputError(f"{os.fspath(file)} must have at most {most:,} bytes, and has more")
+        return stream.read()
+
+
+def check_output(file: str) -> None:
+    """Raise InputError for a folder, or for a pipe, at whose other end nobody may be."""
+    try:
+        mode = os.stat(file).st_mode
+    except OSError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
+        raise InputError(f"a file to write must be one, and {file} is a folder, a pipe or the like")
+
+
+def check_folder(folder: str, flag: str) -> None:
+    """Raise InputError for an output folder that holds a run."""
+    if os.path.lexists(os.path.join(folder, "config.json")):
+        raise InputError(f"{flag} must be another folder than that of a run, got {folder}")

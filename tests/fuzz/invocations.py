@@ -1,0 +1,157 @@
+"""Bad command lines: honest ones of every script, with one or two values that are not."""
+
+import itertools
+import os
+import random
+import re
+import socket
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+TINY = [
+    f"--config={ROOT}/configs/wgan512.py",
+    "--config.data.path=toy",
+    "--config.data.limit=8",
+    "--config.data.resolution=16",
+    "--config.model.channels=8",
+    "--config.model.latent_dim=8",
+    "--config.train.batch_size=4",
+    "--config.train.n_critic=2",
+    "--config.train.steps=2",
+]
+JUDGE = [
+    f"--config={ROOT}/configs/googlenet.py",
+    "--config.data.path=toy",
+    "--config.data.limit=12",
+    "--config.data.resolution=32",
+    "--config.model.width=0.125",
+    "--config.train.batch_size=4",
+    "--config.train.steps=2",
+]
+SMALL = [
+    f"--config={ROOT}/configs/quickstart.py",
+    "--config.data.path=toy",
+    "--config.data.limit=24",
+    "--dry_run",
+]
+HONEST = {
+    "train": [[*TINY, "--workdir=out"]],
+    "sample": [
+        ["--workdir=gan", "--num=2", "--out=out"],
+        ["--workdir=gan", "--seeds=1-2", "--grid=out.png"],
+        ["--workdir=gan", "--seeds=1-2", "--interpolate=out.gif", "--frames=2", "--fps=5"],
+        ["--workdir=gan", "--select=2", "--surplus=2", "--by=none", "--out=out"],
+        ["--workdir=gan", "--history=out.gif"],
+    ],
+    "evaluate": [
+        ["--workdir=classifier", "--data=images", "--json=out.json"],
+        ["--real=images", "--fake=others", "--features=light", "--metrics=frechet", "--cache="],
+    ],
+    "export": [["--workdir=gan", "--out=out"]],
+    "convert": [["--source=gan", "--out=out.safetensors"]],
+    "gan_train": [[*JUDGE, "--real=images", "--fake=others", "--seeds=1"]],
+    "experiment": [[*SMALL, "--workdir=out"], ["--compare", "gan"]],
+    "prepare": [["--source=images", "--out=out", "--resolution=16"]],
+}
+PATHS = [
+    *("", ".", "..", "/", "~", "~nosuchuser", "~nosuchuser/x", "gs://bucket/x", "s3://b/x"),
+    *("http://localhost:1/x", "file:///tmp/x", "toy", "tfds:", "tfds:nothing", "tfds:set", "-"),
+    *("pipe", "socket", "loop", "loop/x", "dangling", "pipes", "/dev/zero", "/dev/null"),
+    *("/dev/full", "/dev/stdin", "/proc/self/mem", "/proc/self/environ", "a" * 300, "a/" * 3000),
+    *("\udcff", "a\nb", "\x1b[31mred", "picture.png", "text.txt", "text.txt/x", "bomb.zip"),
+    *("empty", "gan", "classifier", "set", "images", "images/a", "picture.png/x", "zeros.npz"),
+    *("bad.py", "odd.py", "list.py", "picture.py", "cut.zip", "gan/config.json", "half"),
+]
+NUMBERS = [
+    *("", "0", "-1", "1", "2", "3", "nan", "inf", "-inf", "1e308", "1e21", "1e-320", "1.5", "x"),
+    *(
+        "9" * 30,
+        "9" * 5000,
+        "None",
+        "True",
+        "0x10",
+        "1_0",
+        "\u0661\u0662",
+        "1e",
+        "--",
+        "4294967296",
+    ),
+]
+LISTS = [
+    *("0,0,1", "1,1,1", "nan,0,0", "inf,0,0", "1,0", "1-", "5-1", "1-99999999999", "1,,2", ","),
+    *("1,1", "1-3,2", "()", "(1,", "{}", "a,b", "1x1", "0x0", "99999x99999", "16,16", "1/0", "5/4"),
+    *("kid,kid", "frechet", "best", "latest", "0-99", "real,real", "w", "all"),
+]
+POOL = [*PATHS, *NUMBERS, *LISTS]
+
+
+def world(folder: Path) -> None:
+    """Write what the values name, but the runs `gan` and `classifier` and the prepared `set`."""
+    rng = np.random.default_rng(0)
+    for part, name, i in itertools.product(("images", "others"), "ab", range(12)):
+        file = folder / part / name / f"{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (20, 20, 3), np.uint8)).save(file)
+    Image.new("RGB", (20, 20)).save(folder / "picture.png")
+    (folder / "picture.py").write_bytes((folder / "picture.png").read_bytes())
+    (folder / "text.txt").write_text("no picture\n")
+    (folder / "bad.py").write_text("x = 1\ndef get_config(:\n")
+    (folder / "odd.py").write_text("def get_config():\n    return {}['a']\n")
+    (folder / "list.py").write_text("def get_config():\n    return []\n")
+    (folder / "empty").mkdir()
+    for name in ("pipes/a/a.png", "pipes/b/b.png", "pipe"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(folder / name)
+    (folder / "pipes" / "a" / "zero.png").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipes" / "labels.csv")
+    (folder / "half").mkdir()
+    for name in ("config.json", "dataset_info.json", "dataset.json", "results.json"):
+        os.mkfifo(folder / "half" / name)
+    here = os.getcwd()
+    os.chdir(folder)  # A socket's path is short.
+    try:
+        with socket.socket(socket.AF_UNIX) as opened:
+            opened.bind("socket")
+    finally:
+        os.chdir(here)
+    (folder / "loop").symlink_to("loop")
+    (folder / "dangling").symlink_to("nowhere")
+    with zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/a.png", bytes(2**26))
+    (folder / "cut.zip").write_bytes((folder / "bomb.zip").read_bytes()[:-30])
+    np.savez(folder / "zeros.npz", a=np.zeros(3))
+
+
+def flags_of(script: str) -> list[str]:
+    text = (ROOT / "scripts" / f"{script}.py").read_text()
+    found = re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', text)
+    shared = {"train": ["workdir", "coordinator", "num_processes", "process_id"]}
+    return [*found, *shared.get(script, ["workdir"] * ("workdir" in text)), "compilation_cache"]
+
+
+def bad(rng: random.Random, scripts: tuple[str, ...] = tuple(HONEST)) -> Iterator[list[str]]:
+    """Command lines without end: a script and its arguments."""
+    while True:
+        script = rng.choice(scripts)
+        arguments = list(rng.choice(HONEST[script]))
+        for _ in range(rng.choice((1, 1, 1, 2))):
+            match rng.randrange(8):
+                case 0 if len(arguments) > 1:
+                    del arguments[rng.randrange(len(arguments))]
+                case 1 | 2 | 3:
+                    arguments.append(f"--{rng.choice(flags_of(script))}={rng.choice(POOL)}")
+                case 4:
+                    arguments.append(
+                        rng.choice(["--x=1", "x", "--", "-x", "--config", "--nout", "="])
+                    )
+                case _:
+                    at = rng.randrange(len(arguments))
+                    name, equals, _ = arguments[at].partition("=")
+                    if equals:
+                        arguments[at] = f"{name}={rng.choice(POOL)}"
+        yield [script, *arguments]

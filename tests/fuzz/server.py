@@ -1,0 +1,92 @@
+"""Runs the scripts for the fuzzer: imports once, then forks a process for each command.
+
+Where --trains is not given, what would be trained is done as soon as it has been checked.
+
+Reads a JSON list [script, arguments, seconds] from each line of standard input, and writes
+[exit code, stdout, stderr, seconds taken] for it; the code is None where it took longer.
+"""
+
+import contextlib
+import json
+import os
+import runpy
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 100_000  # Bytes of each stream.
+
+
+def serve(trains: bool) -> None:
+    from jaxgan import command, convert, evaluate, export, projection, surplus, training  # noqa: F401
+    from jaxgan.data import prepare, tfds  # noqa: F401
+    from jaxgan.experiment import budget, dry_run, gan_train, run  # noqa: F401
+    from jaxgan.metrics import folders, report  # noqa: F401
+
+    if not trains:
+
+        def done(*given: object, **more: object) -> None:
+            raise SystemExit(0)
+
+        def checked(config: object, *given: object, **more: object) -> None:
+            run.prepare(config)
+            done()
+
+        dry_run.predict = budget.choose = checked
+        training.train_gan = training.train_classifier = training.train_classifiers = done
+    answers = os.fdopen(os.dup(1), "w")
+    print("[]", file=answers, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(run_one(*json.loads(line))), file=answers, flush=True)
+
+
+def run_one(script: str, arguments: list[str], seconds: float) -> list:
+    files = [os.memfd_create(name) for name in ("out", "err")]
+    begin = time.monotonic()
+    child = os.fork()
+    if not child:
+        _become(script, arguments, files)
+    code = None
+    while time.monotonic() - begin < seconds:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            code = os.waitstatus_to_exitcode(status)
+            break
+        time.sleep(0.005)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)  # With what it has started.
+    if code is None:
+        os.waitpid(child, 0)
+    texts = [os.pread(file, LIMIT, 0).decode(errors="replace") for file in files]
+    for file in files:
+        os.close(file)
+    return [code, *texts, time.monotonic() - begin]
+
+
+def _become(script: str, arguments: list[str], files: list[int]) -> None:
+    """Be that script, and never return."""
+    code = 0
+    try:
+        os.setsid()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for to, file in enumerate((nothing, *files)):
+            os.dup2(file, to)
+        path = str(ROOT / "scripts" / f"{script}.py")
+        sys.argv = [path, *arguments]
+        runpy.run_path(path, run_name="__main__")
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve("--trains" in sys.argv)
