@@ -419,6 +419,8 @@ def _check_data(data: ConfigDict, name: str) -> None:
     _one_of(f"{name}.data.crop", data.crop, ("center", "stretch"))
     _one_of(f"{name}.data.on_error", data.on_error, ("skip", "raise"))
     _one_of(f"{name}.data.given_sides", data.get("given_sides", "use"), ("use", "merge"))
+    _one_of(f"{name}.data.layout", data.get("layout", "auto"), layout.READINGS)
+    groups.check(data.get("groups"), f"{name}.data.groups")
     if data.limit is not None:
         _positive(f"{name}.data.limit", data.limit)
 

@@ -81,14 +81,17 @@ def sentence(
     }[said]
 
 
-def size(seeds: Mapping[int, Sequence[int]], images: int) -> str:
-    """How large an experiment is: "4 folds x 3 seeds, 480 test images"."""
+def size(
+    seeds: Mapping[int, Sequence[int]], images: int, groups: Sequence[Sequence] | None = None
+) -> str:
+    """How large an experiment is: "4 folds x 3 seeds, 480 test images", "of 30 groups" perhaps."""
     counts = sorted(set(map(len, seeds.values())))
     several = " to ".join(map(str, {counts[0]: 0, counts[-1]: 0}))
     told = f"{several} seed{'s' * (counts[-1] != 1)}"
     if len(seeds) > 1:
         told = f"{len(seeds)} folds x {told}"
-    return f"{told}, {images:,} test image{'s' * (images != 1)}"
+    told = f"{told}, {images:,} test image{'s' * (images != 1)}"
+    return told + (f" of {sum(len(set(of)) for of in groups):,} groups" if groups else "")
 
 
 def change(value: float, outcome: Outcome) -> str:
