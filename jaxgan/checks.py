@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import ada, arms, recipes, schedules
 from jaxgan.config import CLASSIFIERS, GANS, LENGTHS, profile_steps
+from jaxgan.data import groups, layout
 from jaxgan.models import resnet
 from jaxgan.types import InputError
 

@@ -247,10 +247,10 @@ def split(
                 source.fractions,  # type: ignore[attr-defined]
             )
         return splits.Split(*(np.flatnonzero(sides == side) for side in range(3)))
-    return splits.split(source, fractions, duplicates=together(source, duplicates))
+    return splits.split(source, fractions, duplicates=kept_together(source, duplicates))
 
 
-def together(source: Source, duplicates: splits.Duplicates | None = None) -> splits.Duplicates:
+def kept_together(source: Source, duplicates: splits.Duplicates | None = None) -> splits.Duplicates:
     """Which images must stay on one side: copies, and those of a group.
 
     Args:

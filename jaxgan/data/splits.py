@@ -23,6 +23,7 @@ BANDS = 48  # Of 16 bits each.
 # Of 768 signs those of pictures that correlate by SAME differ in 136, and in 204 once in 10^9.
 FAR = 204
 WINDOW = 32
+SMALL = 60  # Images of a class below which its shares are not left to chance alone.
 BLOCK = 4096
 
 Pairs = Int64[np.ndarray, "m 2"]
@@ -57,8 +58,8 @@ def split(
     The side of a group of equal pictures follows from the smallest digest in it, so pictures that
     are added move no others, with two exceptions, which a prepared set does not have (`assign`):
     one that joins two groups takes both to one side (and one that becomes the smallest of its
-    group may move it); and where a class would have nothing on a side, or less than half of its
-    share of groups, those whose hashes lie nearest are moved there.
+    group may move it); and where a class would have nothing on a side, or a small class less
+    than half of its share, those whose hashes lie nearest are moved there.
     The pixels depend on the resolution: split once, and use the positions at any resolution.
 
     Args:
@@ -131,7 +132,7 @@ def _uniform(key: bytes) -> float:
 
 def _fill_sides(sides, draws, holds, fixed, share, classes, called="images") -> None:
     """Moves groups, not `fixed` ones, in place: to every wanted side goes one of every class, and,
-    as far as there are any to spare, half of the share of each class's groups.
+    as far as there are any to spare, half of the share of a small class.
     """
     wanted = np.flatnonzero(share > 0)
     total = holds.sum(axis=0)
@@ -143,7 +144,7 @@ def _fill_sides(sides, draws, holds, fixed, share, classes, called="images") -> 
             )
     middles = np.cumsum(share) - share / 2
     one = np.tile(share[:, None] > 0, len(classes)).astype(np.int64)
-    half = np.floor(share[:, None] * total / 2).astype(np.int64)
+    half = np.floor(share[:, None] * np.where(total < SMALL, total, 0) / 2).astype(np.int64)
     for least in (one, np.maximum(one, half)):
         for side in wanted:
             for label, name in enumerate(classes):
