@@ -85,7 +85,7 @@ def assigned(
         same = splits.Duplicates(groups.joined(group, grouped), table["source"])
         return splits.assign(
             *(labels, diagnosis.classes, request.fractions, same, decided, kept),
-            called="images" if grouped is None else "groups",
+            called="pictures" if grouped is None else "groups",
         )
     given = found.given[table["entry"]].astype(np.int32)
     if grouped is not None:
