@@ -45,7 +45,9 @@ def lines(source: Source, split: Split | None = None, gan: bool = False) -> list
     found += oddities(getattr(source, "oddities", {}))
     if sides is not None:
         found += uneven(source.labels, source.classes, sides)
-    return found + (few(source.labels, source.classes, sides) if gan else [])
+    if not gan:
+        return found
+    return found + few(source.labels, source.classes, None if split is None else sides)
 
 
 def table(

@@ -189,6 +189,7 @@ def _group(
         )
     tables = Tables(others, lambda name: read(root, others[name].place))
     laid = layout.recognise([f.path for f in pictures], list(others), stem, tables, None, reading)
+    kinds -= walk.extensions(laid.used)
     left_out["beside the class folders"] += len(laid.beside)
     of: list[str] | None = None
     if grouped:

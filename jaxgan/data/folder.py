@@ -349,6 +349,7 @@ def _find(
         )
     tables = Tables(others, lambda name: (root / name).read_bytes())
     found = layout.recognise(paths, others, root.resolve().name, tables, classes, reading)
+    kinds -= walk.extensions(found.used)
     if found.beside:
         left_out["beside the class folders"] = len(found.beside)
         logger.warning(

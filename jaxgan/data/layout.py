@@ -33,6 +33,7 @@ class Layout(NamedTuple):
     given: list[int] | None  # The side of each: 0 train, 1 validation, 2 test.
     beside: list[str]  # Left out: beside the class folders.
     told: list[str]  # Sentences: all that was merged, skipped or guessed.
+    used: list[str]  # Tables that gave the classes.
 
 
 def is_hidden(path: str) -> bool:
@@ -79,12 +80,12 @@ def recognise(
     archives = [p for p in others if p.lower().endswith(ARCHIVES)]
     if archives:
         told.append(f"left out {len(archives)} archives inside, like {archives[0]}: unpack them")
-    return _laid_out(paths, of, given, beside, told)
+    return _laid_out(paths, of, given, beside, look)
 
 
 def instead(reading: str) -> str:
-    """The setting that chooses another reading."""
-    return f"data.layout={reading} (prepare: --layout={reading})"
+    """The setting that chooses another reading; of `scripts/prepare.py` it is --layout."""
+    return f"data.layout={reading}"
 
 
 def _unwrapped(
@@ -235,9 +236,9 @@ def _laid_out(
     of: dict[str, str],
     given: dict[str, int] | None,
     beside: list[str],
-    told: list[str],
+    look: "_Look",
 ) -> Layout:
-    raw = sorted(set(of.values()))
+    raw, told = sorted(set(of.values())), look.told
     named = {name: unicodedata.normalize("NFC", name) for name in raw}
     classes = sorted(set(named.values()))
     twice = [name for name, n in Counter(named.values()).items() if n > 1]
@@ -253,7 +254,13 @@ def _laid_out(
     numbered.sort()
     sides = None if given is None else [given[paths[i]] for _, i in numbered]
     return Layout(
-        tuple(classes), [i for _, i in numbered], [n for n, _ in numbered], sides, beside, told
+        tuple(classes),
+        [i for _, i in numbered],
+        [n for n, _ in numbered],
+        sides,
+        beside,
+        told,
+        look.used,
     )
 
 
@@ -335,6 +342,7 @@ class _Look:
 
     def __init__(self, tables: Tables, told: list[str]):
         self.tables, self.told = tables, told
+        self.used: list[str] = []
 
     def alike(self, paths: Iterable[str]) -> bool:
         """Whether several names start with letters: classes may have been meant."""
@@ -359,6 +367,7 @@ class _Look:
         if len(tables) > 1:
             self.told.append(f"{len(tables)} tables have labels: {name} is used")
         found = match(name, rows, folder, paths, "label")
+        self.used.append(name)
         self.told.append(f"the classes are those of {name}")
         if len(found) < len(paths):
             without = next(path for path in paths if path not in found)

@@ -112,7 +112,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             for line in account.left_out(found.left_out, found.kinds or {}, {}):
                 say(line)
             for line in found.told:
-                say(line)
+                say(line.replace("data.layout", "--layout"))
             human = decisions.read(request.out)  # Before the long part: it may not do.
             scale, said = depths.scale(found)
             if scale is not None:

@@ -104,6 +104,11 @@ def of_folder(root: Path) -> Sorted:
     return sort(walk(root), start)
 
 
+def extensions(paths: Iterable[str]) -> Counter[str]:
+    """How many of some files have each extension."""
+    return Counter(os.path.splitext(path)[1].lower() for path in paths)
+
+
 def told(kinds: Mapping[str, int]) -> list[str]:
     """What was left out by extension, and what would let it in."""
     return [
