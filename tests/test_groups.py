@@ -313,7 +313,7 @@ def test_equal_groups_are_their_means() -> None:
 def test_one_group_has_no_interval_and_folds_of_one_share_theirs() -> None:
     y = np.random.default_rng(4).random((3, 20))
     assert crossed_interval(y, groups=[np.zeros(20, int)]).low is None
-    found = crossed_interval([y, y, y], groups=[np.full(20, k) for k in range(3)])
+    found = crossed_interval([y, y + 1, y + 3], groups=[np.full(20, k) for k in range(3)])
     assert found.low is not None and 1 <= found.df <= 3
 
 

@@ -437,6 +437,7 @@ class _Experiment:
         total = max(time.perf_counter() - self.begin, sum(self.seconds.values()))
         self.seconds["total"] = total
         tested = np.concatenate([part.sides.test for part in parts])
+        grouped = getattr(real, "groups", None)
         results = {
             "format": 3,
             "jaxgan": __version__,
@@ -476,6 +477,7 @@ class _Experiment:
                 "names": [real.names[i] for i in tested],
                 "labels": real.labels[tested].tolist(),
                 "fold": np.repeat(done, [len(part.sides.test) for part in parts]).tolist(),
+                "group": None if grouped is None else grouped[tested].tolist(),
             },
             "runs": self.runs,
             "failed": self.failed,
