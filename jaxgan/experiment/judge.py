@@ -239,6 +239,7 @@ def _verdict(
     second = outcomes.beside(answers.outcome)
     pair = [answers.tables(arm, both, second) for arm in primary]
     groups = answers.groups(both)
+    number = None if groups is None else sum(len(np.unique(of)) for of in groups)
     other = statistics.paired_difference(*pair, at, limits=None, groups=groups)
     a, b = (answers.tables(arm, both) for arm in primary)
     wider = statistics.across_folds(a, b, at)
@@ -258,9 +259,11 @@ def _verdict(
             widest=words.widest(outcome, asked["width"]),
         ),
         "images": images,
-        "groups": None if groups is None else sum(len(np.unique(of)) for of in groups),
+        "groups": number,
         "gans": len(set(gans)) or 1,
-        "conditions": words.conditions(len(both), min(map(len, both.values())), same_samples),
+        "conditions": words.conditions(
+            len(both), min(map(len, both.values())), same_samples, number
+        ),
         "beside": other._asdict()
         | {"outcome": second, "sentence": words.beside(other, OUTCOMES[second], at)},
         "elsewhere": wider

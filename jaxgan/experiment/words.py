@@ -123,13 +123,16 @@ def no_verdict(primary: tuple[str, str], failed: Sequence[Mapping[str, Any]]) ->
     return f"{text}."
 
 
-def conditions(folds: int, seeds: int, same_samples: float | None = None) -> str:
+def conditions(
+    folds: int, seeds: int, same_samples: float | None = None, groups: int | None = None
+) -> str:
     """What the interval holds for, in one plain sentence.
 
     Args:
         folds: how many.
         seeds: of each fold, at least.
         same_samples: share of generated images that two seeds have in common; None: there are none.
+        groups: into how many the test images fall, if any were asked for.
     """
     if seeds < 2 and folds < 2:
         return "One seed has no interval: nothing is said about another training."
@@ -138,7 +141,7 @@ def conditions(folds: int, seeds: int, same_samples: float | None = None) -> str
     )
     text = (
         f"This holds for classifiers trained anew on these images{samples}, and for new test "
-        "images of the same kind."
+        "images of the same kind" + (", of new groups (data.groups)." if groups else ".")
     )
     if same_samples is not None and same_samples >= SURE:
         text += (
