@@ -16,9 +16,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Int8, Int64
-
 from jaxgan.data import groups, layout, walk
 from jaxgan.data.archives import Found, open_zip, stripped, tarred, zipped
 from jaxgan.data.entries import Entries, Entry, Place
@@ -44,8 +41,8 @@ class Files(NamedTuple):
     tables: tuple[bytes, ...] = ()  # CSV files of points at the top.
     told: tuple[str, ...] = ()  # What was merged, skipped or guessed of the layout.
     kinds: Mapping[str, int] | None = None  # How many of "no picture" have each extension.
-    given: Int8[np.ndarray, " n"] | None = None  # The side of each by its folder, if any.
-    groups: Int64[np.ndarray, " n"] | None = None  # Which stay together, if that was asked for.
+    given: tuple[int, ...] | None = None  # The side of each by its folder, if any.
+    groups: tuple[int, ...] | None = None  # Which stay together, if that was asked for.
 
 
 def find(
@@ -216,8 +213,8 @@ def _group(
         points,
         tuple(laid.told),
         kinds,
-        None if laid.given is None else np.array(laid.given, np.int8),
-        None if of is None else groups.numbered(of),
+        None if laid.given is None else tuple(laid.given),
+        None if of is None else tuple(groups.numbered(of).tolist()),
     )
 
 

@@ -234,7 +234,7 @@ def _write_sets(
     """A set for each resolution, in folders of their own where there are several."""
     prints, options = {}, scanned.options
     entry = scanned.rows.table["entry"][scanned.good]
-    grouped = None if found.groups is None else found.groups[entry]
+    grouped = None if found.groups is None else np.array(found.groups)[entry]
     for at, resolution in enumerate(options.resolutions):
         folder = out / str(resolution) if len(options.resolutions) > 1 else out
         more["options"] = options._replace(resolutions=(resolution,))._asdict()

@@ -36,7 +36,7 @@ def untied(
     scanned: Scanned,
     decided: dict[bytes, int],
     say: Say,
-    grouped: Int64[np.ndarray, " n"] | None = None,
+    grouped: tuple[int, ...] | None = None,
 ) -> tuple[Scanned, Int64[np.ndarray, " n"]]:
     """Without new pictures that are like some of two sides; and which of the rest are the same."""
     while True:
@@ -44,7 +44,7 @@ def untied(
         group = doctor.same_pictures(table["content"], scanned.vectors)
         if not decided:
             return scanned, group
-        tied = groups.joined(group, None if grouped is None else grouped[table["entry"]])
+        tied = groups.joined(group, None if grouped is None else np.array(grouped)[table["entry"]])
         own = np.array([decided.get(source, -1) for source in table["source"].tolist()], np.int64)
         touched = np.zeros((len(group), 3), bool)
         touched[tied[own >= 0], own[own >= 0]] = True
@@ -76,7 +76,7 @@ def assigned(
         )
     table = diagnosis.rows.table[diagnosis.good]
     labels, group = table["label"], diagnosis.group
-    grouped = None if found.groups is None else found.groups[table["entry"]]
+    grouped = None if found.groups is None else np.array(found.groups)[table["entry"]]
     if grouped is not None:
         groups.check_classes(grouped[kept], labels[kept], diagnosis.classes)
     if found.given is None or request.given_sides == "merge":
@@ -87,7 +87,7 @@ def assigned(
             *(labels, diagnosis.classes, request.fractions, same, decided, kept),
             called="pictures" if grouped is None else "groups",
         )
-    given = found.given[table["entry"]].astype(np.int32)
+    given = np.array(found.given, np.int32)[table["entry"]]
     if grouped is not None:
         groups.check_sides(grouped, given, [*diagnosis.rows.names(diagnosis.good)])
     every = np.full(len(given), -1, np.int64)
