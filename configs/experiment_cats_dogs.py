@@ -40,6 +40,10 @@ def get_config(nets: str = "wgan512") -> ConfigDict:
     config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.
     config.data.split = (25 / 33, 3 / 33, 5 / 33)  # Train, validation, test; copies together.
     config.data.given_sides = "use"  # Of folders like train and test; or merge: part them anew.
+    # What the classes are: auto; folders, inner, table, names or one where it is ambiguous.
+    config.data.layout = "auto"
+    # Images that stay on one side: folder, column:NAME of a table, name:PATTERN or path:PATTERN.
+    config.data.groups = config_dict.placeholder(str)
     # Several: every image is a test image once, and GANs and classifiers are trained in each fold;
     # the split then says how much of the rest validates.
     config.data.folds = 1

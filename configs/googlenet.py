@@ -29,6 +29,10 @@ def get_config() -> ConfigDict:
     config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.
     config.data.split = (0.7, 0.15, 0.15)  # Train, validation, test; copies stay together.
     config.data.given_sides = "use"  # Of folders like train and test; or merge: part them anew.
+    # What the classes are: auto; folders, inner, table, names or one where it is ambiguous.
+    config.data.layout = "auto"
+    # Images that stay on one side: folder, column:NAME of a table, name:PATTERN or path:PATTERN.
+    config.data.groups = config_dict.placeholder(str)
 
     config.model = ConfigDict()
     config.model.name = "googlenet"

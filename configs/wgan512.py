@@ -31,6 +31,8 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.data.normalise = "range"  # To [-1, 1]; or statistics: the set's mean and deviation.
     config.data.flip = False  # Mirror every second picture.
     config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.
+    # What the classes are: auto; folders, inner, table, names or one where it is ambiguous.
+    config.data.layout = "auto"
 
     config.model = ConfigDict()
     config.model.name = "wgan"

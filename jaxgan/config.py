@@ -156,6 +156,7 @@ def check_names(config: ConfigDict, names: Sequence[str]) -> None:
 
 # What an experiment's stages take from it.
 INHERITED = ("path", "classes", "limit", "crop", "on_error", "split", "given_sides")
+INHERITED += ("layout", "groups")
 
 
 def check_inherited(config: ConfigDict, overridden: Sequence[str]) -> None:

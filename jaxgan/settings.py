@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import ada
 from jaxgan.config import CLASSIFIERS, GANS, MOST_STEPS, is_experiment
+from jaxgan.data import layout
 from jaxgan.errors import InputError
 from jaxgan.models import resnet
 
@@ -111,6 +112,9 @@ DATA = {
     "data.limit": maybe(whole()),
     "data.crop": text("center", "stretch"),
     "data.on_error": text("skip", "raise"),
+    "data.given_sides": optional(text("use", "merge")),
+    "data.layout": optional(text(*layout.READINGS)),
+    "data.groups": optional(maybe(text())),
 }
 SPLIT = several(number(), 0, 1000)  # `checks.check_fractions` says what else.
 TRAINING = DATA | {
@@ -121,7 +125,6 @@ TRAINING = DATA | {
     "init_from": maybe(text()),
     "model.name": text(*GANS, *CLASSIFIERS),
     "data.resolution": whole(1, 4096),
-    "data.given_sides": optional(text("use", "merge")),
     "data.split": optional(SPLIT),
     "train.steps": maybe(whole()),
     "train.epochs": maybe(positive(1e6)),
@@ -255,7 +258,6 @@ EXPERIMENT = DATA | {
     "parallel": text("auto", "jit", "pmap"),
     "deterministic": TRUTH,
     "data.split": SPLIT,
-    "data.given_sides": text("use", "merge"),
     "data.folds": whole(1, 1000),
     "data.subset": SOME,
     "arms": several(text(), 1),

@@ -39,7 +39,7 @@ from jaxgan import (
 from jaxgan import config as configs
 from jaxgan.checkpoint import Best, has_checkpoints
 from jaxgan.collapse import make_alarm, mean_distance
-from jaxgan.data import loader, splits
+from jaxgan.data import account, groups, loader, ranges, splits
 from jaxgan.data.folder import Source
 from jaxgan.data.moments import moments
 from jaxgan.evaluate import judge, predict, summarise
@@ -87,6 +87,9 @@ def _run(config: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
                 config.model.num_classes = len(source.classes)
                 config.data.classes = tuple(source.classes)
             parts = split(source, config.data.split)
+            tell(account.lines(source, parts))
+        else:
+            tell(account.lines(source, gan=True))
         if config.model.name in configs.GANS:
             monitor.settle(config)
             settle_classes(config, source)
@@ -110,6 +113,12 @@ def _run(config: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
         training = frozen.look(config, training, config.train.views)
         validation = frozen.look(config, validation)
     train_classifier(config, training, validation, workdir, data=about)
+
+
+def tell(lines: Sequence[str]) -> None:
+    """Print an account, on one process alone."""
+    if jax.process_index() == 0:
+        print("\n".join(lines), flush=True)
 
 
 def make_deterministic(config: ConfigDict) -> None:
@@ -161,8 +170,14 @@ def check_precision(precision: str) -> None:
         )
 
 
-def open_source(data: ConfigDict, seed: int = 0) -> Source:
-    """The pictures of a config's `data` section; `seed` chooses them where there is a limit."""
+def open_source(data: ConfigDict, seed: int = 0, scale: ranges.Scale | None = None) -> Source:
+    """The images of a config's `data` section.
+
+    Args:
+        data: the section.
+        seed: chooses the images where there is a limit.
+        scale: of gray values beyond 8 bits; None: that of these images.
+    """
     if data.path != "toy" and not epath.Path(data.path).expanduser().exists():
         raise InputError(
             f"data.path must be a folder of pictures, and {data.path} does not exist: set it with "
@@ -177,6 +192,9 @@ def open_source(data: ConfigDict, seed: int = 0) -> Source:
         count=data.limit,
         seed=seed,
         given_sides=data.get("given_sides", "use"),
+        reading=data.get("layout", "auto"),
+        grouped=data.get("groups"),
+        scale=scale,
     )
 
 
@@ -238,7 +256,25 @@ def split(
                 source.fractions,  # type: ignore[attr-defined]
             )
         return splits.Split(*(np.flatnonzero(sides == side) for side in range(3)))
-    return splits.split(source, fractions, duplicates=duplicates or copies(source))
+    return splits.split(source, fractions, duplicates=kept_together(source, duplicates))
+
+
+def kept_together(source: Source, duplicates: splits.Duplicates | None = None) -> splits.Duplicates:
+    """Which images must stay on one side: copies, and those of a group.
+
+    Args:
+        source: images.
+        duplicates: `copies(source)`, where it is at hand.
+
+    Raises:
+        InputError: as `copies`; or a class whose images are one group.
+    """
+    found = duplicates or copies(source)
+    grouped = getattr(source, "groups", None)
+    if grouped is None:
+        return found
+    groups.check_classes(grouped, source.labels, source.classes)
+    return found._replace(group=groups.joined(found.group, grouped))
 
 
 def copies(source: Source) -> splits.Duplicates:
@@ -487,6 +523,8 @@ def describe_data(source: Source) -> dict:
         "fingerprint": loader.fingerprint(source),
         "counts": dict(zip(source.classes, counts, strict=True)),
         "unreadable": [list(pair) for pair in getattr(source, "unreadable", [])],
+        "left_out": dict(getattr(source, "left_out", {})),
+        "scale": getattr(source, "scale", None) or None,
     }
 
 
@@ -566,14 +604,16 @@ def evaluate_classifier(
             config.data.limit = None
     if path != "toy" and not epath.Path(path).expanduser().exists():
         raise InputError(f"--data must be a folder of class folders, and {path} does not exist")
-    source = open_source(config.data, config.seed)
-    trained = configs.read_run(workdir).get("data", {}).get("fingerprint")
+    known = configs.read_run(workdir).get("data", {})
+    trained, scale = known.get("fingerprint"), known.get("scale")
+    source = open_source(config.data, config.seed, scale and ranges.Scale(*scale))
     if part == "all" and loader.fingerprint(source) == trained:
         logging.getLogger("jaxgan").warning(
             "these are the pictures it learned from: --split test takes those that it did not see"
         )
     if part != "all":
         source = loader.Subset(source, getattr(split(source, config.data.split), part))
+    tell(account.lines(source))
     log_p = predict(classifier.predict, classifier.variables, source)
     return summarise(log_p, source.labels, source.classes) | {
         "workdir": str(workdir),

@@ -67,6 +67,8 @@ def main() -> None:
             **options,
             keep=keep,
         )
+        for name, about in result["sets"].items():
+            print("\n".join([f"--{name}:", *about["account"]]))
         result["versions"] = training.versions()
         print(report.table(result))
         if FLAGS.html:

@@ -50,6 +50,18 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_integer("quality", 95, "Of JPEG.", 1, 100)
 flags.DEFINE_list("split", ["0.7", "0.15", "0.15"], "Shares of train, validation and test.")
+flags.DEFINE_enum(
+    "given_sides", "use", ["use", "merge"], "Of folders like train and test; merge: part anew."
+)
+flags.DEFINE_enum(
+    "layout",
+    "auto",
+    ["auto", "folders", "inner", "table", "names", "one"],
+    "What the classes are: the outermost folders, those inside, a table, names, or all one class.",
+)
+flags.DEFINE_string(
+    "groups", None, "What stays on one side: folder, column:NAME, name:PATTERN or path:PATTERN."
+)
 flags.DEFINE_bool("doctor", True, "Look for doubtful pictures, not only unreadable ones.")
 flags.DEFINE_bool("dry_run", False, "Write no set.")
 path_flag("report", "File for the report; OUT/report.html by default.")

@@ -15,6 +15,7 @@ from jaxgan import training
 from jaxgan.data import files, layout
 from jaxgan.data.folder import FolderSource
 from jaxgan.data.loader import open_source
+from jaxgan.data.tables import Tables
 from jaxgan.errors import InputError
 
 
@@ -169,7 +170,7 @@ def test_pictures_without_a_label_are_told(tmp_path: Path, caplog) -> None:
     draw(tmp_path, numbered("."))
     (tmp_path / "labels.csv").write_text("file,label\n000.png,a\n001.png,b\n")
     counts, said = classes_of(tmp_path, caplog)
-    assert counts == {"a": 1, "b": 1} and "left out 2 pictures without a label" in said
+    assert counts == {"a": 1, "b": 1} and "left out 2 images without a label" in said
 
 
 def test_folders_against_a_table_are_two_readings(tmp_path: Path, caplog) -> None:
@@ -177,7 +178,7 @@ def test_folders_against_a_table_are_two_readings(tmp_path: Path, caplog) -> Non
     table = tmp_path / "labels.csv"
     table.write_text("file,label\n0.png,x\n1.png,y\n2.png,x\n3.png,y\n")
     counts, said = classes_of(tmp_path, caplog)
-    assert counts == {"a": 2, "b": 2} and "call it metadata.csv" in said
+    assert counts == {"a": 2, "b": 2} and "data.layout=table" in said
     table.rename(tmp_path / "metadata.csv")
     table = tmp_path / "metadata.csv"
     table.write_text("file_name,label\na/0.png,x\na/1.png,y\nb/2.png,x\nb/3.png,y\n")
@@ -187,7 +188,7 @@ def test_folders_against_a_table_are_two_readings(tmp_path: Path, caplog) -> Non
 def test_masks_are_no_class(tmp_path: Path, caplog) -> None:
     draw(tmp_path, [*numbered("images"), *numbered("masks")])
     counts, said = classes_of(tmp_path, caplog)
-    assert counts == {"images": 4} and "left out 4 pictures in masks: masks of images" in said
+    assert counts == {"images": 4} and "left out 4 images in masks: masks of images" in said
 
 
 def test_names_of_classes(tmp_path: Path, caplog) -> None:
@@ -216,5 +217,5 @@ def test_archives_inside_are_named(tmp_path: Path) -> None:
 def test_many_files_are_soon_laid_out() -> None:
     paths = [f"train/{c}/{i:06d}.png" for c in ("cat", "dog") for i in range(20_000)]
     paths += [f"val/{c}/{i:06d}.png" for c in ("cat", "dog") for i in range(10)]
-    found = layout.recognise(paths, [], "x", lambda name: b"")
+    found = layout.recognise(paths, [], "x", Tables([], lambda name: b""))
     assert found.classes == ("cat", "dog") and len(found.pictures) == 40_020

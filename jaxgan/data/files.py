@@ -12,22 +12,20 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgan.data import layout
+from jaxgan.data import groups, layout, walk
 from jaxgan.data.archives import Found, open_zip, stripped, tarred, zipped
 from jaxgan.data.entries import Entries, Entry, Place
-from jaxgan.data.folder import EXTENSIONS, printable
+from jaxgan.data.folder import printable
+from jaxgan.data.tables import Tables
 from jaxgan.errors import InputError
 
 LARGEST = 512 * 1024**2  # Bytes of a picture file; what is larger is no picture.
-SIDE_FILES = (".cat", ".xml")  # Landmarks, beside the pictures.
-MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 ZIP = b"PK\3\4"  # How an archive begins; what is in it stands at its end.
-MAGIC_AT_8 = (b"WEBP", b"avif")  # After a size or a box, which may hold anything.
-NO_PICTURE = {*SIDE_FILES, ".csv", ".json", ".txt", ".md", ".html"}  # Whatever they begin with.
+START = 32  # Bytes that say what a file is.
 TFDS = "tfds:"  # What sources and roots of tensorflow-datasets begin with.
 
 
@@ -42,9 +40,18 @@ class Files(NamedTuple):
     left_out: Counter
     tables: tuple[bytes, ...] = ()  # CSV files of points at the top.
     told: tuple[str, ...] = ()  # What was merged, skipped or guessed of the layout.
+    kinds: Mapping[str, int] | None = None  # How many of "no picture" have each extension.
+    given: tuple[int, ...] | None = None  # The side of each by its folder, if any.
+    groups: tuple[int, ...] | None = None  # Which stay together, if that was asked for.
 
 
-def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) -> Files:
+def find(
+    source: str | os.PathLike,
+    scratch: str | os.PathLike | None = None,
+    *,
+    reading: str = "auto",
+    grouped: str | None = None,
+) -> Files:
     """All files of `source` that may hold pictures, with classes as `layout.recognise` finds them.
 
     A file counts by its extension or, without a known one, by its first bytes. In an archive, one
@@ -56,6 +63,8 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
         source: a folder (links are followed), a .zip, or a .tar, compressed or not; or what
             `tfds.find` takes.
         scratch: a folder for what is decompressed.
+        reading: of the layout, one of `layout.READINGS`.
+        grouped: which images stay on one side, see `groups.check`.
 
     Raises:
         InputError: no such thing, an unreadable one, no pictures, a prepared set, or names that
@@ -64,6 +73,8 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
     if os.fspath(source).startswith(TFDS):
         from jaxgan.data import tfds  # It takes a second.
 
+        if grouped:
+            raise InputError(f"--groups must be of a folder or an archive, and {source} is neither")
         return tfds.find(os.fspath(source))
     for known in (open_zip, _is_folder):
         known.cache_clear()  # It may have been written anew.
@@ -74,12 +85,12 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
     try:
         if path.is_dir():
             _refuse_prepared(path)
-            root, found = path, list(_walk(path, "", frozenset()))
+            root, found = path, list(walk.walk(path))
         elif path.is_file() and zipfile.is_zipfile(path):  # Opening a pipe would wait.
             root, found = path, zipped(path, left_out)
         elif path.is_file() and tarfile.is_tarfile(path):
             root, found = tarred(path, scratch, left_out)
-        elif path.is_file() and _start(os.fspath(path.parent), path.name).startswith(ZIP):
+        elif path.is_file() and start(os.fspath(path.parent), path.name).startswith(ZIP):
             raise zipfile.BadZipFile("it is cut off")
         else:
             raise InputError(f"--source must be a folder, a .zip or a .tar, and {path} is neither")
@@ -96,7 +107,7 @@ def find(source: str | os.PathLike, scratch: str | os.PathLike | None = None) ->
     if not path.is_dir():
         found = list({f.path: f for f in stripped(found)}.values())  # The last of a name counts.
     stem = path.resolve().name if path.is_dir() else path.name.split(".")[0]
-    return _group(os.path.abspath(root), stem, sorted(found, key=_order), left_out)
+    return _group(os.path.abspath(root), stem, found, left_out, reading, grouped)
 
 
 def _refuse_prepared(path: Path) -> None:
@@ -159,55 +170,29 @@ def checksum(file: str | os.PathLike) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[Found]:
-    real = os.path.realpath(root / folder)
-    if real in above:  # A link that leads in a circle.
-        return
-    start = folder and folder + os.sep
-    with os.scandir(root / folder) as entries:
-        for entry in entries:
-            path = start + entry.name
-            try:
-                about = entry.stat()
-            except OSError:  # A link to nothing: reading it will say so.
-                about = entry.stat(follow_symlinks=False)
-            if stat.S_ISDIR(about.st_mode) and not entry.name.startswith("."):
-                yield from _walk(root, path, above | {real})
-            else:
-                name = path if os.sep == "/" else path.replace(os.sep, "/")
-                yield Found(name, path, about.st_size, about.st_mtime_ns)
-
-
-def _order(found: Found) -> str:
-    return found.path.replace("/", "\0")  # Folder by folder: no character comes before.
-
-
-def _group(root: str, stem: str, found: list[Found], left_out: Counter) -> Files:
-    pictures: list[Found] = []
-    others: dict[str, Found] = {}
-    landmarks = {f.path: f.place for f in found if f.path.endswith(SIDE_FILES)}
-    for f in found:
-        extension = os.path.splitext(f"/{f.path}")[1].lower()
-        if layout.is_hidden(f.path):
-            left_out["hidden"] += 1
-        elif extension in EXTENSIONS or _has_magic(root, f, extension):
-            pictures.append(f)
-        elif extension not in SIDE_FILES:
-            left_out["no picture"] += 1
-            others[f.path] = f
+def _group(
+    root: str, stem: str, found: list[Found], left_out: Counter, reading: str, grouped: str | None
+) -> Files:
+    landmarks = {f.path: f.place for f in found if f.path.endswith(walk.SIDE_FILES)}
+    pictures, others, more, kinds = walk.sort(found, lambda f: start(root, f.place))
+    left_out += more
     if not pictures:
         raise InputError(
             f"--source must hold pictures, in class folders or directly, and {root} has none "
-            f"({left_out.total()} other files)"
+            f"({left_out.total()} other files"
+            + "".join(f"; {line}" for line in walk.told(kinds) if ":" in line)
+            + ")"
             + next((f": unpack {p}" for p in others if p.lower().endswith(layout.ARCHIVES)), "")
         )
-    laid = layout.recognise(
-        [f.path for f in pictures], list(others), stem, lambda name: read(root, others[name].place)
-    )
+    tables = Tables(others, lambda name: read(root, others[name].place))
+    laid = layout.recognise([f.path for f in pictures], list(others), stem, tables, None, reading)
+    kinds -= walk.extensions(laid.used)
     left_out["beside the class folders"] += len(laid.beside)
-    told = laid.told
-    if laid.given is not None:
-        told = [*told, "the given sides are merged: the split is decided anew"]
+    of: list[str] | None = None
+    if grouped:
+        used = [pictures[i].path for i in laid.pictures]
+        mine = groups.find(grouped, used, tables, [f.path for f in pictures])
+        of = [mine[path] for path in used]
     entries = Entries(
         Entry(
             printable(f.path),
@@ -218,32 +203,31 @@ def _group(root: str, stem: str, found: list[Found], left_out: Counter) -> Files
         for f, label in ((pictures[i], n) for i, n in zip(laid.pictures, laid.labels, strict=True))
     )
     csv = [f for f in found if f.path.lower().endswith(".csv") and "/" not in f.path]
-    tables = tuple(read(root, f.place) for f in csv if 0 < f.size < LARGEST)
+    points = tuple(read(root, f.place) for f in csv if 0 < f.size < LARGEST)
     names = tuple(printable(name) for name in laid.classes)
-    return Files(root, names, entries, +left_out, tables, tuple(told))
+    return Files(
+        root,
+        names,
+        entries,
+        +left_out,
+        points,
+        tuple(laid.told),
+        kinds,
+        None if laid.given is None else tuple(laid.given),
+        None if of is None else tuple(groups.numbered(of).tolist()),
+    )
 
 
-def _has_magic(root: str, f: Found, extension: str) -> bool:
-    """Whether a file without a picture's extension is one all the same."""
-    if extension in NO_PICTURE or f.size < 64:
-        return False
-    try:
-        start = _start(root, f.place)
-    except Exception:  # Whatever it is, it is no picture.
-        return False
-    return start.startswith(MAGIC) or start[8:12] in MAGIC_AT_8
-
-
-def _start(root: str, place: Place) -> bytes:
+def start(root: str, place: Place) -> bytes:
     """The first bytes of a file, which may be large."""
     if isinstance(place, tuple):
-        return read(root, (place[0], 16))
+        return read(root, (place[0], min(START, place[1])))
     if _is_folder(root):
         with open(os.path.join(root, place), "rb") as file:
-            return file.read(16)
+            return file.read(START)
     archive, lock = open_zip(root)
     with lock, archive.open(place) as file:
-        return file.read(16)
+        return file.read(START)
 
 
 def _beside(path: str, landmarks: dict[str, Place]) -> Place | None:

@@ -11,22 +11,20 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, Int64
 from PIL import Image
 
-from jaxgan import paths
-from jaxgan.data import layout, machine, transforms
-from jaxgan.data.transforms import Crop, read_square, reason
+from jaxgan.data import groups, layout, look, machine, ranges, transforms, walk
+from jaxgan.data.tables import Tables
+from jaxgan.data.transforms import Crop, reason
 from jaxgan.errors import InputError
 
 logger = logging.getLogger("jaxgan")
 T = TypeVar("T")
 
-EXTENSIONS = {".avif", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm"}
-EXTENSIONS |= {".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 SIDES = ("train", "validation", "test")
 VALIDATION = 0.1  # Of a given train side, where no validation side is given.
 IN_MEMORY = 4 * 1024**3  # Bytes of decoded pictures that are kept, at most.
@@ -65,6 +63,9 @@ class FolderSource:
         in_memory: Keep the decoded pictures where they need no more than so many bytes; None: than
             4 GiB, and than half of the free memory.
         given_sides: "use" those that folders like train/ and test/ give, or "merge" them.
+        reading: Of the layout, one of `layout.READINGS`.
+        grouped: Which images stay on one side, see `groups.check`; None groups nothing.
+        scale: Of gray values beyond 8 bits; None: that of all images here.
 
     Attributes:
         images: uint8 [n, resolution, resolution, 3] where the pictures are kept, else None.
@@ -72,6 +73,10 @@ class FolderSource:
         unreadable: (name, reason) of each picture left out, sorted by class and name.
         left_out: How many entries were "hidden", "no picture" by extension, or pictures "beside
             the class folders".
+        kinds: of "no picture", how many files have each extension.
+        oddities: how many images are odd, by `look.oddities`.
+        scale: of gray values beyond 8 bits, or None where there are none.
+        groups: the number of each image's group, or None.
         given: the side of each picture by its folder: 0 train, 1 validation, 2 test; or None.
         sides: those to use, or None; `fractions` are their shares. As `RecordSource` has them.
 
@@ -90,42 +95,60 @@ class FolderSource:
         on_error: Literal["skip", "raise"] = "skip",
         in_memory: int | None = None,
         given_sides: Literal["use", "merge"] = "use",
+        reading: str = "auto",
+        grouped: str | None = None,
+        scale: ranges.Scale | None = None,
     ):
         self.resolution = resolution
         self._crop: Crop = crop
-        self._root, folders, self.left_out, given = _find(path, classes)
-        self.classes = choose(folders, classes)
-        files = [(file, i) for i, name in enumerate(self.classes) for file in folders[name]]
+        self.scale = scale
+        found = _find(path, classes, reading, grouped)
+        self._root, self.left_out, self.kinds = found.root, found.left_out, found.kinds
+        self.classes = choose(found.folders, classes)
+        files = [(file, i) for i, name in enumerate(self.classes) for file in found.folders[name]]
         shape = (len(files), resolution, resolution, 3)
         limit = memory_limit() if in_memory is None else in_memory
         kept = np.empty(shape, np.uint8) if math.prod(shape) <= limit else None
-
-        def read(i: int) -> np.ndarray | str:
-            try:
-                return self._read(files[i][0])
-            except Exception as error:  # Pillow's decoders raise nearly anything.
-                return reason(error)
-
         self.unreadable: list[tuple[str, str]] = []
+        self.oddities: Counter[str] = Counter()
         readable: list[tuple[str, int]] = []
         digests: list[bytes] = []
-        digest = start_fingerprint(self.classes, resolution)
+        deep: dict[int, ranges.Deep] = {}  # Images that wait for the scale.
         with warnings.catch_warnings():  # Here, not in the threads: the filters are global.
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            pictures = in_threads(read, len(files))
-            for (file, label), picture in zip(files, pictures, strict=True):
-                name = printable(file)
-                if not isinstance(picture, str):
+            first = in_threads(lambda i: self._first(files[i][0]), len(files))
+            for (file, label), (picture, odd) in zip(files, first, strict=True):
+                if isinstance(picture, str):
+                    name = printable(file)
+                    if on_error == "raise":
+                        raise InputError(
+                            f"every picture must be readable, {name} is not: {picture}"
+                        )
+                    self.unreadable.append((name, picture))
+                    continue
+                if isinstance(picture, ranges.Deep):
+                    deep[len(readable)] = picture
+                    digests.append(b"")
+                else:
                     digests.append(transforms.digest(picture))
-                    add_digest(digest, name, label, digests[-1])
                     if kept is not None:
                         kept[len(readable)] = picture
-                    readable.append((file, label))
-                elif on_error == "raise":
-                    raise InputError(f"every picture must be readable, {name} is not: {picture}")
-                else:
-                    self.unreadable.append((name, picture))
+                self.oddities.update(odd)
+                readable.append((file, label))
+            if deep:
+                self.scale = ranges.chosen(deep.values())
+                at = list(deep)
+                again = in_threads(lambda i: self._read(readable[at[i]][0]), len(at))
+                for i, picture in zip(at, again, strict=True):
+                    digests[i] = transforms.digest(picture)
+                    if kept is not None:
+                        kept[i] = picture
+                floats = sum(d.floats for d in deep.values())
+                logger.warning("%s", ranges.describe(self.scale, (len(deep) - floats, floats)))
+        digest = start_fingerprint(self.classes, resolution)
+        for (file, label), pixels in zip(readable, digests, strict=True):
+            add_digest(digest, printable(file), label, pixels)
         self.fingerprint = digest.hexdigest()
         self.images = None if kept is None else kept[: len(readable)]
         if self.images is not None:
@@ -134,12 +157,19 @@ class FolderSource:
         self.names = tuple(printable(file) for file in self._files)
         self.labels = np.array([label for _, label in readable], np.int32)
         self._report(len(files))
+        self.groups: Int64[np.ndarray, " n"] | None = None
+        if found.groups is not None:
+            self.groups = groups.numbered([found.groups[file] for file in self._files])
+            groups.check_classes(self.groups, self.labels, self.classes)
+        given = found.given
         self.given: Int32[np.ndarray, " n"] | None = None
         self.sides: Int32[np.ndarray, " n"] | None = None
         self.fractions: tuple[float, ...] | None = None
         if given is not None:
             self.given = np.array([given[file] for file in self._files], np.int32)
             if given_sides == "use":
+                if self.groups is not None:
+                    groups.check_sides(self.groups, self.given, self.names)
                 self.sides = self._sides(self.given, digests)
                 self.fractions = tuple(float((self.sides == side).mean()) for side in range(3))
             else:
@@ -160,39 +190,31 @@ class FolderSource:
         return {"image": image, "label": self.labels[index]}
 
     def _read(self, file: str) -> np.ndarray:
+        return self._open(file)[0]
+
+    def _first(self, file: str) -> tuple[np.ndarray | ranges.Deep | str, list[str]]:
+        """An image and what is odd about it; its range where it waits for the scale of the set, or
+        why it cannot be read."""
+        try:
+            return self._open(file, self.scale is None)
+        except ranges.DeepError as error:
+            return error.deep, []
+        except Exception as error:  # Pillow's decoders raise nearly anything.
+            return reason(error), []
+
+    def _open(self, file: str, wait: bool = False) -> tuple[np.ndarray, list[str]]:
         path = self._root / file
         if path.exists() and not path.is_file():  # Opening a pipe would wait for ever.
             raise ValueError("not a regular file")
-        return read_square(path, self.resolution, self._crop)
+        with transforms.open_file(path) as im:
+            odd = look.oddities(file, look.header_of(im))
+            whole = transforms.decode(im, 2 * self.resolution, self.scale, wait)
+            return np.array(transforms.square_of(whole, self.resolution, self._crop)), odd
 
     def _sides(self, given: np.ndarray, digests: Sequence[bytes]) -> np.ndarray:
-        """The given sides; one that is missing is held out: validation comes from train."""
-        for side in sorted(set(given.tolist())):
-            for label, name in enumerate(self.classes):
-                if not ((given == side) & (self.labels == label)).any():
-                    raise InputError(
-                        f"every given side must hold every class, and {SIDES[side]} has no {name}: "
-                        f"choose classes, or merge the sides (given_sides=merge)"
-                    )
-        if len(set(given.tolist())) == 3:
-            logger.warning("the given sides train, validation and test are used as they are")
-            return given
-        sides = given.copy()
-        held_out = SIDES[max(given)]
-        sides[given == 1] = (
-            2  # No test is given: what is held out is never trained on or chosen by.
-        )
-        share = np.array([int.from_bytes(hashlib.sha256(d).digest()[:4]) for d in digests]) / 2**32
-        for label in range(len(self.classes)):
-            train = np.flatnonzero((given == 0) & (self.labels == label))
-            of_it = train[share[train] < VALIDATION]
-            if not len(of_it) and len(train) > 1:
-                of_it = train[[share[train].argmin()]]
-            sides[of_it] = 1
-        logger.warning(
-            "the given sides are used: %s is the test, and %d pictures of train are validation",
-            *(held_out, (sides == 1).sum()),
-        )
+        """The given sides; one that is missing is held out."""
+        said, sides = given_sides(given, self.labels, self.classes, digests, self.groups)
+        logger.warning("%s", said)
         return sides
 
     def _report(self, found: int) -> None:
@@ -206,6 +228,62 @@ class FolderSource:
         for label, name in enumerate(self.classes):
             if not (self.labels == label).any():
                 raise InputError(f"every class needs a readable picture, {name} has none")
+
+
+def given_sides(
+    given: Int32[np.ndarray, " n"],
+    labels: Int32[np.ndarray, " n"],
+    classes: Sequence[str],
+    digests: Sequence[bytes],
+    grouped: Int64[np.ndarray, " n"] | None = None,
+) -> tuple[str, Int32[np.ndarray, " n"]]:
+    """The sides that folders give, all three of them, and a sentence on how.
+
+    Where none is to test with, validation is; where none is to validate with, some images of train
+    are, by a stable hash.
+
+    Args:
+        given: 0 train, 1 validation, 2 test.
+        labels: of the images.
+        classes: their names.
+        digests: what stands for each image.
+        grouped: which of them stay together.
+
+    Raises:
+        InputError: a class that is missing on a side.
+    """
+    for side in sorted(set(given.tolist())):
+        for label, name in enumerate(classes):
+            if not ((given == side) & (labels == label)).any():
+                raise InputError(
+                    f"every given side must hold every class, and {SIDES[side]} has no {name}: "
+                    f"choose classes, or merge the sides (given_sides=merge)"
+                )
+    if len(set(given.tolist())) == 3:
+        return "the given sides train, validation and test are used as they are", given
+    sides = given.copy()
+    sides[given == 1] = 2  # What is held out is never trained on or chosen by.
+    keys = np.array([int.from_bytes(hashlib.sha256(d).digest()[:4]) for d in digests]) / 2**32
+    unit = np.arange(len(given)) if grouped is None else grouped
+    least = np.full(unit.max() + 1, np.inf)
+    np.minimum.at(least, unit, keys)
+    # Hashed once more: the least of several is not uniform.
+    share = keys if grouped is None else np.array([_again(x) for x in least.tolist()])[unit]
+    for label in range(len(classes)):
+        train = np.flatnonzero((given == 0) & (labels == label))
+        of_it = train[share[train] < VALIDATION]
+        if not len(of_it) and len(np.unique(unit[train])) > 1:
+            of_it = train[unit[train] == unit[train[share[train].argmin()]]]
+        sides[np.isin(unit, unit[of_it]) & (given == 0)] = 1
+    said = (
+        f"the given sides are used: {SIDES[max(given)]} is the test, and {(sides == 1).sum():,} "
+        f"images of train are validation"
+    )
+    return said, sides
+
+
+def _again(key: float) -> float:
+    return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:4]) / 2**32
 
 
 def memory_limit() -> int:
@@ -235,73 +313,64 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
+class _Found(NamedTuple):
+    """A folder, laid out; files are named from its root."""
+
+    root: Path
+    folders: dict[str, list[str]]  # The files of each class, sorted.
+    left_out: Counter[str]
+    kinds: Counter[str]
+    given: dict[str, int] | None  # Sides.
+    groups: dict[str, str] | None
+
+
 def _find(
-    path: str | os.PathLike, classes: Sequence[str] | None
-) -> tuple[Path, dict[str, list[str]], Counter, dict[str, int] | None]:
-    """The root, the sorted files of each class (relative to it), what was left out, given sides."""
+    path: str | os.PathLike, classes: Sequence[str] | None, reading: str, grouped: str | None
+) -> _Found:
     root = Path(path).expanduser()
     if not os.fspath(path) or not root.is_dir():
         raise InputError(f"the data path must be a folder of pictures, got {str(path)!r}")
-    left_out: Counter = Counter()
-    others: list[str] = []
-
-    def pictures(folder: str, above: frozenset[str]) -> list[str]:
-        real = os.path.realpath(root / folder)
-        if real in above:  # A link that leads in a circle.
-            return []
-        found = []
-        for name in sorted(os.listdir(root / folder)):
-            file = os.path.join(folder, name)
-            if layout.is_hidden(name):
-                left_out["hidden"] += 1
-            elif (root / file).is_dir():
-                found += pictures(file, above | {real})
-            elif os.path.splitext(name)[1].lower() in EXTENSIONS:
-                found.append(file)
-            else:
-                left_out["no picture"] += 1
-                others.append(file)
-        return found
-
     try:
-        files = pictures("", frozenset())
+        images, others, left_out, kinds = walk.of_folder(root)
         inner = [name for name in os.listdir(root) if not layout.is_hidden(name)]
         inner = [name for name in inner if (root / name).is_dir()]
     except OSError as error:
         raise InputError(f"every folder must be readable: {error.filename!r}") from error
-    inner_empty = sorted(set(inner) - {file.split(os.sep)[0] for file in files})
-    if not files:
+    paths = [f.path for f in images]
+    empty = sorted(set(inner) - {path.partition("/")[0] for path in places})
+    if not images:
         packed = [name for name in others if name.lower().endswith(layout.ARCHIVES)]
         raise InputError(
             f"the data path must hold pictures, in class folders or directly: {str(path)!r} "
-            f"has none ({left_out.total()} other files)"
+            f"has none ({left_out.total()} other files"
+            + "".join(f"; {line}" for line in walk.told(kinds) if ":" in line)
+            + ")"
             + (f": unpack {printable(packed[0])}" if packed else "")
         )
-    found = layout.recognise(
-        [file.replace(os.sep, "/") for file in files],
-        [name.replace(os.sep, "/") for name in others],
-        root.resolve().name,
-        lambda name: paths.read(root / name),
-        classes,
-    )
+    tables = Tables(others, lambda name: places.read(root / name))
+    found = layout.recognise(places, others, root.resolve().name, tables, classes, reading)
+    kinds -= walk.extensions(found.used)
     if found.beside:
         left_out["beside the class folders"] = len(found.beside)
         logger.warning(
             "left out what lies beside the class folders, not in one: %d pictures, %s the first",
             *(len(found.beside), printable(found.beside[0])),
         )
-    if inner_empty and len(found.classes) > 1:
-        logger.warning("left out folders without pictures: %s", printable(", ".join(inner_empty)))
+    if empty and len(found.classes) > 1:
+        logger.warning("left out folders without pictures: %s", printable(", ".join(empty)))
     for line in found.told:
         logger.warning("%s", printable(line))
     folders: dict[str, list[str]] = {printable(name): [] for name in found.classes}
     names = list(folders)
-    for i, label in zip(found.pictures, found.labels, strict=True):
-        folders[names[label]].append(files[i])
-    given = None
-    if found.given is not None:
-        given = {files[i]: side for i, side in zip(found.pictures, found.given, strict=True)}
-    return root, folders, left_out, given
+    used = [str(images[i].place) for i in found.pictures]
+    for file, label in zip(used, found.labels, strict=True):
+        folders[names[label]].append(file)
+    given = None if found.given is None else dict(zip(used, found.given, strict=True))
+    of = None
+    if grouped:
+        mine = groups.find(grouped, [places[i] for i in found.pictures], tables, places)
+        of = {file: mine[places[i]] for file, i in zip(used, found.pictures, strict=True)}
+    return _Found(root, folders, left_out, kinds, given, of)
 
 
 def choose(folders: dict[str, list[str]], classes: Sequence[str] | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Folds: every image is a test image once, and copies of an image stay in one fold."""
+"""Folds: every image is a test image once; copies of an image, and groups, stay in one fold."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def folds(source: Source, count: int, validation: float, duplicates: Duplicates)
         count: of folds, at least 2.
         validation: share of the rest of each fold that validates, in (0, 1); at least one group of
             each class does.
-        duplicates: `splits.near_duplicates` of the source.
+        duplicates: what stays together: `splits.near_duplicates` of the source, and its groups.
 
     Returns:
         Of each fold: its images as `test`, and those of all others in two parts.
@@ -31,12 +31,15 @@ def folds(source: Source, count: int, validation: float, duplicates: Duplicates)
         InputError: fewer than `count` different images in a class, or too few to leave one to train
             and one to validate with beside a fold.
     """
-    counts = np.bincount(source.labels[np.unique(duplicates.group)], minlength=len(source.classes))
+    called = "groups" if getattr(source, "groups", None) is not None else "different images"
+    holds = np.zeros((len(source), len(source.classes)), bool)
+    holds[duplicates.group, source.labels] = True  # A group may hold several classes.
+    counts = holds.sum(0)
     least = count if count > 2 else 4  # Beside the largest fold: one to train, one to validate.
     for name, n in zip(source.classes, counts.tolist(), strict=True):
         if n < least:
             raise InputError(
-                f"data.folds={count} needs at least {least} different images in each class, and "
+                f"data.folds={count} needs at least {least} {called} in each class, and "
                 f"{name} has {n}"
             )
     every = np.arange(len(source))
@@ -51,7 +54,7 @@ def folds(source: Source, count: int, validation: float, duplicates: Duplicates)
             if missing:
                 raise InputError(
                     f"data.folds={count} leaves fold {fold} no {source.classes[min(missing)]} to "
-                    f"{name} with: too few different images"
+                    f"{name} with: too few {called}"
                 )
     return found
 
@@ -69,7 +72,10 @@ def _dealt(
     key: dict[int, bytes] = {}
     for group, digest in zip(member.tolist(), digests, strict=True):
         key[group] = min(key.get(group, digest), digest)
-    order = sorted(key, key=lambda g: hashlib.blake2b(key[g] + salt.encode()).digest())
+    grouped = getattr(source, "groups", None) is not None
+    # Groups that were asked for differ in size: dealt last, a large one would be too much.
+    size = np.bincount(member) if grouped else np.zeros(len(key))
+    order = sorted(key, key=lambda g: (-size[g], hashlib.blake2b(key[g] + salt.encode()).digest()))
     holds = np.zeros((len(first), len(source.classes)), np.int64)
     np.add.at(holds, (member, source.labels[rows]), 1)
     wanted = np.outer(shares, holds.sum(0))

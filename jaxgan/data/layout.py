@@ -1,15 +1,12 @@
 """Layouts: what folders, tables and names say of classes and sides; for folders and archives."""
 
-import csv
-import io
-import json
-import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from jaxgan.data.tables import Tables, match
 from jaxgan.errors import InputError
 
 TOOLS = {"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini"}  # Of no user: they never count.
@@ -20,12 +17,11 @@ SIDES = {
 }
 IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
 MASKS = {"masks", "mask", "segmentationclass", "segmentations", "groundtruth", "ground_truth"}
-FILE = ("file_name", "filename", "file", "image", "image_path", "path", "image_id", "img", "id")
-LABEL = ("label", "class", "category", "class_name", "labels", "target", "breed", "species")
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 Parts = dict[str, list[str]]  # The folders and the name of each path.
-Read = Callable[[str], bytes]
-LARGEST = 2**29  # Bytes of a table.
+# What may be chosen where a layout is ambiguous: the outermost folders are the classes, whatever
+# they are called; those inside them are; a table's, the files' names', or all is one class.
+READINGS = ("auto", "folders", "inner", "table", "names", "one")
 
 
 class Layout(NamedTuple):
@@ -37,6 +33,7 @@ class Layout(NamedTuple):
     given: list[int] | None  # The side of each: 0 train, 1 validation, 2 test.
     beside: list[str]  # Left out: beside the class folders.
     told: list[str]  # Sentences: all that was merged, skipped or guessed.
+    used: list[str]  # Tables that gave the classes.
 
 
 def is_hidden(path: str) -> bool:
@@ -48,104 +45,190 @@ def recognise(
     paths: Sequence[str],
     others: Sequence[str],
     stem: str,
-    read: Read,
+    tables: Tables,
     wanted: Sequence[str] | None = None,
+    reading: str = "auto",
 ) -> Layout:
-    """Finds classes and sides.
+    """Find classes and sides.
 
     Args:
-        paths: of the pictures, with "/", one or more.
+        paths: of the images, with "/", one or more.
         others: of the other files that are not hidden.
-        stem: the class of pictures that have no other.
-        read: the bytes of one of `others`.
+        stem: the class of images that have no other.
+        tables: of `others`.
         wanted: classes; a folder that is one of them is gone through for no other.
+        reading: one of `READINGS`.
 
     Raises:
-        InputError: a table that contradicts itself or the pictures.
+        InputError: a table that contradicts itself or the images, or a reading that does not fit.
     """
     told: list[str] = []
-    tables = _by_folder(path for path in others if path.endswith((".csv", ".jsonl", ".json")))
-    look = _Look(tables, read, told)
+    look = _Look(tables, told)
     parts = {path: path.split("/") for path in paths}
-    depth, beside = 0, []
-    left: list[str] = list(paths)
-    while True:
+    beside: list[str] = []
+    given: dict[str, int] | None = None
+    if reading == "one":
+        left, depth = list(paths), 0
+    else:
+        left, depth = _unwrapped(list(paths), parts, look, beside, wanted, reading)
+    if reading == "auto":
+        found = _sided(left, parts, depth, look, beside, stem, wanted)
+        of, given = found or _plain(left, parts, depth, look, beside, stem)
+    else:
+        of = dict.fromkeys(left, stem) if reading == "one" else {}
+        of = of or _as_asked(left, parts, depth, look, beside, reading)
+    archives = [p for p in others if p.lower().endswith(ARCHIVES)]
+    if archives:
+        told.append(f"left out {len(archives)} archives inside, like {archives[0]}: unpack them")
+    return _laid_out(paths, of, given, beside, look)
+
+
+def instead(reading: str) -> str:
+    """The setting that chooses another reading; of `scripts/prepare.py` it is --layout."""
+    return f"data.layout={reading}"
+
+
+def _unwrapped(
+    left: list[str],
+    parts: Parts,
+    look: "_Look",
+    beside: list[str],
+    wanted: Sequence[str] | None,
+    reading: str,
+) -> tuple[list[str], int]:
+    """The images inside the folders that hold all the rest, and how many of those there are."""
+    depth = 0
+    while reading != "folders":
         tops = _tops(left, parts, depth)
         direct = tops.pop("", [])
         name = next(iter(tops), "")
-        if len(tops) != 1 or name in (wanted or ()) or look.has_table(_folder(left, parts, depth)):
+        root = _folder(left, parts, depth)
+        if len(tops) != 1 or name in (wanted or ()) or look.tables.has_labels(root):
             break
         inner = _tops(tops[name], parts, depth + 1)
         inner.pop("", None)
         below = tops[name]
-        while len(inner) == 1 and not look.has_table(_folder(below, parts, depth + 1)):
+        while len(inner) == 1 and not look.tables.has_labels(_folder(below, parts, depth + 1)):
             depth += 1
             inner = _tops(below, parts, depth + 1)
             if inner.pop("", None):
                 break
         at = "/".join(parts[below[0]][: depth + 1])
         flat = None if inner else _prefixes(below)
-        if len(inner) < 2 and flat is None and not look.has_table(at):
+        if len(inner) < 2 and flat is None and not look.tables.has_labels(at):
             depth = 0
             break
         beside += direct
-        told.append(
+        look.told.append(
             f"everything lies in {at}: classes are looked for inside it"
-            + (f" (classes={name} takes it as one class)" if inner else "")
+            + (f" (classes={name} or {instead('folders')} takes it as one class)" if inner else "")
         )
         left, depth = below, depth + 1
+    return left, depth
+
+
+def _sided(
+    left: list[str],
+    parts: Parts,
+    depth: int,
+    look: "_Look",
+    beside: list[str],
+    stem: str,
+    wanted: Sequence[str] | None,
+) -> tuple[dict[str, str], dict[str, int]] | None:
+    """Classes and sides where the folders are sides of a split."""
     tops = _tops(left, parts, depth)
     direct = tops.pop("", [])
     low = {name: name.lower() for name in tops}
     sides = {name: SIDES[low[name]] for name in tops if low[name] in SIDES}
-    given: dict[str, int] | None = None
-    of: dict[str, str] = {}
-    root = _folder(left, parts, depth)
-    if len(set(sides.values())) > 1 and 0 in sides.values() and not set(sides) & set(wanted or ()):
-        strange = sorted(set(tops) - set(sides))
-        if strange:
-            told.append(
-                f"left out {', '.join(strange)} beside the sides {', '.join(sorted(sides))}; to "
-                f"read all of them as classes instead, name them: classes={','.join(sorted(tops))}"
-            )
-        beside += direct
-        table = look.table(root, [p for name in sides for p in tops[name]])
-        found = {
-            name: {p: c for p in tops[name] if (c := table.get(p))}
-            if table
-            else _classes(tops[name], parts, depth + 1, look, beside)
-            for name in sorted(sides)
-        }
-        flat = [name for name in found if not found[name]]
-        if len(flat) == len(found):
-            found = {name: dict.fromkeys(tops[name], stem) for name in found}
-        elif flat:
-            told.append(f"left out {', '.join(flat)}: no classes are inside, and the others have")
-        given = {}
-        for name, classes in found.items():
-            of |= classes
-            given |= dict.fromkeys(classes, sides[name])
-        told.append(
-            f"the folders {', '.join(sorted(sides))} are sides of a split, not classes "
-            f"(classes={','.join(sorted(sides))} takes them as classes)"
+    if len(set(sides.values())) < 2 or 0 not in sides.values() or set(sides) & set(wanted or ()):
+        return None
+    if strange := sorted(set(tops) - set(sides)):
+        look.told.append(
+            f"left out {', '.join(strange)} beside the sides {', '.join(sorted(sides))}; to read "
+            f"all of them as classes instead: {instead('folders')}"
         )
-    else:
-        of = _classes(left, parts, depth, look, beside) or dict.fromkeys(left, stem)
-        second = {tuple(sorted(_tops(files, parts, depth + 1))) for files in tops.values()}
-        names = next(iter(second)) if len(second) == 1 else ()
-        if len(tops) > 1 and len(names) > 1 and "" not in names and of.get(left[0]) in tops:
-            if all(n.lower() in SIDES for n in names) and any(SIDES[n.lower()] == 0 for n in names):
-                given = {path: SIDES[parts[path][depth + 1].lower()] for path in of}
-                told.append(f"the folders {', '.join(names)} in each class are sides of a split")
-            else:
-                told.append(
-                    f"all of {', '.join(sorted(tops))} hold folders {', '.join(names)}: the outer "
-                    f"are read as the classes; for the inner ones, put them outermost"
-                )
-    archives = [p for p in others if p.lower().endswith(ARCHIVES)]
-    if archives:
-        told.append(f"left out {len(archives)} archives inside, like {archives[0]}: unpack them")
-    return _laid_out(paths, of, given, beside, told)
+    beside += direct
+    table = look.table(_folder(left, parts, depth), [p for name in sides for p in tops[name]])
+    found = {
+        name: {p: c for p in tops[name] if (c := table.get(p))}
+        if table
+        else _classes(tops[name], parts, depth + 1, look, beside)
+        for name in sorted(sides)
+    }
+    flat = [name for name in found if not found[name]]
+    if len(flat) == len(found):
+        found = {name: dict.fromkeys(tops[name], stem) for name in found}
+    elif flat:
+        look.told.append(f"left out {', '.join(flat)}: no classes are inside, and the others have")
+    of: dict[str, str] = {}
+    given: dict[str, int] = {}
+    for name, classes in found.items():
+        of |= classes
+        given |= dict.fromkeys(classes, sides[name])
+    look.told.append(
+        f"the folders {', '.join(sorted(sides))} are sides of a split, not classes "
+        f"({instead('folders')} takes them as classes)"
+    )
+    return of, given
+
+
+def _plain(
+    left: list[str], parts: Parts, depth: int, look: "_Look", beside: list[str], stem: str
+) -> tuple[dict[str, str], dict[str, int] | None]:
+    """Classes, and sides where each class has folders of these."""
+    of = _classes(left, parts, depth, look, beside) or dict.fromkeys(left, stem)
+    tops = _tops(left, parts, depth)
+    tops.pop("", None)
+    second = {tuple(sorted(_tops(files, parts, depth + 1))) for files in tops.values()}
+    names = next(iter(second)) if len(second) == 1 else ()
+    if len(tops) < 2 or len(names) < 2 or "" in names or of.get(left[0]) not in tops:
+        return of, None
+    if all(n.lower() in SIDES for n in names) and any(SIDES[n.lower()] == 0 for n in names):
+        look.told.append(
+            f"the folders {', '.join(names)} in each class are sides of a split "
+            f"({instead('inner')} takes them as the classes)"
+        )
+        return of, {path: SIDES[parts[path][depth + 1].lower()] for path in of}
+    look.told.append(
+        f"all of {', '.join(sorted(tops))} hold folders {', '.join(names)}: the outer are read as "
+        f"the classes; for the inner ones: {instead('inner')}"
+    )
+    return of, None
+
+
+def _as_asked(
+    left: list[str], parts: Parts, depth: int, look: "_Look", beside: list[str], reading: str
+) -> dict[str, str]:
+    """Classes by the reading that was asked for."""
+    tops = _tops(left, parts, depth)
+    if reading == "table":
+        found = look.table(_folder(left, parts, depth), left)
+        if not found:
+            raise InputError(
+                "data.layout=table needs a table with columns of files and labels, like "
+                "labels.csv with file,label, beside the images or their folders"
+            )
+        return found
+    if reading == "names":
+        found = _prefixes(left)
+        if found is None:
+            raise InputError(
+                "data.layout=names needs names like cat.0.jpg, two or more of each class, and "
+                f"there are others, like {left[0]}"
+            )
+        return found
+    level = depth + (reading == "inner")
+    deep = [path for path in left if len(parts[path]) > level + 1]
+    if not deep:
+        raise InputError(
+            f"data.layout={reading} needs images in "
+            + ("folders inside folders" if reading == "inner" else "folders")
+            + f", and {left[0]} lies in none (folders here: {', '.join(filter(None, tops)) or '-'})"
+        )
+    inside = set(deep)
+    beside += [path for path in left if path not in inside]
+    return {path: parts[path][level] for path in deep}
 
 
 def _laid_out(
@@ -153,9 +236,9 @@ def _laid_out(
     of: dict[str, str],
     given: dict[str, int] | None,
     beside: list[str],
-    told: list[str],
+    look: "_Look",
 ) -> Layout:
-    raw = sorted(set(of.values()))
+    raw, told = sorted(set(of.values())), look.told
     named = {name: unicodedata.normalize("NFC", name) for name in raw}
     classes = sorted(set(named.values()))
     twice = [name for name, n in Counter(named.values()).items() if n > 1]
@@ -171,20 +254,19 @@ def _laid_out(
     numbered.sort()
     sides = None if given is None else [given[paths[i]] for _, i in numbered]
     return Layout(
-        tuple(classes), [i for _, i in numbered], [n for n, _ in numbered], sides, beside, told
+        tuple(classes),
+        [i for _, i in numbered],
+        [n for n, _ in numbered],
+        sides,
+        beside,
+        told,
+        look.used,
     )
 
 
 def _folded(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name.casefold())
     return "".join(c for c in plain if not unicodedata.combining(c)) or name
-
-
-def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for path in paths:
-        found.setdefault(os.path.dirname(path), []).append(path)
-    return found
 
 
 def _folder(paths: Sequence[str], parts: Parts, depth: int) -> str:
@@ -212,7 +294,7 @@ def _classes(
     strong = not tops or len(tops) == 1 or numbered or (images and len(tops) == 1)
     if found := look.table(root, paths, strong=bool(strong)):
         return found
-    if numbered and tops and look.without_labels(root):
+    if numbered and tops and look.tables.without_labels(root):
         look.told.append(
             "dataset.json has no labels: its folders are numbers, and all is one class"
         )
@@ -220,14 +302,20 @@ def _classes(
     if len(images) == 1 and len(tops) > 1 and all(n in MASKS for n in low if n not in IMAGES):
         masks = sorted(set(tops) - set(images))
         n = sum(len(tops[name]) for name in masks)
-        look.told.append(f"left out {n} pictures in {', '.join(masks)}: masks of {images[0]}")
+        look.told.append(
+            f"left out {n} images in {', '.join(masks)}: masks of {images[0]} "
+            f"({instead('folders')} takes them as classes)"
+        )
         return dict.fromkeys(tops[images[0]], images[0])
     if tops:
         beside += direct
         return {path: name for name, files in tops.items() for path in files}
     if found := _prefixes(direct):
         names = ", ".join(sorted(set(found.values())))
-        look.told.append(f"the classes {names} are those that the files' names begin with")
+        look.told.append(
+            f"the classes {names} are those that the files' names begin with "
+            f"({instead('one')} takes all as one class)"
+        )
         return found
     if look.alike(direct):
         look.told.append(
@@ -250,131 +338,41 @@ def _prefixes(paths: Iterable[str]) -> dict[str, str] | None:
 
 
 class _Look:
-    """Tables, read once."""
+    """What tables and names say, and what is told of it."""
 
-    def __init__(self, tables: dict[str, list[str]], read: Read, told: list[str]):
-        self._tables, self._read, self.told = tables, read, told
-        self._known: dict[str, list[tuple[int, str, str]] | None] = {}
+    def __init__(self, tables: Tables, told: list[str]):
+        self.tables, self.told = tables, told
+        self.used: list[str] = []
 
     def alike(self, paths: Iterable[str]) -> bool:
         """Whether several names start with letters: classes may have been meant."""
         starts = Counter(re.match(r"[^\W\d]*", p.rpartition("/")[2])[0] for p in paths)  # type: ignore
         return sum(n > 1 for start, n in starts.items() if start) > 1
 
-    def has_table(self, folder: str) -> bool:
-        return any(self._rows(table) for table in self._tables.get(folder, ()))
-
-    def without_labels(self, folder: str) -> bool:
-        for table in self._tables.get(folder, ()):
-            if table.rpartition("/")[2] == "dataset.json":
-                try:
-                    about = json.loads(self._read(table))
-                except ValueError:
-                    continue
-                if isinstance(about, dict) and about.get("labels", 0) is None:
-                    return True
-        return False
-
-    def _rows(self, table: str) -> list[tuple[int, str, str]] | None:
-        """(row, file, label) of a table that has such columns."""
-        if table not in self._known:
-            try:
-                self._known[table] = _rows(table, self._read(table))
-            except (ValueError, csv.Error):  # Some other file of this ending.
-                self._known[table] = None
-        return self._known[table]
-
     def table(self, folder: str, paths: Sequence[str], strong: bool = True) -> dict[str, str]:
-        """The class of each picture below `folder`, by the table there."""
-        tables = [t for t in sorted(self._tables.get(folder, ())) if self._rows(t)]
+        """The class of each image below `folder`, by the table there."""
+        tables = self.tables.with_labels(folder)
         if not tables:
             return {}
         name = next((t for t in tables if t.rpartition("/")[2].startswith("metadata.")), tables[0])
-        first = name.rpartition("/")[2]
-        if not strong and not first.startswith("metadata."):
+        rows = self.tables.rows(name) or []
+        if not strong and not name.rpartition("/")[2].startswith("metadata."):
             of = {p.rpartition("/")[2]: p.removeprefix(f"{folder}/").split("/")[0] for p in paths}
-            rows = self._rows(name) or []
             if any(of.get(f.rpartition("/")[2], label) != label for _, f, label in rows):
                 self.told.append(
                     f"{name} gives other classes than the folders: the folders are used; to use "
-                    f"the table, call it metadata.csv"
+                    f"the table: {instead('table')}"
                 )
             return {}
         if len(tables) > 1:
             self.told.append(f"{len(tables)} tables have labels: {name} is used")
-        start = folder and folder + "/"
-        known = set(paths)
-        short: dict[str, list[str]] = {}
-        for path in paths:
-            last = path.rpartition("/")[2]
-            for key in {last, os.path.splitext(last)[0]}:
-                short.setdefault(key, []).append(path)
-        found: dict[str, tuple[str, int]] = {}
-        for row, file, label in self._rows(name) or []:
-            path = start + file.removeprefix("./")
-            if path not in known:
-                called = short.get(file.rpartition("/")[2], [])
-                if len(called) > 1:
-                    raise InputError(
-                        f"each row of {name} must name one picture, and row {row}, {file}, names "
-                        f"{len(called)}, like {called[0]}"
-                    )
-                if not called:
-                    raise InputError(
-                        f"every picture that {name} names must be there, and that of row {row}, "
-                        f"{file}, is not"
-                    )
-                path = called[0]
-            if not label:
-                raise InputError(f"every row of {name} must have a label, and row {row} has none")
-            before, at = found.setdefault(path, (label, row))
-            if before != label:
-                raise InputError(
-                    f"a picture must have one label, and {name} gives {file} two: {before} in row "
-                    f"{at}, {label} in row {row}"
-                )
+        found = match(name, rows, folder, paths, "label")
+        self.used.append(name)
         self.told.append(f"the classes are those of {name}")
         if len(found) < len(paths):
             without = next(path for path in paths if path not in found)
             self.told.append(
-                f"left out {len(paths) - len(found)} pictures without a label in {name}, {without} "
+                f"left out {len(paths) - len(found)} images without a label in {name}, {without} "
                 f"the first"
             )
-        return {path: label for path, (label, _) in found.items()}
-
-
-def _rows(table: str, data: bytes) -> list[tuple[int, str, str]] | None:
-    if len(data) > LARGEST:
-        return None
-    text = data.decode("utf-8-sig")
-    last = table.rpartition("/")[2]
-    if last.endswith(".json"):
-        about = json.loads(text) if last == "dataset.json" else None
-        labels = about.get("labels") if isinstance(about, dict) else None
-        if not isinstance(labels, list) or not all(
-            isinstance(r, list) and len(r) == 2 and isinstance(r[1], int) for r in labels
-        ):
-            return None
-        return [(i, str(file), str(label)) for i, (file, label) in enumerate(labels, 1)]
-    if last.endswith(".jsonl"):
-        lines = [json.loads(line) for line in text.splitlines() if line.strip()]
-        if not all(isinstance(line, dict) for line in lines):
-            return None
-    else:
-        lines = list(csv.DictReader(io.StringIO(text)))
-    if not lines:
-        return None
-    columns = {str(key).strip().lower(): key for key in lines[0]}
-    file = next((columns[name] for name in FILE if name in columns), None)
-    label = next((columns[name] for name in LABEL if name in columns), None)
-    if file is None or label is None:
-        return None
-    first = 1 if last.endswith(".jsonl") else 2  # As an editor counts lines.
-    return [
-        (i, str(line.get(file) or "").strip(), _word(line.get(label)))
-        for i, line in enumerate(lines, first)
-    ]
-
-
-def _word(value: object) -> str:
-    return "" if value is None else str(value).strip()
+        return found

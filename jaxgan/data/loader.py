@@ -5,13 +5,14 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Literal
 
 import grain
 import numpy as np
 from jaxtyping import Float32, Int
 
-from jaxgan.data import machine, records, transforms
+from jaxgan.data import machine, records, transforms, walk
 from jaxgan.data.folder import (
     FolderSource,
     Source,
@@ -19,6 +20,7 @@ from jaxgan.data.folder import (
     in_threads,
     start_fingerprint,
 )
+from jaxgan.data.ranges import Scale
 from jaxgan.data.records import RecordSource
 from jaxgan.data.toy import ToySource
 from jaxgan.data.transforms import Crop
@@ -39,6 +41,9 @@ def open_source(
     count: int | None = None,
     seed: int = 0,
     given_sides: Literal["use", "merge"] = "use",
+    reading: str = "auto",
+    grouped: str | None = None,
+    scale: Scale | None = None,
 ) -> Source:
     """The pictures of a folder, prepared or not, or drawn ones where the path is "toy".
 
@@ -53,6 +58,9 @@ def open_source(
             folder. None takes all of a folder, and the default of `ToySource`.
         seed: Of the drawing or choosing.
         given_sides: Of a folder with train and test folders; see `FolderSource`.
+        reading: Of a folder's layout, likewise.
+        grouped: Which images stay on one side, likewise.
+        scale: Of gray values beyond 8 bits, likewise.
 
     Raises:
         InputError: see `FolderSource`, `RecordSource` and `ToySource`.
@@ -62,10 +70,18 @@ def open_source(
         given = {name: value for name, value in given.items() if value is not None}
         return InMemory(ToySource(resolution, seed=seed, **given))
     if records.is_prepared(path):
-        source: Source = RecordSource(path, resolution, classes=classes)
+        source: Source = RecordSource(path, resolution, classes=classes, grouped=grouped)
     else:
         source = FolderSource(
-            path, resolution, classes=classes, crop=crop, on_error=on_error, given_sides=given_sides
+            path,
+            resolution,
+            classes=classes,
+            crop=crop,
+            on_error=on_error,
+            given_sides=given_sides,
+            reading=reading,
+            grouped=grouped,
+            scale=scale,
         )
     if count is None:
         return source
@@ -83,17 +99,15 @@ def usual_side(path: str | os.PathLike) -> int:
     if records.is_prepared(path):
         return int(records.read_info(path)["resolution"])
     found: list[int] = []
-    for folder, _, names in os.walk(os.path.expanduser(path), followlinks=True):
-        for name in sorted(names):
-            if len(found) == LOOKED_AT:
-                break
-            if not os.path.isfile(os.path.join(folder, name)):  # Opening a pipe would wait.
-                continue
-            try:
-                with transforms.open_file(os.path.join(folder, name)) as image:
-                    found.append(min(image.size))
-            except (OSError, ValueError):
-                continue
+    root = Path(path).expanduser()
+    for file in walk.of_folder(root).images if root.is_dir() else ():
+        if len(found) == LOOKED_AT:
+            break
+        try:
+            with transforms.open_file(root / str(file.place)) as image:
+                found.append(min(image.size))
+        except (OSError, ValueError):
+            continue
     if not found:
         raise InputError(f"a folder must hold pictures, and {path} has none that can be read")
     return int(np.median(found))
@@ -115,6 +129,10 @@ class Subset:
         self.fractions = getattr(source, "fractions", None)
         given = getattr(source, "given", None)  # Of folders like train and test.
         self.given = None if given is None else given[self._indices]
+        groups = getattr(source, "groups", None)  # Of images that stay on one side.
+        self.groups = None if groups is None else groups[self._indices]
+        for name in ("left_out", "kinds", "oddities", "scale"):  # For `account`.
+            setattr(self, name, getattr(source, name, None) or {})
 
     def __len__(self) -> int:
         return len(self._indices)

@@ -9,13 +9,23 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int32, Int64, UInt8
 from PIL import Image
 
-from jaxgan.data import transforms
+from jaxgan.data import colours, transforms
 
 BLANK = 4.0  # Standard deviation of gray levels below which there is nothing to see.
 BLURRED = 0.05  # Sharpness below which a picture is blurred: a Gaussian of 1.2 pixels.
 SOFT = 0.5  # Effective resolution, as a share of the shorter side, below which it was enlarged.
 CUT = 0.08  # Of the level of the low frequencies.
 GRAY = np.array([0.299, 0.587, 0.114], np.float32)
+# What is done about an oddity that changes what is read; of the others nothing is lost.
+NOTES = {
+    "animated": "of several pages or frames: the first is read",
+    "CMYK": "in CMYK: converted to RGB",
+    "16-bit colour": "in colours of 16 bits: the upper 8 are read",
+    "alpha": "with transparency: laid over white",
+    "long and narrow": "more than 3 times as long as wide: cropped or squeezed to a square",
+    colours.CONVERTED: "with a colour profile: converted to sRGB",
+    colours.UNUSABLE: "with a colour profile that cannot be used: taken as sRGB",
+}
 RINGS = 32  # Into which the spectrum is cut, up to Nyquist's frequency.
 SPECTRUM = 256  # Side of the square whose spectrum is looked at, at most.
 SUFFIXES = {
@@ -28,6 +38,7 @@ SUFFIXES = {
     "TIFF": {".tif", ".tiff"},
     "PPM": {".ppm", ".pgm", ".pbm", ".pnm"},
     "AVIF": {".avif"},
+    "HEIF": {".heic", ".heif", ".hif"},
     "MPO": {".jpg", ".jpeg", ".mpo"},
 }
 
@@ -40,6 +51,8 @@ class Header(NamedTuple):
     width: int  # Upright, in pixels.
     height: int
     frames: int
+    profile: str = ""  # As `colours.profile` says.
+    is_16_bit_colour: bool = False
 
 
 class Measures(NamedTuple):
@@ -66,7 +79,12 @@ def header_of(im: Image.Image) -> Header:
     if transforms.orientation(im) >= 5 and im.format != "TIFF":  # Whose size is upright.
         width, height = height, width
     mode = "RGBA" if im.mode != "RGBA" and im.has_transparency_data else im.mode
-    return Header(im.format or "", mode, width, height, getattr(im, "n_frames", 1))
+    stored = str(im.tile[0][3]) if im.tile else ""  # How the decoder finds the values.
+    deep = im.mode in ("RGB", "RGBA", "LA") and ";16" in stored
+    return Header(
+        *(im.format or "", mode, width, height, getattr(im, "n_frames", 1)),
+        *(colours.profile(im), deep),
+    )
 
 
 def oddities(name: str, head: Header) -> list[str]:
@@ -86,6 +104,10 @@ def oddities(name: str, head: Header) -> list[str]:
         found.append("gray")
     if max(head.width, head.height) > 3 * min(head.width, head.height):
         found.append("long and narrow")
+    if head.profile:
+        found.append(head.profile)
+    if head.is_16_bit_colour:
+        found.append("16-bit colour")
     return found
 
 

@@ -14,12 +14,15 @@ from jaxtyping import Bool, Int64
 
 from jaxgan import sealed
 from jaxgan.data import (
+    account,
     advice,
     decisions,
+    depths,
     doctor,
     files,
     findings,
     landmarks,
+    look,
     machine,
     network,
     outliers,
@@ -83,7 +86,8 @@ def summary(result: Result) -> list[str]:
             left = sum(i in result.dropped for i in of_it)
             lines.append(f"{len(of_it):,} {reason} ({left:,} left out), like {rows.name(of_it[0])}")
     for what, names in sorted(found["oddities"].items()):
-        lines.append(f"{len(names):,} {what}, like {names[0]}")
+        note = look.NOTES.get(what)
+        lines.append(f"{len(names):,} {what}, like {names[0]}" + (f" ({note})" if note else ""))
     for resolution, kept in found["sets"].items():
         counts = ", ".join(f"{n:,} {name}" for name, n in kept["counts"].items())
         mean, std = (" ".join(f"{x:.3f}" for x in kept[key]) for key in ("mean", "std"))
@@ -101,21 +105,28 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             disk that is full; what was finished is taken up by the next run.
         OSError: a disk that is read-only.
     """
-    options = request.options
     with workplace.of(request) as work, _room(request):
         with workplace.readers(request) as read_all:
-            found = files.find(request.source, work)
-            left = "".join(f", {n:,} {what}" for what, n in sorted(found.left_out.items()))
-            say(f"{len(found.entries):,} files of {', '.join(found.classes)}{left}")
-            for line in found.told:
+            found = files.find(
+                request.source, work, reading=request.reading, grouped=request.grouped
+            )
+            say(f"{len(found.entries):,} files of {', '.join(found.classes)}")
+            for line in account.left_out(found.left_out, found.kinds or {}, {}):
                 say(line)
+            for line in found.told:
+                say(line.replace("data.layout", "--layout"))
             human = decisions.read(request.out)  # Before the long part: it may not do.
+            scale, said = depths.scale(found)
+            if scale is not None:
+                say(said)
+                request = request._replace(options=request.options._replace(scale=scale))
             scanned = _scan(read_all, found, request, work, say)
-        if request.features is not None and options.doctor:
+        if request.features is not None and request.options.doctor:
             name = request.features_name
             scanned = network.with_features(scanned, request.features, name, say)
-        decided = sides.before(request, say)
-        scanned, group = sides.untied(scanned, decided, say)
+        used = found.given is not None and request.given_sides == "use"
+        decided = sides.before(request, say, used)
+        scanned, group = sides.untied(scanned, decided, say, found.groups)
         diagnosis = _diagnose(request, found, scanned, group)
         dropped = doctor.decide(diagnosis, request.clean != "report", human)
         kept = ~np.isin(scanned.good, list(dropped))
@@ -131,7 +142,8 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             table = decisions.table(diagnosis, dropped, human)
             sealed.write(request.out / decisions.FILE, table)
         try:
-            side = sides.assigned(request, diagnosis, kept, dropped, decided)
+            side = sides.assigned(request, found, diagnosis, kept, dropped, decided, say)
+            _account(diagnosis, kept, side, say)
             sides.tell_gaps(request, diagnosis, side[kept], scanned.good[kept], say)
             if not request.dry_run and request.out is not None:
                 if request.clean == "quarantine":
@@ -141,18 +153,37 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
                     "clean": request.clean,
                     "dropped": what["dropped"],
                     "decisions": {name: decision for name, (_, decision) in human.items()},
-                    "fractions": list(request.fractions),
+                    "fractions": [float((side[kept] == s).mean()) for s in range(3)]
+                    if used
+                    else list(request.fractions),
+                    "given_sides": used,
                 }
                 about |= _write_sets(request.out, scanned, found, kept, side, more, say)
                 workplace.tidy(work, scanned.keys)
         except InputError as error:  # What was found is worth knowing all the same.
             problem = error
-        advised = advice.advise(diagnosis, dropped, options.resolutions, options.align)
+        advised = advice.advise(
+            diagnosis, dropped, request.options.resolutions, request.options.align
+        )
         yield Result(found, scanned, diagnosis, dropped, what, advised, about)
         if problem is not None and request.dry_run and kept.any():
             say(f"these pictures cannot be split: {problem}")
         elif problem is not None:
             raise problem
+
+
+def _account(
+    diagnosis: Diagnosis,
+    kept: Bool[np.ndarray, " n"],
+    side: Int64[np.ndarray, " n"],
+    say: Say,
+) -> None:
+    """Say how many images of each class go to each side, and what stands out."""
+    labels = diagnosis.rows.table["label"][diagnosis.good[kept]]
+    for line in account.table(labels, diagnosis.classes, side[kept]):
+        say(line)
+    for line in account.uneven(labels, diagnosis.classes, side[kept]):
+        say(line)
 
 
 @contextmanager
@@ -179,6 +210,7 @@ def _about(request: Request) -> dict[str, str]:
         "crop": f"landmarks, border {options.border}" if options.align else options.crop,
         "encoding": options.encoding,
         "clean": request.clean,
+        "groups": request.grouped or "none",
         "split": ", ".join(f"{share:g}" for share in request.fractions),
         "strangeness by": request.features_name if options.doctor else "none",
         "date": time.strftime("%Y-%m-%d"),
@@ -203,10 +235,12 @@ def _write_sets(
 ) -> dict[str, str]:
     """A set for each resolution, in folders of their own where there are several."""
     prints, options = {}, scanned.options
+    entry = scanned.rows.table["entry"][scanned.good]
+    grouped = None if found.groups is None else np.array(found.groups)[entry]
     for at, resolution in enumerate(options.resolutions):
         folder = out / str(resolution) if len(options.resolutions) > 1 else out
         more["options"] = options._replace(resolutions=(resolution,))._asdict()
-        info = shards.write_set(folder, scanned, at, found.classes, kept, side, more)
+        info = shards.write_set(folder, scanned, at, found.classes, kept, side, more, grouped)
         prints[f"fingerprint at {resolution} px"] = info["fingerprint"]
         say(f"{sum(info['counts'].values()):,} pictures at {resolution} px: {folder}")
     return prints

@@ -14,14 +14,15 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from array_record.python.array_record_data_source import ArrayRecordDataSource
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from jaxgan import sealed
-from jaxgan.data import files, folder, machine, transforms
+from jaxgan.data import files, folder, groups, machine, transforms
 from jaxgan.data.example import decode_example
 from jaxgan.data.folder import in_threads, start_fingerprint
 from jaxgan.data.splits import Split
+from jaxgan.data.tables import Tables
 from jaxgan.errors import FileError, InputError
 
 FORMAT = 1  # Of the folder; raised when older code could not read it.
@@ -132,6 +133,7 @@ class RecordSource:
         resolution: side of the square pictures; at most that of the set, which is reduced to it.
         classes: the classes wanted, in the order of their labels; None takes all.
         in_memory: as for `FolderSource`.
+        grouped: which images stay on one side, by their names; None: as the set was prepared.
 
     Attributes:
         images: uint8 [n, resolution, resolution, 3] where the pictures are kept, else None.
@@ -139,6 +141,7 @@ class RecordSource:
         split: positions of the sides that were decided when the set was prepared.
         sides: the same, of each picture: 0 train, 1 validation, 2 test.
         fractions: of these sides.
+        groups: the number of each image's group; None where there are none.
 
     Raises:
         InputError: a damaged set, a class that it does not have, or a larger resolution.
@@ -151,6 +154,7 @@ class RecordSource:
         *,
         classes: Sequence[str] | None = None,
         in_memory: int | None = None,
+        grouped: str | None = None,
     ):
         info = read_info(path)
         check_shards(path, info)
@@ -178,6 +182,7 @@ class RecordSource:
         self.sides = np.array(info["pictures"]["side"])[self._records]
         self.split = Split(*(np.flatnonzero(self.sides == side) for side in range(3)))
         self.fractions = tuple(info["fractions"])
+        self.groups = self._grouped(info, grouped)
         self._data = ArrayRecordDataSource(
             [str(Path(path).expanduser() / shard["file"]) for shard in info["shards"]]
         )
@@ -195,6 +200,22 @@ class RecordSource:
         self.fingerprint = fingerprint(
             self.classes, resolution, self.names, self.labels.tolist(), digests
         )
+
+    def _grouped(self, info: dict[str, Any], rule: str | None) -> Int64[np.ndarray, " n"] | None:
+        own = info["pictures"].get("group")
+        if not rule and own is None:
+            return None
+        if not rule:
+            return np.array(own, np.int64)[self._records]
+        if rule.startswith("column"):
+            raise InputError(
+                f"data.groups={rule} needs a table, which a prepared set has not: prepare it with "
+                f"--groups={rule}"
+            )
+        of = groups.find(rule, self.names, Tables([], lambda name: b""))
+        found = groups.numbered([of[name] for name in self.names])
+        groups.check_sides(found, self.sides, self.names)
+        return found
 
     def __len__(self) -> int:
         return len(self.labels)

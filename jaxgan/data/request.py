@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from jaxgan import paths
-from jaxgan.data import files
+from jaxgan.data import files, groups
 from jaxgan.data.squares import Options
 from jaxgan.errors import InputError
 
@@ -29,6 +29,9 @@ class Request(NamedTuple):
     features: Features | None = None  # None: the light descriptor.
     features_name: str = "light"
     beam: tuple[str, ...] = ()  # Arguments of Apache Beam where that is to read the pictures.
+    given_sides: str = "use"  # Of folders like train and test, or "merge".
+    reading: str = "auto"  # Of the layout: see `layout.READINGS`.
+    grouped: str | None = None  # Which images stay on one side: see `groups.check`.
 
 
 def of_flags(
@@ -85,11 +88,13 @@ def of_flags(
         )
     if runner and out is None:
         raise InputError(f"--runner needs --out, a folder that all workers see: {runner}")
+    groups.check(flags.get("groups"), "--groups")
     net = features(min(sides))
     return Request(
         *(flags["source"], out, options, flags["clean"], flags["dry_run"], flags["strangest"]),
         *(fractions, net, "light" if net is None else "vgg16"),
         (f"--runner={runner}", *of_beam) if runner else (),
+        *(flags.get("given_sides", "use"), flags.get("layout", "auto"), flags.get("groups")),
     )
 
 

@@ -5,11 +5,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from jaxgan.data import colours
 from jaxgan.data.align import crop_name
 from jaxgan.data.entries import Entries
 from jaxgan.data.squares import Row
 
-ODDITIES = (*("wrong extension", "animated", "CMYK", "16-bit", "alpha", "gray", "long and narrow"),)
+ODDITIES = (
+    *("wrong extension", "animated", "CMYK", "16-bit", "alpha", "gray", "long and narrow"),
+    *(colours.CONVERTED, colours.UNUSABLE, "16-bit colour"),
+)
 
 
 Table = Shaped[np.ndarray, " rows"]  # Of `row_type`.
@@ -22,7 +26,7 @@ def row_type(resolutions: int) -> np.dtype:
             *(("entry", np.int32), ("face", np.int16), ("label", np.int32), ("good", np.bool)),
             *((name, np.int32) for name in ("width", "height", "side")),
             *((name, np.float64) for name in ("contrast", "sharpness", "effective")),
-            *(("oddities", np.uint8), ("source", "V16"), ("content", "V16")),
+            *(("oddities", np.uint16), ("source", "V16"), ("content", "V16")),
             *(("records", np.int32, (resolutions,)), ("digests", "V16", (resolutions,))),
         ]
     )

@@ -21,7 +21,7 @@ from jaxgan.data.seen import Seen
 from jaxgan.data.squares import Options, Row, Square
 
 LOOKED = ("vectors", "descriptors")  # float16 [n, 512], `outlines`; float32 [n, 22].
-VERSION = 4  # Of what a part holds: those of other versions are not taken up again.
+VERSION = 5  # Of what a part holds: those of other versions are not taken up again.
 UNCOMPRESSED = "group_size:1,uncompressed"  # Pixels hardly shrink, and the packing is slow.
 
 

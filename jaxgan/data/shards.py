@@ -31,6 +31,7 @@ def write_set(
     kept: Bool[np.ndarray, " n"],
     sides: Int64[np.ndarray, " n"],
     about: dict[str, Any],
+    groups: Int64[np.ndarray, " n"] | None = None,
 ) -> dict[str, Any]:
     """Makes a prepared set, or makes it anew: `dataset.json` goes first and comes last.
 
@@ -42,6 +43,7 @@ def write_set(
         kept: which of `scanned.good` are not left out.
         sides: of the split, for each of them.
         about: what else `dataset.json` says.
+        groups: which of them stay together, where that was asked for.
 
     Returns:
         What `dataset.json` says of the set as a whole.
@@ -93,6 +95,9 @@ def write_set(
         "name": lambda some: [*scanned.rows.names(rows[some])],
         "side": lambda some: side[some].tolist(),  # 0 train, 1 validation, 2 test.
     }
+    if groups is not None:
+        group = groups[kept]
+        columns["group"] = lambda some: group[some].tolist()
     sources, first = np.unique(table["source"][scanned.good], return_index=True)
 
     def side_of(some: slice) -> dict[str, int]:

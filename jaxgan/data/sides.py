@@ -3,8 +3,10 @@
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from jaxgan.data import doctor, records, splits
+from jaxgan.data import doctor, groups, records, splits
 from jaxgan.data.doctor import Diagnosis
+from jaxgan.data.files import Files
+from jaxgan.data.folder import given_sides
 from jaxgan.data.parts import Scanned
 from jaxgan.data.request import Request
 from jaxgan.data.workers import Say
@@ -13,9 +15,12 @@ from jaxgan.errors import InputError
 TIES = "like pictures of two sides of the split"
 
 
-def before(request: Request, say: Say) -> dict[bytes, int]:
-    """The sides that an earlier run into the same folder decided, by what stands for each file."""
-    if request.out is None:
+def before(request: Request, say: Say, given: bool = False) -> dict[bytes, int]:
+    """The sides that an earlier run into the same folder decided, by what stands for each file.
+
+    Where folders give the sides, no earlier decision counts.
+    """
+    if request.out is None or given:
         return {}
     folders = [request.out, *(request.out / str(r) for r in request.options.resolutions)]
     before = next((info for folder in folders if (info := records.before(folder))), None)
@@ -28,7 +33,10 @@ def before(request: Request, say: Say) -> dict[bytes, int]:
 
 
 def untied(
-    scanned: Scanned, decided: dict[bytes, int], say: Say
+    scanned: Scanned,
+    decided: dict[bytes, int],
+    say: Say,
+    grouped: tuple[int, ...] | None = None,
 ) -> tuple[Scanned, Int64[np.ndarray, " n"]]:
     """Without new pictures that are like some of two sides; and which of the rest are the same."""
     while True:
@@ -36,10 +44,11 @@ def untied(
         group = doctor.same_pictures(table["content"], scanned.vectors)
         if not decided:
             return scanned, group
+        tied = groups.joined(group, None if grouped is None else np.array(grouped)[table["entry"]])
         own = np.array([decided.get(source, -1) for source in table["source"].tolist()], np.int64)
         touched = np.zeros((len(group), 3), bool)
-        touched[group[own >= 0], own[own >= 0]] = True
-        new = np.flatnonzero((touched.sum(axis=1) > 1)[group] & (own < 0))
+        touched[tied[own >= 0], own[own >= 0]] = True
+        new = np.flatnonzero((touched.sum(axis=1) > 1)[tied] & (own < 0))
         if not len(new):  # What was there before stays where it is.
             return scanned, group
         say(f"left out {len(new):,} new pictures that tie two sides of the split together")
@@ -48,24 +57,53 @@ def untied(
 
 def assigned(
     request: Request,
+    found: Files,
     diagnosis: Diagnosis,
     kept: Bool[np.ndarray, " n"],
     dropped: dict[int, str],
     decided: dict[bytes, int],
+    say: Say,
 ) -> Int64[np.ndarray, " n"]:
-    """The side of each picture, also of one that is dropped; -1 of what goes nowhere.
+    """The side of each image, also of one that is dropped; -1 of what goes nowhere.
 
-    It hangs on the files' bytes: it is the same at any resolution, and in any crop.
+    Sides that folders give are used, unless they are to be merged. Else it depends on the files'
+    bytes alone: it is the same at any resolution, and in any crop.
     """
     if not kept.any():
         raise InputError(
             f"a picture must be left, and of {len(diagnosis.rows):,} none is: "
             + "; ".join(sorted(set(dropped.values()))[:3])
         )
-    table = diagnosis.rows.table
-    same = splits.Duplicates(diagnosis.group, table["source"][diagnosis.good])
-    labels = table["label"][diagnosis.good]
-    return splits.assign(labels, diagnosis.classes, request.fractions, same, decided, kept)
+    table = diagnosis.rows.table[diagnosis.good]
+    labels, group = table["label"], diagnosis.group
+    grouped = None if found.groups is None else np.array(found.groups)[table["entry"]]
+    if grouped is not None:
+        groups.check_classes(grouped[kept], labels[kept], diagnosis.classes)
+    if found.given is None or request.given_sides == "merge":
+        if found.given is not None:
+            say("the given sides are merged: the split is decided anew")
+        same = splits.Duplicates(groups.joined(group, grouped), table["source"])
+        return splits.assign(
+            *(labels, diagnosis.classes, request.fractions, same, decided, kept),
+            called="pictures" if grouped is None else "groups",
+        )
+    given = np.array(found.given, np.int32)[table["entry"]]
+    if grouped is not None:
+        groups.check_sides(grouped, given, [*diagnosis.rows.names(diagnosis.good)])
+    every = np.full(len(given), -1, np.int64)
+    said, every[kept] = given_sides(
+        *(given[kept], labels[kept], diagnosis.classes, table["source"][kept].tolist()),
+        None if grouped is None else groups.numbered(grouped[kept].tolist()),
+    )
+    say(said)
+    across = np.flatnonzero((every != every[group]) & (every >= 0) & (every[group] >= 0))
+    if len(across):
+        a, b = diagnosis.rows.names(diagnosis.good[[group[across[0]], across[0]]])
+        say(
+            f"{len(across):,} images are like one on another given side, like {a} and {b}: "
+            f"--given_sides=merge parts them anew"
+        )
+    return np.where(every < 0, given, every)
 
 
 def tell_gaps(

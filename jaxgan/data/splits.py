@@ -23,6 +23,7 @@ BANDS = 48  # Of 16 bits each.
 # Of 768 signs those of pictures that correlate by SAME differ in 136, and in 204 once in 10^9.
 FAR = 204
 WINDOW = 32
+SMALL = 60  # Images of a class below which its shares are not left to chance alone.
 BLOCK = 4096
 
 Pairs = Int64[np.ndarray, "m 2"]
@@ -57,8 +58,8 @@ def split(
     The side of a group of equal pictures follows from the smallest digest in it, so pictures that
     are added move no others, with two exceptions, which a prepared set does not have (`assign`):
     one that joins two groups takes both to one side (and one that becomes the smallest of its
-    group may move it); and where a class would have nothing on a side, the group whose hash lies
-    nearest is moved there.
+    group may move it); and where a class would have nothing on a side, or a small class less
+    than half of its share, those whose hashes lie nearest are moved there.
     The pixels depend on the resolution: split once, and use the positions at any resolution.
 
     Args:
@@ -81,6 +82,7 @@ def assign(
     duplicates: Duplicates,
     decided: Mapping[bytes, int] | None = None,
     kept: Bool[np.ndarray, " n"] | None = None,
+    called: str = "pictures",
 ) -> Int64[np.ndarray, " n"]:
     """The side of each picture: 0, 1 or 2; see `split`.
 
@@ -92,7 +94,8 @@ def assign(
         decided: sides decided before, by digest, which stay. What is like one of these goes to
             its side; what ties two sides together goes nowhere: -1. A side may then be left
             without a class.
-        kept: those that count where a side needs one of every class; None: all.
+        kept: those that count where a side needs some of every class; None: all.
+        called: what must be different from each other, in a sentence.
 
     Raises:
         InputError: as `split`.
@@ -118,7 +121,7 @@ def assign(
     holds = np.zeros((len(first), len(classes)), bool)
     counted = slice(None) if kept is None else kept
     holds[member[counted], labels[counted]] = True
-    _fill_sides(sides, draws, holds, touched.any(axis=1), share, classes)
+    _fill_sides(sides, draws, holds, touched.any(axis=1), share, classes, called)
     return np.where(own >= 0, own, np.where(torn[member], -1, sides[member])).astype(np.int64)
 
 
@@ -127,31 +130,41 @@ def _uniform(key: bytes) -> float:
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest()) / 2**64
 
 
-def _fill_sides(sides, draws, holds, fixed, share, classes) -> None:
-    """Moves groups, not `fixed` ones, until every wanted side has one of every class; in place."""
+def _fill_sides(sides, draws, holds, fixed, share, classes, called="pictures") -> None:
+    """Moves groups, not `fixed` ones, in place: to every wanted side goes one of every class, and,
+    as far as there are any to spare, half of the share of a small class.
+    """
     wanted = np.flatnonzero(share > 0)
-    for name, groups in zip(classes, holds.sum(axis=0), strict=True):
+    total = holds.sum(axis=0)
+    for name, groups in zip(classes, total, strict=True):
         if groups < len(wanted):
             raise InputError(
-                f"each class needs at least {len(wanted)} different pictures for a split, "
+                f"each class needs at least {len(wanted)} different {called} for a split, "
                 f"{name} has {groups}"
             )
     middles = np.cumsum(share) - share / 2
-    for side in wanted:
-        for label, name in enumerate(classes):
-            counts = np.stack([holds[sides == s].sum(axis=0) for s in range(3)])
-            if counts[side, label]:
-                continue
-            spare = ~fixed & holds[:, label] & (~holds | (counts[sides] > 1)).all(axis=1)
-            if not spare.any() and fixed.any():
-                continue  # What was decided stays; `split` of a new set would refuse it.
-            if not spare.any():
-                raise InputError(
-                    "every side of a split needs a picture of each class: too few of "
-                    f"{name} are different from each other and from the other classes' pictures"
-                )
-            distance = np.where(spare, np.abs(draws - middles[side]), np.inf)
-            sides[distance.argmin()] = side
+    one = np.tile(share[:, None] > 0, len(classes)).astype(np.int64)
+    half = np.floor(share[:, None] * np.where(total < SMALL, total, 0) / 2).astype(np.int64)
+    for least in (one, np.maximum(one, half)):
+        for side in wanted:
+            for label, name in enumerate(classes):
+                while True:
+                    counts = np.stack([holds[sides == s].sum(axis=0) for s in range(3)])
+                    if counts[side, label] >= least[side, label]:
+                        break
+                    movable = (~holds | (counts[sides] > least[sides])).all(axis=1)
+                    spare = ~fixed & holds[:, label] & movable & (sides != side)
+                    if spare.any():
+                        distance = np.where(spare, np.abs(draws - middles[side]), np.inf)
+                        sides[distance.argmin()] = side
+                        continue
+                    if not fixed.any() and not counts[side, label]:
+                        raise InputError(
+                            "every side of a split needs a picture of each class: too few of "
+                            f"{name} are different from each other and from the other classes' "
+                            f"{called}"
+                        )
+                    break  # What was decided stays; `split` of a new set would refuse it.
 
 
 def across_classes(

@@ -11,6 +11,7 @@ from jaxgan.data import align, files, landmarks, look, transforms
 from jaxgan.data.align import Border
 from jaxgan.data.entries import Entry
 from jaxgan.data.landmarks import Landmarks
+from jaxgan.data.ranges import Scale
 from jaxgan.data.transforms import reason
 
 
@@ -24,6 +25,7 @@ class Options(NamedTuple):
     align: bool = False
     border: Border = "reflect"
     doctor: bool = True
+    scale: Scale | None = None  # Of gray values beyond 8 bits, of the whole set.
 
 
 class Row(NamedTuple):
@@ -73,7 +75,7 @@ def read(
         else:
             with transforms.open_file(data) as im:
                 head = look.header_of(im)
-                picture = transforms.decode(im, at_least)
+                picture = transforms.decode(im, at_least, options.scale)
         row = row._replace(
             width=head.width,
             height=head.height,

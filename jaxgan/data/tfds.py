@@ -24,6 +24,7 @@ from jaxtyping import UInt8
 from jaxgan.data.entries import Entries, Entry
 from jaxgan.data.files import TFDS, Files
 from jaxgan.data.folder import printable
+from jaxgan.data.layout import SIDES
 from jaxgan.errors import InputError
 
 EXTENSION = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"GI": ".gif", b"BM": ".bmp"}
@@ -89,7 +90,13 @@ def find(source: str) -> Files:
         name = f"{names[label].replace('/', '_')}/{kind}-{i:0{width}}{extension}"
         entries.append(Entry(name, label, (split, i), size, changed))
     left_out = Counter({"without a label": len(found) - len(labelled)})
-    return Files(TFDS + folder, tuple(names), Entries(entries), +left_out)
+    sides = [SIDES.get(kind.lower(), -1) for kind in opened.splits]
+    given, told = None, ()
+    if min(sides) == 0 and max(sides) > 0:  # All of them are sides, and one is to train with.
+        given = tuple(sides[split] for _, split, *_ in sorted(labelled))
+        told = (f"the splits {', '.join(opened.splits)} are the given sides",)
+    every = Entries(entries)
+    return Files(TFDS + folder, tuple(names), every, +left_out, told=told, given=given)
 
 
 def read(root: str, place: tuple[int, int]) -> bytes:

@@ -1,6 +1,6 @@
 """Numpy functions of one picture: open it, whatever it is; crop it square; resize it.
 
-A picture is uint8 [h, w, 3], sRGB as stored (colour profiles are not applied).
+A picture is uint8 [h, w, 3], sRGB: colour profiles are converted.
 """
 
 import hashlib
@@ -10,14 +10,27 @@ import re
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Shaped, UInt8
+from jaxtyping import Float32, UInt8
 from PIL import Image
+
+from jaxgan.data import colours, ranges
+from jaxgan.data.ranges import Scale
+
+try:  # An extra: see pyproject.toml.
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    HEIF = True
+except ImportError:
+    HEIF = False
 
 Picture = UInt8[np.ndarray, "h w 3"]
 Crop = Literal["center", "stretch"]
 
 # A closed list: Pillow also opens formats that call other programs, whatever a file's name says.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF")
+FORMATS += ("HEIF",) * HEIF
+BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")  # Of HEIC files.
 MEGAPIXELS = 150  # Of a picture that is read, at most: cameras have up to 102 or 108.
 GRID = 16
 OUTLINES = 2 * GRID**2
@@ -45,10 +58,9 @@ Image.init()  # Not thread-safe when left to the first Image.open.
 def open_picture(file: str | os.PathLike | bytes, *, at_least: int | None = None) -> Picture:
     """Decodes a whole picture file to RGB, upright.
 
-    Transparency lies over white; an animation gives its first frame; CMYK and palettes become RGB.
-    16-bit gray is divided by 257. Gray of 32-bit integers counts as 16-bit, and floats as
-    [0, 1], [0, 255] or [0, 65535], whichever is the first to hold all values; where none does,
-    their smallest and largest value become 0 and 255.
+    Transparency lies over white; an animation gives its first frame; CMYK and palettes become RGB;
+    colours with a profile become sRGB. Gray of more than 8 bits is scaled as `ranges.alone` says:
+    of a set of images, `decode` does it with one scale for all.
 
     Args:
         file: A path, or the file's bytes.
@@ -95,10 +107,26 @@ def open_file(file: str | os.PathLike | bytes) -> Image.Image:
         im = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
     except BOMBS as error:
         raise ValueError(reason(error)) from error
+    except Image.UnidentifiedImageError as error:
+        if not HEIF and is_heif(_first(file)):
+            raise ValueError("a HEIC file: pip install 'jaxgan[heic]'") from error
+        raise
     if im.width * im.height > MEGAPIXELS * 10**6:  # Where Pillow's warning is no error.
         im.close()
         raise ValueError(_too_large(im.width * im.height))
     return im
+
+
+def _first(file: str | os.PathLike | bytes) -> bytes:
+    if isinstance(file, bytes):
+        return file[:12]
+    with open(file, "rb") as opened:
+        return opened.read(12)
+
+
+def is_heif(begin: bytes) -> bool:
+    """Whether a file that begins like this is HEIC, as phones write it."""
+    return begin[4:8] == b"ftyp" and begin[8:12] in BRANDS
 
 
 def plain_jpeg(data: bytes, at_least: int | None = None) -> Image.Image | None:
@@ -125,16 +153,28 @@ def plain_jpeg(data: bytes, at_least: int | None = None) -> Image.Image | None:
         return None
 
 
-def decode(im: Image.Image, at_least: int | None = None) -> Image.Image:
-    """What `open_picture` gives, of an open file and as Pillow's picture, of mode "RGB"."""
+def decode(
+    im: Image.Image, at_least: int | None = None, scale: Scale | None = None, wait: bool = False
+) -> Image.Image:
+    """What `open_picture` gives, of an open file and as Pillow's image, of mode "RGB".
+
+    Args:
+        im: the file.
+        at_least: as for `open_picture`.
+        scale: of gray values beyond 8 bits, of the whole set.
+        wait: raise `ranges.DeepError` where it takes such a scale and there is none.
+    """
     if at_least is not None:
         im.draft(None, (at_least, at_least))
     im.load()
     turn = UPRIGHT.get(orientation(im))
     upright = im if turn is None else im.transpose(turn)
-    if im.mode in ("I", "F") or im.mode.startswith("I;16"):
-        return Image.fromarray(_to_eight_bits(np.asarray(upright))).convert("RGB")
-    if im.has_transparency_data:
+    if ranges.is_deep(im.mode):
+        if wait and scale is None:
+            raise ranges.DeepError(ranges.measured(im))
+        return Image.fromarray(ranges.to_eight_bits(upright, scale)).convert("RGB")
+    upright = colours.to_srgb(upright)
+    if upright.has_transparency_data:
         rgba = upright.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
@@ -147,16 +187,6 @@ def orientation(im: Image.Image) -> int:
         return im.getexif().get(ORIENTATION, 1)
     except Exception:  # Damaged metadata does not make a picture unreadable.
         return 1
-
-
-def _to_eight_bits(gray: Shaped[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
-    low, high = float(gray.min()), float(gray.max())
-    if not np.isfinite([low, high]).all():
-        raise ValueError("pixel values must be finite")
-    whites = (1, 255, 65535) if gray.dtype.kind == "f" else (65535,)
-    fitting = [white for white in whites if low >= 0 and high <= white]
-    low, white = (0.0, fitting[0]) if fitting else (low, high - low)
-    return np.round((gray.astype(np.float64) - low) * (255 / max(white, 1e-30))).astype(np.uint8)
 
 
 def reason(error: Exception) -> str:

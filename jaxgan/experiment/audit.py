@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
-from jaxgan.experiment import design, guards
+from jaxgan.experiment import design, grouped, guards
 from jaxgan.experiment.generated import Fresh
 
 
@@ -36,6 +36,7 @@ def checks(
         learned["generated"] = loader.Concat(made)
     found = [
         guards.leakage(learned, held_out),
+        *grouped.respected(real, parts),
         guards.equal_steps(runs),
         guards.opened_once(opened, runs),
     ]

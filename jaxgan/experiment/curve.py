@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize
 
-from jaxgan.experiment.components import Tables, as_tables, mean_of, spread, squares
+from jaxgan.experiment.components import Groups, Tables, as_tables, mean_of, spread, squares
 from jaxgan.types import InputError
 
 GRID = 101
@@ -33,6 +33,7 @@ def worth(
     curve: Sequence[Tables | np.ndarray],
     sizes: Sequence[int],
     level: float = 0.95,
+    groups: Groups | None = None,
 ) -> Worth:
     """The real pictures that `arm` is worth, by the curve of real pictures alone.
 
@@ -46,6 +47,7 @@ def worth(
         curve: the same for each size.
         sizes: numbers of real training pictures, rising, at least two.
         level: probability that the interval covers.
+        groups: which test images belong together, see `components.clustered`.
 
     Raises:
         InputError: fewer than two sizes, sizes that do not rise, or shapes that differ.
@@ -80,7 +82,7 @@ def worth(
         w = (np.log(n) - steps[i]) / (steps[i + 1] - steps[i])
         b = [(1 - w) * lower + w * upper for lower, upper in zip(y[i], y[i + 1], strict=True)]
         difference = [x - z for x, z in zip(a, b, strict=True)]
-        parts = squares(difference, (a, b))
+        parts = squares(difference, (a, b), groups=groups)
         if parts is None:
             return Worth(value, None, None, place)
         halves.append(float(spread(parts, level).half))

@@ -23,6 +23,8 @@ class Answers:
             [images, classes] and, where GANs were trained several times, "gan".
         labels: of each fold's test images.
         outcome: what tables hold; see `outcomes.OUTCOMES`.
+        groups: of each fold's test images, where some belong together: see
+            `components.clustered`.
     """
 
     def __init__(
@@ -30,8 +32,9 @@ class Answers:
         runs: Sequence[Mapping[str, Any]],
         labels: Mapping[int, Int[np.ndarray, " n"]],
         outcome: str = "accuracy",
+        groups: Mapping[int, Int[np.ndarray, " n"]] | None = None,
     ):
-        self.labels, self.outcome = dict(labels), outcome
+        self.labels, self.outcome, self._groups = dict(labels), outcome, groups
         self._p: dict[str, dict[int, dict[int, np.ndarray]]] = {}
         self._gan: dict[tuple[int, int], int] = {}
         for run in runs:
@@ -62,6 +65,16 @@ class Answers:
         of = OUTCOMES[outcome or self.outcome].values
         return of(self.probabilities(arm, seeds), labels)
 
+    def groups(
+        self, seeds: Mapping[int, Sequence[int]], label: int | None = None
+    ) -> list[np.ndarray] | None:
+        """Those of the test images of each fold, or of a class alone where a fold has any."""
+        if self._groups is None:
+            return None
+        mine = {k: self.labels[k] == label if label is not None else ... for k in seeds}
+        found = [self._groups[k][some] for k, some in mine.items()]
+        return [of for of in found if len(of)]
+
     def others(self, *arms: str) -> list[Tables]:
         """Tables of the other arms in the folds of `arms`: what seeds do to them tells, too."""
         folds = set(self.common(*arms))
@@ -85,7 +98,8 @@ class Answers:
         if not seeds:
             return None
         pair = self.tables(a, seeds), self.tables(b, seeds)
-        return statistics.paired_difference(*pair, level, self.others(a, b), self.limits)
+        others, groups = self.others(a, b), self.groups(seeds)
+        return statistics.paired_difference(*pair, level, others, self.limits, groups)
 
     @property
     def limits(self) -> tuple[float, float] | None:
@@ -111,6 +125,7 @@ class Answers:
             level,
             margin=margin,
             others=self.others(a, b),
+            groups=self.groups(both),
         )
 
 
@@ -130,6 +145,7 @@ def judge(
     assumed: Components | None = None,
     failed: Sequence[Mapping[str, Any]] = (),
     same_samples: float | None = None,
+    groups: Mapping[int, Int[np.ndarray, " n"]] | None = None,
 ) -> dict[str, Any]:
     """The verdict, the arms and their contrasts, as results.json holds them.
 
@@ -157,9 +173,10 @@ def judge(
         failed: the runs that are missing: "arm", "seed", "error".
         same_samples: share of the generated images that two seeds have in common; None: there are
             no generated ones.
+        groups: see `Answers`.
     """
     labels = dict(labels) if isinstance(labels, Mapping) else {0: labels}
-    answers = Answers(runs, labels, outcome)
+    answers = Answers(runs, labels, outcome, groups)
     both = answers.common(*primary)
     done = min(map(len, both.values()), default=0)
     at = sequential.level_at(done or seeds, looks, seeds, level) if looks else level
@@ -221,11 +238,13 @@ def _verdict(
     gans = answers.gans(both)
     second = outcomes.beside(answers.outcome)
     pair = [answers.tables(arm, both, second) for arm in primary]
-    other = statistics.paired_difference(*pair, at, limits=None)
+    groups = answers.groups(both)
+    number = None if groups is None else sum(len(np.unique(of)) for of in groups)
+    other = statistics.paired_difference(*pair, at, limits=None, groups=groups)
     a, b = (answers.tables(arm, both) for arm in primary)
     wider = statistics.across_folds(a, b, at)
     if wider is None and len(set(gans)) > 1:
-        wider = statistics.across_gans(a, b, gans, at)
+        wider = statistics.across_gans(a, b, gans, at, groups)
     if wider is not None and wider.low is not None:  # Surer of more than the headline it cannot be.
         half = max(wider.high - wider.low, (interval.high or 0) - (interval.low or 0)) / 2
         wider = wider._replace(low=wider.value - half, high=wider.value + half)
@@ -233,15 +252,18 @@ def _verdict(
         "word": words.word(interval, margin, words.widest(outcome, asked["width"])),
         "sentence": words.sentence(
             interval,
-            words.size(both, images),
+            words.size(both, images, groups),
             level=at,
             margin=margin,
             outcome=outcome,
             widest=words.widest(outcome, asked["width"]),
         ),
         "images": images,
+        "groups": number,
         "gans": len(set(gans)) or 1,
-        "conditions": words.conditions(len(both), min(map(len, both.values())), same_samples),
+        "conditions": words.conditions(
+            len(both), min(map(len, both.values())), same_samples, number
+        ),
         "beside": other._asdict()
         | {"outcome": second, "sentence": words.beside(other, OUTCOMES[second], at)},
         "elsewhere": wider
@@ -267,12 +289,12 @@ def _arm(answers: Answers, arm: str, classes: Sequence[str], level: float) -> di
     seeds = answers.common(arm)
     right = answers.tables(arm, seeds, "accuracy")
     labels = [answers.labels[k] for k in seeds]
-    whole = statistics.crossed_interval(right, level)
+    whole = statistics.crossed_interval(right, level, answers.groups(seeds))
     recall = {}
     for i, name in enumerate(classes):
         mine = [of[:, y == i] for of, y in zip(right, labels, strict=True) if (y == i).any()]
         if mine:
-            one = statistics.crossed_interval(mine, level)
+            one = statistics.crossed_interval(mine, level, answers.groups(seeds, i))
             recall[name] = {"recall": one.value, "low": one.low, "high": one.high}
     worst = min(recall, key=lambda name: recall[name]["recall"])
     p = answers.probabilities(arm, seeds)
@@ -311,9 +333,10 @@ def _mean(tables: Tables) -> float:
 def _contrast(answers: Answers, a: str, b: str, level: float) -> dict[str, Any]:
     seeds, others = answers.common(a, b), answers.others(a, b)
     pair = answers.tables(a, seeds), answers.tables(b, seeds)
-    interval = statistics.paired_difference(*pair, level, others, answers.limits)
+    groups = answers.groups(seeds)
+    interval = statistics.paired_difference(*pair, level, others, answers.limits, groups)
     more = {name: getattr(interval, name) for name in ("low", "high", "se", "df")}
-    p = statistics.p_value(*pair, others, answers.limits)
+    p = statistics.p_value(*pair, others, answers.limits, groups)
     return {"a": a, "b": b, "difference": interval.value, **more, "p": p, "level": level}
 
 
@@ -331,7 +354,8 @@ def _per_class(
             [of[:, y == i] for of, y in zip(tables, labels, strict=True) if (y == i).any()]
             for tables in (a, b)
         ]
-        found = statistics.paired_difference(*mine, 1 - (1 - level) / len(present))
+        each = 1 - (1 - level) / len(present)
+        found = statistics.paired_difference(*mine, each, groups=answers.groups(seeds, int(i)))
         table[classes[i]] = {"difference": found.value, "low": found.low, "high": found.high}
     return table
 
@@ -349,13 +373,16 @@ def _power(
     images, folds = sum(of.shape[1] for of in a), len(seeds)
     arms = 2 + len(answers.others(*primary))
     least = min(map(len, seeds.values()))
-    before = power.Design(planned_seeds, images, level, folds, arms)
+    groups = answers.groups(seeds)
+    # Before anything is known of how alike the images of a group are, they count as one.
+    units = images if groups is None else sum(len(np.unique(of)) for of in groups)
+    before = power.Design(planned_seeds, units, level, folds, arms)
     after = power.Design(least, images, level, folds, arms)
     share = OUTCOMES[answers.outcome].share
     y = [x - z for x, z in zip(a, b, strict=True)]
     if share and not any(map(np.any, y)):  # No image told the arms apart: as the interval has it.
-        y = statistics.with_pictures(y, (-1, 1))
-    observed = components(y) if least > 1 else None
+        y, groups = statistics.with_pictures(y, (-1, 1), groups)
+    observed = components(y, groups) if least > 1 else None
     return {
         "probability": POWER,
         "assumed": assumed._asdict(),
@@ -382,7 +409,7 @@ def _worth(
         return None
     rows = [sizes[name] for name in real]
     of = {name: answers.tables(name, seeds, "accuracy") for name in (arm, *real)}
-    found = curve.worth(of[arm], [of[name] for name in real], rows, level)
+    found = curve.worth(of[arm], [of[name] for name in real], rows, level, answers.groups(seeds))
     if found.low is None and found.high is None:
         return None
     return {

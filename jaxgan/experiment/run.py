@@ -25,7 +25,7 @@ from jaxgan import (
     training,
 )
 from jaxgan import config as configs
-from jaxgan.data import folds, loader, splits
+from jaxgan.data import account, folds, loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.experiment import (
     advice,
@@ -69,7 +69,7 @@ class Plan(NamedTuple):
 
     Attributes:
         real: the images.
-        copies: which of them are the same; None: sides were given.
+        copies: which of them stay together: copies, and those of a group; None: sides were given.
         folds: what to do in each.
         outside: generated images from elsewhere, by source and class.
     """
@@ -116,7 +116,7 @@ def prepare(config: ConfigDict, before: Plan | None = None) -> Plan:
     training.settle_classes(config.gan, real)
     copies = before.copies if before else None
     if copies is None and (config.data.folds > 1 or getattr(real, "sides", None) is None):
-        copies = training.copies(real)
+        copies = training.kept_together(real)
     parts = [_fold(config, real, sides) for sides in _sides(config, real, copies)]
     tested = np.concatenate([part.sides.test for part in parts])
     outcomes.check(config.verdict.outcome, real.labels[tested], real.classes)
@@ -218,6 +218,8 @@ class _Experiment:
             + f"{len(one.train):,} to train, {len(one.validation):,} to validate, "
             f"{len(one.test):,} to test" + " (each once in all)" * (len(parts) > 1)
         )
+        for line in account.lines(real, one, gan=bool(design.of_gans(parts[0].needed))):
+            self.told.line(line)
         for arm in parts[0].arms:
             self.told.line(f"arm {arm.name}: {arm.description}")
         self.seconds["data"] = time.perf_counter() - self.begin
@@ -400,7 +402,7 @@ class _Experiment:
         config = self.config
         if seeds >= len(config.seeds):
             return False
-        answers = Answers(self.runs, self._labels(), config.verdict.outcome)
+        answers = Answers(self.runs, self._labels(), config.verdict.outcome, self._groups())
         if answers.interval(*config.verdict.primary) is None:
             return False
         look = seeds in tuple(config.verdict.looks)
@@ -425,6 +427,13 @@ class _Experiment:
         """Of each fold's test images."""
         return {k: self.plan.real.labels[self.plan.folds[k].sides.test] for k in self.trained}
 
+    def _groups(self) -> dict[int, np.ndarray] | None:
+        """Of each fold's test images, where `data.groups` has any."""
+        found = getattr(self.plan.real, "groups", None)
+        if found is None:
+            return None
+        return {k: found[self.plan.folds[k].sides.test] for k in self.trained}
+
     def _finish(self, about: dict) -> dict:
         """Judge, check, and write all that there is to read."""
         config, real, folder = self.config, self.plan.real, self.folder
@@ -444,6 +453,7 @@ class _Experiment:
         total = max(time.perf_counter() - self.begin, sum(self.seconds.values()))
         self.seconds["total"] = total
         tested = np.concatenate([part.sides.test for part in parts])
+        grouped = getattr(real, "groups", None)
         results = {
             "format": 3,
             "jaxgan": __version__,
@@ -462,6 +472,7 @@ class _Experiment:
                 width=config.verdict.width,
                 looks=tuple(config.verdict.looks),
                 failed=self.failed,
+                groups=self._groups(),
                 same_samples=guards.samples_shared(
                     [side for fresh in self.fresh[0].values() for side in fresh]
                 )
@@ -482,6 +493,7 @@ class _Experiment:
                 "names": [real.names[i] for i in tested],
                 "labels": real.labels[tested].tolist(),
                 "fold": np.repeat(done, [len(part.sides.test) for part in parts]).tolist(),
+                "group": None if grouped is None else grouped[tested].tolist(),
             },
             "runs": self.runs,
             "failed": self.failed,

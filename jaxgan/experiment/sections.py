@@ -86,8 +86,40 @@ bins, and the area under the ROC curve, one class against the rest; means over s
 <div class="scroll"><table>
 <thead><tr><th>Arm</th>{head}<th>Calibration<br>error</th><th>AUROC</th></tr></thead>
 <tbody>{body}</tbody></table></div>
+{_by_class(results)}
 {_mcnemar(results)}
 </section>"""
+
+
+def _by_class(results: Results) -> str:
+    """The primary contrast's rise of each class's recall, beside how many images there were."""
+    verdict = results["verdict"]
+    found, counts = verdict.get("per_class"), results.get("data", {}).get("counts", {})
+    if not found:
+        return ""
+    labels = results.get("test", {}).get("labels", [])
+    rows = ""
+    for i, c in enumerate(results["classes"]):
+        one = found.get(c)
+        if one is None:
+            continue
+        between = "–"
+        if one["low"] is not None:
+            between = f"{signed(one['low'])} to {signed(one['high'])}"
+        train = counts.get("train", {}).get(c)
+        rows += (
+            f"<tr><th scope='row'>{text(c)}</th><td>{'–' if train is None else f'{train:,}'}</td>"
+            f"<td>{labels.count(i):,}</td><td>{signed(one['difference'])}</td>"
+            f"<td>{between}</td></tr>"
+        )
+    a, b = verdict["primary"]
+    folds = " of the first fold" if results.get("data", {}).get("folds", 1) > 1 else ""
+    return f"""<table>
+<caption>How many points the recall of each class rises from {text(b)} to {text(a)}; all intervals
+cover together.</caption>
+<thead><tr><th>Class</th><th>To train with{folds}</th><th>Test images</th><th>Rise</th>
+<th>Interval</th></tr></thead>
+<tbody>{rows}</tbody></table>"""
 
 
 def _mcnemar(results: Results) -> str:
@@ -95,6 +127,9 @@ def _mcnemar(results: Results) -> str:
     if not tables:
         return ""
     a, b = results["verdict"]["primary"]
+    also = ""
+    if results["verdict"].get("groups"):
+        also = " It takes images as drawn one by one, which those of a group are not."
     rows = "".join(
         f"<tr><th scope='row'>{text(t.get('fold', 0))}</th>"
         f"<td>{text(t['seed'])}</td><td>{t['only_a']:,}</td>"
@@ -104,7 +139,7 @@ def _mcnemar(results: Results) -> str:
     return f"""<details><summary>Fold by fold and seed by seed (McNemar's exact test)</summary>
 <table>
 <caption>Test images that one of the two classifiers alone gets right. Each p-value speaks of
-two trained classifiers, not of the arms.</caption>
+two trained classifiers, not of the arms.{also}</caption>
 <thead><tr><th>Fold</th><th>Seed</th>
 <th>Only {text(a)}</th><th>Only {text(b)}</th><th>p</th></tr></thead>
 <tbody>{rows}</tbody></table></details>"""

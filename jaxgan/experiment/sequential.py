@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxgan.experiment.components import Tables, as_tables
+from jaxgan.experiment.components import Groups, Tables, as_tables
 from jaxgan.experiment.statistics import paired_difference
 from jaxgan.experiment.words import word
 from jaxgan.types import InputError
@@ -53,6 +53,7 @@ def decided(
     level: float = 0.95,
     margin: float | None = None,
     others: Sequence[Tables | np.ndarray] = (),
+    groups: Groups | None = None,
 ) -> bool:
     """Whether to stop now: so many seeds are a look, and its interval gives a verdict.
 
@@ -64,9 +65,10 @@ def decided(
         level: probability that the reported interval covers, whenever one stops.
         margin: as in `words.word`.
         others: as in `statistics.paired_difference`.
+        groups: likewise.
     """
     done = min(len(t) for t in as_tables(a))
     if done not in looks:
         return False
     at = level_at(done, looks, seeds, level)
-    return word(paired_difference(a, b, at, others), margin) in DECIDED
+    return word(paired_difference(a, b, at, others, groups=groups), margin) in DECIDED

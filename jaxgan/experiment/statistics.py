@@ -15,6 +15,7 @@ from jaxtyping import Shaped
 from scipy import special, stats
 
 from jaxgan.experiment.components import (
+    Groups,
     Tables,
     as_tables,
     mean_of,
@@ -38,7 +39,9 @@ class Interval(NamedTuple):
     df: float | None = None
 
 
-def crossed_interval(tables: Tables | np.ndarray, level: float = 0.95) -> Interval:
+def crossed_interval(
+    tables: Tables | np.ndarray, level: float = 0.95, groups: Groups | None = None
+) -> Interval:
     """The mean of a two-way crossed random layout, for other seeds and other pictures.
 
     In each fold the model is y_st = mean + seed_s + picture_t + rest_st. The mean squares of its
@@ -64,6 +67,8 @@ def crossed_interval(tables: Tables | np.ndarray, level: float = 0.95) -> Interv
     Args:
         tables: [seeds, pictures] of each fold, any real numbers; one array is one fold.
         level: probability that the interval covers the mean.
+        groups: which images of each fold belong together (`components.clustered`): the interval
+            then speaks of other groups, and the further images of Agresti's rule are groups, too.
 
     Raises:
         InputError: there is no seed or no picture.
@@ -76,11 +81,12 @@ def crossed_interval(tables: Tables | np.ndarray, level: float = 0.95) -> Interv
         Agresti, Coull, Approximate is better than "exact" for interval estimation of binomial
         proportions, 1998.
     """
-    tables = as_tables(tables)
-    interval = _t_interval(tables, level)
+    tables, groups = as_tables(tables), _of_images(groups)
+    interval = _t_interval(tables, level, groups=groups)
     if not all(np.isin(t, (0, 1)).all() for t in tables):
         return interval
-    wider = _t_interval(with_pictures(tables, (0, 0, 1, 1)), level)
+    more, theirs = with_pictures(tables, (0, 0, 1, 1), groups)
+    wider = _t_interval(more, level, groups=theirs)
     return _recentre(interval, wider, (0, 1))
 
 
@@ -90,6 +96,7 @@ def paired_difference(
     level: float = 0.95,
     others: Sequence[Tables | np.ndarray] = (),
     limits: tuple[float, float] | None = (-1, 1),
+    groups: Groups | None = None,
 ) -> Interval:
     """The rise of the mean outcome from arm b to arm a, from the same seeds on the same pictures.
 
@@ -109,6 +116,7 @@ def paired_difference(
         others: tables of the experiment's further arms.
         limits: what the difference cannot leave; None for outcomes without bounds, whose equal
             differences get an interval of no width.
+        groups: as in `crossed_interval`.
 
     Raises:
         InputError: the arms differ in shape, or there is no seed or no picture.
@@ -116,7 +124,7 @@ def paired_difference(
     References:
         Agresti, Min, Simple improved confidence intervals for comparing matched proportions, 2005.
     """
-    plain, wide = _difference(a, b, level, others, limits)
+    plain, wide = _difference(a, b, level, others, limits, groups)
     return plain if limits is None else _recentre(plain, wide, limits)
 
 
@@ -125,12 +133,13 @@ def p_value(
     b: Tables | np.ndarray,
     others: Sequence[Tables | np.ndarray] = (),
     limits: tuple[float, float] | None = (-1, 1),
+    groups: Groups | None = None,
 ) -> float | None:
     """The least alpha whose `paired_difference` of level 1 - alpha leaves 0 out; None without one.
 
     Two-sided; it agrees with the interval by construction. Not below 1e-9.
     """
-    interval = _difference(a, b, 0.95, others, limits)[1]
+    interval = _difference(a, b, 0.95, others, limits, groups)[1]
     if interval.se is None or interval.df is None:
         return None
     if not interval.se:
@@ -144,15 +153,17 @@ def _difference(
     level: float,
     others: Sequence[Tables | np.ndarray],
     limits: tuple[float, float] | None,
+    groups: Groups | None,
 ) -> tuple[Interval, Interval]:
     """The plain interval, and the one that decides: with two pictures more if all are equal."""
-    a, b = _pair(a, b)
+    (a, b), groups = _pair(a, b), _of_images(groups)
     y = [x - z for x, z in zip(a, b, strict=True)]
-    plain = _t_interval(y, level, (a, b), [as_tables(o) for o in others])
+    plain = _t_interval(y, level, (a, b), [as_tables(o) for o in others], groups)
     told_apart = any(np.ptp(t) for t in y) or len({t.flat[0] for t in y}) > 1
     if limits is None or told_apart or plain.low is None:
         return plain, plain
-    return plain, _t_interval(with_pictures(y, limits), level)
+    more, theirs = with_pictures(y, limits, groups)
+    return plain, _t_interval(more, level, groups=theirs)
 
 
 def across_folds(
@@ -186,7 +197,11 @@ def across_folds(
 
 
 def across_gans(
-    a: Tables | np.ndarray, b: Tables | np.ndarray, gans: Sequence[int], level: float = 0.95
+    a: Tables | np.ndarray,
+    b: Tables | np.ndarray,
+    gans: Sequence[int],
+    level: float = 0.95,
+    groups: Groups | None = None,
 ) -> Interval | None:
     """The rise from arm b to arm a for other GANs; None with one of them, or with several folds.
 
@@ -197,6 +212,7 @@ def across_gans(
         b: as in `paired_difference`.
         gans: which GAN each seed's generated pictures come from.
         level: probability that the interval covers.
+        groups: as in `crossed_interval`.
 
     Raises:
         InputError: the numbers of GANs and seeds differ.
@@ -211,7 +227,7 @@ def across_gans(
     if not of.any() or y.shape[1] < 2:
         return None
     rows = np.stack([y[of == g].mean(0) for g in range(of.max() + 1)])
-    se, df, half = map(float, nested_spread(rows, level))
+    se, df, half = map(float, nested_spread(rows, level, groups))
     mean = float(rows.mean())
     return Interval(mean, mean - half, mean + half, se, df)
 
@@ -291,20 +307,37 @@ def _t_interval(
     level: float,
     pair: tuple[Tables, Tables] | None = None,
     others: Sequence[Tables] = (),
+    groups: Groups | None = None,
 ) -> Interval:
     """The interval by the formula alone."""
-    mean, parts = float(mean_of(tables)), squares(tables, pair, others)
+    mean, parts = float(mean_of(tables)), squares(tables, pair, others, groups)
     if parts is None:
         return Interval(mean)
     se, df, half = map(float, spread(parts, level))
     return Interval(mean, mean - half, mean + half, se, df)
 
 
-def with_pictures(tables: Sequence[np.ndarray], outcomes: Sequence[float]) -> list[np.ndarray]:
-    """Tables with further pictures in the first, on each of which all seeds have one outcome."""
+def with_pictures(
+    tables: Sequence[np.ndarray], outcomes: Sequence[float], groups: Groups | None = None
+) -> tuple[list[np.ndarray], Groups | None]:
+    """Tables with further images in the first, on each of which all seeds have one outcome.
+
+    Where images come in groups these are such groups, of the mean size.
+    """
     first, *rest = tables
-    more = np.tile(np.asarray(outcomes, first.dtype), (len(first), 1))
-    return [np.concatenate([first, more], axis=1), *rest]
+    outcomes = np.asarray(outcomes, first.dtype)
+    if groups is not None:
+        of = np.unique(groups[0], return_inverse=True)[1]
+        size = max(1, round(len(of) / (of.max() + 1)))
+        more = of.max() + 1 + np.repeat(np.arange(len(outcomes)), size)
+        groups = [np.concatenate([of, more]), *groups[1:]]
+        outcomes = np.repeat(outcomes, size)
+    return [np.concatenate([first, np.tile(outcomes, (len(first), 1))], axis=1), *rest], groups
+
+
+def _of_images(groups: Groups | None) -> Groups | None:
+    """Without those of folds that have no images, as `as_tables`."""
+    return None if groups is None else [of for of in groups if len(of)]
 
 
 def _recentre(plain: Interval, wide: Interval, limits: tuple[float, float]) -> Interval:

@@ -81,14 +81,17 @@ def sentence(
     }[said]
 
 
-def size(seeds: Mapping[int, Sequence[int]], images: int) -> str:
-    """How large an experiment is: "4 folds x 3 seeds, 480 test images"."""
+def size(
+    seeds: Mapping[int, Sequence[int]], images: int, groups: Sequence[Sequence] | None = None
+) -> str:
+    """How large an experiment is: "4 folds x 3 seeds, 480 test images", "of 30 groups" perhaps."""
     counts = sorted(set(map(len, seeds.values())))
     several = " to ".join(map(str, {counts[0]: 0, counts[-1]: 0}))
     told = f"{several} seed{'s' * (counts[-1] != 1)}"
     if len(seeds) > 1:
         told = f"{len(seeds)} folds x {told}"
-    return f"{told}, {images:,} test image{'s' * (images != 1)}"
+    told = f"{told}, {images:,} test image{'s' * (images != 1)}"
+    return told + (f" of {sum(len(set(of)) for of in groups):,} groups" if groups else "")
 
 
 def change(value: float, outcome: Outcome) -> str:
@@ -120,13 +123,16 @@ def no_verdict(primary: tuple[str, str], failed: Sequence[Mapping[str, Any]]) ->
     return f"{text}."
 
 
-def conditions(folds: int, seeds: int, same_samples: float | None = None) -> str:
+def conditions(
+    folds: int, seeds: int, same_samples: float | None = None, groups: int | None = None
+) -> str:
     """What the interval holds for, in one plain sentence.
 
     Args:
         folds: how many.
         seeds: of each fold, at least.
         same_samples: share of generated images that two seeds have in common; None: there are none.
+        groups: into how many the test images fall, if any were asked for.
     """
     if seeds < 2 and folds < 2:
         return "One seed has no interval: nothing is said about another training."
@@ -135,7 +141,7 @@ def conditions(folds: int, seeds: int, same_samples: float | None = None) -> str
     )
     text = (
         f"This holds for classifiers trained anew on these images{samples}, and for new test "
-        "images of the same kind."
+        "images of the same kind" + (", of new groups (data.groups)." if groups else ".")
     )
     if same_samples is not None and same_samples >= SURE:
         text += (

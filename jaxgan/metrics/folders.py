@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from jaxgan.data import loader, splits, transforms
+from jaxgan.data import account, loader, splits, transforms
 from jaxgan.data.folder import Source, in_threads
 from jaxgan.errors import InputError
 from jaxgan.metrics import cache, comparison, copies, entropy, networks, sets
@@ -85,7 +85,10 @@ def evaluate(
         if name in (LEAST if metrics is None else metrics)
         and (name != "entropy" or net.head is not None)
     ]
-    sources = {flag: loader.open_source(path, resolution) for flag, path in paths.items()}
+    sources = {
+        flag: loader.open_source(path, resolution, given_sides="merge")
+        for flag, path in paths.items()
+    }
     sets.check_counts({name: LEAST[name] for name in names}, sources)
     sets.check_colours(sources)
     digests = {flag: sets.digests(source) for flag, source in sources.items()}
@@ -125,6 +128,7 @@ def evaluate(
                 "path": paths[flag],
                 "pictures": len(source),
                 "fingerprint": loader.fingerprint(source),
+                "account": account.lines(source),
             }
             for flag, source in sources.items()
         },

@@ -1,0 +1,126 @@
+"""The account at every start: images per class and side, what was left out, and what stands out."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from jaxgan.data import look, walk
+from jaxgan.data.folder import SIDES, Source
+from jaxgan.data.splits import Split
+
+FEW = 50  # Images of a class to train with.
+HARMFUL = (
+    f"below 20 to {FEW} a class GANs have been found to harm classifiers (Gupta and Brown, When "
+    "generative augmentation hurts, arXiv 2603.16134, 2026)"
+)
+FAR = 4.0  # Standard deviations by which a class's share on a side is off
+TIMES = 1.5  # and times as large or small.
+SHOWN = 3
+
+
+def lines(source: Source, split: Split | None = None, gan: bool = False) -> list[str]:
+    """The account of a source.
+
+    Args:
+        source: images.
+        split: its sides; None: those that it has itself, if any.
+        gan: whether generators learn from the images to train with.
+    """
+    sides = getattr(source, "sides", None)
+    if split is not None:
+        sides = np.full(len(source), -1)
+        for side, positions in enumerate(split):
+            sides[positions] = side
+    found = table(source.labels, source.classes, sides)
+    groups = getattr(source, "groups", None)
+    if groups is not None:
+        found.append(f"{len(np.unique(groups)):,} groups of images that stay on one side each")
+    found += left_out(
+        getattr(source, "left_out", {}),
+        getattr(source, "kinds", {}),
+        Counter(why for _, why in getattr(source, "unreadable", [])),
+    )
+    found += oddities(getattr(source, "oddities", {}))
+    if sides is not None:
+        found += uneven(source.labels, source.classes, sides)
+    if not gan:
+        return found
+    return found + few(source.labels, source.classes, None if split is None else sides)
+
+
+def table(
+    labels: Int[np.ndarray, " n"],
+    classes: Sequence[str],
+    sides: Int[np.ndarray, " n"] | None = None,
+) -> list[str]:
+    """Images per class and side."""
+    columns: dict[str, np.ndarray] = {}
+    if sides is not None:
+        columns |= {name: sides == side for side, name in enumerate(SIDES)}
+    columns["all" if columns else "images"] = np.ones(len(labels), bool)
+    counts = {
+        name: np.bincount(labels[mine], minlength=len(classes)).tolist()
+        for name, mine in columns.items()
+    }
+    rows = [("images" if sides is not None else "class", *columns)]
+    rows += [(name, *(f"{of[i]:,}" for of in counts.values())) for i, name in enumerate(classes)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    def line(name: str, *cells: str) -> str:
+        return "  ".join(
+            [name.ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells, widths[1:], strict=True))]
+        )
+
+    return [line(*row) for row in rows]
+
+
+def left_out(
+    counts: Mapping[str, int], kinds: Mapping[str, int], unreadable: Mapping[str, int]
+) -> list[str]:
+    """What was left out, by reason and extension, in one line; nothing where nothing was."""
+    said = walk.told(kinds)
+    said += [f"{n:,} {what}" for what, n in sorted(counts.items()) if n and what != "no picture"]
+    said += [f"{n:,} unreadable: {why}" for why, n in sorted(unreadable.items())]
+    return [f"left out: {'; '.join(said)}"] if said else []
+
+
+def oddities(counts: Mapping[str, int]) -> list[str]:
+    """What was done about images that are not plain, in one line."""
+    said = [f"{n:,} {look.NOTES[what]}" for what, n in sorted(counts.items()) if what in look.NOTES]
+    return [f"odd: {'; '.join(said)}"] if said else []
+
+
+def uneven(
+    labels: Int[np.ndarray, " n"], classes: Sequence[str], sides: Int[np.ndarray, " n"]
+) -> list[str]:
+    """Classes whose share on a side is far from that on the others, more than by chance."""
+    found = []
+    for side, where in enumerate(SIDES):
+        here = sides == side
+        if not here.any() or here.all():
+            continue
+        for label, name in enumerate(classes):
+            share = float((labels[~here] == label).mean())
+            mine = float((labels[here] == label).mean())
+            error = np.sqrt(max(share * (1 - share), 1e-9) * (1 / here.sum() + 1 / (~here).sum()))
+            far = abs(mine - share) > FAR * error
+            if far and max(mine, share) > TIMES * min(mine, share):
+                found.append(
+                    f"warning: {name} is {mine:.0%} of {where} and {share:.0%} of the other sides"
+                )
+    return found
+
+
+def few(
+    labels: Int[np.ndarray, " n"], classes: Sequence[str], sides: Int[np.ndarray, " n"] | None
+) -> list[str]:
+    """Classes with so few images to train with that a GAN may do harm."""
+    train = labels if sides is None else labels[sides == 0]
+    counts = np.bincount(train, minlength=len(classes)).tolist()
+    short = [f"{name} {n:,}" for name, n in zip(classes, counts, strict=True) if n < FEW]
+    if not short:
+        return []
+    more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
+    return [f"warning: few images to train with: {', '.join(short[:SHOWN])}{more}; {HARMFUL}"]
