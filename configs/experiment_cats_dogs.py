@@ -38,6 +38,7 @@ def get_config(gan: str = "wgan512") -> ConfigDict:
     config.data.crop = "stretch"  # To the square, as the original; or center.
     config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.
     config.data.split = (25 / 33, 3 / 33, 5 / 33)  # Train, validation, test; copies together.
+    config.data.duplicates = "auto"  # Which images are the same; or exact, off, a likeness.
     config.data.given_sides = "use"  # Of folders like train and test; or merge: part them anew.
     # Several: every image is a test image once, and GANs and classifiers are trained in each fold;
     # the split then says how much of the rest validates.

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import ada, arms, recipes, schedules
 from jaxgan.config import CLASSIFIERS, GANS, LENGTHS, profile_steps
+from jaxgan.data import duplicates
 from jaxgan.models import resnet
 from jaxgan.types import InputError
 
@@ -419,6 +420,7 @@ def _check_data(data: ConfigDict, name: str) -> None:
     _one_of(f"{name}.data.crop", data.crop, ("center", "stretch"))
     _one_of(f"{name}.data.on_error", data.on_error, ("skip", "raise"))
     _one_of(f"{name}.data.given_sides", data.get("given_sides", "use"), ("use", "merge"))
+    duplicates.parse(data.get("duplicates", "auto"), f"{name}.data.duplicates")
     if data.limit is not None:
         _positive(f"{name}.data.limit", data.limit)
 

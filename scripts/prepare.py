@@ -47,6 +47,9 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_integer("quality", 95, "Of JPEG.", 1, 100)
 flags.DEFINE_list("split", ["0.7", "0.15", "0.15"], "Shares of train, validation and test.")
+flags.DEFINE_string(
+    "duplicates", "auto", "Which pictures are the same: auto, exact, off, or a likeness in (0, 1)."
+)
 flags.DEFINE_bool("doctor", True, "Look for doubtful pictures, not only unreadable ones.")
 flags.DEFINE_bool("dry_run", False, "Write no set.")
 flags.DEFINE_string("report", None, "File for the report; OUT/report.html by default.")

@@ -4,7 +4,7 @@ import csv
 import io
 from pathlib import Path
 
-from jaxgan.data.doctor import REASONS, Decision, Diagnosis
+from jaxgan.data.doctor import Decision, Diagnosis
 from jaxgan.errors import InputError
 
 FILE = "decisions.csv"
@@ -63,7 +63,7 @@ def table(diagnosis: Diagnosis, dropped: dict[int, str], human: Decisions) -> st
         said = human.get(called.get(i, ""))
         reason = diagnosis.reasons.get(i)
         done = "drop" if i in dropped else "keep"
-        suggestion = REASONS[reason] if reason else "keep"
+        suggestion = diagnosis.suggested(reason) if reason else "keep"
         mine = (said[1], suggestion, "") if said else (done, suggestion, done)
         writer.writerow((rows.name(i), reason or (said and said[0]), *mine))
     for name in unmatched(diagnosis, human):

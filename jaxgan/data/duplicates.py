@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64, Shaped, UInt8, UInt16
+from PIL import Image
 from scipy import ndimage, special
 
 from jaxgan.data.folder import Source, in_threads
 from jaxgan.data.stored import Stored
-from jaxgan.data.transforms import digest, outlines, to_square
+from jaxgan.data.transforms import digest, outlines, square_of
 from jaxgan.errors import InputError
 
 RULES = ("auto", "exact", "off")
@@ -34,7 +35,10 @@ SOME = 128  # Images that say what is ordinary.
 RANKS = (8, 32, 50)  # The neighbour that is ordinary: n / 50, from 8 to 32; nearer may be copies.
 LEAST = 3  # Below this rank nothing is ordinary, and copies lie within FEW.
 FEW = 0.1
+SHOWN = 3  # Groups in a sentence.
 PRIOR = (8.0, 16.0)  # Of the dimension: weight and value, as though so much had been seen before.
+# A Gaussian of one pixel.
+BLUR = ndimage.gaussian_filter1d(np.eye(SIDE, dtype=np.float32), 1.0, axis=0, mode="nearest")
 
 Pairs = Int64[np.ndarray, "m 2"]
 Digests = Sequence[bytes] | Shaped[np.ndarray, " n"]  # Bytes, or an array of type "V16", say.
@@ -71,7 +75,7 @@ def parse(rule: str | float, name: str = "data.duplicates") -> str | float:
     return number
 
 
-def sentence(found: Duplicates, names: Sequence[str] | None = None) -> str:
+def sentence(found: Duplicates, name: Callable[[int], str]) -> str:
     """How many images are like another one, and by which rule."""
     group = found.group
     members = np.bincount(group, minlength=len(group))
@@ -79,11 +83,12 @@ def sentence(found: Duplicates, names: Sequence[str] | None = None) -> str:
     said = f"duplicates by {found.rule}: "
     if not len(several):
         return f"{said}none among {len(group):,} images"
-    said += f"{members[several].sum():,} images in {len(several):,} groups"
-    if names is not None:
-        like = np.flatnonzero(group == several[0])[1]
-        said += f", such as {names[several[0]]} and {names[like]}"
-    return said
+    shown = "; ".join(
+        " and ".join(map(name, np.flatnonzero(group == first)[:2].tolist()))
+        for first in several[:SHOWN]
+    )
+    count = "1 group" if len(several) == 1 else f"{len(several):,} groups"
+    return f"{said}{members[several].sum():,} images in {count}, such as {shown}"
 
 
 def near_duplicates(source: Source, rule: str | float = "auto") -> Duplicates:
@@ -104,16 +109,22 @@ def near_duplicates(source: Source, rule: str | float = "auto") -> Duplicates:
         image = source[index]["image"]
         return digest(image), outlines(image)
 
-    def read(positions: np.ndarray) -> np.ndarray:
+    digests, vectors = zip(*in_threads(look, len(source)), strict=True)
+    found = group_copies(digests, np.array(vectors), reader(source), rule)
+    files = getattr(source, "digests", None)  # The same at any resolution.
+    return found if files is None else found._replace(digest=files)
+
+
+def reader(source: Source) -> Read:
+    """Read the `detail` of images of a source."""
+
+    def read(positions: Int64[np.ndarray, " m"]) -> Details:
         def one(k: int) -> np.ndarray:
             return detail(_image(source, int(positions[k])))
 
         return np.stack([*in_threads(one, len(positions))])
 
-    digests, vectors = zip(*in_threads(look, len(source)), strict=True)
-    found = group_copies(digests, np.array(vectors), read, rule)
-    files = getattr(source, "digests", None)  # The same at any resolution.
-    return found if files is None else found._replace(digest=files)
+    return read
 
 
 def _image(source: Source, index: int) -> UInt8[np.ndarray, "r r 3"]:
@@ -126,8 +137,8 @@ def _image(source: Source, index: int) -> UInt8[np.ndarray, "r r 3"]:
 
 def detail(image: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, " 2048"]:
     """Signed square roots of the slopes of the image at 64 px, slightly blurred, with norm 1."""
-    gray = to_square(image, SIDE, "stretch") @ np.array([0.299, 0.587, 0.114], np.float32)
-    gray = ndimage.gaussian_filter(gray, 1.0)
+    im = square_of(Image.fromarray(image), SIDE, "stretch").convert("L")
+    gray = BLUR @ np.asarray(im, np.float32) @ BLUR.T
     here = gray[:-1:2, :-1:2]
     slopes = np.stack([gray[:-1:2, 1::2] - here, gray[1::2, :-1:2] - here]).ravel()
     slopes = np.copysign(np.sqrt(np.abs(slopes)), slopes)
@@ -228,8 +239,7 @@ def _keep_nearest(best: np.ndarray, far: np.ndarray, pairs: list[tuple[np.ndarra
     touched = np.unique(np.concatenate([a, b]))
     before = np.repeat(touched, TOP), best[touched].ravel(), far[touched].ravel()
     rows, others, differ = (
-        np.concatenate(each)
-        for each in zip((a, b, differ), (b, a, differ), before, strict=True)
+        np.concatenate(each) for each in zip((a, b, differ), (b, a, differ), before, strict=True)
     )
     there = np.flatnonzero(others >= 0)
     unique = there[np.unique(rows[there] * len(best) + others[there], return_index=True)[1]]

@@ -71,6 +71,8 @@ class FolderSource:
         unreadable: (name, reason) of each picture left out, sorted by class and name.
         left_out: How many entries were "hidden", "no picture" by extension, or pictures "beside
             the class folders".
+        content: The same of a single class, whatever its name, which is that of the folder.
+        digests: 16 bytes that stand for each file's bytes, at any resolution.
         given: the side of each picture by its folder: 0 train, 1 validation, 2 test; or None.
         sides: those to use, or None; `fractions` are their shares. As `RecordSource` has them.
 
@@ -99,16 +101,19 @@ class FolderSource:
         limit = memory_limit() if in_memory is None else in_memory
         kept = np.empty(shape, np.uint8) if math.prod(shape) <= limit else None
 
-        def read(i: int) -> np.ndarray | str:
+        def read(i: int) -> tuple[np.ndarray, bytes] | str:
             try:
-                return self._read(files[i][0])
+                data = self._data(files[i][0])
+                return read_square(data, resolution, crop), transforms.digest(data)
             except Exception as error:  # Pillow's decoders raise nearly anything.
                 return reason(error)
 
         self.unreadable: list[tuple[str, str]] = []
         readable: list[tuple[str, int]] = []
         digests: list[bytes] = []
+        sources: list[bytes] = []
         digest = start_fingerprint(self.classes, resolution)
+        nameless = start_fingerprint(("",), resolution)
         with warnings.catch_warnings():  # Here, not in the threads: the filters are global.
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -116,8 +121,11 @@ class FolderSource:
             for (file, label), picture in zip(files, pictures, strict=True):
                 name = printable(file)
                 if not isinstance(picture, str):
+                    picture, source = picture
+                    sources.append(source)
                     digests.append(transforms.digest(picture))
                     add_digest(digest, name, label, digests[-1])
+                    add_digest(nameless, name, label, digests[-1])
                     if kept is not None:
                         kept[len(readable)] = picture
                     readable.append((file, label))
@@ -126,6 +134,8 @@ class FolderSource:
                 else:
                     self.unreadable.append((name, picture))
         self.fingerprint = digest.hexdigest()
+        self.content = nameless.hexdigest() if len(self.classes) == 1 else None
+        self.digests = np.frombuffer(b"".join(sources), "V16")
         self.images = None if kept is None else kept[: len(readable)]
         if self.images is not None:
             self.images.flags.writeable = False
@@ -148,21 +158,22 @@ class FolderSource:
         return len(self._files)
 
     def __getitem__(self, index: int) -> dict:
-        if self.images is not None:
-            image = self.images[index]
-        else:
-            try:
-                image = self._read(self._files[index])
-            except Exception as error:  # As above; it was readable at the start.
-                name = self.names[index]
-                raise InputError(f"{name} is no longer readable: {reason(error)}") from error
+        image = self.image_at(index, self.resolution) if self.images is None else self.images[index]
         return {"image": image, "label": self.labels[index]}
 
-    def _read(self, file: str) -> np.ndarray:
+    def image_at(self, index: int, resolution: int) -> np.ndarray:
+        """The picture at another resolution, from its file."""
+        try:
+            return read_square(self._data(self._files[index]), resolution, self._crop)
+        except Exception as error:  # As above; it was readable at the start.
+            name = self.names[index]
+            raise InputError(f"{name} is no longer readable: {reason(error)}") from error
+
+    def _data(self, file: str) -> bytes:
         path = self._root / file
         if path.exists() and not path.is_file():  # Opening a pipe would wait for ever.
             raise ValueError("not a regular file")
-        return read_square(path, self.resolution, self._crop)
+        return path.read_bytes()
 
     def _sides(self, given: np.ndarray, digests: Sequence[bytes]) -> np.ndarray:
         """The given sides; one that is missing is held out: validation comes from train."""

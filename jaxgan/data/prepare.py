@@ -17,6 +17,7 @@ from jaxgan.data import (
     advice,
     decisions,
     doctor,
+    duplicates,
     files,
     findings,
     landmarks,
@@ -53,6 +54,7 @@ class Result(NamedTuple):
     findings: dict[str, Any]
     advice: list[str]
     about: dict[str, str]  # How it was made.
+    rule: str = ""  # By which duplicates were found.
 
 
 @contextmanager
@@ -79,7 +81,9 @@ def summary(result: Result) -> list[str]:
         of_it = [i for i, why in result.diagnosis.reasons.items() if why == reason]
         if of_it:
             left = sum(i in result.dropped for i in of_it)
-            lines.append(f"{len(of_it):,} {reason} ({left:,} left out), like {rows.name(of_it[0])}")
+            usual = ": most of a class are" if reason in result.diagnosis.usual else ""
+            counted = f"{len(of_it):,} {reason} ({left:,} left out{usual})"
+            lines.append(f"{counted}, like {rows.name(of_it[0])}")
     for what, names in sorted(found["oddities"].items()):
         lines.append(f"{len(names):,} {what}, like {names[0]}")
     for resolution, kept in found["sets"].items():
@@ -113,8 +117,9 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             name = request.features_name
             scanned = network.with_features(scanned, request.features, name, say)
         decided = sides.before(request, say)
-        scanned, group = sides.untied(scanned, decided, say)
-        diagnosis = _diagnose(request, found, scanned, group)
+        scanned, same = sides.untied(scanned, decided, request.duplicates, say)
+        say(duplicates.sentence(same, lambda i: scanned.rows.name(int(scanned.good[i]))))
+        diagnosis = _diagnose(request, found, scanned, same.group)
         dropped = doctor.decide(diagnosis, request.clean != "report", human)
         kept = ~np.isin(scanned.good, list(dropped))
         what = findings.findings(diagnosis, dropped, scanned)
@@ -140,13 +145,14 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
                     "dropped": what["dropped"],
                     "decisions": {name: decision for name, (_, decision) in human.items()},
                     "fractions": list(request.fractions),
+                    "duplicates": same.rule,
                 }
                 about |= _write_sets(request.out, scanned, found, kept, side, more, say)
                 workplace.tidy(work, scanned.keys)
         except InputError as error:  # What was found is worth knowing all the same.
             problem = error
         advised = advice.advise(diagnosis, dropped, options.resolutions, options.align)
-        yield Result(found, scanned, diagnosis, dropped, what, advised, about)
+        yield Result(found, scanned, diagnosis, dropped, what, advised, about, same.rule)
         if problem is not None and request.dry_run and kept.any():
             say(f"these pictures cannot be split: {problem}")
         elif problem is not None:

@@ -3,8 +3,9 @@
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from jaxgan.data import doctor, records, splits
+from jaxgan.data import duplicates, records, splits
 from jaxgan.data.doctor import Diagnosis
+from jaxgan.data.duplicates import Duplicates
 from jaxgan.data.parts import Scanned
 from jaxgan.data.request import Request
 from jaxgan.data.workers import Say
@@ -28,20 +29,22 @@ def before(request: Request, say: Say) -> dict[bytes, int]:
 
 
 def untied(
-    scanned: Scanned, decided: dict[bytes, int], say: Say
-) -> tuple[Scanned, Int64[np.ndarray, " n"]]:
+    scanned: Scanned, decided: dict[bytes, int], rule: str | float, say: Say
+) -> tuple[Scanned, Duplicates]:
     """Without new pictures that are like some of two sides; and which of the rest are the same."""
     while True:
         table = scanned.rows.table[scanned.good]
-        group = doctor.same_pictures(table["content"], scanned.vectors)
+        read = scanned.details
+        same = duplicates.group_copies(table["content"], scanned.vectors, read, rule)
         if not decided:
-            return scanned, group
+            return scanned, same
+        group = same.group
         own = np.array([decided.get(source, -1) for source in table["source"].tolist()], np.int64)
         touched = np.zeros((len(group), 3), bool)
         touched[group[own >= 0], own[own >= 0]] = True
         new = np.flatnonzero((touched.sum(axis=1) > 1)[group] & (own < 0))
         if not len(new):  # What was there before stays where it is.
-            return scanned, group
+            return scanned, same
         say(f"left out {len(new):,} new pictures that tie two sides of the split together")
         scanned = scanned.but(dict.fromkeys(scanned.good[new].tolist(), TIES))
 
@@ -63,7 +66,7 @@ def assigned(
             + "; ".join(sorted(set(dropped.values()))[:3])
         )
     table = diagnosis.rows.table
-    same = splits.Duplicates(diagnosis.group, table["source"][diagnosis.good])
+    same = Duplicates(diagnosis.group, table["source"][diagnosis.good])
     labels = table["label"][diagnosis.good]
     return splits.assign(labels, diagnosis.classes, request.fractions, same, decided, kept)
 

@@ -31,14 +31,14 @@ def split(
     *,
     duplicates: Duplicates | None = None,
 ) -> Split:
-    """Train, validation and test by a stable hash of the pixels.
+    """Train, validation and test by a stable hash of the files, or of the pixels without any.
 
     The side of a group of equal pictures follows from the smallest digest in it, so pictures that
     are added move no others, with two exceptions, which a prepared set does not have (`assign`):
     one that joins two groups takes both to one side (and one that becomes the smallest of its
     group may move it); and where a class would have nothing on a side, the group whose hash lies
     nearest is moved there.
-    The pixels depend on the resolution: split once, and use the positions at any resolution.
+    Pixels depend on the resolution: split once, and use the positions at any resolution.
 
     Args:
         source: Pictures; read once unless `duplicates` is given.

@@ -134,7 +134,7 @@ def open_sides(
     if train is not None:
         learned, test = alike(train, "--train"), whole
     else:
-        parts = training.split(whole, data.split)
+        parts = training.split(whole, data.split, rule=data.get("duplicates", "auto"))
         learned, test = loader.Subset(whole, parts.train), loader.Subset(whole, parts.test)
     return separate(learned, test, generated)
 

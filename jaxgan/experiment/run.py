@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import __version__, checks, hosts, log, monitor, parallel, recipes, training
 from jaxgan import config as configs
-from jaxgan.data import folds, loader, splits
+from jaxgan.data import duplicates, folds, loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.experiment import (
     advice,
@@ -103,7 +103,7 @@ def prepare(config: ConfigDict, before: Plan | None = None) -> Plan:
         config.classifier.model.num_classes = len(real.classes)
     copies = before.copies if before else None
     if copies is None and (config.data.folds > 1 or getattr(real, "sides", None) is None):
-        copies = training.copies(real)
+        copies = training.copies(real, config.data.get("duplicates", "auto"))
     parts = [_fold(config, real, sides) for sides in _sides(config, real, copies)]
     tested = np.concatenate([part.sides.test for part in parts])
     outcomes.check(config.verdict.outcome, real.labels[tested], real.classes)
@@ -146,7 +146,7 @@ def run(
     begin = time.perf_counter()
     folder = epath.Path(workdir)
     plan = prepare(config, before)
-    configs.claim(folder, config)
+    configs.claim(folder, config, training.describe_data(plan.real))
     claimed()
     share = share._replace(workers=folder / "workers")
     with share.alive():
@@ -184,7 +184,7 @@ class _Experiment:
     def run(self, told_first: tuple[str, ...]) -> dict:
         real, parts = self.plan.real, self.plan.folds
         about = training.describe_data(real)
-        configs.claim_data(self.folder, about["fingerprint"])
+        configs.claim_data(self.folder, about["fingerprint"], data=about)
         if self.plan.outside:
             prints = [
                 loader.fingerprint(source)
@@ -196,6 +196,8 @@ class _Experiment:
         self.told = log.Log(self.folder)
         for line in told_first:
             self.told.line(line)
+        if self.plan.copies is not None:
+            self.told.line(duplicates.sentence(self.plan.copies, real.names.__getitem__))
         one = parts[0].sides
         self.told.line(
             f"{len(real):,} images of {', '.join(real.classes)}: "
