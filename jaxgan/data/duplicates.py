@@ -183,6 +183,12 @@ def group_copies(
         limit, told = 1 - float(rule), f"likeness {rule:g} or more"
     if len(pairs):
         near = pairs[_distances(read, pairs) < limit]
+        while len(large := _large(near)) > 1:  # More than TOP copies may lie in several chains.
+            pairs, _ = _alike(vectors, _candidates(codes, large))
+            pairs = pairs[_distances(read, pairs) < limit]
+            if not len(pairs):
+                break
+            near = np.concatenate([near, pairs])
         group = _stars(read, near, limit, len(group))[group]
     return Duplicates(group, digests, told)
 
@@ -286,10 +292,12 @@ def _limit(vectors: Vectors, kept: Int64[np.ndarray, " m"], read: Read) -> tuple
     last = distance[:, -1]
     # What is far nearer than the last may be copies: the first beyond them is ordinary.
     rank = np.minimum((distance <= NEARER * last[:, None]).sum(axis=1), count - 2)
-    weight, before = PRIOR
-    seen = weight + (special.psi(count) - special.psi(rank + 1)).sum()
-    grown = weight / before + np.log(last / distance[np.arange(len(some)), rank]).sum()
     ordinary = float(np.median(last))
+    weight, before = PRIOR
+    asked = last > NEARER * ordinary  # Others have many copies.
+    seen = weight + (special.psi(count) - special.psi(rank + 1))[asked].sum()
+    first = distance[np.arange(len(some)), rank]
+    grown = weight / before + np.log(last / first)[asked].sum()
     share = min(NEARER, (CHANCE / (count - 1)) ** (grown / seen))
     return share * ordinary, ordinary, NEARER * float(np.median(1 - alike[:, -1]))
 
@@ -323,33 +331,42 @@ def _distances(read: Read, pairs: Pairs) -> Float32[np.ndarray, " m"]:
     return distances
 
 
-def _stars(read: Read, pairs: Pairs, limit: float, count: int) -> Int64[np.ndarray, " n"]:
-    """The first image of each one's star: those that lie within the limit of the same image."""
-    first = np.arange(count)
-    if not len(pairs):
-        return first
+def _chains(pairs: Pairs) -> list[Int64[np.ndarray, " m"]]:
+    """The images of each chain of pairs, sorted."""
     from scipy.sparse import coo_array  # It takes a fifth of a second.
     from scipy.sparse.csgraph import connected_components
 
+    if not len(pairs):
+        return []
     members, ends = np.unique(pairs, return_inverse=True)
     graph = (np.ones(len(pairs), bool), ends.reshape(-1, 2).T)
-    _, component = connected_components(coo_array(graph, shape=(len(members), len(members))))
-    degree = np.bincount(ends.ravel())
-    order = np.argsort(component, kind="stable")
-    chains = np.split(order, np.flatnonzero(np.diff(component[order])) + 1)
+    _, chain = connected_components(coo_array(graph, shape=(len(members), len(members))))
+    order = np.argsort(chain, kind="stable")
+    return np.split(members[order], np.flatnonzero(np.diff(chain[order])) + 1)
+
+
+def _large(pairs: Pairs) -> Int64[np.ndarray, " m"]:
+    """The first image of each chain of more than TOP."""
+    return np.array([chain[0] for chain in _chains(pairs) if len(chain) > TOP], np.int64)
+
+
+def _stars(read: Read, pairs: Pairs, limit: float, count: int) -> Int64[np.ndarray, " n"]:
+    """The first image of each one's star: those that lie within the limit of the same image."""
+    first = np.arange(count)
+    degree = np.bincount(pairs.ravel(), minlength=count)
+    chains = _chains(pairs)
     # Of two the second is like the first, which is known; more are looked at together.
     for one, other in (chain for chain in chains if len(chain) == 2):
-        first[members[other]] = members[one]
+        first[other] = one
     waiting: list[np.ndarray] = []
     for chain in [chain for chain in chains if len(chain) > 2] + [np.zeros(0, np.int64)]:
-        if len(chain):
-            waiting.append(chain)
+        waiting += [chain] * bool(len(chain))
         if waiting and (not len(chain) or sum(map(len, waiting)) >= BLOCK):
             rows = np.sort(np.concatenate(waiting))
-            details = read(members[rows])
+            details = read(rows)
             for some in waiting:
                 for star in _parted(details[np.searchsorted(rows, some)], degree[some], limit):
-                    first[members[some[star]]] = members[some[star]].min()
+                    first[some[star]] = some[star].min()
             waiting = []
     return first
 
