@@ -39,6 +39,7 @@ def get_config(nets: str = "wgan512") -> ConfigDict:
     config.data.crop = "stretch"  # To the square, as the original; or center.
     config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.
     config.data.split = (25 / 33, 3 / 33, 5 / 33)  # Train, validation, test; copies together.
+    config.data.duplicates = "auto"  # Which images are the same; or exact, off, a likeness.
     config.data.given_sides = "use"  # Of folders like train and test; or merge: part them anew.
     # What the classes are: auto; folders, inner, table, names or one where it is ambiguous.
     config.data.layout = "auto"

@@ -28,6 +28,7 @@ def get_config() -> ConfigDict:
     config.data.crop = "stretch"  # To the square, as the original; or center.
     config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.
     config.data.split = (0.7, 0.15, 0.15)  # Train, validation, test; copies stay together.
+    config.data.duplicates = "auto"  # Which images are the same; or exact, off, a likeness.
     config.data.given_sides = "use"  # Of folders like train and test; or merge: part them anew.
     # What the classes are: auto; folders, inner, table, names or one where it is ambiguous.
     config.data.layout = "auto"

@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import arms, recipes, schedules, settings
 from jaxgan.config import GANS, LENGTHS, profile_steps
-from jaxgan.data import groups
+from jaxgan.data import duplicates, groups
 from jaxgan.errors import InputError
 from jaxgan.settings import METRICS as METRICS
 
@@ -17,6 +17,7 @@ def check_training(config: ConfigDict, name: str = "config") -> None:
     """Raises InputError for a value of a GAN's or classifier's config that makes no sense."""
     settings.check(config, name)
     groups.check(config.data.get("groups"), f"{name}.data.groups")
+    duplicates.parse(config.data.get("duplicates", "auto"), f"{name}.data.duplicates")
     train = config.train
     lengths = [n for n in LENGTHS if train[n] is not None]
     if len(lengths) != 1:
@@ -189,6 +190,7 @@ def check_experiment(config: ConfigDict) -> None:
     """Raises InputError for a value of an experiment's config that makes no sense."""
     settings.check(config)
     groups.check(config.data.get("groups"))
+    duplicates.parse(config.data.get("duplicates", "auto"), "config.data.duplicates")
     check_fractions("config.data.split", config.data.split)
     if min(config.data.split[:2]) <= 0:
         raise InputError(

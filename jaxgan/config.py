@@ -40,6 +40,8 @@ RESUMABLE = {
     "verdict.margin",
     "verdict.outcome",
     "verdict.width",
+    "data.path",  # The fingerprint of the images says whether they are the same.
+    *(f"{stage}.data.path" for stage in STAGES),
     *(f"train.{name}" for name in (*LENGTHS, *FREE)),
     *(f"{stage}.parallel" for stage in STAGES),
     *(f"{stage}.train.{name}" for stage in STAGES for name in FREE),
@@ -156,7 +158,7 @@ def check_names(config: ConfigDict, names: Sequence[str]) -> None:
 
 # What an experiment's stages take from it.
 INHERITED = ("path", "classes", "limit", "crop", "on_error", "split", "given_sides")
-INHERITED += ("layout", "groups")
+INHERITED += ("layout", "groups", "duplicates")
 
 
 def check_inherited(config: ConfigDict, overridden: Sequence[str]) -> None:
@@ -271,11 +273,16 @@ def differences(there: dict, here: dict, prefix: str = "") -> list[str]:
 STARTED = ("checkpoints", "run.json", "data.json", "metrics.jsonl", "gan", "classifiers", "fold0")
 
 
-def claim(workdir: epath.PathLike, config: ConfigDict) -> None:
+def claim(workdir: epath.PathLike, config: ConfigDict, data: dict | None = None) -> None:
     """Makes `workdir` this config's run folder: writes `config.json` there.
 
+    Args:
+        workdir: the folder.
+        config: the run's.
+        data: what `training.describe_data` says of its images, which may lie elsewhere now.
+
     Raises:
-        InputError: it already holds a run with another config.
+        InputError: it already holds a run with another config, or one that began with other images.
         FileError: it holds a run whose config is damaged or missing.
     """
     folder = epath.Path(workdir)
@@ -288,6 +295,8 @@ def claim(workdir: epath.PathLike, config: ConfigDict) -> None:
                 f"--workdir must be new or hold a run of the same config; in {folder} "
                 f"{'; '.join(lines[:3])}{more}"
             )
+    if data is not None:
+        _check_data(folder, data, start="init_from" in config)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--workdir must be a folder, got the file {folder}")
     if not file.exists():
@@ -310,24 +319,56 @@ def _check_new(folder: epath.Path, file: epath.Path, names: Sequence[str]) -> No
             )
 
 
-def claim_data(workdir: epath.PathLike, fingerprint: str, name: str = "data.json") -> None:
-    """Ties `workdir` to one set of pictures: a split of others could mix up what was learned from.
+def claim_data(
+    workdir: epath.PathLike, fingerprint: str, name: str = "data.json", *, data: dict | None = None
+) -> None:
+    """Tie `workdir` to one set of images: a split of others could mix up what was learned from.
+
+    Args:
+        workdir: the run's folder.
+        fingerprint: of the images.
+        name: of the file that holds it.
+        data: what else `training.describe_data` says of them.
 
     Raises:
-        InputError: the run in it began with other pictures.
+        InputError: the run in it began with other images.
         FileError: what it began with is damaged or missing.
     """
+    data = {"fingerprint": fingerprint} | (data or {})
+    _check_data(workdir, data, name)
+    folder = epath.Path(workdir)
+    file = folder / name
+    if file.exists():
+        return
+    if name == "data.json":
+        _check_new(folder, file, STARTED[-4:])
+    about = {key: data[key] for key in ("fingerprint", "content") if data.get(key)}
+    if "counts" in data:
+        about["images"] = sum(data["counts"].values())
+    sealed.save(file, about)
+
+
+def _check_data(
+    workdir: epath.PathLike, data: dict, name: str = "data.json", start: bool = False
+) -> None:
+    """Raise InputError where the run in `workdir` began with other images, wherever they lay."""
     folder = epath.Path(workdir)
     file = folder / name
     if not file.exists():
-        if name == "data.json":
-            _check_new(folder, file, STARTED[-4:])
-        sealed.save(file, {"fingerprint": fingerprint})
-    elif sealed.load(file, _anew(folder)).get("fingerprint") != fingerprint:
-        raise InputError(
-            f"a run must go on with the pictures that it began with, and those of {workdir} have "
-            f"changed since: choose a new --workdir"
-        )
+        return
+    there = sealed.load(file, _anew(folder))
+    if there.get("fingerprint") == data["fingerprint"]:
+        return
+    if data.get("content") and there.get("content") == data["content"]:
+        return  # Of a single class, whose folder has another name now.
+    counts = ""
+    if "images" in there and "counts" in data:
+        counts = f" ({there['images']:,} then, {sum(data['counts'].values()):,} now)"
+    begin = f", with --config.init_from={workdir} to begin with its weights" if start else ""
+    raise InputError(
+        f"a run must go on with the images that it began with, and those of {workdir} have "
+        f"changed since{counts}: choose a new --workdir{begin}"
+    )
 
 
 def read_claim(workdir: epath.PathLike) -> ConfigDict:

@@ -115,6 +115,7 @@ DATA = {
     "data.given_sides": optional(text("use", "merge")),
     "data.layout": optional(text(*layout.READINGS)),
     "data.groups": optional(maybe(text())),
+    # And "data.duplicates", which is text or a number: see `duplicates.parse`.
 }
 SPLIT = several(number(), 0, 1000)  # `checks.check_fractions` says what else.
 TRAINING = DATA | {

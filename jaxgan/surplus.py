@@ -201,7 +201,8 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
     if "split" in config.data:  # An experiment's; it split the pictures that its classifiers see.
         whole = configs.read_claim(epath.Path(workdir).absolute().parent.parent)
         seen = _at(whole.data, whole.classifier.data.resolution, whole.seed)
-        part = training.split(seen, whole.data.split).train
+        rule = whole.data.get("duplicates", "auto")
+        part = training.split(seen, whole.data.split, rule=rule).train
         label = seen.classes.index(config.data.classes[0])
         source = _at(whole.data, config.data.resolution, whole.seed)
         source = loader.Subset(source, part[seen.labels[part] == label])

@@ -40,6 +40,7 @@ from jaxgan import config as configs
 from jaxgan.checkpoint import Best, has_checkpoints
 from jaxgan.collapse import make_alarm, mean_distance
 from jaxgan.data import account, groups, loader, ranges, splits
+from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import Source
 from jaxgan.data.moments import moments
 from jaxgan.evaluate import judge, predict, summarise
@@ -86,25 +87,25 @@ def _run(config: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
             with config.unlocked():
                 config.model.num_classes = len(source.classes)
                 config.data.classes = tuple(source.classes)
-            parts = split(source, config.data.split)
+            parts = split(source, config.data.split, rule=config.data.get("duplicates", "auto"))
             tell(account.lines(source, parts))
         else:
             tell(account.lines(source, gan=True))
         if config.model.name in configs.GANS:
             monitor.settle(config)
             settle_classes(config, source)
+        about = describe_data(source)
         if jax.process_index() == 0:
             if config.model.name in configs.GANS:
                 monitor.check(config, len(source))
             held.enter_context(lock.held(workdir))
             if not has_checkpoints(workdir):
                 check_start(config)
-            configs.claim(workdir, config)
-        about = describe_data(source)
+            configs.claim(workdir, config, about)
     hosts.check_same(pictures=about["fingerprint"])
     with hosts.agreed():
         if jax.process_index() == 0:
-            configs.claim_data(workdir, about["fingerprint"])
+            configs.claim_data(workdir, about["fingerprint"], data=about)
     if config.model.name in configs.GANS:
         train_gan(config, source, workdir)
         return
@@ -227,13 +228,15 @@ def split(
     source: Source,
     fractions: tuple[float, float, float],
     duplicates: splits.Duplicates | None = None,
+    rule: str | float = "auto",
 ) -> splits.Split:
     """Train, validation and test, after a look at what the classes share; or as prepared.
 
     Args:
         source: images.
         fractions: of the parts.
-        duplicates: `copies(source)`, where it is at hand.
+        duplicates: `copies(source, rule)`, where it is at hand.
+        rule: by which images are the same, see `duplicates.near_duplicates`.
 
     Raises:
         InputError: a tenth or more of the pictures stand in two classes, or there are too few.
@@ -241,7 +244,7 @@ def split(
     sides = getattr(source, "sides", None)
     if sides is not None:
         if getattr(source, "given", None) is not None:  # Of folders like train and test.
-            group = copies(source).group
+            group = copies(source, rule).group
             across = np.flatnonzero(sides != sides[group])
             if len(across):
                 a, b = source.names[group[across[0]]], source.names[across[0]]
@@ -256,20 +259,26 @@ def split(
                 source.fractions,  # type: ignore[attr-defined]
             )
         return splits.Split(*(np.flatnonzero(sides == side) for side in range(3)))
-    return splits.split(source, fractions, duplicates=kept_together(source, duplicates))
+    return splits.split(source, fractions, duplicates=kept_together(source, duplicates, rule))
 
 
-def kept_together(source: Source, duplicates: splits.Duplicates | None = None) -> splits.Duplicates:
+def kept_together(
+    source: Source, duplicates: splits.Duplicates | None = None, rule: str | float = "auto"
+) -> splits.Duplicates:
     """Which images must stay on one side: copies, and those of a group.
 
     Args:
         source: images.
-        duplicates: `copies(source)`, where it is at hand.
+        duplicates: `copies(source, rule)`, where it is at hand.
+        rule: by which copies are found, see `duplicates`.
 
     Raises:
         InputError: as `copies`; or a class whose images are one group.
     """
-    found = duplicates or copies(source)
+    found = duplicates
+    if found is None:
+        found = copies(source, rule)
+        logging.getLogger("jaxgan").warning("%s", sentence(found, source.names.__getitem__))
     grouped = getattr(source, "groups", None)
     if grouped is None:
         return found
@@ -277,13 +286,13 @@ def kept_together(source: Source, duplicates: splits.Duplicates | None = None) -
     return found._replace(group=groups.joined(found.group, grouped))
 
 
-def copies(source: Source) -> splits.Duplicates:
-    """Which images are the same, after a look at what the classes share.
+def copies(source: Source, rule: str | float = "auto") -> splits.Duplicates:
+    """Which images are the same by a rule, after a look at what the classes share.
 
     Raises:
         InputError: a tenth or more of the images stand in two classes.
     """
-    duplicates = splits.near_duplicates(source)
+    duplicates = splits.near_duplicates(source, rule)
     pairs = splits.across_classes(source, duplicates=duplicates)
     if len(pairs):
         a, b = (source.names[i] for i in pairs[0])
@@ -519,8 +528,10 @@ def _present(source: Source) -> list[str]:
 def describe_data(source: Source) -> dict:
     """What `run.json` says of a set of pictures."""
     counts = np.bincount(source.labels, minlength=len(source.classes)).tolist()
+    content = getattr(source, "content", None)
     return {
         "fingerprint": loader.fingerprint(source),
+        **({} if content is None else {"content": content}),
         "counts": dict(zip(source.classes, counts, strict=True)),
         "unreadable": [list(pair) for pair in getattr(source, "unreadable", [])],
         "left_out": dict(getattr(source, "left_out", {})),
@@ -612,7 +623,15 @@ def evaluate_classifier(
             "these are the pictures it learned from: --split test takes those that it did not see"
         )
     if part != "all":
-        source = loader.Subset(source, getattr(split(source, config.data.split), part))
+        rule = config.data.get("duplicates")
+        if rule is None and getattr(source, "sides", None) is None:
+            raise InputError(
+                f"--split {part} must be parted as in training, and the run in {workdir} is older "
+                f"than data.duplicates: train anew, or give a folder of new images with --split all"
+            )
+        source = loader.Subset(
+            source, getattr(split(source, config.data.split, rule=rule or "auto"), part)
+        )
     tell(account.lines(source))
     log_p = predict(classifier.predict, classifier.variables, source)
     return summarise(log_p, source.labels, source.classes) | {

@@ -62,6 +62,9 @@ flags.DEFINE_enum(
 flags.DEFINE_string(
     "groups", None, "What stays on one side: folder, column:NAME, name:PATTERN or path:PATTERN."
 )
+flags.DEFINE_string(
+    "duplicates", "auto", "Which pictures are the same: auto, exact, off, or a likeness in (0, 1)."
+)
 flags.DEFINE_bool("doctor", True, "Look for doubtful pictures, not only unreadable ones.")
 flags.DEFINE_bool("dry_run", False, "Write no set.")
 path_flag("report", "File for the report; OUT/report.html by default.")

@@ -50,6 +50,10 @@ def test_copies_are_found_in_files_as_in_memory(tmp_path: Path) -> None:
     stored.save(tmp_path / "b.npy", vectors[170:])
     ours = Stored([tmp_path / "a.npy", tmp_path / "b.npy"], np.array([170, 300]), np.arange(300))
     digests = [bytes([i // 256, i % 256]) for i in range(300)]
-    group = splits.group_copies(digests, ours).group
-    np.testing.assert_array_equal(group, splits.group_copies(digests, vectors).group)
+
+    def read(positions: np.ndarray) -> np.ndarray:
+        return vectors[positions].astype(np.float32)
+
+    group = splits.group_copies(digests, ours, read).group
+    np.testing.assert_array_equal(group, splits.group_copies(digests, vectors, read).group)
     np.testing.assert_array_equal(group[200:], np.arange(100))

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 from jaxgan import spreadsheet
-from jaxgan.data.doctor import REASONS, Decision, Diagnosis
+from jaxgan.data.doctor import Decision, Diagnosis
 from jaxgan.errors import InputError
 
 FILE = "decisions.csv"
@@ -61,7 +61,7 @@ def table(diagnosis: Diagnosis, dropped: dict[int, str], human: Decisions) -> st
         said = human.get(called.get(i, ""))
         reason = diagnosis.reasons.get(i)
         done = "drop" if i in dropped else "keep"
-        suggestion = REASONS[reason] if reason else "keep"
+        suggestion = diagnosis.suggested(reason) if reason else "keep"
         mine = (said[1], suggestion, "") if said else (done, suggestion, done)
         lines.append((rows.name(i), reason or (said and said[0]), *mine))
     lines += [(name, *human[name], "", "") for name in unmatched(diagnosis, human)]

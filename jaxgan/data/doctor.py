@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Int, Int64, Shaped
+from jaxtyping import Float64, Int, Int64
 
-from jaxgan.data import look, splits
+from jaxgan.data import look
 from jaxgan.data.rows import Rows
-from jaxgan.data.stored import Stored
 
 Decision = Literal["keep", "drop"]
 # Why a picture is doubtful, in the order in which one reason is told, and what is suggested.
@@ -24,6 +23,8 @@ REASONS: dict[str, Decision] = {
     "blurred": "drop",
     "enlarged": "keep",
 }
+# What holds for more than half of a class says what the class is like, and nothing of an image.
+OF_SETS = {"across classes", "blank", "tiny", "blurred"}
 
 
 class Diagnosis(NamedTuple):
@@ -32,10 +33,14 @@ class Diagnosis(NamedTuple):
     rows: Rows
     classes: tuple[str, ...]
     good: Int64[np.ndarray, " n"]
-    group: Int64[np.ndarray, " n"]  # As in `splits.Duplicates`: the first that is the same picture.
+    group: Int64[np.ndarray, " n"]  # As in `Duplicates`: the first that is the same picture.
     strangeness: Float64[np.ndarray, " n"] | None  # None where nobody looked.
     reasons: dict[int, str]  # By position in `rows`: the first of REASONS that holds.
     found: dict[str, Int64[np.ndarray, " m"]]  # All rows for which each of REASONS holds.
+    usual: frozenset[str] = frozenset()  # Those of OF_SETS that hold for most of a class.
+
+    def suggested(self, reason: str) -> Decision:
+        return "keep" if reason in self.usual else REASONS[reason]
 
     def strangest(self) -> Int64[np.ndarray, " n"]:
         """Positions in `good`, strangest first."""
@@ -46,21 +51,6 @@ class Diagnosis(NamedTuple):
         """The rows of each picture that there is more than once, by the first one."""
         order, starts = several(self.group)
         return [self.good[m] for m in np.split(order, starts[1:])] if len(starts) else []
-
-
-def same_pictures(
-    content: Shaped[np.ndarray, " n"], vectors: Float[np.ndarray, "n 512"] | Stored | None
-) -> Int64[np.ndarray, " n"]:
-    """The first picture that is the same as each.
-
-    Args:
-        content: bytes that stand for the pixels.
-        vectors: the outlines; None: nobody looked, and only equal pixels count.
-    """
-    if vectors is None:
-        _, first, inverse = np.unique(content, return_index=True, return_inverse=True)
-        return first[inverse]
-    return splits.group_copies(content, vectors).group
 
 
 def diagnose(
@@ -78,7 +68,7 @@ def diagnose(
         rows: of all pictures.
         classes: their names.
         good: the positions of those without a problem.
-        group: of these; see `same_pictures`.
+        group: of these; see `duplicates.group_copies`.
         strangeness: of these, by `outliers.strangeness`; None where nobody looked at the pictures.
         resolution: the smallest one wanted, in pixels.
         strangest: how many count as "strange".
@@ -115,7 +105,13 @@ def diagnose(
     found |= {"unreadable": bad[~decoded], "unusable": bad[decoded]}
     reasons = {i: reason for reason in reversed(REASONS) for i in found[reason].tolist()}
     reasons = dict(sorted(reasons.items()))
-    return Diagnosis(rows, tuple(classes), good, group, strangeness, reasons, found)
+    most = np.bincount(label, minlength=len(classes)) / 2
+    usual = frozenset(
+        reason
+        for reason in OF_SETS
+        if (np.bincount(table["label"][found[reason]], minlength=len(classes)) > most).any()
+    )
+    return Diagnosis(rows, tuple(classes), good, group, strangeness, reasons, found, usual)
 
 
 def several(group: Int64[np.ndarray, " n"]) -> tuple[Int64[np.ndarray, " m"], ...]:
@@ -146,7 +142,7 @@ def decide(
             why, decision = said[i]
             if decision == "drop":
                 dropped[i] = reason or why or "decided"
-        elif reason is not None and clean and REASONS[reason] == "drop":
+        elif reason is not None and clean and diagnosis.suggested(reason) == "drop":
             dropped[i] = reason
     for i in list(_instead(diagnosis, dropped, set(said))):
         del dropped[i]

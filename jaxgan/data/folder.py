@@ -77,6 +77,8 @@ class FolderSource:
         oddities: how many images are odd, by `look.oddities`.
         scale: of gray values beyond 8 bits, or None where there are none.
         groups: the number of each image's group, or None.
+        content: The same of a single class, whatever its name, which is that of the folder.
+        digests: 16 bytes that stand for each file's bytes, at any resolution.
         given: the side of each picture by its folder: 0 train, 1 validation, 2 test; or None.
         sides: those to use, or None; `fractions` are their shares. As `RecordSource` has them.
 
@@ -113,12 +115,13 @@ class FolderSource:
         self.oddities: Counter[str] = Counter()
         readable: list[tuple[str, int]] = []
         digests: list[bytes] = []
+        sources: list[bytes] = []
         deep: dict[int, ranges.Deep] = {}  # Images that wait for the scale.
         with warnings.catch_warnings():  # Here, not in the threads: the filters are global.
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             first = in_threads(lambda i: self._first(files[i][0]), len(files))
-            for (file, label), (picture, odd) in zip(files, first, strict=True):
+            for (file, label), (picture, odd, source) in zip(files, first, strict=True):
                 if isinstance(picture, str):
                     name = printable(file)
                     if on_error == "raise":
@@ -127,6 +130,7 @@ class FolderSource:
                         )
                     self.unreadable.append((name, picture))
                     continue
+                sources.append(source)
                 if isinstance(picture, ranges.Deep):
                     deep[len(readable)] = picture
                     digests.append(b"")
@@ -147,9 +151,13 @@ class FolderSource:
                 floats = sum(d.floats for d in deep.values())
                 logger.warning("%s", ranges.describe(self.scale, (len(deep) - floats, floats)))
         digest = start_fingerprint(self.classes, resolution)
+        nameless = start_fingerprint(("",), resolution)
         for (file, label), pixels in zip(readable, digests, strict=True):
-            add_digest(digest, printable(file), label, pixels)
+            for one in (digest, nameless):
+                add_digest(one, printable(file), label, pixels)
         self.fingerprint = digest.hexdigest()
+        self.content = nameless.hexdigest() if len(self.classes) == 1 else None
+        self.digests = np.frombuffer(b"".join(sources), "V16")
         self.images = None if kept is None else kept[: len(readable)]
         if self.images is not None:
             self.images.flags.writeable = False
@@ -179,37 +187,48 @@ class FolderSource:
         return len(self._files)
 
     def __getitem__(self, index: int) -> dict:
-        if self.images is not None:
-            image = self.images[index]
-        else:
-            try:
-                image = self._read(self._files[index])
-            except Exception as error:  # As above; it was readable at the start.
-                name = self.names[index]
-                raise InputError(f"{name} is no longer readable: {reason(error)}") from error
+        image = self.image_at(index, self.resolution) if self.images is None else self.images[index]
         return {"image": image, "label": self.labels[index]}
 
     def _read(self, file: str) -> np.ndarray:
-        return self._open(file)[0]
+        return self._open(self._data(file), file)[0]
 
-    def _first(self, file: str) -> tuple[np.ndarray | ranges.Deep | str, list[str]]:
-        """An image and what is odd about it; its range where it waits for the scale of the set, or
-        why it cannot be read."""
+    def _first(self, file: str) -> tuple[np.ndarray | ranges.Deep | str, list[str], bytes]:
+        """An image, what is odd about it, and its file's digest; its range where it waits for the
+        scale of the set, or why it cannot be read."""
+        digest = b""
         try:
-            return self._open(file, self.scale is None)
+            data = self._data(file)
+            digest = transforms.digest(data)
+            return *self._open(data, file, self.scale is None), digest
         except ranges.DeepError as error:
-            return error.deep, []
+            return error.deep, [], digest
         except Exception as error:  # Pillow's decoders raise nearly anything.
-            return reason(error), []
+            return reason(error), [], digest
 
-    def _open(self, file: str, wait: bool = False) -> tuple[np.ndarray, list[str]]:
+    def _open(
+        self, data: bytes, file: str, wait: bool = False, resolution: int | None = None
+    ) -> tuple[np.ndarray, list[str]]:
+        side = resolution or self.resolution
+        with transforms.open_file(data) as im:
+            odd = look.oddities(file, look.header_of(im))
+            whole = transforms.decode(im, 2 * side, self.scale, wait)
+            return np.array(transforms.square_of(whole, side, self._crop)), odd
+
+    def image_at(self, index: int, resolution: int) -> np.ndarray:
+        """The picture at another resolution, from its file."""
+        file = self._files[index]
+        try:
+            return self._open(self._data(file), file, resolution=resolution)[0]
+        except Exception as error:  # As above; it was readable at the start.
+            name = self.names[index]
+            raise InputError(f"{name} is no longer readable: {reason(error)}") from error
+
+    def _data(self, file: str) -> bytes:
         path = self._root / file
         if path.exists() and not path.is_file():  # Opening a pipe would wait for ever.
             raise ValueError("not a regular file")
-        with transforms.open_file(path) as im:
-            odd = look.oddities(file, look.header_of(im))
-            whole = transforms.decode(im, 2 * self.resolution, self.scale, wait)
-            return np.array(transforms.square_of(whole, self.resolution, self._crop)), odd
+        return path.read_bytes()
 
     def _sides(self, given: np.ndarray, digests: Sequence[bytes]) -> np.ndarray:
         """The given sides; one that is missing is held out."""
@@ -336,7 +355,7 @@ def _find(
         inner = [name for name in inner if (root / name).is_dir()]
     except OSError as error:
         raise InputError(f"every folder must be readable: {error.filename!r}") from error
-    paths = [f.path for f in images]
+    places = [f.path for f in images]
     empty = sorted(set(inner) - {path.partition("/")[0] for path in places})
     if not images:
         packed = [name for name in others if name.lower().endswith(layout.ARCHIVES)]

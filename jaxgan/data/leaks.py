@@ -19,9 +19,10 @@ LOOKED_FOR = (
     "mirrored, turned by 90 or 180 degrees, tilted by up to 5, cropped by up to 10 % a side, "
     "shifted by 5 %, framed, captioned, re-encoded or resized copies"
 )
-UNSEEN = "other photographs of the same subject or crops beyond 10 % cannot be seen"
+UNSEEN = "other photographs of the same subject, negatives or crops beyond 10 % cannot be seen"
 SIDE = 48  # Pixels at which details are compared.
 MIDDLE = 0.6  # Of half the side: what a frame, a caption or a crop leaves alone.
+EDGE = 10  # Pixels at the edge that the middle is not.
 COARSE = 9  # Points a side at which candidates are looked for.
 TOP = 4  # Candidates of each image that are laid over it.
 STEPS = 8  # Of the registration.
@@ -74,11 +75,16 @@ def find(learned: Source, held_out: Source, seed: int = 0) -> Leaks:
 
 
 def _ordinary(images: UInt8[np.ndarray, "n s s"]) -> float:
-    """Median distance of an image to the one most like it; 1 of a single one."""
+    """Median distance of an image to the one most like it that is no copy; 1 of a single one.
+
+    Copies are far nearer than the last of the TOP that are most like it.
+    """
     if len(images) < 2:
         return 1.0
     _, score = _nearest(images, images[:SOME], itself=True)
-    return float(1 - np.median(score.max(axis=1)))
+    distance = np.maximum(np.sort(1 - score, axis=1), 1e-6)
+    ordinary = np.where(distance > NEARER * distance[:, -1:], distance, np.inf).min(axis=1)
+    return float(np.median(ordinary))
 
 
 def symmetries() -> Float32[np.ndarray, "8 2 2"]:
@@ -237,14 +243,16 @@ def _laid_over(ours, theirs, warp) -> Float32[np.ndarray, " k"]:
         (ours, _moved(move, grid)),
     ):
         detail = _smooth(images, 0.7) - _smooth(images, 2.0)
+        usual = np.sqrt((detail[:, EDGE:-EDGE, EDGE:-EDGE] ** 2).mean(axis=(1, 2), keepdims=True))
+        detail /= np.abs(detail) + usual + 1e-3  # Two bright eyes do not decide alone.
         part = _sample(detail, at).reshape(-1, cells, points // cells, cells, points // cells)
         part = part.transpose(0, 1, 3, 2, 4).reshape(len(ours), cells**2, -1)
         values.append(part - part.mean(axis=2, keepdims=True))
     both, one, other = ((a * b).sum(axis=2) for a, b in (values, [values[0]] * 2, [values[1]] * 2))
-    alike = both / np.sqrt(np.maximum(one * other, 1e-3))
+    alike = both / np.sqrt(np.maximum(one * other, 1e-6))
     order = np.argsort(alike, axis=1)[:, 2:]  # All but the two worst.
     both, one, other = (np.take_along_axis(v, order, axis=1).sum(1) for v in (both, one, other))
-    score = both / np.sqrt(np.maximum(one * other, 1e-3))
+    score = both / np.sqrt(np.maximum(one * other, 1e-6))
     zoom = np.hypot(move[:, 0], move[:, 1])
     sane = (zoom > 0.7) & (zoom < 1.45) & (np.abs(move[:, 2:]).max(axis=1) < 0.35)
     return np.where(sane, score, 0).astype(np.float32)

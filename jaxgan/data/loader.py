@@ -133,12 +133,20 @@ class Subset:
         self.groups = None if groups is None else groups[self._indices]
         for name in ("left_out", "kinds", "oddities", "scale"):  # For `account`.
             setattr(self, name, getattr(source, name, None) or {})
+        digests = getattr(source, "digests", None)  # Of a folder's files.
+        self.digests = None if digests is None else digests[self._indices]
 
     def __len__(self) -> int:
         return len(self._indices)
 
     def __getitem__(self, index: int) -> dict:
         return self.parts[0][int(self._indices[index])]
+
+    def image_at(self, index: int, resolution: int) -> np.ndarray:
+        """As a folder has it at another resolution; of others the picture that they have."""
+        source, index = self.parts[0], int(self._indices[index])
+        larger = getattr(source, "image_at", None)
+        return source[index]["image"] if larger is None else larger(index, resolution)
 
 
 class Concat:

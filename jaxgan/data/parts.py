@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader
-from jaxtyping import Bool, Float64, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
-from jaxgan.data import records, scan
+from jaxgan.data import duplicates, records, scan
 from jaxgan.data.entries import Entries
 from jaxgan.data.example import decode_example
 from jaxgan.data.rows import Rows, row_type
@@ -50,6 +50,13 @@ class Scanned(NamedTuple):
             sums = self.moments[rows[start : start + SOME]][:, 6 * at : 6 * at + 6]
             total += sums.sum(axis=0).reshape(2, 3)
         return total
+
+    def details(self, positions: Int64[np.ndarray, " m"]) -> Float32[np.ndarray, "m d"]:
+        """Of some of `good`, sorted: what tells copies, from pictures of 64 px or more."""
+        large = [at for at, r in enumerate(self.options.resolutions) if r >= duplicates.SIDE]
+        places = self.rows.table["records"][self.good]
+        at = next((at for at in large if (places[:, at] >= 0).all()), 0)
+        return np.stack([*map(duplicates.detail, self.pictures(self.good[positions], at))])
 
     def part_of(self, rows: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         return np.searchsorted(self.ends, rows, side="right")

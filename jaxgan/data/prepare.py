@@ -19,6 +19,7 @@ from jaxgan.data import (
     decisions,
     depths,
     doctor,
+    duplicates,
     files,
     findings,
     landmarks,
@@ -55,6 +56,7 @@ class Result(NamedTuple):
     findings: dict[str, Any]
     advice: list[str]
     about: dict[str, str]  # How it was made.
+    rule: str = ""  # By which duplicates were found.
 
 
 @contextmanager
@@ -84,7 +86,9 @@ def summary(result: Result) -> list[str]:
         of_it = [i for i, why in result.diagnosis.reasons.items() if why == reason]
         if of_it:
             left = sum(i in result.dropped for i in of_it)
-            lines.append(f"{len(of_it):,} {reason} ({left:,} left out), like {rows.name(of_it[0])}")
+            usual = ": most of a class are" if reason in result.diagnosis.usual else ""
+            counted = f"{len(of_it):,} {reason} ({left:,} left out{usual})"
+            lines.append(f"{counted}, like {rows.name(of_it[0])}")
     for what, names in sorted(found["oddities"].items()):
         note = look.NOTES.get(what)
         lines.append(f"{len(names):,} {what}, like {names[0]}" + (f" ({note})" if note else ""))
@@ -126,8 +130,9 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             scanned = network.with_features(scanned, request.features, name, say)
         used = found.given is not None and request.given_sides == "use"
         decided = sides.before(request, say, used)
-        scanned, group = sides.untied(scanned, decided, say, found.groups)
-        diagnosis = _diagnose(request, found, scanned, group)
+        scanned, same = sides.untied(scanned, decided, request.duplicates, say, found.groups)
+        say(duplicates.sentence(same, lambda i: scanned.rows.name(int(scanned.good[i]))))
+        diagnosis = _diagnose(request, found, scanned, same.group)
         dropped = doctor.decide(diagnosis, request.clean != "report", human)
         kept = ~np.isin(scanned.good, list(dropped))
         what = findings.findings(diagnosis, dropped, scanned)
@@ -157,6 +162,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
                     if used
                     else list(request.fractions),
                     "given_sides": used,
+                    "duplicates": same.rule,
                 }
                 about |= _write_sets(request.out, scanned, found, kept, side, more, say)
                 workplace.tidy(work, scanned.keys)
@@ -165,7 +171,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
         advised = advice.advise(
             diagnosis, dropped, request.options.resolutions, request.options.align
         )
-        yield Result(found, scanned, diagnosis, dropped, what, advised, about)
+        yield Result(found, scanned, diagnosis, dropped, what, advised, about, same.rule)
         if problem is not None and request.dry_run and kept.any():
             say(f"these pictures cannot be split: {problem}")
         elif problem is not None:

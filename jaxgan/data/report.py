@@ -36,7 +36,9 @@ def page(result: Result) -> str:
     diagnosis, dropped = result.diagnosis, result.dropped
     kept = diagnosis.good[~np.isin(diagnosis.good, list(dropped))]
     doubtful = sum(
-        doctor.REASONS[why] == "drop" for i, why in diagnosis.reasons.items() if i not in dropped
+        diagnosis.suggested(why) == "drop"
+        for i, why in diagnosis.reasons.items()
+        if i not in dropped
     )
     more = f"; {count(doubtful, 'doubtful one')} among the kept" if doubtful else ""
     body = [
@@ -195,7 +197,7 @@ def _duplicates(result: Result) -> str:
         more = f"<p class='note'>and {len(group) - OF_GROUP}</p>" if len(group) > OF_GROUP else ""
         lines.append(f"<div class='group'>{figures}{more}</div>")
     some = f" The first {GROUPS}." if len(several) > GROUPS else ""
-    note = f"{count(len(several), 'group')} of equal pictures.{some}"
+    note = f"{count(len(several), 'group')} of equal pictures, by {result.rule}.{some}"
     return _wide("Duplicates, side by side", note, "".join(lines))
 
 
@@ -235,5 +237,6 @@ def _thumb(result: Result, i: int) -> str:
 def _fate(result: Result, i: int) -> str:
     if i in result.dropped:
         return ", left out"
-    suggested = doctor.REASONS.get(result.diagnosis.reasons.get(i, ""))
-    return ", drop suggested" if suggested == "drop" else ""
+    reason = result.diagnosis.reasons.get(i)
+    suggested = reason is not None and result.diagnosis.suggested(reason) == "drop"
+    return ", drop suggested" if suggested else ""

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from jaxgan import paths
-from jaxgan.data import files, groups
+from jaxgan.data import duplicates, files, groups
 from jaxgan.data.squares import Options
 from jaxgan.errors import InputError
 
@@ -28,6 +28,7 @@ class Request(NamedTuple):
     fractions: tuple[float, ...] = (0.7, 0.15, 0.15)
     features: Features | None = None  # None: the light descriptor.
     features_name: str = "light"
+    duplicates: str | float = "auto"  # By which rule copies are found, see `duplicates`.
     beam: tuple[str, ...] = ()  # Arguments of Apache Beam where that is to read the pictures.
     given_sides: str = "use"  # Of folders like train and test, or "merge".
     reading: str = "auto"  # Of the layout: see `layout.READINGS`.
@@ -89,10 +90,11 @@ def of_flags(
     if runner and out is None:
         raise InputError(f"--runner needs --out, a folder that all workers see: {runner}")
     groups.check(flags.get("groups"), "--groups")
+    rule = duplicates.parse(flags.get("duplicates", "auto"), "--duplicates")
     net = features(min(sides))
     return Request(
         *(flags["source"], out, options, flags["clean"], flags["dry_run"], flags["strangest"]),
-        *(fractions, net, "light" if net is None else "vgg16"),
+        *(fractions, net, "light" if net is None else "vgg16", rule),
         (f"--runner={runner}", *of_beam) if runner else (),
         *(flags.get("given_sides", "use"), flags.get("layout", "auto"), flags.get("groups")),
     )

@@ -3,8 +3,9 @@
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from jaxgan.data import doctor, groups, records, splits
+from jaxgan.data import duplicates, groups, records, splits
 from jaxgan.data.doctor import Diagnosis
+from jaxgan.data.duplicates import Duplicates
 from jaxgan.data.files import Files
 from jaxgan.data.folder import given_sides
 from jaxgan.data.parts import Scanned
@@ -35,22 +36,25 @@ def before(request: Request, say: Say, given: bool = False) -> dict[bytes, int]:
 def untied(
     scanned: Scanned,
     decided: dict[bytes, int],
+    rule: str | float,
     say: Say,
     grouped: tuple[int, ...] | None = None,
-) -> tuple[Scanned, Int64[np.ndarray, " n"]]:
+) -> tuple[Scanned, Duplicates]:
     """Without new pictures that are like some of two sides; and which of the rest are the same."""
     while True:
         table = scanned.rows.table[scanned.good]
-        group = doctor.same_pictures(table["content"], scanned.vectors)
+        read = scanned.details
+        same = duplicates.group_copies(table["content"], scanned.vectors, read, rule)
         if not decided:
-            return scanned, group
+            return scanned, same
+        group = same.group
         tied = groups.joined(group, None if grouped is None else np.array(grouped)[table["entry"]])
         own = np.array([decided.get(source, -1) for source in table["source"].tolist()], np.int64)
         touched = np.zeros((len(group), 3), bool)
         touched[tied[own >= 0], own[own >= 0]] = True
         new = np.flatnonzero((touched.sum(axis=1) > 1)[tied] & (own < 0))
         if not len(new):  # What was there before stays where it is.
-            return scanned, group
+            return scanned, same
         say(f"left out {len(new):,} new pictures that tie two sides of the split together")
         scanned = scanned.but(dict.fromkeys(scanned.good[new].tolist(), TIES))
 
@@ -82,7 +86,7 @@ def assigned(
     if found.given is None or request.given_sides == "merge":
         if found.given is not None:
             say("the given sides are merged: the split is decided anew")
-        same = splits.Duplicates(groups.joined(group, grouped), table["source"])
+        same = Duplicates(groups.joined(group, grouped), table["source"])
         return splits.assign(
             *(labels, diagnosis.classes, request.fractions, same, decided, kept),
             called="pictures" if grouped is None else "groups",

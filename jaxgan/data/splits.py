@@ -1,35 +1,22 @@
 """Train, validation and test sets that do not leak: copies of a picture stay on one side.
 
-Two pictures are the same when the outlines of their 17x17 gray reductions correlate by more than
-SAME. Re-encoding, resizing, brightness, contrast, colour casts and loss of colour leave them the
-same (0.91 and more were seen at JPEG quality 30 and at half the size); mirrored or cropped by more
-than some 2 % they are not. Different pictures stay below 0.8, even aligned faces.
+`duplicates` says which pictures are copies; mirrored or cropped by more than some 2 % they are not.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int64, Shaped, UInt16
+from jaxtyping import Bool, Int, Int64
 
-from jaxgan.data.folder import Source, in_threads
-from jaxgan.data.stored import Stored
-from jaxgan.data.transforms import digest, outlines
+from jaxgan.data.duplicates import Duplicates, group_copies, near_duplicates
+from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
 
-SAME = 0.85
-BANDS = 48  # Of 16 bits each.
-# Of 768 signs those of pictures that correlate by SAME differ in 136, and in 204 once in 10^9.
-FAR = 204
-WINDOW = 32
 SMALL = 60  # Images of a class below which its shares are not left to chance alone.
-BLOCK = 4096
 
-Pairs = Int64[np.ndarray, "m 2"]
-
-
-Digests = Sequence[bytes] | Shaped[np.ndarray, " n"]  # Bytes, or an array of type "V16", say.
+__all__ = ["Duplicates", "across_classes", "assign", "group_copies", "near_duplicates", "split"]
 
 
 class Split(NamedTuple):
@@ -40,27 +27,20 @@ class Split(NamedTuple):
     test: Int64[np.ndarray, " test"]
 
 
-class Duplicates(NamedTuple):
-    """Which pictures are the same: `group[i]` is the first position of a picture like `i`."""
-
-    group: Int64[np.ndarray, " n"]
-    digest: Digests  # Of the pixels.
-
-
 def split(
     source: Source,
     fractions: Sequence[float] = (0.7, 0.15, 0.15),
     *,
     duplicates: Duplicates | None = None,
 ) -> Split:
-    """Train, validation and test by a stable hash of the pixels.
+    """Train, validation and test by a stable hash of the files, or of the pixels without any.
 
     The side of a group of equal pictures follows from the smallest digest in it, so pictures that
     are added move no others, with two exceptions, which a prepared set does not have (`assign`):
     one that joins two groups takes both to one side (and one that becomes the smallest of its
     group may move it); and where a class would have nothing on a side, or a small class less
     than half of its share, those whose hashes lie nearest are moved there.
-    The pixels depend on the resolution: split once, and use the positions at any resolution.
+    Pixels depend on the resolution: split once, and use the positions at any resolution.
 
     Args:
         source: Pictures; read once unless `duplicates` is given.
@@ -103,7 +83,7 @@ def assign(
     share = np.asarray(fractions, np.float64)
     if share.shape != (3,) or (share < 0).any() or abs(share.sum() - 1) > 1e-6:
         raise InputError(f"fractions must be three numbers >= 0 with sum 1, got {fractions}")
-    group, digests = duplicates
+    group, digests = duplicates.group, duplicates.digest
     first, member = np.unique(group, return_inverse=True)
     _, rank = np.unique(np.asarray(digests), return_inverse=True)
     order = np.lexsort((rank, member))  # The smallest digest of each group, group by group.
@@ -175,111 +155,6 @@ def across_classes(
     Each picture whose label differs from that of the first one like it is paired with that one:
     two classes of the same n pictures give n pairs.
     """
-    group, _ = near_duplicates(source) if duplicates is None else duplicates
+    group = (near_duplicates(source) if duplicates is None else duplicates).group
     others = np.flatnonzero(source.labels != source.labels[group])
     return np.stack([group[others], others], axis=1)
-
-
-def near_duplicates(source: Source) -> Duplicates:
-    """Finds exact and near copies; being the same is taken to be transitive.
-
-    Each picture's outlines are cut to BANDS x 16 signs of random projections; pictures that agree
-    in a whole band are compared with their next WINDOW neighbours in it. So the work grows as
-    n log n, and a pair at a correlation of 0.93 is missed once in a thousand times.
-
-    References:
-        Charikar, Similarity estimation techniques from rounding algorithms, 2002.
-    """
-    if not len(source):
-        raise InputError("a split needs at least one picture, the source has none")
-
-    def read(index: int) -> tuple[bytes, np.ndarray]:
-        image = source[index]["image"]
-        return digest(image), outlines(image)
-
-    digests, vectors = zip(*in_threads(read, len(source)), strict=True)
-    return group_copies(digests, np.array(vectors))
-
-
-def group_copies(digests: Digests, vectors: Float[np.ndarray, "n 512"] | Stored) -> Duplicates:
-    """`near_duplicates` from each picture's `transforms.digest` and `transforms.outlines`."""
-    _, first, same = np.unique(np.asarray(digests), return_index=True, return_inverse=True)
-    group = first[same]
-    codes, flat = _codes(vectors)
-    kept = first[~flat[first]]  # Exact copies and flat pictures add nothing.
-    waiting: list[Pairs] = []
-    for pairs in _candidates(codes, kept):
-        # What was joined already need not be looked at.
-        waiting.append(pairs[group[pairs[:, 0]] != group[pairs[:, 1]]])
-        if sum(map(len, waiting)) >= BLOCK:  # Vectors may lie in files, which are to be opened.
-            group, waiting = _joined(group, _near(vectors, waiting)), []
-    return Duplicates(_joined(group, _near(vectors, waiting)), digests)
-
-
-def _codes(
-    vectors: Float[np.ndarray, "n 512"] | Stored,
-) -> tuple[UInt16[np.ndarray, "n bands"], Bool[np.ndarray, " n"]]:
-    """Signs of each picture's random projections, 16 to a band; and whether it is flat."""
-    codes, flat = np.empty((len(vectors), BANDS), np.uint16), np.empty(len(vectors), bool)
-    if not len(vectors):
-        return codes, flat
-    width = vectors[:1].shape[1]
-    planes = np.random.default_rng(0).standard_normal((BANDS, width, 16), np.float32)
-    planes = planes.transpose(1, 0, 2).reshape(width, -1)
-    for rows in _blocks(len(vectors)):
-        some = vectors[rows].astype(np.float32)
-        flat[rows] = ~some.any(axis=1)
-        codes[rows] = np.packbits(some @ planes > 0, axis=1).view(np.uint16)
-    return codes, flat
-
-
-def _candidates(
-    codes: UInt16[np.ndarray, "n bands"], kept: Int64[np.ndarray, " m"]
-) -> Iterator[Pairs]:
-    """Pairs of those kept that agree in a band, and in the others not too little; band by band."""
-    words = codes.view(np.uint64)
-    for number in range(BANDS):
-        band = codes[kept, number]
-        order = np.argsort(band, kind="stable")
-        band, order = band[order], kept[order]
-        for step in range(1, min(WINDOW, len(order) - 1) + 1):
-            agree = np.flatnonzero(band[:-step] == band[step:])
-            if not len(agree):
-                break
-            for some in _blocks(len(agree)):
-                a, b = order[agree[some]], order[agree[some] + step]
-                differ = np.bitwise_count(words[a] ^ words[b]).sum(axis=1, dtype=np.int64)
-                yield np.stack([a, b], axis=1)[differ < FAR]
-
-
-def _near(vectors: Float[np.ndarray, "n 512"] | Stored, pairs: list[Pairs]) -> Pairs:
-    """Those that correlate by more than SAME."""
-    every = np.concatenate([*pairs, np.zeros((0, 2), np.int64)])
-    every = np.unique(every, axis=0)
-    near = np.zeros(len(every), bool)
-    for some in _blocks(len(every)):
-        one, other = (vectors[rows].astype(np.float32) for rows in every[some].T)
-        near[some] = np.einsum("nd,nd->n", one, other) > SAME
-    return every[near]
-
-
-def _joined(group: Int64[np.ndarray, " n"], pairs: Pairs) -> Int64[np.ndarray, " n"]:
-    """The groups when those of each pair are the same; the first position stands for a group."""
-    if not len(pairs):
-        return group
-    from scipy.sparse import coo_array  # It takes a fifth of a second.
-    from scipy.sparse.csgraph import connected_components
-
-    groups, ends = np.unique(group[pairs], return_inverse=True)
-    graph = (np.ones(len(pairs), bool), ends.reshape(-1, 2).T)
-    count, component = connected_components(coo_array(graph, shape=(len(groups), len(groups))))
-    first = np.full(count, len(group))
-    np.minimum.at(first, component, groups)
-    to = np.arange(len(group))
-    to[groups] = first[component]
-    return to[group]
-
-
-def _blocks(count: int) -> list[slice]:
-    """So many rows at a time are taken in float32."""
-    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]

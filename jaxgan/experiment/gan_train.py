@@ -134,7 +134,7 @@ def open_sides(
     if train is not None:
         learned, test = alike(train, "--train"), whole
     else:
-        parts = training.split(whole, data.split)
+        parts = training.split(whole, data.split, rule=data.get("duplicates", "auto"))
         learned, test = loader.Subset(whole, parts.train), loader.Subset(whole, parts.test)
     return separate(learned, test, generated)
 
@@ -145,7 +145,7 @@ def separate(train: Source, test: Source, fake: Source) -> Sides:
     Raises:
         InputError: generated pictures are test pictures, or a class has no test picture left.
     """
-    group, digests = splits.near_duplicates(loader.Concat([train, fake, test]))
+    group, digests, _ = splits.near_duplicates(loader.Concat([train, fake, test]))
     first = len(train) + len(fake)
     common = set(digests[len(train) : first]) & set(digests[first:])
     if common:

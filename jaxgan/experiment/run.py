@@ -25,7 +25,7 @@ from jaxgan import (
     training,
 )
 from jaxgan import config as configs
-from jaxgan.data import account, folds, loader, splits
+from jaxgan.data import account, duplicates, folds, loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.experiment import (
     advice,
@@ -116,7 +116,8 @@ def prepare(config: ConfigDict, before: Plan | None = None) -> Plan:
     training.settle_classes(config.gan, real)
     copies = before.copies if before else None
     if copies is None and (config.data.folds > 1 or getattr(real, "sides", None) is None):
-        copies = training.kept_together(real)
+        same = training.copies(real, config.data.get("duplicates", "auto"))
+        copies = training.kept_together(real, same)
     parts = [_fold(config, real, sides) for sides in _sides(config, real, copies)]
     tested = np.concatenate([part.sides.test for part in parts])
     outcomes.check(config.verdict.outcome, real.labels[tested], real.classes)
@@ -163,7 +164,7 @@ def run(
     plan = prepare(config, before)
     share = share._replace(workers=folder / "workers")
     with share.locked(folder), share.alive():
-        configs.claim(folder, config)
+        configs.claim(folder, config, training.describe_data(plan.real))
         claimed()
         return _Experiment(config, plan, folder, share, begin, until, begin_folds).run(told_first)
 
@@ -199,7 +200,7 @@ class _Experiment:
     def run(self, told_first: tuple[str, ...]) -> dict:
         real, parts = self.plan.real, self.plan.folds
         about = training.describe_data(real)
-        configs.claim_data(self.folder, about["fingerprint"])
+        configs.claim_data(self.folder, about["fingerprint"], data=about)
         if self.plan.outside:
             prints = [
                 loader.fingerprint(source)
@@ -211,6 +212,8 @@ class _Experiment:
         self.told = log.Log(self.folder)
         for line in told_first:
             self.told.line(line)
+        if self.plan.copies is not None:
+            self.told.line(duplicates.sentence(self.plan.copies, real.names.__getitem__))
         one = parts[0].sides
         self.told.line(
             f"{len(real):,} images of {', '.join(real.classes)}: "

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from jaxgan.data import account, loader, splits, transforms
+from jaxgan.data import account, duplicates, loader, splits, transforms
 from jaxgan.data.folder import Source, in_threads
 from jaxgan.errors import InputError
 from jaxgan.metrics import cache, comparison, copies, entropy, networks, sets
@@ -170,6 +170,7 @@ def _copies(
     groups = splits.group_copies(
         [digest for flag in flags for digest in digests[flag]],
         np.concatenate([views[flag, False].outlines for flag in flags]),
+        duplicates.reader(loader.Concat([sources[flag] for flag in flags])),
     ).group
     groups, rest = groups[: len(sources[train])], groups[len(sources[train]) :]
     held_out, left_out = None, 0

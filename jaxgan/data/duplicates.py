@@ -1,0 +1,389 @@
+"""Which images are the same: exact copies, and near ones judged by the set that they are in.
+
+Candidates have 17x17 outlines that correlate by more than SAME: re-encoding, resizing, brightness,
+contrast, colour casts and loss of colour leave them so (0.91 and more were seen at JPEG quality 30
+and at half the size). But so do different images that share a layout: digits, parts before a fixed
+camera, X-rays. So the details of candidates are compared at 64 px, and copies are only those that
+lie far nearer to each other than the set's ordinary neighbours do.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int64, Shaped, UInt8, UInt16
+from PIL import Image
+from scipy import ndimage, special
+
+from jaxgan.data.folder import Source, in_threads
+from jaxgan.data.stored import Stored
+from jaxgan.data.transforms import digest, outlines, square_of
+from jaxgan.errors import InputError
+
+RULES = ("auto", "exact", "off")
+SAME = 0.85
+BANDS = 48  # Of 16 bits each.
+# Of 768 signs those of images that correlate by SAME differ in 136, and in 204 once in 10^9.
+FAR = 204
+WINDOW = 32
+BLOCK = 4096
+TOP = 8  # Candidates of each image, at most.
+SIDE = 64  # Pixels at which details are compared.
+NEARER = 0.25  # Of the ordinary distance: a copy lies nearer.
+CHANCE = 1e-5  # That the nearest neighbour of an image, which is none, lies as near as a copy.
+SOME = 128  # Images that say what is ordinary.
+RANKS = (8, 32, 50)  # The neighbour that is ordinary: n / 50, from 8 to 32; nearer may be copies.
+LEAST = 3  # Below this rank nothing is ordinary, and copies lie within FEW.
+FEW = 0.1
+SHOWN = 3  # Groups in a sentence.
+PRIOR = (8.0, 16.0)  # Of the dimension: weight and value, as though so much had been seen before.
+# A Gaussian of one pixel.
+BLUR = ndimage.gaussian_filter1d(np.eye(SIDE, dtype=np.float32), 1.0, axis=0, mode="nearest")
+
+Pairs = Int64[np.ndarray, "m 2"]
+Digests = Sequence[bytes] | Shaped[np.ndarray, " n"]  # Bytes, or an array of type "V16", say.
+Details = Float32[np.ndarray, "m 2048"]
+# Of positions, sorted, the images' `detail`, in order.
+Read = Callable[[Int64[np.ndarray, " m"]], Details]
+Vectors = Float[np.ndarray, "n 512"] | Stored
+
+
+class Duplicates(NamedTuple):
+    """Which images are the same: `group[i]` is the first position of an image like `i`."""
+
+    group: Int64[np.ndarray, " n"]
+    digest: Digests  # By which groups are dealt out: of the files, or else of the pixels.
+    rule: str = ""  # By which they were found, in words.
+
+
+def parse(rule: str | float, name: str = "data.duplicates") -> str | float:
+    """The rule that a setting names.
+
+    Raises:
+        InputError: it is neither one of RULES nor a number within (0, 1).
+    """
+    if rule in RULES:
+        return rule
+    try:
+        number = float(rule)
+    except ValueError:
+        number = np.nan
+    if not 0 < number < 1:
+        raise InputError(
+            f"{name} must be auto, exact, off or the likeness of copies within (0, 1), got {rule!r}"
+        )
+    return number
+
+
+def sentence(found: Duplicates, name: Callable[[int], str]) -> str:
+    """How many images are like another one, and by which rule."""
+    group = found.group
+    members = np.bincount(group, minlength=len(group))
+    several = np.flatnonzero(members > 1)
+    said = f"duplicates by {found.rule}: "
+    if not len(several):
+        return f"{said}none among {len(group):,} images"
+    shown = "; ".join(
+        " and ".join(map(name, np.flatnonzero(group == first)[:2].tolist()))
+        for first in several[:SHOWN]
+    )
+    count = "1 group" if len(several) == 1 else f"{len(several):,} groups"
+    return f"{said}{members[several].sum():,} images in {count}, such as {shown}"
+
+
+def near_duplicates(source: Source, rule: str | float = "auto") -> Duplicates:
+    """Find exact and near copies in a source; it is read once, and candidates twice.
+
+    Args:
+        source: images.
+        rule: "auto", "exact" (equal pixels alone), "off", or how alike the details of copies are.
+
+    Raises:
+        InputError: no images, or no such rule.
+    """
+    rule = parse(rule)
+    if not len(source):
+        raise InputError("a split needs at least one picture, the source has none")
+
+    def look(index: int) -> tuple[bytes, np.ndarray]:
+        image = source[index]["image"]
+        return digest(image), outlines(image)
+
+    digests, vectors = zip(*in_threads(look, len(source)), strict=True)
+    found = group_copies(digests, np.array(vectors), reader(source), rule)
+    files = getattr(source, "digests", None)  # The same at any resolution.
+    return found if files is None else found._replace(digest=files)
+
+
+def reader(source: Source) -> Read:
+    """Read the `detail` of images of a source."""
+
+    def read(positions: Int64[np.ndarray, " m"]) -> Details:
+        def one(k: int) -> np.ndarray:
+            return detail(_image(source, int(positions[k])))
+
+        return np.stack([*in_threads(one, len(positions))])
+
+    return read
+
+
+def _image(source: Source, index: int) -> UInt8[np.ndarray, "r r 3"]:
+    """At SIDE pixels or more, where the source can."""
+    larger = getattr(source, "image_at", None)
+    if source.resolution < SIDE and larger is not None:
+        return larger(index, SIDE)
+    return source[index]["image"]
+
+
+def detail(image: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, " 2048"]:
+    """Signed square roots of the slopes of the image at 64 px, slightly blurred, with norm 1."""
+    im = square_of(Image.fromarray(image), SIDE, "stretch").convert("L")
+    gray = BLUR @ np.asarray(im, np.float32) @ BLUR.T
+    here = gray[:-1:2, :-1:2]
+    slopes = np.stack([gray[:-1:2, 1::2] - here, gray[1::2, :-1:2] - here]).ravel()
+    slopes = np.copysign(np.sqrt(np.abs(slopes)), slopes)
+    return slopes / max(float(np.linalg.norm(slopes)), 1e-6)
+
+
+def group_copies(
+    digests: Digests, vectors: Vectors | None, read: Read | None = None, rule: str | float = "auto"
+) -> Duplicates:
+    """`near_duplicates` from what is known of the images.
+
+    Each image's outlines are cut to BANDS x 16 signs of random projections; those that agree in a
+    whole band are compared with their next WINDOW neighbours in it. So the work grows as n log n,
+    and a pair at a correlation of 0.93 is missed once in a thousand times. Groups are stars: each
+    image of one lies within the limit of the same image, so no chain leads from one to another.
+
+    Args:
+        digests: `transforms.digest` of each.
+        vectors: `transforms.outlines` of each; None: only equal ones are found.
+        read: gives the `detail` of some.
+        rule: see `near_duplicates`.
+
+    References:
+        Charikar, Similarity estimation techniques from rounding algorithms, 2002.
+    """
+    if rule == "off":
+        return Duplicates(np.arange(len(digests)), digests, "off")
+    _, first, same = np.unique(np.asarray(digests), return_index=True, return_inverse=True)
+    group = first[same]
+    if rule == "exact" or vectors is None or read is None:
+        return Duplicates(group, digests, "exact")
+    codes, flat = _codes(vectors)
+    kept = np.sort(first[~flat[first]])  # Exact copies and flat images add nothing.
+    pairs, alike = _alike(vectors, _candidates(codes, kept))
+    if rule == "auto":
+        told = "auto, details far more alike than ordinary ones"
+        if len(pairs):
+            limit, ordinary, coarse = _limit(vectors, kept, read)
+            pairs = pairs[alike > 1 - coarse]
+            told = f"auto, likeness {1 - limit:.3g} or more (ordinary images: {1 - ordinary:.2f})"
+    else:
+        limit, told = 1 - float(rule), f"likeness {rule:g} or more"
+    if len(pairs):
+        near = pairs[_distances(read, pairs) < limit]
+        while len(large := _large(near)) > 1:  # More than TOP copies may lie in several chains.
+            pairs, _ = _alike(vectors, _candidates(codes, large))
+            pairs = pairs[_distances(read, pairs) < limit]
+            if not len(pairs):
+                break
+            near = np.concatenate([near, pairs])
+        group = _stars(read, near, limit, len(group))[group]
+    return Duplicates(group, digests, told)
+
+
+def _codes(vectors: Vectors) -> tuple[UInt16[np.ndarray, "n bands"], Bool[np.ndarray, " n"]]:
+    """Signs of each image's random projections, 16 to a band; and whether it is flat."""
+    codes, flat = np.empty((len(vectors), BANDS), np.uint16), np.empty(len(vectors), bool)
+    if not len(vectors):
+        return codes, flat
+    width = vectors[:1].shape[1]
+    planes = np.random.default_rng(0).standard_normal((BANDS, width, 16), np.float32)
+    planes = planes.transpose(1, 0, 2).reshape(width, -1)
+    for rows in _blocks(len(vectors)):
+        some = vectors[rows].astype(np.float32)
+        flat[rows] = ~some.any(axis=1)
+        codes[rows] = np.packbits(some @ planes > 0, axis=1).view(np.uint16)
+    return codes, flat
+
+
+def _candidates(codes: UInt16[np.ndarray, "n bands"], kept: Int64[np.ndarray, " m"]) -> Pairs:
+    """Pairs of those kept that agree in a band, and in the others not too little.
+
+    Of each image the TOP nearest: where all share a layout there would be too many.
+    """
+    words = codes.view(np.uint64)
+    best = np.full((len(codes), TOP), -1, np.int32)
+    far = np.full((len(codes), TOP), FAR, np.uint16)
+    waiting: list[tuple[np.ndarray, ...]] = []
+    for number in range(BANDS):
+        band = codes[kept, number]
+        order = np.argsort(band, kind="stable")
+        band, order = band[order], kept[order]
+        for step in range(1, min(WINDOW, len(order) - 1) + 1):
+            agree = np.flatnonzero(band[:-step] == band[step:])
+            if not len(agree):
+                break
+            for some in _blocks(len(agree)):
+                a, b = order[agree[some]], order[agree[some] + step]
+                differ = np.bitwise_count(words[a] ^ words[b]).sum(axis=1, dtype=np.uint16)
+                near = differ < np.maximum(far[a, -1], far[b, -1])
+                waiting.append((a[near], b[near], differ[near]))
+            if sum(len(a) for a, _, _ in waiting) > 16 * BLOCK:
+                _keep_nearest(best, far, waiting)
+                waiting = []
+    if waiting:
+        _keep_nearest(best, far, waiting)
+    one, at = np.nonzero(best >= 0)
+    return np.unique(np.sort(np.stack([one, best[one, at]], axis=1), axis=1), axis=0)
+
+
+def _keep_nearest(best: np.ndarray, far: np.ndarray, pairs: list[tuple[np.ndarray, ...]]) -> None:
+    """Put pairs, with what they differ by, among the TOP of both of their images; in place."""
+    a, b, differ = (np.concatenate(each) for each in zip(*pairs, strict=True))
+    touched = np.unique(np.concatenate([a, b]))
+    before = np.repeat(touched, TOP), best[touched].ravel(), far[touched].ravel()
+    rows, others, differ = (
+        np.concatenate(each) for each in zip((a, b, differ), (b, a, differ), before, strict=True)
+    )
+    there = np.flatnonzero(others >= 0)
+    unique = there[np.unique(rows[there] * len(best) + others[there], return_index=True)[1]]
+    rows, others, differ = rows[unique], others[unique], differ[unique]
+    order = np.lexsort((differ, rows))
+    rows, others, differ = rows[order], others[order], differ[order]
+    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    some = rank < TOP
+    best[rows[some], rank[some]] = others[some]
+    far[rows[some], rank[some]] = differ[some]
+
+
+def _alike(vectors: Vectors, pairs: Pairs) -> tuple[Pairs, Float32[np.ndarray, " m"]]:
+    """Those whose outlines correlate by more than SAME, and by how much."""
+    alike = np.zeros(len(pairs), np.float32)
+    for some in _blocks(len(pairs)):
+        one, other = (vectors[rows].astype(np.float32) for rows in pairs[some].T)
+        alike[some] = np.einsum("nd,nd->n", one, other)
+    return pairs[alike > SAME], alike[alike > SAME]
+
+
+def _limit(vectors: Vectors, kept: Int64[np.ndarray, " m"], read: Read) -> tuple[float, ...]:
+    """How near copies lie, how far ordinary neighbours; and how near the outlines of copies lie.
+
+    If distances d to neighbours grow as rank^(1/s), as those of points in a space of 2 s dimensions
+    do, an image's nearest neighbour lies within x d of it with probability k x^s, d being that of
+    the k-th. Few dimensions, like the position of a part, bring images that are no copies close
+    together by chance; many, like those of photographs, do not.
+
+    References:
+        Levina and Bickel, Maximum Likelihood Estimation of Intrinsic Dimension, 2004.
+    """
+    least, most, part = RANKS
+    count = min(max(least, min(most, len(kept) // part)), len(kept) - 1)
+    if count < LEAST:
+        return FEW, 1.0, 1.0
+    some = np.sort(np.random.default_rng(0).permutation(kept)[:SOME])
+    nearest, alike = _nearest(vectors, some, kept, count)
+    wanted, at = np.unique(np.concatenate([some, nearest.ravel()]), return_inverse=True)
+    details = read(wanted)
+    own, theirs = details[at[: len(some)]], at[len(some) :].reshape(nearest.shape)
+    distance = 1 - np.stack([details[rows] @ one for one, rows in zip(own, theirs, strict=True)])
+    distance = np.sort(np.maximum(distance, 1e-6), axis=1)
+    last = distance[:, -1]
+    # What is far nearer than the last may be copies: the first beyond them is ordinary.
+    rank = np.minimum((distance <= NEARER * last[:, None]).sum(axis=1), count - 2)
+    ordinary = float(np.median(last))
+    weight, before = PRIOR
+    asked = last > NEARER * ordinary  # Others have many copies.
+    seen = weight + (special.psi(count) - special.psi(rank + 1))[asked].sum()
+    first = distance[np.arange(len(some)), rank]
+    grown = weight / before + np.log(last / first)[asked].sum()
+    share = min(NEARER, (CHANCE / (count - 1)) ** (grown / seen))
+    return share * ordinary, ordinary, NEARER * float(np.median(1 - alike[:, -1]))
+
+
+def _nearest(
+    vectors: Vectors, some: Int64[np.ndarray, " s"], kept: Int64[np.ndarray, " m"], count: int
+) -> tuple[Int64[np.ndarray, "s k"], Float32[np.ndarray, "s k"]]:
+    """The `count` of `kept` whose outlines are most like those of each of some, best first."""
+    own = vectors[some].astype(np.float32)
+    found = np.zeros((len(some), 0), np.int64)
+    alike = np.zeros((len(some), 0), np.float32)
+    for rows in _blocks(len(kept)):
+        here = kept[rows]
+        score = own @ vectors[here].astype(np.float32).T
+        score[some[:, None] == here] = -np.inf
+        alike = np.concatenate([alike, score], axis=1)
+        found = np.concatenate([found, np.broadcast_to(here, score.shape)], axis=1)
+        order = np.argsort(-alike, axis=1, kind="stable")[:, :count]
+        alike, found = (np.take_along_axis(x, order, axis=1) for x in (alike, found))
+    return found, alike
+
+
+def _distances(read: Read, pairs: Pairs) -> Float32[np.ndarray, " m"]:
+    distances = np.zeros(len(pairs), np.float32)
+    for some in _blocks(len(pairs)):
+        wanted, at = np.unique(pairs[some], return_inverse=True)
+        details, at = read(wanted), at.reshape(-1, 2)
+        for rows in _blocks(len(at), 512):
+            one, other = details[at[rows, 0]], details[at[rows, 1]]
+            distances[some][rows] = 1 - np.einsum("nd,nd->n", one, other)
+    return distances
+
+
+def _chains(pairs: Pairs) -> list[Int64[np.ndarray, " m"]]:
+    """The images of each chain of pairs, sorted."""
+    from scipy.sparse import coo_array  # It takes a fifth of a second.
+    from scipy.sparse.csgraph import connected_components
+
+    if not len(pairs):
+        return []
+    members, ends = np.unique(pairs, return_inverse=True)
+    graph = (np.ones(len(pairs), bool), ends.reshape(-1, 2).T)
+    _, chain = connected_components(coo_array(graph, shape=(len(members), len(members))))
+    order = np.argsort(chain, kind="stable")
+    return np.split(members[order], np.flatnonzero(np.diff(chain[order])) + 1)
+
+
+def _large(pairs: Pairs) -> Int64[np.ndarray, " m"]:
+    """The first image of each chain of more than TOP."""
+    return np.array([chain[0] for chain in _chains(pairs) if len(chain) > TOP], np.int64)
+
+
+def _stars(read: Read, pairs: Pairs, limit: float, count: int) -> Int64[np.ndarray, " n"]:
+    """The first image of each one's star: those that lie within the limit of the same image."""
+    first = np.arange(count)
+    degree = np.bincount(pairs.ravel(), minlength=count)
+    chains = _chains(pairs)
+    # Of two the second is like the first, which is known; more are looked at together.
+    for one, other in (chain for chain in chains if len(chain) == 2):
+        first[other] = one
+    waiting: list[np.ndarray] = []
+    for chain in [chain for chain in chains if len(chain) > 2] + [np.zeros(0, np.int64)]:
+        waiting += [chain] * bool(len(chain))
+        if waiting and (not len(chain) or sum(map(len, waiting)) >= BLOCK):
+            rows = np.sort(np.concatenate(waiting))
+            details = read(rows)
+            for some in waiting:
+                for star in _parted(details[np.searchsorted(rows, some)], degree[some], limit):
+                    first[some[star]] = some[star].min()
+            waiting = []
+    return first
+
+
+def _parted(
+    details: Details, degree: Int64[np.ndarray, " m"], limit: float
+) -> Iterator[Int64[np.ndarray, " k"]]:
+    """Stars of a chain, the one around the image with most neighbours first."""
+    left = np.arange(len(details))
+    while len(left):
+        middle = left[degree[left].argmax()]
+        near = 1 - details[left] @ details[middle] < limit
+        near[left == middle] = True
+        yield left[near]
+        left = left[~near]
+
+
+def _blocks(count: int, size: int = BLOCK) -> list[slice]:
+    """So many rows at a time are taken in float32."""
+    return [slice(start, start + size) for start in range(0, count, size)]
