@@ -64,7 +64,9 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.evaluate.pictures = 2048  # Of each side; fewer where there are fewer real ones.
     config.evaluate.metrics = ("frechet", "kid", "precision", "recall", "density", "coverage")
     config.evaluate.best = "kid"  # Of these: its best checkpoint is kept beside the latest.
-    config.evaluate.features = "auto"  # vgg16 where installed, else light: without a network.
+    # vgg16 where installed, else light, without a network; never what the critic is trained on:
+    config.evaluate.features = "auto"
+    config.evaluate.allow_seen = False  # True: such features may judge, too.
     config.evaluate.share = 0.05  # Of the time, at most; what would take more is left out.
 
     config.train = ConfigDict()

@@ -148,7 +148,7 @@ def _check_evaluate(evaluate: ConfigDict, name: str) -> None:
     for metric in evaluate.metrics:
         _one_of(f"each of {name}.metrics", metric, METRICS)
     _one_of(f"{name}.best", evaluate.best, tuple(evaluate.metrics))
-    _one_of(f"{name}.features", evaluate.features, ("auto", "vgg16", "light"))
+    _one_of(f"{name}.features", evaluate.features, ("auto", "vgg16", "alexnet", "light"))
     if not 0 < evaluate.share <= 1:
         raise InputError(f"{name}.share must be within (0, 1], got {evaluate.share}")
 

@@ -24,9 +24,9 @@ FREE += ("min_diversity", "on_collapse", "rollbacks")
 RESUMABLE = {
     "parallel",
     "evaluate",  # Which older runs do not have.
-    *(f"evaluate.{name}" for name in ("every", "share")),
+    *(f"evaluate.{name}" for name in ("every", "share", "allow_seen")),
     "gan.evaluate",
-    *(f"gan.evaluate.{name}" for name in ("every", "share")),
+    *(f"gan.evaluate.{name}" for name in ("every", "share", "allow_seen")),
     "seeds",
     "arms",
     "stop_below",

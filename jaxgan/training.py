@@ -23,6 +23,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import (
     checks,
+    early,
     frozen,
     hosts,
     monitor,
@@ -40,7 +41,7 @@ from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.data.moments import moments
 from jaxgan.evaluate import judge, predict, summarise
-from jaxgan.log import Log, grid
+from jaxgan.log import Log, grid, read_metrics
 from jaxgan.loop import Evaluation, TrainOptions, train
 from jaxgan.memory import Settings
 from jaxgan.metrics.networks import BEST, restore
@@ -285,21 +286,30 @@ def train_gan(
 
     with Log(workdir, label) as log:
         _introduce(log, config, recipe, source)
-        measure = None
-        if config.evaluate.every:
-            watch = monitor.make_monitor(config, source, draw, log.line)
-            measure = lambda state, step: watch(state.ema, step)  # noqa: E731
         batches = _batches(config, source, flip=config.data.flip, turns=turns)
         prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
         prefix = "gan." if label else ""  # Only an experiment labels its runs.
         options = _options(config, len(source), settings.batch_size * (turns or 1), prelude, prefix)
+        every, looked = config.evaluate.every or options.steps, early.steps(options.steps)
+        watch = (
+            monitor.make_monitor(config, source, draw, log.line) if config.evaluate.every else None
+        )
+        look = early.make_early(config, source, draw, log.line, options.steps)
+
+        def measure(state: GANState, step: int) -> dict[str, float]:
+            found = {}
+            if watch and (step % every == 0 or step == options.steps):
+                found = watch(state.ema, step)
+            return found | look(state.ema, step, read_metrics(workdir) if step in looked else ())
+
         options = options._replace(
             batch_axis=0 if turns is None else 1,
             start=_start(config, log),
             alarm=make_alarm(settings.min_diversity, config.loss.get("name") != "wasserstein"),
             on_alarm=settings.on_collapse,
             rollbacks=settings.rollbacks,
-            measure_every=max(1, config.evaluate.every),
+            measure_every=every,
+            measure_at=frozenset(looked),
             best=sample.best_of(config),
         )
         return train(recipe, batches, options, workdir, log=log, evaluate=evaluate, measure=measure)
