@@ -7,13 +7,14 @@ from ml_collections import ConfigDict
 
 from jaxgan import ada, arms, recipes, schedules
 from jaxgan.config import CLASSIFIERS, GANS, LENGTHS, profile_steps
-from jaxgan.models import resnet
+from jaxgan.models import fastgan, resnet
 from jaxgan.types import InputError
 
 LOSSES = (
     "wasserstein",
     "non_saturating",
     "least_squares",
+    "hinge",
     "relativistic_pairing",
     "relativistic_average",
 )
@@ -115,7 +116,20 @@ def _within(name: str, value: float) -> None:
         raise InputError(f"{name} must be within [0, 1], got {value}")
 
 
+def _check_fastgan(config: ConfigDict, name: str) -> None:
+    _one_of(f"{name}.data.resolution", config.data.resolution, fastgan.RESOLUTIONS)
+    _positive(f"{name}.model.critic_channels", config.model.critic_channels)
+    _one_of(f"{name}.data.normalise", config.data.normalise, ("range",))
+    low, high = _numbers(f"{name}.loss.margin", config.loss.margin, 2)
+    if not 0 < low <= high:
+        raise InputError(
+            f"{name}.loss.margin must be a range (low, high) above 0, got {(low, high)}"
+        )
+
+
 def _check_gan(config: ConfigDict, name: str) -> None:
+    if config.model.name == "fastgan":
+        _check_fastgan(config, name)
     _check_size(config.data.resolution, name)
     _positive(f"{name}.model.latent_dim", config.model.latent_dim)
     _positive(f"{name}.model.channels", config.model.channels)
@@ -166,11 +180,13 @@ def _check_loss(config: ConfigDict, name: str) -> None:
     _numbers(f"{name}.loss.targets", loss.targets, 3)
     for key in PENALTIES:
         _not_negative(f"{name}.loss.{key}", loss[key])
-    mixes = config.model.name == "dcgan" and config.model.norm and not config.model.selu
+    model = config.model
+    mixes = model.name == "fastgan" or (model.name == "dcgan" and model.norm and not model.selu)
     if mixes and (used := [key for key in PENALTIES if loss[key]]):
         raise InputError(
             f"{name}.loss.{used[0]} must be 0 where the discriminator has batch normalisation, "
-            f"which mixes pictures up (set {name}.model.norm=False), got {loss[used[0]]}"
+            f"which mixes pictures up (set {name}.model.norm=False of a dcgan), "
+            f"got {loss[used[0]]}"
         )
 
 
@@ -429,9 +445,9 @@ def _check_adam(name: str, optim: ConfigDict) -> None:
     _share(f"{name}.b2", optim.b2)
 
 
-def _one_of(name: str, value: Any, valid: Sequence[str]) -> None:
+def _one_of(name: str, value: Any, valid: Sequence[Any]) -> None:
     if value not in valid:
-        raise InputError(f"{name} must be one of {', '.join(valid)}, got {value!r}")
+        raise InputError(f"{name} must be one of {', '.join(map(str, valid))}, got {value!r}")
 
 
 def _positive(name: str, value: float) -> None:

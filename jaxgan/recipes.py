@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from jaxgan import ada, augment, losses, optim, penalties, schedules, stylegan2
 from jaxgan.config import total_steps
 from jaxgan.losses import AdversarialLoss
-from jaxgan.models import dcgan, googlenet, resnet, torchvision, vgg, wgan
+from jaxgan.models import dcgan, fastgan, googlenet, resnet, torchvision, vgg, wgan
 from jaxgan.models.layers import remat
 from jaxgan.randaugment import randaugment, trivialaugment
 from jaxgan.state import AveragedState, ClassifierState, GANState, new_net
@@ -107,6 +107,20 @@ def _discriminator(config: ConfigDict, axis_name: str | None) -> nn.Module:
     )
 
 
+def _fastgan_generator(config: ConfigDict) -> Any:
+    return partial(_module(config, fastgan.Generator), lite=config.model.lite)
+
+
+def _fastgan_critic(config: ConfigDict, axis_name: str | None, rebuild: bool = False) -> nn.Module:
+    return _module(config, fastgan.Critic)(
+        resolution=config.data.resolution,
+        channels=config.model.critic_channels,
+        rebuild=rebuild,
+        dtype=_dtype(config),
+        axis_name=axis_name,
+    )
+
+
 def build_classifier(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
     """The module of a classifier's config: `(images [b, h, w, c], train)`."""
     model = config.model
@@ -148,6 +162,10 @@ def _images(config: ConfigDict) -> jax.ShapeDtypeStruct:
 def _gan(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
     generator = build_generator(config, axis_name)
     critic = _CRITICS[config.model.name](config, axis_name)
+    real_critic = None
+    if config.model.name == "fastgan" and config.loss.rebuild:
+        real_critic = _fastgan_critic(config, axis_name, rebuild=True)
+    whole_critic = real_critic or critic  # With the weights of a task of its own.
     generator_tx, critic_tx = (
         _optimiser(config, pictures, name) for name in ("generator", "critic")
     )
@@ -160,7 +178,7 @@ def _gan(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recip
         return GANState(
             step=jnp.int32(0),
             generator=net,
-            critic=new_net(critic.lazy_init(critic_key, _images(config), False), critic_tx),
+            critic=new_net(whole_critic.lazy_init(critic_key, _images(config), False), critic_tx),
             ema=jax.tree.map(jnp.copy, net.variables),  # Donated buffers must not be shared.
         )
 
@@ -180,6 +198,7 @@ def _gan(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recip
         ema_decay=train.ema_decay,
         microbatch=train.microbatch,
         axis_name=axis_name,
+        real_critic=real_critic,
     )
     if not boost.first and not boost.every:
         return Recipe(init, make_step(generator_tx))
@@ -199,6 +218,7 @@ def _loss(loss: ConfigDict, axis_name: str | None) -> AdversarialLoss:
         "wasserstein": lambda: losses.WASSERSTEIN,
         "non_saturating": lambda: losses.non_saturating(tuple(loss.real_labels), loss.flipped),
         "least_squares": lambda: losses.least_squares(*loss.targets),
+        "hinge": lambda: losses.hinge(tuple(loss.get("margin", (1.0, 1.0)))),
         "relativistic_pairing": losses.relativistic_pairing,
         "relativistic_average": lambda: losses.relativistic_average(axis_name),
     }[loss.name]()
@@ -369,10 +389,15 @@ def _factor(config: ConfigDict, name: str) -> float:
 _RECIPES = {
     "wgan": _gan,
     "dcgan": _gan,
+    "fastgan": _gan,
     "stylegan2": _stylegan2,
     "googlenet": _classifier,
     "resnet": _classifier,
     "vgg16": _classifier,
 }
-_GENERATORS = {"wgan": _wgan_generator, "dcgan": _dcgan_generator}
-_CRITICS = {"wgan": _wgan_critic, "dcgan": _discriminator}
+_GENERATORS = {
+    "wgan": _wgan_generator,
+    "dcgan": _dcgan_generator,
+    "fastgan": _fastgan_generator,
+}
+_CRITICS = {"wgan": _wgan_critic, "dcgan": _discriminator, "fastgan": _fastgan_critic}
