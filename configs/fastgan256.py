@@ -35,10 +35,10 @@ def get_config() -> ConfigDict:
     config.model.channels = 1024  # Of the generator at 4 x 4.
     config.model.critic_channels = 512  # Of the critic at 8 x 8.
     config.model.lite = False  # One convolution a size, no noise.
+    config.model.rebuild = True  # The critic learns to rebuild real images.
 
     config.loss.name = "hinge"
-    config.loss.margin = (0.8, 1.0)  # Drawn from, for each logit.
-    config.loss.rebuild = True  # The critic learns to rebuild real images.
+    config.loss.margin = (0.8, 1.0)
     config.loss.gradient_penalty = 0.0
     config.augment.policy = ("color", "translation")
     for player in (config.optim.generator, config.optim.critic):

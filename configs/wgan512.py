@@ -43,6 +43,7 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.loss.real_labels = (1.0, 1.0)  # Non-saturating: drawn from; below 1 they are smoothed,
     config.loss.flipped = 0.0  # and the share of labels that say the contrary.
     config.loss.targets = (0.0, 1.0, 1.0)  # Least squares: a, b and c.
+    config.loss.margin = (1.0, 1.0)  # Hinge: drawn from, for each logit.
     config.loss.gradient_penalty = 10.0  # lambda.
     config.loss.r1 = 0.0  # gamma, of real pictures.
     config.loss.r2 = 0.0  # gamma, of generated ones.

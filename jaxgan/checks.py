@@ -34,6 +34,9 @@ def check_training(config: ConfigDict, name: str = "config") -> None:
     _one_of(f"{name}.parallel", config.parallel, ("auto", "jit", "pmap"))
     _one_of(f"{name}.precision", config.precision, ("float32", "bf16"))
     _check_data(config.data, name)
+    if config.model.name == "pca":
+        _check_pca(config, name)
+        return
     _one_of(f"{name}.model.name", config.model.name, GANS + CLASSIFIERS)
     if not 0 <= config.seed < 2**32:
         raise InputError(f"{name}.seed must be within [0, 2**32), got {config.seed}")
@@ -59,6 +62,14 @@ def check_training(config: ConfigDict, name: str = "config") -> None:
         _check_gan(config, name)
     else:
         _check_classifier(config, name)
+
+
+def _check_pca(config: ConfigDict, name: str) -> None:
+    if config.data.resolution < 8:
+        raise InputError(f"{name}.data.resolution must be at least 8, got {config.data.resolution}")
+    if config.model.components is not None:
+        _positive(f"{name}.model.components", config.model.components)
+    _within(f"{name}.model.shrink", config.model.shrink)
 
 
 def _check_size(resolution: int, name: str) -> None:
@@ -120,11 +131,6 @@ def _check_fastgan(config: ConfigDict, name: str) -> None:
     _one_of(f"{name}.data.resolution", config.data.resolution, fastgan.RESOLUTIONS)
     _positive(f"{name}.model.critic_channels", config.model.critic_channels)
     _one_of(f"{name}.data.normalise", config.data.normalise, ("range",))
-    low, high = _numbers(f"{name}.loss.margin", config.loss.margin, 2)
-    if not 0 < low <= high:
-        raise InputError(
-            f"{name}.loss.margin must be a range (low, high) above 0, got {(low, high)}"
-        )
 
 
 def _check_gan(config: ConfigDict, name: str) -> None:
@@ -178,6 +184,11 @@ def _check_loss(config: ConfigDict, name: str) -> None:
     if not 0 <= loss.flipped <= 1:
         raise InputError(f"{name}.loss.flipped must be within [0, 1], got {loss.flipped}")
     _numbers(f"{name}.loss.targets", loss.targets, 3)
+    low, high = _numbers(f"{name}.loss.margin", loss.margin, 2)
+    if not 0 < low <= high:
+        raise InputError(
+            f"{name}.loss.margin must be a range (low, high) above 0, got {(low, high)}"
+        )
     for key in PENALTIES:
         _not_negative(f"{name}.loss.{key}", loss[key])
     model = config.model

@@ -16,6 +16,7 @@ from jaxgan.errors import InputError
 
 STAGES = ("gan", "classifier")  # Of an experiment.
 GANS = ("wgan", "dcgan", "fastgan", "stylegan2")
+GENERATORS = (*GANS, "pca")  # That can be drawn from; the last one trains nothing.
 CLASSIFIERS = ("googlenet", "resnet", "vgg16")
 LENGTHS = ("steps", "epochs", "kimg")
 # What may change when a run goes on in its folder.

@@ -13,10 +13,10 @@ from ml_collections import ConfigDict
 from jaxgan import ada, augment, losses, optim, penalties, schedules, stylegan2
 from jaxgan.config import total_steps
 from jaxgan.losses import AdversarialLoss
-from jaxgan.models import dcgan, fastgan, googlenet, resnet, torchvision, vgg, wgan
+from jaxgan.models import dcgan, fastgan, googlenet, pca, resnet, torchvision, vgg, wgan
 from jaxgan.models.layers import remat
 from jaxgan.randaugment import randaugment, trivialaugment
-from jaxgan.state import AveragedState, ClassifierState, GANState, new_net
+from jaxgan.state import AveragedState, ClassifierState, GANState, Net, new_net
 from jaxgan.steps import classifier, gan
 from jaxgan.types import Augment, Images, Penalty, Prelude, PRNGKey, Recipe, standardise
 
@@ -61,6 +61,9 @@ def build_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Modu
     """The generator module of a GAN's config: `(latents [b, z], train)`."""
     if config.model.name == "stylegan2":
         return stylegan2.make_generator(config, axis_name)
+    if config.model.name == "pca":
+        model = config.model
+        return pca.Generator(config.data.resolution, model.latent_dim, model.shrink)
     return _GENERATORS[config.model.name](config)(
         resolution=config.data.resolution,
         latent_dim=config.model.latent_dim,
@@ -163,7 +166,7 @@ def _gan(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recip
     generator = build_generator(config, axis_name)
     critic = _CRITICS[config.model.name](config, axis_name)
     real_critic = None
-    if config.model.name == "fastgan" and config.loss.rebuild:
+    if config.model.name == "fastgan" and config.model.rebuild:
         real_critic = _fastgan_critic(config, axis_name, rebuild=True)
     whole_critic = real_critic or critic  # With the weights of a task of its own.
     generator_tx, critic_tx = (
@@ -374,6 +377,19 @@ def _stylegan2(config: ConfigDict, axis_name: str | None, pictures: Pictures) ->
     return stylegan2.recipe(config, axis_name)
 
 
+def _pca(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
+    """The shapes alone: what trains nothing has no step."""
+    generator = build_generator(config)
+
+    def init(key: PRNGKey) -> GANState:
+        latents = jax.ShapeDtypeStruct((2, config.model.latent_dim), jnp.float32)
+        variables = generator.lazy_init(key, latents, False)
+        nothing = Net({}, {}, ())
+        return GANState(jnp.int32(1), nothing, nothing, variables)
+
+    return Recipe(init, lambda state, batch, key: (state, {}))
+
+
 def _moves(config: ConfigDict, layer: str) -> bool:
     """Whether training changes a classifier's layer; batch statistics move in a frozen one, too."""
     return config.optim.trunk != 0 or layer.startswith(torchvision.HEADS[config.model.name])
@@ -390,6 +406,7 @@ _RECIPES = {
     "wgan": _gan,
     "dcgan": _gan,
     "fastgan": _gan,
+    "pca": _pca,
     "stylegan2": _stylegan2,
     "googlenet": _classifier,
     "resnet": _classifier,

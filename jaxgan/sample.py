@@ -21,6 +21,7 @@ from jaxgan import config as configs
 from jaxgan import recipes, styles
 from jaxgan.checkpoint import Best, Checkpoints, checksums
 from jaxgan.log import grid
+from jaxgan.models import pca
 from jaxgan.styles import Style
 from jaxgan.types import InputError, Latents, to_uint8
 
@@ -101,12 +102,12 @@ def restore(
         style: how a StyleGAN2 draws.
 
     Raises:
-        InputError: no run, no GAN, or no such checkpoint in `workdir`; or a style that it cannot
+        InputError: no run, generator or such checkpoint in `workdir`; or a style that it cannot
             do.
     """
     config = configs.read_claim(workdir)
-    if configs.is_experiment(config) or config.model.name not in configs.GANS:
-        raise InputError(f"--workdir must hold the run of a GAN, and {workdir} does not")
+    if configs.is_experiment(config) or config.model.name not in configs.GENERATORS:
+        raise InputError(f"--workdir must hold the run of a generator, and {workdir} does not")
     styles.check(config, style)
     folder = epath.Path(workdir) / "checkpoints"
     if not folder.exists():
@@ -153,6 +154,10 @@ def _step(checkpoints: Checkpoints, step: int | str | None) -> int | None:
 def draw_with(config: ConfigDict, style: Style = Style()) -> Draw:
     """The sampler of a config's generator."""
     generator = recipes.build_generator(config)
+    if config.model.name == "pca":  # Image by image, as in experiments.
+        return lambda variables, seeds: pca.draw(
+            pca.Fit(**variables["params"]), np.asarray(seeds), config.model.shrink
+        )
     if config.model.name != "stylegan2":
         return make_draw(generator, config.model.latent_dim)
     to_ws = styles.make_to_ws(generator, style.truncation, style.cutoff)

@@ -142,6 +142,6 @@ def test_only_real_images_are_rebuilt_and_that_teaches_the_critic() -> None:
         state, metrics = step(state, batch, jax.random.key(i))
         lost.append(float(metrics["own_loss"]))
     assert lost[-1] < 0.8 * lost[0]
-    config.loss.rebuild = False
+    config.model.rebuild = False
     plain = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
     assert not {"whole", "part"} & set(plain.critic.params)
