@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
 
-from jaxgan import judges, sample
+from jaxgan import sample
 from jaxgan.collapse import mean_distance
 from jaxgan.data.folder import Source
 from jaxgan.data.loader import Subset
 from jaxgan.errors import InputError
-from jaxgan.metrics import features, networks
+from jaxgan.metrics import features, judges, networks
 from jaxgan.metrics.frechet import frechet_distance, moments
 from jaxgan.models import pca
 

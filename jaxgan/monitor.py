@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
 
-from jaxgan import judges, sample
+from jaxgan import sample
 from jaxgan.data.folder import Source
 from jaxgan.data.outliers import descriptor
 from jaxgan.errors import InputError
 from jaxgan.metrics import features as nets
-from jaxgan.metrics import networks
+from jaxgan.metrics import judges, networks
 from jaxgan.metrics.comparison import compare
 from jaxgan.metrics.kernel import LEAST
 

@@ -21,6 +21,7 @@ from jaxgan import config as configs
 from jaxgan import recipes, styles
 from jaxgan.checkpoint import Best, Checkpoints, checksums
 from jaxgan.log import grid
+from jaxgan.metrics import judges
 from jaxgan.models import pca
 from jaxgan.styles import Style
 from jaxgan.types import InputError, Latents, to_uint8
@@ -200,7 +201,8 @@ def save(
     manifest: str = "manifest.jsonl",
 ) -> None:
     """Writes a file per seed, and a manifest: file, seed, sha256, the checkpoint's step and
-    checksum, and the score where there is one."""
+    checksum, the networks of the critic's features, and the score where there is one."""
+    critics = judges.seen_by_critics(sampler.config)
     folder = epath.Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / manifest).open("w") as rows:
@@ -217,6 +219,7 @@ def save(
                 "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
                 "checkpoint_step": sampler.step,
                 "checkpoint_checksum": sampler.checksum,
+                "critic": list(critics),
             }
             if scores is not None:
                 row["score"] = scores[i]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from jaxgan import config as configs
-from jaxgan import early, judges, monitor, training
+from jaxgan import early, monitor, training
 from jaxgan.data.toy import ToySource
 from jaxgan.log import read_metrics
-from jaxgan.metrics import features
+from jaxgan.metrics import features, folders, judges
 from jaxgan.types import InputError
 
 CONFIG = str(Path(__file__).parents[1] / "configs" / "dcgan64.py")
@@ -144,3 +144,20 @@ def test_equal_ones_are_refused_unless_asked(monkeypatch) -> None:
         monitor.check(config, 100)
     config.evaluate.allow_seen = True
     monitor.check(config, 100)
+
+
+def test_samples_say_what_their_critic_was_trained_on(tmp_path) -> None:
+    assert judges.of_folder(tmp_path) is None and judges.of_folder(tmp_path / "gone") is None
+    for name, critic in (("cat", ["vgg16"]), ("dog", [])):
+        (tmp_path / name).mkdir()
+        row = json.dumps({"file": "a.png", "critic": critic})
+        (tmp_path / name / "manifest.jsonl").write_text(f"{row}\n{row}\n")
+    assert judges.of_folder(tmp_path) == ("vgg16",) and judges.of_folder(tmp_path / "dog") == ()
+    words = r"--features must be .* such as .* \(--allow_seen takes .*, got vgg16"
+    with pytest.raises(InputError, match=words):
+        folders.evaluate(str(tmp_path / "real"), str(tmp_path), features="vgg16")
+    assert "is not known" in judges.sentence("vgg16", None)
+    assert "no evidence" in judges.sentence("vgg16", ("vgg16",))
+    assert judges.sentence("alexnet", ("vgg16",)) == (
+        "judged on alexnet; the generator's critic was trained on features of vgg16"
+    )

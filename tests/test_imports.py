@@ -31,7 +31,6 @@ ORDER = [
     "together",
     "warm",
     "metrics",
-    "judges",
     "published frozen",
     "styles",
     "selection",

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgan import judges
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.experiment import design, guards
 from jaxgan.experiment.generated import Fresh
+from jaxgan.metrics import judges
 
 
 def checks(

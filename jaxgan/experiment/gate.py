@@ -8,12 +8,13 @@ from etils import epath
 from jaxtyping import UInt8
 from ml_collections import ConfigDict
 
-from jaxgan import arms, judges
+from jaxgan import arms
 from jaxgan.data.folder import Source
 from jaxgan.early import Distance
 from jaxgan.errors import InputError
 from jaxgan.experiment.design import Arm
 from jaxgan.experiment.principal import components
+from jaxgan.metrics import judges
 from jaxgan.models import pca
 
 LEAST = 8  # Images a side, without which there is no distance.

@@ -11,11 +11,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import optimize, spatial, special, stats
 
-from jaxgan import judges
 from jaxgan.data import leaks, loader, outliers, splits, transforms
 from jaxgan.data.folder import Source
 from jaxgan.experiment.design import Arm
-from jaxgan.metrics import copies, features, networks
+from jaxgan.metrics import copies, features, judges, networks
 from jaxgan.types import InputError
 
 SHOWN = 5  # Names in a sentence.
