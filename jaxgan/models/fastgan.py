@@ -36,6 +36,7 @@ LARGEST = 128  # Side of what a decoder rebuilds, at most.
 INIT = nn.initializers.normal(0.02)
 
 Feature = Float[Array, "b h w c"]
+Changed = Float[Array, "b h2 w2 c2"]  # Of other sizes than what goes in.
 
 
 def check_resolution(resolution: int) -> None:
@@ -61,7 +62,7 @@ def widths(resolution: int, channels: int) -> dict[int, int]:
     }
 
 
-def gated(x: Float[Array, "b h w c2"]) -> Feature:
+def gated(x: Feature) -> Changed:
     """Half of the channels, weighed by the sigmoid of the other half.
 
     References:
@@ -71,14 +72,14 @@ def gated(x: Float[Array, "b h w c2"]) -> Feature:
     return value * nn.sigmoid(gate)
 
 
-def enlarged(x: Feature) -> Feature:
+def enlarged(x: Feature) -> Changed:
     """Twice the size: each value four times."""
     b, h, w, c = x.shape
     wide = jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c))
     return wide.reshape(b, 2 * h, 2 * w, c)
 
 
-def shrunk(x: Feature, side: int) -> Feature:
+def shrunk(x: Feature, side: int) -> Changed:
     """Means over equal squares; as it is where it is no larger."""
     b, h, w, c = x.shape
     if h <= side:
@@ -86,7 +87,7 @@ def shrunk(x: Feature, side: int) -> Feature:
     return x.reshape(b, side, h // side, side, w // side, c).mean(axis=(2, 4))
 
 
-def quarter(x: Feature, part: Int[Array, " b"]) -> Feature:
+def quarter(x: Feature, part: Int[Array, " b"]) -> Changed:
     """One of each example's four quarters, in reading order."""
     b, h, w, c = x.shape
     parts = x.reshape(b, 2, h // 2, 2, w // 2, c).swapaxes(2, 3).reshape(b, 4, h // 2, w // 2, c)
@@ -101,7 +102,7 @@ class Start(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, latents: Latents, train: bool) -> Feature:
+    def __call__(self, latents: Latents, train: bool) -> Changed:
         shape = (latents.shape[1], 4, 4, 2 * self.features)
         kernel = self.param("kernel", INIT, shape)
         first = lambda: power_iteration(kernel, self.make_rng("params"))  # noqa: E731
@@ -128,7 +129,7 @@ class Up(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x: Feature, train: bool) -> Feature:
+    def __call__(self, x: Feature, train: bool) -> Changed:
         x = enlarged(x)
         for i in range(1 + self.noisy):
             x = _conv(2 * self.features, 3, 1, 1, self.dtype, name=f"conv{i}")(x, train)
@@ -148,7 +149,7 @@ class Excitation(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, small: Feature, large: Feature, train: bool) -> Feature:
+    def __call__(self, small: Feature, large: Changed, train: bool) -> Changed:
         features = large.shape[3]
         x = _conv(features, 4, 1, 0, self.dtype, name="conv0")(shrunk(small, 4), train)
         x = _conv(features, 1, 1, 0, self.dtype, name="conv1")(nn.leaky_relu(x, 0.1), train)
@@ -211,8 +212,8 @@ class Down(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x: Feature, train: bool) -> Feature:
-        def layer(x: Feature, window: int, stride: int, padding: int, name: str) -> Feature:
+    def __call__(self, x: Feature, train: bool) -> Changed:
+        def layer(x: Feature, window: int, stride: int, padding: int, name: str) -> Changed:
             x = _conv(self.features, window, stride, padding, self.dtype, name=name)(x, train)
             x = _norm(train, self.dtype, self.axis_name, name=f"{name}_norm")(x)
             return nn.leaky_relu(x, 0.2)
@@ -230,7 +231,7 @@ class Decoder(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x: Feature, train: bool) -> Images:
+    def __call__(self, x: Feature, train: bool) -> Changed:
         for i, features in enumerate(self.features):
             x = Up(features, False, self.dtype, self.axis_name, name=f"up{i}")(x, train)
         x = _conv(3, 3, 1, 1, self.dtype, name="rgb")(x, train)
@@ -293,10 +294,10 @@ class Critic(nn.Module):
     def _width(self, side: int) -> int:
         return max(1, self.channels * PART // side)
 
-    def _rebuilt(self, images: Images, at: dict[int, Feature], train: bool) -> Scalar:
+    def _rebuilt(self, images: Images, at: dict[int, Array], train: bool) -> Scalar:
         """How far what the decoders make of features is from the images (eq. 4)."""
 
-        def distance(features: Feature, target: Images, name: str) -> Scalar:
+        def distance(features: Array, target: Array, name: str) -> Scalar:
             size = min(target.shape[1], LARGEST)
             count = (size // PART).bit_length() - 1
             sizes = tuple(max(1, n * self.channels // 512) for n in DECODED[:count])
