@@ -27,7 +27,8 @@ SHARES = (0.1, 0.3, 1.0)  # Of the steps.
 STEPS = 30  # With fewer there is nothing to foresee.
 LEAST = 8  # Real images.
 COUNT = 128  # Images a side.
-FITTED = 600  # Images to find components in.
+FITTED = 600  # Images to find components in, and
+VALUES = 2**27  # of all of them: components are as large as they.
 SEEDS = 2**31 + 2**20  # The first latent's: far from those that people draw.
 PREFIX = "early/"
 
@@ -103,7 +104,8 @@ def make_early(
         """The distances, principal components' own, and the real images' variety."""
         mixed = np.random.default_rng(config.seed).permutation(len(source))
         real = np.stack([source[int(i)]["image"] for i in mixed[: len(seeds)]])
-        fit = pca.fit(Subset(source, np.sort(mixed[:FITTED])))
+        fitted = max(pca.LEAST, min(FITTED, VALUES // real[0].size))
+        fit = pca.fit(Subset(source, np.sort(mixed[:fitted])))
         distance = Distance.to(judge, real)
         return distance, distance.of(pca.draw(fit, seeds)), max(mean_distance(real), 1.0)
 
