@@ -5,7 +5,8 @@
 300 real images a class to train with, 1,000 or 2,000 generated ones on top, 50 a class to test, as
 published, where DIR has 425 a class; validation images are real ones here, and there are five
 seeds. 100 test images tell little: --config.data.folds=5 tests each image once. Besides:
-augmentation, which needs no GAN, the best of a surplus, and plain copies of real images, a placebo.
+augmentation, which needs no GAN, the best of a surplus, plain copies of real images, a placebo,
+and samples of principal components, which train nothing.
 It finds 83.7 -> 85.7, 81.6 -> 87.8 and 82.7 -> 82.7 % on 98 test pictures, none of them
 significant, and 86.7 % with augmentation alone.
 
@@ -38,6 +39,7 @@ def get_config(nets: str = "stylegan2_ada128") -> ConfigDict:
         "add:1000+augmentation",
         "add:1000+selection",
         "copies:1000",
+        "pca:1000",
     )
     config.verdict.primary = ("add:1000+augmentation", "real+augmentation")
     config.classifier = load(str(HERE / f"{classifier or 'vgg16_small'}.py"))

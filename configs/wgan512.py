@@ -45,6 +45,7 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.loss.real_labels = (1.0, 1.0)  # Non-saturating: drawn from; below 1 they are smoothed,
     config.loss.flipped = 0.0  # and the share of labels that say the contrary.
     config.loss.targets = (0.0, 1.0, 1.0)  # Least squares: a, b and c.
+    config.loss.margin = (1.0, 1.0)  # Hinge: drawn from, for each logit.
     config.loss.gradient_penalty = 10.0  # lambda.
     config.loss.r1 = 0.0  # gamma, of real pictures.
     config.loss.r2 = 0.0  # gamma, of generated ones.
@@ -66,7 +67,9 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.evaluate.pictures = 2048  # Of each side; fewer where there are fewer real ones.
     config.evaluate.metrics = ("frechet", "kid", "precision", "recall", "density", "coverage")
     config.evaluate.best = "kid"  # Of these: its best checkpoint is kept beside the latest.
-    config.evaluate.features = "auto"  # vgg16 where installed, else light: without a network.
+    # vgg16 where installed, else light, without a network; never what the critic is trained on:
+    config.evaluate.features = "auto"
+    config.evaluate.allow_seen = False  # True: such features may judge, too.
     config.evaluate.share = 0.05  # Of the time, at most; what would take more is left out.
 
     config.train = ConfigDict()

@@ -8,6 +8,7 @@ from jaxgan import arms, recipes, schedules, settings
 from jaxgan.config import GANS, LENGTHS, profile_steps
 from jaxgan.data import duplicates, groups
 from jaxgan.errors import InputError
+from jaxgan.models import fastgan
 from jaxgan.settings import METRICS as METRICS
 
 PENALTIES = ("gradient_penalty", "r1", "r2")
@@ -18,6 +19,8 @@ def check_training(config: ConfigDict, name: str = "config") -> None:
     settings.check(config, name)
     groups.check(config.data.get("groups"), f"{name}.data.groups")
     duplicates.parse(config.data.get("duplicates", "auto"), f"{name}.data.duplicates")
+    if config.model.name == "pca":
+        return
     train = config.train
     lengths = [n for n in LENGTHS if train[n] is not None]
     if len(lengths) != 1:
@@ -65,7 +68,19 @@ def _check_stylegan2(config: ConfigDict, name: str) -> None:
     _check_evaluate(config.evaluate, f"{name}.evaluate")
 
 
+def _check_fastgan(config: ConfigDict, name: str) -> None:
+    if config.data.resolution not in fastgan.RESOLUTIONS:
+        sizes = ", ".join(map(str, fastgan.RESOLUTIONS))
+        raise InputError(
+            f"{name}.data.resolution must be one of {sizes}, got {config.data.resolution}"
+        )
+    if config.data.normalise != "range":
+        raise InputError(f"{name}.data.normalise must be range, got {config.data.normalise!r}")
+
+
 def _check_gan(config: ConfigDict, name: str) -> None:
+    if config.model.name == "fastgan":
+        _check_fastgan(config, name)
     _check_size(config.data.resolution, name)
     _check_loss(config, name)
     _check_duration(f"{name}.augment.noise_until", config.augment.noise_until)
@@ -89,11 +104,18 @@ def _check_loss(config: ConfigDict, name: str) -> None:
         raise InputError(
             f"{name}.loss.real_labels must be a range (low, high) within [0, 1], got {(low, high)}"
         )
-    mixes = config.model.name == "dcgan" and config.model.norm and not config.model.selu
+    low, high = loss.margin
+    if not 0 < low <= high:
+        raise InputError(
+            f"{name}.loss.margin must be a range (low, high) above 0, got {(low, high)}"
+        )
+    model = config.model
+    mixes = model.name == "fastgan" or (model.name == "dcgan" and model.norm and not model.selu)
     if mixes and (used := [key for key in PENALTIES if loss[key]]):
         raise InputError(
             f"{name}.loss.{used[0]} must be 0 where the discriminator has batch normalisation, "
-            f"which mixes pictures up (set {name}.model.norm=False), got {loss[used[0]]}"
+            f"which mixes pictures up (set {name}.model.norm=False of a dcgan), "
+            f"got {loss[used[0]]}"
         )
 
 

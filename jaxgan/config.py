@@ -18,7 +18,8 @@ from jaxgan import sealed
 from jaxgan.errors import FileError, InputError
 
 STAGES = ("gan", "classifier")  # Of an experiment.
-GANS = ("wgan", "dcgan", "stylegan2")
+GANS = ("wgan", "dcgan", "fastgan", "stylegan2")
+GENERATORS = (*GANS, "pca")  # That can be drawn from; the last one trains nothing.
 CLASSIFIERS = ("googlenet", "resnet", "vgg16")
 MOST_STEPS = 10**9  # Of a training: JAX counts them in 32 bits.
 LENGTHS = ("steps", "epochs", "kimg")
@@ -28,9 +29,9 @@ FREE += ("min_diversity", "on_collapse", "rollbacks")
 RESUMABLE = {
     "parallel",
     "evaluate",  # Which older runs do not have.
-    *(f"evaluate.{name}" for name in ("every", "share")),
+    *(f"evaluate.{name}" for name in ("every", "share", "allow_seen")),
     "gan.evaluate",
-    *(f"gan.evaluate.{name}" for name in ("every", "share")),
+    *(f"gan.evaluate.{name}" for name in ("every", "share", "allow_seen")),
     "seeds",
     "arms",
     "stop_below",

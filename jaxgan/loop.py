@@ -30,6 +30,7 @@ class TrainOptions(NamedTuple):
         seed: of the weights and of all noise in training.
         log_every, sample_every, checkpoint_every: in steps; `sample_every` calls `evaluate`.
         measure_every: in steps; calls `measure`.
+        measure_at: further steps after which `measure` is called.
         best: the metric whose best checkpoint is kept; the steps at which it is told are saved.
         parallel: auto, jit or pmap.
         config: stored in each checkpoint.
@@ -50,6 +51,7 @@ class TrainOptions(NamedTuple):
     sample_every: int = 1000
     checkpoint_every: int = 1000
     measure_every: int = 1000
+    measure_at: frozenset[int] = frozenset()
     best: Best | None = None
     parallel: str = "auto"
     config: dict | None = None
@@ -192,7 +194,8 @@ def train(
                 due = step % options.checkpoint_every == 0 or last
                 told = step % options.log_every == 0 or due or step == first + 1
                 show = evaluate if step % options.sample_every == 0 or last else None
-                rate = measure if step % options.measure_every == 0 or last else None
+                measured = step % options.measure_every == 0 or step in options.measure_at or last
+                rate = measure if measured else None
                 found: dict[str, float] = {}
                 if told or show or rate:
                     progress.flush(step)

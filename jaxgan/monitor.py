@@ -19,6 +19,7 @@ from jaxgan.data.folder import Source
 from jaxgan.data.outliers import descriptor
 from jaxgan.errors import InputError
 from jaxgan.metrics import features as nets
+from jaxgan.metrics import judges, networks
 from jaxgan.metrics.comparison import compare
 from jaxgan.metrics.kernel import LEAST
 
@@ -32,10 +33,11 @@ Monitor = Callable[[Any, int], dict[str, float]]
 def settle(config: ConfigDict) -> None:
     """Puts the features that are taken in place of `evaluate.features=auto`, where there is a use.
 
+    They are none that the critic is trained on: see `judges`.
     So a run that goes on elsewhere cannot mix two kinds of features unnoticed.
     """
     if config.evaluate.every and config.evaluate.features == "auto":
-        config.evaluate.features = "vgg16" if nets.available() else "light"
+        config.evaluate.features = judges.unseen(judges.seen_by_critics(config))
 
 
 def check(config: ConfigDict, count: int) -> None:
@@ -46,7 +48,8 @@ def check(config: ConfigDict, count: int) -> None:
         count: how many pictures it learns from.
 
     Raises:
-        InputError: weights that are not installed or not the right ones; too few pictures.
+        InputError: weights that are not installed or not the right ones; too few pictures;
+            features that the critic is trained on.
     """
     if not config.evaluate.every:
         return
@@ -54,6 +57,13 @@ def check(config: ConfigDict, count: int) -> None:
     if least < LEAST:
         raise InputError(
             f"evaluate.every must be 0 with fewer than {LEAST} pictures a side, got {least}"
+        )
+    if not config.evaluate.get("allow_seen", False):
+        judges.check(
+            config.evaluate.features,
+            judges.seen_by_critics(config),
+            "evaluate.features",
+            "evaluate.allow_seen=True",
         )
     _look(config)
 
@@ -118,4 +128,5 @@ def make_monitor(
 def _look(config: ConfigDict) -> Look:
     if config.evaluate.features == "light":
         return lambda pictures: np.stack([descriptor(picture) for picture in pictures])
-    return partial(nets.extract, nets.vgg16(nets.input_size(config.data.resolution)))
+    net = networks.by_name(config.evaluate.features, config.data.resolution)
+    return partial(nets.extract, net)

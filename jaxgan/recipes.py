@@ -13,10 +13,10 @@ from ml_collections import ConfigDict
 from jaxgan import ada, augment, losses, optim, penalties, schedules, stylegan2
 from jaxgan.config import total_steps
 from jaxgan.losses import AdversarialLoss
-from jaxgan.models import dcgan, googlenet, resnet, torchvision, vgg, wgan
+from jaxgan.models import dcgan, fastgan, googlenet, pca, resnet, torchvision, vgg, wgan
 from jaxgan.models.layers import remat
 from jaxgan.randaugment import randaugment, trivialaugment
-from jaxgan.state import AveragedState, ClassifierState, GANState, new_net
+from jaxgan.state import AveragedState, ClassifierState, GANState, Net, new_net
 from jaxgan.steps import classifier, gan
 from jaxgan.types import Augment, Images, Penalty, Prelude, PRNGKey, Recipe, standardise
 
@@ -61,6 +61,9 @@ def build_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Modu
     """The generator module of a GAN's config: `(latents [b, z], train)`."""
     if config.model.name == "stylegan2":
         return stylegan2.make_generator(config, axis_name)
+    if config.model.name == "pca":
+        model = config.model
+        return pca.Generator(config.data.resolution, model.latent_dim, model.shrink)
     return _GENERATORS[config.model.name](config)(
         resolution=config.data.resolution,
         latent_dim=config.model.latent_dim,
@@ -107,6 +110,20 @@ def _discriminator(config: ConfigDict, axis_name: str | None) -> nn.Module:
     )
 
 
+def _fastgan_generator(config: ConfigDict) -> Any:
+    return partial(_module(config, fastgan.Generator), lite=config.model.lite)
+
+
+def _fastgan_critic(config: ConfigDict, axis_name: str | None, rebuild: bool = False) -> nn.Module:
+    return _module(config, fastgan.Critic)(
+        resolution=config.data.resolution,
+        channels=config.model.critic_channels,
+        rebuild=rebuild,
+        dtype=_dtype(config),
+        axis_name=axis_name,
+    )
+
+
 def build_classifier(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
     """The module of a classifier's config: `(images [b, h, w, c], train)`."""
     model = config.model
@@ -148,6 +165,10 @@ def _images(config: ConfigDict) -> jax.ShapeDtypeStruct:
 def _gan(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
     generator = build_generator(config, axis_name)
     critic = _CRITICS[config.model.name](config, axis_name)
+    real_critic = None
+    if config.model.name == "fastgan" and config.model.rebuild:
+        real_critic = _fastgan_critic(config, axis_name, rebuild=True)
+    whole_critic = real_critic or critic  # With the weights of a task of its own.
     generator_tx, critic_tx = (
         _optimiser(config, pictures, name) for name in ("generator", "critic")
     )
@@ -160,7 +181,7 @@ def _gan(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recip
         return GANState(
             step=jnp.int32(0),
             generator=net,
-            critic=new_net(critic.lazy_init(critic_key, _images(config), False), critic_tx),
+            critic=new_net(whole_critic.lazy_init(critic_key, _images(config), False), critic_tx),
             ema=jax.tree.map(jnp.copy, net.variables),  # Donated buffers must not be shared.
         )
 
@@ -180,6 +201,7 @@ def _gan(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recip
         ema_decay=train.ema_decay,
         microbatch=train.microbatch,
         axis_name=axis_name,
+        real_critic=real_critic,
     )
     if not boost.first and not boost.every:
         return Recipe(init, make_step(generator_tx))
@@ -199,6 +221,7 @@ def _loss(loss: ConfigDict, axis_name: str | None) -> AdversarialLoss:
         "wasserstein": lambda: losses.WASSERSTEIN,
         "non_saturating": lambda: losses.non_saturating(tuple(loss.real_labels), loss.flipped),
         "least_squares": lambda: losses.least_squares(*loss.targets),
+        "hinge": lambda: losses.hinge(tuple(loss.get("margin", (1.0, 1.0)))),
         "relativistic_pairing": losses.relativistic_pairing,
         "relativistic_average": lambda: losses.relativistic_average(axis_name),
     }[loss.name]()
@@ -354,6 +377,19 @@ def _stylegan2(config: ConfigDict, axis_name: str | None, pictures: Pictures) ->
     return stylegan2.recipe(config, axis_name)
 
 
+def _pca(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
+    """The shapes alone: what trains nothing has no step."""
+    generator = build_generator(config)
+
+    def init(key: PRNGKey) -> GANState:
+        latents = jax.ShapeDtypeStruct((2, config.model.latent_dim), jnp.float32)
+        variables = generator.lazy_init(key, latents, False)
+        nothing = Net({}, {}, ())
+        return GANState(jnp.int32(1), nothing, nothing, variables)
+
+    return Recipe(init, lambda state, batch, key: (state, {}))
+
+
 def _moves(config: ConfigDict, layer: str) -> bool:
     """Whether training changes a classifier's layer; batch statistics move in a frozen one, too."""
     return config.optim.trunk != 0 or layer.startswith(torchvision.HEADS[config.model.name])
@@ -369,10 +405,16 @@ def _factor(config: ConfigDict, name: str) -> float:
 _RECIPES = {
     "wgan": _gan,
     "dcgan": _gan,
+    "fastgan": _gan,
+    "pca": _pca,
     "stylegan2": _stylegan2,
     "googlenet": _classifier,
     "resnet": _classifier,
     "vgg16": _classifier,
 }
-_GENERATORS = {"wgan": _wgan_generator, "dcgan": _dcgan_generator}
-_CRITICS = {"wgan": _wgan_critic, "dcgan": _discriminator}
+_GENERATORS = {
+    "wgan": _wgan_generator,
+    "dcgan": _dcgan_generator,
+    "fastgan": _fastgan_generator,
+}
+_CRITICS = {"wgan": _wgan_critic, "dcgan": _discriminator, "fastgan": _fastgan_critic}

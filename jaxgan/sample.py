@@ -22,6 +22,8 @@ from jaxgan import recipes, sealed, styles
 from jaxgan.checkpoint import Best, Checkpoints, checksums
 from jaxgan.errors import FileError
 from jaxgan.log import grid
+from jaxgan.metrics import judges
+from jaxgan.models import pca
 from jaxgan.styles import Style
 from jaxgan.types import InputError, Latents, to_uint8
 
@@ -102,12 +104,12 @@ def restore(
         style: how a StyleGAN2 draws.
 
     Raises:
-        InputError: no run, no GAN, or no such checkpoint in `workdir`; or a style that it cannot
+        InputError: no run, generator or such checkpoint in `workdir`; or a style that it cannot
             do.
     """
     config = configs.read_claim(workdir)
-    if configs.is_experiment(config) or config.model.name not in configs.GANS:
-        raise InputError(f"--workdir must hold the run of a GAN, and {workdir} does not")
+    if configs.is_experiment(config) or config.model.name not in configs.GENERATORS:
+        raise InputError(f"--workdir must hold the run of a generator, and {workdir} does not")
     styles.check(config, style)
     folder = epath.Path(workdir) / "checkpoints"
     if not folder.exists():
@@ -154,6 +156,10 @@ def _step(checkpoints: Checkpoints, step: int | str | None) -> int | None:
 def draw_with(config: ConfigDict, style: Style = Style()) -> Draw:
     """The sampler of a config's generator."""
     generator = recipes.build_generator(config)
+    if config.model.name == "pca":  # Image by image, as in experiments.
+        return lambda variables, seeds: pca.draw(
+            pca.Fit(**variables["params"]), np.asarray(seeds), config.model.shrink
+        )
     if config.model.name != "stylegan2":
         return make_draw(generator, config.model.latent_dim)
     to_ws = styles.make_to_ws(generator, style.truncation, style.cutoff)
@@ -196,7 +202,8 @@ def save(
     manifest: str = "manifest.jsonl",
 ) -> None:
     """Writes a file per seed, and a manifest: file, seed, sha256, the checkpoint's step and
-    checksum, and the score where there is one."""
+    checksum, the networks of the critic's features, and the score where there is one."""
+    critics = judges.seen_by_critics(sampler.config)
     folder = epath.Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -213,6 +220,7 @@ def save(
             "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
             "checkpoint_step": sampler.step,
             "checkpoint_checksum": sampler.checksum,
+            "critic": list(critics),
         }
         if scores is not None:
             row["score"] = scores[i]

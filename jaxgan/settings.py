@@ -12,7 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgan import ada
-from jaxgan.config import CLASSIFIERS, GANS, MOST_STEPS, is_experiment
+from jaxgan.config import CLASSIFIERS, GANS, GENERATORS, MOST_STEPS, is_experiment
 from jaxgan.data import layout
 from jaxgan.errors import InputError
 from jaxgan.models import resnet
@@ -21,6 +21,7 @@ LOSSES = (
     "wasserstein",
     "non_saturating",
     "least_squares",
+    "hinge",
     "relativistic_pairing",
     "relativistic_average",
 )
@@ -144,7 +145,7 @@ EVALUATE = {
     "evaluate.pictures": whole(1, 10**7),
     "evaluate.metrics": several(text(*METRICS), 1),
     "evaluate.best": text(*METRICS),
-    "evaluate.features": text("auto", "vgg16", "light"),
+    "evaluate.features": text("auto", "vgg16", "alexnet", "light"),
     "evaluate.share": SOME,
 }
 GAN = EVALUATE | {
@@ -169,6 +170,7 @@ ADVERSARIAL = GAN | {
     "loss.real_labels": several(number(-LARGEST), 2, 2),
     "loss.flipped": SHARE,
     "loss.targets": several(number(-LARGEST), 3, 3),
+    "loss.margin": several(number(-LARGEST), 2, 2),
     "loss.gradient_penalty": number(),
     "loss.r1": number(),
     "loss.r2": number(),
@@ -242,6 +244,12 @@ OF_MODEL: dict[str, dict[str, Setting]] = {
         "model.generator_dropout": several(PART, 0, 100, single=True),
         **dict.fromkeys(("model.norm", "model.selu", "model.spectral_norm"), TRUTH),
     },
+    "fastgan": ADVERSARIAL
+    | {
+        "model.critic_channels": whole(1, 2**15),
+        "model.lite": TRUTH,
+        "model.rebuild": TRUTH,
+    },
     "stylegan2": STYLEGAN2,
     "googlenet": CLASSIFIER | {"model.aux_heads": TRUTH},
     "resnet": CLASSIFIER
@@ -253,6 +261,15 @@ OF_MODEL: dict[str, dict[str, Setting]] = {
     "vgg16": CLASSIFIER | {"model.grid": whole(1, 1000), "model.dropout": PART},
 }
 """By the model's name, besides those of all trainings."""
+PCA = DATA | {
+    "seed": SEED,
+    "parallel": text("auto", "jit", "pmap"),
+    "precision": text("float32", "bf16"),
+    "data.resolution": whole(8, 4096),
+    "model.components": maybe(positive(1e6)),
+    "model.mirror": TRUTH,
+    "model.shrink": SHARE,
+}
 EXPERIMENT = DATA | {
     "seed": SEED,
     "seeds": several(SEED),
@@ -292,14 +309,15 @@ def check(config: ConfigDict, name: str = "config") -> None:
     Raises:
         InputError: a setting is missing, or is not what it may be.
     """
-    stages = {"": GANS + CLASSIFIERS}
+    stages = {"": GENERATORS + CLASSIFIERS}
     if is_experiment(config):
         _check_all(config, EXPERIMENT, name)
         stages = {"gan": GANS, "classifier": CLASSIFIERS}
     for stage, models in stages.items():
         of, at = (config, name) if not stage else (_section(config, stage, name), f"{name}.{stage}")
         _check_all(of, {"model.name": text(*models)}, at)
-        _check_all(of, TRAINING | OF_MODEL[of.model.name], at)
+        known = PCA if of.model.name == "pca" else TRAINING | OF_MODEL[of.model.name]
+        _check_all(of, known, at)
 
 
 def check_value(name: str, value: Any, setting: Setting) -> None:

@@ -24,6 +24,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import (
     checks,
+    early,
     frozen,
     hosts,
     lock,
@@ -37,19 +38,20 @@ from jaxgan import (
     warm,
 )
 from jaxgan import config as configs
-from jaxgan.checkpoint import Best, has_checkpoints
+from jaxgan.checkpoint import Best, Checkpoints, has_checkpoints
 from jaxgan.collapse import make_alarm, mean_distance
 from jaxgan.data import account, groups, loader, ranges, splits
 from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import Source
 from jaxgan.data.moments import moments
 from jaxgan.evaluate import judge, predict, summarise
-from jaxgan.log import Log, grid
+from jaxgan.log import Log, grid, read_metrics
 from jaxgan.loop import Evaluation, TrainOptions, train
 from jaxgan.memory import Settings
 from jaxgan.metrics.networks import BEST, restore
+from jaxgan.models import pca
 from jaxgan.progress import NotFiniteError
-from jaxgan.state import ClassifierState, GANState
+from jaxgan.state import ClassifierState, GANState, Net
 from jaxgan.steps.classifier import Predict, make_predict
 from jaxgan.types import InputError, Recipe, State
 
@@ -68,6 +70,9 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
 
 
 def _run(config: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
+    if config.get("model", {}).get("name") == "pca":
+        fit_components(config, workdir)
+        return
     make_deterministic(config)
     parallel.check_devices()  # What follows speaks to all of them.
     with hosts.agreed():
@@ -339,24 +344,84 @@ def train_gan(
 
     with Log(workdir, label) as log:
         _introduce(log, config, recipe, source)
-        measure = None
-        if config.evaluate.every:
-            watch = monitor.make_monitor(config, source, draw, log.line)
-            measure = lambda state, step: watch(state.ema, step)  # noqa: E731
         batches = _batches(config, source, flip=config.data.flip, turns=turns)
         prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
         prefix = "gan." if label else ""  # Only an experiment labels its runs.
         options = _options(config, len(source), settings.batch_size * (turns or 1), prelude, prefix)
+        every, looked = config.evaluate.every or options.steps, early.steps(options.steps)
+        watch = (
+            monitor.make_monitor(config, source, draw, log.line) if config.evaluate.every else None
+        )
+        look = early.make_early(config, source, draw, log.line, options.steps)
+
+        def measure(state: GANState, step: int) -> dict[str, float]:
+            found = {}
+            if watch and (step % every == 0 or step == options.steps):
+                found = watch(state.ema, step)
+            return found | look(state.ema, step, read_metrics(workdir) if step in looked else ())
+
         options = options._replace(
             batch_axis=0 if turns is None else 1,
             start=_start(config, log),
             alarm=make_alarm(settings.min_diversity, config.loss.get("name") != "wasserstein"),
             on_alarm=settings.on_collapse,
             rollbacks=settings.rollbacks,
-            measure_every=max(1, config.evaluate.every),
+            measure_every=every,
+            measure_at=frozenset(looked),
             best=sample.best_of(config),
         )
         return train(recipe, batches, options, workdir, log=log, evaluate=evaluate, measure=measure)
+
+
+def fit_components(config: ConfigDict, workdir: epath.PathLike) -> None:
+    """Find the principal components of a config's images; `workdir` then holds a run like a GAN's.
+
+    Raises:
+        InputError: a config or folder that will not do; too few images for the components, or
+            images that are all alike.
+    """
+    checks.check_training(config)
+    if jax.process_count() > 1:
+        raise InputError(f"principal components need one process, got {jax.process_count()}")
+    source = open_source(config.data, config.seed)
+    about = describe_data(source)
+    folder = epath.Path(workdir)
+    if (folder / "config.json").exists():  # Their number was found before.
+        with config.unlocked():
+            config.model.latent_dim = configs.read_claim(folder).model.latent_dim
+        configs.claim(folder, config)
+        configs.claim_data(folder, about["fingerprint"])
+        if has_checkpoints(folder):
+            logging.getLogger("jaxgan").warning("the components of %s are there already", folder)
+            return
+    clock = time.perf_counter()
+    fit = pca.fit(source, config.model.components, config.model.mirror)
+    with config.unlocked():
+        config.model.latent_dim = len(fit.variances)
+    configs.claim(folder, config)
+    configs.claim_data(folder, about["fingerprint"])
+    with Log(folder) as log, Checkpoints(folder) as checkpoints:
+        (folder / "run.json").write_text(
+            json.dumps(environment() | {"data": about}, indent=2) + "\n"
+        )
+        count, rest = len(fit.variances), float(fit.noise[0]) * (fit.mean.size - len(fit.variances))
+        share = float(fit.variances.sum()) / (float(fit.variances.sum()) + rest)
+        rule = "under which images left out are likeliest"
+        if config.model.components is not None:
+            rule = f"by model.components={config.model.components:g}"
+        taken = min(len(source), pca.MOST)
+        log.line(
+            f"{count:,} components of {taken:,} of {len(source):,} images at {source.resolution} "
+            f"px{', and their mirrors' * config.model.mirror}, {rule}: they hold {share:.1%} of "
+            f"the variance; {time.perf_counter() - clock:.1f} s"
+        )
+        log.metrics(1, {"components": count, "variance_share": share})
+        images = pca.draw(fit, range(36 if source.resolution <= 128 else 16), config.model.shrink)
+        log.image(1, "samples", grid(images))
+        nothing = Net({}, {}, ())
+        state = GANState(np.int32(1), nothing, nothing, {"params": fit._asdict()})
+        checkpoints.save(1, state, configs.to_dict(config), {"next_index": 0})
+        checkpoints.wait()
 
 
 def look_at(config: ConfigDict, source: Source) -> recipes.Pictures:

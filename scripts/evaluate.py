@@ -2,7 +2,7 @@
 
     python scripts/evaluate.py --workdir D --data DIR [--json FILE] [--split test]
     python scripts/evaluate.py --real DIR --fake DIR [--train DIR] [--json FILE] [--html FILE]
-        [--features vgg16|inception|light|classifier:WORKDIR] [--metrics frechet,kid,...]
+        [--features vgg16|alexnet|inception|light|classifier:WORKDIR] [--metrics frechet,kid,...]
 
 The first: DIR holds one folder of pictures per class. Prints accuracy with its 95 % interval, per
 class, and the confusion matrix. --split takes the pictures that the split of training would put
@@ -33,8 +33,12 @@ path_flag("real", "Folder of real pictures, best of such as no GAN saw.")
 path_flag("fake", "Folder of generated pictures.")
 path_flag("train", "Folder of the pictures that the GAN learned from.")
 flags.DEFINE_string(
-    "features", "vgg16", "Who looks: vgg16, inception, light, or classifier:WORKDIR."
+    "features",
+    None,
+    "Who judges: vgg16, alexnet, inception, light, or classifier:WORKDIR; by default vgg16, or "
+    "alexnet where the critic was trained on vgg16's features.",
 )
+flags.DEFINE_bool("allow_seen", False, "Let features judge that the critic was trained on.")
 flags.DEFINE_list("metrics", None, f"Of {', '.join(folders.LEAST)}; all by default.")
 path_flag("weights", "File of those of inception; else it is fetched once.")
 flags.DEFINE_enum("resize", "clean", ["clean", "original"], "How inception's input is made.")
@@ -59,7 +63,7 @@ def main() -> None:
         result = training.evaluate_classifier(FLAGS.workdir, FLAGS.data, FLAGS.split, FLAGS.step)
         print(evaluate.table(result))
     else:
-        names = ("features", "metrics", "weights", "resize", "resolution", "seed")
+        names = ("features", "allow_seen", "metrics", "weights", "resize", "resolution", "seed")
         options: dict[str, Any] = {name: FLAGS[name].value for name in names}
         keep = cache_folder("features") if FLAGS.cache is None else FLAGS.cache or None
         result, pairs = folders.evaluate(

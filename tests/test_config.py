@@ -139,6 +139,7 @@ def test_the_same_keys_in_every_gans_config(file: Path) -> None:
         if config.model.name not in configs.GANS:
             continue
         full = {"wgan": "wgan512", "dcgan": "dcgan64_paper", "stylegan2": "stylegan2_ada128"}
+        full["fastgan"] = "fastgan256"
         assert set(configs.keys(config)) == set(configs.keys(gan(full[config.model.name]))) | own
         if config.model.name == "stylegan2":  # With other losses, and lazily: a step of its own.
             continue

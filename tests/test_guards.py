@@ -57,7 +57,7 @@ def reddish(image):
 def light():
     """Whether VGG16's weights are installed or not: the light descriptor."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(features, "available", lambda: False)
+        patch.setattr(features, "available", lambda name="": False)
         yield
 
 

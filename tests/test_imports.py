@@ -39,7 +39,7 @@ ORDER = [
     "sample",
     "video",
     "projection export",
-    "evaluate monitor",
+    "evaluate monitor early",
     "training",
     "convert",
     "surplus",

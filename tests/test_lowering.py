@@ -22,8 +22,10 @@ def twins() -> dict:
     """The configs' twins, each once, with a loop in each step."""
     found: dict = {}
     for file in sorted(ROOT.glob("configs/*.py")):
-        if not configs.is_experiment(configs.load(str(file))):
-            config = configs.load(str(file), test=True)
+        config = configs.load(str(file), test=True)
+        if (
+            not configs.is_experiment(config) and "train" in config
+        ):  # Principal components have none.
             if config.model.name in configs.CLASSIFIERS:
                 config.model.num_classes = 2
             if config.train.get("n_critic", 1) == 1:

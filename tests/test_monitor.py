@@ -144,7 +144,7 @@ def test_weights_that_are_not_finite_are_a_sentence() -> None:
 def test_features_are_settled_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
     config = twin(**{"evaluate.features": "auto"})
     for installed, expected in ((True, "vgg16"), (False, "light")):
-        monkeypatch.setattr(features, "available", lambda: installed)  # noqa: B023
+        monkeypatch.setattr(features, "available", lambda name="": installed)  # noqa: B023
         mine = config.copy_and_resolve_references()
         monitor.settle(mine)
         assert mine.evaluate.features == expected
@@ -172,7 +172,7 @@ def test_what_cannot_be_measured_is_refused_before_training(
         ({"evaluate.every": -1}, "evaluate.every must not be negative, got -1"),
         ({"evaluate.metrics": ("fid",)}, "frechet, kid, .*, got 'fid'"),
         ({"evaluate.metrics": ("frechet",)}, "evaluate.best must be one of frechet, got 'kid'"),
-        ({"evaluate.features": "inception"}, "one of auto, vgg16, light, got 'inception'"),
+        ({"evaluate.features": "inception"}, "one of auto, vgg16, alexnet, light, got 'inception'"),
         ({"evaluate.share": 0.0}, r"evaluate.share must be within \(0, 1\], got 0"),
     ],
 )

@@ -138,7 +138,10 @@ def test_without_a_network_the_file_is_named(tmp_path: Path, monkeypatch) -> Non
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
-        (("vgg19", 64), "--features must be vgg16, inception, light or classifier:WORKDIR, got 'v"),
+        (
+            ("vgg19", 64),
+            "--features must be vgg16, alexnet, inception, light or classifier:WORKDIR, got 'v",
+        ),
         (("classifier:", 64), "--features must be vgg16"),
         (
             ("vgg16", 64, "weights.pth"),

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxgan import sample
+from jaxgan import config as configs
+from jaxgan import export, recipes, sample, styles, training, video
 from jaxgan.data.folder import FolderSource
 from jaxgan.errors import InputError
 from jaxgan.experiment.principal import principal
@@ -195,3 +196,78 @@ def test_an_experiment_keeps_components_and_pictures(
     monkeypatch.setattr(pca, "fit", lambda s: calls.append(s))
     again = principal(source, [5, 2, 9], tmp_path)
     assert not calls and again.names == first.names
+
+
+def test_a_share_of_the_variance_takes_as_few_as_hold_it() -> None:
+    source = pictures(noise=20)
+    whole = pca.fit(source, 79)
+    shares = np.cumsum(whole.variances) / whole.variances.sum()
+    for share in (0.3, 0.8, 0.95):
+        k = len(pca.fit(source, share).variances)
+        assert shares[k - 1] >= share - 1e-6 and (k == 1 or shares[k - 2] < share)
+
+
+@pytest.mark.parametrize("components", [1.5, -0.2, 1e9])
+def test_other_numbers_of_components_are_refused(components) -> None:
+    with pytest.raises(InputError, match=r"or a share of the variance within \(0, 1\)"):
+        pca.fit(pictures(5), components)
+
+
+CONFIG = str(Path(__file__).parents[1] / "configs" / "pca64.py")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("pca") / "run"
+    config = configs.load(CONFIG, test=True)
+    config.model.components, config.model.shrink = 5.0, 0.5
+    training.run(config, workdir)
+    return workdir
+
+
+def test_a_run_is_drawn_from_as_any_generator(run, tmp_path) -> None:
+    sampler = sample.restore(run)
+    fit = pca.Fit(**{k: np.asarray(v) for k, v in sampler.variables["params"].items()})
+    images = np.stack(list(sample.pictures(sampler, [3, 9, 4], 2)))
+    np.testing.assert_array_equal(images, pca.draw(fit, [3, 9, 4], 0.5))
+    # Films, exports and whatever paints from latents have the module.
+    generator = recipes.build_generator(sampler.config)
+    paint = sample.make_paint(generator)
+    painted = paint(sampler.variables, sample.latents_of(sampler.config, [3, 9, 4]))
+    assert np.abs(np.asarray(painted).astype(int) - images).max() <= 1
+    sample.save(sampler, [1, 2], tmp_path / "out")
+    assert len([*(tmp_path / "out").glob("*.png")]) == 2
+    video.film(sampler, styles.Style(), range(3), str(tmp_path / "film.gif"), None, 2, 10, "1x1", 4)
+    export.run(sampler, run, tmp_path / "export")
+    assert {p.name for p in (tmp_path / "export").iterdir()} == set(export.FILES)
+
+
+def test_the_same_command_finds_nothing_anew_and_other_images_are_refused(run, monkeypatch) -> None:
+    monkeypatch.setattr(pca, "fit", lambda *given: pytest.fail("fitted again"))
+    config = configs.load(CONFIG, test=True)
+    config.model.components, config.model.shrink = 5.0, 0.5
+    training.run(config, run)
+    config.data.limit = 9
+    with pytest.raises(InputError, match="--workdir must be new"):
+        training.run(config, run)
+    assert (
+        "5 components of 24 of 24 images at 16 px, and their mirrors, by model.components=5"
+        in (run / "log.txt").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data.limit": 1}, "need 3 pictures or more, got 2"),
+        ({"model.components": 60.0}, r"within \[1, 47\].*got 60"),
+        ({"model.components": -1.0}, "model.components must be above 0"),
+        ({"model.shrink": 1.5}, r"model.shrink must be within \[0, 1\]"),
+    ],
+)
+def test_bad_input_of_a_run(changes, words, tmp_path) -> None:
+    config = configs.load(CONFIG, test=True)
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(InputError, match=words):
+        training.run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 from PIL import Image
 
+from jaxgan import paths
 from jaxgan.data import groups, layout, look, machine, ranges, transforms, walk
 from jaxgan.data.tables import Tables
 from jaxgan.data.transforms import Crop, reason
@@ -366,7 +367,7 @@ def _find(
             + ")"
             + (f": unpack {printable(packed[0])}" if packed else "")
         )
-    tables = Tables(others, lambda name: places.read(root / name))
+    tables = Tables(others, lambda name: paths.read(root / name))
     found = layout.recognise(places, others, root.resolve().name, tables, classes, reading)
     kinds -= walk.extensions(found.used)
     if found.beside:

@@ -50,6 +50,9 @@ def beaten(results: Results) -> str | None:
     """A sentence where the verdict's GANs are no better than principal components, which train
     nothing; None where they are, or where that was not compared.
     """
+    gate = results.get("gate")
+    if gate and not gate["passed"]:
+        return f"{gate['sentence']} Train them longer, or take those."
     a, _ = results["verdict"]["primary"]
     name = arms.parse(a)
     for other, arm in results["arms"].items():

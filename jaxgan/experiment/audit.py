@@ -9,6 +9,7 @@ from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.experiment import design, grouped, guards
 from jaxgan.experiment.generated import Fresh
+from jaxgan.metrics import judges
 
 
 def checks(
@@ -52,8 +53,10 @@ def checks(
         for side in reversed(sides)
         for name, source in side.items()
     }
+    critics = judges.seen_by_critics(config.gan)
     looks = [
-        {name: guards.looks(source) for name, source in side.items()} for side in (train, first)
+        {name: guards.looks(source, critics) for name, source in side.items()}
+        for side in (train, first)
     ]
     found += [guards.shortcut(arms, *looks), guards.fidelity(*looks)]
     audits = list(_generators(config, real, parts, draws, fresh))

@@ -107,6 +107,21 @@ class Fold:
         """What `config.stop_below` asks: see `_gan_train`; None where it cannot be told."""
         return _gan_train(self)
 
+    def learn_from(self, arm: design.Arm, number: int = 0) -> float:
+        """Train one more classifier, with the first seed; its share of the validation images.
+
+        It is no arm of the verdict, and sees no test image.
+        """
+
+        def work() -> dict:
+            mine, source, workdir = self.begin(0, arm)
+            training.train_classifier(
+                mine, source, self.validation, workdir, label=arm.name, recipe=self.built(arm)[1]
+            )
+            return {"validation_accuracy": _validated(workdir)}
+
+        return self.share.once(number, self._result(0, arm), work)["validation_accuracy"]
+
     def finished(self, position: int) -> bool:
         """Whether all arms have a result of the seed at this position."""
         return all(self._result(position, arm).exists() for arm in self.arms)
@@ -307,18 +322,8 @@ def _gan_train(fold: Fold) -> float | None:
         name=f"gan-train of {arm.name}", pictures=kinds, augment=False, policy=(), mixup=0.0,
         cutmix=0.0, feature_noise=0.0, weights=None, pretrain=False, choices=(),
     )  # fmt: skip
-
-    def work() -> dict:
-        mine, source, workdir = fold.begin(0, arm)
-        recipe = fold.built(arm)[1]
-        training.train_classifier(
-            mine, source, fold.validation, workdir, label=arm.name, recipe=recipe
-        )
-        return {"validation_accuracy": _validated(workdir)}
-
     try:
-        kept = fold.workdir(0, arm) / "result.json"
-        reached = fold.share.once(0, kept, work)["validation_accuracy"]
+        reached = fold.learn_from(arm)
     except Exception as error:
         if sealed.ends_all(error):
             raise

@@ -4,7 +4,7 @@ A check is {"name", "passed" (None: it could not be made), "sentence", ...its fi
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from scipy import optimize, spatial, special, stats
 from jaxgan.data import leaks, loader, outliers, splits, transforms
 from jaxgan.data.folder import Source
 from jaxgan.experiment.design import Arm
-from jaxgan.metrics import copies, features
+from jaxgan.metrics import copies, features, judges, networks
 from jaxgan.types import InputError
 
 SHOWN = 5  # Names in a sentence.
@@ -165,11 +165,17 @@ def _times_farther(real: Float[np.ndarray, "n d"], made: Float[np.ndarray, "m d"
     return float(np.median(spatial.distance.cdist(made, real).min(axis=1)) / max(ordinary, 1e-6))
 
 
-def looks(source: Source) -> Float[np.ndarray, "n d"]:
-    """Features to tell pictures apart by: VGG16's, or light ones where its weights are missing."""
+def looks(source: Source, critics: Collection[str] = ()) -> Float[np.ndarray, "n d"]:
+    """Features to tell pictures apart by: VGG16's, or light ones where its weights are missing.
+
+    Args:
+        source: pictures.
+        critics: networks that GANs were trained with, which do not judge: see `judges`.
+    """
     images = (source[i]["image"] for i in range(len(source)))
-    if features.available():
-        return features.extract(features.vgg16(features.input_size(source.resolution)), images)
+    judge = judges.unseen(critics)
+    if judge != "light":
+        return features.extract(networks.by_name(judge, source.resolution), images)
     return np.stack([outliers.descriptor(image) for image in images])
 
 

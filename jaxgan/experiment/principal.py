@@ -36,13 +36,26 @@ def principal(
         InputError: see `pca.fit`.
     """
     folder = epath.Path(workdir)
-    checksum = hashlib.sha256(loader.fingerprint(source).encode()).hexdigest()[:16]
-    file = folder / f"pca-{checksum}.npz"
-    if not file.exists():
-        pca.save(pca.fit(source), file)
-    sampler = sample.Sampler(ConfigDict(), 0, checksum, pca.load(file), pca.draw)
+    fit = components(source, folder)
+    sampler = sample.Sampler(ConfigDict(), 0, _checksum(source), fit, pca.draw)
     sample.save(sampler, seeds, folder / PICTURES, manifest=manifest)
     return drawn(folder, seeds, source.resolution)
+
+
+def components(source: Source, workdir: epath.PathLike) -> pca.Fit:
+    """The principal components of a class's images, kept in `workdir`.
+
+    Raises:
+        InputError: see `pca.fit`.
+    """
+    file = epath.Path(workdir) / f"pca-{_checksum(source)}.npz"
+    if not file.exists():
+        pca.save(pca.fit(source), file)
+    return pca.load(file)
+
+
+def _checksum(source: Source) -> str:
+    return hashlib.sha256(loader.fingerprint(source).encode()).hexdigest()[:16]
 
 
 def drawn(workdir: epath.PathLike, seeds: Sequence[int], resolution: int) -> Source:

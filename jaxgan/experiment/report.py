@@ -96,6 +96,7 @@ def _verdict(results: Results) -> str:
 {_small(results)}
 {"" if verdict["difference"] is None else _primary(results)}
 <p>{text((results.get("ladder") or {}).get("sentence", ""))}</p>
+<p>{text((results.get("gate") or {}).get("sentence", ""))}</p>
 {sections.power(results)}
 {_next(results)}
 </header>"""
@@ -337,6 +338,7 @@ def _run(results: Results) -> str:
         "Versions": versions,
         "Python": environment.get("python"),
         "Platform": environment.get("platform"),
+        "Samples": (results.get("gate") or {}).get("judged", "").capitalize(),
         "Data": data.get("path"),
         "Fingerprint": data.get("fingerprint"),
         "Left out": f"{count(len(unreadable), 'unreadable file')}" if unreadable else "no file",

@@ -33,6 +33,7 @@ from jaxgan.experiment import (
     classifiers,
     design,
     flips,
+    gate,
     generated,
     guards,
     outcomes,
@@ -194,6 +195,7 @@ class _Experiment:
         self.failed_gans: list[dict] = []
         self.seconds = {"data": 0.0, "gan": 0.0, "generate": 0.0}
         self.ended = ""
+        self.reached: gate.Pair | None = None  # By learning from generated images alone.
         self.images: Source | None = None  # At the GANs' resolution.
         self.recipe: Any = None  # Of the GANs: compiled once.
 
@@ -336,7 +338,41 @@ class _Experiment:
                     f"{reached:.1%} of validation images, and config.stop_below asks for "
                     f"{config.stop_below:.1%}; without it the same command goes on"
                 )
+        if k == 0 and not self.share.index:
+            self.reached = self._learn_alone(begun)
         return begun
+
+    def _learn_alone(self, begun: classifiers.Fold) -> gate.Pair | None:
+        """What classifiers reach that learn from samples of GANs, or of components, alone."""
+        pair = gate.rivals(self.plan.folds[0].arms, self.config.verdict.primary)
+        if pair is None:
+            return None
+        try:
+            ours, theirs = (begun.learn_from(arm) for arm in pair)
+        except Exception as error:
+            self.told.line(f"{pair[0].name} against principal components failed: {error}")
+            return None
+        return ours, theirs
+
+    def _gate(self) -> dict | None:
+        """Whether the first fold's GANs beat principal components."""
+        fold, real = self.plan.folds[0], self.plan.real
+        keys = [key for key in self.fresh.get(0, {}) if key.source is None and not key.selected]
+        made = self.fresh[0][keys[0]][0] if keys else {}
+        if not made:
+            return None
+        size = keys[0].size
+        draw = fold.draws[size][0]
+        plain = size is None and self.config.gan.retrain == 1
+        learned = {name: loader.Subset(real, fold.sides.train[draw.learned[name]]) for name in made}
+
+        def workdir(name: str) -> epath.Path:
+            called = name if plain else f"{name}-{size or 'all'}-{draw.gan}"
+            return self._place(0) / "pca" / called
+
+        held_out = guards.classes_of(real, fold.sides.validation)
+        found = gate.distances(self.config.gan, held_out, learned, made, workdir)
+        return gate.about(self.config.gan, self.reached, len(fold.sides.validation), found)
 
     def _generate(self, k: int, positions: range) -> None:
         """Generated images of further seeds, from GANs that are trained where they are not yet."""
@@ -483,6 +519,7 @@ class _Experiment:
                 else None,
             ),
             "guards": checked,
+            "gate": self._gate(),
             "data": {
                 "path": config.data.path,
                 **about,
@@ -565,6 +602,8 @@ class _Experiment:
         told.line(f"cost: {' '.join(results['cost']['sentences'])}")
         if results["ladder"]:
             told.line(results["ladder"]["sentence"])
+        if results["gate"]:
+            told.line(results["gate"]["sentence"])
         told.line(f"report: {report}")
         verdict = results["verdict"]
         told.line(f"{verdict['word']}: {verdict['sentence']}")

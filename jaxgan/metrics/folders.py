@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from jaxgan.data import account, duplicates, loader, splits, transforms
 from jaxgan.data.folder import Source, in_threads
 from jaxgan.errors import InputError
-from jaxgan.metrics import cache, comparison, copies, entropy, networks, sets
+from jaxgan.metrics import cache, comparison, copies, entropy, judges, networks, sets
 from jaxgan.metrics import features as nets
 from jaxgan.metrics.copies import View, find_copies
 from jaxgan.metrics.features import Features
@@ -42,7 +42,8 @@ def evaluate(
     fake: str,
     train: str | None = None,
     *,
-    features: str = "vgg16",
+    features: str | None = None,
+    allow_seen: bool = False,
     metrics: Sequence[str] | None = None,
     weights: str | None = None,
     resize: str = "clean",
@@ -56,7 +57,9 @@ def evaluate(
         real: a folder or a prepared set; with `train`, of pictures that the generator did not see.
         fake: of generated pictures.
         train: of those that it learned from; None: `real` is.
-        features: a name, `weights` and `resize` with it: see `networks.by_name`.
+        features: a name, `weights` and `resize` with it: see `networks.by_name`; None: vgg16, or
+            another where the critic behind the images was trained on it (see `judges`).
+        allow_seen: take features that the critic was trained on.
         metrics: of LEAST, those that are wanted; None takes all that these features have.
         weights: see `features`.
         resize: see `features`.
@@ -72,8 +75,14 @@ def evaluate(
         sentences.
 
     Raises:
-        InputError: folders that cannot be compared, too few pictures, features that cannot be had.
+        InputError: folders that cannot be compared, too few pictures, features that cannot be had
+            or that the critic was trained on.
     """
+    critics = judges.of_folder(fake)
+    if features is None:
+        features = next(name for name in judges.USUAL if name not in (critics or ()))
+    elif not allow_seen:
+        judges.check(features, critics or (), "--features", "--allow_seen")
     check_metrics(metrics, features)
     paths = {"--real": real, "--fake": fake} | ({"--train": train} if train else {})
     sets.check_apart(paths)
@@ -132,6 +141,11 @@ def evaluate(
             }
             for flag, source in sources.items()
         },
+    }
+    result["judge"] = {
+        "features": net.name,
+        "critic": None if critics is None else list(critics),
+        "sentence": judges.sentence(net.name, critics),
     }
     alike = sets.alike(digests, found["--real", False], found["--fake", False])
     return result | {"warnings": alike + _warnings(result)}, pairs
@@ -216,6 +230,8 @@ def _copies(
 def _warnings(result: dict[str, Any]) -> list[str]:
     """What a reader of the figures must know."""
     found, metrics = [], result["metrics"]
+    if result["features"]["name"] in (result["judge"]["critic"] or ()):
+        found.append(result["judge"]["sentence"])
     dimension = result["features"]["dimension"]
     least = min(about["pictures"] for name, about in result["sets"].items() if name != "train")
     if "frechet" in metrics and least < comparison.ENOUGH:

@@ -41,8 +41,8 @@ def by_name(
     """The network called `name`.
 
     Args:
-        name: "vgg16", "inception", "light", or "classifier:" with the folder of a run.
-        resolution: side of the pictures in px; for vgg16, which sees them as they are.
+        name: "vgg16", "alexnet", "inception", "light", or "classifier:" with the folder of a run.
+        resolution: side of the images in px; for the first two, which take them as they are.
         weights: file of those of "inception"; None: it is fetched once.
         resize: how pictures become those that "inception" sees: "clean" or "original".
 
@@ -52,8 +52,8 @@ def by_name(
     kind, _, workdir = name.partition(":")
     if kind != "inception" and (weights is not None or resize != "clean"):
         raise InputError(f"--weights and --resize go with --features inception, got {name}")
-    if name == "vgg16":
-        return features.vgg16(features.input_size(resolution))
+    if name in ("vgg16", "alexnet"):
+        return getattr(features, name)(features.input_size(resolution))
     if name == "inception":
         return inception(weights, resize)
     if name == "light":
@@ -61,7 +61,7 @@ def by_name(
     if kind == "classifier" and workdir:
         return classifier(workdir)
     raise InputError(
-        f"--features must be vgg16, inception, light or classifier:WORKDIR, got {name!r}"
+        f"--features must be vgg16, alexnet, inception, light or classifier:WORKDIR, got {name!r}"
     )
 
 

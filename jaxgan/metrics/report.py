@@ -46,7 +46,7 @@ def subject(result: dict[str, Any]) -> str:
     net = result["features"]
     return (
         f"{counts} pictures at {result['resolution']} px; {net['name']} sees {net['size']} px "
-        f"(resized where they differ: {net['resize']})"
+        f"(resized where they differ: {net['resize']}); {result['judge']['sentence']}"
     )
 
 

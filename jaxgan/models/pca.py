@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +25,7 @@ from jaxtyping import Array, Float32, Float64, Int, Integer, UInt8
 from jaxgan import sealed
 from jaxgan.data.folder import Source
 from jaxgan.errors import FileError, InputError
+from jaxgan.types import Images, Latents
 
 LEAST = 3  # Pictures: two have one component, and none can be held out.
 MOST = 2000  # Pictures that are looked at, evenly spaced: time grows with the cube.
@@ -62,13 +64,14 @@ class _Basis(NamedTuple):
 
 
 def fit(
-    source: Source, components: int | None = None, mirror: bool = True, memory: int = MEMORY
+    source: Source, components: int | float | None = None, mirror: bool = True, memory: int = MEMORY
 ) -> Fit:
     """The components of a class's pictures.
 
     Args:
         source: pictures of one class; of more than `MOST` so many are taken, evenly spaced.
-        components: how many; None: see `choose`.
+        components: how many; below 1, as few as hold this share of the variance; None: see
+            `choose`.
         mirror: whether each picture's mirror is one of the pictures.
         memory: bytes of pictures that are held at a time; more blocks cost more reading.
 
@@ -80,11 +83,7 @@ def fit(
         raise InputError(f"principal components need {LEAST} pictures or more, got {len(source)}")
     taken = np.linspace(0, len(source) - 1, min(len(source), MOST)).round().astype(int)
     count = len(taken) * (1 + mirror)
-    if components is not None and not 1 <= components < count:
-        raise InputError(
-            f"components must be within [1, {count - 1}], the pictures"
-            f"{' and mirrors' * mirror} less one, got {components}"
-        )
+    check_components(components, count, mirror)
     size = max(1, memory // (2 * source.resolution**2 * 3))
     parts = [taken[i : i + size] for i in range(0, len(taken), size)]
     grams = _grams(source, parts, mirror)
@@ -92,12 +91,40 @@ def fit(
     pixels = source.resolution**2 * 3
     if not len(basis.values):
         raise InputError(f"pictures must differ, and all {len(source)} are alike")
-    k = min(components or choose(grams, pixels), len(basis.values))
+    if components is None:
+        k = choose(grams, pixels)
+    elif components < 1:
+        shares = np.cumsum(basis.values) / basis.values.sum()
+        k = int(np.searchsorted(shares, components)) + 1
+    else:
+        k = int(components)
+    k = min(k, len(basis.values))
     scale = (1 + mirror) / (count - 1)
     mean, found = _pictures(source, parts, basis, k, mirror)
     noise = scale * basis.values[k:].sum() / max(1, pixels - k)
     variances = (scale * basis.values[:k]).astype(np.float32)
     return Fit(mean, found, variances, np.float32(noise)[None])
+
+
+def check_components(components: int | float | None, count: int, mirror: bool) -> None:
+    """Refuse a number of components that cannot be.
+
+    Args:
+        components: see `fit`.
+        count: images, with their mirrors.
+        mirror: whether these are counted.
+
+    Raises:
+        InputError: more components than images less one; or no whole number and no share.
+    """
+    if components is None or 0 < components < 1:
+        return
+    if not 1 <= components < count or components != int(components):
+        raise InputError(
+            f"components must be within [1, {count - 1}], the pictures"
+            f"{' and mirrors' * mirror} less one, or a share of the variance within (0, 1), "
+            f"got {components:g}"
+        )
 
 
 def choose(grams: Sequence[Matrix], pixels: int) -> int:
@@ -253,6 +280,33 @@ def draw(
         drawn = fit.mean + (row @ flat).reshape(fit.mean.shape)
         image[:] = np.clip(np.round(drawn), 0, 255)
     return images
+
+
+class Generator(nn.Module):
+    """Latents to images, as any generator does; its weights are a `Fit`.
+
+    Attributes:
+        resolution: of the images.
+        latent_dim: the number of components.
+        shrink: see `draw`.
+    """
+
+    resolution: int
+    latent_dim: int
+    shrink: float = 0.0
+
+    @nn.compact
+    def __call__(self, latents: Latents, train: bool = False) -> Images:
+        """Draw images [b, resolution, resolution, 3], black and white at -1 and 1 or beyond."""
+        shape, zeros = (self.resolution, self.resolution, 3), nn.initializers.zeros
+        mean = self.param("mean", zeros, shape)
+        components = self.param("components", zeros, (self.latent_dim, *shape))
+        variances = self.param("variances", zeros, (self.latent_dim,))
+        noise = self.param("noise", zeros, (1,))
+        deviations = jnp.sqrt(jnp.maximum(variances - self.shrink * noise, 0))
+        flat = components.reshape(self.latent_dim, -1)
+        drawn = (latents * deviations[None]) @ flat
+        return (mean[None] + drawn.reshape(-1, *shape)) / 127.5 - 1
 
 
 def save(fit: Fit, file: epath.PathLike) -> None:

@@ -22,7 +22,6 @@ from jaxgan.types import (
     Images,
     Keys,
     Latents,
-    Logits,
     Metrics,
     Penalty,
     PRNGKey,
@@ -48,6 +47,7 @@ def make_step(
     ema_decay: float,
     microbatch: int | None = None,
     axis_name: str | None = None,
+    real_critic: nn.Module | None = None,
 ) -> Step:
     """Algorithm 1 of WGAN-GP, for any loss and penalty.
 
@@ -70,6 +70,8 @@ def make_step(
         microbatch: pictures at a time in each turn, on all devices together, for less memory; all
             where None. Equal numbers but for batch normalisation (see `accumulate`) and dropout.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
+        real_critic: what sees the real images in the critic's updates, with the critic's weights:
+            images -> (logits, loss), a task of the critic's own that is added to its loss.
 
     Returns:
         step(state, batch, key) -> (state, metrics), with `batch["image"]` uint8.
@@ -101,7 +103,15 @@ def make_step(
     def score(net: Net, params: dict, images: Images, key: PRNGKey) -> tuple[Array, Any]:
         return forward(critic, {"params": params, "batch_stats": net.stats}, images, key)
 
-    def middle(others: Logits) -> Logits | float:
+    def score_real(net: Net, params: dict, images: Images, key: PRNGKey) -> tuple[Array, Any, Any]:
+        """The logits, the statistics, and the loss of the critic's own task."""
+        if real_critic is None:
+            return *score(net, params, images, key), None
+        variables = {"params": params, "batch_stats": net.stats}
+        (logits, own), stats = forward(real_critic, variables, images, key)
+        return logits, stats, own
+
+    def middle(others: Array) -> Array | float:
         """What a logit is above where the critic takes its picture for real."""
         return others if loss.boundary is None else loss.boundary
 
@@ -124,7 +134,7 @@ def make_step(
 
             def objective(params: dict) -> tuple[Array, tuple[dict, Metrics]]:
                 net = state.critic
-                real_logits, stats = score(net, params, real, real_drop)
+                real_logits, stats, own = score_real(net, params, real, real_drop)
                 fake_logits, stats = score(net.replace(stats=stats), params, fake, fake_drop)
                 adversarial = loss.critic(real_logits, fake_logits, loss_keys)
                 metrics = {
@@ -135,6 +145,8 @@ def make_step(
                     "real_accuracy": (real_logits > middle(fake_logits)).mean(),
                     "fake_accuracy": (fake_logits < middle(real_logits)).mean(),
                 }
+                if own is not None:
+                    adversarial, metrics = adversarial + own, metrics | {"own_loss": own}
                 if penalty is None:
                     return adversarial, (stats, metrics)
                 closed = lambda x: score(net, params, x, penalty_drop)[0]  # noqa: E731

@@ -13,7 +13,7 @@ from vision import models
 
 from jaxgan.data.outliers import strangeness
 from jaxgan.metrics import lpips
-from jaxgan.metrics.features import available, extract, vgg16
+from jaxgan.metrics.features import alexnet, available, extract, vgg16
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 HAS_DATA = pytest.mark.skipif(not DATA.is_dir(), reason=f"no pictures in {DATA}")
@@ -45,6 +45,21 @@ def test_features_are_torchvisions(size):
     assert got.shape == (4, 512)
     for one, other in zip(got, want, strict=True):
         assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(other)
+
+
+@pytest.mark.parametrize("size", [32, 100])
+def test_alexnets_features_are_torchvisions(size):
+    images = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), np.uint8)
+    net = models.alexnet(weights=None).features[:12].eval()
+    layers = [layer for layer in net if isinstance(layer, torch.nn.Conv2d)]
+    with torch.no_grad():
+        for layer, (kernel, bias) in zip(layers, alexnet(size).weights, strict=True):
+            layer.weight.copy_(torch.from_numpy(np.array(kernel).transpose(3, 2, 0, 1).copy()))
+            layer.bias.copy_(torch.from_numpy(np.array(bias)))
+        mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+        x = (torch.from_numpy(images) / 255 - mean) / std
+        want = net(x.permute(0, 3, 1, 2)).mean(dim=(2, 3)).numpy()
+    np.testing.assert_allclose(extract(alexnet(size), images), want, atol=1e-4 * want.max())
 
 
 def test_the_perceptual_distance_is_plain_pytorchs():

@@ -1,0 +1,103 @@
+"""Who may judge: what a critic was trained on does not.
+
+A generator learns to please the features that its critic has, and is near real images by those
+whatever it makes. So distances are taken on features that no critic of the run used.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from etils import epath
+from ml_collections import ConfigDict
+
+from jaxgan.errors import InputError
+from jaxgan.metrics import features
+
+NETWORKS = ("vgg16", "alexnet", "inception")  # That a critic may look through, too.
+CHEAP = ("alexnet", "vgg16", "light")  # The judges, the cheapest network first.
+USUAL = ("vgg16", "alexnet", "light")  # The judges, the usual one first.
+
+
+def seen_by_critics(config: ConfigDict) -> tuple[str, ...]:
+    """The networks through which the critics of a run look: any `backbone` in its config.
+
+    A run that begins with another run's weights (`init_from`) has that run's, too.
+
+    Args:
+        config: of a GAN, an experiment, or anything else, which has none.
+    """
+    found = set(_backbones(config.to_dict()))
+    for start in filter(None, (config.get("init_from"), config.get("gan", {}).get("init_from"))):
+        file = epath.Path(start) / "config.json"
+        if file.exists():
+            found |= set(_backbones(json.loads(file.read_text())))
+    return tuple(name for name in NETWORKS if name in found)
+
+
+def _backbones(section: dict[str, Any]) -> Iterator[str]:
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _backbones(value)
+        elif name in ("backbone", "backbones") and value:
+            yield from re.findall(r"\w+", value if isinstance(value, str) else " ".join(value))
+
+
+def unseen(critics: Collection[str], order: Collection[str] = USUAL) -> str:
+    """The first features of `order` that are installed and that no critic used.
+
+    Args:
+        critics: see `seen_by_critics`.
+        order: of NETWORKS or "light", which is no network and ends it.
+    """
+    for name in order:
+        if name == "light" or (name not in critics and features.available(name)):
+            return name
+    return "light"
+
+
+def check(judge: str, critics: Collection[str], flag: str, ask: str) -> None:
+    """Refuse a judge that a critic was trained on.
+
+    Args:
+        judge: the name of some features.
+        critics: see `seen_by_critics`.
+        flag: which names the judge.
+        ask: how to have it nevertheless.
+
+    Raises:
+        InputError: they are equal.
+    """
+    if judge in critics:
+        raise InputError(
+            f"{flag} must be features that no critic of the run was trained on, such as "
+            f"{unseen(critics)} ({ask} takes them nevertheless), got {judge}"
+        )
+
+
+def of_folder(folder: epath.PathLike) -> tuple[str, ...] | None:
+    """The critics' networks of generated images, by the manifests beside them; None: not known.
+
+    Args:
+        folder: of images, or of class folders.
+    """
+    place = epath.Path(folder).expanduser()
+    if not place.is_dir():
+        return None
+    files = [*place.glob("manifest*.jsonl"), *place.glob("*/manifest*.jsonl")]
+    rows = [json.loads(line) for file in files for line in file.read_text().splitlines()[:1]]
+    if not any("critic" in row for row in rows):
+        return None
+    found = {name for row in rows for name in row.get("critic", ())}
+    return tuple(name for name in NETWORKS if name in found)
+
+
+def sentence(judge: str, critics: Collection[str] | None) -> str:
+    """Who judged, and what the critics were trained on, for a report."""
+    if critics is None:
+        return f"judged on {judge}; what the generator's critic was trained on is not known"
+    if judge in critics:
+        return f"judged on {judge}, which the generator's critic was trained on: no evidence"
+    own = f"features of {' and '.join(critics)}" if critics else "images alone"
+    return f"judged on {judge}; the generator's critic was trained on {own}"
