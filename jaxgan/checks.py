@@ -7,11 +7,12 @@ from ml_collections import ConfigDict
 
 from jaxgan import ada, arms, recipes, schedules
 from jaxgan.config import CLASSIFIERS, GANS, LENGTHS, profile_steps
-from jaxgan.models import resnet
+from jaxgan.models import backbones, resnet
 from jaxgan.types import InputError
 
 LOSSES = (
     "wasserstein",
+    "hinge",
     "non_saturating",
     "least_squares",
     "relativistic_pairing",
@@ -24,6 +25,7 @@ AUGMENTS += tuple(name for name in ada.GROUPS if name not in AUGMENTS)
 METRICS = ("frechet", "kid", "precision", "recall", "density", "coverage")
 CLASSIFIER_AUGMENTS = ("flip", "crop", "color", "translation", "cutout")
 CLASSIFIER_AUGMENTS += ("randaugment", "trivialaugment")
+PROJECTED = ("refiner", "dcgan")  # Generators that a projected critic may teach.
 OUTCOMES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "brier")
 SCHEDULES = ("constant", "cosine", "restarts", "linear")
 
@@ -54,6 +56,8 @@ def check_training(config: ConfigDict, name: str = "config") -> None:
     profile_steps(train.profile, name)
     if config.model.name == "stylegan2":
         _check_stylegan2(config, name)
+    elif config.model.name == "projected":
+        _check_projected(config, name)
     elif config.model.name in GANS:
         _check_gan(config, name)
     else:
@@ -140,6 +144,51 @@ def _check_gan(config: ConfigDict, name: str) -> None:
     _check_turns(config.train, f"{name}.train")
     _share(f"{name}.train.ema_decay", config.train.ema_decay)
     _check_evaluate(config.evaluate, f"{name}.evaluate")
+
+
+def _check_projected(config: ConfigDict, name: str) -> None:
+    model, train, side = config.model, config.train, config.data.resolution
+    _check_size(side, name)
+    _one_of(f"{name}.model.generator", model.generator, PROJECTED)
+    if model.generator == "refiner" and not 32 <= side <= 256:
+        raise InputError(
+            f"{name}.data.resolution must be from 32 to 256 for a refiner (take stylegan2 beyond), "
+            f"got {side}"
+        )
+    for key in ("latent_dim", "channels", "mixed", "head_width"):
+        _positive(f"{name}.model.{key}", model[key])
+    _one_of(f"{name}.model.backbone", model.backbone, backbones.NAMES)
+    for features in model.patch:
+        _positive(f"each of {name}.model.patch", features)
+    if model.backbone == "none" and not model.patch:
+        raise InputError(f"{name}.model.patch must not be () where {name}.model.backbone is none")
+    if 2 ** len(model.patch) > side // 2:
+        raise InputError(
+            f"{name}.model.patch must leave 2 px or more of {side}, got {len(model.patch)} layers"
+        )
+    published = backbones.FILES.get(model.backbone)
+    least = published.smallest if published else 16
+    if model.backbone != "none" and not least <= model.backbone_size <= side:
+        raise InputError(
+            f"{name}.model.backbone_size must be from {least} ({model.backbone}'s least) to "
+            f"{name}.data.resolution ({side}), got {model.backbone_size}"
+        )
+    _one_of(f"{name}.loss.name", config.loss.name, ("hinge",))
+    for policy in config.augment.policy:
+        _one_of(f"each of {name}.augment.policy", policy, AUGMENTS)
+    _within(f"{name}.augment.p", config.augment.p)
+    for player in ("generator", "critic"):
+        _check_player(f"{name}.optim.{player}", config.optim[player])
+    _positive(f"{name}.train.ema_kimg", train.ema_kimg)
+    if train.ema_ramp is not None:
+        _positive(f"{name}.train.ema_ramp", train.ema_ramp)
+    _check_collapse(train, f"{name}.train")
+    _check_evaluate(config.evaluate, f"{name}.evaluate")
+    if config.evaluate.every and config.evaluate.features == model.backbone:
+        raise InputError(
+            f"{name}.evaluate.features must not be what the critic is trained on, "
+            f"{model.backbone} (take light), got {config.evaluate.features}"
+        )
 
 
 def _check_evaluate(evaluate: ConfigDict, name: str) -> None:

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from jaxgan.errors import InputError
 
 STAGES = ("gan", "classifier")  # Of an experiment.
-GANS = ("wgan", "dcgan", "stylegan2")
+GANS = ("wgan", "dcgan", "projected", "stylegan2")
 CLASSIFIERS = ("googlenet", "resnet", "vgg16")
 LENGTHS = ("steps", "epochs", "kimg")
 # What may change when a run goes on in its folder.

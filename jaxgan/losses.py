@@ -149,6 +149,25 @@ def relativistic_average(axis_name: str | None = None) -> AdversarialLoss:
     )
 
 
+def _hinge_critic(
+    real_logits: Float[Array, "..."], fake_logits: Float[Array, "..."], key: Keys
+) -> Scalar:
+    return (jax.nn.relu(1 - real_logits) + jax.nn.relu(1 + fake_logits)).mean()
+
+
+def _hinge_generator(
+    real_logits: Float[Array, "..."], fake_logits: Float[Array, "..."], key: Keys
+) -> Scalar:
+    return -fake_logits.mean()
+
+
+HINGE = AdversarialLoss(_hinge_critic, _hinge_generator, boundary=0.0)
+"""The hinge of a support vector machine, of one logit an image or of many.
+
+References:
+    Lim and Ye, Geometric GAN, 2017, eq. 16 and 17.
+"""
+
 NON_SATURATING = non_saturating()
 LEAST_SQUARES = least_squares()
 

@@ -29,7 +29,7 @@ ORDER = [
     "memory tracing progress collapse",
     "loop",
     "together",
-    "warm",
+    "warm fitting",
     "metrics",
     "published frozen",
     "styles",
