@@ -39,7 +39,6 @@ def get_config() -> ConfigDict:
     config.augment = ConfigDict({"policy": ("color", "translation", "cutout"), "p": 1.0})
     for player in (config.optim.generator, config.optim.critic):
         player.learning_rate, player.b1, player.b2 = 3e-4, 0.0, 0.99
-    config.evaluate.features = "light"  # What the critic looks through is no judge.
 
     del config.train.ema_decay
     config.train.ema_kimg = 0.5  # The half-life of averages, in thousands of images,

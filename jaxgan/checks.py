@@ -12,9 +12,9 @@ from jaxgan.types import InputError
 
 LOSSES = (
     "wasserstein",
-    "hinge",
     "non_saturating",
     "least_squares",
+    "hinge",
     "relativistic_pairing",
     "relativistic_average",
 )
@@ -184,11 +184,6 @@ def _check_projected(config: ConfigDict, name: str) -> None:
         _positive(f"{name}.train.ema_ramp", train.ema_ramp)
     _check_collapse(train, f"{name}.train")
     _check_evaluate(config.evaluate, f"{name}.evaluate")
-    if config.evaluate.every and config.evaluate.features == model.backbone:
-        raise InputError(
-            f"{name}.evaluate.features must not be what the critic is trained on, "
-            f"{model.backbone} (take light), got {config.evaluate.features}"
-        )
 
 
 def _check_evaluate(evaluate: ConfigDict, name: str) -> None:

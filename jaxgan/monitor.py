@@ -35,8 +35,7 @@ def settle(config: ConfigDict) -> None:
     So a run that goes on elsewhere cannot mix two kinds of features unnoticed.
     """
     if config.evaluate.every and config.evaluate.features == "auto":
-        seen = config.model.get("backbone") == "vgg16"  # What a critic learned from is no judge.
-        config.evaluate.features = "vgg16" if nets.available() and not seen else "light"
+        config.evaluate.features = "vgg16" if nets.available() else "light"
 
 
 def check(config: ConfigDict, count: int) -> None:

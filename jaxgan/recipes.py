@@ -254,7 +254,7 @@ def _projected(config: ConfigDict, axis_name: str | None, pictures: Pictures) ->
         views,
         generator_tx,
         critic_tx,
-        loss=losses.HINGE,
+        loss=losses.hinge(),
         augment=_always(build_augment(config.augment.policy), config.augment.p),
         latent_dim=model.latent_dim,
         average=partial(
@@ -280,9 +280,9 @@ def _more(train: ConfigDict, step: int) -> int:
 def _loss(loss: ConfigDict, axis_name: str | None) -> AdversarialLoss:
     return {
         "wasserstein": lambda: losses.WASSERSTEIN,
-        "hinge": lambda: losses.HINGE,
         "non_saturating": lambda: losses.non_saturating(tuple(loss.real_labels), loss.flipped),
         "least_squares": lambda: losses.least_squares(*loss.targets),
+        "hinge": lambda: losses.hinge(tuple(loss.get("margin", (1.0, 1.0)))),
         "relativistic_pairing": losses.relativistic_pairing,
         "relativistic_average": lambda: losses.relativistic_average(axis_name),
     }[loss.name]()
