@@ -23,8 +23,8 @@ REFINED64 = str(Path(__file__).with_name("refined64.py"))
 
 def get_config() -> ConfigDict:
     config = load(REFINED64)
-    _generator(config)
-    config.model.latent_dim, config.model.channels = 100, 256
+    config.model.generator = "dcgan"
+    config.model.latent_dim, config.model.channels = 100, 256  # Features at 4 x 4.
     config.train.kimg = 1000.0
     config.train.ema_kimg = 5.0
     for player in (config.optim.generator, config.optim.critic):
@@ -32,14 +32,7 @@ def get_config() -> ConfigDict:
     return config
 
 
-def _generator(config: ConfigDict) -> None:
-    config.model.generator = "dcgan"
-    config.model.selu = False  # True: SELU and LeCun's weights, without batch normalisation.
-    config.model.slope = 0.0  # Of the generator's ReLU below zero.
-    config.model.generator_dropout = 0.0  # The share of features dropped.
-
-
 def get_test_config() -> ConfigDict:
     config = load(REFINED64, test=True)
-    _generator(config)
+    config.model.generator = "dcgan"
     return config

@@ -26,9 +26,12 @@ def get_config() -> ConfigDict:
 
     config.model = ConfigDict()
     config.model.name = "projected"
-    config.model.generator = "refiner"  # Or dcgan, whose settings are in projected64.py.
+    config.model.generator = "refiner"  # Or dcgan.
     config.model.latent_dim = 128  # Principal components, at most.
     config.model.channels = 32  # Of the U-net at half the resolution.
+    config.model.selu = False  # Of DCGAN's generator, as are the two below: see dcgan64_paper.py.
+    config.model.slope = 0.0
+    config.model.generator_dropout = 0.0
     config.model.backbone = "vgg16"  # Or alexnet, random, none: what the critic looks through.
     config.model.backbone_size = 32  # In px; of what the backbone sees.
     config.model.mixed = 32  # Channels of the finest level after random mixing.

@@ -137,9 +137,13 @@ def test_the_same_keys_in_every_gans_config(file: Path) -> None:
             config, own = config.gan, {"retrain"}  # How many of it: the experiment's matter.
         if config.model.name not in configs.GANS:
             continue
-        full = {"wgan": "wgan512", "dcgan": "dcgan64_paper", "stylegan2": "stylegan2_ada128"}
+        full = {"wgan": "wgan512", "dcgan": "dcgan64_paper", "projected": "refined64"}
+        full |= {"stylegan2": "stylegan2_ada128"}
         assert set(configs.keys(config)) == set(configs.keys(gan(full[config.model.name]))) | own
-        if config.model.name == "stylegan2":  # With other losses, and lazily: a step of its own.
+        if config.model.name in (
+            "projected",
+            "stylegan2",
+        ):  # With other losses, and lazily: a step of its own.
             continue
         outside = lambda config: {k for k in configs.keys(config) if not k.startswith("model.")}  # noqa: E731
         assert outside(config) == outside(wgan()) | own
