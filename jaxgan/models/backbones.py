@@ -28,7 +28,7 @@ INSTALL = "pip install 'jaxgan[features]'"
 RANDOM = (64, 128, 256)  # Channels of the random net, each level of half the size.
 
 Layer = tuple[np.ndarray, np.ndarray]
-Level = Float[Array, "b h2 w2 c"]
+Level = Float[Array, "b _ _ _"]
 Backbone = Callable[[Float[Array, "b h w 3"]], list[Level]]
 
 
@@ -80,6 +80,13 @@ def find(package: str, file: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def fixed_conv(
+    x: Float[Array, "b h w i"], kernel: np.ndarray, stride: int = 1, padding: int = 0
+) -> Float[Array, "b h3 w3 o"]:
+    """Return the convolution with a kernel [kh, kw, i, o] that is a constant of the program."""
+    return conv(x, jnp.asarray(kernel, x.dtype), stride, padding)
+
+
 def blocks(weights: list[list[Layer]], images: Float[Array, "b h w 3"]) -> list[Level]:
     """Return the output of each block of VGG16, before it is pooled.
 
@@ -91,7 +98,7 @@ def blocks(weights: list[list[Layer]], images: Float[Array, "b h w 3"]) -> list[
     for i, block in enumerate(weights):
         x = max_pool(x, 2, 2) if i else x
         for kernel, bias in block:
-            x = jax.nn.relu(conv(x, kernel, padding=1) + bias[None, None, None])
+            x = jax.nn.relu(fixed_conv(x, kernel, padding=1) + bias[None, None, None])
         found.append(x)
     return found
 
@@ -115,7 +122,7 @@ def _alexnet(layers: list[Layer]) -> Backbone:
         x, found = _normalise((images + 1) / 2), []
         for i, (kernel, bias) in enumerate(layers):
             x = max_pool(x, 3, 2) if i in (1, 2) else x
-            x = conv(x, kernel, strides[i], paddings[i]) + bias[None, None, None]
+            x = fixed_conv(x, kernel, strides[i], paddings[i]) + bias[None, None, None]
             x = jax.nn.relu(x)
             found.append(x)
         return [found[i] for i in (0, 1, 2, 4)]
@@ -134,7 +141,7 @@ def _random() -> Backbone:
     def levels(x: Float[Array, "b h w 3"]) -> list[Level]:
         found = []
         for kernel in kernels:
-            x = jax.nn.leaky_relu(conv(x, kernel, 2, 1), 0.2)
+            x = jax.nn.leaky_relu(fixed_conv(x, kernel, 2, 1), 0.2)
             found.append(x)
         return found
 

@@ -16,8 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32
 
-from jaxgan.models.backbones import Backbone, Level
-from jaxgan.models.convolutions import conv
+from jaxgan.models.backbones import Backbone, Level, fixed_conv
 from jaxgan.models.layers import Conv
 from jaxgan.types import Images
 
@@ -85,7 +84,7 @@ def project(
         shape = (len(images), side, side, 3)
         images = jax.image.resize(images, shape, "linear", antialias=True)
     levels = [
-        scale(i, conv(x, kernel))
+        scale(i, fixed_conv(x, kernel))
         for i, (x, kernel) in enumerate(
             zip(projection.backbone(images), projection.channels, strict=True)
         )
@@ -95,11 +94,11 @@ def project(
     mixed = [scale(2 * last + 1, x)]
     for i in reversed(range(last)):
         across, own = projection.rise[i]
-        x = conv(x, across)
+        x = fixed_conv(x, across)
         if x.shape[1:3] != levels[i].shape[1:3]:
             x = jax.image.resize(x, (*levels[i].shape[:3], x.shape[3]), "linear")
         x = (x + levels[i]) / math.sqrt(2)
-        x = (x + conv(jax.nn.relu(x), own, padding=1)) / math.sqrt(2)
+        x = (x + fixed_conv(jax.nn.relu(x), own, padding=1)) / math.sqrt(2)
         mixed.append(scale(last + 1 + i, x))
     return mixed[::-1]
 
@@ -194,5 +193,5 @@ class Heads(nn.Module):
             else:
                 x = nn.leaky_relu(conv(x, 2 * self.width, 3, 1, 1, f"{name}_last"), 0.2)
                 x = conv(x, 1, min(3, x.shape[1]), 1, 0, f"{name}_out")
-            found.append(x.reshape(len(x), -1).astype(jnp.float32))
+            found.append(x.reshape(len(x), -1).astype(jnp.promote_types(x.dtype, jnp.float32)))
         return found

@@ -80,7 +80,7 @@ class Generator(nn.Module):
         x = _glu(norm(name="last_norm")(conv(x, 2 * self.channels, 3, 1, "last")))
         zeros = nn.initializers.zeros
         x = Conv(3, 3, 1, 1, kernel_init=zeros, dtype=self.dtype, name="residual")(x, train)
-        return _soft_clip(sample + x.astype(jnp.float32))
+        return _soft_clip(sample + x.astype(sample.dtype))
 
     def _sample(self, latents: Latents) -> Images:
         shape = (self.resolution, self.resolution, 3)
