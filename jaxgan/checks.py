@@ -8,7 +8,7 @@ from jaxgan import arms, recipes, schedules, settings
 from jaxgan.config import GANS, LENGTHS, profile_steps
 from jaxgan.data import duplicates, groups
 from jaxgan.errors import InputError
-from jaxgan.models import fastgan
+from jaxgan.models import backbones, fastgan
 from jaxgan.settings import METRICS as METRICS
 
 PENALTIES = ("gradient_penalty", "r1", "r2")
@@ -35,6 +35,8 @@ def check_training(config: ConfigDict, name: str = "config") -> None:
     profile_steps(train.profile, name)
     if config.model.name == "stylegan2":
         _check_stylegan2(config, name)
+    elif config.model.name == "projected":
+        _check_projected(config, name)
     elif config.model.name in GANS:
         _check_gan(config, name)
     else:
@@ -87,6 +89,32 @@ def _check_gan(config: ConfigDict, name: str) -> None:
     for player in ("generator", "critic"):
         _check_player(f"{name}.optim.{player}", config.optim[player])
     _check_turns(config.train, f"{name}.train")
+    _check_evaluate(config.evaluate, f"{name}.evaluate")
+
+
+def _check_projected(config: ConfigDict, name: str) -> None:
+    model, side = config.model, config.data.resolution
+    _check_size(side, name)
+    if model.generator == "refiner" and not 32 <= side <= 256:
+        raise InputError(
+            f"{name}.data.resolution must be from 32 to 256 for a refiner (take stylegan2 beyond), "
+            f"got {side}"
+        )
+    if model.backbone == "none" and not model.patch:
+        raise InputError(f"{name}.model.patch must not be () where {name}.model.backbone is none")
+    if 2 ** len(model.patch) > side // 2:
+        raise InputError(
+            f"{name}.model.patch must leave 2 px or more of {side}, got {len(model.patch)} layers"
+        )
+    published = backbones.FILES.get(model.backbone)
+    least = published.smallest if published else 16
+    if model.backbone != "none" and not least <= model.backbone_size <= side:
+        raise InputError(
+            f"{name}.model.backbone_size must be from {least} ({model.backbone}'s least) to "
+            f"{name}.data.resolution ({side}), got {model.backbone_size}"
+        )
+    for player in ("generator", "critic"):
+        _check_player(f"{name}.optim.{player}", config.optim[player])
     _check_evaluate(config.evaluate, f"{name}.evaluate")
 
 

@@ -18,7 +18,7 @@ from jaxgan import sealed
 from jaxgan.errors import FileError, InputError
 
 STAGES = ("gan", "classifier")  # Of an experiment.
-GANS = ("wgan", "dcgan", "fastgan", "stylegan2")
+GANS = ("wgan", "dcgan", "fastgan", "projected", "stylegan2")
 GENERATORS = (*GANS, "pca")  # That can be drawn from; the last one trains nothing.
 CLASSIFIERS = ("googlenet", "resnet", "vgg16")
 MOST_STEPS = 10**9  # Of a training: JAX counts them in 32 bits.

@@ -13,11 +13,24 @@ from ml_collections import ConfigDict
 from jaxgan import ada, augment, losses, optim, penalties, schedules, stylegan2
 from jaxgan.config import total_steps
 from jaxgan.losses import AdversarialLoss
-from jaxgan.models import dcgan, fastgan, googlenet, pca, resnet, torchvision, vgg, wgan
+from jaxgan.models import (
+    backbones,
+    dcgan,
+    fastgan,
+    googlenet,
+    pca,
+    projected,
+    refiner,
+    resnet,
+    torchvision,
+    vgg,
+    wgan,
+)
 from jaxgan.models.layers import remat
 from jaxgan.randaugment import randaugment, trivialaugment
 from jaxgan.state import AveragedState, ClassifierState, GANState, Net, new_net
 from jaxgan.steps import classifier, gan
+from jaxgan.steps import projected as projected_step
 from jaxgan.types import Augment, Images, Penalty, Prelude, PRNGKey, Recipe, standardise
 
 
@@ -64,7 +77,8 @@ def build_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Modu
     if config.model.name == "pca":
         model = config.model
         return pca.Generator(config.data.resolution, model.latent_dim, model.shrink)
-    return _GENERATORS[config.model.name](config)(
+    name = config.model.get("generator", config.model.name)
+    return _GENERATORS[name](config)(
         resolution=config.data.resolution,
         latent_dim=config.model.latent_dim,
         channels=config.model.channels,
@@ -93,6 +107,24 @@ def _dcgan_generator(config: ConfigDict) -> Any:
         selu=model.selu,
         slope=model.slope,
         dropout=model.generator_dropout,
+    )
+
+
+def _refiner(config: ConfigDict) -> Any:
+    return _module(config, refiner.Generator)
+
+
+def build_projection(config: ConfigDict) -> projected.Projection | None:
+    """Return the frozen network of a projected critic, which is none with `backbone` "none".
+
+    Raises:
+        InputError: its weights are not installed.
+    """
+    model = config.model
+    if model.backbone == "none":
+        return None
+    return projected.make_projection(
+        backbones.make(model.backbone), model.backbone_size, model.mixed
     )
 
 
@@ -146,7 +178,15 @@ def build_classifier(config: ConfigDict, axis_name: str | None = None) -> nn.Mod
 
 def abstract_ema(config: ConfigDict) -> Any:
     """Shapes and types of the averaged generator's variables."""
+    if config.model.name == "projected":  # Sampling does without the critic's weights.
+        make = partial(_first_average, build_generator(config), config.model.latent_dim)
+        return jax.eval_shape(make, jax.random.key(0))
     return jax.eval_shape(build(config).init, jax.random.key(0)).ema
+
+
+def _first_average(generator: nn.Module, latent_dim: int, key: PRNGKey) -> dict:
+    latents = jax.ShapeDtypeStruct((2, latent_dim), jnp.float32)
+    return {"batch_stats": {}} | dict(generator.lazy_init(key, latents, False))
 
 
 def _dtype(config: ConfigDict) -> Any:
@@ -207,6 +247,51 @@ def _gan(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recip
         return Recipe(init, make_step(generator_tx))
 
     return Recipe(init, make_step(generator_tx), Prelude(make_step(None), partial(_more, train)))
+
+
+def _projected(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
+    model, train = config.model, config.train
+    projection = build_projection(config)
+    views = projected.make_views(projection, bool(model.patch))
+    heads = projected.Heads(tuple(model.patch), model.head_width, _dtype(config))
+    generator_tx, critic_tx = (
+        _optimiser(config, pictures, name) for name in ("generator", "critic")
+    )
+
+    def init(key: PRNGKey) -> GANState:
+        generator_key, critic_key = jax.random.split(key)
+        generator = build_generator(config)  # In no `pmap`.
+        variables = _first_average(generator, model.latent_dim, generator_key)
+        ones = jnp.ones(projected.factors(projection))
+        shapes = jax.eval_shape(views, _images(config), ones)
+        critic = new_net(heads.lazy_init(critic_key, shapes, False), critic_tx)
+        return GANState(
+            step=jnp.int32(0),
+            generator=new_net(variables, generator_tx),
+            critic=critic.replace(stats={**critic.stats, "scale": ones}),
+            ema=jax.tree.map(jnp.copy, variables),  # Donated buffers must not be shared.
+        )
+
+    step = projected_step.make_step(
+        build_generator(config, axis_name),
+        heads,
+        views,
+        generator_tx,
+        critic_tx,
+        loss=losses.hinge(),
+        augment=_always(build_augment(config.augment.policy), config.augment.p),
+        latent_dim=model.latent_dim,
+        average=partial(
+            optim.average_by_pictures,
+            batch=train.batch_size,
+            half_life=1000 * train.ema_kimg,
+            # From an average that is good already a ramp would begin with forgetting it.
+            ramp=None if config.init_from else train.ema_ramp,
+        ),
+        microbatch=train.microbatch,
+        axis_name=axis_name,
+    )
+    return Recipe(init, step)
 
 
 def _more(train: ConfigDict, step: int) -> int:
@@ -407,6 +492,7 @@ _RECIPES = {
     "dcgan": _gan,
     "fastgan": _gan,
     "pca": _pca,
+    "projected": _projected,
     "stylegan2": _stylegan2,
     "googlenet": _classifier,
     "resnet": _classifier,
@@ -416,5 +502,6 @@ _GENERATORS = {
     "wgan": _wgan_generator,
     "dcgan": _dcgan_generator,
     "fastgan": _fastgan_generator,
+    "refiner": _refiner,
 }
 _CRITICS = {"wgan": _wgan_critic, "dcgan": _discriminator, "fastgan": _fastgan_critic}

@@ -15,7 +15,7 @@ from jaxgan import ada
 from jaxgan.config import CLASSIFIERS, GANS, GENERATORS, MOST_STEPS, is_experiment
 from jaxgan.data import layout
 from jaxgan.errors import InputError
-from jaxgan.models import resnet
+from jaxgan.models import backbones, resnet
 
 LOSSES = (
     "wasserstein",
@@ -187,6 +187,21 @@ ADVERSARIAL = GAN | {
     "train.boost.every": whole(0),
     "train.ema_decay": PART,
 }
+PROJECTED = GAN | {
+    "model.generator": text("refiner", "dcgan"),
+    "model.channels": whole(1, 2**15),
+    "model.backbone": text(*backbones.NAMES),
+    "model.backbone_size": whole(1, 4096),
+    "model.mixed": whole(1, 2**12),
+    "model.head_width": whole(1, 2**12),
+    "model.patch": several(whole(1, 2**12), 0, 10),
+    "loss.name": text("hinge"),
+    "augment.policy": several(text(*AUGMENTS)),
+    "augment.p": SHARE,
+    **{f"optim.{player}.{k}": v for player in ("generator", "critic") for k, v in PLAYER.items()},
+    "train.ema_kimg": positive(),
+    "train.ema_ramp": maybe(positive()),
+}
 STYLEGAN2 = GAN | {
     "model.conditional": TRUTH,
     "model.w_dim": whole(1, 2**16),
@@ -250,6 +265,7 @@ OF_MODEL: dict[str, dict[str, Setting]] = {
         "model.lite": TRUTH,
         "model.rebuild": TRUTH,
     },
+    "projected": PROJECTED,
     "stylegan2": STYLEGAN2,
     "googlenet": CLASSIFIER | {"model.aux_heads": TRUTH},
     "resnet": CLASSIFIER

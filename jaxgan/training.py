@@ -25,6 +25,7 @@ from ml_collections import ConfigDict
 from jaxgan import (
     checks,
     early,
+    fitting,
     frozen,
     hosts,
     lock,
@@ -140,6 +141,8 @@ def check_start(config: ConfigDict, name: str = "config") -> None:
         warm.check(config, name)
     elif config.model.get("pretrained") is not None:
         published.read(config)
+    if config.model.name == "projected":
+        recipes.build_projection(config)
 
 
 def check_batches(config: ConfigDict, prefix: str = "") -> None:
@@ -362,7 +365,7 @@ def train_gan(
 
         options = options._replace(
             batch_axis=0 if turns is None else 1,
-            start=_start(config, log),
+            start=lambda state: fitting.fit(config, source, _start(config, log)(state), log.line),
             alarm=make_alarm(settings.min_diversity, config.loss.get("name") != "wasserstein"),
             on_alarm=settings.on_collapse,
             rollbacks=settings.rollbacks,

@@ -59,7 +59,7 @@ def wgan(**changes) -> ConfigDict:
         ({"train.batch_size": 0}, "config.train.batch_size must be above 0, got 0"),
         ({"train.ema_decay": 1.0}, r"within \[0, 1\), got 1.0"),
         ({"optim.critic.learning_rate": -1.0}, "learning_rate must be above 0, got -1.0"),
-        ({"loss.name": "hinge"}, "one of wasserstein, non_saturating, .*, got 'hinge'"),
+        ({"loss.name": "sinkhorn"}, "one of wasserstein, non_saturating, .*, got 'sinkhorn'"),
         (
             {"model.name": "vae"},
             "one of wgan, dcgan, .*, googlenet, resnet, vgg16, got 'vae'",
@@ -138,10 +138,13 @@ def test_the_same_keys_in_every_gans_config(file: Path) -> None:
             config, own = config.gan, {"retrain"}  # How many of it: the experiment's matter.
         if config.model.name not in configs.GANS:
             continue
-        full = {"wgan": "wgan512", "dcgan": "dcgan64_paper", "stylegan2": "stylegan2_ada128"}
-        full["fastgan"] = "fastgan256"
+        full = {"wgan": "wgan512", "dcgan": "dcgan64_paper", "projected": "refined64"}
+        full |= {"stylegan2": "stylegan2_ada128", "fastgan": "fastgan256"}
         assert set(configs.keys(config)) == set(configs.keys(gan(full[config.model.name]))) | own
-        if config.model.name == "stylegan2":  # With other losses, and lazily: a step of its own.
+        if config.model.name in (
+            "projected",
+            "stylegan2",
+        ):  # With other losses, and lazily: a step of its own.
             continue
         outside = lambda config: {k for k in configs.keys(config) if not k.startswith("model.")}  # noqa: E731
         assert outside(config) == outside(wgan()) | own

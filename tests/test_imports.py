@@ -31,7 +31,7 @@ ORDER = [
     "memory tracing progress collapse",
     "loop",
     "together",
-    "warm",
+    "warm fitting",
     "metrics",
     "published frozen",
     "styles",
