@@ -76,7 +76,7 @@ def test_a_resolution_without_a_published_generator_is_refused(resolution) -> No
     [
         ("loss.margin", (0.0, 1.0), r"loss.margin must be a range .*above 0"),
         ("loss.r1", 1.0, "loss.r1 must be 0 where the discriminator has batch normalisation"),
-        ("data.normalise", "statistics", "data.normalise must be one of range"),
+        ("data.normalise", "statistics", "data.normalise must be range"),
         ("model.critic_channels", 0, "model.critic_channels must be above 0"),
     ],
 )
