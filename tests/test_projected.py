@@ -30,7 +30,7 @@ def twin(**changes: object) -> ConfigDict:
 
 @pytest.fixture(scope="module")
 def cats() -> loader.Subset:
-    return loader.in_memory(ToySource(32, 12, ("cat",)))
+    return loader.in_memory(ToySource(32, count=12, classes=("cat",)))
 
 
 def tiny(seed: int = 0) -> projected.Projection:
