@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32
+from jaxtyping import Array, Float
 
 from jaxgan.models.backbones import Backbone, Level, fixed_conv
 from jaxgan.models.layers import Conv
@@ -103,7 +103,7 @@ def project(
     return mixed[::-1]
 
 
-def calibrate(projection: Projection, images: Images) -> Float32[Array, " n"]:
+def calibrate(projection: Projection, images: Images) -> Float[Array, " n"]:
     """Return the factors at which every mixed level has unit variance on `images`."""
     found: dict[int, Array] = {}
 
