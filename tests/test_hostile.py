@@ -69,13 +69,13 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def tried(content: bytes, allowed: dict) -> object:
-    before = time.monotonic()
+    before = time.process_time()  # The machine may have other work.
     try:
         return load(content, "x", allowed)
     except InputError as error:
         message = str(error)
     finally:
-        assert time.monotonic() - before < 2
+        assert time.process_time() - before < 1
     assert "\n" not in message and len(message) < 700
     return None
 
