@@ -122,7 +122,8 @@ def _named(file: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f.lineno for f in frames if f.filename == os.path.abspath(file)]
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
         at = file if line is None else f"{file}, line {line}"
         reason = error.msg if isinstance(error, SyntaxError) else str(error)

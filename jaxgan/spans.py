@@ -76,6 +76,10 @@ class Stream:
         self._file = io.BufferedReader(_Window(span), AHEAD)
         self.tell = self._file.tell
 
+    def left(self) -> int:
+        """Return how many bytes there are from here on."""
+        return len(self._span) - self.tell()
+
     def rest(self, size: int) -> Span:
         """Return the next bytes as a span, and go behind them."""
         found = self._span.part(self.tell(), size)

@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # For `network_files`: test files are no package.
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / "fuzz")]  # For helpers: test files are no package.
 
 # The same tiny nets are compiled by many tests, and run for a few steps each.
 _CACHE = tempfile.TemporaryDirectory()

@@ -246,7 +246,10 @@ def read(
             stack.append(stack[-1])
         elif code == "STOP":
             return stack.pop()
-        elif code not in ("PROTO", "FRAME"):
+        elif code == "FRAME":
+            if value > stream.left():
+                raise ValueError("a frame is cut off")
+        elif code != "PROTO":
             raise ValueError(f"an opcode {code}, which no such file needs")
     raise ValueError("it does not end")
 

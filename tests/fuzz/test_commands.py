@@ -1,0 +1,99 @@
+"""Bad command lines of every script: exit code 1 or 2 and one sentence, soon, and nothing left."""
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import invocations
+import pytest
+
+from scripts import Scripts
+
+LONGER = int(os.environ.get("FUZZ", "1"))
+COUNT = 150 * LONGER
+SECONDS = 60  # The machine may have other work.
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("world")
+    invocations.world(folder)
+    scripts = Scripts(folder, trains=True)
+    for script, *arguments in (
+        ["train", *invocations.TINY, "--workdir=gan"],
+        ["train", *invocations.JUDGE, "--config.data.path=images", "--workdir=classifier"],
+        ["prepare", "--source=images", "--resolution=16", "--out=set"],
+    ):
+        done = scripts(script, *arguments, seconds=400)
+        assert done.code == 0, done
+    scripts.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scripts(world: Path) -> Iterator[Scripts]:
+    made = Scripts(world)
+    yield made
+    made.close()
+
+
+def refused(scripts: Scripts, script: str, *arguments: str) -> str:
+    done = scripts(script, *arguments, seconds=SECONDS)
+    assert done.code in (1, 2), (arguments, done)
+    return sentence(script, done.err, arguments)
+
+
+def sentence(script: str, text: str, about: object) -> str:
+    lines = [line for line in text.splitlines() if line.startswith(f"{script}.py: ")]
+    assert "Traceback" not in text and len(lines) == 1, (about, text)
+    return lines[0]
+
+
+def test_bad_command_lines(world: Path, scripts: Scripts) -> None:
+    there = {*os.listdir(world), "cache"}
+    lines = invocations.bad(random.Random(0 if LONGER == 1 else None))
+    count = 0
+    for script, *arguments in (next(lines) for _ in range(COUNT)):
+        done = scripts(script, *arguments, seconds=SECONDS)
+        made = set(os.listdir(world)) - there
+        for name in made:
+            path = world / name
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        assert done.code is not None, ("it hangs", script, arguments)
+        assert done.code in (0, 1, 2) and "Traceback" not in done.err, (script, arguments, done)
+        assert not any(":" in name for name in made), (script, arguments, made)
+        if done.code:
+            sentence(script, done.err, arguments)
+            count += 1
+    assert count > COUNT / 2
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (["prepare", "--source=images", "--resolution=16", "--out=gs://b/x"], "on this machine"),
+        (["prepare", "--source=images", "--resolution=16", "--out=gan"], "that of a run"),
+        (["prepare", "--source=images", "--resolution=16", "--out=o", "--split=0,0,1"], "to train"),
+        (["prepare", "--source=/dev/zero", "--resolution=16", "--dry_run"], "neither"),
+        (["prepare", "--source=pipes", "--resolution=16", "--dry_run"], "not a regular file"),
+        (["export", "--workdir=gan", "--out="], "--out must name"),
+        (["export", "--workdir=gan", "--out=gan"], "that of a run"),
+        (["sample", "--workdir=gan", "--out=o", "--seeds=1,2,1"], "each seed once"),
+        (["sample", "--workdir=gan", "--interpolate=o.gif", "--fps=nan"], "finite"),
+        (["sample", "--workdir=~nosuchuser/x", "--out=o"], "begin with no ~"),
+        (["sample", "--workdir=loop", "--out=o"], "that can be followed"),
+        (["train", "--config=picture.png"], "must be a Python file"),
+        (["train", "--config=picture.py"], "picture.py"),
+        (["train", "--config="], "--config must be a file"),
+        (["train", "--config=bad.py"], "bad.py, line 2"),
+        (["train", "--config=odd.py"], "odd.py, line 2, is not: KeyError"),
+        (["train", "--config=list.py"], "must return a ConfigDict, got list"),
+        (["evaluate", "--real=images", "--fake=pipes", "--features=light", "--cache="], "picture"),
+        (["evaluate", "--real=images", "--fake=others", "--json=pipe"], "a file to write"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else " ".join(value),
+)
+def test_each_in_a_sentence(scripts: Scripts, line: list[str], words: str) -> None:
+    assert words in refused(scripts, *line)
