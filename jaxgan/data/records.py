@@ -117,8 +117,8 @@ def check_shards(path: str | os.PathLike, info: dict[str, Any]) -> None:
         for what in threads.map(differs, info["shards"]):
             if what:
                 raise FileError(
-                    f"the shards must be those that {INFO} describes, and {what}: delete {path} and "
-                    f"prepare it again"
+                    f"the shards must be those that {INFO} describes (else delete {path} and "
+                    f"prepare it again), and {what}"
                 )
 
 
