@@ -41,7 +41,7 @@ def held(folder: epath.PathLike, name: str = ".lock", *, shared: bool = False) -
             file.seek(0)
             who = file.read(300).decode(errors="replace").strip() or "another process"
             raise InputError(
-                f"one process at a time may write to {folder}, and {who} is using it: wait until "
+                f"one run at a time may write to {folder}, and {who} is using it: wait until "
                 f"it has ended, or choose another folder"
             ) from None
         except OSError as error:  # Of a file system without locks.

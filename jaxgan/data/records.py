@@ -55,6 +55,7 @@ def read_info(path: str | os.PathLike, name: str = INFO) -> dict[str, Any]:
         InputError: it is damaged, of a newer format, or does not say what its pictures are.
     """
     file = Path(path).expanduser() / name
+    remedy = f"delete {file.parent} and prepare it again"
     try:
         info = json.loads(file.read_bytes())
         if info["format"] > FORMAT:
@@ -71,14 +72,16 @@ def read_info(path: str | os.PathLike, name: str = INFO) -> dict[str, Any]:
     except InputError:
         raise
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        why = repr(error)[:200]
+        why = str(error)[:80] or type(error).__name__
         raise FileError(
-            f"{file} must describe a prepared set, and is damaged ({why}): prepare it again"
+            f"{file} must describe a prepared set, and is damaged ({why}): {remedy}"
         ) from error
     if said != info["fingerprint"]:
-        raise FileError(f"{file} must have the fingerprint of its pictures, and has another")
+        raise FileError(
+            f"{file} must have the fingerprint of its pictures, and has another: {remedy}"
+        )
     if sealed.checksum(info) != info.get(sealed.CHECKSUM):
-        raise FileError(f"{file} must be as it was written, and was changed: prepare it again")
+        raise FileError(f"{file} must be as it was written, and was changed: {remedy}")
     return info
 
 
@@ -114,7 +117,10 @@ def check_shards(path: str | os.PathLike, info: dict[str, Any]) -> None:
     with ThreadPoolExecutor(machine.cores()) as threads:
         for what in threads.map(differs, info["shards"]):
             if what:
-                raise InputError(f"the shards must be those that {INFO} describes, and {what}")
+                raise FileError(
+                    f"the shards must be those that {INFO} describes (else delete {path} and "
+                    f"prepare it again), and {what}"
+                )
 
 
 def decode(data: bytes, encoding: Encoding, resolution: int) -> UInt8[np.ndarray, "r r 3"]:

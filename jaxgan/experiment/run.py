@@ -200,7 +200,7 @@ class _Experiment:
         self.recipe: Any = None  # Of the GANs: compiled once.
 
     def run(self, told_first: tuple[str, ...]) -> dict:
-        real, parts = self.plan.real, self.plan.folds
+        real = self.plan.real
         about = training.describe_data(real)
         configs.claim_data(self.folder, about["fingerprint"], data=about)
         if self.plan.outside:
@@ -211,7 +211,11 @@ class _Experiment:
             ]
             configs.claim_data(self.folder, "-".join(prints), "generated.json")
         self.environment = training.environment()
-        self.told = log.Log(self.folder)
+        with log.Log(self.folder) as self.told:
+            return self._run(about, told_first)
+
+    def _run(self, about: dict, told_first: tuple[str, ...]) -> dict:
+        real, parts = self.plan.real, self.plan.folds
         for line in told_first:
             self.told.line(line)
         if self.plan.copies is not None:
@@ -239,7 +243,6 @@ class _Experiment:
             raise InputError(f"no classifier could be trained: {self.failed[0]['error']}")
         if self.share.index:
             self.told.line("done; worker 0 writes the report")
-            self.told.close()
             return {}
         if self.ended:
             self.told.line(self.ended)
@@ -618,7 +621,6 @@ class _Experiment:
                 + step["sentence"]
                 + (f"\n    {step['command']}" if step.get("command") else "")
             )
-        told.close()
 
 
 def _sides(
