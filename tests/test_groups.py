@@ -15,7 +15,7 @@ from jaxgan.data.request import Request
 from jaxgan.data.squares import Options
 from jaxgan.data.tables import Tables
 from jaxgan.errors import InputError
-from jaxgan.experiment import components, grouped
+from jaxgan.experiment import clusters, components, grouped
 from jaxgan.experiment.statistics import crossed_interval, p_value, paired_difference
 
 
@@ -305,7 +305,7 @@ def test_equal_groups_are_their_means() -> None:
     """The clustered variance is that of the groups' means, taken as the images."""
     rng = np.random.default_rng(3)
     y = rng.standard_normal((1, 60)) + np.repeat(rng.standard_normal(12), 5)
-    variance, df = components.clustered([y[0]], [np.repeat(np.arange(12), 5)])
+    variance, df = clusters.clustered([y[0]], [np.repeat(np.arange(12), 5)])
     means = y.reshape(12, 5).mean(1)
     assert abs(variance - means.var(ddof=1) / 12) < 1e-12 and abs(df - 11) < 1e-9
 
