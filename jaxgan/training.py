@@ -681,6 +681,7 @@ def evaluate_classifier(
         config.data.path = path
         if part == "all":
             config.data.limit = None
+            config.data.groups = None  # They decide over splits alone.
     if path != "toy" and not epath.Path(path).expanduser().exists():
         raise InputError(f"--data must be a folder of class folders, and {path} does not exist")
     known = configs.read_run(workdir).get("data", {})

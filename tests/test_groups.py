@@ -15,7 +15,7 @@ from jaxgan.data.request import Request
 from jaxgan.data.squares import Options
 from jaxgan.data.tables import Tables
 from jaxgan.errors import InputError
-from jaxgan.experiment import components, grouped
+from jaxgan.experiment import clusters, components, grouped
 from jaxgan.experiment.statistics import crossed_interval, p_value, paired_difference
 
 
@@ -305,7 +305,7 @@ def test_equal_groups_are_their_means() -> None:
     """The clustered variance is that of the groups' means, taken as the images."""
     rng = np.random.default_rng(3)
     y = rng.standard_normal((1, 60)) + np.repeat(rng.standard_normal(12), 5)
-    variance, df = components.clustered([y[0]], [np.repeat(np.arange(12), 5)])
+    variance, df = clusters.clustered([y[0]], [np.repeat(np.arange(12), 5)])
     means = y.reshape(12, 5).mean(1)
     assert abs(variance - means.var(ddof=1) / 12) < 1e-12 and abs(df - 11) < 1e-9
 
@@ -322,3 +322,29 @@ def test_right_answers_alone_leave_room_for_whole_groups() -> None:
     groups_ = [np.repeat(np.arange(6), 10)]
     plain, own = crossed_interval(right), crossed_interval(right, groups=groups_)
     assert own.low < plain.low and own.high == plain.high == 1
+
+
+class Labels:
+    """A source of labels alone."""
+
+    classes = ("good", "defect")
+
+    def __init__(self, labels: np.ndarray):
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_small_class_has_its_share_on_each_side(seed: int) -> None:
+    """500 against 40 images: by chance alone one set in ten has two of a class or fewer to test."""
+    labels = np.repeat([0, 1], [500, 40])
+    digests = [bytes(d) for d in np.random.default_rng(seed).integers(0, 256, (540, 16), np.uint8)]
+    alone = splits.Duplicates(np.arange(540), digests)
+    sides = splits.assign(labels, ("good", "defect"), (0.7, 0.15, 0.15), alone)
+    counts = np.bincount(sides[labels == 1], minlength=3)
+    assert (counts >= (14, 3, 3)).all()
+    for part in folds.folds(Labels(labels), 4, 0.2, alone):
+        assert (labels[part.test] == 1).sum() == 10
+        assert (labels[part.validation] == 1).sum() == 6

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Int
 
 from jaxgan.data import look, walk
-from jaxgan.data.folder import SIDES, Source
+from jaxgan.data.folder import Source
+from jaxgan.data.given import SIDES
 from jaxgan.data.splits import Split
 
 FEW = 50  # Images of a class to train with.

@@ -18,7 +18,7 @@ from jaxtyping import Int32, Int64
 from PIL import Image
 
 from jaxgan import paths
-from jaxgan.data import groups, layout, look, machine, ranges, transforms, walk
+from jaxgan.data import given, groups, layout, look, machine, ranges, transforms, walk
 from jaxgan.data.tables import Tables
 from jaxgan.data.transforms import Crop, reason
 from jaxgan.errors import InputError
@@ -26,8 +26,6 @@ from jaxgan.errors import InputError
 logger = logging.getLogger("jaxgan")
 T = TypeVar("T")
 
-SIDES = ("train", "validation", "test")
-VALIDATION = 0.1  # Of a given train side, where no validation side is given.
 IN_MEMORY = 4 * 1024**3  # Bytes of decoded pictures that are kept, at most.
 
 
@@ -170,16 +168,18 @@ class FolderSource:
         if found.groups is not None:
             self.groups = groups.numbered([found.groups[file] for file in self._files])
             groups.check_classes(self.groups, self.labels, self.classes)
-        given = found.given
         self.given: Int32[np.ndarray, " n"] | None = None
         self.sides: Int32[np.ndarray, " n"] | None = None
         self.fractions: tuple[float, ...] | None = None
-        if given is not None:
-            self.given = np.array([given[file] for file in self._files], np.int32)
+        if found.given is not None:
+            self.given = np.array([found.given[file] for file in self._files], np.int32)
             if given_sides == "use":
                 if self.groups is not None:
                     groups.check_sides(self.groups, self.given, self.names)
-                self.sides = self._sides(self.given, digests)
+                said, self.sides = given.settled(
+                    self.given, self.labels, self.classes, digests, self.groups
+                )
+                logger.warning("%s", said)
                 self.fractions = tuple(float((self.sides == side).mean()) for side in range(3))
             else:
                 logger.warning("the given sides are merged: the split is decided anew")
@@ -231,12 +231,6 @@ class FolderSource:
             raise ValueError("not a regular file")
         return path.read_bytes()
 
-    def _sides(self, given: np.ndarray, digests: Sequence[bytes]) -> np.ndarray:
-        """The given sides; one that is missing is held out."""
-        said, sides = given_sides(given, self.labels, self.classes, digests, self.groups)
-        logger.warning("%s", said)
-        return sides
-
     def _report(self, found: int) -> None:
         if self.unreadable:
             first = ", ".join(f"{name} ({why})" for name, why in self.unreadable[:3])
@@ -248,62 +242,6 @@ class FolderSource:
         for label, name in enumerate(self.classes):
             if not (self.labels == label).any():
                 raise InputError(f"every class needs a readable picture, {name} has none")
-
-
-def given_sides(
-    given: Int32[np.ndarray, " n"],
-    labels: Int32[np.ndarray, " n"],
-    classes: Sequence[str],
-    digests: Sequence[bytes],
-    grouped: Int64[np.ndarray, " n"] | None = None,
-) -> tuple[str, Int32[np.ndarray, " n"]]:
-    """The sides that folders give, all three of them, and a sentence on how.
-
-    Where none is to test with, validation is; where none is to validate with, some images of train
-    are, by a stable hash.
-
-    Args:
-        given: 0 train, 1 validation, 2 test.
-        labels: of the images.
-        classes: their names.
-        digests: what stands for each image.
-        grouped: which of them stay together.
-
-    Raises:
-        InputError: a class that is missing on a side.
-    """
-    for side in sorted(set(given.tolist())):
-        for label, name in enumerate(classes):
-            if not ((given == side) & (labels == label)).any():
-                raise InputError(
-                    f"every given side must hold every class, and {SIDES[side]} has no {name}: "
-                    f"choose classes, or merge the sides (given_sides=merge)"
-                )
-    if len(set(given.tolist())) == 3:
-        return "the given sides train, validation and test are used as they are", given
-    sides = given.copy()
-    sides[given == 1] = 2  # What is held out is never trained on or chosen by.
-    keys = np.array([int.from_bytes(hashlib.sha256(d).digest()[:4]) for d in digests]) / 2**32
-    unit = np.arange(len(given)) if grouped is None else grouped
-    least = np.full(unit.max() + 1, np.inf)
-    np.minimum.at(least, unit, keys)
-    # Hashed once more: the least of several is not uniform.
-    share = keys if grouped is None else np.array([_again(x) for x in least.tolist()])[unit]
-    for label in range(len(classes)):
-        train = np.flatnonzero((given == 0) & (labels == label))
-        of_it = train[share[train] < VALIDATION]
-        if not len(of_it) and len(np.unique(unit[train])) > 1:
-            of_it = train[unit[train] == unit[train[share[train].argmin()]]]
-        sides[np.isin(unit, unit[of_it]) & (given == 0)] = 1
-    said = (
-        f"the given sides are used: {SIDES[max(given)]} is the test, and {(sides == 1).sum():,} "
-        f"images of train are validation"
-    )
-    return said, sides
-
-
-def _again(key: float) -> float:
-    return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:4]) / 2**32
 
 
 def memory_limit() -> int:
@@ -385,12 +323,12 @@ def _find(
     used = [str(images[i].place) for i in found.pictures]
     for file, label in zip(used, found.labels, strict=True):
         folders[names[label]].append(file)
-    given = None if found.given is None else dict(zip(used, found.given, strict=True))
+    sides = None if found.given is None else dict(zip(used, found.given, strict=True))
     of = None
     if grouped:
         mine = groups.find(grouped, [places[i] for i in found.pictures], tables, places)
         of = {file: mine[places[i]] for file, i in zip(used, found.pictures, strict=True)}
-    return _Found(root, folders, left_out, kinds, given, of)
+    return _Found(root, folders, left_out, kinds, sides, of)
 
 
 def choose(folders: dict[str, list[str]], classes: Sequence[str] | None) -> tuple[str, ...]:

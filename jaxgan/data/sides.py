@@ -3,11 +3,10 @@
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from jaxgan.data import duplicates, groups, records, splits
+from jaxgan.data import duplicates, given, groups, records, splits
 from jaxgan.data.doctor import Diagnosis
 from jaxgan.data.duplicates import Duplicates
 from jaxgan.data.files import Files
-from jaxgan.data.folder import given_sides
 from jaxgan.data.parts import Scanned
 from jaxgan.data.request import Request
 from jaxgan.data.workers import Say
@@ -16,12 +15,12 @@ from jaxgan.errors import InputError
 TIES = "like pictures of two sides of the split"
 
 
-def before(request: Request, say: Say, given: bool = False) -> dict[bytes, int]:
+def before(request: Request, say: Say, are_given: bool = False) -> dict[bytes, int]:
     """The sides that an earlier run into the same folder decided, by what stands for each file.
 
     Where folders give the sides, no earlier decision counts.
     """
-    if request.out is None or given:
+    if request.out is None or are_given:
         return {}
     folders = [request.out, *(request.out / str(r) for r in request.options.resolutions)]
     before = next((info for folder in folders if (info := records.before(folder))), None)
@@ -91,13 +90,13 @@ def assigned(
             *(labels, diagnosis.classes, request.fractions, same, decided, kept),
             called="pictures" if grouped is None else "groups",
         )
-    given = np.array(found.given, np.int32)[table["entry"]]
+    there = np.array(found.given, np.int32)[table["entry"]]
     if grouped is not None:
-        groups.check_sides(grouped, given, [*diagnosis.rows.names(diagnosis.good)])
-    every = np.full(len(given), -1, np.int64)
-    said, every[kept] = given_sides(
-        *(given[kept], labels[kept], diagnosis.classes, table["source"][kept].tolist()),
-        None if grouped is None else groups.numbered(grouped[kept].tolist()),
+        groups.check_sides(grouped, there, [*diagnosis.rows.names(diagnosis.good)])
+    every = np.full(len(there), -1, np.int64)
+    said, every[kept] = given.settled(
+        *(there[kept], labels[kept], diagnosis.classes, table["source"][kept].tolist()),
+        groups.numbered(groups.joined(group, grouped)[kept].tolist()),
     )
     say(said)
     across = np.flatnonzero((every != every[group]) & (every >= 0) & (every[group] >= 0))
@@ -107,7 +106,7 @@ def assigned(
             f"{len(across):,} images are like one on another given side, like {a} and {b}: "
             f"--given_sides=merge parts them anew"
         )
-    return np.where(every < 0, given, every)
+    return np.where(every < 0, there, every)
 
 
 def tell_gaps(

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize
 
-from jaxgan.experiment.components import Groups, Tables, as_tables, mean_of, spread, squares
+from jaxgan.experiment.clusters import Groups
+from jaxgan.experiment.components import Tables, as_tables, mean_of, spread, squares
 from jaxgan.types import InputError
 
 GRID = 101
@@ -47,7 +48,7 @@ def worth(
         curve: the same for each size.
         sizes: numbers of real training pictures, rising, at least two.
         level: probability that the interval covers.
-        groups: which test images belong together, see `components.clustered`.
+        groups: which test images belong together, see `clusters.clustered`.
 
     Raises:
         InputError: fewer than two sizes, sizes that do not rise, or shapes that differ.

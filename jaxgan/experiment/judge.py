@@ -24,7 +24,7 @@ class Answers:
         labels: of each fold's test images.
         outcome: what tables hold; see `outcomes.OUTCOMES`.
         groups: of each fold's test images, where some belong together: see
-            `components.clustered`.
+            `clusters.clustered`.
     """
 
     def __init__(

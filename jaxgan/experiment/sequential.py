@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxgan.experiment.components import Groups, Tables, as_tables
+from jaxgan.experiment.clusters import Groups
+from jaxgan.experiment.components import Tables, as_tables
 from jaxgan.experiment.statistics import paired_difference
 from jaxgan.experiment.words import word
 from jaxgan.types import InputError

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Shaped
 from scipy import special, stats
 
+from jaxgan.experiment.clusters import Groups
 from jaxgan.experiment.components import (
-    Groups,
     Tables,
     as_tables,
     mean_of,
@@ -67,7 +67,7 @@ def crossed_interval(
     Args:
         tables: [seeds, pictures] of each fold, any real numbers; one array is one fold.
         level: probability that the interval covers the mean.
-        groups: which images of each fold belong together (`components.clustered`): the interval
+        groups: which images of each fold belong together (`clusters.clustered`): the interval
             then speaks of other groups, and the further images of Agresti's rule are groups, too.
 
     Raises:
