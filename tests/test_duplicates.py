@@ -167,7 +167,7 @@ def test_rules() -> None:
 
 @pytest.mark.parametrize("rule", ["sometimes", "0", "1.5", ""])
 def test_a_bad_rule_is_refused(rule: str) -> None:
-    with pytest.raises(InputError, match="data.duplicates must be auto, exact, off or"):
+    with pytest.raises(InputError, match=r"data\.duplicates must be auto"):
         near_duplicates(Images(drawn(swatch, 4)), rule)
 
 
