@@ -217,7 +217,9 @@ def split(
     sides = getattr(source, "sides", None)
     if sides is not None:
         if getattr(source, "given", None) is not None:  # Of folders like train and test.
-            group = copies(source, rule).group
+            found = copies(source, rule)
+            _say(found, source)
+            group = found.group
             across = np.flatnonzero(sides != sides[group])
             if len(across):
                 a, b = source.names[group[across[0]]], source.names[across[0]]
@@ -234,8 +236,12 @@ def split(
         return splits.Split(*(np.flatnonzero(sides == side) for side in range(3)))
     if duplicates is None:
         duplicates = copies(source, rule)
-        logging.getLogger("jaxgan").warning("%s", sentence(duplicates, source.names.__getitem__))
+        _say(duplicates, source)
     return splits.split(source, fractions, duplicates=duplicates)
+
+
+def _say(duplicates: splits.Duplicates, source: Source) -> None:
+    logging.getLogger("jaxgan").warning("%s", sentence(duplicates, source.names.__getitem__))
 
 
 def copies(source: Source, rule: str | float = "auto") -> splits.Duplicates:
