@@ -252,7 +252,9 @@ def split(
     sides = getattr(source, "sides", None)
     if sides is not None:
         if getattr(source, "given", None) is not None:  # Of folders like train and test.
-            group = copies(source, rule).group
+            found = copies(source, rule)
+            _say(found, source)
+            group = found.group
             across = np.flatnonzero(sides != sides[group])
             if len(across):
                 a, b = source.names[group[across[0]]], source.names[across[0]]
@@ -286,12 +288,16 @@ def kept_together(
     found = duplicates
     if found is None:
         found = copies(source, rule)
-        logging.getLogger("jaxgan").warning("%s", sentence(found, source.names.__getitem__))
+        _say(found, source)
     grouped = getattr(source, "groups", None)
     if grouped is None:
         return found
     groups.check_classes(grouped, source.labels, source.classes)
     return found._replace(group=groups.joined(found.group, grouped))
+
+
+def _say(duplicates: splits.Duplicates, source: Source) -> None:
+    logging.getLogger("jaxgan").warning("%s", sentence(duplicates, source.names.__getitem__))
 
 
 def copies(source: Source, rule: str | float = "auto") -> splits.Duplicates:

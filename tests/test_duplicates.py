@@ -9,8 +9,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from jaxgan import config as configs
 from jaxgan import training
-from jaxgan.data import duplicates, loader, splits
+from jaxgan.data import duplicates, loader, prepare, splits
 from jaxgan.data.duplicates import group_copies, near_duplicates
+from jaxgan.data.request import Request
+from jaxgan.data.squares import Options
 from jaxgan.types import InputError
 
 
@@ -169,6 +171,21 @@ def test_rules() -> None:
 def test_a_bad_rule_is_refused(rule: str) -> None:
     with pytest.raises(InputError, match=r"data\.duplicates must be auto, exact, off or"):
         near_duplicates(Images(drawn(swatch, 4)), rule)
+
+
+@pytest.mark.parametrize("name", ["parts", "swatches"])
+def test_nothing_of_a_set_that_shares_a_layout_is_left_out(tmp_path: Path, name: str) -> None:
+    draw, _ = SETS[name]
+    rng = np.random.default_rng(0)
+    for k in range(24):
+        file = tmp_path / "parts" / ("good", "bad")[k % 2] / f"{k}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw(k, rng)).save(file)
+    said: list[str] = []
+    request = Request(str(tmp_path / "parts"), None, Options((64,)), clean="drop", dry_run=True)
+    with prepare.prepared(request, said.append) as result:
+        assert not result.dropped
+    assert any(line.startswith("duplicates by auto") and "none among 24" in line for line in said)
 
 
 def folder(path: Path, classes=("cat", "dog")) -> Path:

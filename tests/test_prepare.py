@@ -370,10 +370,18 @@ def test_copies_stay_on_one_side_of_the_split(pets: Path, tmp_path: Path, call) 
         assert side[f"cat/{i:02}.png"] == side[f"cat/{i:02} again.jpg"]
 
 
+def save_at(pets: Path, name: str, image: Image.Image) -> Image.Image:
+    save(image, pets / "cat" / f"{name}.png")
+    return image
+
+
 def test_the_split_stays_when_pictures_are_added(pets: Path, tmp_path: Path, call) -> None:
     """And one that is like pictures of two sides is left out, and listed."""
     out = tmp_path / "set"
     command = (f"--source={pets}", f"--out={out}", f"--resolution={SIDE}", f"--json={out}.json")
+    for i in range(8):  # Not the same, but each is the same as what lies halfway.
+        half = Image.blend(save_at(pets, f"a{i}", smooth(60 + i)), smooth(80 + i), 0.45)
+        save_at(pets, f"b{i}", half)
     assert call(*command).code == 0
 
     def sides() -> dict[str, int]:
@@ -385,16 +393,13 @@ def test_the_split_stays_when_pictures_are_added(pets: Path, tmp_path: Path, cal
     for i in range(12, 40):
         save(smooth(i), pets / "cat" / f"{i:02}.png")
     assert call(*command).code == 0
-    assert sides().items() >= first.items() and len(sides()) == 52
-    # Half of one side's picture and half of another's is like neither: blend them instead.
-    a, b = (next(n for n, s in first.items() if s == k and n[0] == "c") for k in (0, 2))
     second = sides()
-    bridge = Image.blend(Image.open(pets / a), Image.open(pets / b), 0.5)
-    save(bridge, pets / "cat" / "bridge.png")
-    save(Image.blend(bridge, Image.open(pets / a), 0.5), pets / "cat" / "to a.png")
-    save(Image.blend(bridge, Image.open(pets / b), 0.5), pets / "cat" / "to b.png")
+    assert second.items() >= first.items() and len(second) == 68
+    pairs = [(f"cat/a{i}.png", f"cat/b{i}.png") for i in range(8)]
+    a, b = next(pair for pair in pairs if first[pair[0]] != first[pair[1]])
+    save_at(pets, "bridge", Image.blend(Image.open(pets / a), Image.open(pets / b), 0.5))
     done = call(*command)
-    assert done.code == 0 and "3 new pictures that tie two sides" in done.out
+    assert done.code == 0 and "1 new pictures that tie two sides" in done.out
     assert sides() == second
     assert set(read_json(Path(f"{out}.json"))["dropped"].values()) == {
         "like pictures of two sides of the split"

@@ -23,7 +23,8 @@ REASONS: dict[str, Decision] = {
     "blurred": "drop",
     "enlarged": "keep",
 }
-# What holds for more than half of a class says what the class is like, and nothing of an image.
+# What holds for more than half of a class, of ENOUGH, says what the class is like: keep them.
+ENOUGH = 10
 OF_SETS = {"across classes", "blank", "tiny", "blurred"}
 
 
@@ -105,7 +106,8 @@ def diagnose(
     found |= {"unreadable": bad[~decoded], "unusable": bad[decoded]}
     reasons = {i: reason for reason in reversed(REASONS) for i in found[reason].tolist()}
     reasons = dict(sorted(reasons.items()))
-    most = np.bincount(label, minlength=len(classes)) / 2
+    counts = np.bincount(label, minlength=len(classes))
+    most = np.where(counts < ENOUGH, counts, counts / 2)
     usual = frozenset(
         reason
         for reason in OF_SETS

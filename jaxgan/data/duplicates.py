@@ -169,7 +169,8 @@ def group_copies(
     _, first, same = np.unique(np.asarray(digests), return_index=True, return_inverse=True)
     group = first[same]
     if rule == "exact" or vectors is None or read is None:
-        return Duplicates(group, digests, "exact")
+        unseen = "" if rule == "exact" else " (nobody looked at the images)"
+        return Duplicates(group, digests, f"exact{unseen}")
     codes, flat = _codes(vectors)
     kept = np.sort(first[~flat[first]])  # Exact copies and flat images add nothing.
     pairs, alike = _alike(vectors, _candidates(codes, kept))
@@ -178,7 +179,7 @@ def group_copies(
         if len(pairs):
             limit, ordinary, coarse = _limit(vectors, kept, read)
             pairs = pairs[alike > 1 - coarse]
-            told = f"auto, likeness {1 - limit:.3g} or more (ordinary images: {1 - ordinary:.2f})"
+            told = f"auto, likeness {1 - limit:.4g} or more (ordinary images: {1 - ordinary:.2f})"
     else:
         limit, told = 1 - float(rule), f"likeness {rule:g} or more"
     if len(pairs):

@@ -341,6 +341,7 @@ def _run(results: Results) -> str:
         "Samples": (results.get("gate") or {}).get("judged", "").capitalize(),
         "Data": data.get("path"),
         "Fingerprint": data.get("fingerprint"),
+        "Duplicates": data.get("duplicates"),
         "Left out": f"{count(len(unreadable), 'unreadable file')}" if unreadable else "no file",
     }
     rows = "".join(f"<dt>{k}</dt><dd>{text(v)}</dd>" for k, v in facts.items() if v)

@@ -218,8 +218,7 @@ class _Experiment:
         real, parts = self.plan.real, self.plan.folds
         for line in told_first:
             self.told.line(line)
-        if self.plan.copies is not None:
-            self.told.line(duplicates.sentence(self.plan.copies, real.names.__getitem__))
+        self.told.line(self._duplicates())
         one = parts[0].sides
         self.told.line(
             f"{len(real):,} images of {', '.join(real.classes)}: "
@@ -247,6 +246,11 @@ class _Experiment:
         if self.ended:
             self.told.line(self.ended)
         return self._finish(about)
+
+    def _duplicates(self) -> str:
+        if self.plan.copies is None:
+            return "duplicates: as the given sides have them"
+        return duplicates.sentence(self.plan.copies, self.plan.real.names.__getitem__)
 
     def _blocks(self) -> Iterator[range]:
         """Positions of seeds that are trained before the next question whether to go on."""
@@ -526,6 +530,7 @@ class _Experiment:
             "data": {
                 "path": config.data.path,
                 **about,
+                "duplicates": self._duplicates(),
                 "folds": len(self.plan.folds),
                 "counts": {
                     part: _counts(real, getattr(parts[0].sides, part))
@@ -629,7 +634,8 @@ def _sides(
     """The split, or each fold's."""
     count = config.data.folds
     if count == 1:
-        parts = training.split(real, config.data.split, copies)
+        rule = config.data.get("duplicates", "auto")
+        parts = training.split(real, config.data.split, copies, rule)
         _check_parts(real, parts)
         return [parts]
     assert copies is not None

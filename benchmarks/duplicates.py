@@ -1,0 +1,174 @@
+"""Are copies found, and different images left alone? By the split's rule and by the guard's.
+
+    python benchmarks/duplicates.py --animals DIR --faces DIR [--digits FILE]
+
+DIR holds photographs, in class folders or not: 300 and more animals, 3,000 and more faces of one
+kind, aligned. FILE is scikit-learn's `digits.csv.gz`. One JSON object a line: `split`, copies that
+`duplicates` finds among 300 photographs and their copies; `guard`, changed copies that `leaks`
+finds among others; `false`, pairs and groups of images that are different: less those that both a
+quarter of the distance of different faces and a look at `--sheet` call the same photograph.
+"""
+
+import argparse
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageEnhance
+
+from jaxgan.data import duplicates, leaks, transforms
+from jaxgan.data.folder import EXTENSIONS
+from jaxgan.data.loader import InMemory
+
+SIDE = 64
+RESAMPLE = Image.Resampling.LANCZOS
+
+
+class Images:
+    """A source of images in memory."""
+
+    def __init__(self, images):
+        self.images, self.classes, self.resolution = np.stack(images), ("all",), SIDE
+        self.labels = np.zeros(len(self.images), np.int32)
+        self.names = tuple(map(str, range(len(self.images))))
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return {"image": self.images[index], "label": self.labels[index]}
+
+
+def encoded(im: Image.Image, quality: int) -> Image.Image:
+    file = io.BytesIO()
+    im.save(file, "JPEG", quality=quality)
+    return Image.open(file).convert("RGB")
+
+
+def halved(im: Image.Image) -> Image.Image:
+    return im.resize((im.width // 2, im.height // 2), RESAMPLE).resize(im.size, RESAMPLE)
+
+
+def drawn_over(im: Image.Image, *box: float, **how) -> Image.Image:
+    im = im.copy()
+    ImageDraw.Draw(im).rectangle([round(x * im.width) for x in box], **how)
+    return im
+
+
+def cropped(im: Image.Image, share: float) -> Image.Image:
+    edge = int(im.width * share)
+    return im.crop((edge, edge, im.width - edge, im.height - edge))
+
+
+COPIES = {
+    "jpeg 30": lambda im: encoded(im, 30),
+    "jpeg 75": lambda im: encoded(im, 75),
+    "half size": halved,
+    "brighter": lambda im: ImageEnhance.Brightness(im).enhance(1.2),
+    "gray": lambda im: im.convert("L").convert("RGB"),
+    "half size, brighter, jpeg 50": lambda im: encoded(
+        ImageEnhance.Brightness(halved(im)).enhance(1.1), 50
+    ),
+}
+CHANGES = {
+    "identical": lambda im: im,
+    "brighter": lambda im: ImageEnhance.Brightness(im).enhance(1.2),
+    "mirrored": lambda im: im.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "rotated 90": lambda im: im.transpose(Image.Transpose.ROTATE_90),
+    "upside down": lambda im: im.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
+    "rotated 5 degrees": lambda im: im.rotate(5),
+    "cropped 5 % a side": lambda im: cropped(im, 0.05),
+    "shifted 5 %": lambda im: im.transform(
+        im.size, Image.Transform.AFFINE, (1, 0, im.width * 0.05, 0, 1, 0)
+    ),
+    "captioned": lambda im: drawn_over(im, 0, 0.88, 1, 1, fill="white"),
+    "framed": lambda im: drawn_over(im, 0, 0, 0.999, 0.999, outline="white", width=im.width // 16),
+    "inverted": lambda im: Image.eval(im, lambda value: 255 - value),
+}
+
+
+def photographs(folder: str, most: int) -> list[Image.Image]:
+    """So many of a folder, spread over it, as squares."""
+    files = sorted(f for f in Path(folder).rglob("*") if f.suffix.lower() in EXTENSIONS)
+    chosen = [files[i] for i in np.linspace(0, len(files) - 1, min(most, len(files))).astype(int)]
+    return [Image.fromarray(transforms.crop_square(transforms.open_picture(f))) for f in chosen]
+
+
+def small(im: Image.Image) -> np.ndarray:
+    return np.asarray(im.convert("RGB").resize((SIDE, SIDE), RESAMPLE))
+
+
+def say(figure: str, **more) -> None:
+    print(json.dumps({"figure": figure, **more}), flush=True)
+
+
+def split(called: str, images: list[Image.Image]) -> None:
+    own = [small(im) for im in images]
+    for name, change in COPIES.items():
+        copies = [small(change(im)) for im in images]
+        found = duplicates.near_duplicates(InMemory(Images(own + copies)))
+        alike = found.group[: len(own)] == found.group[len(own) :]
+        wrong = len(own) - len(np.unique(found.group))
+        say("split", set=called, change=name, recall=round(float(alike.mean()), 4), wrong=wrong)
+
+
+def guard(called: str, images: list[Image.Image], others: list[Image.Image]) -> None:
+    held_out, rest = Images([*map(small, images)]), [*map(small, others)]
+    for name, change in CHANGES.items():
+        copies = [small(change(im)) for im in images]
+        found = leaks.find(Images(rest + copies), held_out)
+        right = sum(a - len(rest) == b for a, b in found.pairs.tolist())
+        wrong = len(found.pairs) - right
+        say("guard", set=called, change=name, found=right, of=len(images), wrong=wrong)
+
+
+def distinct(images: list[np.ndarray], most: int) -> list[np.ndarray]:
+    """No two of which have details, as they are or mirrored, that are a copy's."""
+    views = [
+        np.stack([duplicates.detail(np.ascontiguousarray(im[:, ::step])) for im in images])
+        for step in (1, -1)
+    ]
+    alike = np.maximum(views[0] @ views[0].T, views[0] @ views[1].T)
+    return [images[i] for i in np.flatnonzero(np.tril(alike, -1).max(axis=1) < 0.75)[:most]]
+
+
+def false(called: str, images: list[np.ndarray], sheet: str | None) -> None:
+    """Of images that are different, 3 in 10 are held out."""
+    found = duplicates.near_duplicates(Images(images))
+    grouped = len(images) - len(np.unique(found.group))
+    say("false", set=called, detector="split", grouped=grouped, of=len(images), rule=found.rule)
+    order = np.random.default_rng(0).permutation(len(images))
+    learned, held_out = np.split(order, [len(images) * 7 // 10])
+    ours, theirs = ([images[i] for i in part] for part in (learned, held_out))
+    pairs = leaks.find(Images(ours), Images(theirs))
+    counts = {"pairs": len(pairs.pairs), "of": len(theirs)}
+    say("false", set=called, detector="guard", **counts, ordinary=round(pairs.ordinary, 3))
+    if sheet and len(pairs.pairs):
+        rows = [np.concatenate([ours[a], theirs[b]], axis=1) for a, b in pairs.pairs]
+        Image.fromarray(np.concatenate(rows)).save(f"{sheet}-{called}.png")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--animals", required=True)
+    parser.add_argument("--faces", required=True)
+    parser.add_argument("--digits")
+    parser.add_argument("--sheet", help="Start of the names of PNG files with the false pairs.")
+    options = parser.parse_args()
+    animals, faces = photographs(options.animals, 2000), photographs(options.faces, 4500)
+    chosen = np.random.default_rng(1).permutation(len(animals))
+    some, others = ([animals[i] for i in part] for part in (chosen[:300], chosen[300:]))
+    split("animals", some)
+    split("faces", faces[:300])
+    guard("animals", some, others)
+    false("animals", distinct([*map(small, animals)], 2000), options.sheet)
+    false("faces", distinct([*map(small, faces)], 3000), options.sheet)
+    if options.digits:
+        table = np.loadtxt(options.digits, delimiter=",")[:, :-1].reshape(-1, 8, 8)
+        grays = (16 * table).clip(0, 255).astype(np.uint8)
+        false("digits", [small(Image.fromarray(gray)) for gray in grays], options.sheet)
+
+
+if __name__ == "__main__":
+    main()
