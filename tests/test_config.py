@@ -58,7 +58,7 @@ def wgan(**changes) -> ConfigDict:
         ({"train.batch_size": 0}, "config.train.batch_size must be above 0, got 0"),
         ({"train.ema_decay": 1.0}, r"within \[0, 1\), got 1.0"),
         ({"optim.critic.learning_rate": -1.0}, "learning_rate must be above 0, got -1.0"),
-        ({"loss.name": "hinge"}, "one of wasserstein, non_saturating, .*, got 'hinge'"),
+        ({"loss.name": "hinges"}, "one of wasserstein, non_saturating, .*, got 'hinges'"),
         (
             {"model.name": "vae"},
             "one of wgan, dcgan, .*, googlenet, resnet, vgg16, got 'vae'",
