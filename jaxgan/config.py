@@ -4,6 +4,7 @@ import difflib
 import importlib.util
 import inspect
 import json
+import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
