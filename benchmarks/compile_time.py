@@ -13,7 +13,7 @@ import measure
 from jax.experimental.compilation_cache import compilation_cache
 from measure import report
 
-from jaxgan import command
+from jaxgan.cli import command
 
 measure.define_flags()
 

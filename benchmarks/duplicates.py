@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance
 
-from jaxgan.data import duplicates, leaks, transforms
+from jaxgan.data import duplicates, images, leaks
 from jaxgan.data.folder import EXTENSIONS
 from jaxgan.data.loader import InMemory
 
@@ -92,7 +92,7 @@ def photographs(folder: str, most: int) -> list[Image.Image]:
     """So many of a folder, spread over it, as squares."""
     files = sorted(f for f in Path(folder).rglob("*") if f.suffix.lower() in EXTENSIONS)
     chosen = [files[i] for i in np.linspace(0, len(files) - 1, min(most, len(files))).astype(int)]
-    return [Image.fromarray(transforms.crop_square(transforms.open_picture(f))) for f in chosen]
+    return [Image.fromarray(images.crop_square(images.open_picture(f))) for f in chosen]
 
 
 def small(im: Image.Image) -> np.ndarray:

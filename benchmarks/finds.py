@@ -19,8 +19,10 @@ import json
 import numpy as np
 
 from jaxgan.data import loader
-from jaxgan.experiment import guards, statistics, words
+from jaxgan.experiment import verdict
+from jaxgan.experiment.validity import checks
 from jaxgan.metrics import features
+from jaxgan.statistics import crossed
 
 REAL, FRESH, SEEDS = 60, 240, 5
 STEPS, RATE, DECAY = 300, 0.05, 1e-3
@@ -78,8 +80,8 @@ def main() -> None:
         for name, design in DESIGNS.items():
             train, labels = design(real, fresh, y)
             arm = right(x, y, train, labels, test, 1000)
-            found = statistics.paired_difference(arm, plain)
-            said[name][words.word(found)] += 1
+            found = crossed.paired_difference(arm, plain)
+            said[name][verdict.word(found)] += 1
             values[name].append(found.value)
             halves[name].append((found.high - found.low) / 2)
         caught += mirrored(source, test[:100], fresh[:100])
@@ -101,7 +103,7 @@ def mirrored(source: loader.Source, test: np.ndarray, fresh: np.ndarray) -> bool
     images[len(fresh) :] = images[len(fresh) :, :, ::-1]
     changed = loader.InMemory(made)
     changed.images = images
-    found = guards.overlap(changed, loader.Subset(source, test))
+    found = checks.overlap(changed, loader.Subset(source, test))
     return len(found.pairs) > 0
 
 

@@ -28,11 +28,13 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from jaxgan import command, training
-from jaxgan import config as configs
-from jaxgan.data import loader, machine
+from jaxgan.cli import command
+from jaxgan.config import loading as configs
+from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource
-from jaxgan.log import read_metrics
+from jaxgan.engine.log import read_metrics
+from jaxgan.system import machine
+from jaxgan.training import run
 
 try:
     import torch
@@ -195,7 +197,7 @@ def wait(root: Path) -> None:
         length = {"steps": steps, "epochs": None, "kimg": None, "log_every": FLAGS.steps}
         config.train.update(length | {"sample_every": 2 * steps, "checkpoint_every": 2 * steps})
         with contextlib.redirect_stdout(sys.stderr):
-            training.run(config, folder)
+            run.run(config, folder)
         rows = [row for row in read_metrics(folder) if "waiting_share" in row]
     about = describe() | {
         "config": FLAGS.train,

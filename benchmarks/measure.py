@@ -14,9 +14,12 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from jaxgan import checks, command, loop, parallel, recipes
-from jaxgan import config as configs
-from jaxgan.data import machine
+from jaxgan import recipes
+from jaxgan.cli import command
+from jaxgan.config import checks
+from jaxgan.config import loading as configs
+from jaxgan.engine import loop, sharding
+from jaxgan.system import machine
 from jaxgan.types import InputError
 
 FLAGS = flags.FLAGS
@@ -55,7 +58,7 @@ def read_config() -> tuple[ConfigDict, str]:
         if config.model.name in configs.CLASSIFIERS and config.model.num_classes is None:
             config.model.num_classes = 2
     checks.check_training(config)
-    parallel.check_batch(config.train.batch_size)
+    sharding.check_batch(config.train.batch_size)
     return config, name
 
 
@@ -94,8 +97,8 @@ class Program(NamedTuple):
 
 def build(config: ConfigDict) -> Program:
     """The step of a training config, with random weights, on one batch again and again."""
-    recipe = recipes.build(config, parallel.axis_name(config.parallel))
-    devices = parallel.spread(config.parallel)
+    recipe = recipes.build(config, sharding.axis_name(config.parallel))
+    devices = sharding.spread(config.parallel)
     init_key, train_key = jax.random.split(jax.random.key(config.seed))
     state = devices.place(jax.jit(recipe.init, compiler_options=loop.QUICK)(init_key))
     whole, axis = make_batch(config)

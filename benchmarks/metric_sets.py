@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from jaxgan.data import loader, splits, transforms
+from jaxgan.data import images as transforms
+from jaxgan.data import loader, splits
 from jaxgan.metrics import features as nets
-from jaxgan.metrics.copies import View
+from jaxgan.metrics.memorization import View
 
 Images = np.ndarray  # uint8 [n, h, w, 3]
 Change = Callable[[Images], Images]

@@ -30,10 +30,10 @@ import numpy as np
 from absl import flags
 from scipy import cluster, stats
 
-from jaxgan import command
-from jaxgan.metrics import comparison, copies, frechet, kernel, prdc
+from jaxgan.cli import command
 from jaxgan.metrics import features as nets
-from jaxgan.metrics.copies import Nearest
+from jaxgan.metrics import frechet, intervals, kid, memorization, prdc
+from jaxgan.metrics.memorization import Nearest
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data", None, "Folder of pictures.")
@@ -69,7 +69,7 @@ def calibrated(viewer: sets.Viewer, pool: sets.Images, report: Report) -> None:
         for draw in range(FLAGS.draws):
             order = np.random.default_rng([draw, size]).permutation(len(pool))
             a, b = features[order[:size]], features[order[size : 2 * size]]
-            found = kernel.kernel_distance(a, b, draw)
+            found = kid.kernel_distance(a, b, draw)
             held += found.low <= 0 <= found.high
             above += found.low > 0
         _rate(report, "kid_interval_holds_0", held, FLAGS.draws, 0.95, "two-sided", side=size)
@@ -85,7 +85,7 @@ def calibrated(viewer: sets.Viewer, pool: sets.Images, report: Report) -> None:
             rng = np.random.default_rng([draw, int(10 * tilt)])
             a = features[rng.integers(len(pool), size=300)]
             b = features[rng.choice(len(pool), 300, p=odds / odds.sum())]
-            found = kernel.kernel_distance(a, b, draw)
+            found = kid.kernel_distance(a, b, draw)
             held += found.low <= true <= found.high
         name = "kid_interval_holds_distance"
         _rate(report, name, held, draws, 0.95, "two-sided", side=300, distance=true)
@@ -108,19 +108,19 @@ def copying(viewer: sets.Viewer, pool: sets.Images, report: Report) -> None:
         learned = np.arange(part * size, (part + 1) * size)
         others = np.setdiff1d(np.arange(len(pool)), learned)
         train = _rows(views[0], learned)
-        own = copies.nearest([train], train, np.arange(size))
-        real = copies.nearest([_rows(view, others) for view in views], train)
+        own = memorization.nearest([train], train, np.arange(size))
+        real = memorization.nearest([_rows(view, others) for view in views], train)
         planted = {
-            name: copies.nearest(viewer.both(change(pool[learned[:100]])), train)
+            name: memorization.nearest(viewer.both(change(pool[learned[:100]])), train)
             for name, change in PLANTED.items()
         }
         hazy = {
-            name: copies.nearest(viewer.both(change(pool[few])), train)
+            name: memorization.nearest(viewer.both(change(pool[few])), train)
             for name, change in fog.items()
         }
 
         def rings(fake: Nearest, held_out: Nearest, own: Nearest = own) -> bool:
-            return copies.judge(fake, held_out, own).p < 0.05
+            return memorization.judge(fake, held_out, own).p < 0.05
 
         draws = FLAGS.draws // SLICES
         for draw in range(draws):
@@ -156,7 +156,7 @@ def monotone(viewer: sets.Viewer, pool: sets.Images, report: Report) -> None:
     some = pool[2000 : 2000 + FLAGS.changed]
 
     def tell(change: str, strength: str, fakes: list[np.ndarray]) -> None:
-        found = [comparison.values(real, fake) for fake in fakes]
+        found = [intervals.values(real, fake) for fake in fakes]
         for name in found[0]:
             value = statistics.mean(each[name] for each in found)
             sides = {"real": len(real), "fake": len(fakes[0])}
@@ -196,7 +196,7 @@ def speed(viewer: sets.Viewer, pool: sets.Images, report: Report) -> None:
     turns: dict[str, Callable[[], object]] = {
         "forward_passes": lambda: nets.extract(net, pool[:1000]),
         "frechet": lambda: frechet.frechet_distance(frechet.moments(real), frechet.moments(fake)),
-        "kid": lambda: kernel.polynomial_mmd(real, fake),
+        "kid": lambda: kid.polynomial_mmd(real, fake),
         "prdc": lambda: prdc.prdc(real, fake),
     }
     scale = {"forward_passes": 2 * FLAGS.large / 1000}
@@ -217,7 +217,7 @@ def speed(viewer: sets.Viewer, pool: sets.Images, report: Report) -> None:
         report(f"{name}_seconds", statistics.median(found), "s", **about, **note, **spread)
     passes, *distances = (statistics.median(seconds[name]) for name in turns)
     report("ratio_to_forward_passes", (passes + sum(distances)) / passes, "ratio", **about)
-    whole = take(lambda: comparison.compare(real, fake))
+    whole = take(lambda: intervals.compare(real, fake))
     report("with_intervals_seconds", whole, "s", **about)
     report("ratio_with_intervals", (passes + whole) / passes, "ratio", **about)
 

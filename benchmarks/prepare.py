@@ -28,17 +28,19 @@ from absl import flags
 from array_record.python.array_record_module import ArrayRecordWriter
 from PIL import Image
 
-from jaxgan import command
-from jaxgan.data import example, files, loader, machine, scan
+from jaxgan.cli import command
+from jaxgan.data import loader, tf_example
 from jaxgan.data.folder import FolderSource
-from jaxgan.data.records import RecordSource
+from jaxgan.data.prepare import discover, scan
+from jaxgan.data.prepared import RecordSource
+from jaxgan.system import machine
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("vgg16", False, "Also time the features of VGG16.")
 SCRIPT = Path(__file__).parent.parent / "scripts" / "prepare.py"
 
 
-def plain_loop(found: files.Files, folder: Path) -> float:
+def plain_loop(found: discover.Files, folder: Path) -> float:
     """Seconds that a loop with Pillow takes from the files to records of raw pixels."""
     start = time.perf_counter()
     writer = ArrayRecordWriter(str(folder / "loop.array_record"), scan.UNCOMPRESSED)
@@ -46,7 +48,9 @@ def plain_loop(found: files.Files, folder: Path) -> float:
     for entry in found.entries:
         with Image.open(Path(found.root) / str(entry.place)) as image:
             small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-        writer.write(example.encode_example(np.asarray(small).tobytes(), entry.label, entry.name))
+        writer.write(
+            tf_example.encode_example(np.asarray(small).tobytes(), entry.label, entry.name)
+        )
     writer.close()
     return time.perf_counter() - start
 
@@ -64,7 +68,7 @@ def prepare(source: str, folder: Path, *more: str) -> float:
 
 
 def main() -> None:
-    found = files.find(FLAGS.data)
+    found = discover.find(FLAGS.data)
     count = len(found.entries)
     about = {
         "resolution": FLAGS.resolution,

@@ -20,7 +20,8 @@ import measure
 from absl import flags
 from measure import FLAGS, report
 
-from jaxgan import command, hosts
+from jaxgan.cli import command
+from jaxgan.engine import distributed
 from jaxgan.types import InputError
 
 measure.define_flags()
@@ -110,7 +111,7 @@ def take_turns(program: measure.Program) -> None:
     start = time.perf_counter()
     program.run(1)
     count = FLAGS.seconds / (time.perf_counter() - start)
-    count = max(1, round(float(hosts.from_first(count))))  # All processes run as many.
+    count = max(1, round(float(distributed.from_first(count))))  # All processes run as many.
     for _ in sys.stdin:
         start = time.perf_counter()
         program.run(count)

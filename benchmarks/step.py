@@ -17,7 +17,8 @@ from absl import flags
 from measure import FLAGS, report
 from ml_collections import ConfigDict
 
-from jaxgan import command, memory
+from jaxgan.cli import command
+from jaxgan.engine import memory
 from jaxgan.types import InputError
 
 MODES = ("eager", "channels_last", "compile")

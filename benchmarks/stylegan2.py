@@ -15,9 +15,11 @@ from absl import flags
 from measure import FLAGS, Run, report
 from ml_collections import ConfigDict
 
-from jaxgan import command, parallel, recipes
+from jaxgan import recipes
+from jaxgan.cli import command
 from jaxgan.data import loader
-from jaxgan.data.toy import ToySource
+from jaxgan.data.toy.animals import ToySource
+from jaxgan.engine import sharding
 from jaxgan.types import InputError
 
 NAMES = ("generator", "path_length", "critic", "r1")
@@ -85,8 +87,8 @@ def main() -> None:
 
 def compiled(config: ConfigDict, batch: Mapping) -> dict[str, Run]:
     """Each turn as the trainer compiles it, on one state."""
-    recipe = recipes.build(config, parallel.axis_name(config.parallel))
-    devices = parallel.spread(config.parallel)
+    recipe = recipes.build(config, sharding.axis_name(config.parallel))
+    devices = sharding.spread(config.parallel)
     key = jax.random.key(config.seed)
     state, done = devices.place(jax.jit(recipe.init)(key)), 0
     placed = devices.shard(dict(batch), 0)

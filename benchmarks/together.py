@@ -13,8 +13,11 @@ from absl import flags
 from measure import FLAGS, Run, report
 from ml_collections import ConfigDict
 
-from jaxgan import command, frozen, loop, parallel, recipes, together
-from jaxgan import config as configs
+from jaxgan import recipes
+from jaxgan.cli import command
+from jaxgan.config import loading as configs
+from jaxgan.engine import loop, sharding, vmapped_loop
+from jaxgan.training import frozen_features
 from jaxgan.types import InputError, Recipe
 
 KEY = jax.random.key(0)
@@ -25,7 +28,7 @@ flags.DEFINE_integer("seeds", 5, "Trained at once, and one by one.", 2)
 def main() -> None:
     jax.config.update("jax_enable_compilation_cache", False)
     config, name = measure.read_config()
-    parallel.check_alone(FLAGS.seeds, "--seeds")
+    sharding.check_alone(FLAGS.seeds, "--seeds")
     if config.model.name not in configs.CLASSIFIERS:
         raise InputError(f"--config must be of a classifier, and {name} is none")
     recipe, batch = recipes.build(config), make_batch(config)
@@ -41,7 +44,7 @@ def main() -> None:
 def make_batch(config: ConfigDict) -> dict[str, np.ndarray]:
     """Random pictures, or a published trunk's features where it stays as it is."""
     batch, _ = measure.make_batch(config)
-    if not frozen.applies(config):
+    if not frozen_features.applies(config):
         return batch
     model, images = recipes.build_classifier(config), batch["image"].astype(np.float32)
     features = jax.eval_shape(lambda x: model.init_with_output(KEY, x, method="trunk")[0], images)
@@ -52,7 +55,7 @@ def make_batch(config: ConfigDict) -> dict[str, np.ndarray]:
 def at_once(recipe: Recipe, batch: dict[str, np.ndarray]) -> Run:
     keys = jax.random.split(KEY, FLAGS.seeds)
     states = jax.jit(jax.vmap(recipe.init), compiler_options=loop.QUICK)(keys)
-    step, done = together.program(recipe.step), 0
+    step, done = vmapped_loop.program(recipe.step), 0
 
     def run(count: int) -> None:
         nonlocal states, done
@@ -66,7 +69,7 @@ def at_once(recipe: Recipe, batch: dict[str, np.ndarray]) -> Run:
 
 
 def one_by_one(recipe: Recipe, batch: dict[str, np.ndarray]) -> Run:
-    devices, keys = parallel.spread("jit"), jax.random.split(KEY, FLAGS.seeds)
+    devices, keys = sharding.spread("jit"), jax.random.split(KEY, FLAGS.seeds)
     init = jax.jit(recipe.init, compiler_options=loop.QUICK)
     states = [devices.place(init(key)) for key in keys]
     step = devices.compile(recipe.step)

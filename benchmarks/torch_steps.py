@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from jaxgan.data import machine
+from jaxgan.system import machine
 
 Step = Callable[[], Tensor]  # One iteration; returns its loss.
 

@@ -11,8 +11,8 @@ from ml_collections import ConfigDict
 from torch import Tensor, nn
 from torch_steps import floats, prepare, to_float
 
-from jaxgan.data import machine
 from jaxgan.models.stylegan2 import widths
+from jaxgan.system import machine
 
 Turn = Callable[[], Tensor]
 

@@ -50,7 +50,7 @@ def get_config(nets: str = "wgan512") -> ConfigDict:
     config.data.folds = 1
     config.data.subset = 1.0  # Share of the training images that each seed draws anew.
 
-    config.arms = ("real", "replace", "replace-all")  # See jaxgan/arms.py.
+    config.arms = ("real", "replace", "replace-all")  # See jaxgan/experiment/design/arms.py.
     # Images from elsewhere, in class folders: DIR, or "{'diffusion': DIR}" beside the GANs' own.
     config.generated = config_dict.placeholder(str)
     config.epochs = "real"  # All arms have the steps of that arm's epochs; or arm: their own.

@@ -20,7 +20,7 @@ from pathlib import Path
 from ml_collections import ConfigDict, config_dict
 
 from jaxgan.config import load
-from jaxgan.stylegan2 import choose
+from jaxgan.recipes.stylegan2 import choose
 
 WGAN512 = str(Path(__file__).with_name("wgan512.py"))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from jaxgan.config import load
-from jaxgan.stylegan2 import choose
+from jaxgan.recipes.stylegan2 import choose
 
 ADA128 = str(Path(__file__).with_name("stylegan2_ada128.py"))
 

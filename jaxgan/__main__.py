@@ -1,5 +1,5 @@
 """python -m jaxgan: the `jaxgan` command."""
 
-from jaxgan.cli import main
+from jaxgan.cli.main import main
 
 main()

@@ -21,15 +21,17 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
 
-from jaxgan import config as configs
-from jaxgan import evaluate as evaluation
-from jaxgan import log, sample, training
+from jaxgan.config import loading as configs
 from jaxgan.data import loader
+from jaxgan.engine import log
 from jaxgan.errors import InputError
+from jaxgan.evaluation import folders, report
 from jaxgan.experiment import budget as budgets
-from jaxgan.experiment import run
-from jaxgan.metrics import folders, report
-from jaxgan.page import text
+from jaxgan.experiment import pipeline
+from jaxgan.metrics import classification as evaluation
+from jaxgan.reporting.html import text
+from jaxgan.sampling import sample
+from jaxgan.training import run
 
 Images = UInt8[np.ndarray, "n h w 3"]
 Settings = Mapping[str, Any]
@@ -104,7 +106,7 @@ class Generator:
 
     Attributes:
         workdir: the run's folder.
-        sampler: see `jaxgan.sample.Sampler`.
+        sampler: see `jaxgan.sampling.sample.Sampler`.
     """
 
     def __init__(self, workdir: str | Path, step: int | str | None = None):
@@ -147,12 +149,12 @@ class Classifier:
 
     Attributes:
         workdir: the run's folder.
-        net: see `jaxgan.training.Classifier`.
+        net: see `jaxgan.training.run.Classifier`.
     """
 
     def __init__(self, workdir: str | Path, step: int | None = None):
         self.workdir = Path(workdir)
-        self.net = training.load_classifier(workdir, step)
+        self.net = run.load_classifier(workdir, step)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -178,7 +180,7 @@ class Classifier:
 
     def evaluate(self, path: str | Path, part: str = "all") -> dict[str, Any]:
         """Return accuracy with its interval, per class, and the confusion matrix."""
-        return training.evaluate_classifier(str(self.workdir), str(path), part)
+        return run.evaluate_classifier(str(self.workdir), str(path), part)
 
     def __repr__(self) -> str:
         name = self.net.config.model.name
@@ -258,7 +260,7 @@ def experiment(
     made = _config(config, {"data.path": str(images)} | dict(settings or {}))
     place = _place(workdir, config, images)
     if budget is None:
-        run.run(made, place)
+        pipeline.run(made, place)
     else:
         budgets.spend(made, place, budgets.parse(budget), begin)
     return Experiment(place)
@@ -282,7 +284,7 @@ def train(
     given = {} if images is None else {"data.path": str(images)}
     made = _config(config, given | dict(settings or {}))
     place = _place(workdir, config)
-    training.run(made, str(place))
+    run.run(made, str(place))
     found = load(place)
     assert not isinstance(found, Experiment)
     return found
@@ -308,7 +310,8 @@ def compare(
         real: a folder or an array of real images, best of such as no GAN saw.
         fake: of generated ones.
         train: of those that the GAN trained on; None: `real` is.
-        options: see `jaxgan.metrics.folders.evaluate`: features, metrics, resolution, seed, ... .
+        options: see `jaxgan.evaluation.folders.evaluate`: features, metrics, resolution, seed, ...
+            .
     """
     with tempfile.TemporaryDirectory() as place:
         given = {"real": real, "fake": fake, "train": train}

@@ -9,16 +9,17 @@ the published generator. FILE.safetensors holds the generator, its average and t
 a StyleGAN2 by the published names, so that it goes both ways.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 from pathlib import Path
 
 from absl import flags
 
-from jaxgan import command, convert
-from jaxgan import config as configs
-from jaxgan.paths import path_flag
+from jaxgan.cli import command
+from jaxgan.config import loading as configs
+from jaxgan.system.paths import path_flag
+from jaxgan.weights import convert
 
 CONFIG = Path(__file__).parents[1] / "configs" / "stylegan2_ada256.py"
 

@@ -11,7 +11,7 @@ and whether pictures of --train (else of --real) were copied; all with 95 % inte
 features of inception the Fréchet distance is the FID; entropy, the Inception score, is theirs only.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 import json
@@ -19,11 +19,14 @@ from typing import Any
 
 from absl import flags
 
-from jaxgan import command, evaluate, sealed, training
-from jaxgan.data.machine import cache_folder
+from jaxgan.cli import command
 from jaxgan.errors import InputError
-from jaxgan.metrics import folders, report
-from jaxgan.paths import path_flag
+from jaxgan.evaluation import folders, report
+from jaxgan.metrics import classification
+from jaxgan.system import sealed
+from jaxgan.system.machine import cache_folder
+from jaxgan.system.paths import path_flag
+from jaxgan.training import run
 
 command.workdir_flag("The run's folder.")
 path_flag("data", "Folder of class folders, or toy.")
@@ -60,8 +63,8 @@ def main() -> None:
         raise InputError("either --workdir and --data or --real and --fake must be given")
     command.check_outputs(FLAGS.json, FLAGS.html)
     if all(one):
-        result = training.evaluate_classifier(FLAGS.workdir, FLAGS.data, FLAGS.split, FLAGS.step)
-        print(evaluate.table(result))
+        result = run.evaluate_classifier(FLAGS.workdir, FLAGS.data, FLAGS.split, FLAGS.step)
+        print(classification.table(result))
     else:
         names = ("features", "allow_seen", "metrics", "weights", "resize", "resolution", "seed")
         options: dict[str, Any] = {name: FLAGS[name].value for name in names}
@@ -73,7 +76,7 @@ def main() -> None:
         )
         for name, about in result["sets"].items():
             print("\n".join([f"--{name}:", *about["account"]]))
-        result["versions"] = training.versions()
+        result["versions"] = run.versions()
         print(report.table(result))
         if FLAGS.html:
             sealed.write(FLAGS.html, report.html(result, pairs))

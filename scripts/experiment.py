@@ -16,7 +16,7 @@ With --dry_run it trains nothing: a few steps of each kind are timed, and what t
 on this machine is printed: time, memory of a device, disk.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 import sys
@@ -24,9 +24,9 @@ import time
 
 from absl import flags
 
-from jaxgan import command
+from jaxgan.cli import command
 from jaxgan.errors import InputError
-from jaxgan.paths import path_flag
+from jaxgan.system.paths import path_flag
 
 FLAGS = flags.FLAGS
 path_flag("compare", "Folders of finished experiments, to be tabulated.", remote=True)
@@ -42,9 +42,10 @@ def main(others: list[str]) -> None:
     if FLAGS.compare is None:
         begin = time.perf_counter()
         command.use_devices()
-        from jaxgan.experiment import budget, dry_run, run, shares
+        from jaxgan.experiment import budget, forecast, pipeline
+        from jaxgan.experiment.stages import workers
 
-        share = shares.parse(FLAGS.worker)
+        share = workers.parse(FLAGS.worker)
         seconds = None if FLAGS.budget is None else budget.parse(FLAGS.budget)
         if seconds and share.count > 1:
             raise InputError("--budget needs a single process, without --worker")
@@ -52,13 +53,13 @@ def main(others: list[str]) -> None:
         if FLAGS.dry_run and seconds:
             print(budget.say(budget.choose(config, seconds, begin)[0], seconds))
         elif FLAGS.dry_run:
-            print(dry_run.table(dry_run.predict(config)))
+            print(forecast.table(forecast.predict(config)))
         elif seconds:
             budget.spend(config, workdir, seconds, begin)
         else:
-            run.run(config, workdir, share)
+            pipeline.run(config, workdir, share)
         return
-    from jaxgan.experiment import tables
+    from jaxgan.experiment.report import tables
 
     for other in others:
         if other.startswith("--"):

@@ -6,13 +6,15 @@ DIR/sampler.jax draws any number of pictures on a CPU, a GPU or a TPU, with DIR/
 DIR/model_card.md says what it learned from, how good it is, and how to load it in five lines.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 from absl import flags
 
-from jaxgan import command, export, paths, sample
-from jaxgan.paths import path_flag
+from jaxgan.cli import command
+from jaxgan.sampling import export, sample
+from jaxgan.system import paths
+from jaxgan.system.paths import path_flag
 
 command.workdir_flag("The run's folder.")
 path_flag("out", "Folder for the files.", remote=True)

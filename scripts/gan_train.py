@@ -9,7 +9,7 @@ have seen either, and the first one on GENERATED. Without --train, TEST is parte
 All are seen at the resolution of the smallest, or at --config.data.resolution.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 import json
@@ -17,9 +17,11 @@ import json
 from absl import flags
 from ml_collections import config_flags
 
-from jaxgan import command, sealed, training
-from jaxgan.experiment import gan_train
-from jaxgan.paths import path_flag
+from jaxgan.cli import command
+from jaxgan.evaluation import gan_train
+from jaxgan.system import sealed
+from jaxgan.system.paths import path_flag
+from jaxgan.training import run
 
 command.config_flag()
 command.workdir_flag("Folder for the classifiers' runs; not kept by default.")
@@ -34,7 +36,7 @@ FLAGS = flags.FLAGS
 def main() -> None:
     config, _ = command.read_config()
     command.check_outputs(FLAGS.json)
-    training.make_deterministic(config)
+    run.make_deterministic(config)
     if "data.resolution" not in config_flags.get_override_values(FLAGS["config"]):
         gan_train.set_resolution(config, FLAGS.real, FLAGS.fake, FLAGS.train)
     result = gan_train.run(

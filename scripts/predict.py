@@ -7,7 +7,7 @@ folder or a file, and can stand several times. Each row has the image's name, it
 class, and the probability of every class; without --out they are printed.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 import csv
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxgan import command
+from jaxgan.cli import command
 from jaxgan.errors import InputError
 
 command.workdir_flag("The run's folder.")

@@ -17,7 +17,7 @@ All workers must have this package and see the source and OUT under the same pat
 that they share.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 from collections.abc import Sequence
@@ -25,9 +25,10 @@ from typing import Any
 
 from absl import flags
 
-from jaxgan import command, sealed
+from jaxgan.cli import command
 from jaxgan.errors import InputError
-from jaxgan.paths import path_flag
+from jaxgan.system import sealed
+from jaxgan.system.paths import path_flag
 
 path_flag("source", "Folder, .zip, .tar, tfds:NAME or tfds:DIR, a prepared set.")
 path_flag("out", "Folder for the prepared set.")
@@ -85,18 +86,18 @@ def _given(values: dict[str, Any]) -> bool:
 
 def main(of_beam: Sequence[str] = ()) -> None:
     # Not by the processes that read pictures.
-    from jaxgan.data import findings, prepare, report, request
+    from jaxgan.data.prepare import options, pipeline, report, summary
 
-    wanted = request.of_flags(FLAGS.flag_values_dict(), features, of_beam)
+    wanted = options.of_flags(FLAGS.flag_values_dict(), features, of_beam)
     command.check_outputs(FLAGS.json, FLAGS.report)
-    with prepare.log(wanted.out) as say, prepare.prepared(wanted, say) as result:
+    with pipeline.log(wanted.out) as say, pipeline.prepared(wanted, say) as result:
         if FLAGS.json:
-            each = findings.of_each(result.diagnosis)
-            sealed.write(FLAGS.json, findings.lines(result.findings, each))
+            each = summary.of_each(result.diagnosis)
+            sealed.write(FLAGS.json, summary.lines(result.findings, each))
         page = FLAGS.report or (wanted.out and wanted.out / "report.html")
         if page:
             sealed.write(page, report.page(result))
-        for line in prepare.summary(result):
+        for line in pipeline.summary(result):
             say(line)
         if page:
             say(f"report: {page}")

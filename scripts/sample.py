@@ -20,7 +20,7 @@ pictures are those that the run learned from, or --real's. manifest.jsonl then h
 what is kept, DIR/drawn.jsonl those of all, and DIR/selection.json what it did to the pictures.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 import math
@@ -30,20 +30,12 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from jaxgan import (
-    command,
-    log,
-    paths,
-    projection,
-    sample,
-    sealed,
-    selection,
-    styles,
-    surplus,
-    training,
-    video,
-)
-from jaxgan.paths import path_flag
+from jaxgan.cli import command
+from jaxgan.engine import log
+from jaxgan.sampling import best_of_n, projection, sample, selection, stylegan2, video
+from jaxgan.system import paths, sealed
+from jaxgan.system.paths import path_flag
+from jaxgan.training import run
 from jaxgan.types import InputError
 
 command.workdir_flag("The run's folder.")
@@ -100,7 +92,7 @@ def main() -> None:
     if not any(drawing):
         return
     label = FLAGS["class"].value
-    style = styles.Style(FLAGS.truncation, FLAGS.truncation_cutoff, FLAGS.noise, label)
+    style = stylegan2.Style(FLAGS.truncation, FLAGS.truncation_cutoff, FLAGS.noise, label)
     sampler = sample.restore(FLAGS.workdir, FLAGS.step, style)
     if FLAGS.project:
         projection.run(sampler, style, FLAGS.project, FLAGS.out, FLAGS.project_steps)
@@ -144,17 +136,17 @@ def _seeds() -> Sequence[int]:
 
 
 def _best(sampler: sample.Sampler, seeds: Sequence[int]) -> tuple[list[int], list[float]]:
-    real = surplus.open_real(FLAGS.workdir, FLAGS.real)
+    real = best_of_n.open_real(FLAGS.workdir, FLAGS.real)
     judge = None
     if FLAGS.by == "classifier":
-        judge = surplus.open_judge(FLAGS.classifier, FLAGS.label, sampler.config)
-    kept = surplus.keep_best(
+        judge = best_of_n.open_judge(FLAGS.classifier, FLAGS.label, sampler.config)
+    kept = best_of_n.keep_best(
         *(sampler, seeds, FLAGS.select, FLAGS.by, real, judge), FLAGS.batch_size
     )
-    print(surplus.table(kept.about))
+    print(best_of_n.table(kept.about))
     if FLAGS.out:
-        kept.about["versions"] = training.versions()
-        surplus.save(kept, FLAGS.out)
+        kept.about["versions"] = run.versions()
+        best_of_n.save(kept, FLAGS.out)
     return kept.seeds, kept.scores
 
 

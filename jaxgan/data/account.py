@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from jaxgan.data import look, walk
+from jaxgan.data import quality, walk
 from jaxgan.data.folder import Source
 from jaxgan.data.given import SIDES
 from jaxgan.data.splits import Split
@@ -89,7 +89,11 @@ def left_out(
 
 def oddities(counts: Mapping[str, int]) -> list[str]:
     """What was done about images that are not plain, in one line."""
-    said = [f"{n:,} {look.NOTES[what]}" for what, n in sorted(counts.items()) if what in look.NOTES]
+    said = [
+        f"{n:,} {quality.NOTES[what]}"
+        for what, n in sorted(counts.items())
+        if what in quality.NOTES
+    ]
     return [f"odd: {'; '.join(said)}"] if said else []
 
 

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Sequence
 
-from jaxgan.data import files, ranges, transforms
-from jaxgan.data.entries import Entry
-from jaxgan.data.files import Files
+from jaxgan.data import images, ranges
 from jaxgan.data.folder import in_threads
+from jaxgan.data.prepare import discover
+from jaxgan.data.prepare.discover import Files
+from jaxgan.data.prepare.entries import Entry
 from jaxgan.data.ranges import Deep, Scale
 
 MAY_BE = {".png", ".tif", ".tiff", ".pgm", ".pnm", ""}
@@ -20,7 +21,7 @@ def scale(found: Files) -> tuple[Scale | None, str]:
 
     Of a PNG file the first bytes tell; others that may be such are opened.
     """
-    if found.root.startswith(files.TFDS):  # Their whole numbers have 16 bits; floats none has.
+    if found.root.startswith(discover.TFDS):  # Their whole numbers have 16 bits; floats none has.
         return None, ""
     some = [e for e in found.entries if os.path.splitext(f"/{e.name}")[1].lower() in MAY_BE]
     parts = [some[i : i + SOME] for i in range(0, len(some), SOME)]
@@ -37,14 +38,14 @@ def scale(found: Files) -> tuple[Scale | None, str]:
 def _deep(root: str, entries: Sequence[Entry]) -> list[Deep]:
     found = []
     for entry in entries:
-        if not LEAST <= entry.size <= files.LARGEST:  # A pipe has none, and would make wait.
+        if not LEAST <= entry.size <= discover.LARGEST:  # A pipe has none, and would make wait.
             continue
         try:
-            begin = files.start(root, entry.place)
+            begin = discover.start(root, entry.place)
             # Bit depth and kind of colour: gray of 16 bits.
             if begin.startswith(PNG) and begin[24:26] != b"\x10\0":
                 continue
-            with transforms.open_file(files.read(root, entry.place)) as im:
+            with images.open_file(discover.read(root, entry.place)) as im:
                 if ranges.is_deep(im.mode):
                     im.load()
                     found.append(ranges.measured(im))

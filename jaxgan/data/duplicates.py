@@ -16,8 +16,8 @@ from PIL import Image
 from scipy import ndimage, special
 
 from jaxgan.data.folder import Source, in_threads
-from jaxgan.data.stored import Stored
-from jaxgan.data.transforms import digest, outlines, square_of
+from jaxgan.data.images import digest, outlines, square_of
+from jaxgan.data.npy_rows import Stored
 from jaxgan.errors import InputError
 
 RULES = ("auto", "exact", "off")
@@ -156,8 +156,8 @@ def group_copies(
     image of one lies within the limit of the same image, so no chain leads from one to another.
 
     Args:
-        digests: `transforms.digest` of each.
-        vectors: `transforms.outlines` of each; None: only equal ones are found.
+        digests: `images.digest` of each.
+        vectors: `images.outlines` of each; None: only equal ones are found.
         read: gives the `detail` of some.
         rule: see `near_duplicates`.
 

@@ -17,11 +17,11 @@ import numpy as np
 from jaxtyping import Int32, Int64
 from PIL import Image
 
-from jaxgan import paths
-from jaxgan.data import given, groups, layout, look, machine, ranges, transforms, walk
+from jaxgan.data import given, groups, images, layout, quality, ranges, walk
+from jaxgan.data.images import Crop, reason
 from jaxgan.data.tables import Tables
-from jaxgan.data.transforms import Crop, reason
 from jaxgan.errors import InputError
+from jaxgan.system import machine, paths
 
 logger = logging.getLogger("jaxgan")
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class FolderSource:
         left_out: How many entries were "hidden", "no picture" by extension, or pictures "beside
             the class folders".
         kinds: of "no picture", how many files have each extension.
-        oddities: how many images are odd, by `look.oddities`.
+        oddities: how many images are odd, by `quality.oddities`.
         scale: of gray values beyond 8 bits, or None where there are none.
         groups: the number of each image's group, or None.
         content: The same of a single class, whatever its name, which is that of the folder.
@@ -134,7 +134,7 @@ class FolderSource:
                     deep[len(readable)] = picture
                     digests.append(b"")
                 else:
-                    digests.append(transforms.digest(picture))
+                    digests.append(images.digest(picture))
                     if kept is not None:
                         kept[len(readable)] = picture
                 self.oddities.update(odd)
@@ -144,7 +144,7 @@ class FolderSource:
                 at = list(deep)
                 again = in_threads(lambda i: self._read(readable[at[i]][0]), len(at))
                 for i, picture in zip(at, again, strict=True):
-                    digests[i] = transforms.digest(picture)
+                    digests[i] = images.digest(picture)
                     if kept is not None:
                         kept[i] = picture
                 floats = sum(d.floats for d in deep.values())
@@ -200,7 +200,7 @@ class FolderSource:
         digest = b""
         try:
             data = self._data(file)
-            digest = transforms.digest(data)
+            digest = images.digest(data)
             return *self._open(data, file, self.scale is None), digest
         except ranges.DeepError as error:
             return error.deep, [], digest
@@ -211,10 +211,10 @@ class FolderSource:
         self, data: bytes, file: str, wait: bool = False, resolution: int | None = None
     ) -> tuple[np.ndarray, list[str]]:
         side = resolution or self.resolution
-        with transforms.open_file(data) as im:
-            odd = look.oddities(file, look.header_of(im))
-            whole = transforms.decode(im, 2 * side, self.scale, wait)
-            return np.array(transforms.square_of(whole, side, self._crop)), odd
+        with images.open_file(data) as im:
+            odd = quality.oddities(file, quality.header_of(im))
+            whole = images.decode(im, 2 * side, self.scale, wait)
+            return np.array(images.square_of(whole, side, self._crop)), odd
 
     def image_at(self, index: int, resolution: int) -> np.ndarray:
         """The picture at another resolution, from its file."""
@@ -256,11 +256,11 @@ def start_fingerprint(classes: Sequence[str], resolution: int) -> "hashlib._Hash
 
 def add_to_fingerprint(digest: "hashlib._Hash", name: str, label: int, image: np.ndarray) -> None:
     """One more picture: its name, label and pixels."""
-    add_digest(digest, name, label, transforms.digest(image))
+    add_digest(digest, name, label, images.digest(image))
 
 
 def add_digest(digest: "hashlib._Hash", name: str, label: int, pixels: bytes) -> None:
-    """The same for a picture whose `transforms.digest` is at hand."""
+    """The same for a picture whose `images.digest` is at hand."""
     digest.update(repr((name, int(label))).encode() + pixels)
 
 

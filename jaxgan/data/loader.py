@@ -12,7 +12,7 @@ import grain
 import numpy as np
 from jaxtyping import Float32, Int
 
-from jaxgan.data import machine, records, transforms, walk
+from jaxgan.data import images, prepared, walk
 from jaxgan.data.folder import (
     FolderSource,
     Source,
@@ -20,11 +20,12 @@ from jaxgan.data.folder import (
     in_threads,
     start_fingerprint,
 )
+from jaxgan.data.images import Crop
+from jaxgan.data.prepared import RecordSource
 from jaxgan.data.ranges import Scale
-from jaxgan.data.records import RecordSource
-from jaxgan.data.toy import ToySource
-from jaxgan.data.transforms import Crop
+from jaxgan.data.toy.animals import ToySource
 from jaxgan.errors import InputError
+from jaxgan.system import machine
 
 logger = logging.getLogger("jaxgan")
 LOOKED_AT = 200  # Pictures of a folder, for their size.
@@ -69,7 +70,7 @@ def open_source(
         given: dict[str, Any] = {"classes": classes, "count": count}
         given = {name: value for name, value in given.items() if value is not None}
         return InMemory(ToySource(resolution, seed=seed, **given))
-    if records.is_prepared(path):
+    if prepared.is_prepared(path):
         source: Source = RecordSource(path, resolution, classes=classes, grouped=grouped)
     else:
         source = FolderSource(
@@ -96,15 +97,15 @@ def usual_side(path: str | os.PathLike) -> int:
     Raises:
         InputError: there is no picture that can be read.
     """
-    if records.is_prepared(path):
-        return int(records.read_info(path)["resolution"])
+    if prepared.is_prepared(path):
+        return int(prepared.read_info(path)["resolution"])
     found: list[int] = []
     root = Path(path).expanduser()
     for file in walk.of_folder(root).images if root.is_dir() else ():
         if len(found) == LOOKED_AT:
             break
         try:
-            with transforms.open_file(root / str(file.place)) as image:
+            with images.open_file(root / str(file.place)) as image:
                 found.append(min(image.size))
         except (OSError, ValueError):
             continue

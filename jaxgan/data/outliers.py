@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 from PIL import Image
 
-from jaxgan.data import machine
-from jaxgan.data.stored import Stored
-from jaxgan.data.transforms import Picture
+from jaxgan.data.images import Picture
+from jaxgan.data.npy_rows import Stored
 from jaxgan.errors import InputError
+from jaxgan.system import machine
 
 SIDE = 64  # Of what the descriptor sees.
 SCALES = 4  # Each half the one before.

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgan.data import layout, transforms
-from jaxgan.data.archives import Found
+from jaxgan.data import images as transforms
+from jaxgan.data import layout
+from jaxgan.data.prepare.archives import Found
 
 EXTENSIONS = {".avif", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm"}
 EXTENSIONS |= {".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}

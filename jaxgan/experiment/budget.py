@@ -9,10 +9,11 @@ from typing import NamedTuple
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import sealed
 from jaxgan.errors import InputError
-from jaxgan.experiment import dry_run, power, run
-from jaxgan.experiment.words import points
+from jaxgan.experiment import forecast, pipeline
+from jaxgan.experiment.verdict import points
+from jaxgan.statistics import power
+from jaxgan.system import sealed
 
 FILE = "budget.json"
 FOLDS = (1, 4, 5)  # That are weighed; the images that are tested are those of the folds begun.
@@ -65,7 +66,7 @@ class Choice(NamedTuple):
 
 def choose(
     config: ConfigDict, budget: float, begin: float | None = None
-) -> tuple[Choice, run.Plan]:
+) -> tuple[Choice, pipeline.Plan]:
     """Folds, seeds and GAN steps for the time that there is.
 
     A few steps of each kind are timed. Of the designs whose interval is expected to be narrow
@@ -90,17 +91,17 @@ def choose(
         mine = config.copy_and_resolve_references()
         mine.data.folds = count
         try:
-            plan = run.prepare(mine, plan)
+            plan = pipeline.prepare(mine, plan)
         except InputError:
             if plan is None:
                 raise
             continue
         if known is None:  # The images of one split serve to time the steps of all.
-            known = dry_run.prices(mine, plan, SECONDS)
-        each = SLOWER * dry_run.seed_seconds(mine, plan, known, 0)
-        once = time.perf_counter() - begin + START + dry_run.compile_seconds(known)
+            known = forecast.prices(mine, plan, SECONDS)
+        each = SLOWER * forecast.seed_seconds(mine, plan, known, 0)
+        once = time.perf_counter() - begin + START + forecast.compile_seconds(known)
         if known.gan is not None:
-            most = dry_run.gan_steps(mine, known, max(dry_run.gan_lengths(mine, plan.folds[0])))
+            most = forecast.gan_steps(mine, known, max(forecast.gan_lengths(mine, plan.folds[0])))
         for begun in range(1, count + 1):
             images = sum(len(fold.sides.test) for fold in plan.folds[:begun])
 
@@ -137,9 +138,9 @@ def choose(
 
 
 def _gan_seconds(
-    config: ConfigDict, plan: run.Plan, known: dry_run.Prices, folds: int, steps: int
+    config: ConfigDict, plan: pipeline.Plan, known: forecast.Prices, folds: int, steps: int
 ) -> float:
-    return SLOWER * sum(dry_run.gan_seconds(config, plan, known, k, steps) for k in range(folds))
+    return SLOWER * sum(forecast.gan_seconds(config, plan, known, k, steps) for k in range(folds))
 
 
 def apply(config: ConfigDict, choice: Choice) -> None:
@@ -174,7 +175,7 @@ def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: flo
         begin: `time.perf_counter()` when the program started.
 
     Raises:
-        InputError: as `choose` and `run.run`.
+        InputError: as `choose` and `pipeline.run`.
     """
     file = epath.Path(workdir) / FILE
     remedy = f"delete {workdir} and run the same command again"
@@ -194,7 +195,7 @@ def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: flo
         kept = before | {"budget": before["budget"] + budget}
         line = f"{_short(budget)} more: further seeds and folds are added, nothing is redone"
     apply(config, chosen)
-    return run.run(
+    return pipeline.run(
         config,
         workdir,
         until=begin + budget * (1 - END),

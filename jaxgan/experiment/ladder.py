@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from jaxgan import arms
-from jaxgan.experiment.statistics import Interval
+from jaxgan.experiment.design import arms
+from jaxgan.statistics.crossed import Interval
 
 # What an arm costs besides its classifiers, cheapest first.
 RUNGS = {
@@ -20,7 +20,7 @@ RUNGS = {
 
 
 class Compared(Protocol):
-    """What answers for the arms: see `judge.Answers`."""
+    """What answers for the arms: see `analysis.Answers`."""
 
     def interval(self, a: str, b: str, level: float = ...) -> Interval | None: ...
 

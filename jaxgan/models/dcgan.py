@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers import BatchNorm, Conv, ConvTranspose, Dropout, around_one
+from jaxgan.models.layers.common import BatchNorm, Conv, ConvTranspose, Dropout, around_one
 from jaxgan.models.wgan import widths
 from jaxgan.types import Images, InputError, Latents, Logits
 

@@ -16,8 +16,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxgan import noise
-from jaxgan.models.layers import (
+from jaxgan import prng
+from jaxgan.models.layers.common import (
     BatchNorm,
     Conv,
     around_one,
@@ -137,7 +137,7 @@ class Up(nn.Module):
                 weight = self.param(f"noise{i}", nn.initializers.zeros, ())
                 if train:
                     key = self.make_rng("dropout")
-                    added = noise.normal(key, (*x.shape[:3], 1), self.axis_name)
+                    added = prng.normal(key, (*x.shape[:3], 1), self.axis_name)
                     x = x + (weight * added).astype(x.dtype)
             x = gated(_norm(train, self.dtype, self.axis_name, name=f"norm{i}")(x))
         return x
@@ -307,7 +307,7 @@ class Critic(nn.Module):
         if self.is_initializing():
             part = jnp.zeros(len(images), jnp.int32)
         else:
-            u = noise.uniform(self.make_rng("dropout"), (len(images),), self.axis_name)
+            u = prng.uniform(self.make_rng("dropout"), (len(images),), self.axis_name)
             part = jnp.minimum(jnp.floor(4 * u).astype(jnp.int32), 3)
         whole = distance(at[PART], images, "whole")
         return whole + distance(quarter(at[2 * PART], part), quarter(images, part), "part")

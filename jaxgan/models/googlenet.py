@@ -13,8 +13,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers import BatchNorm, Conv, Dropout, uniform
-from jaxgan.models.pooling import adaptive_avg_pool, max_pool
+from jaxgan.models.layers.common import BatchNorm, Conv, Dropout, uniform
+from jaxgan.models.layers.pooling import adaptive_avg_pool, max_pool
 from jaxgan.types import ClassLogits, Images, InputError
 
 # torchvision's init, a normal distribution cut off only at 200 standard deviations.

@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxgan.models.convolutions import Pair, pair
-from jaxgan.models.layers import Conv
-from jaxgan.models.pooling import max_pool
+from jaxgan.models.layers.common import Conv
+from jaxgan.models.layers.convolution import Pair, pair
+from jaxgan.models.layers.pooling import max_pool
 from jaxgan.types import Images, InputError
 
 SIZE = 299  # Side of the pictures that it sees.

@@ -22,9 +22,9 @@ import numpy as np
 from etils import epath
 from jaxtyping import Array, Float32, Float64, Int, Integer, UInt8
 
-from jaxgan import sealed
 from jaxgan.data.folder import Source
 from jaxgan.errors import FileError, InputError
+from jaxgan.system import sealed
 from jaxgan.types import Images, Latents
 
 LEAST = 3  # Pictures: two have one component, and none can be held out.

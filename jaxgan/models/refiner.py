@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers import BatchNorm, Conv
+from jaxgan.models.layers.common import BatchNorm, Conv
 from jaxgan.models.pca import Fit
 from jaxgan.types import Images, InputError, Latents
 

@@ -2,7 +2,7 @@
 
 Weights are N(0, 1) and are scaled where they are used, so that all learn at one rate ("equalised
 learning rate": Karras et al., Progressive Growing of GANs, 2018, section 4.1). Names and layouts
-of the variables are those of the published networks, see `jaxgan.models.published`.
+of the variables are those of the published networks, see `jaxgan.weights.stylegan2_ada`.
 
 References:
     Karras et al., A Style-Based Generator Architecture for Generative Adversarial Networks, 2019.
@@ -21,10 +21,17 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float, Int
 
-from jaxgan import noise as noises
-from jaxgan.models.convolutions import conv
-from jaxgan.models.filters import Features, Other, conv_down, conv_up, downsample, upsample
-from jaxgan.models.layers import CONVOLVED
+from jaxgan import prng as noises
+from jaxgan.models.layers.common import CONVOLVED
+from jaxgan.models.layers.convolution import conv
+from jaxgan.models.layers.resampling import (
+    Features,
+    Other,
+    conv_down,
+    conv_up,
+    downsample,
+    upsample,
+)
 from jaxgan.types import Images, InputError, Keys, Latents, Logits
 
 Styles = Float[Array, "b n"]
@@ -180,7 +187,7 @@ def modulated_conv(
         weight: HWIO, float32.
         styles: of each input feature, float32.
         demodulate: divide by the deviation that white noise of unit variance would come out with.
-        up: to twice the size, see `filters.conv_up`.
+        up: to twice the size, see `resampling.conv_up`.
     """
     if demodulate and x.dtype != jnp.float32:
         # Demodulation undoes any factor of either: with 1 as the largest nothing grows.

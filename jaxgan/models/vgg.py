@@ -12,8 +12,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers import Conv, Dropout
-from jaxgan.models.pooling import adaptive_avg_pool, max_pool
+from jaxgan.models.layers.common import Conv, Dropout
+from jaxgan.models.layers.pooling import adaptive_avg_pool, max_pool
 from jaxgan.types import ClassLogits, Images, InputError
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))

@@ -12,7 +12,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.models.layers import BatchNorm, Conv, ConvTranspose, InstanceNorm, around_one
+from jaxgan.models.layers.common import BatchNorm, Conv, ConvTranspose, InstanceNorm, around_one
 from jaxgan.types import Images, InputError, Latents, Logits
 
 

@@ -1,0 +1,1 @@
+"""One training step each: pure functions, no config, no files."""

@@ -10,11 +10,11 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array, Float, Shaped, UInt8
 
-from jaxgan import noise
-from jaxgan.losses import cross_entropy
-from jaxgan.optim import average
-from jaxgan.state import ClassifierState
-from jaxgan.steps.loops import accumulate, parts
+from jaxgan import prng
+from jaxgan.steps.accumulation import accumulate, parts
+from jaxgan.steps.losses import cross_entropy
+from jaxgan.steps.optimizers import average
+from jaxgan.steps.state import ClassifierState
 from jaxgan.types import Augment, Batch, Images, Keys, Metrics, PRNGKey, Step, to_float
 
 AUX_WEIGHT = 0.3
@@ -61,7 +61,7 @@ def make_step(
     def step(state: ClassifierState, batch: Batch, key: PRNGKey) -> tuple[ClassifierState, Metrics]:
         augment_key, dropout_key = jax.random.split(key)
         count = len(batch["label"])
-        keys = noise.example_keys(augment_key, count, axis_name)
+        keys = prng.example_keys(augment_key, count, axis_name)
 
         weights = batch.get("weight")
         if weights is not None:  # Their mean is 1 over all devices and microbatches together.
@@ -118,7 +118,7 @@ def make_step(
 
 def pick_view(views: Float[Array, "b v f"], keys: Keys) -> Float[Array, "b f"]:
     """One view of each picture, at random."""
-    u = noise.uniform(noise.fold_in(keys, 0), (len(views),))
+    u = prng.uniform(prng.fold_in(keys, 0), (len(views),))
     chosen = (u * views.shape[1]).astype(jnp.int32)
     return jnp.take_along_axis(views, chosen[:, None, None], 1)[:, 0]
 
@@ -142,7 +142,7 @@ def mix(
     References:
         Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018, eq. 1.
     """
-    share = _beta(noise.fold_in(noise.example_keys(keys, len(images)), 1), alpha)
+    share = _beta(prng.fold_in(prng.example_keys(keys, len(images)), 1), alpha)
     wide = share.reshape(-1, *(1,) * (images.ndim - 1))
     return wide * images + (1 - wide) * swap(images), share
 
@@ -163,9 +163,9 @@ def cut_mix(
         Features, 2019, eq. 1 and 2.
     """
     b, h, w, _ = images.shape
-    pairs = noise.fold_in(noise.example_keys(keys, b), 2)
+    pairs = prng.fold_in(prng.example_keys(keys, b), 2)
     side = jnp.sqrt(1 - _beta(pairs, alpha))
-    middle = noise.uniform(noise.fold_in(pairs, 1), (b, 2))
+    middle = prng.uniform(prng.fold_in(pairs, 1), (b, 2))
     rows, columns = (
         jnp.abs(jnp.arange(n)[None] + 0.5 - n * middle[:, i, None]) < n * side[:, None] / 2
         for i, n in enumerate((h, w))
@@ -184,9 +184,7 @@ def _mix(images: Array, mixup: float, cutmix: float, keys: Keys) -> tuple[Array,
     found = [way(images, alpha, keys) for way, alpha in ways if alpha]
     if not found[1:]:
         return found[0]
-    first = noise.uniform(
-        noise.fold_in(noise.example_keys(keys, len(images)), 3), found[0][1].shape
-    )
+    first = prng.uniform(prng.fold_in(prng.example_keys(keys, len(images)), 3), found[0][1].shape)
     return jax.tree.map(
         lambda a, b: jnp.where((first < 0.5).reshape(-1, *(1,) * (a.ndim - 1)), a, b), *found
     )
@@ -203,7 +201,7 @@ def add_noise(
     mean = partial(jax.lax.pmean, axis_name=axis_name) if axis_name else lambda x: x
     middle = mean(features.mean(0))
     deviation = jnp.sqrt(mean(((features - middle[None]) ** 2).mean(0)))
-    drawn = noise.normal(noise.fold_in(keys, 4), features.shape)
+    drawn = prng.normal(prng.fold_in(keys, 4), features.shape)
     return features + std * deviation[None] * drawn
 
 

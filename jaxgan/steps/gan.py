@@ -10,12 +10,12 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array, Float, UInt8
 
-from jaxgan import augment as augments
-from jaxgan import noise
-from jaxgan.losses import AdversarialLoss
-from jaxgan.optim import average
-from jaxgan.state import GANState, Net
-from jaxgan.steps.loops import accumulate, parts, repeat
+from jaxgan import prng
+from jaxgan.augment import diffaugment as augments
+from jaxgan.steps.accumulation import accumulate, parts, repeat
+from jaxgan.steps.losses import AdversarialLoss
+from jaxgan.steps.optimizers import average
+from jaxgan.steps.state import GANState, Net
 from jaxgan.types import (
     Augment,
     Batch,
@@ -85,11 +85,11 @@ def make_step(
     def seen(images: Images, step: Array, keys: Keys) -> Images:
         """What the critic gets of pictures in [-1, 1]."""
         # Keys apart from the noise's: a chain of augmentations folds 0, 1, ... into its own.
-        images = augmented(standardise(images), jnp.float32(1), noise.fold_in(keys, 0))
+        images = augmented(standardise(images), jnp.float32(1), prng.fold_in(keys, 0))
         if instance_noise is None:
             return images
         std = jnp.float32(instance_noise(step))
-        return augments.gaussian_noise(images, std, noise.fold_in(keys, 1))
+        return augments.gaussian_noise(images, std, prng.fold_in(keys, 1))
 
     def forward(module: nn.Module, variables: dict, x: Array, key: PRNGKey) -> tuple[Any, Any]:
         keys = {"dropout": key}
@@ -97,7 +97,7 @@ def make_step(
         return out, updates.get("batch_stats", {})
 
     def generate(net: Net, params: dict, keys: Keys, key: PRNGKey) -> tuple[Images, Any]:
-        z: Latents = noise.normal(keys, (len(keys), latent_dim))
+        z: Latents = prng.normal(keys, (len(keys), latent_dim))
         return forward(generator, {"params": params, "batch_stats": net.stats}, z, key)
 
     def score(net: Net, params: dict, images: Images, key: PRNGKey) -> tuple[Array, Any]:
@@ -118,7 +118,7 @@ def make_step(
     def averaged(gradient: Callable, real: Images, key: PRNGKey, kinds: int) -> Any:
         """The mean of gradient(real, keys [kinds, b], key) over microbatches and devices."""
         *keys, rest = jax.random.split(key, kinds + 1)
-        keys = [noise.example_keys(k, len(real), axis_name, real) for k in keys]
+        keys = [prng.example_keys(k, len(real), axis_name, real) for k in keys]
         count = parts(len(real), microbatch, axis_name)
         each = lambda part, i: gradient(*part, jax.random.fold_in(rest, i))  # noqa: E731
         return mean(accumulate(each, (real, keys), count))

@@ -10,11 +10,11 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from jaxgan import noise
-from jaxgan.losses import AdversarialLoss
+from jaxgan import prng
 from jaxgan.models.projected import Views
-from jaxgan.state import GANState
-from jaxgan.steps.loops import accumulate, parts
+from jaxgan.steps.accumulation import accumulate, parts
+from jaxgan.steps.losses import AdversarialLoss
+from jaxgan.steps.state import GANState
 from jaxgan.types import Augment, Batch, Images, Keys, Metrics, PRNGKey, Step, to_float
 
 Logits = list[Float[Array, "b _"]]  # Of each head.
@@ -78,7 +78,7 @@ def make_step(
 
         def gradients(real: Images, keys: list[Keys], rest: PRNGKey) -> Any:
             z_keys, real_keys, fake_keys, loss_keys = keys
-            z = noise.normal(z_keys, (len(z_keys), latent_dim))
+            z = prng.normal(z_keys, (len(z_keys), latent_dim))
 
             def generate(params: Any) -> tuple[list[Array], Any]:
                 variables = {**constants, **players, "params": params}
@@ -110,7 +110,7 @@ def make_step(
 
         real = to_float(batch["image"])
         *keys, rest = jax.random.split(key, 5)
-        keys = [noise.example_keys(k, len(real), axis_name, real) for k in keys]
+        keys = [prng.example_keys(k, len(real), axis_name, real) for k in keys]
         count = parts(len(real), microbatch, axis_name)
         each = lambda part, i: gradients(*part, jax.random.fold_in(rest, i))  # noqa: E731
         critic_grads, generator_grads, stats, (critic_stats, metrics), value = mean(

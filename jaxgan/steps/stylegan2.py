@@ -13,13 +13,14 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from jaxgan import ada, noise
-from jaxgan.losses import NON_SATURATING
-from jaxgan.models.layers import CONVOLVED
-from jaxgan.optim import average_by_pictures
-from jaxgan.penalties import path_length, path_lengths, r1
-from jaxgan.state import Net, StyleGAN2State
-from jaxgan.steps.loops import accumulate, parts
+from jaxgan import prng
+from jaxgan.augment import ada
+from jaxgan.models.layers.common import CONVOLVED
+from jaxgan.steps.accumulation import accumulate, parts
+from jaxgan.steps.losses import NON_SATURATING
+from jaxgan.steps.optimizers import average_by_pictures
+from jaxgan.steps.penalties import path_length, path_lengths, r1
+from jaxgan.steps.state import Net, StyleGAN2State
 from jaxgan.types import Augment, Batch, Images, Keys, Logits, Metrics, PRNGKey, Step, to_float
 
 W_BETA = 0.995  # Of the average w, which truncation starts from.
@@ -76,7 +77,7 @@ def make_turns(
     Args:
         generator: see `jaxgan.models.stylegan2.Generator`.
         critic: images [b, h, w, c] and labels -> logits [b]; `(images, train, labels)`.
-        generator_tx: the generator's optimiser; see `optim.lazy_adam`.
+        generator_tx: the generator's optimiser; see `optimizers.lazy_adam`.
         critic_tx: the critic's.
         latent_dim: the size of z.
         r1_gamma: the weight of the critic's squared slope at real pictures, as before augmentation.
@@ -112,10 +113,10 @@ def make_turns(
     def styles(net: Net, params: dict, labels: Labels, keys: Keys) -> tuple[Ws, dict]:
         """The ws of new latents, some of two mixed, and the statistics with the new average w."""
         apply: Any = partial(generator.apply, {"params": params, "batch_stats": net.stats})
-        z, other = (noise.normal(noise.fold_in(keys, i), (len(keys), latent_dim)) for i in range(2))
+        z, other = (prng.normal(prng.fold_in(keys, i), (len(keys), latent_dim)) for i in range(2))
         ws, updates = apply(z, labels, W_BETA, method="w_average", mutable=["batch_stats"])
         stats = net.stats | {"mapping": updates["batch_stats"]["mapping"]}
-        u = noise.uniform(noise.fold_in(keys, 2), (len(keys), 2))
+        u = prng.uniform(prng.fold_in(keys, 2), (len(keys), 2))
         cut = jnp.where(u[:, 0] < style_mixing, 1 + jnp.floor(u[:, 1] * (layers - 1)), layers)
         first = jnp.arange(layers)[None, :, None] < cut[:, None, None]
         return jnp.where(first, ws, apply(other, labels, method="to_ws")), stats
@@ -123,12 +124,12 @@ def make_turns(
     @kept
     def synthesise(params: dict, net: Net, keys: Keys, ws: Ws) -> Images:
         variables = {"params": params, "batch_stats": net.stats}
-        each = noise.fold_in(keys, 3)
+        each = prng.fold_in(keys, 3)
         return generator.apply(variables, ws, "random", each, method="synthesise")  # type: ignore[return-value]
 
     @kept
     def score(params: dict, images: Images, labels: Labels, p: Array, keys: Keys) -> Logits:
-        images = change(images, p, noise.fold_in(keys, 4))
+        images = change(images, p, prng.fold_in(keys, 4))
         return critic.apply({"params": params}, images, True, labels)  # type: ignore[return-value]
 
     def averaged(gradient: Callable, batch: Batch, key: PRNGKey, turn: int, every: int = 1) -> Any:
@@ -138,7 +139,7 @@ def make_turns(
         """
         real, labels = batch["image"][::every], batch["label"][::every] if conditional else None
         pair = jax.random.split(jax.random.fold_in(key, turn))
-        keys = [noise.example_keys(k, len(real), axis_name, real) for k in pair]
+        keys = [prng.example_keys(k, len(real), axis_name, real) for k in pair]
         count = parts(len(batch["image"]), microbatch, axis_name)
         each = lambda part, i: gradient(to_float(part[0]), *part[1:])  # noqa: E731
         aux, grads = mean(accumulate(each, (real, labels, *keys), count))
@@ -172,7 +173,7 @@ def make_turns(
             def objective(params: dict) -> tuple[Array, tuple[dict, Array, Array]]:
                 ws, stats = styles(net, params, labels, keys)
                 drawn = partial(synthesise, params, net, keys)
-                lengths = path_lengths(drawn, ws, noise.fold_in(keys, 5))
+                lengths = path_lengths(drawn, ws, prng.fold_in(keys, 5))
                 term, target = path_length(
                     lengths, state.path_mean, path.weight, path_decay, axis_name
                 )

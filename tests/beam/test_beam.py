@@ -12,10 +12,11 @@ from PIL import Image
 
 pytest.importorskip("apache_beam", reason="make beam installs it, make test does not")
 
-from jaxgan.data import beam, prepare, records, scan
-from jaxgan.data.request import Request
-from jaxgan.data.squares import Options
-from jaxgan.data.toy import ToySource
+from jaxgan.data import prepared
+from jaxgan.data.prepare import beam, pipeline, scan
+from jaxgan.data.prepare.decode import Options
+from jaxgan.data.prepare.options import Request
+from jaxgan.data.toy.animals import ToySource
 from jaxgan.errors import InputError
 
 # Beam's own.
@@ -42,7 +43,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "PART", 32)
+    monkeypatch.setattr(pipeline, "PART", 32)
 
 
 def request(source: Any, out: Path, beam: tuple[str, ...] = (), **options: Any) -> Request:
@@ -54,7 +55,7 @@ def run(of: Request) -> tuple[dict[str, str], list[str]]:
     """The hash of each file of the sets, and what was said."""
     assert of.out is not None
     said: list[str] = []
-    with prepare.prepared(of, said.append) as result:
+    with pipeline.prepared(of, said.append) as result:
         assert result.diagnosis.rows
     files = sorted(file for file in of.out.rglob("[!.]*") if file.is_file())
     files = [file for file in files if ".work" not in file.parts]
@@ -74,7 +75,7 @@ def test_several_processes_of_beam_write_the_same_set(
     assert by_beam == plain
     assert sum("array_record" in name for name in plain) == 8  # Four parts at two resolutions.
     assert any(line.startswith("102 of 102 pictures") for line in said)
-    info = records.read_info(tmp_path / "beam" / "32")
+    info = prepared.read_info(tmp_path / "beam" / "32")
     assert info["counts"] == {"cat": 50, "dog": 50}
 
 
@@ -113,7 +114,7 @@ def test_what_was_finished_is_kept(
 
 
 def test_a_part_that_is_done_twice(pictures: Path, tmp_path: Path) -> None:
-    found = prepare.files.find(pictures)
+    found = pipeline.discover.find(pictures)
     options = Options((16,))
     task = (found.root, found.entries[:3], {}, options, tmp_path, "key")
     said: list[str] = []

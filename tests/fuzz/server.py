@@ -21,10 +21,18 @@ LIMIT = 100_000  # Bytes of each stream.
 
 
 def serve(trains: bool) -> None:
-    from jaxgan import command, convert, evaluate, export, projection, surplus, training  # noqa: F401
-    from jaxgan.data import prepare, tfds  # noqa: F401
-    from jaxgan.experiment import budget, dry_run, gan_train, run  # noqa: F401
-    from jaxgan.metrics import folders, report  # noqa: F401
+    from jaxgan.cli import command  # noqa: F401
+    from jaxgan.data.prepare import pipeline as prepare  # noqa: F401
+    from jaxgan.evaluation import (  # noqa: F401
+        folders,
+        gan_train,
+        report,
+    )
+    from jaxgan.experiment import budget, forecast, pipeline
+    from jaxgan.metrics import classification  # noqa: F401
+    from jaxgan.sampling import best_of_n, export, projection  # noqa: F401
+    from jaxgan.training import run
+    from jaxgan.weights import convert  # noqa: F401
 
     if not trains:
 
@@ -32,11 +40,11 @@ def serve(trains: bool) -> None:
             raise SystemExit(0)
 
         def checked(config: object, *given: object, **more: object) -> None:
-            run.prepare(config)
+            pipeline.prepare(config)
             done()
 
-        dry_run.predict = budget.choose = checked
-        training.train_gan = training.train_classifier = training.train_classifiers = done
+        forecast.predict = budget.choose = checked
+        run.train_gan = run.train_classifier = run.train_classifiers = done
     answers = os.fdopen(os.dup(1), "w")
     print("[]", file=answers, flush=True)
     for line in sys.stdin:

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from ml_collections import ConfigDict, config_flags
 
-from jaxgan import checks, command
-from jaxgan import config as configs
-from jaxgan import settings as declared
+from jaxgan.cli import command
+from jaxgan.config import checks
+from jaxgan.config import loading as configs
+from jaxgan.config import settings as declared
 from jaxgan.errors import InputError
-from jaxgan.experiment.run import _inherit
+from jaxgan.experiment.pipeline import _inherit
 
 LONGER = int(os.environ.get("FUZZ", "1"))
 FILES = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))

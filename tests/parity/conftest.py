@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxgan import noise
+from jaxgan import prng
 
 jax.config.update("jax_disable_most_optimizations", False)
 sys.path.insert(0, str(Path(__file__).parent))  # For `plain`: test files are no package.
@@ -21,8 +21,8 @@ def fixed_draws(monkeypatch):
     def fixed(draw):
         return lambda key, shape, axis_name=None: jnp.array(draw(shape))
 
-    monkeypatch.setattr(noise, "uniform", fixed(plain.uniform))
-    monkeypatch.setattr(noise, "normal", fixed(plain.normal))
+    monkeypatch.setattr(prng, "uniform", fixed(plain.uniform))
+    monkeypatch.setattr(prng, "normal", fixed(plain.normal))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from jaxgan.evaluate import auroc
+from jaxgan.metrics.classification import auroc
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])

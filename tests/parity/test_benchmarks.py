@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from jaxgan import config as configs
 from jaxgan import recipes
+from jaxgan.config import loading as configs
 
 ROOT = Path(__file__).parents[2]
 

@@ -113,7 +113,7 @@ def test_the_critic_and_what_it_rebuilds_are_plain_pytorchs(monkeypatch):
     variables = weights(module, jnp.asarray(images), 1)
     # Quarters 0, 1 and 3.
     monkeypatch.setattr(
-        fastgan.noise, "uniform", lambda key, shape, axis_name=None: jnp.array([0.1, 0.3, 0.9])
+        fastgan.prng, "uniform", lambda key, shape, axis_name=None: jnp.array([0.1, 0.3, 0.9])
     )
     net, real = Plain(variables), torch.tensor(np.float64(images)).permute(0, 3, 1, 2)
     x = F.leaky_relu(net.conv("start", real, 1, 1), 0.2)

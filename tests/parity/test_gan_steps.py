@@ -17,9 +17,10 @@ import torch
 from torch.nn import functional as F
 from torch.optim import Adam, RMSprop
 
-from jaxgan import config as configs
-from jaxgan import losses, noise, penalties, recipes
+from jaxgan import prng, recipes
+from jaxgan.config import loading as configs
 from jaxgan.models import dcgan
+from jaxgan.steps import losses, penalties
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 RESOLUTION, CHANNELS, LATENT_DIM, BATCH, STEPS = 32, 16, 8, 8, 3
@@ -120,8 +121,8 @@ def test_losses(ours, theirs):
 def test_smooth_and_flipped_labels():
     torch.manual_seed(0)
     key = jax.random.key(0)
-    keys = key, noise.fold_in(key, 1), noise.fold_in(key, 2)
-    u, swap, swap_fake = (torch.tensor(np.array(noise.uniform(k, (BATCH,)))) for k in keys)
+    keys = key, prng.fold_in(key, 1), prng.fold_in(key, 2)
+    u, swap, swap_fake = (torch.tensor(np.array(prng.uniform(k, (BATCH,)))) for k in keys)
     labels = torch.where(swap < 0.3, 0, 0.8 + 0.2 * u).double()
     fake_labels = torch.where(swap_fake < 0.3, 0.8 + 0.2 * u, 0).double()
     assert 0 in labels and any(fake_labels > 0)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from vision import models
 
-from jaxgan.models import torchvision
 from jaxgan.models.googlenet import GoogLeNet
+from jaxgan.weights import torchvision
 
 MODEL = GoogLeNet(5, dropout=0.0, aux_dropout=0.0, dtype=jnp.float64)
 

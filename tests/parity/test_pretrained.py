@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from jaxgan.models.pretrained import load, read_weights
 from jaxgan.types import InputError
+from jaxgan.weights.torch_files import load, read_weights
 
 KINDS = "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool complex64 complex128"
 NEW = "uint16 uint32 float8_e4m3fn float8_e5m2"  # Not in files of before 1.6.

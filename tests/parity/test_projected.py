@@ -12,10 +12,11 @@ import torch
 from flax import linen as nn
 from torch.nn import functional as F
 
-from jaxgan import losses, noise, optim
+from jaxgan import prng
 from jaxgan.models import backbones, projected
-from jaxgan.state import GANState, new_net
+from jaxgan.steps import losses, optimizers
 from jaxgan.steps import projected as steps
+from jaxgan.steps.state import GANState, new_net
 
 SIDE, Z, BATCH, STEPS, RATE, B2 = 32, 6, 4, 3, 1e-3, 0.99
 RNG = np.random.default_rng(0)
@@ -124,7 +125,7 @@ def test_three_steps_are_the_papers(monkeypatch) -> None:
         scale = projected.calibrate(projection, jnp.asarray(real[0]) / 127.5 - 1)
         shapes = jax.eval_shape(views, jnp.zeros((1, SIDE, SIDE, 3)), scale)
         blank = [jnp.zeros(x.shape) for x in shapes]
-        tx = optim.adam(RATE, 0.0, B2)
+        tx = optimizers.adam(RATE, 0.0, B2)
         variables = generator.init(jax.random.key(0), jnp.zeros((1, Z)), False)
         critic = jax.tree.map(
             lambda x: x.astype(jnp.float64), net.init(jax.random.key(1), blank, False)
@@ -147,7 +148,7 @@ def test_three_steps_are_the_papers(monkeypatch) -> None:
         )
         before, z, keys = state, [], jax.random.split(jax.random.key(2), STEPS)
         for key, batch in zip(keys, real, strict=True):
-            z.append(np.asarray(noise.normal(jax.random.split(key, 5)[0], (BATCH, Z))))
+            z.append(np.asarray(prng.normal(jax.random.split(key, 5)[0], (BATCH, Z))))
             state, _ = step(state, {"image": batch}, key)
 
     fixed = mixing(4, 5)

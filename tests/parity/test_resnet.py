@@ -10,8 +10,8 @@ import pytest
 import torch
 from vision import models
 
-from jaxgan.models import torchvision
 from jaxgan.models.resnet import ResNet
+from jaxgan.weights import torchvision
 
 MODEL = ResNet(5, dtype=jnp.float64)
 

@@ -16,10 +16,11 @@ from network_files import EasyDict, _reconstruct_persistent_obj, places
 from safetensors.torch import load_file
 from torch import nn
 
-from jaxgan import config as configs
-from jaxgan import convert, sample
-from jaxgan.models import published, stylegan2
-from jaxgan.styles import Style
+from jaxgan.config import loading as configs
+from jaxgan.models import stylegan2
+from jaxgan.sampling import sample
+from jaxgan.sampling.stylegan2 import Style
+from jaxgan.weights import convert, stylegan2_ada
 
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / "configs" / "stylegan2_ada128.py")
@@ -209,7 +210,7 @@ def network(numbers):
     labels = jax.numpy.zeros(2, int) if classes else None
     shapes = jax.eval_shape(lambda key: judge.init(key, images, False, labels), jax.random.key(0))
     zeros = jax.tree.map(lambda x: np.ones(x.shape, x.dtype), shapes)
-    critic = Empty(published.to_published(zeros, "D"))
+    critic = Empty(stylegan2_ada.to_published(zeros, "D"))
     for module in critic.modules():
         if "conv_clamp" in module.__dict__:
             module.conv_clamp = clamp

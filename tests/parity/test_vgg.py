@@ -7,8 +7,8 @@ import pytest
 import torch
 from vision import models
 
-from jaxgan.models import torchvision
 from jaxgan.models.vgg import MEAN, STD, VGG16
+from jaxgan.weights import torchvision
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,210 @@
+"""The `jaxgan` command: one verb for each script, with the paths first.
+
+    jaxgan experiment DIR --budget 10m      would generated images help a classifier of these?
+    jaxgan prepare DIR --out SET --resolution 64
+    jaxgan train CONFIG --data DIR
+    jaxgan sample RUN --num 64 --out DIR
+    jaxgan predict RUN IMAGES...            of which class images are
+    jaxgan evaluate RUN DIR                 a classifier on labelled images
+    jaxgan evaluate REAL GENERATED          generated images beside real ones
+    jaxgan gan-train REAL GENERATED         what a classifier learns from generated images
+    jaxgan convert SOURCE OUT               a published network as a run, a run as safetensors
+    jaxgan export RUN --out DIR
+    jaxgan configs [NAME]                   the configs that there are, or one of them
+    jaxgan runs [DIR]                       the runs in a folder, with their state
+    jaxgan doctor                           versions, devices, memory, extras
+    jaxgan completion bash|zsh|fish         completion for a shell
+
+Settings of a config: --set train.steps=2000, or --config.train.steps=2000. All flags of a verb:
+jaxgan VERB --help. Exit codes: 0 done, 1 bad input, 2 bad usage.
+"""
+
+import difflib
+import os
+import sys
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+# The flags that a verb's leading words are: a choice for each number of words.
+WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "experiment": ((), ("--config.data.path",)),
+    "prepare": ((), ("--source",)),
+    "train": ((), ("--config",), ("--config", "--config.data.path")),
+    "sample": ((), ("--workdir",)),
+    "predict": ((), ("--workdir",), ("--workdir", "--images")),
+    "evaluate": ((), ("--workdir",), ("--workdir", "--data")),
+    "gan-train": ((), ("--fake",), ("--real", "--fake")),
+    "convert": ((), ("--source",), ("--source", "--out")),
+    "export": ((), ("--workdir",)),
+}
+NAMES = {"--config": "CONFIG", "--workdir": "RUN", "--source": "SOURCE", "--out": "OUT"}
+CONFIGS = {"experiment": "quickstart", "gan-train": "resnet"}  # Where none is given.
+SHELLS = {
+    "bash": """_jaxgan() {{
+    local word="${{COMP_WORDS[COMP_CWORD]}}"
+    if [ "$COMP_CWORD" = 1 ]; then COMPREPLY=($(compgen -W "{verbs}" -- "$word"))
+    elif [ "${{COMP_WORDS[1]}}" = train ] || [ "${{COMP_WORDS[1]}}" = configs ]; then
+        COMPREPLY=($(compgen -W "{configs}" -- "$word") $(compgen -f -- "$word"))
+    else COMPREPLY=($(compgen -f -- "$word")); fi
+}}
+complete -F _jaxgan jaxgan""",
+    "zsh": """#compdef jaxgan
+_jaxgan() {{
+    if (( CURRENT == 2 )); then compadd {verbs}
+    elif [[ $words[2] == (train|configs) ]]; then compadd {configs}; _files
+    else _files; fi
+}}
+compdef _jaxgan jaxgan""",
+    "fish": """complete -c jaxgan -n __fish_use_subcommand -f -a "{verbs}"
+complete -c jaxgan -n "__fish_seen_subcommand_from train configs" -a "{configs}\"""",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a verb; return like a script, or exit with its code."""
+    try:
+        _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:  # As of `| head -1`: nobody reads on.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(words: list[str]) -> None:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print((__doc__ or "").strip())
+        sys.exit(0 if words else 2)
+    verb, rest = words[0].replace("_", "-"), words[1:]
+    if verb == "--version":
+        from jaxgan import __version__
+
+        print(__version__)
+    elif verb in OWN:
+        if {"-h", "--help"} & set(rest):
+            print((OWN[verb].__doc__ or "").strip())
+            return
+        OWN[verb](rest)
+    elif verb in WORDS:
+        _script(verb, rest)
+    else:
+        near = difflib.get_close_matches(verb, VERBS, 1)
+        _refuse(f"no verb {verb!r}" + (f": did you mean {near[0]}?" if near else ": jaxgan --help"))
+
+
+def arguments(verb: str, words: Sequence[str]) -> list[str]:
+    """Return a script's flags for the words after a verb.
+
+    Args:
+        verb: of `WORDS`.
+        words: paths first, then flags.
+
+    Raises:
+        ValueError: more paths than the verb takes.
+    """
+    count = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+    paths, rest = words[:count], list(words[count:])
+    if verb == "evaluate" and len(paths) == 2 and _is_images(paths[0]):
+        names: tuple[str, ...] = ("--real", "--fake")
+    elif verb == "predict" and len(paths) > 1:
+        names = ("--workdir", *["--images"] * (len(paths) - 1))
+    elif len(paths) < len(WORDS[verb]):
+        names = WORDS[verb][len(paths)]
+    else:
+        most = " ".join(NAMES.get(name, "DIR") for name in WORDS[verb][-1])
+        raise ValueError(f"{verb} takes {most} and then flags, got {' '.join(paths)}")
+    flags = [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        if name == "--set":
+            setting = value if equals else rest.pop(0) if rest else ""
+            flags.append(f"--config.{setting}")
+        elif name == "--data" and verb in ("train", "experiment"):
+            flags.append(f"--config.data.path={value if equals else rest.pop(0) if rest else ''}")
+        else:
+            flags.append(word)
+    own = "--compare" in " ".join(flags)
+    if verb in CONFIGS and not own and not any(f.partition("=")[0] == "--config" for f in flags):
+        flags.insert(0, f"--config={CONFIGS[verb]}")
+    return flags
+
+
+def _is_images(path: str) -> bool:
+    """Whether a path is a folder of images and not a run."""
+    return Path(path).is_dir() and not (Path(path) / "config.json").exists()
+
+
+def _script(verb: str, words: Sequence[str]) -> None:
+    from jaxgan.config import loading
+
+    try:
+        flags = arguments(verb, words)
+    except ValueError as error:
+        _refuse(str(error))
+    sys.argv = [f"jaxgan {verb}", *flags]
+    file = loading.folder("scripts") / f"{verb.replace('-', '_')}.py"
+    # As `runpy.run_path` does, but that would put the script's path into `sys.argv`.
+    module = types.ModuleType("__main__")
+    module.__file__ = str(file)
+    sys.modules["__main__"] = module
+    exec(compile(file.read_text(), file, "exec"), module.__dict__)
+
+
+def _configs(words: Sequence[str]) -> None:
+    """jaxgan configs [NAME]: list the configs, one line each, or print one of them."""
+    from jaxgan.config import loading
+    from jaxgan.errors import InputError
+
+    if words:
+        try:
+            print(Path(loading.find(words[0]).partition(":")[0]).read_text(), end="")
+        except InputError as error:
+            _refuse(str(error), 1)
+        return
+    for name in loading.known():
+        text = (loading.folder("configs") / f"{name}.py").read_text()
+        print(f"{name:<22} {text.partition(chr(10))[0].strip(chr(34)).strip()}")
+
+
+def _runs(words: Sequence[str]) -> None:
+    """jaxgan runs [DIR]: list the runs in a folder (runs by default), their state and figures."""
+    from jaxgan.cli import runs
+
+    place = words[0] if words else "runs"
+    if not Path(place).is_dir():
+        _refuse(f"{place} must be a folder of runs, and it is none", 1)
+    print(runs.table(place))
+
+
+def _doctor(words: Sequence[str]) -> None:
+    """jaxgan doctor: print versions, devices, memory, the cache folder and the extras."""
+    from jaxgan.cli import runs
+
+    print(runs.doctor())
+
+
+def _completion(words: Sequence[str]) -> None:
+    """jaxgan completion bash|zsh|fish: print what makes a shell complete verbs and configs."""
+    from jaxgan.config import loading
+
+    if len(words) != 1 or words[0] not in SHELLS:
+        _refuse(f"completion takes one of {', '.join(SHELLS)}")
+    verbs, configs = " ".join(VERBS), " ".join(loading.known())
+    print(SHELLS[words[0]].format(verbs=verbs, configs=configs))
+
+
+def _refuse(sentence: str, code: int = 2) -> None:
+    print(f"jaxgan: {sentence}", file=sys.stderr)
+    sys.exit(code)
+
+
+OWN: dict[str, Callable[[Sequence[str]], None]] = {
+    "configs": _configs,
+    "runs": _runs,
+    "doctor": _doctor,
+    "completion": _completion,
+}
+VERBS = (*WORDS, *OWN)
+
+if __name__ == "__main__":
+    main()

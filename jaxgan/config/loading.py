@@ -1,0 +1,390 @@
+"""Configs: loaded, checked, printed, compared. Every error about a config is raised here."""
+
+import difflib
+import importlib.util
+import inspect
+import json
+import os
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from etils import epath
+from ml_collections import ConfigDict
+
+import jaxgan
+from jaxgan.errors import FileError, InputError
+from jaxgan.system import sealed
+
+STAGES = ("gan", "classifier")  # Of an experiment.
+GANS = ("wgan", "dcgan", "fastgan", "projected", "stylegan2")
+GENERATORS = (*GANS, "pca")  # That can be drawn from; the last one trains nothing.
+CLASSIFIERS = ("googlenet", "resnet", "vgg16")
+MOST_STEPS = 10**9  # Of a training: JAX counts them in 32 bits.
+LENGTHS = ("steps", "epochs", "kimg")
+# What may change when a run goes on in its folder.
+FREE = ("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile")
+FREE += ("min_diversity", "on_collapse", "rollbacks")
+RESUMABLE = {
+    "parallel",
+    "evaluate",  # Which older runs do not have.
+    *(f"evaluate.{name}" for name in ("every", "share", "allow_seen")),
+    "gan.evaluate",
+    *(f"gan.evaluate.{name}" for name in ("every", "share", "allow_seen")),
+    "seeds",
+    "arms",
+    "stop_below",
+    "vmap_seeds",
+    "verdict.primary",
+    "verdict.level",
+    "verdict.margin",
+    "verdict.outcome",
+    "verdict.width",
+    "data.path",  # The fingerprint of the images says whether they are the same.
+    *(f"{stage}.data.path" for stage in STAGES),
+    *(f"train.{name}" for name in (*LENGTHS, *FREE)),
+    *(f"{stage}.parallel" for stage in STAGES),
+    *(f"{stage}.train.{name}" for stage in STAGES for name in FREE),
+}
+
+
+def folder(name: str) -> Path:
+    """Return the folder `configs` or `scripts`: in the package where installed, else beside it."""
+    package = Path(jaxgan.__file__).resolve().parent
+    return package / name if (package / name).is_dir() else package.parent / name
+
+
+def known() -> list[str]:
+    """Return the names of the configs that come with the package."""
+    return sorted(path.stem for path in folder("configs").glob("[!_]*.py"))
+
+
+def find(spec: str) -> str:
+    """Return the file of a config, with its argument: a file's own path, or one of the package's.
+
+    `wgan512` and `configs/wgan512.py` are the package's where there is no such file here.
+
+    Raises:
+        InputError: there is neither; names the nearest.
+    """
+    file, colon, argument = spec.partition(":")
+    path = Path(file)
+    if path.is_file():
+        return spec
+    ours = folder("configs") / f"{path.stem}.py"
+    if str(path.parent) in (".", "configs") and path.suffix in ("", ".py") and ours.is_file():
+        return f"{ours}{colon}{argument}"
+    beside = [str(p) for p in path.parent.glob("*.py")] if path.suffix else []
+    near = difflib.get_close_matches(file, sorted([*beside, *known()]), 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise InputError(f"--config must be a file or the name of a config, got {file}{hint}")
+
+
+def load(spec: str, test: bool = False) -> ConfigDict:
+    """The config of a file, `configs/wgan512.py` or, with an argument, `configs/wgan512.py:dog`.
+
+    Args:
+        spec: the file, with an argument where it takes one.
+        test: whether to take its small twin for tests, `get_test_config`.
+
+    Raises:
+        InputError: no such file, no `get_config` in it, or an argument that it refuses.
+    """
+    file, _, argument = find(spec).partition(":")
+    if Path(file).suffix != ".py":
+        raise InputError(f"--config must be a Python file, like configs/quickstart.py, got {file}")
+    module_spec = importlib.util.spec_from_file_location(Path(file).stem, file)
+    assert module_spec is not None and module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    with _named(file):
+        module_spec.loader.exec_module(module)
+    name = "get_test_config" if test else "get_config"
+    if not hasattr(module, name):
+        raise InputError(f"a config file must define {name}(), and {file} does not")
+    get = getattr(module, name)
+    if argument and not inspect.signature(get).parameters:
+        raise InputError(f"{file} takes no argument, got {argument!r}")
+    with _named(file):
+        config = get(argument) if argument else get()
+    if not isinstance(config, ConfigDict):
+        raise InputError(
+            f"{name}() of {file} must return a ConfigDict, got {type(config).__name__}"
+        )
+    return config
+
+
+@contextmanager
+def _named(file: str) -> Iterator[None]:
+    """Raise what a config file raises as an InputError with its name and line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f.lineno for f in frames if f.filename == os.path.abspath(file)]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        at = file if line is None else f"{file}, line {line}"
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        if type(error) is not ValueError:  # With which a config refuses its argument.
+            reason = f"{type(error).__name__}: {reason}"
+            raise InputError(
+                f"a config must be Python that runs, and {at} is not: {reason}"
+            ) from error
+        raise InputError(f"{file}: {reason}") from error
+
+
+def keys(config: ConfigDict, prefix: str = "") -> Iterator[str]:
+    """All dotted names of values and sections."""
+    for name, value in config.items():
+        yield prefix + name
+        if isinstance(value, ConfigDict):
+            yield from keys(value, f"{prefix}{name}.")
+
+
+def check_names(config: ConfigDict, names: Sequence[str]) -> None:
+    """Raises InputError for the first dotted name that the config does not have."""
+    known = list(keys(config))
+    for name in names:
+        if name in known:
+            continue
+        # The last part is what people remember: look for it in any section, too.
+        parts = {k: k.rsplit(".", 1)[-1] for k in known}
+        near = difflib.get_close_matches(name, known, 1) or [
+            k for k, last in parts.items() if last == name.rsplit(".", 1)[-1]
+        ]
+        hint = f"; did you mean config.{near[0]}?" if near else ""
+        raise InputError(f"config.{name} is no key of this config{hint}")
+
+
+# What an experiment's stages take from it.
+INHERITED = ("path", "classes", "limit", "crop", "on_error", "split", "given_sides")
+INHERITED += ("layout", "groups", "duplicates")
+
+
+def check_inherited(config: ConfigDict, overridden: Sequence[str]) -> None:
+    """Refuse settings of a stage that the experiment would overwrite.
+
+    Raises:
+        InputError: names the one to set.
+    """
+    if not is_experiment(config):
+        return
+    own = {f"{stage}.data.{name}": f"data.{name}" for stage in STAGES for name in INHERITED}
+    own |= {f"{s}.{name}": name for s in STAGES for name in ("parallel", "deterministic")}
+    for name in overridden:
+        if name in own:
+            raise InputError(f"config.{name} follows config.{own[name]} here: set that one")
+
+
+def settle_length(train: ConfigDict, overridden: Sequence[str], prefix: str) -> None:
+    """Leaves one of steps, epochs and kimg set: the one given on the command line, if any."""
+    given = [name for name in LENGTHS if f"{prefix}{name}" in overridden]
+    if len(given) > 1:
+        raise InputError(f"set one of {', '.join(f'{prefix}{n}' for n in given)}, not {len(given)}")
+    for name in LENGTHS:
+        if given and name != given[0]:
+            train[name] = None
+
+
+def total_steps(
+    train: ConfigDict,
+    pictures: int,
+    pictures_a_step: int,
+    prelude: Callable[[int], int] = lambda step: 0,
+) -> int:
+    """Steps of a training, whichever way its length is given.
+
+    Args:
+        train: the section, with one of steps, epochs and kimg (thousands of pictures) set.
+        pictures: how many there are in an epoch.
+        pictures_a_step: how many real ones are in a batch.
+        prelude: batches besides its own that a step takes, by the steps before it.
+
+    Raises:
+        InputError: it is longer than can be counted.
+    """
+    if train.steps is not None:
+        return train.steps
+    shown = train.epochs * pictures if train.epochs is not None else train.kimg * 1000
+    batches, steps = round(shown / pictures_a_step), 0
+    if batches > MOST_STEPS:
+        length = "epochs" if train.epochs is not None else "kimg"
+        raise InputError(
+            f"a training must have at most {MOST_STEPS:,} steps, and {train[length]:,} {length} of "
+            f"{pictures:,} pictures are {batches:,}"
+        )
+    while batches > 0:
+        batches -= 1 + prelude(steps)
+        steps += 1
+    return max(1, steps)
+
+
+def profile_steps(profile: str | None, name: str = "config") -> range:
+    """The steps to trace, from FIRST:COUNT; none where it is None.
+
+    Raises:
+        InputError: it is not two whole numbers above 0 with a colon between them.
+    """
+    if profile is None:
+        return range(0)
+    first, _, count = profile.partition(":")
+    short = max(len(first), len(count)) < 10  # Python reads 4,300 digits at most.
+    if not (short and first.isdecimal() and count.isdecimal() and int(first) and int(count)):
+        raise InputError(
+            f"{name}.train.profile must be FIRST:COUNT, two whole numbers above 0, got "
+            f"{profile[:100]!r}"
+        )
+    return range(int(first), int(first) + int(count))
+
+
+def is_experiment(config: ConfigDict) -> bool:
+    return "arms" in config
+
+
+def to_dict(config: ConfigDict) -> dict:
+    """As JSON holds it: tuples become lists."""
+    return json.loads(config.to_json())
+
+
+def from_dict(values: dict) -> ConfigDict:
+    """The inverse of `to_dict`: lists become tuples."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: convert(v) for k, v in value.items()}
+        return tuple(convert(v) for v in value) if isinstance(value, list) else value
+
+    return ConfigDict(convert(values))
+
+
+def differences(there: dict, here: dict, prefix: str = "") -> list[str]:
+    """One line per value in which two configs (as `to_dict` gives them) differ."""
+    lines = []
+    for name in sorted({*there, *here}):
+        a, b, dotted = there.get(name), here.get(name), prefix + name
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += differences(a, b, f"{dotted}.")
+        elif a != b and dotted not in RESUMABLE:
+            lines.append(f"{dotted} is {a!r} there and {b!r} here")
+    return lines
+
+
+# What a run leaves in its folder after `config.json`.
+STARTED = ("checkpoints", "run.json", "data.json", "metrics.jsonl", "gan", "classifiers", "fold0")
+
+
+def claim(workdir: epath.PathLike, config: ConfigDict, data: dict | None = None) -> None:
+    """Makes `workdir` this config's run folder: writes `config.json` there.
+
+    Args:
+        workdir: the folder.
+        config: the run's.
+        data: what `run.describe_data` says of its images, which may lie elsewhere now.
+
+    Raises:
+        InputError: it already holds a run with another config, or one that began with other images.
+        FileError: it holds a run whose config is damaged or missing.
+    """
+    folder = epath.Path(workdir)
+    file, ours = folder / "config.json", to_dict(config)
+    if file.exists():
+        lines = differences(sealed.load(file, _anew(folder)), ours)
+        if lines:
+            more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
+            raise InputError(
+                f"--workdir must be new or hold a run of the same config; in {folder} "
+                f"{'; '.join(lines[:3])}{more}"
+            )
+    if data is not None:
+        _check_data(folder, data, start="init_from" in config)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--workdir must be a folder, got the file {folder}")
+    if not file.exists():
+        _check_new(folder, file, STARTED)
+    folder.mkdir(parents=True, exist_ok=True)
+    sealed.save(file, ours, indent=2)
+
+
+def _anew(folder: epath.Path) -> str:
+    return f"restore it, or delete {folder} and run the same command again"
+
+
+def _check_new(folder: epath.Path, file: epath.Path, names: Sequence[str]) -> None:
+    """Raises FileError where a run lost a file that it began with."""
+    for name in names:
+        if (folder / name).exists() and not file.exists():  # Another worker may write it now.
+            raise FileError(
+                f"{file} must be there where a run was begun ({folder / name} is), and is missing: "
+                f"{_anew(folder)}"
+            )
+
+
+def claim_data(
+    workdir: epath.PathLike, fingerprint: str, name: str = "data.json", *, data: dict | None = None
+) -> None:
+    """Tie `workdir` to one set of images: a split of others could mix up what was learned from.
+
+    Args:
+        workdir: the run's folder.
+        fingerprint: of the images.
+        name: of the file that holds it.
+        data: what else `run.describe_data` says of them.
+
+    Raises:
+        InputError: the run in it began with other images.
+        FileError: what it began with is damaged or missing.
+    """
+    data = {"fingerprint": fingerprint} | (data or {})
+    _check_data(workdir, data, name)
+    folder = epath.Path(workdir)
+    file = folder / name
+    if file.exists():
+        return
+    if name == "data.json":
+        _check_new(folder, file, STARTED[-4:])
+    about = {key: data[key] for key in ("fingerprint", "content") if data.get(key)}
+    if "counts" in data:
+        about["images"] = sum(data["counts"].values())
+    sealed.save(file, about)
+
+
+def _check_data(
+    workdir: epath.PathLike, data: dict, name: str = "data.json", start: bool = False
+) -> None:
+    """Raise InputError where the run in `workdir` began with other images, wherever they lay."""
+    folder = epath.Path(workdir)
+    file = folder / name
+    if not file.exists():
+        return
+    there = sealed.load(file, _anew(folder))
+    if there.get("fingerprint") == data["fingerprint"]:
+        return
+    if data.get("content") and there.get("content") == data["content"]:
+        return  # Of a single class, whose folder has another name now.
+    counts = ""
+    if "images" in there and "counts" in data:
+        counts = f" ({there['images']:,} then, {sum(data['counts'].values()):,} now)"
+    begin = f", with --config.init_from={workdir} to begin with its weights" if start else ""
+    raise InputError(
+        f"a run must go on with the images that it began with, and those of {workdir} have "
+        f"changed since{counts}: choose a new --workdir{begin}"
+    )
+
+
+def read_claim(workdir: epath.PathLike) -> ConfigDict:
+    """The config of the run in `workdir`."""
+    file = epath.Path(workdir) / "config.json"
+    if not file.exists():
+        raise InputError(
+            f"--workdir must be the folder of a run, with a config.json, got {workdir}"
+        )
+    return from_dict(sealed.load(file, _anew(epath.Path(workdir))))
+
+
+def read_run(workdir: epath.PathLike) -> dict[str, Any]:
+    """What `run.json` of a run says: versions, devices, images."""
+    folder = epath.Path(workdir)
+    return sealed.load(folder / "run.json", _anew(folder), strict=False)

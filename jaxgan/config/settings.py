@@ -1,0 +1,431 @@
+"""What each setting of a config may be: its type, bounds, names and length, declared once.
+
+`checks` asks for the rest: what settings mean together.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgan.augment import ada
+from jaxgan.config.loading import CLASSIFIERS, GANS, GENERATORS, MOST_STEPS, is_experiment
+from jaxgan.data import layout
+from jaxgan.errors import InputError
+from jaxgan.models import backbones, resnet
+
+LOSSES = (
+    "wasserstein",
+    "non_saturating",
+    "least_squares",
+    "hinge",
+    "relativistic_pairing",
+    "relativistic_average",
+)
+# DiffAugment's color and cutout keep their names; the rest are ADA's groups.
+AUGMENTS = ("flip", "color", "translation", "cutout")
+AUGMENTS += tuple(name for name in ada.GROUPS if name not in AUGMENTS)
+METRICS = ("frechet", "kid", "precision", "recall", "density", "coverage")
+CLASSIFIER_AUGMENTS = ("flip", "crop", "color", "translation", "cutout")
+CLASSIFIER_AUGMENTS += ("randaugment", "trivialaugment")
+OUTCOMES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "brier")
+SCHEDULES = ("constant", "cosine", "restarts", "linear")
+SELECTED_BY = ("realism", "density", "outlier", "none")  # What needs no classifier.
+
+LONGEST = 4096  # Characters of a text, as of a path.
+LARGEST = 1e9  # Of a number: its square is still one in float32.
+TINY = float(np.finfo(np.float32).tiny)  # What is less above 0 is 0 in float32.
+KINDS = {int: "a whole number", float: "a finite number", str: "text", bool: "True or False"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What a setting may be.
+
+    Attributes:
+        kind: int, float, str or bool; of each element, of a tuple.
+        least: the lowest number.
+        most: the highest number.
+        above: whether it must be above `least`.
+        below: whether it must be below `most`.
+        names: that a text must be one of; () admits any text.
+        none: whether it may be None.
+        count: the fewest and the most elements of a tuple; None: a single value.
+        single: whether a tuple may be a single value, too.
+        required: whether it must be there.
+    """
+
+    kind: type
+    least: float = -LARGEST
+    most: float = LARGEST
+    above: bool = False
+    below: bool = False
+    names: tuple[str, ...] = ()
+    none: bool = False
+    count: tuple[int, int] | None = None
+    single: bool = False
+    required: bool = True
+
+
+def whole(least: int = 1, most: int = MOST_STEPS, **more: Any) -> Setting:
+    return Setting(int, least - 1 if least == 1 else least, most, above=least == 1, **more)
+
+
+def number(least: float = 0.0, most: float = LARGEST, **more: Any) -> Setting:
+    return Setting(float, least, most, **more)
+
+
+def positive(most: float = LARGEST, **more: Any) -> Setting:
+    return Setting(float, 0.0, most, above=True, **more)
+
+
+def text(*names: str, **more: Any) -> Setting:
+    return Setting(str, names=names, **more)
+
+
+SHARE = Setting(float, 0.0, 1.0)  # Within [0, 1];
+PART = Setting(float, 0.0, 1.0, below=True)  # [0, 1);
+SOME = Setting(float, 0.0, 1.0, above=True)  # (0, 1];
+BETWEEN = Setting(float, 0.0, 1.0, above=True, below=True)  # (0, 1).
+TRUTH = Setting(bool)
+SEED = whole(0, 2**32 - 1)
+
+
+def maybe(setting: Setting) -> Setting:
+    return dataclasses.replace(setting, none=True)
+
+
+def several(setting: Setting, least: int = 0, most: int = 1000, single: bool = False) -> Setting:
+    return dataclasses.replace(setting, count=(least, most), single=single)
+
+
+def optional(setting: Setting) -> Setting:
+    """One that not every config has."""
+    return dataclasses.replace(setting, required=False)
+
+
+DATA = {
+    "data.path": text(),
+    "data.classes": several(text(), 0, 100_000),
+    "data.limit": maybe(whole()),
+    "data.crop": text("center", "stretch"),
+    "data.on_error": text("skip", "raise"),
+    "data.given_sides": optional(text("use", "merge")),
+    "data.layout": optional(text(*layout.READINGS)),
+    "data.groups": optional(maybe(text())),
+    # And "data.duplicates", which is text or a number: see `duplicates.parse`.
+}
+SPLIT = several(number(), 0, 1000)  # `checks.check_fractions` says what else.
+TRAINING = DATA | {
+    "seed": SEED,
+    "parallel": text("auto", "jit", "pmap"),
+    "precision": text("float32", "bf16"),
+    "deterministic": TRUTH,
+    "init_from": maybe(text()),
+    "model.name": text(*GANS, *CLASSIFIERS),
+    "data.resolution": whole(1, 4096),
+    "data.split": optional(SPLIT),
+    "train.steps": maybe(whole()),
+    "train.epochs": maybe(positive(1e6)),
+    "train.kimg": maybe(positive()),
+    "train.batch_size": whole(1, 2**20),
+    "train.microbatch": maybe(whole(1, 2**20)),
+    "train.remat": TRUTH,
+    "train.profile": maybe(text()),
+    "train.log_every": whole(),
+    "train.sample_every": whole(),
+    "train.checkpoint_every": whole(),
+}
+ADAM = {"learning_rate": positive(1e3), "b1": PART, "b2": PART}
+EVALUATE = {
+    "evaluate.every": whole(0),
+    "evaluate.pictures": whole(1, 10**7),
+    "evaluate.metrics": several(text(*METRICS), 1),
+    "evaluate.best": text(*METRICS),
+    "evaluate.features": text("auto", "vgg16", "alexnet", "light"),
+    "evaluate.share": SOME,
+}
+GAN = EVALUATE | {
+    "retrain": optional(whole(1, 1000)),  # Of an experiment's.
+    "data.flip": TRUTH,
+    "model.latent_dim": whole(1, 2**16),
+    "train.min_diversity": PART,
+    "train.on_collapse": text("warn", "stop", "rollback"),
+    "train.rollbacks": whole(0),
+}
+PLAYER = ADAM | {
+    "name": text("adam", "rmsprop"),
+    "schedule": text(*SCHEDULES),
+    "final": number(0.0, 1e3),
+    "t_max": maybe(text()),
+    "warmup": maybe(text()),
+}
+ADVERSARIAL = GAN | {
+    "data.normalise": text("range", "statistics"),
+    "model.channels": whole(1, 2**15),
+    "loss.name": text(*LOSSES),
+    "loss.real_labels": several(number(-LARGEST), 2, 2),
+    "loss.flipped": SHARE,
+    "loss.targets": several(number(-LARGEST), 3, 3),
+    "loss.margin": several(number(-LARGEST), 2, 2),
+    "loss.gradient_penalty": number(),
+    "loss.r1": number(),
+    "loss.r2": number(),
+    "augment.policy": several(text(*AUGMENTS)),
+    "augment.p": SHARE,
+    "augment.noise": number(0.0, 1e3),
+    "augment.noise_until": maybe(text()),
+    **{f"optim.{player}.{k}": v for player in ("generator", "critic") for k, v in PLAYER.items()},
+    "optim.critic.clip": maybe(positive()),
+    "train.n_critic": whole(1, 10**6),
+    "train.same_batch": TRUTH,
+    "train.boost.n_critic": whole(1, 10**6),
+    "train.boost.first": whole(0),
+    "train.boost.every": whole(0),
+    "train.ema_decay": PART,
+}
+PROJECTED = GAN | {
+    "model.generator": text("refiner", "dcgan"),
+    "model.channels": whole(1, 2**15),
+    "model.backbone": text(*backbones.NAMES),
+    "model.backbone_size": whole(1, 4096),
+    "model.mixed": whole(1, 2**12),
+    "model.head_width": whole(1, 2**12),
+    "model.patch": several(whole(1, 2**12), 0, 10),
+    "loss.name": text("hinge"),
+    "augment.policy": several(text(*AUGMENTS)),
+    "augment.p": SHARE,
+    **{f"optim.{player}.{k}": v for player in ("generator", "critic") for k, v in PLAYER.items()},
+    "train.ema_kimg": positive(),
+    "train.ema_ramp": maybe(positive()),
+}
+STYLEGAN2 = GAN | {
+    "model.conditional": TRUTH,
+    "model.w_dim": whole(1, 2**16),
+    "model.channel_base": whole(1, 2**24),
+    "model.channel_max": whole(1, 2**15),
+    "model.mapping_layers": whole(1, 1000),
+    "model.group_size": whole(1, 2**20),
+    "model.clamp": maybe(positive()),
+    "model.bf16_blocks": whole(0),
+    "loss.r1": number(),
+    "loss.r1_every": whole(),
+    "loss.path_length": number(),
+    "loss.path_every": whole(),
+    "loss.path_decay": SHARE,
+    "loss.style_mixing": SHARE,
+    "augment.policy": several(text(*ada.GROUPS)),
+    "augment.p": maybe(SHARE),
+    "augment.target": Setting(float, -1.0, 1.0, above=True, below=True),
+    "augment.speed_kimg": positive(),
+    **{f"optim.{player}.{k}": v for player in ("generator", "critic") for k, v in ADAM.items()},
+    "optim.critic.frozen": whole(0),
+    "train.ema_kimg": positive(),
+    "train.ema_ramp": maybe(positive()),
+}
+CLASSIFIER = {
+    "data.flip": optional(TRUTH),
+    "data.split": SPLIT,
+    "model.num_classes": maybe(whole(1, 10**6)),
+    "model.width": positive(64.0),
+    "model.hidden": several(whole(1, 2**16), 0, 100),
+    "model.pretrained": maybe(text()),
+    **{f"optim.{key}": setting for key, setting in ADAM.items()},
+    "optim.name": text("adam", "adamw", "sgd"),
+    "optim.momentum": PART,
+    "optim.weight_decay": number(0.0, 1e3),
+    "optim.schedule": text("constant", "cosine"),
+    "optim.final": number(0.0, 1e3),
+    "optim.warmup": PART,
+    "optim.trunk": number(0.0, 1e3),
+    "optim.frozen": several(text()),
+    "train.label_smoothing": PART,
+    "train.augment": several(text(*CLASSIFIER_AUGMENTS)),
+    "train.mixup": number(0.0, 1e3),
+    "train.cutmix": number(0.0, 1e3),
+    "train.feature_noise": number(0.0, 1e3),
+    "train.ema_decay": PART,
+    "train.views": whole(1, 1000),
+}
+OF_MODEL: dict[str, dict[str, Setting]] = {
+    "wgan": ADVERSARIAL | {"model.init": text("uniform", "normal")},
+    "dcgan": ADVERSARIAL
+    | {
+        "model.slope": number(0.0, 1e3),
+        "model.dropout": several(PART, 0, 100, single=True),
+        "model.generator_dropout": several(PART, 0, 100, single=True),
+        **dict.fromkeys(("model.norm", "model.selu", "model.spectral_norm"), TRUTH),
+    },
+    "fastgan": ADVERSARIAL
+    | {
+        "model.critic_channels": whole(1, 2**15),
+        "model.lite": TRUTH,
+        "model.rebuild": TRUTH,
+    },
+    "projected": PROJECTED,
+    "stylegan2": STYLEGAN2,
+    "googlenet": CLASSIFIER | {"model.aux_heads": TRUTH},
+    "resnet": CLASSIFIER
+    | {
+        "model.blocks": several(whole(1, 1000), 4, 4),
+        "model.stem": maybe(text(*resnet.STEMS)),
+        "model.dropout": PART,
+    },
+    "vgg16": CLASSIFIER | {"model.grid": whole(1, 1000), "model.dropout": PART},
+}
+"""By the model's name, besides those of all trainings."""
+PCA = DATA | {
+    "seed": SEED,
+    "parallel": text("auto", "jit", "pmap"),
+    "precision": text("float32", "bf16"),
+    "data.resolution": whole(8, 4096),
+    "model.components": maybe(positive(1e6)),
+    "model.mirror": TRUTH,
+    "model.shrink": SHARE,
+}
+EXPERIMENT = DATA | {
+    "seed": SEED,
+    "seeds": several(SEED),
+    "parallel": text("auto", "jit", "pmap"),
+    "deterministic": TRUTH,
+    "data.split": SPLIT,
+    "data.folds": whole(1, 1000),
+    "data.subset": SOME,
+    "arms": several(text(), 1),
+    "generated": maybe(text()),
+    "epochs": text("real", "arm"),
+    "stop_below": maybe(BETWEEN),
+    "vmap_seeds": whole(1, 1000),
+    "replace.share": SOME,
+    "replace.classes": several(text(), 0, 100_000),
+    "add.ratio": positive(1000.0),
+    "add.amounts": several(positive(1000.0), 0, 100),
+    "select.by": text(*SELECTED_BY),
+    "select.surplus": whole(1, 1000),
+    "verdict.primary": several(text(), 2, 2),
+    "verdict.outcome": text(*OUTCOMES),
+    "verdict.level": BETWEEN,
+    "verdict.margin": maybe(BETWEEN),
+    "verdict.width": maybe(BETWEEN),
+    "verdict.looks": several(whole(1, 1000)),
+    "gan.retrain": whole(1, 1000),
+}
+
+
+def check(config: ConfigDict, name: str = "config") -> None:
+    """Check each setting for itself.
+
+    Args:
+        config: of a training, or of an experiment with its two stages.
+        name: what errors call it.
+
+    Raises:
+        InputError: a setting is missing, or is not what it may be.
+    """
+    stages = {"": GENERATORS + CLASSIFIERS}
+    if is_experiment(config):
+        _check_all(config, EXPERIMENT, name)
+        stages = {"gan": GANS, "classifier": CLASSIFIERS}
+    for stage, models in stages.items():
+        of, at = (config, name) if not stage else (_section(config, stage, name), f"{name}.{stage}")
+        _check_all(of, {"model.name": text(*models)}, at)
+        known = PCA if of.model.name == "pca" else TRAINING | OF_MODEL[of.model.name]
+        _check_all(of, known, at)
+
+
+def check_value(name: str, value: Any, setting: Setting) -> None:
+    """Raise InputError for a value that the setting cannot be."""
+    if value is None and setting.none:
+        return
+    if setting.count is None or (setting.single and not isinstance(value, list | tuple)):
+        _check_one(name, value, setting)
+        return
+    least, most = setting.count
+    if not isinstance(value, list | tuple):
+        raise InputError(f"{name} must be a tuple like (a, b), got {_shown(value)}")
+    if not least <= len(value) <= most:
+        rule = f"{least:,}" if least == most else f"from {least:,} to {most:,}"
+        what = "values" if setting.kind is str else "numbers"
+        raise InputError(f"{name} must be {rule} {what}, got {_shown(tuple(value))}")
+    for each in value:
+        _check_one(f"each of {name}", each, setting)
+
+
+def _check_one(name: str, value: Any, setting: Setting) -> None:
+    kind = setting.kind
+    fits = isinstance(value, (int, float) if kind is float else kind)
+    if not fits or (kind is not bool and isinstance(value, bool)):
+        raise InputError(f"{name} must be {KINDS[kind]}, got {_shown(value)}")
+    if kind is str:
+        if setting.names and value not in setting.names:
+            raise InputError(
+                f"{name} must be one of {', '.join(setting.names)}, got {_shown(value)}"
+            )
+        if "\0" in value or len(value) > LONGEST:
+            raise InputError(
+                f"{name} must be text of at most {LONGEST:,} characters, none of them NUL, got "
+                f"{_shown(value)}"
+            )
+    elif kind is not bool:
+        _check_number(name, value, setting)
+
+
+def _check_number(name: str, value: float, setting: Setting) -> None:
+    least, most = setting.least, setting.most
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{name} must be a finite number, got {value}")
+    low = value < least or (setting.above and value < least + TINY)
+    high = value > most or (setting.below and value >= most)
+    if not low and not high:
+        return
+    if least == 0 and most > 1:
+        rule = "must be above 0" if setting.above else "must not be negative"
+        rule = f"must be at most {most:,.10g}" if high else rule
+    else:
+        left, right = "[("[setting.above], "])"[setting.below]
+        rule = f"must be within {left}{least:,.10g}, {most:,.10g}{right}"
+    raise InputError(f"{name} {rule}, got {_shown(value)}")
+
+
+def _check_all(config: ConfigDict, settings: Mapping[str, Setting], name: str) -> None:
+    for dotted, setting in settings.items():
+        *path, last = dotted.split(".")
+        section, at = config, name
+        for part in path:
+            section, at = _section(section, part, at), f"{at}.{part}"
+        if last in section:
+            check_value(f"{at}.{last}", section[last], setting)
+        elif setting.required:
+            raise InputError(f"{at}.{last} must be set, and this config does not have it")
+    for dotted, value in _values(config, name):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{dotted} must be a finite number, got {value}")
+
+
+def _section(config: ConfigDict, part: str, name: str) -> ConfigDict:
+    found = config.get(part)
+    if not isinstance(found, ConfigDict):
+        got = "nothing" if part not in config else _shown(found)
+        raise InputError(f"{name}.{part} must be a section with settings, got {got}")
+    return found
+
+
+def _values(config: ConfigDict, prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from _values(value, f"{prefix}.{key}")
+        else:
+            yield f"{prefix}.{key}", value
+
+
+def _shown(value: Any) -> str:
+    """A value in one line, cut off."""
+    if isinstance(value, ConfigDict):
+        return "a section"
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return f"a number of {value.bit_length():,} bits"
+    found = repr(value)
+    return found if len(found) <= 200 else f"{found[:200]}..."

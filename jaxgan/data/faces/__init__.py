@@ -1,0 +1,1 @@
+"""Faces, aligned by their landmarks."""

@@ -1,0 +1,1 @@
+"""From any images to a prepared set: find, scan, diagnose, decide, write."""

@@ -1,0 +1,1 @@
+"""The built-in images: drawn cats and dogs."""

@@ -1,0 +1,1 @@
+"""Runs any recipe on any devices; knows no GAN."""

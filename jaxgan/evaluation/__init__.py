@@ -1,0 +1,1 @@
+"""Images and classifiers judged: folders beside folders, GAN-train and GAN-test."""

@@ -1,0 +1,363 @@
+"""GAN-train and GAN-test: generated pictures judged by what classifiers learn from them.
+
+GAN-base learns from real pictures, GAN-train from as many generated ones of the same classes, in as
+many steps; both are tested on real pictures that neither the classifiers nor the generator saw.
+GAN-train is as good as GAN-base only where the pictures are both true to their class and as varied
+as real ones. GAN-test is GAN-base's accuracy on the generated pictures: it asks for truth alone,
+and is above GAN-base's own where they are easier than real ones, or copies of training pictures.
+The pictures to learn from have the classes' shares of the real training pictures, so that GAN-train
+is the classification accuracy score (CAS), too.
+
+References:
+    Shmelkov, Schmid and Alahari, How good is my GAN?, 2018, section 3. Ravuri and Vinyals,
+    Classification Accuracy Score for Conditional Generative Models, 2019, section 3.
+"""
+
+import logging
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from ml_collections import ConfigDict
+
+from jaxgan import recipes
+from jaxgan.config import checks
+from jaxgan.config import loading as configs
+from jaxgan.data import loader, splits
+from jaxgan.data.folder import Source
+from jaxgan.engine import sharding
+from jaxgan.errors import InputError
+from jaxgan.metrics.classification import predict
+from jaxgan.statistics import crossed
+from jaxgan.steps.classifier import make_predict
+from jaxgan.system import lock
+from jaxgan.training import run as training
+
+# (pictures to learn from, seed, name) -> (pictures -> log-probabilities of the classes)
+Fit = Callable[[Source, int, str], Callable[[Source], Float[np.ndarray, "n k"]]]
+
+
+class Sides(NamedTuple):
+    """Pictures of the same classes, in the same order, at one resolution."""
+
+    train: Source  # Real ones, to learn from.
+    test: Source  # Real ones, none of them like one of the other two sides.
+    fake: Source  # Generated ones.
+    left_out: int  # Test pictures that were.
+
+
+def run(
+    config: ConfigDict,
+    real: str,
+    fake: str,
+    train: str | None = None,
+    *,
+    seeds: int = 3,
+    workdir: str | None = None,
+) -> dict[str, Any]:
+    """What `measure` finds for folders, and how: config, fingerprints, versions.
+
+    Args:
+        config: a classifier's; its first seed, too.
+        real: folder or prepared set to test with.
+        fake: generated pictures.
+        train: real pictures to learn from; see `open_sides`.
+        seeds: how many classifiers learn from each side.
+        workdir: for their runs; see `fit_with`.
+
+    Raises:
+        InputError: as `check_classifier`, `open_sides` and `equal_numbers`.
+    """
+    check_classifier(config)
+    sides = open_sides(config.data, real, fake, train, config.seed)
+    fit = fit_with(config, workdir)
+    result = measure(sides, fit, range(config.seed, config.seed + seeds))
+    paths = {"train": train or real, "test": real, "fake": fake}
+    result["sets"] = {
+        side: {"path": path, "fingerprint": loader.fingerprint(getattr(sides, side))}
+        for side, path in paths.items()
+    }
+    return result | {"config": configs.to_dict(config)} | training.environment()
+
+
+def set_resolution(config: ConfigDict, *paths: str | None) -> None:
+    """That of the smallest pictures: enlarged ones are told from others by their blur alone."""
+    sides = [loader.usual_side(path) for path in paths if path not in (None, "toy")]
+    if sides:
+        with config.unlocked():
+            config.data.resolution = min(sides)
+
+
+def open_sides(
+    data: ConfigDict, real: str, fake: str, train: str | None = None, seed: int = 0
+) -> Sides:
+    """The pictures of folders or prepared sets.
+
+    Args:
+        data: a config's section: `resolution`, `crop`, `on_error`, and `split`.
+        real: to test with; without `train`, parted by `split` into pictures to learn from and to
+            test with.
+        fake: generated pictures.
+        train: real pictures to learn from, those of the generator.
+        seed: of drawn pictures, where a path is "toy".
+
+    Raises:
+        InputError: classes differ, are fewer than two, or have too few pictures; or generated
+            pictures are test pictures.
+    """
+
+    def opened(path: str, flag: str, classes: Sequence[str] | None = None) -> Source:
+        if path != "toy" and not Path(path).expanduser().is_dir():
+            raise InputError(f"{flag} must be a folder of class folders, and {path} is none")
+        return loader.open_source(
+            *(path, data.resolution),
+            classes=classes,
+            crop=data.crop,
+            on_error=data.on_error,
+            seed=seed,
+        )
+
+    def alike(path: str, flag: str) -> Source:
+        source = opened(path, flag)
+        missing = [name for name in whole.classes if name not in source.classes]
+        more = [name for name in source.classes if name not in whole.classes]
+        if missing or more:
+            has = f"has no {', '.join(missing)}" if missing else f"has {', '.join(more)}, too"
+            raise InputError(
+                f"{flag} must have the classes of --real, {', '.join(whole.classes)}, and "
+                f"{path} {has}"
+            )
+        return source if source.classes == whole.classes else opened(path, flag, whole.classes)
+
+    whole = opened(real, "--real")
+    training.check_classes(whole)
+    generated = alike(fake, "--fake")
+    if train is not None:
+        learned, test = alike(train, "--train"), whole
+    else:
+        parts = training.split(whole, data.split, rule=data.get("duplicates", "auto"))
+        learned, test = loader.Subset(whole, parts.train), loader.Subset(whole, parts.test)
+    return separate(learned, test, generated)
+
+
+def separate(train: Source, test: Source, fake: Source) -> Sides:
+    """The three sides, less the test pictures that are near copies of one of another side.
+
+    Raises:
+        InputError: generated pictures are test pictures, or a class has no test picture left.
+    """
+    group, digests, _ = splits.near_duplicates(loader.Concat([train, fake, test]))
+    first = len(train) + len(fake)
+    common = set(digests[len(train) : first]) & set(digests[first:])
+    if common:
+        theirs = zip(fake.names, digests[len(train) : first], strict=True)
+        name = next(name for name, digest in theirs if digest in common)
+        raise InputError(
+            f"generated pictures must not be those of the test, and {len(common):,} are, pixel by "
+            f"pixel, like {name}"
+        )
+    new = ~np.isin(group[first:], group[:first])
+    for label, name in enumerate(test.classes):
+        if not (test.labels[new] == label).any():
+            raise InputError(
+                f"each class needs a real picture to test with that is like no other, and {name} "
+                f"has none"
+            )
+    left_out = int((~new).sum())
+    if left_out:
+        logging.getLogger("jaxgan").warning(
+            "left out %d of %d test pictures: copies of real or generated ones to learn from",
+            *(left_out, len(test)),
+        )
+    return Sides(train, loader.Subset(test, np.flatnonzero(new)), fake, left_out)
+
+
+def equal_numbers(
+    train: Int[np.ndarray, " n"], fake: Int[np.ndarray, " m"], classes: Sequence[str]
+) -> list[int]:
+    """How many pictures of each class both classifiers learn from.
+
+    All of the real ones; where there are fewer generated ones of a class, a share of all classes.
+
+    Args:
+        train: labels of the real pictures to learn from.
+        fake: labels of the generated ones.
+        classes: their names.
+
+    Raises:
+        InputError: a class is missing on a side, or its share is no picture.
+    """
+    real, generated = (np.bincount(side, minlength=len(classes)) for side in (train, fake))
+    for name, *counts in zip(classes, real, generated, strict=True):
+        if not min(counts):
+            kind = "real" if not counts[0] else "generated"
+            raise InputError(f"each class needs pictures to learn from, {name} has no {kind} one")
+    share = min(1.0, (generated / real).min())
+    numbers = np.floor(share * real + 1e-9).astype(int)
+    if not numbers.min():
+        raise InputError(
+            f"each class needs pictures to learn from, and {share:.1%} of the {real.min()} real "
+            f"ones of {classes[int(real.argmin())]}, as there are generated ones, are none"
+        )
+    return numbers.tolist()
+
+
+def measure(
+    sides: Sides, fit: Fit, seeds: Sequence[int] = (0, 1, 2), level: float = 0.95
+) -> dict[str, Any]:
+    """GAN-base, GAN-train and GAN-test, and by how much the second is below the first.
+
+    Each seed trains two classifiers, on pictures that it draws anew where a side has more than are
+    taken. Intervals speak of other seeds and other test pictures (`crossed.crossed_interval`);
+    with one seed, of other pictures alone (Wilson's).
+
+    Args:
+        sides: see `open_sides`.
+        fit: trains a classifier.
+        seeds: of the classifiers.
+        level: of the intervals.
+
+    Returns:
+        `metrics` with gan_base, gan_train, gan_test and cas, each with value, low, high, and all
+        but the last with the same `per_class`; gan_train has its `difference` to gan_base. And
+        `pictures`: how many each side has of each class, and how many were learned from.
+    """
+    classes = sides.test.classes
+    numbers = equal_numbers(sides.train.labels, sides.fake.labels, classes)
+    right: dict[str, list[np.ndarray]] = {"gan_base": [], "gan_train": [], "gan_test": []}
+
+    def correct(ask: Callable[[Source], np.ndarray], source: Source) -> np.ndarray:
+        return ask(source).argmax(axis=1) == source.labels
+
+    for seed in seeds:
+        base = fit(_some(sides.train, numbers, seed), seed, f"real seed {seed}")
+        right["gan_base"].append(correct(base, sides.test))
+        right["gan_test"].append(correct(base, sides.fake))
+        ours = fit(_some(sides.fake, numbers, seed), seed, f"generated seed {seed}")
+        right["gan_train"].append(correct(ours, sides.test))
+    metrics: dict[str, Any] = {}
+    for name, outcomes in right.items():
+        answers = np.array(outcomes)
+        labels = (sides.fake if name == "gan_test" else sides.test).labels
+        metrics[name] = _share(answers, level) | {
+            "per_class": {
+                one: _share(answers[:, labels == i], level) for i, one in enumerate(classes)
+            }
+        }
+    metrics["cas"] = {key: metrics["gan_train"][key] for key in ("value", "low", "high")}
+    gap = crossed.paired_difference(
+        np.array(right["gan_train"]), np.array(right["gan_base"]), level
+    )
+    metrics["gan_train"]["difference"] = {"value": gap.value, "low": gap.low, "high": gap.high}
+    return {
+        "metrics": metrics,
+        "level": level,
+        "seeds": list(seeds),
+        "pictures": {
+            "learned from": dict(zip(classes, numbers, strict=True)),
+            **{side: _counts(getattr(sides, side)) for side in ("train", "test", "fake")},
+            "left_out": sides.left_out,
+        },
+    }
+
+
+def check_classifier(config: ConfigDict) -> None:
+    """Raises InputError for a config that is no classifier's, or makes no sense."""
+    if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
+        raise InputError("--config must be a classifier's, like configs/googlenet.py")
+    checks.check_training(config)
+    training.check_batches(config)
+    training.check_precision(config.precision)
+
+
+def fit_with(config: ConfigDict, workdir: str | None = None) -> Fit:
+    """Trains the classifier of a config, and takes its last weights: nothing chooses among them.
+
+    Args:
+        config: a classifier's.
+        workdir: for the runs, where they go on if they were stopped; None keeps nothing.
+    """
+    built: list = []
+
+    def fit(source: Source, seed: int, name: str) -> Callable[[Source], np.ndarray]:
+        mine = config.copy_and_resolve_references()
+        with mine.unlocked():
+            train, count = mine.train, len(source)  # As many on both sides: as many steps.
+            train.steps = configs.total_steps(train, count, train.batch_size)
+            train.epochs = train.kimg = None
+            mine.seed, mine.model.num_classes = seed, len(source.classes)
+            mine.data.classes = tuple(source.classes)
+        if not built:  # Compiled once.
+            built.append(recipes.build(mine, sharding.axis_name(mine.parallel)))
+            built.append(make_predict(recipes.build_classifier(mine)))
+        recipe, predictor = built
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(workdir or temporary) / name.replace(" ", "_")
+            with lock.held(folder):
+                configs.claim(folder, mine)
+                configs.claim_data(folder, loader.fingerprint(source))
+                state = training.train_classifier(
+                    mine, loader.in_memory(source), None, folder, label=name, recipe=recipe
+                )
+        return lambda asked: predict(predictor, state.variables, asked)
+
+    return fit
+
+
+def _some(source: Source, numbers: Sequence[int], seed: int) -> Source:
+    """So many pictures of each class, chosen by the seed."""
+    chosen = [
+        np.random.default_rng([seed, label]).permutation(np.flatnonzero(source.labels == label))[:n]
+        for label, n in enumerate(numbers)
+    ]
+    return loader.Subset(source, np.sort(np.concatenate(chosen)))
+
+
+def _share(right: np.ndarray, level: float) -> dict[str, float | None]:
+    found = crossed.crossed_interval(right, level)
+    if len(right) == 1:
+        found = crossed.wilson(int(right.sum()), right.size, level)
+    return {"value": found.value, "low": found.low, "high": found.high}
+
+
+def _counts(source: Source) -> dict[str, int]:
+    counts = np.bincount(source.labels, minlength=len(source.classes)).tolist()
+    return dict(zip(source.classes, counts, strict=True))
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result as a person reads it."""
+    metrics, pictures = result["metrics"], result["pictures"]
+    learned = ", ".join(f"{n:,} {name}" for name, n in pictures["learned from"].items())
+    tested, asked = (sum(pictures[side].values()) for side in ("test", "fake"))
+    classes = list(pictures["test"])
+    wide = max(28, *(len(name) + 2 for name in classes))
+    lines = [
+        f"learned from {learned} pictures, {len(result['seeds'])} seeds; tested on {tested:,} real "
+        f"and {asked:,} generated pictures; {result['level']:.0%} intervals",
+        "".ljust(wide) + "GAN-base".rjust(22) + "GAN-train (CAS)".rjust(22) + "GAN-test".rjust(22),
+    ]
+    names = ("gan_base", "gan_train", "gan_test")
+    rows = {"accuracy": [metrics[name] for name in names]}
+    rows |= {one: [metrics[name]["per_class"][one] for name in names] for one in classes}
+    for title, cells in rows.items():
+        lines.append(title.ljust(wide) + "".join(_cell(cell).rjust(22) for cell in cells))
+    gap = metrics["gan_train"]["difference"]
+    text = f"GAN-train - GAN-base: {100 * gap['value']:+.1f} points"
+    if gap["low"] is not None:
+        text += f" [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}]: "
+        text += (
+            "generated pictures teach less than as many real ones"
+            if gap["high"] < 0
+            else "generated pictures teach more than as many real ones"
+            if gap["low"] > 0
+            else "no evidence that generated pictures teach less than as many real ones, or more"
+        )
+    return "\n".join([*lines, text])
+
+
+def _cell(cell: dict[str, float]) -> str:
+    return f"{cell['value']:.1%} [{cell['low']:.1%}, {cell['high']:.1%}]"

@@ -1,0 +1,425 @@
+"""From the runs' probabilities to everything that results.json says of the arms."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from jaxgan.experiment import ladder, outcomes
+from jaxgan.experiment import verdict as words
+from jaxgan.experiment.outcomes import OUTCOMES, Tables
+from jaxgan.metrics.classification import auroc, calibration_error
+from jaxgan.statistics import crossed, group_sequential, learning_curve, power
+from jaxgan.statistics.crossed import Interval
+from jaxgan.statistics.variance_components import Components, components
+
+POWER = 0.8
+
+
+class Answers:
+    """The runs, by arm and fold: their probabilities, in the order of the seeds.
+
+    Args:
+        runs: one per arm, seed and fold: "arm", "seed", "fold" (0 without), "probabilities"
+            [images, classes] and, where GANs were trained several times, "gan".
+        labels: of each fold's test images.
+        outcome: what tables hold; see `outcomes.OUTCOMES`.
+        groups: of each fold's test images, where some belong together: see
+            `clusters.clustered`.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Mapping[str, Any]],
+        labels: Mapping[int, Int[np.ndarray, " n"]],
+        outcome: str = "accuracy",
+        groups: Mapping[int, Int[np.ndarray, " n"]] | None = None,
+    ):
+        self.labels, self.outcome, self._groups = dict(labels), outcome, groups
+        self._p: dict[str, dict[int, dict[int, np.ndarray]]] = {}
+        self._gan: dict[tuple[int, int], int] = {}
+        for run in runs:
+            fold, seed = run.get("fold", 0), run["seed"]
+            of = self._p.setdefault(run["arm"], {}).setdefault(fold, {})
+            of[seed] = np.asarray(run["probabilities"], np.float64)
+            if run.get("gan") is not None:
+                self._gan[fold, seed] = run["gan"]
+
+    def common(self, *arms: str) -> dict[int, list[int]]:
+        """The seeds of each fold that all of `arms` have; folds without any are left out."""
+        first, *others = (self._p.get(arm, {}) for arm in arms)
+        found = {
+            k: [s for s in of if all(s in other.get(k, {}) for other in others)]
+            for k, of in sorted(first.items())
+        }
+        return {k: seeds for k, seeds in found.items() if seeds}
+
+    def probabilities(self, arm: str, seeds: Mapping[int, Sequence[int]]) -> list[np.ndarray]:
+        """[seeds, images, classes] of each fold."""
+        return [np.stack([self._p[arm][k][s] for s in of]) for k, of in seeds.items()]
+
+    def tables(
+        self, arm: str, seeds: Mapping[int, Sequence[int]], outcome: str | None = None
+    ) -> Tables:
+        """The outcome, [seeds, images] of each fold."""
+        labels = [self.labels[k] for k in seeds]
+        of = OUTCOMES[outcome or self.outcome].values
+        return of(self.probabilities(arm, seeds), labels)
+
+    def groups(
+        self, seeds: Mapping[int, Sequence[int]], label: int | None = None
+    ) -> list[np.ndarray] | None:
+        """Those of the test images of each fold, or of a class alone where a fold has any."""
+        if self._groups is None:
+            return None
+        mine = {k: self.labels[k] == label if label is not None else ... for k in seeds}
+        found = [self._groups[k][some] for k, some in mine.items()]
+        return [of for of in found if len(of)]
+
+    def others(self, *arms: str) -> list[Tables]:
+        """Tables of the other arms in the folds of `arms`: what seeds do to them tells, too."""
+        folds = set(self.common(*arms))
+        found = []
+        for arm in self._p:
+            own = {k: seeds for k, seeds in self.common(arm).items() if k in folds}
+            if arm not in arms and set(own) == folds:
+                found.append(self.tables(arm, own))
+        return found
+
+    def gans(self, seeds: Mapping[int, Sequence[int]]) -> list[int]:
+        """The GAN behind each seed of a single fold; [] of several folds or without GANs."""
+        if len(seeds) != 1:
+            return []
+        ((fold, of),) = seeds.items()
+        return [self._gan[fold, s] for s in of] if all((fold, s) in self._gan for s in of) else []
+
+    def interval(self, a: str, b: str, level: float = 0.95) -> Interval | None:
+        """That of arm a minus arm b; None where no seed has both."""
+        seeds = self.common(a, b)
+        if not seeds:
+            return None
+        pair = self.tables(a, seeds), self.tables(b, seeds)
+        others, groups = self.others(a, b), self.groups(seeds)
+        return crossed.paired_difference(*pair, level, others, self.limits, groups)
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """Of a difference."""
+        return (-1.0, 1.0) if OUTCOMES[self.outcome].share else None
+
+    def decided(
+        self,
+        a: str,
+        b: str,
+        looks: Sequence[int],
+        seeds: int,
+        level: float,
+        margin: float | None,
+    ) -> bool:
+        """Whether the look after so many seeds gives a verdict: see `group_sequential.decided`."""
+        both = self.common(a, b)
+        return group_sequential.decided(
+            self.tables(a, both),
+            self.tables(b, both),
+            looks,
+            seeds,
+            level,
+            margin=margin,
+            others=self.others(a, b),
+            groups=self.groups(both),
+        )
+
+
+def judge(
+    runs: Sequence[Mapping[str, Any]],
+    labels: Mapping[int, Int[np.ndarray, " n"]] | Int[np.ndarray, " n"],
+    classes: Sequence[str],
+    *,
+    primary: tuple[str, str],
+    about: Mapping[str, Mapping[str, Any]],
+    seeds: int,
+    outcome: str = "accuracy",
+    level: float = 0.95,
+    margin: float | None = None,
+    width: float | None = None,
+    looks: Sequence[int] = (),
+    assumed: Components | None = None,
+    failed: Sequence[Mapping[str, Any]] = (),
+    same_samples: float | None = None,
+    groups: Mapping[int, Int[np.ndarray, " n"]] | None = None,
+) -> dict[str, Any]:
+    """The verdict, the arms and their contrasts, as results.json holds them.
+
+    The primary contrast alone gives the verdict. All others, each arm against its `base`, have
+    intervals that cover together (Bonferroni) and p-values adjusted together (Holm). Runs may be
+    missing: a contrast takes the seeds that both of its arms have. Where the primary one has none
+    the word is "no verdict", and there is no figure of it.
+
+    Args:
+        runs: see `Answers`.
+        labels: of each fold's test images; an array is that of one fold.
+        classes: their names.
+        primary: the arm that is judged, and the one it is judged against.
+        about: of each arm, whatever results.json shall say of it. "base" is the arm that it is
+            compared with ("real" without), "size" its number of real images and "ratio" that of
+            generated ones per real one: arms of ratio 0 that are no one's `primary[0]` make up
+            the learning curve, where there are two sizes or more.
+        seeds: how many seeds were planned.
+        outcome: what the verdict is about; see `outcomes.OUTCOMES`.
+        level: probability that an interval covers.
+        margin: smallest difference that would matter; or None.
+        width: half-width of the interval that was asked for; or None.
+        looks: numbers of seeds after which the experiment might have stopped (`group_sequential`).
+        assumed: variances to plan the power with (`power.assumed()` without).
+        failed: the runs that are missing: "arm", "seed", "error".
+        same_samples: share of the generated images that two seeds have in common; None: there are
+            no generated ones.
+        groups: see `Answers`.
+    """
+    labels = dict(labels) if isinstance(labels, Mapping) else {0: labels}
+    answers = Answers(runs, labels, outcome, groups)
+    both = answers.common(*primary)
+    done = min(map(len, both.values()), default=0)
+    at = group_sequential.level_at(done or seeds, looks, seeds, level) if looks else level
+
+    arms = {
+        arm: {**more, **_arm(answers, arm, classes, level)}
+        for arm, more in about.items()
+        if answers.common(arm)
+    }
+    pairs = [(arm, about[arm].get("base", "real")) for arm in arms]
+    pairs = [p for p in pairs if p[0] != p[1] and p != primary and answers.common(*p)]
+    each = 1 - (1 - at) / max(len(pairs), 1)
+    others = [_contrast(answers, *p, each) for p in pairs]
+    tested = [c for c in others if c["p"] is not None]
+    for c, p in zip(tested, crossed.holm([c["p"] for c in tested]), strict=True):
+        c["holm"] = p
+    first = _contrast(answers, *primary, at) if both else None
+    verdict: dict[str, Any] = {
+        "primary": list(primary),
+        "outcome": outcome,
+        "margin": margin,
+        "width": width,
+        "looks": list(looks),
+        "seeds": done,
+        "planned_seeds": seeds,
+        "folds": len(both),
+    }
+    if first:
+        verdict |= _verdict(answers, first, classes, verdict, assumed, same_samples)
+    else:
+        verdict |= {"word": "no verdict", "sentence": words.no_verdict(primary, failed)}
+        verdict |= {"difference": None, "low": None, "high": None, "level": at}
+    return {
+        "verdict": verdict,
+        "arms": arms,
+        "contrasts": [
+            *([first | {"primary": True}] if first else []),
+            *(c | {"primary": False} for c in others),
+        ],
+        "ladder": ladder.cheapest(answers, arms, level),
+        "worth": _worth(answers, primary[0], about, level),
+    }
+
+
+def _verdict(
+    answers: Answers,
+    first: dict[str, Any],
+    classes: Sequence[str],
+    asked: Mapping[str, Any],
+    assumed: Components | None,
+    same_samples: float | None,
+) -> dict[str, Any]:
+    """What the primary contrast, `first`, says."""
+    primary, at, margin = (first["a"], first["b"]), first["level"], asked["margin"]
+    both = answers.common(*primary)
+    interval = Interval(*(first[k] for k in ("difference", "low", "high", "se", "df")))
+    outcome = OUTCOMES[answers.outcome]
+    images = sum(len(answers.labels[k]) for k in both)
+    gans = answers.gans(both)
+    second = outcomes.beside(answers.outcome)
+    pair = [answers.tables(arm, both, second) for arm in primary]
+    groups = answers.groups(both)
+    number = None if groups is None else sum(len(np.unique(of)) for of in groups)
+    other = crossed.paired_difference(*pair, at, limits=None, groups=groups)
+    a, b = (answers.tables(arm, both) for arm in primary)
+    wider = crossed.across_folds(a, b, at)
+    if wider is None and len(set(gans)) > 1:
+        wider = crossed.across_gans(a, b, gans, at, groups)
+    if wider is not None and wider.low is not None:  # Surer of more than the headline it cannot be.
+        half = max(wider.high - wider.low, (interval.high or 0) - (interval.low or 0)) / 2
+        wider = wider._replace(low=wider.value - half, high=wider.value + half)
+    return first | {
+        "word": words.word(interval, margin, words.widest(outcome, asked["width"])),
+        "sentence": words.sentence(
+            interval,
+            words.size(both, images, groups),
+            level=at,
+            margin=margin,
+            outcome=outcome,
+            widest=words.widest(outcome, asked["width"]),
+        ),
+        "images": images,
+        "groups": number,
+        "gans": len(set(gans)) or 1,
+        "conditions": words.conditions(
+            len(both), min(map(len, both.values())), same_samples, number
+        ),
+        "beside": other._asdict()
+        | {"outcome": second, "sentence": words.beside(other, OUTCOMES[second], at)},
+        "elsewhere": wider
+        and wider._asdict()
+        | {"sentence": words.elsewhere(wider, len(both), len(set(gans)), outcome, at)},
+        "mcnemar": [
+            {"fold": k, "seed": seed, **crossed.mcnemar(*pair)._asdict()}
+            for k, seeds in both.items()
+            for seed in seeds
+            for pair in [
+                [
+                    answers.probabilities(arm, {k: [seed]})[0][0].argmax(1) == answers.labels[k]
+                    for arm in primary
+                ]
+            ]
+        ],
+        "per_class": _per_class(answers, primary, classes, at),
+        "power": _power(answers, primary, asked["planned_seeds"], at, assumed or power.assumed()),
+    }
+
+
+def _arm(answers: Answers, arm: str, classes: Sequence[str], level: float) -> dict[str, Any]:
+    seeds = answers.common(arm)
+    right = answers.tables(arm, seeds, "accuracy")
+    labels = [answers.labels[k] for k in seeds]
+    whole = crossed.crossed_interval(right, level, answers.groups(seeds))
+    recall = {}
+    for i, name in enumerate(classes):
+        mine = [of[:, y == i] for of, y in zip(right, labels, strict=True) if (y == i).any()]
+        if mine:
+            one = crossed.crossed_interval(mine, level, answers.groups(seeds, i))
+            recall[name] = {"recall": one.value, "low": one.low, "high": one.high}
+    worst = min(recall, key=lambda name: recall[name]["recall"])
+    p = answers.probabilities(arm, seeds)
+    each = [(one, y) for of, y in zip(p, labels, strict=True) for one in of]
+    areas = np.array([auroc(*pair) for pair in each])
+    means = {
+        name: _mean(answers.tables(arm, seeds, name)) * (-1 if OUTCOMES[name].falls else 1)
+        for name in OUTCOMES
+        if name not in ("balanced_accuracy", "macro_f1") or len(recall) == len(classes)
+    }
+    together = [
+        np.log(np.maximum(of, outcomes.LEAST)).mean(0).argmax(1) == y
+        for of, y in zip(p, labels, strict=True)
+    ]
+    return {
+        "accuracy": whole.value,
+        "low": whole.low,
+        "high": whole.high,
+        "outcomes": means,
+        "seeds": len({seed for of in seeds.values() for seed in of}),
+        "ensemble": float(np.concatenate(together).mean())
+        if min(map(len, seeds.values())) > 1
+        else None,
+        "per_class": recall,
+        "worst_class": {"class": worst, **recall[worst]},
+        "calibration_error": float(np.mean([calibration_error(*pair) for pair in each])),
+        "auroc": None if np.isnan(areas).all() else float(np.nanmean(areas)),
+    }
+
+
+def _mean(tables: Tables) -> float:
+    """Over all images, each fold's seeds averaged."""
+    return float(np.concatenate([of.mean(0) for of in tables]).mean())
+
+
+def _contrast(answers: Answers, a: str, b: str, level: float) -> dict[str, Any]:
+    seeds, others = answers.common(a, b), answers.others(a, b)
+    pair = answers.tables(a, seeds), answers.tables(b, seeds)
+    groups = answers.groups(seeds)
+    interval = crossed.paired_difference(*pair, level, others, answers.limits, groups)
+    more = {name: getattr(interval, name) for name in ("low", "high", "se", "df")}
+    p = crossed.p_value(*pair, others, answers.limits, groups)
+    return {"a": a, "b": b, "difference": interval.value, **more, "p": p, "level": level}
+
+
+def _per_class(
+    answers: Answers, primary: tuple[str, str], classes: Sequence[str], level: float
+) -> dict[str, Any]:
+    """The primary contrast's rise of each class's recall; the intervals cover together."""
+    seeds = answers.common(*primary)
+    a, b = (answers.tables(arm, seeds, "accuracy") for arm in primary)
+    labels = [answers.labels[k] for k in seeds]
+    present = np.unique(np.concatenate(labels))
+    table = {}
+    for i in present:
+        mine = [
+            [of[:, y == i] for of, y in zip(tables, labels, strict=True) if (y == i).any()]
+            for tables in (a, b)
+        ]
+        each = 1 - (1 - level) / len(present)
+        found = crossed.paired_difference(*mine, each, groups=answers.groups(seeds, int(i)))
+        table[classes[i]] = {"difference": found.value, "low": found.low, "high": found.high}
+    return table
+
+
+def _power(
+    answers: Answers,
+    primary: tuple[str, str],
+    planned_seeds: int,
+    level: float,
+    assumed: Components,
+) -> dict[str, Any]:
+    """The smallest effects: by assumed variances before, by observed ones after."""
+    seeds = answers.common(*primary)
+    a, b = (answers.tables(arm, seeds) for arm in primary)
+    images, folds = sum(of.shape[1] for of in a), len(seeds)
+    arms = 2 + len(answers.others(*primary))
+    least = min(map(len, seeds.values()))
+    groups = answers.groups(seeds)
+    # Before anything is known of how alike the images of a group are, they count as one.
+    units = images if groups is None else sum(len(np.unique(of)) for of in groups)
+    before = power.Design(planned_seeds, units, level, folds, arms)
+    after = power.Design(least, images, level, folds, arms)
+    share = OUTCOMES[answers.outcome].share
+    y = [x - z for x, z in zip(a, b, strict=True)]
+    if share and not any(map(np.any, y)):  # No image told the arms apart: as the interval has it.
+        y, groups = crossed.with_pictures(y, (-1, 1), groups)
+    observed = components(y, groups) if least > 1 else None
+    return {
+        "probability": POWER,
+        "assumed": assumed._asdict(),
+        "planned": power.smallest_effect(assumed, before, POWER) if share else None,
+        "observed": observed and observed._asdict(),
+        "seen": observed and power.smallest_effect(observed, after, POWER),
+    }
+
+
+def _worth(
+    answers: Answers, arm: str, about: Mapping[str, Mapping[str, Any]], level: float
+) -> dict[str, Any] | None:
+    """What the arm is worth in real images; None where the design cannot bound it on one side."""
+    sizes = {
+        name: more["size"]
+        for name, more in about.items()
+        if more.get("ratio") == 0 and name != arm and answers.common(name)
+    }
+    real = sorted(sizes, key=lambda name: sizes[name])
+    if len(set(sizes.values())) < 2 or len(set(sizes.values())) < len(real):
+        return None
+    seeds = answers.common(arm, *real)
+    if not seeds:
+        return None
+    rows = [sizes[name] for name in real]
+    of = {name: answers.tables(name, seeds, "accuracy") for name in (arm, *real)}
+    found = learning_curve.worth(
+        of[arm], [of[name] for name in real], rows, level, answers.groups(seeds)
+    )
+    if found.low is None and found.high is None:
+        return None
+    return {
+        "arm": arm,
+        "sizes": rows,
+        "accuracies": [_mean(of[name]) for name in real],
+        **found._asdict(),
+        "sentence": learning_curve.describe(found, rows, level),
+    }

@@ -1,0 +1,1 @@
+"""Arms, and which images each classifier trains on."""

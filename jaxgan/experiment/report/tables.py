@@ -1,0 +1,110 @@
+"""results.csv beside results.json, and several experiments in one table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from etils import epath
+
+from jaxgan.errors import FileError
+from jaxgan.experiment.verdict import points
+from jaxgan.system import sealed, spreadsheet
+from jaxgan.types import InputError
+
+COLUMNS = (
+    "arm",
+    "fold",
+    "seed",
+    "test_accuracy",
+    "validation_accuracy",
+    "best_step",
+    "steps",
+    "seconds",
+)
+
+
+AGAIN = "delete it and run the experiment's command again"
+
+
+def runs_csv(results: dict[str, Any]) -> str:
+    """One line per arm and seed, accuracies in [0, 1]; empty where a run does not say."""
+    return spreadsheet.table(COLUMNS, results["runs"])
+
+
+def contrasts_csv(results: dict[str, Any]) -> str:
+    """One line per contrast, differences in accuracies; empty where there is no interval."""
+    columns = ("a", "b", "primary", "difference", "low", "high", "level", "se", "df", "p", "holm")
+    return spreadsheet.table(columns, results.get("contrasts", []))
+
+
+def load(workdir: epath.PathLike) -> dict[str, Any]:
+    """The results of the experiment in `workdir`.
+
+    Raises:
+        InputError: there are none, or they are no experiment's.
+    """
+    file = epath.Path(workdir) / "results.json"
+    if not file.exists():
+        raise InputError(f"--compare needs folders of finished experiments, and {file} is missing")
+    results = sealed.load(file, AGAIN, strict=False)
+    if not {"verdict", "arms", "runs"} <= set(results):
+        raise InputError(f"{file} must hold an experiment's results, and has no verdict or arms")
+    labels, folds = (np.array(results.get("test", {}).get(key, [])) for key in ("labels", "fold"))
+    for run in results["runs"]:
+        mine = labels[folds == run.get("fold", 0)] if len(folds) else labels
+        if "probabilities" in run:
+            check_accuracy(run, mine, file)
+    return results
+
+
+def check_accuracy(run: dict[str, Any], labels: np.ndarray, file: epath.PathLike) -> None:
+    """Raises FileError where a run's test accuracy is not that of its probabilities."""
+    found = np.asarray(run["probabilities"], np.float64)
+    fits = found.ndim == 2 and len(found) == len(labels)
+    if not fits or abs((found.argmax(1) == labels).mean() - run["test_accuracy"]) > 1e-9:
+        raise FileError(
+            f"{file} must hold the accuracy of its probabilities, and that of {run['arm']}, seed "
+            f"{run['seed']}, is another: {AGAIN}"
+        )
+
+
+def compare(workdirs: Sequence[epath.PathLike]) -> str:
+    """Experiments one a line: what was judged, the verdict, its interval, and the cost.
+
+    Raises:
+        InputError: a folder without results.
+    """
+    rows = [("run", "contrast", "verdict", "points", "interval", "folds x seeds x images", "hours")]
+    prints = set()
+    for workdir in workdirs:
+        results = load(workdir)
+        verdict = results["verdict"]
+        a, b = verdict["primary"]
+        low, high = verdict.get("low"), verdict.get("high")
+        between = "none" if low is None else f"{points(low)} to {points(high)}"
+        if low is not None and round(verdict.get("level", 0.95), 4) != 0.95:
+            between += f" ({100 * verdict['level']:.3g} %)"
+        seeds = verdict.get("seeds") or len({r["seed"] for r in results["runs"] if r["arm"] == a})
+        pictures = len(results.get("test", {}).get("labels", []))
+        seconds = results.get("seconds", {}).get("total")
+        prints.add(results.get("data", {}).get("fingerprint"))
+        rows.append(
+            (
+                epath.Path(workdir).name,
+                f"{a} - {b}",
+                verdict["word"],
+                "none" if verdict["difference"] is None else points(verdict["difference"]),
+                between,
+                f"{verdict.get('folds', 1)} x {seeds} x {pictures}",
+                "" if seconds is None else f"{seconds / 3600:.2f}",
+            )
+        )
+    wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows
+    ]
+    if len(prints) > 1:
+        lines.append("These runs saw different images: compare their figures with care.")
+    if len(rows) > 2:
+        lines.append("Each interval stands for itself: none is corrected for the number of runs.")
+    return "\n".join(lines)

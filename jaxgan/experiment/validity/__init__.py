@@ -1,0 +1,1 @@
+"""What would make a verdict worthless, each as a check that can fail."""

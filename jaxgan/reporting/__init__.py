@@ -1,0 +1,1 @@
+"""Pages and figures: HTML and SVG that need nothing else."""

@@ -1,0 +1,331 @@
+"""Pictures from the averaged generator of a run: each is drawn from a seed of its own."""
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from etils import epath
+from flax import linen as nn
+from jaxtyping import Array, Float32, Int, UInt8
+from ml_collections import ConfigDict
+from PIL import Image
+
+from jaxgan import recipes
+from jaxgan.config import loading as configs
+from jaxgan.engine.checkpoint import Best, Checkpoints, checksums
+from jaxgan.engine.log import grid
+from jaxgan.errors import FileError
+from jaxgan.metrics import judges
+from jaxgan.models import pca
+from jaxgan.sampling import stylegan2
+from jaxgan.sampling.stylegan2 import Style
+from jaxgan.system import sealed
+from jaxgan.types import InputError, Latents, to_uint8
+
+BATCH = 32
+FORMATS = {"png": {}, "jpg": {"quality": 95, "subsampling": 0}}
+SEEDS = 10**7  # That one command may name.
+
+Draw = Callable[[Any, Int[Array | np.ndarray, " b"]], UInt8[Array, "b h w c"]]
+
+
+class Sampler(NamedTuple):
+    """A trained generator, ready to draw.
+
+    Attributes:
+        config: the run's.
+        step: the checkpoint's step.
+        checksum: of the averaged weights, hexadecimal.
+        variables: the averaged weights and batch statistics.
+        draw: (variables, seeds [b]) -> uint8 pictures [b, h, w, c].
+    """
+
+    config: ConfigDict
+    step: int
+    checksum: str
+    variables: Any
+    draw: Draw
+
+
+def latents(seeds: Int[Array, " b"], latent_dim: int) -> Latents:
+    """A standard normal latent per seed: it does not depend on the others."""
+    return jax.vmap(lambda s: jax.random.normal(jax.random.key(s), (latent_dim,)))(seeds)
+
+
+@lru_cache
+def make_draw(generator: nn.Module, latent_dim: int) -> Draw:
+    """The compiled sampler of a generator, in evaluation mode."""
+
+    @jax.jit
+    def draw(variables: Any, seeds: Int[Array, " b"]) -> UInt8[Array, "b h w c"]:
+        images = generator.apply(variables, latents(seeds, latent_dim), False)
+        return to_uint8(cast(Array, images))
+
+    return draw
+
+
+@lru_cache
+def make_paint(generator: nn.Module) -> Callable[[Any, Any], UInt8[Array, "b h w c"]]:
+    """The compiled generator, in evaluation mode: (variables, latents) -> uint8 pictures."""
+
+    @jax.jit
+    def paint(variables: Any, latents: Latents) -> UInt8[Array, "b h w c"]:
+        return to_uint8(cast(Array, generator.apply(variables, latents, False)))
+
+    return paint
+
+
+def latents_of(config: ConfigDict, seeds: Sequence[int]) -> Float32[np.ndarray, "n z"]:
+    """The latents from which a run's generator draws the pictures of these seeds.
+
+    With `sample.latents` "numpy" in its config, as a published generator's has, they are those of
+    its own tool: `numpy.random.RandomState(seed).randn(1, z)`.
+    """
+    size = config.model.latent_dim
+    if config.get("sample", {}).get("latents") == "numpy":
+        rows = [np.random.RandomState(int(seed)).randn(1, size) for seed in seeds]
+        return np.concatenate(rows).astype(np.float32)
+    return np.asarray(latents(jnp.asarray(np.array(seeds, np.uint32)), size))
+
+
+def restore(
+    workdir: epath.PathLike, step: int | str | None = None, style: Style = Style()
+) -> Sampler:
+    """The averaged generator of a run, and nothing else of its checkpoint.
+
+    Args:
+        workdir: the run's folder.
+        step: the checkpoint's, or "best": by the metric `evaluate.best`; None: the latest.
+        style: how a StyleGAN2 draws.
+
+    Raises:
+        InputError: no run, generator or such checkpoint in `workdir`; or a style that it cannot
+            do.
+    """
+    config = configs.read_claim(workdir)
+    if configs.is_experiment(config) or config.model.name not in configs.GENERATORS:
+        raise InputError(f"--workdir must hold the run of a generator, and {workdir} does not")
+    stylegan2.check(config, style)
+    folder = epath.Path(workdir) / "checkpoints"
+    if not folder.exists():
+        raise InputError(f"--workdir must hold a checkpoint, and {folder} does not exist")
+    with Checkpoints(workdir, best_of(config), read_only=True) as checkpoints:
+        found = checkpoints.restore_ema(recipes.abstract_ema(config), _step(checkpoints, step))
+    if found is None:
+        raise InputError(f"--workdir must hold a checkpoint, and there is none in {folder}")
+    taken, variables = found
+    words = json.dumps(checksums(variables), sort_keys=True)
+    return Sampler(
+        config=config,
+        step=taken,
+        checksum=hashlib.sha256(words.encode()).hexdigest()[:16],
+        variables=variables,
+        draw=draw_with(config, style),
+    )
+
+
+def best_of(config: ConfigDict) -> Best | None:
+    """What makes a checkpoint of a GAN's run the best one; None of runs that know no such thing."""
+    section = config.get("evaluate")
+    if section is None:
+        return None
+    mode = "min" if section.best in ("frechet", "kid") else "max"
+    return Best(f"evaluate/{section.best}", mode)
+
+
+def _step(checkpoints: Checkpoints, step: int | str | None) -> int | None:
+    if not isinstance(step, str):
+        return step
+    if step.isdecimal():
+        return int(step)
+    if step != "best":
+        raise InputError(f"--step must be a number or best, got {step!r}")
+    if checkpoints.best is None:
+        raise InputError(
+            f"--step=best needs a run that measured its pictures (config.evaluate.every above 0), "
+            f"and that of {checkpoints.folder.parent} did not"
+        )
+    return checkpoints.best
+
+
+def draw_with(config: ConfigDict, style: Style = Style()) -> Draw:
+    """The sampler of a config's generator."""
+    generator = recipes.build_generator(config)
+    if config.model.name == "pca":  # Image by image, as in experiments.
+        return lambda variables, seeds: pca.draw(
+            pca.Fit(**variables["params"]), np.asarray(seeds), config.model.shrink
+        )
+    if config.model.name != "stylegan2":
+        return make_draw(generator, config.model.latent_dim)
+    to_ws = stylegan2.make_to_ws(generator, style.truncation, style.cutoff)
+    synthesise = stylegan2.make_synthesise(generator, style.noise)
+
+    def draw(variables: Any, seeds: Int[Array | np.ndarray, " b"]) -> UInt8[Array, "b h w c"]:
+        numbers = np.asarray(seeds).tolist()
+        labels = stylegan2.labels(config, style.label, numbers)
+        ws = to_ws(variables, latents_of(config, numbers), labels)
+        return synthesise(variables, ws, jnp.asarray(seeds))
+
+    return draw
+
+
+def pictures(
+    sampler: Sampler, seeds: Sequence[int], batch_size: int = BATCH
+) -> Iterator[UInt8[np.ndarray, "h w c"]]:
+    """The picture of each seed, in order."""
+    for i, batch in enumerate(batches(sampler, seeds, batch_size)):
+        yield from np.asarray(batch)[: len(seeds) - i * batch_size]
+
+
+def batches(
+    sampler: Sampler, seeds: Sequence[int], batch_size: int = BATCH
+) -> Iterator[UInt8[Array, "b h w c"]]:
+    """The same, on the device; one program serves all, as the last batch repeats the last seed."""
+    for i in range(0, len(seeds), batch_size):
+        part = list(seeds[i : i + batch_size])
+        padded = np.array(part + part[-1:] * (batch_size - len(part)), np.uint32)
+        yield sampler.draw(sampler.variables, padded)
+
+
+def save(
+    sampler: Sampler,
+    seeds: Sequence[int],
+    out: epath.PathLike,
+    file_format: str = "png",
+    batch_size: int = BATCH,
+    scores: Sequence[float] | None = None,
+    manifest: str = "manifest.jsonl",
+) -> None:
+    """Writes a file per seed, and a manifest: file, seed, sha256, the checkpoint's step and
+    checksum, the networks of the critic's features, and the score where there is one."""
+    critics = judges.seen_by_critics(sampler.config)
+    folder = epath.Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for i, image in enumerate(pictures(sampler, seeds, batch_size)):
+        seed = seeds[i]
+        buffer = io.BytesIO()
+        kind = {"jpg": "jpeg"}.get(file_format, file_format)
+        Image.fromarray(image).save(buffer, kind, **FORMATS[file_format])
+        name = f"seed{seed:08d}.{file_format}"
+        sealed.write(folder / name, buffer.getvalue())
+        row = {
+            "file": name,
+            "seed": seed,
+            "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
+            "checkpoint_step": sampler.step,
+            "checkpoint_checksum": sampler.checksum,
+            "critic": list(critics),
+        }
+        if scores is not None:
+            row["score"] = scores[i]
+        rows.append(json.dumps(row) + "\n")
+    sealed.write(folder / manifest, rows)
+
+
+def verify(out: epath.PathLike, manifest: str, checksum: str) -> None:
+    """Compare a manifest with its SHA-256, and the files that it lists with theirs.
+
+    Raises:
+        FileError: naming the first that is missing or was changed.
+    """
+    folder = epath.Path(out)
+
+    def check(file: epath.Path, said: str) -> bytes:
+        data = file.read_bytes() if file.exists() else b""
+        if hashlib.sha256(data).hexdigest() != said:
+            what = "was changed" if file.exists() else "is missing"
+            raise FileError(
+                f"{file} must be as it was written, and {what}: delete {folder.parent} and run the "
+                f"same command again"
+            )
+        return data
+
+    for row in map(json.loads, check(folder / manifest, checksum).splitlines()):
+        check(folder / row["file"], row["sha256"])
+
+
+def mix(
+    sampler: Sampler,
+    style: Style,
+    rows: Sequence[int],
+    columns: Sequence[int],
+    layers: str | None = None,
+) -> UInt8[np.ndarray, "h w c"]:
+    """A sheet of mixed styles: the pictures of `rows`, some layers of each from those of `columns`.
+
+    Its first column and row are the pictures themselves.
+
+    Args:
+        sampler: of a StyleGAN2.
+        style: how it draws; random noise is that of the row's seed.
+        rows: seeds.
+        columns: seeds.
+        layers: those that come from the columns, like "0-3,5"; see `stylegan2.layer_numbers`.
+
+    Raises:
+        InputError: another generator, or layers that are malformed or not there.
+
+    References:
+        Karras et al., A Style-Based Generator Architecture for Generative Adversarial Networks,
+        2019, section 3.1 and figure 3.
+    """
+    config, variables = sampler.config, sampler.variables
+    if config.model.name != "stylegan2":
+        raise InputError(f"--style_mixing needs the run of a stylegan2, got a {config.model.name}")
+    generator: Any = recipes.build_generator(config)
+    chosen = stylegan2.layer_numbers(layers, generator.num_ws)
+    to_ws = stylegan2.make_to_ws(generator, style.truncation, style.cutoff)
+    synthesise = stylegan2.make_synthesise(generator, style.noise)
+    seeds = [*rows, *columns]
+    labels = stylegan2.labels(config, style.label, seeds)
+    ws = np.asarray(to_ws(variables, latents_of(config, seeds), labels))
+    of_rows, of_columns = ws[: len(rows)], ws[len(rows) :]
+
+    def drawn(ws: np.ndarray, seeds: Sequence[int]) -> list[np.ndarray]:
+        return list(np.asarray(synthesise(variables, ws, np.array(seeds, np.uint32))))
+
+    top = drawn(of_columns, columns)
+    sheet = [np.full_like(top[0], 255), *top]
+    for own, seed in zip(of_rows, rows, strict=True):
+        mixed = np.repeat(own[None], len(columns) + 1, axis=0)
+        mixed[1:, chosen] = of_columns[:, chosen]
+        sheet += drawn(mixed, [seed] * len(mixed))
+    return grid(np.stack(sheet), len(columns) + 1)
+
+
+def parse_seeds(text: str, flag: str = "--seeds") -> list[int]:
+    """The seeds of "1-1000" or "1,5,7-9", in that order.
+
+    Raises:
+        InputError: malformed, or a seed that is not below 2**32.
+    """
+    ranges = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d{1,10})(?:\s*-\s*(\d{1,10}))?\s*", part, re.ASCII)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if not first <= last < 2**32:
+            raise InputError(
+                f"{flag} must be numbers and rising ranges below 2**32 like 1,5,7-9, got {text!r}"
+            )
+        ranges.append(range(first, last + 1))
+    if (count := sum(map(len, ranges))) > SEEDS:
+        raise InputError(f"{flag} must name at most {SEEDS:,} seeds, got {count:,}")
+    return [seed for part in ranges for seed in part]
+
+
+def check_request(num: int, seed: int, file_format: str) -> None:
+    """Raises InputError for a number, seed or format that cannot be."""
+    if num < 1:
+        raise InputError(f"--num must be at least 1, got {num}")
+    if not 0 <= seed <= 2**32 - num:
+        raise InputError(f"--seed must be within [0, 2**32 - num], got {seed}")
+    if file_format not in FORMATS:
+        raise InputError(f"--format must be one of {', '.join(FORMATS)}, got {file_format!r}")

@@ -1,0 +1,1 @@
+"""A config, some images and a folder become a trained network."""

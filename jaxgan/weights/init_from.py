@@ -1,0 +1,121 @@
+"""Warm starts: another run's weights, as far as they fit."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from jaxgan import recipes
+from jaxgan.config import loading as configs
+from jaxgan.engine.checkpoint import Best, Checkpoints, has_checkpoints
+from jaxgan.steps.state import Net
+from jaxgan.types import InputError, State
+
+
+def check(config: ConfigDict, name: str = "config") -> ConfigDict:
+    """The config of the run that `config.init_from` names.
+
+    Raises:
+        InputError: no run, or one of another kind of model.
+    """
+    try:
+        there = configs.read_claim(config.init_from)
+    except InputError as error:
+        raise InputError(
+            f"{name}.init_from must be the folder of a run, got {config.init_from}"
+        ) from error
+    kind = None if configs.is_experiment(there) else there.model.name
+    if kind != config.model.name:
+        raise InputError(
+            f"{name}.init_from must be a run of the same kind of model, {config.model.name}, "
+            f"got {config.init_from}, which is {'an experiment' if kind is None else f'of {kind}'}"
+        )
+    if not has_checkpoints(config.init_from):
+        raise InputError(
+            f"{name}.init_from must hold a checkpoint, and there is none in {config.init_from}"
+        )
+    if config.model.get("num_classes", 1) is not None:  # Else the shapes are not known yet.
+        ours, theirs = (_shapes(_abstract(each)) for each in (config, there))
+        for net, shapes in ours.items():
+            if not shapes & theirs[net]:
+                raise InputError(
+                    f"{name}.init_from must have something that fits the {net}, and "
+                    f"{config.init_from} has not"
+                )
+    return there
+
+
+def _abstract(config: ConfigDict) -> State:
+    return jax.eval_shape(recipes.build(config).init, jax.random.key(0))
+
+
+def _shapes(state: State) -> dict[str, set]:
+    """The names and shapes of each net's weights."""
+    nets = {name: net.params for name, net in vars(state).items() if isinstance(net, Net)}
+    return {
+        name: {(_name(path), x.shape) for path, x in jax.tree_util.tree_leaves_with_path(params)}
+        for name, params in nets.items()
+    }
+
+
+def start(
+    config: ConfigDict, tell: Callable[[str], None], best: Best | None = None
+) -> Callable[[State], State]:
+    """From a fresh state to one with the weights of the run in `config.init_from`.
+
+    Weights, batch statistics and averages of equal name and shape are taken; optimisers begin anew.
+    Layers are named by their size, so a larger resolution takes all but the layers at the pictures.
+
+    Args:
+        config: of the run that begins.
+        tell: is told what was taken and what was not.
+        best: the metric whose best checkpoint is taken; the latest where None.
+
+    Raises:
+        InputError: no run there, of another kind, without a whole checkpoint, or nothing fits.
+    """
+    abstract = _abstract(check(config))
+    with Checkpoints(config.init_from, best, read_only=True) as checkpoints:
+        restored = checkpoints.restore(abstract, checkpoints.best if best else None)
+    assert restored is not None
+
+    def begin(state: State) -> State:
+        changed = {}
+        for name, new in vars(state).items():
+            old = getattr(restored.state, name, None)
+            if isinstance(new, Net):
+                variables = take(name, new.variables, old.variables)
+                changed[name] = new.replace(
+                    params=variables["params"], stats=variables["batch_stats"]
+                )
+            elif name == "ema":
+                kept = restored.state.net.variables if old is None else old
+                changed[name] = take("average", new, kept)
+        return state.replace(**changed)
+
+    def take(net: str, new: Any, old: Any) -> Any:
+        """`new`, with all of `old` that fits."""
+        theirs = {_name(path): x for path, x in jax.tree_util.tree_leaves_with_path(old)}
+        taken, fresh = [], []
+
+        def choose(path: tuple, ours: jax.Array) -> jax.Array:
+            found = theirs.get(_name(path))
+            if found is None or found.shape != ours.shape:
+                fresh.append(_name(path))
+                return ours
+            taken.append(_name(path))
+            return jnp.copy(found)  # Donated buffers must not be shared.
+
+        tree = jax.tree_util.tree_map_with_path(choose, new)
+        begun = f"; begun anew: {', '.join(fresh)}" if fresh else ""
+        count = f"{len(taken)} of {len(taken) + len(fresh)}"
+        tell(f"{net}: {count} arrays from {config.init_from}, step {restored.step:,}{begun}")
+        return tree
+
+    return begin
+
+
+def _name(path: tuple) -> str:
+    return "/".join(str(entry.key) for entry in path)

@@ -1,0 +1,44 @@
+"""One device, eight under jit and eight under pmap do the same, in every leaf of the state."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CASES = {
+    "wgan": ("wgan512", {}),
+    "wgan, fresh batches, microbatches": (
+        "wgan512",
+        {"train.same_batch": False, "train.microbatch": 8},
+    ),
+    "dcgan": ("meowgan64", {}),  # With batch normalisation of both, dropout and noise.
+    "stylegan2": ("stylegan2_ada128", {"augment.p": 0.6}),  # Lazy terms in every step.
+    "googlenet": ("googlenet", {"data.resolution": 64}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_number_of_devices_changes_nothing(case: str) -> None:
+    config, overrides = CASES[case]
+    file = str(HERE.parents[1] / "configs" / f"{config}.py")
+    done = subprocess.run(
+        [sys.executable, str(HERE / "eight_devices.py"), file, json.dumps(overrides)],
+        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert set(found) == {"jit", "pmap"}
+    for mode in found:
+        leaves = found[mode]["differences"]
+        worst = max(leaves, key=leaves.__getitem__)
+        assert leaves[worst] < 1e-4, (mode, worst, leaves[worst])
+        if config != "googlenet":  # The gradients stand in the state, of both players.
+            assert sum("opt_state" in name for name in leaves) > 3 * 6
+    # Under pmap each device has its part and no more; under jit the compiler shares out.
+    assert found["jit"]["flops"] < 1.2 * found["pmap"]["flops"]

@@ -1,0 +1,122 @@
+"""From a time to folds, seeds and GAN steps; and a second time on top."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from jaxgan.config import loading as configs
+from jaxgan.experiment import budget, forecast, pipeline
+from jaxgan.experiment.stages import classify
+from jaxgan.types import InputError
+
+ROOT = Path(__file__).parents[2]
+
+
+def twin(**changes):
+    config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
+    config.arms = ("real", "add")
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def priced(monkeypatch, step=0.5, gan=0.5):
+    """Every training costs the same second, look and step."""
+    one = forecast.Trial(1.0, 3.0, step, 0.0, lambda step: 0, 2**30, 2**20, 0.01)
+    learns = one._replace(step=gan)
+
+    def prices(config, plan, seconds=0.0):
+        ways = {arm.way: one for arm in plan.folds[0].arms}
+        trains = plan.folds[0].needed and not plan.outside
+        return forecast.Prices(learns if trains else None, ways, (0.0, 0.0), 0.0)
+
+    monkeypatch.setattr(forecast, "prices", prices)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400), ("2d", 172800), (" .5m", 30)]
+)
+def test_times(text, seconds) -> None:
+    assert budget.parse(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "m", "-5m", "0m", "ten minutes", "10m30s", "1e3s"])
+def test_no_times(text) -> None:
+    with pytest.raises(InputError, match=r"--budget must be a time like 90s, 10m or 1\.5h, got"):
+        budget.parse(text)
+
+
+def least_of(config):
+    with pytest.raises(
+        InputError, match=r"--budget=1s is too little .* about (\d+\.?\d*[mh])$"
+    ) as e:
+        budget.choose(config, 1.0)
+    return budget.parse(str(e.value).rsplit(" ", 1)[1])
+
+
+@pytest.mark.parametrize("gan", [0.05, 5.0])
+def test_too_small_a_budget_names_the_least_that_works(monkeypatch, gan) -> None:
+    priced(monkeypatch, gan=gan)
+    config = twin(**{"gan.train.steps": 40})
+    least = least_of(config)
+    choice, _ = budget.choose(config, least)
+    assert choice.seeds * choice.begun >= 2
+    with pytest.raises(InputError, match="is too little"):
+        budget.choose(config, least - 90)
+
+
+def test_more_time_never_gives_a_wider_interval_than_is_narrow_enough(monkeypatch) -> None:
+    priced(monkeypatch)
+    config = twin(**{"gan.train.steps": 400})
+    least = least_of(config)
+    choices = [budget.choose(config, least * more)[0] for more in (1, 1.5, 2, 4, 8, 16)]
+    halves = [max(choice.half, budget.ENOUGH) for choice in choices]
+    assert all(b <= a + 0.002 for a, b in itertools.pairwise(halves)), halves
+    for choice, more in zip(choices, (1, 1.5, 2, 4, 8, 16), strict=True):
+        assert choice.seconds <= least * more and choice.begun <= choice.folds
+        assert 40 <= choice.gan_steps <= 400 and 1 <= choice.seeds <= budget.MOST_SEEDS
+        said = budget.say(choice, least * more)
+        assert f"{choice.images:,} test images" in said and "points or more" in said
+
+
+def test_what_was_chosen_is_put_into_the_config() -> None:
+    config = twin(seeds=(7, 3))
+    choice = budget.Choice(4, 2, 3, 120, 0.03, 0.05, 500.0, 24)
+    budget.apply(config, choice)
+    assert config.data.folds == 4 and config.gan.train.steps == 120
+    assert config.seeds[:4] == (7, 3, 0, 1) and len(set(config.seeds)) == budget.MOST_SEEDS
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_a_second_budget_adds_to_the_first_and_redoes_nothing(monkeypatch, tmp_path, folds) -> None:
+    """The time is over after so many classifiers as each budget has room for."""
+    priced(monkeypatch)
+    monkeypatch.setattr(budget, "FOLDS", (1,))
+    config = twin(**{"data.folds": folds})
+    done, clock = [], {"left": 0}
+    labels = pipeline.prepare(config.copy_and_resolve_references()).real.labels
+    real_train = classify.training.train_classifier
+
+    def train(mine, source, validation, workdir, **more):
+        done.append(str(workdir))
+        clock["left"] -= 1
+        return real_train(mine, source, validation, workdir, **more)
+
+    monkeypatch.setattr(classify.training, "train_classifier", train)
+    monkeypatch.setattr(pipeline._Experiment, "_in_time", lambda self, seconds: clock["left"] > 0)
+    counts = []
+    for left in (2 * folds, 2 * folds + 2):
+        clock["left"] = left
+        mine = config.copy_and_resolve_references()
+        found = budget.spend(mine, tmp_path / "run", 3600.0, budget.time.perf_counter())
+        counts.append({(r["fold"], r["seed"], r["arm"]) for r in found["runs"]})
+        assert found["ended"].startswith("the time is over")
+    assert len(done) == len(set(done)) == len(counts[1]) and counts[0] < counts[1]
+    assert len(found["test"]["labels"]) == (len(labels) if folds > 1 else 13)
+    assert found["verdict"]["seeds"] >= 1
+
+
+def test_a_folder_without_a_budget_is_not_gone_on_with(tmp_path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="begun without --budget"):
+        budget.spend(twin(), tmp_path, 60.0, 0.0)

@@ -1,0 +1,96 @@
+"""The gate: samples of GANs beside samples of principal components."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from jaxgan.config import loading as configs
+from jaxgan.data.toy.animals import ToySource
+from jaxgan.experiment import next_steps
+from jaxgan.experiment.design import plan
+from jaxgan.experiment.validity import gate
+
+ROOT = Path(__file__).parents[2]
+COUNTS = {"cat": 40, "dog": 60}
+
+
+def planned(*names, **changes):
+    config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
+    config.update_from_flattened_dict(changes)
+    config.arms = names
+    return plan.plan(config, COUNTS)
+
+
+def test_both_sides_learn_from_as_many_generated_images_and_no_real_one() -> None:
+    arms = planned("real", "add:2x", "pca:1x", "pca:9")
+    ours, theirs = gate.rivals(arms, ("add:2x", "real"))
+    assert (
+        ours.pictures
+        == theirs.pictures
+        == {name: {"real": 0, "generated": n, "copies": 0} for name, n in COUNTS.items()}
+    )
+    assert (ours.source, theirs.source) == (None, "pca") and ours.way == arms[1].way
+
+
+def test_a_class_without_generated_images_keeps_its_real_ones() -> None:
+    arms = planned("real", "replace", "pca:1x", **{"replace.classes": ("cat",)})
+    ours, theirs = gate.rivals(arms, ("replace", "real"))
+    assert ours.pictures == theirs.pictures
+    assert ours.pictures["cat"]["real"] == 0 < ours.pictures["cat"]["generated"]
+    assert ours.pictures["dog"]["real"] > 0 == ours.pictures["dog"]["generated"]
+
+
+def test_without_a_like_arm_there_is_no_rival() -> None:
+    assert gate.rivals(planned("real", "add"), ("add", "real")) is None
+    arms = planned("real", "add", "pca:1x+augmentation", "add+augmentation")
+    assert gate.rivals(arms, ("add", "real")) is None
+    assert gate.rivals(arms, ("add+augmentation", "real")) is not None
+    folder = planned("real", "add", "pca:1x", generated="a")
+    assert gate.rivals(folder, ("add", "real")) is None  # No GAN of this experiment.
+
+
+@pytest.mark.parametrize("noise", [False, True])
+def test_noise_is_farther_off_than_components_and_real_images_are_nearer(noise, tmp_path) -> None:
+    real = ToySource(16, count=24, classes=("cat",), seed=1)
+    learned = ToySource(16, count=24, classes=("cat",))
+    made = ToySource(16, count=20, classes=("cat",), seed=2)
+    if noise:
+        rng = np.random.default_rng(0)
+        made = [row | {"image": rng.integers(0, 256, (16, 16, 3)).astype(np.uint8)} for row in made]
+    sides = ({"cat": side} for side in (real, learned, made))
+    found = gate.distances(ConfigDict(), *sides, lambda name: tmp_path / name)
+    ours, theirs = found["cat"]
+    assert (ours > theirs) == noise
+    assert [*(tmp_path / "cat").glob("pca-*.npz")]
+
+
+def test_few_images_are_not_compared(tmp_path) -> None:
+    few, many = (ToySource(16, count=n, classes=("cat",)) for n in (7, 20))
+    for sides in ((few, many, many), (many, many, few)):
+        given = ({"cat": side} for side in sides)
+        assert gate.distances(ConfigDict(), *given, lambda name: tmp_path) == {}
+    assert gate.about(ConfigDict(), None, 30, {}) is None
+
+
+def test_a_gan_must_beat_them_by_all_that_was_compared() -> None:
+    critic = ConfigDict({"critic": {"backbone": "vgg16"}})
+    good = gate.about(critic, (0.8, 0.7), 120, {"cat": (100.0, 143.0)})
+    assert good["passed"] and good["critic"] == ["vgg16"] and good["judge"] != "vgg16"
+    assert good["sentence"].startswith("The GANs beat principal components, which train nothing")
+    assert "trained on features of vgg16" in good["judged"]
+    for reached, distance in (((0.7, 0.7), (1.0, 2.0)), ((0.8, 0.7), (2.0, 2.0)), (None, (3, 2))):
+        bad = gate.about(ConfigDict(), reached, 120, {"cat": distance})
+        assert not bad["passed"] and "are no better than principal" in bad["sentence"]
+    assert (
+        "reaches 51.1% of 120 validation images, from those of principal components 80.4%"
+        in (gate.about(ConfigDict(), (0.511, 0.804), 120, {})["sentence"])
+    )
+
+
+def test_what_next_says_so() -> None:
+    bad = gate.about(ConfigDict(), (0.5, 0.7), 120, {})
+    assert (
+        next_steps.beaten({"gate": bad}) == f"{bad['sentence']} Train them longer, or take those."
+    )

@@ -1,0 +1,225 @@
+"""Experiments with generated pictures from elsewhere, and with arms that fail."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from jaxgan.config import loading as configs
+from jaxgan.data.toy.animals import ToySource
+from jaxgan.experiment import pipeline
+from jaxgan.training import run
+from jaxgan.types import InputError
+
+ROOT = Path(__file__).parents[2]
+
+
+def twin(generated):
+    config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
+    config.arms, config.seeds = ("real", "replace", "add"), (0, 1)
+    config.generated = str(generated)
+    return config
+
+
+def save(folder, count, classes=("cat", "dog"), seed=5):
+    source = ToySource(32, count=count, classes=classes, seed=seed)
+    for i, label in enumerate(source.labels):
+        file = folder / source.classes[label] / f"{i:04d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(source[i]["image"]).save(file)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of which an arm fails."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    learned = {}
+    train = run.train_classifier
+
+    def failing(config, source, *args, label, **more):
+        learned[label] = set(source.names)
+        if label.startswith("replace "):
+            raise RuntimeError("no luck")
+        return train(config, source, *args, label=label, **more)
+
+    def never(*args, **more):
+        raise AssertionError("a GAN was trained")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "train_classifier", failing)
+        patch.setattr(run, "train_gan", never)
+        results = pipeline.run(twin(save(folder / "made", 20)), folder / "run")
+    return folder, results, learned
+
+
+def test_the_folders_pictures_are_learned_from_and_no_gan_is_trained(finished) -> None:
+    folder, results, learned = finished
+    made = {str(p.relative_to(folder / "made")) for p in (folder / "made").rglob("*.png")}
+    assert not learned["real seed 0"] & made and learned["add seed 0"] & made
+    assert results["generators"] == [] and not (folder / "run" / "gan").exists()
+    wanted = results["arms"]["add"]["pictures"]["cat"]["generated"]
+    assert len([n for n in learned["add seed 0"] & made if n.startswith("cat")]) == wanted
+    assert set(results["figures"]["generated"]) == {"cat", "dog"}
+    assert results["cost"]["hours"]["gan"] == 0 and results["cost"]["pictures"]["gan"] == 0
+    assert results["cost"]["further_seeds"] == 0
+
+
+def test_a_failed_arm_does_not_lose_the_others(finished) -> None:
+    folder, results, _ = finished
+    for seed, failed in enumerate(results["failed"]):
+        assert failed["seconds"] >= 0
+        assert (failed["arm"], failed["seed"], failed["error"]) == ("replace", seed, "no luck")
+    assert len(results["failed"]) == 2
+    assert {r["arm"] for r in results["runs"]} == {"real", "add"}
+    assert "replace" not in results["arms"]
+    assert (folder / "run" / "report.html").exists()
+
+
+def test_a_failed_arm_is_tried_again(finished, monkeypatch) -> None:
+    folder, results, _ = finished
+    tried = []
+
+    def note(config, source, *args, label, **more):
+        tried.append(label)
+        raise RuntimeError("again")
+
+    monkeypatch.setattr(run, "train_classifier", note)
+    again = pipeline.run(twin(folder / "made"), folder / "run")
+    assert tried == ["replace seed 0", "replace seed 1"] and again["runs"] == results["runs"]
+
+
+def test_pictures_from_elsewhere_must_stay(finished) -> None:
+    folder = finished[0]
+    file = next((folder / "made" / "cat").iterdir())
+    kept = file.read_bytes()
+    Image.new("RGB", (32, 32)).save(file)
+    try:
+        with pytest.raises(InputError, match="must go on with the pictures that it began with"):
+            pipeline.run(twin(folder / "made"), folder / "run")
+    finally:
+        file.write_bytes(kept)
+
+
+def test_pictures_from_elsewhere_are_looked_at_for_copies(finished) -> None:
+    names = [guard["name"] for guard in finished[1]["guards"]]
+    assert [n for n in names if n.startswith("copies")] == ["copies of cat", "copies of dog"]
+    assert "start" not in names
+
+
+def refused(generated, tmp_path, monkeypatch, words) -> None:
+    def never(*args, **more):
+        raise AssertionError("something was trained")
+
+    for name in ("train_gan", "train_classifier"):
+        monkeypatch.setattr(run, name, never)
+    with pytest.raises(InputError, match=words):
+        pipeline.run(twin(generated), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few(tmp_path, monkeypatch) -> None:
+    folder = save(tmp_path / "made", 3)
+    words = r"must hold \d+ pictures of cat, as the arms need, and .*made has 3$"
+    refused(folder, tmp_path, monkeypatch, words)
+
+
+def test_a_class_is_missing(tmp_path, monkeypatch) -> None:
+    folder = save(tmp_path / "made", 20, ("cat",))
+    (folder / "bird").mkdir()
+    (folder / "cat" / "0000.png").rename(folder / "bird" / "0.png")
+    words = "must have the folders cat, dog, and .*made has no dog"
+    refused(folder, tmp_path, monkeypatch, words)
+
+
+def test_no_folder(tmp_path, monkeypatch) -> None:
+    refused(tmp_path / "no", tmp_path, monkeypatch, "must be a folder of class folders")
+
+
+def test_test_pictures_among_them(tmp_path, monkeypatch) -> None:
+    """The experiment's own pictures, at another size, given as generated ones."""
+    folder = save(tmp_path / "made", 24, seed=0)
+    refused(folder, tmp_path, monkeypatch, "must not hold validation or test pictures")
+
+
+def test_what_teaches_nothing_ends_it_before_the_arms(finished, monkeypatch) -> None:
+    """Goes on in the folder of `finished`, without the limit and with a new one."""
+    folder = finished[0]
+    config = twin(folder / "made")
+    labels, train = [], run.train_classifier
+
+    def note(config, source, *args, label, **more):
+        labels.append(label)
+        assert not any(name.startswith("toy/") for name in source.names)  # No real picture.
+        return train(config, source, *args, label=label, **more)
+
+    monkeypatch.setattr(run, "train_classifier", note)
+    config.stop_below = 0.999
+    words = r"not worth it: .* reaches \d+\.\d% of validation images, .* asks for 99\.9%"
+    for _ in range(2):  # The second time it knows.
+        with pytest.raises(InputError, match=words):
+            pipeline.run(config, folder / "run")
+    assert labels == ["gan-train of add"]
+
+
+def test_one_conditional_gan_draws_all_classes(tmp_path, monkeypatch) -> None:
+    """Beside it, selected images of a folder and of principal components."""
+    config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
+    config.gan = configs.load(str(ROOT / "configs" / "stylegan2_ada64.py"), test=True)
+    config.gan.data.classes, config.gan.retrain = (), 1
+    config.seeds, config.select.by = (0, 1), "none"
+    config.arms = ("real", "add:2", "add[made]:4+selection", "pca:4+selection")
+    config.verdict.primary = ("add:2", "real")
+    config.generated = str({"made": str(save(tmp_path / "made", 20))})
+    trained = []
+    train = run.train_gan
+
+    def note(own, source, *args, **more):
+        trained.append((own.data.classes, set(source.labels.tolist())))
+        return train(own, source, *args, **more)
+
+    monkeypatch.setattr(run, "train_gan", note)
+    results = pipeline.run(config, tmp_path / "run")
+    assert trained == [(("cat", "dog"), {0, 1})]
+    about = {gan["class"]: gan for gan in results["generators"]}
+    assert about["cat"]["workdir"] == about["dog"]["workdir"] == "gan/conditional"
+    assert about["cat"]["seconds"] > 0 == about["dog"]["seconds"]
+    images = [[p.read_bytes() for p in sorted((tmp_path / "run" / about[name]["generated"]).glob(
+        "*.png"))] for name in ("cat", "dog")]  # fmt: skip
+    assert len(images[0]) == len(images[1]) == 4 and not set(images[0]) & set(images[1])
+    made = {arm: results["arms"][arm]["pictures"] for arm in config.arms}
+    for arm in ("add[made]:4+selection", "pca:4+selection"):
+        assert made[arm]["dog"]["generated"] == 4
+
+
+def test_a_folder_must_have_images_to_select_from(tmp_path, monkeypatch) -> None:
+    def arms(generated):
+        config = twin(generated)
+        config.arms = ("real", "add:20+selection")
+        config.verdict.primary = ("add:20+selection", "real")
+        return config
+
+    with pytest.raises(InputError, match="must hold 21 pictures of cat"):
+        pipeline.run(arms(save(tmp_path / "made", 20)), tmp_path / "run")
+
+
+def test_the_best_of_a_pool_are_those_that_the_measure_chooses(monkeypatch) -> None:
+    """Features are the image's mean: the least strange are kept."""
+    import numpy as np
+
+    from jaxgan.sampling import best_of_n
+
+    pool, real = (ToySource(32, count=20, classes=("cat",), seed=seed) for seed in (1, 2))
+    net = best_of_n.nets
+
+    def means(_, images):
+        return np.array([[image.mean(), image.std()] for image in images], np.float32)
+
+    monkeypatch.setattr(net, "vgg16", lambda size: None)
+    monkeypatch.setattr(net, "extract", means)
+    kept = best_of_n.best_of(pool, 5, "outlier", real)
+    wanted = best_of_n.selection.select(
+        "outlier", 5, means(None, [p["image"] for p in map(pool.__getitem__, range(20))]),
+        means(None, [p["image"] for p in map(real.__getitem__, range(20))]),
+    )  # fmt: skip
+    assert list(kept.names) == [pool.names[i] for i in wanted.kept]

@@ -1,0 +1,445 @@
+"""The report asks for nothing from outside, escapes what it is given, says the verdict first."""
+
+import json
+import math
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from jaxgan.data.toy.animals import ToySource
+from jaxgan.experiment import analysis, verdict
+from jaxgan.experiment.report import flipped_images, tables
+from jaxgan.experiment.report.page import write_report
+from jaxgan.reporting import plots
+from jaxgan.statistics import crossed
+from jaxgan.types import InputError
+
+NASTY = '"><script>alert(1)</script>&amp;'
+ARMS = ("real", "replace", "add")
+VOID = {"meta", "img", "br", "hr", "input", "link"}
+
+
+class Page(HTMLParser):
+    """Elements in order as (tag, attributes), their text, and whether every tag is closed."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.elements, self.words, self.open = [], [], []
+        self.feed(source)
+        self.close()
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"]:
+            self.words.append(data)
+
+    def images(self):
+        return [attrs for tag, attrs in self.elements if tag == "img"]
+
+
+def make_results(folder, seeds=3, arms=ARMS, classes=("cat", "dog"), gan=True):
+    """Results of realistic shape, their numbers by the real statistics of made-up answers."""
+    rng = np.random.default_rng(0)
+    correct = {arm: rng.random((seeds, 40)) < 0.9 for arm in arms}
+    primary = crossed.paired_difference(correct[arms[-1]], correct[arms[0]])
+    points = [{"step": s, "loss": 1 / s, "accuracy": 1 - 1 / s} for s in (10, 20, 30)]
+
+    def png(path):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8)).save(folder / path)
+        return path
+
+    def interval(of):
+        return {"low": of.low, "high": of.high, "se": of.se, "df": of.df}
+
+    def contrast(a, b):
+        difference = crossed.paired_difference(correct[a], correct[b])
+        return {"a": a, "b": b, "difference": difference.value} | interval(difference)
+
+    def arm(name):
+        accuracy = crossed.crossed_interval(correct[name])
+        pictures = {c: {"real": 700, "generated": 1234 * (name == "add")} for c in classes}
+        return {
+            "description": f"about {name}",
+            "pictures": pictures,
+            "accuracy": accuracy.value,
+        } | interval(accuracy)
+
+    return {
+        "format": 1,
+        "jaxgan": "0.1.0",
+        "config": {"data": {"path": "toy", "note": NASTY}},
+        "classes": list(classes),
+        "verdict": {
+            "primary": [arms[-1], arms[0]],
+            "word": verdict.word(primary),
+            "sentence": verdict.sentence(primary, verdict.size({0: range(seeds)}, 40)),
+            "difference": primary.value,
+            "level": 0.95,
+        }
+        | interval(primary),
+        "data": {
+            "path": "toy",
+            "fingerprint": "9f2c61",
+            "counts": {k: dict.fromkeys(classes, 700) for k in ("train", "validation", "test")},
+            "unreadable": [["cat/broken.jpg", "truncated"]],
+        },
+        "test": {"names": [f"{i}" for i in range(40)], "labels": [0, 1] * 20},
+        "arms": {name: arm(name) for name in arms},
+        "contrasts": [contrast(name, arms[0]) for name in arms[1:]],
+        "runs": [
+            {
+                "arm": name,
+                "seed": seed,
+                "steps": 30,
+                "best_step": 20,
+                "test_accuracy": float(correct[name][seed].mean()),
+                "curve": {"train": points, "validation": points},
+            }
+            for name in arms
+            for seed in range(seeds)
+        ],
+        "generators": [
+            {
+                "class": c,
+                "steps": 1300,
+                "grids": [png(f"gan/{i}/samples/{k:06d}.png") for k in range(100, 1301, 100)],
+            }
+            for i, c in enumerate(classes)
+            if gan
+        ],
+        "figures": {
+            kind: {c: png(f"figures/{kind}_{i}.png") for i, c in enumerate(classes)}
+            for kind in ("real", "generated")
+            if gan or kind == "real"
+        },
+        "environment": {
+            "command": "python scripts/experiment.py",
+            "started": "2026-11-22T02:10:11+00:00",
+            "versions": {"jax": "0.10.2"},
+            "devices": ["cpu x2"],
+            "python": "3.11.7",
+            "platform": "Linux",
+            "git": None,
+        },
+        "seconds": {"data": 3.2, "gan": 241.0, "total": 3755.0},
+    }
+
+
+def read(results, folder):
+    path = write_report(results, folder)
+    assert path == folder / "report.html"
+    page = Page(path.read_text(encoding="utf-8"))
+    assert not page.open
+    return page
+
+
+def check_self_contained(page, source):
+    for tag, attrs in page.elements:
+        assert tag not in {"script", "link", "iframe", "object", "embed", "base"}
+        assert not any(name.startswith("on") or name == "style" for name in attrs)
+        for name in ("src", "href", "srcset", "xlink:href", "data", "action"):
+            assert attrs.get(name, "data:").startswith("data:")
+    assert "url(" not in source
+    assert "@import" not in source
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("gan", [True, False])
+def test_the_page_needs_nothing_else(tmp_path, seeds, gan):
+    page = read(make_results(tmp_path, seeds=seeds, gan=gan), tmp_path)
+    check_self_contained(page, (tmp_path / "report.html").read_text(encoding="utf-8"))
+    policies = [a["content"] for t, a in page.elements if t == "meta" and "http-equiv" in a]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+
+
+def test_the_verdict_comes_first_and_all_parts_in_their_order(tmp_path):
+    results = make_results(tmp_path)
+    page = read(results, tmp_path)
+    main = page.text.split("classifier?", 1)[1]
+    assert main.lstrip().startswith(results["verdict"]["word"].capitalize())
+    sentence = results["verdict"]["sentence"].replace(" -", " −").replace(" x ", " × ")
+    parts = [
+        sentence,
+        "add minus real",
+        "Every arm on the same test images",
+        "Real and generated images",
+        "Learning curves",
+        "What was run",
+        "python scripts/experiment.py",
+        "The whole configuration",
+    ]
+    places = [main.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_every_arm_class_and_figure_is_there(tmp_path):
+    results = make_results(tmp_path)
+    for contrast, value in zip(results["contrasts"], (-0.0512, 0.0004), strict=True):
+        contrast.update(difference=value, low=value - 0.01, high=value + 0.01)
+    results["arms"]["add"].update(accuracy=0.98765, low=0.9701, high=0.9899)
+    page = read(results, tmp_path)
+    for said in ("about real", "about replace", "about add", "98.8 %", "97.0 to 99.0"):
+        assert said in page.text
+    for said in ("−5.1 −6.1 to −4.1", "+0.04 −1.0 to +1.0", "700 + 1,234", "1 h 2 min"):
+        assert said in page.text
+    for said in ("jax 0.10.2", "cpu x2", "9f2c61", "cat/broken.jpg: truncated"):
+        assert said in page.text
+    # Real and generated, then four of the 13 grids over time, the first and the last among them.
+    times = [f"step {step}" for step in ("100", "500", "900", "1,300")]
+    expected = [name for c in ("cat", "dog") for name in (f"real {c}", f"generated {c}", *times)]
+    assert [image["alt"] for image in page.images()] == expected
+
+
+def test_names_are_escaped(tmp_path):
+    results = make_results(
+        tmp_path, arms=("real", NASTY), classes=('<b>"cat"</b>', "hund & katze ☃")
+    )
+    results["verdict"]["sentence"] += NASTY
+    results["arms"][NASTY]["description"] = NASTY
+    results["data"]["unreadable"] = [[NASTY, NASTY]]
+    results["environment"] |= {"command": NASTY, "platform": NASTY, "versions": {NASTY: NASTY}}
+    results["generators"][0]["grids"][0] = NASTY
+    page = read(results, tmp_path)
+    check_self_contained(page, (tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "b" not in {tag for tag, _ in page.elements}
+    assert page.text.count("alert(1)") >= 9
+    assert '<b>"cat"</b>' in page.text
+    assert page.images()[0]["alt"] == 'real <b>"cat"</b>'
+    assert "hund & katze ☃" in page.text
+
+
+def test_one_seed_says_that_it_has_no_interval(tmp_path):
+    page = read(make_results(tmp_path, seeds=1), tmp_path)
+    assert page.text.split("classifier?", 1)[1].lstrip().startswith("Too noisy to tell")
+    assert "With one seed there is no interval" in page.text
+    assert "whisker" not in {attrs.get("class") for _, attrs in page.elements}
+
+
+def test_no_generators_and_lost_pictures_are_said(tmp_path):
+    page = read(make_results(tmp_path, gan=False), tmp_path)
+    assert "No arm needed generated images" in page.text
+    assert [image["alt"] for image in page.images()] == ["real cat", "real dog"]
+    results = make_results(tmp_path)
+    (tmp_path / "figures/real_0.png").unlink()
+    (tmp_path / "figures/generated_0.png").write_bytes(b"no picture")
+    page = read(results, tmp_path)
+    assert "figures/real_0.png cannot be read" in page.text
+    assert "figures/generated_0.png cannot be read" in page.text
+    assert len(page.images()) == 2 + 2 * 4
+
+
+def test_the_least_results_still_make_a_page(tmp_path):
+    whole = make_results(tmp_path, seeds=1, gan=False)
+    results = {key: whole[key] for key in ("verdict", "classes", "arms", "runs")}
+    for run in results["runs"]:
+        run["curve"] = {"train": [], "validation": []}
+    page = read(results, tmp_path)
+    assert "What was run" in page.text
+    assert "Learning curves" not in page.text
+
+
+def test_large_pictures_are_made_smaller(tmp_path):
+    results = make_results(tmp_path)
+    Image.new("RGB", (3000, 1500)).save(tmp_path / "figures/real_0.png")
+    first = read(results, tmp_path).images()[0]
+    assert (first["width"], first["height"]) == ("1024", "512")
+
+
+def test_curves_skip_what_is_not_finite(tmp_path):
+    results = make_results(tmp_path)
+    results["runs"][0]["curve"]["train"] = [
+        {"step": 10, "loss": math.nan, "accuracy": 0.5},
+        {"step": 20, "loss": math.inf, "accuracy": None},
+        {"step": 30, "loss": 0.5, "accuracy": 0.75},
+    ]
+    read(results, tmp_path)
+    source = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "nan" not in source.split("</style>")[1].lower().replace("generat", "")
+    assert "inf" not in {word.strip('"') for word in source.split()}
+
+
+def test_whiskers_stand_where_their_numbers_say():
+    """On an axis from -1 to 2 that runs from 4 % to 96 % of the width."""
+    row = plots.Row("a", "", 0.5, -1.0, 2.0, (0.2, 0.8), 0)
+    page = Page(plots.dots_and_whiskers([row], "t", "points", zero=True))
+    of = {attrs["class"]: attrs for _, attrs in page.elements if "class" in attrs}
+    assert page.words == ["−1", "0", "1", "2", "a", "points"]
+    assert (of["whisker"]["x1"], of["whisker"]["x2"]) == ("4.0%", "96.0%")
+    assert [a["x"] for t, a in page.elements if t == "svg" and "x" in a] == ["50.0%"]
+    assert float(of["zero"]["x1"].rstrip("%")) == pytest.approx(4 + 92 / 3, abs=0.01)
+
+
+@given(st.floats(-1e4, 1e4), st.floats(0, 1e4), st.integers(4, 8))
+def test_ticks_are_few_round_and_enclose_the_data(low, span, most):
+    marks = plots.ticks(low, low + span, most)
+    slack = 1e-6 * (1 + abs(low) + span)
+    assert 2 <= len(marks) <= most
+    assert marks[0] <= low + slack
+    assert low + span <= marks[-1] + slack
+    gaps = np.diff(marks)
+    assert gaps == pytest.approx(gaps[0])
+    assert f"{gaps[0]:.3e}"[0] in "125"
+
+
+def test_the_mean_curve_takes_the_steps_that_all_seeds_have():
+    seeds = [[(1, 0.0), (2, 1.0), (3, 5.0)], [(2, 3.0), (3, 7.0)]]
+    assert plots.mean(seeds) == [(2, 2.0), (3, 6.0)]
+    assert plots.mean([]) == []
+
+
+SIZES, RATIOS = (50, 100, 300), (0.5, 1, 2)
+
+
+def make_sweep(folder, seeds=5):
+    """A made sweep, judged as a real one: generated pictures help where there are few real ones."""
+    rng, test = np.random.default_rng(1), ToySource(16, count=60)
+    labels = np.asarray(test.labels)
+    skill = {f"real@{n}": (0.2 + 0.11 * np.log(n), n, 0) for n in SIZES}
+    for n in SIZES:
+        for ratio in RATIOS:
+            rise = 0.09 - 0.04 * np.log(n / 50) + 0.02 * np.log(ratio)
+            skill[f"add:{ratio:g}x@{n}"] = (skill[f"real@{n}"][0] + rise, n, ratio)
+    about, runs = {}, []
+    picture = rng.random(len(labels))  # How hard each is.
+    for arm, (share, n, ratio) in skill.items():
+        base = {"base": f"real@{n}"} if ratio else {"base": arm}
+        about[arm] = {"description": f"{n} real", "pictures": {}, "size": n, "ratio": ratio} | base
+        for seed in range(seeds):
+            right = 0.6 * picture + 0.4 * rng.random(len(labels)) < share
+            said = np.where(right, labels, 1 - labels)
+            p = 0.2 + 0.6 * np.eye(2)[said]
+            runs.append(
+                {
+                    "arm": arm,
+                    "seed": seed,
+                    "steps": 30,
+                    "best_step": 20,
+                    "seconds": 61.0,
+                    "probabilities": p.tolist(),
+                    "test_accuracy": float(right.mean()),
+                    "curve": make_results(folder, seeds=1)["runs"][0]["curve"],
+                }
+            )
+    primary = ("add:2x@50", "real@50")
+    results = make_results(folder) | analysis.judge(
+        runs, labels, ("cat", "dog"), primary=primary, about=about, seeds=seeds, margin=0.01
+    )
+    results |= {
+        "runs": runs,
+        "test": {"names": list(test.names), "labels": labels.tolist()},
+        "guards": [
+            {"name": "No leak", "passed": True, "sentence": "No test picture was learned from."},
+            {"name": "Shortcut", "passed": False, "sentence": "A probe tells them apart."},
+            {"name": "Copies", "passed": None, "sentence": "Needs features."},
+        ],
+        "cost": {
+            "rows": [{"arm": "add:2x@50", "hours": 1.25, "pictures_seen": 12800}],
+            "sentences": ["The same hours buy 4 more seeds."],
+        },
+    }
+    results["figures"]["test"] = flipped_images.save(results, test, folder)
+    return results
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rich")
+    results = make_sweep(folder)
+    return folder, results, read(results, folder)
+
+
+def test_a_sweep_shows_every_part(rich):
+    folder, results, page = rich
+    check_self_contained(page, (folder / "report.html").read_text(encoding="utf-8"))
+    main = page.text.split("classifier?", 1)[1]
+    parts = [
+        results["verdict"]["conditions"],
+        "points or more in 4 of 5 tries",
+        "Can you believe it? 1 check failed",
+        "✗ Shortcut: failed. A probe tells them apart.",
+        "✓ No leak: passed.",
+        "– Copies: not checked.",
+        "Every arm on the same test images",
+        "Right with add:2x@50, wrong with real@50",
+        "How many real, how many generated",
+        "Class by class",
+        "Fold by fold and seed by seed (McNemar's exact test)",
+        "Learning curves",
+        "What it cost",
+        "12,800",
+        "The same hours buy 4 more seeds.",
+        "Differences below 1.0 points do not matter here",
+    ]
+    places = [main.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_the_heat_map_has_a_cell_for_every_ratio_and_size(rich):
+    _, results, page = rich
+    kinds = [a["class"] for t, a in page.elements if t == "rect" and "class" in a]
+    assert len(kinds) == len(SIZES) * len(RATIOS)
+    falls = [c for c in results["contrasts"] if c["b"].startswith("real") and c["difference"] < 0]
+    assert kinds.count("down") == len(falls)
+
+
+def test_the_pictures_that_flipped_are_those_of_the_runs(rich):
+    folder, results, page = rich
+    labels = np.array(results["test"]["labels"])
+    a, b = (
+        np.array(
+            [np.argmax(r["probabilities"], 1) == labels for r in results["runs"] if r["arm"] == arm]
+        ).sum(0)
+        for arm in results["verdict"]["primary"]
+    )
+    found = flipped_images.turned(results)
+    for kind, sign in (("helped", 1), ("hurt", -1)):
+        for row in found[kind]:
+            assert row["seeds"] == sign * (a - b)[row["index"]] > 0
+            assert (folder / results["figures"]["test"][row["name"]]).exists()
+        shown = [row["seeds"] for row in found[kind]]
+        assert shown == sorted(shown, reverse=True)
+    assert max(a - b) == found["helped"][0]["seeds"]
+    alts = [image["alt"] for image in page.images()]
+    assert all(any(alt.startswith(f"{r['name']}: ") for alt in alts) for r in found["helped"])
+
+
+def test_tables_beside_the_page(rich):
+    folder, results, _ = rich
+    lines = (folder / "runs.csv").read_text().splitlines()
+    assert lines[0].startswith("arm,fold,seed,test_accuracy")
+    assert len(lines) == 1 + len(results["runs"])
+    lines = (folder / "contrasts.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(results["contrasts"])
+
+
+def test_experiments_side_by_side(rich, tmp_path):
+    folder, results, _ = rich
+    (folder / "results.json").write_text(json.dumps(results))
+    other = make_results(tmp_path, seeds=1)
+    other["data"]["fingerprint"] = "else"
+    (tmp_path / "results.json").write_text(json.dumps(other))
+    lines = tables.compare([folder, tmp_path]).splitlines()
+    assert "add:2x@50 - real@50" in lines[1] and "1 x 5 x 120" in lines[1]
+    assert "none" in lines[2] and "1 x 1 x 40" in lines[2]
+    assert "saw different images" in lines[3]
+    with pytest.raises(InputError, match=r"results\.json is missing"):
+        tables.compare([tmp_path / "nowhere"])
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(InputError, match="must hold an experiment's results"):
+        tables.compare([tmp_path])
