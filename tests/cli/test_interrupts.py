@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
-import jaxgan.interrupts
+import jaxgan.cli.interrupts
 # isort: split
 import sys, time
 if "import" in sys.argv:
