@@ -95,7 +95,7 @@ def test_pictures_from_elsewhere_must_stay(finished) -> None:
     kept = file.read_bytes()
     Image.new("RGB", (32, 32)).save(file)
     try:
-        with pytest.raises(InputError, match="must go on with the pictures that it began with"):
+        with pytest.raises(InputError, match="must go on with the images that it began with"):
             pipeline.run(twin(folder / "made"), folder / "run")
     finally:
         file.write_bytes(kept)

@@ -224,7 +224,7 @@ def test_a_seed_that_fails_among_others_is_left_out(finished, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"vmap_seeds": 0}, "vmap_seeds must be 1 or more, got 0"),
+        ({"vmap_seeds": 0}, "vmap_seeds must be above 0, got 0"),
         ({"vmap_seeds": 3, "parallel": "pmap"}, "vmap_seeds must be 1 with config.parallel=pmap"),
         (
             {"vmap_seeds": 2, "classifier.train.microbatch": 2},
