@@ -115,12 +115,16 @@ def near_duplicates(source: Source, rule: str | float = "auto") -> Duplicates:
     return found if files is None else found._replace(digest=files)
 
 
-def reader(source: Source) -> Read:
-    """Read the `detail` of images of a source."""
+def reader(*sources: Source) -> Read:
+    """Read the `detail` of images of sources, one source after another."""
+    ends = np.cumsum([len(source) for source in sources])
 
     def read(positions: Int64[np.ndarray, " m"]) -> Details:
+        of = np.searchsorted(ends, positions, side="right")
+
         def one(k: int) -> np.ndarray:
-            return detail(_image(source, int(positions[k])))
+            source = sources[of[k]]
+            return detail(_image(source, int(positions[k] - ends[of[k]] + len(source))))
 
         return np.stack([*in_threads(one, len(positions))])
 

@@ -185,7 +185,7 @@ def _copies(
     groups = splits.group_copies(
         [digest for flag in flags for digest in digests[flag]],
         np.concatenate([views[flag, False].outlines for flag in flags]),
-        duplicates.reader(loader.Concat([sources[flag] for flag in flags])),
+        duplicates.reader(*(sources[flag] for flag in flags)),
     ).group
     groups, rest = groups[: len(sources[train])], groups[len(sources[train]) :]
     held_out, left_out = None, 0
