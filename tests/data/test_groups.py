@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgan.config import loading as configs
 from jaxgan.data import folds, groups, layout, splits
 from jaxgan.data import prepared as records
 from jaxgan.data.folder import FolderSource
@@ -15,6 +16,8 @@ from jaxgan.data.prepare.options import Request
 from jaxgan.data.prepare.pipeline import prepared
 from jaxgan.data.tables import Tables
 from jaxgan.errors import InputError
+from jaxgan.experiment import pipeline
+from jaxgan.experiment.stages import classify
 from jaxgan.experiment.validity import grouped
 from jaxgan.statistics import clusters, variance_components
 from jaxgan.statistics.crossed import crossed_interval, p_value, paired_difference
@@ -350,3 +353,37 @@ def test_a_small_class_has_its_share_on_each_side(seed: int) -> None:
     for part in folds.folds(Labels(labels), 4, 0.2, alone):
         assert (labels[part.test] == 1).sum() == 10
         assert (labels[part.validation] == 1).sum() == 6
+
+
+def test_an_experiment_counts_group_by_group(tmp_path: Path, monkeypatch) -> None:
+    """From the folder to the report, with answers that are drawn and no training."""
+    config = configs.load(str(Path(__file__).parents[2] / "configs/quickstart.py"), test=True)
+    config.data.path, config.data.groups = str(draw(tmp_path / "raw", PATIENTS)), r"name:^(p\d+)_"
+    config.data.folds, config.data.limit, config.seeds = 2, None, (0, 1, 2)
+    config.arms, config.verdict.primary = ("real", "add"), ("add", "real")
+    plan, rng = pipeline.prepare(config), np.random.default_rng(0)
+
+    def train(self, positions):
+        labels = plan.real.labels[plan.folds[self.fold].sides.test]
+        runs = [
+            {"arm": arm.name, "seed": config.seeds[i], "seconds": 1.0, "steps": 1, "gan": None}
+            | {"curve": {"train": [], "validation": []}, "test_accuracy": 0.5, "predictions": []}
+            | {"probabilities": rng.dirichlet((2, 2), len(labels)).round(6).tolist(), "step": 1}
+            for i in positions
+            for arm in self.arms
+        ]
+        self.lines = [{key: one[key] for key in ("arm", "seed", "step")} for one in runs]
+        return runs, []
+
+    monkeypatch.setattr(pipeline._Experiment, "_generate", lambda self, k, positions: None)
+    monkeypatch.setattr(classify.Fold, "train", train)
+    monkeypatch.setattr(classify.Fold, "opened", lambda self: self.lines)
+    results = pipeline.run(config, tmp_path / "work")
+    verdict, guard = results["verdict"], next(g for g in results["guards"] if g["name"] == "groups")
+    assert verdict["groups"] == 12 and "96 test images of 12 groups" in verdict["sentence"]
+    assert "of new groups" in verdict["conditions"] and guard["passed"]
+    named = dict(zip(results["test"]["names"], results["test"]["group"], strict=True))
+    assert len({(patient(name), group) for name, group in named.items()}) == 12
+    told = (tmp_path / "work/log.txt").read_text()
+    assert "12 groups of images that stay on one side each" in told
+    assert "To train with of the first fold" in (tmp_path / "work/report.html").read_text()
