@@ -14,6 +14,7 @@ from typing import Any
 from etils import epath
 from ml_collections import ConfigDict
 
+from jaxgan import paths
 from jaxgan.errors import InputError
 
 STAGES = ("gan", "classifier")  # Of an experiment.
@@ -248,7 +249,7 @@ def claim(workdir: epath.PathLike, config: ConfigDict) -> None:
     folder = epath.Path(workdir)
     file, ours = folder / "config.json", to_dict(config)
     if file.exists():
-        lines = differences(json.loads(file.read_text()), ours)
+        lines = differences(json.loads(paths.check_plain(file).read_text()), ours)
         if lines:
             more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
             raise InputError(
@@ -277,7 +278,7 @@ def claim_data(workdir: epath.PathLike, fingerprint: str, name: str = "data.json
     file = epath.Path(workdir) / name
     if not file.exists():
         write(file, json.dumps({"fingerprint": fingerprint}) + "\n")
-    elif json.loads(file.read_text())["fingerprint"] != fingerprint:
+    elif json.loads(paths.check_plain(file).read_text())["fingerprint"] != fingerprint:
         raise InputError(
             f"a run must go on with the pictures that it began with, and those of {workdir} have "
             f"changed since: choose a new --workdir"
@@ -291,4 +292,4 @@ def read_claim(workdir: epath.PathLike) -> ConfigDict:
         raise InputError(
             f"--workdir must be the folder of a run, with a config.json, got {workdir}"
         )
-    return from_dict(json.loads(file.read_text()))
+    return from_dict(json.loads(paths.check_plain(file).read_text()))

@@ -11,6 +11,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan import config as configs
+from jaxgan import paths
 from jaxgan.errors import InputError
 from jaxgan.experiment import dry_run, power, run
 from jaxgan.experiment.words import points
@@ -178,7 +179,7 @@ def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: flo
         InputError: as `choose` and `run.run`.
     """
     file = epath.Path(workdir) / FILE
-    before = json.loads(file.read_text()) if file.exists() else None
+    before = json.loads(paths.check_plain(file).read_text()) if file.exists() else None
     if before is None and (epath.Path(workdir) / "config.json").exists():
         raise InputError(
             f"{workdir} holds an experiment that was begun without --budget: go on without it, or "

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 from ml_collections import ConfigDict
 
-from jaxgan import arms, frozen
+from jaxgan import arms, frozen, paths
 from jaxgan.data.folder import Source
 from jaxgan.data.loader import Concat, Subset
 from jaxgan.models import pca
@@ -271,7 +271,8 @@ def folders(config: ConfigDict) -> dict[str, str]:
         raise InputError(
             f"config.generated must be a folder or like \"{{'diffusion': 'DIR'}}\", got {text!r}"
         )
-    for name in found:
+    for name, path in found.items():
+        paths.checked(path, "each of config.generated", remote=True)
         if name in ("pca", GIVEN) or not re.fullmatch(r"[\w.-]+", name):
             raise InputError(
                 f"config.generated must have sources of letters, digits, '_', '-' and '.', and not "

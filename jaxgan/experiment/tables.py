@@ -6,7 +6,7 @@ from typing import Any
 
 from etils import epath
 
-from jaxgan import spreadsheet
+from jaxgan import paths, spreadsheet
 from jaxgan.experiment.words import points
 from jaxgan.types import InputError
 
@@ -43,7 +43,7 @@ def load(workdir: epath.PathLike) -> dict[str, Any]:
     if not file.exists():
         raise InputError(f"--compare needs folders of finished experiments, and {file} is missing")
     try:
-        results = json.loads(file.read_text())
+        results = json.loads(paths.check_plain(file).read_text())
     except ValueError as error:
         raise InputError(f"{file} must be JSON, and is not: {error}") from None
     if not isinstance(results, dict) or not {"verdict", "arms", "runs"} <= set(results):

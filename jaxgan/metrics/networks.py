@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Float32, UInt8
 from ml_collections import ConfigDict
 
 from jaxgan import config as configs
-from jaxgan import recipes
+from jaxgan import paths, recipes
 from jaxgan.checkpoint import Best, Checkpoints, checksums, has_checkpoints
 from jaxgan.data.machine import cache_folder
 from jaxgan.data.outliers import SIDE, descriptor
@@ -152,6 +152,7 @@ def restore(
     Raises:
         InputError: no classifier's run in `workdir`, which `flag` gave, or no checkpoint.
     """
+    paths.checked(os.fspath(workdir), flag, remote=True)
     try:
         config = configs.read_claim(workdir)
     except InputError as error:
