@@ -7,7 +7,7 @@ ARGS ?=
 # Two files of tests at a time; not those whose processes wait for each other.
 TWO = -n 2 --dist loadfile
 
-.PHONY: demo test parity beam lint docs clean $(VENV)
+.PHONY: demo test fuzz parity beam lint docs clean $(VENV)
 
 demo: $(VENV)
 	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py --budget=270s --workdir runs/demo \
@@ -16,6 +16,11 @@ demo: $(VENV)
 test: $(VENV)
 	$(VENV)/bin/python -m pytest tests --ignore=tests/parity --ignore=tests/beam --ignore=tests/engine/test_distributed.py $(TWO) $(ARGS)
 	$(VENV)/bin/python -m pytest tests/engine/test_distributed.py
+
+# Bad settings, command lines and files, as many times as usual; other ones each time.
+FUZZ ?= 20
+fuzz: $(VENV)
+	FUZZ=$(FUZZ) $(VENV)/bin/python -m pytest tests/fuzz tests/weights/test_hostile.py --timeout=36000 $(ARGS)
 
 # Comparisons with reference packages, and on published weights; torchvision has no CPU build of
 # its own to depend on.

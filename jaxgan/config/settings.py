@@ -16,6 +16,7 @@ from jaxgan.config.loading import CLASSIFIERS, GANS, GENERATORS, MOST_STEPS, is_
 from jaxgan.data import layout
 from jaxgan.errors import InputError
 from jaxgan.models import backbones, resnet
+from jaxgan.system import paths
 
 LOSSES = (
     "wasserstein",
@@ -56,6 +57,8 @@ class Setting:
         count: the fewest and the most elements of a tuple; None: a single value.
         single: whether a tuple may be a single value, too.
         required: whether it must be there.
+        path: "local" or "remote" for a text that names a file or folder of this machine, or of an
+            object store, too; "mapping": remote, or a dict as text. "" for any other.
     """
 
     kind: type
@@ -68,6 +71,7 @@ class Setting:
     count: tuple[int, int] | None = None
     single: bool = False
     required: bool = True
+    path: str = ""
 
 
 def whole(least: int = 1, most: int = MOST_STEPS, **more: Any) -> Setting:
@@ -108,7 +112,7 @@ def optional(setting: Setting) -> Setting:
 
 
 DATA = {
-    "data.path": text(),
+    "data.path": text(path="local"),
     "data.classes": several(text(), 0, 100_000),
     "data.limit": maybe(whole()),
     "data.crop": text("center", "stretch"),
@@ -124,7 +128,7 @@ TRAINING = DATA | {
     "parallel": text("auto", "jit", "pmap"),
     "precision": text("float32", "bf16"),
     "deterministic": TRUTH,
-    "init_from": maybe(text()),
+    "init_from": maybe(text(path="remote")),
     "model.name": text(*GANS, *CLASSIFIERS),
     "data.resolution": whole(1, 4096),
     "data.split": optional(SPLIT),
@@ -232,7 +236,7 @@ CLASSIFIER = {
     "model.num_classes": maybe(whole(1, 10**6)),
     "model.width": positive(64.0),
     "model.hidden": several(whole(1, 2**16), 0, 100),
-    "model.pretrained": maybe(text()),
+    "model.pretrained": maybe(text(path="local")),
     **{f"optim.{key}": setting for key, setting in ADAM.items()},
     "optim.name": text("adam", "adamw", "sgd"),
     "optim.momentum": PART,
@@ -295,7 +299,7 @@ EXPERIMENT = DATA | {
     "data.folds": whole(1, 1000),
     "data.subset": SOME,
     "arms": several(text(), 1),
-    "generated": maybe(text()),
+    "generated": maybe(text(path="mapping")),
     "epochs": text("real", "arm"),
     "stop_below": maybe(BETWEEN),
     "vmap_seeds": whole(1, 1000),
@@ -369,6 +373,8 @@ def _check_one(name: str, value: Any, setting: Setting) -> None:
                 f"{name} must be text of at most {LONGEST:,} characters, none of them NUL, got "
                 f"{_shown(value)}"
             )
+        if setting.path and not (setting.path == "mapping" and value.lstrip().startswith("{")):
+            paths.checked(value, name, setting.path != "local")
     elif kind is not bool:
         _check_number(name, value, setting)
 

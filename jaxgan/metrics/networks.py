@@ -19,6 +19,7 @@ from jaxgan.engine.checkpoint import Best, Checkpoints, checksums, has_checkpoin
 from jaxgan.metrics import features
 from jaxgan.metrics.features import Features
 from jaxgan.models import inception as fid
+from jaxgan.system import paths
 from jaxgan.system.machine import cache_folder
 from jaxgan.types import InputError
 from jaxgan.weights.torch_files import fetch, read_weights
@@ -152,6 +153,7 @@ def restore(
     Raises:
         InputError: no classifier's run in `workdir`, which `flag` gave, or no checkpoint.
     """
+    paths.checked(os.fspath(workdir), flag, remote=True)
     try:
         config = configs.read_claim(workdir)
     except InputError as error:

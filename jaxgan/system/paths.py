@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from contextlib import suppress
 from typing import Any
 
 from absl import flags
@@ -88,6 +89,15 @@ def read(file: str | os.PathLike, most: int | None = None) -> bytes:
         if most is not None and about.st_size > most:
             raise InputError(f"{os.fspath(file)} must have at most {most:,} bytes, and has more")
         return stream.read()
+
+
+def check_plain(file: Any) -> Any:
+    """Return a file of a run; raise InputError where it is there and is a pipe or the like."""
+    if "://" not in (name := os.fspath(file)):
+        with suppress(OSError):
+            if not stat.S_ISREG(os.stat(name).st_mode):
+                raise InputError(f"what is read must be a plain file, and {name} is none")
+    return file
 
 
 def check_output(file: str) -> None:

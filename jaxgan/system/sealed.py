@@ -20,6 +20,7 @@ from typing import Any
 from etils import epath
 
 from jaxgan.errors import FileError
+from jaxgan.system import paths
 
 CHECKSUM, CRC = "checksum", "crc32"
 # Of a disk that is full, read-only, broken or gone.
@@ -108,7 +109,7 @@ def load(file: epath.PathLike, remedy: str, *, strict: bool = True) -> dict[str,
     """
     file = epath.Path(file)
     try:
-        values = json.loads(file.read_bytes())
+        values = json.loads(paths.check_plain(file).read_bytes())
         if not isinstance(values, dict):
             raise ValueError(f"it holds no object but {type(values).__name__}")
         found = checksum(values)

@@ -14,6 +14,7 @@ from jaxgan.data.folder import Source
 from jaxgan.data.loader import Concat, Subset
 from jaxgan.experiment.design import arms
 from jaxgan.models import pca
+from jaxgan.system import paths
 from jaxgan.training import frozen_features
 from jaxgan.types import InputError
 
@@ -272,7 +273,8 @@ def folders(config: ConfigDict) -> dict[str, str]:
         raise InputError(
             f"config.generated must be a folder or like \"{{'diffusion': 'DIR'}}\", got {text!r}"
         )
-    for name in found:
+    for name, path in found.items():
+        paths.checked(path, "each of config.generated", remote=True)
         if name in ("pca", GIVEN) or not re.fullmatch(r"[\w.-]+", name):
             raise InputError(
                 f"config.generated must have sources of letters, digits, '_', '-' and '.', and not "

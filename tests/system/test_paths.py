@@ -1,0 +1,76 @@
+"""What flags, tables and terminals make of names that were meant to break them."""
+
+import csv
+import io
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxgan.errors import InputError
+from jaxgan.system import paths, spreadsheet, terminal
+
+
+@pytest.mark.parametrize("path", ["", " ", "gs://b/x", "http://x", "file:///x", "~nosuchuser/x"])
+def test_no_path_of_this_machine(path: str) -> None:
+    with pytest.raises(InputError, match=r"^--out must "):
+        paths.checked(path, "--out")
+
+
+def test_paths_that_stay(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in ("x", "/", "toy", "tfds:x", "~x", "a b"):
+        Path("~x").touch()
+        assert paths.checked(path, "--out") == path
+    assert paths.checked("gs://b/x", "--out", remote=True) == "gs://b/x"
+    assert paths.checked("~/x", "--out") == os.path.expanduser("~/x")
+    Path("loop").symlink_to("loop")
+    with pytest.raises(InputError, match="can be followed"):
+        paths.checked("loop/x", "--out")
+
+
+def test_only_plain_files_are_read_and_written(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind("socket")
+    for name in ("pipe", "/dev/zero"):
+        with pytest.raises(InputError, match="plain file"):
+            paths.read(name)
+        with pytest.raises(InputError, match="plain file"):
+            paths.check_plain(name)
+    for name in ("pipe", "socket", "."):
+        with pytest.raises(InputError, match="a file to write"):
+            paths.check_output(name)
+    Path("file").write_bytes(b"1234")
+    assert paths.read("file", 4) == b"1234"
+    with pytest.raises(InputError, match="at most 3 bytes"):
+        paths.read("file", 3)
+    for name in ("file", "/dev/null", "new"):
+        paths.check_output(name)
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r")) | st.builds(
+    "".join, st.lists(st.sampled_from("=+-@'\t a1"), max_size=5)
+)
+
+
+@given(CELLS)
+def test_no_cell_is_a_formula_and_all_come_back(text: str) -> None:
+    table = spreadsheet.table(["name", "number"], [(text, -1.5)])
+    _, (name, number) = csv.reader(io.StringIO(table, newline=""))
+    assert not name.startswith(("=", "+", "-", "@", "\t")) and number == "-1.5"
+    assert spreadsheet.text(name) == text
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_nothing_controls_the_terminal(text: str) -> None:
+    stream = io.StringIO(newline="")
+    terminal.Printable(stream).write(text)
+    shown = stream.getvalue()
+    assert not any((ord(c) < 32 and c not in "\t\n\r") or c in "\x7f\x9b\u202e" for c in shown)
+    if text.isprintable():
+        assert shown == text
