@@ -91,7 +91,7 @@ def make_step(
         std = jnp.float32(instance_noise(step))
         return augments.gaussian_noise(images, std, noise.fold_in(keys, 1))
 
-    def forward(module: nn.Module, variables: dict, x: Array, key: PRNGKey) -> tuple[Array, Any]:
+    def forward(module: nn.Module, variables: dict, x: Array, key: PRNGKey) -> tuple[Any, Any]:
         keys = {"dropout": key}
         out, updates = module.apply(variables, x, True, rngs=keys, mutable=["batch_stats"])
         return out, updates.get("batch_stats", {})
