@@ -7,7 +7,10 @@ What a GAN must beat: blurred, plausible and varied. One set of components for a
 folder; --config.data.classes=cat takes a class alone. In experiments it is the arm pca:1000.
 
 Cost: nothing is trained; seconds.
-Result: see benchmarks/results/pca_2-core-cpu.jsonl.
+Result: 600 images a class, Fréchet distance on AlexNet from 300 others (2026-11): cat faces 81 at
+32 px (real images: 24) and 337 at 64 px (76), whole cats and dogs 173 at 32 px (25). With 95 % of
+the variance it is 84, 319 and 170: neither rule is the better everywhere. All components are 24 to
+50 % worse, and shrinking helps nowhere: benchmarks/results/pca_2-core-cpu.jsonl.
 """
 
 from ml_collections import ConfigDict, config_dict

@@ -1,6 +1,7 @@
 """The gate: samples of GANs beside samples of principal components."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.config import loading as configs
 from jaxgan.data.toy.animals import ToySource
-from jaxgan.experiment import next_steps
+from jaxgan.experiment import next_steps, pipeline
 from jaxgan.experiment.design import plan
 from jaxgan.experiment.validity import gate
 
@@ -94,3 +95,27 @@ def test_what_next_says_so() -> None:
     assert (
         next_steps.beaten({"gate": bad}) == f"{bad['sentence']} Train them longer, or take those."
     )
+
+
+def test_an_experiment_compares_its_first_folds_gans(tmp_path) -> None:
+    real = ToySource(16, count=30)
+    train, validation = np.arange(0, 60, 2), np.arange(1, 60, 2)
+    labels = real.labels[train]
+    learned = {c: np.flatnonzero(labels == i) for i, c in enumerate(real.classes)}
+    draw = plan.Draw(0, learned, learned)
+    made = {c: ToySource(16, count=20, classes=(c,), seed=4) for c in real.classes}
+    config = ConfigDict({"gan": {"retrain": 1}})
+    sides = SimpleNamespace(train=train, validation=validation)
+    fold = SimpleNamespace(sides=sides, draws={None: [draw]})
+    experiment = SimpleNamespace(
+        config=config,
+        plan=SimpleNamespace(folds=[fold], real=real),
+        fresh={0: {plan.Key(None, False, None): [made]}},
+        reached=(0.9, 0.8),
+        _place=lambda k: tmp_path,
+    )
+    found = pipeline._Experiment._gate(experiment)
+    assert found["gan_train"] == {"gan": 0.9, "pca": 0.8, "images": 30}
+    assert set(found["distances"]) == set(real.classes) and found["passed"]
+    experiment.fresh = {0: {plan.Key(None, False, "pca"): [made]}}
+    assert pipeline._Experiment._gate(experiment) is None
