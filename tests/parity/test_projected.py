@@ -8,6 +8,7 @@ from itertools import pairwise
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from flax import linen as nn
 from torch.nn import functional as F
@@ -16,6 +17,8 @@ from jaxgan import losses, noise, optim
 from jaxgan.models import backbones, projected
 from jaxgan.state import GANState, new_net
 from jaxgan.steps import projected as steps
+
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 
 SIDE, Z, BATCH, STEPS, RATE, B2 = 32, 6, 4, 3, 1e-3, 0.99
 RNG = np.random.default_rng(0)
