@@ -2,7 +2,7 @@
 
     python scripts/train.py --config configs/projected128.py --config.data.path=DIR
 
-Cost: TODO
+Cost: 3,608,000 + 1,227,300 parameters, 1,000 kimg.
 Result: not yet run at this size.
 """
 

@@ -2,7 +2,7 @@
 
     python scripts/train.py --config configs/projected256.py --config.data.path=DIR
 
-Cost: TODO
+Cost: 12,817,856 + 2,022,372 parameters, 1,000 kimg.
 Result: not yet run at this size.
 """
 

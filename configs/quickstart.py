@@ -3,12 +3,14 @@
     python scripts/experiment.py --config configs/quickstart.py --config.data.path=DIR --budget=10m
 
 With a budget, the folds, the seeds and the GANs' steps follow from the time that there is; without
-one they are those below. Small nets at 32 px: a first look, not the last word. The published sizes
-are in the other configs.
+one they are those below. Small nets at 32 px: a first look, not the last word. The GANs refine
+principal components (refined64.py) against a critic that looks through fixed random weights, since
+the demo must run offline; --config.gan.model.backbone=vgg16 takes VGG16's. The published sizes are
+in the other configs.
 
-Cost: 4:20 on two CPU cores for `make demo` (800 + 800 drawn images, 3 arms), beside other work.
-Result: real+augmentation 91.9 %, add+augmentation 88.4 %: hurts, -3.5 points (-5.6 to -1.5);
-pca:1x+augmentation 88.6 % (2026-11).
+Cost: not yet measured with these GANs.
+Result: with a MeowGAN at 32 px in their place (2026-11): real+augmentation 91.9 %, add+augmentation
+88.4 %: hurts, -3.5 points (-5.6 to -1.5); pca:1x+augmentation 88.6 %.
 """
 
 from pathlib import Path

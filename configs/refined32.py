@@ -2,8 +2,8 @@
 
     python scripts/train.py --config configs/refined32.py --config.data.path=DIR
 
-Cost: TODO
-Result: TODO
+Cost: 166,592 + 637,092 parameters.
+Result: not yet run at this size; see refined64.py.
 """
 
 from pathlib import Path

