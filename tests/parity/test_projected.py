@@ -8,6 +8,7 @@ from itertools import pairwise
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from flax import linen as nn
 from torch.nn import functional as F
@@ -17,6 +18,8 @@ from jaxgan.models import backbones, projected
 from jaxgan.steps import losses, optimizers
 from jaxgan.steps import projected as steps
 from jaxgan.steps.state import GANState, new_net
+
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 
 SIDE, Z, BATCH, STEPS, RATE, B2 = 32, 6, 4, 3, 1e-3, 0.99
 RNG = np.random.default_rng(0)
