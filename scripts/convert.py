@@ -9,7 +9,7 @@ the published generator. FILE.safetensors holds the generator, its average and t
 a StyleGAN2 by the published names, so that it goes both ways.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 from pathlib import Path

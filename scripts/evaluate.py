@@ -11,7 +11,7 @@ and whether pictures of --train (else of --real) were copied; all with 95 % inte
 features of inception the Fréchet distance is the FID; entropy, the Inception score, is theirs only.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 import json

@@ -16,7 +16,7 @@ With --dry_run it trains nothing: a few steps of each kind are timed, and what t
 on this machine is printed: time, memory of a device, disk.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 import sys

@@ -6,7 +6,7 @@ DIR/sampler.jax draws any number of pictures on a CPU, a GPU or a TPU, with DIR/
 DIR/model_card.md says what it learned from, how good it is, and how to load it in five lines.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 from absl import flags

@@ -9,7 +9,7 @@ have seen either, and the first one on GENERATED. Without --train, TEST is parte
 All are seen at the resolution of the smallest, or at --config.data.resolution.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 import json

@@ -7,7 +7,7 @@ folder or a file, and can stand several times. Each row has the image's name, it
 class, and the probability of every class; without --out they are printed.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 import csv

@@ -17,7 +17,7 @@ All workers must have this package and see the source and OUT under the same pat
 that they share.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 from collections.abc import Sequence

@@ -20,7 +20,7 @@ pictures are those that the run learned from, or --real's. manifest.jsonl then h
 what is kept, DIR/drawn.jsonl those of all, and DIR/selection.json what it did to the pictures.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 import math

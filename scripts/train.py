@@ -5,7 +5,7 @@
 Any value of the config is set with --config.a.b=value. Run again, it goes on where it stopped.
 """
 
-import jaxgan.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
+import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
 from jaxgan.cli import command

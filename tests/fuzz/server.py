@@ -23,16 +23,15 @@ LIMIT = 100_000  # Bytes of each stream.
 def serve(trains: bool) -> None:
     from jaxgan.cli import command  # noqa: F401
     from jaxgan.data.prepare import pipeline as prepare  # noqa: F401
-    from jaxgan.data.prepare import tfds
     from jaxgan.evaluation import (  # noqa: F401
         folders,
-        gan_train,  # noqa: F401
+        gan_train,
         report,
     )
-    from jaxgan.experiment import budget, forecast, pipeline  # noqa: F401
+    from jaxgan.experiment import budget, forecast, pipeline
     from jaxgan.metrics import classification  # noqa: F401
     from jaxgan.sampling import best_of_n, export, projection  # noqa: F401
-    from jaxgan.training import run  # noqa: F401
+    from jaxgan.training import run
     from jaxgan.weights import convert  # noqa: F401
 
     if not trains:
