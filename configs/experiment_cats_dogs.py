@@ -11,7 +11,9 @@ flips and crops. An argument names another GAN's config, with its own argument, 
 another classifier's: configs/experiment_cats_dogs.py:meowgan64,resnet, or :stylegan2_ada64:small.
 
 Cost: two WGAN-GP at 512 px, 130 epochs; 15 GoogLeNets at 250 px, 10 epochs each.
-Result: not yet run at this size.
+Result: not yet run at this size. At 64 px with `:refined64,resnet` on 344 + 362 faces (2026-11):
+real 98.5 %, replace 97.3 %, replace-all 93.9 %; no evidence, -1.3 points (-2.9 to +0.4), 20 minutes
+on two CPU cores; docs/results.md has the command.
 """
 
 from pathlib import Path
