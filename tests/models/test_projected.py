@@ -21,7 +21,7 @@ from jaxgan.steps import projected as steps
 from jaxgan.training import fitting, run
 from jaxgan.types import InputError, to_float, to_uint8
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 REFINED64 = str(CONFIGS / "refined64.py")
 RNG = np.random.default_rng(0)
 
