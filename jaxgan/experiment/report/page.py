@@ -119,7 +119,7 @@ def _primary(results: Results) -> str:
     if not OUTCOMES[named].share:  # No points to draw: the sentence has its figures.
         return ""
     row = plots.Row(
-        f"{a} minus {b}",
+        "difference",  # The caption says of what: at 390 px there is no room.
         _difference(verdict),
         100 * verdict["difference"],
         _times100(verdict.get("low")),
