@@ -95,6 +95,7 @@ PART = Setting(float, 0.0, 1.0, below=True)  # [0, 1);
 SOME = Setting(float, 0.0, 1.0, above=True)  # (0, 1];
 BETWEEN = Setting(float, 0.0, 1.0, above=True, below=True)  # (0, 1).
 TRUTH = Setting(bool)
+ANY = Setting(object)  # Which a rule of its own checks.
 SEED = whole(0, 2**32 - 1)
 
 
@@ -120,7 +121,7 @@ DATA = {
     "data.given_sides": optional(text("use", "merge")),
     "data.layout": optional(text(*layout.READINGS)),
     "data.groups": optional(maybe(text())),
-    # And "data.duplicates", which is text or a number: see `duplicates.parse`.
+    "data.duplicates": optional(ANY),  # Text or a number: `duplicates.parse` says which.
 }
 SPLIT = several(number(), 0, 1000)  # `checks.check_fractions` says what else.
 TRAINING = DATA | {
@@ -151,6 +152,7 @@ EVALUATE = {
     "evaluate.best": text(*METRICS),
     "evaluate.features": text("auto", "vgg16", "alexnet", "light"),
     "evaluate.share": SOME,
+    "evaluate.allow_seen": optional(TRUTH),
 }
 GAN = EVALUATE | {
     "retrain": optional(whole(1, 1000)),  # Of an experiment's.
@@ -191,7 +193,13 @@ ADVERSARIAL = GAN | {
     "train.boost.every": whole(0),
     "train.ema_decay": PART,
 }
-PROJECTED = GAN | {
+DCGAN = {
+    "model.slope": number(0.0, 1e3),
+    "model.dropout": several(PART, 0, 100, single=True),
+    "model.generator_dropout": several(PART, 0, 100, single=True),
+    **dict.fromkeys(("model.norm", "model.selu", "model.spectral_norm"), TRUTH),
+}
+PROJECTED = {name: optional(setting) for name, setting in (ADVERSARIAL | DCGAN).items()} | {
     "model.generator": text("refiner", "dcgan"),
     "model.channels": whole(1, 2**15),
     "model.backbone": text(*backbones.NAMES),
@@ -256,13 +264,7 @@ CLASSIFIER = {
 }
 OF_MODEL: dict[str, dict[str, Setting]] = {
     "wgan": ADVERSARIAL | {"model.init": text("uniform", "normal")},
-    "dcgan": ADVERSARIAL
-    | {
-        "model.slope": number(0.0, 1e3),
-        "model.dropout": several(PART, 0, 100, single=True),
-        "model.generator_dropout": several(PART, 0, 100, single=True),
-        **dict.fromkeys(("model.norm", "model.selu", "model.spectral_norm"), TRUTH),
-    },
+    "dcgan": ADVERSARIAL | DCGAN,
     "fastgan": ADVERSARIAL
     | {
         "model.critic_channels": whole(1, 2**15),
@@ -286,6 +288,9 @@ PCA = DATA | {
     "parallel": text("auto", "jit", "pmap"),
     "precision": text("float32", "bf16"),
     "data.resolution": whole(8, 4096),
+    "init_from": maybe(text()),
+    "model.name": text("pca"),
+    "model.latent_dim": maybe(whole(1, 2**16)),
     "model.components": maybe(positive(1e6)),
     "model.mirror": TRUTH,
     "model.shrink": SHARE,
@@ -360,6 +365,8 @@ def check_value(name: str, value: Any, setting: Setting) -> None:
 
 def _check_one(name: str, value: Any, setting: Setting) -> None:
     kind = setting.kind
+    if kind is object:
+        return
     fits = isinstance(value, (int, float) if kind is float else kind)
     if not fits or (kind is not bool and isinstance(value, bool)):
         raise InputError(f"{name} must be {KINDS[kind]}, got {_shown(value)}")

@@ -225,7 +225,7 @@ def test_a_large_file_is_refused_before_its_numbers_are_read(tmp_path: Path) -> 
 def test_what_a_file_names_is_ours_and_gets_no_state(table: dict) -> None:
     """So nothing foreign is ever called, changed or given a state."""
     for (module, name), what in table.items():
-        assert isinstance(what, np.dtype) or what.__module__.startswith("jaxgan.models."), name
+        assert isinstance(what, np.dtype) or what.__module__.startswith("jaxgan.weights."), name
         for state in (put({"__defaults__": (1,)}), put((3, "<", None, 1, 1, 0)), put(None)):
             content = pickled({"a": named(module, name) + state + b"b"})
             assert tried(content, table) is None
