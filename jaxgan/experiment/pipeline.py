@@ -354,8 +354,8 @@ class _Experiment:
         """Whether the first fold's GANs beat principal components."""
         fold, real = self.plan.folds[0], self.plan.real
         keys = [key for key in self.fresh.get(0, {}) if key.source is None and not key.selected]
-        made = self.fresh[0][keys[0]][0] if keys else {}
-        if not made:
+        sides = self.fresh[0][keys[0]] if keys else []
+        if not sides or not (made := sides[0]):
             return None
         size = keys[0].size
         draw = fold.draws[size][0]

@@ -37,6 +37,14 @@ if "ending" in argv:
 """
 
 
+@pytest.fixture(autouse=True)
+def _as_in_a_terminal():
+    """What pytest ignores, as in the background of a shell, its children would ignore, too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def start(folder: Path, *words: str, command: list[str] | None = None, **more) -> subprocess.Popen:
     (folder / "script.py").write_text(SCRIPT)
     (folder / "slow.py").write_text("open('ready', 'w').close()\nimport time\ntime.sleep(60)\n")

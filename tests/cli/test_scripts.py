@@ -108,6 +108,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     assert f"process {process.pid} on" in refused("train", *arguments)
     process.send_signal(signal.SIGTERM)
     err = process.stderr.read()
+    process.stderr.close()
     assert process.wait(timeout=120) == 143 and err == "", err
     stopped = int(re.search(r"stopped at step ([\d,]+)", log.read_text())[1].replace(",", ""))
     steps = f"--config.train.steps={stopped + 1}"

@@ -70,13 +70,17 @@ def test_stopping_and_going_on_changes_nothing(tmp_path: Path, stop: int, parall
 )
 def test_a_signal_saves_and_exits(tmp_path: Path, number: int, code: int) -> None:
     whole = run(tmp_path / "whole")
+    before = signal.signal(number, signal.SIG_DFL)  # It may be ignored, as under nohup.
 
     def kill(state):
         os.kill(os.getpid(), number)
         return Evaluation({}, {})
 
-    with pytest.raises(SystemExit) as exit_:
-        run(tmp_path / "stopped", evaluate=kill)
+    try:
+        with pytest.raises(SystemExit) as exit_:
+            run(tmp_path / "stopped", evaluate=kill)
+    finally:
+        signal.signal(number, before)
     assert exit_.value.code == code
     with Checkpoints(tmp_path / "stopped") as checkpoints:
         assert checkpoints.latest == 3  # Where `kill` was called.

@@ -226,6 +226,7 @@ def test_training_goes_on_to_the_same_bits_and_sampling_needs_the_checkpoint_alo
     config = twin(**{"train.steps": 2})
     whole = run.train_gan(config, cats, tmp_path / "a")
     config.train.steps = 1
+    configs.claim(tmp_path / "b", config)
     run.train_gan(config, cats, tmp_path / "b")
     config.train.steps = 2
     configs.claim(tmp_path / "b", config)
