@@ -104,6 +104,8 @@ def usual_side(path: str | os.PathLike) -> int:
     for file in walk.of_folder(root).images if root.is_dir() else ():
         if len(found) == LOOKED_AT:
             break
+        if not os.path.isfile(root / str(file.place)):  # Opening a pipe would wait.
+            continue
         try:
             with images.open_file(root / str(file.place)) as image:
                 found.append(min(image.size))
