@@ -34,7 +34,7 @@ class Generator(nn.Module):
 
 def kernel(array):
     """HWIO to PyTorch's OIHW."""
-    return torch.tensor(np.asarray(array, np.float64).transpose(3, 2, 0, 1))
+    return torch.tensor(np.ascontiguousarray(np.asarray(array, np.float64).transpose(3, 2, 0, 1)))
 
 
 def frozen(x):
