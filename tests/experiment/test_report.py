@@ -176,7 +176,7 @@ def test_the_verdict_comes_first_and_all_parts_in_their_order(tmp_path):
     sentence = results["verdict"]["sentence"].replace(" -", " −").replace(" x ", " × ")
     parts = [
         sentence,
-        "add minus real",
+        "Accuracy of add minus that of real",
         "Every arm on the same test images",
         "Real and generated images",
         "Learning curves",
