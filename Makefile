@@ -11,7 +11,7 @@ TWO = -n 2 --dist loadfile
 
 demo: $(VENV)
 	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py --budget=270s --workdir runs/demo \
-		--config.data.limit=800 --config.arms=real+augmentation,add+augmentation,pca:1x+augmentation
+		--config.data.limit=2000 --config.data.split=0.24,0.06,0.7 --config.arms=real+augmentation,add+augmentation
 
 test: $(VENV)
 	$(VENV)/bin/python -m pytest tests --ignore=tests/parity --ignore=tests/beam --ignore=tests/engine/test_distributed.py $(TWO) $(ARGS)

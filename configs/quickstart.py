@@ -8,9 +8,11 @@ principal components (refined64.py) against a critic that looks through fixed ra
 the demo must run offline; --config.gan.model.backbone=vgg16 takes VGG16's. The published sizes are
 in the other configs.
 
-Cost: 4:24 on two CPU cores for `make demo` (800 + 800 drawn images, 3 arms).
-Result: real+augmentation 91.9 %, add+augmentation 89.1 %: hurts, -2.8 points (-4.7 to -0.8), 6
-seeds; principal components alone make better samples in this time, and the report says so (2026-11).
+Cost: 4:30 on two CPU cores for `make demo` (480 + 480 drawn images to train with, 2 arms).
+Result: on three `--config.seed`, beside other work: hurts, -3.1 points (-5.6 to -0.6), -2.9 (-4.4 to
+-1.4) and -4.1 (-7.3 to -0.9), 4 classifiers an arm, about 2,820 test images; real+augmentation has
+91 to 92 %. Principal components alone make better samples in this time, and the report says so
+(2026-11).
 """
 
 from pathlib import Path

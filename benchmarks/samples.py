@@ -1,0 +1,203 @@
+"""Good samples per CPU second: recipes side by side, on folders of few images.
+
+    python benchmarks/samples.py --data DIR --recipes refined64,meowgan64,pca64 --seconds 400
+
+DIR holds class folders. Of each class `--train` images are trained on; as many others, at most 300,
+are held out. A recipe is a config of `configs/`, with overrides after a plus sign
+(meowgan64+model.channels=256); for each class it trains until the process has used `--seconds` of
+CPU time, compiling left out, and draws `--samples`. A row of `--out` has a recipe's
+
+    frechet_alexnet, frechet_vgg16   to held-out images, the mean over classes
+    recall_alexnet, recall_vgg16     share of held-out images that samples come near to
+    gan_train                        accuracy on held-out images of a ResNet that trains on samples
+
+Rows that FILE has are not computed again. `real` is what training images have in place of samples,
+and `--grids DIR` gets 64 samples of each.
+"""
+
+import ast
+import contextlib
+import json
+import time
+from pathlib import Path
+
+import jax
+import measure
+import numpy as np
+from absl import flags
+from PIL import Image
+
+from jaxgan import recipes
+from jaxgan.cli import command
+from jaxgan.config import loading as configs
+from jaxgan.data import loader
+from jaxgan.data.folder import FolderSource, Source
+from jaxgan.engine.log import grid
+from jaxgan.evaluation import gan_train
+from jaxgan.metrics import features
+from jaxgan.metrics.frechet import frechet_distance, moments
+from jaxgan.metrics.prdc import prdc
+from jaxgan.models import pca
+from jaxgan.sampling import sample
+from jaxgan.training import fitting
+from jaxgan.training.run import look_at
+
+flags.DEFINE_string("data", None, "A folder of class folders.", required=True)
+flags.DEFINE_list("recipes", ["pca64", "refined64"], "Configs, with overrides after plus signs.")
+flags.DEFINE_list("classes", [], "Which class folders; all by default.")
+flags.DEFINE_list("seeds", ["0"], "Of the recipes.")
+flags.DEFINE_integer("resolution", 64, "In px.")
+flags.DEFINE_integer("train", 300, "Images a class to train on.")
+flags.DEFINE_integer("samples", 400, "To draw for each class.")
+flags.DEFINE_float("seconds", 400, "CPU seconds for each class.")
+flags.DEFINE_string("out", "benchmarks/results/samples_2-core-cpu.jsonl", "File of the rows.")
+flags.DEFINE_string("grids", None, "Folder for images of samples.")
+FLAGS = flags.FLAGS
+
+HELD_OUT = 300  # Images a class, at most.
+
+
+class Samples:
+    """Samples of all classes as a source, which a classifier trains on."""
+
+    def __init__(self, images: list[np.ndarray], like: Source) -> None:
+        self.images = np.concatenate(images)
+        self.classes, self.resolution = like.classes, like.resolution
+        self.labels = np.repeat(np.arange(len(images), dtype=np.int32), [len(x) for x in images])
+        self.names = tuple(f"{i}.png" for i in range(len(self.labels)))
+        self.unreadable: list = []
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> dict:
+        return {"image": self.images[index], "label": self.labels[index]}
+
+
+def config_of(name: str, seed: int):
+    """Return a recipe's config: `NAME+a.b=value+...`."""
+    name, *overrides = name.split("+")
+    config = configs.load(str(Path("configs") / f"{name}.py"))
+    with config.unlocked():
+        for override in overrides:
+            key, _, value = override.partition("=")
+            with contextlib.suppress(ValueError, SyntaxError):
+                value = ast.literal_eval(value)
+            config.update_from_flattened_dict({key: value})
+        config.seed, config.data.resolution = seed, FLAGS.resolution
+    return config
+
+
+def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, float]:
+    """Train a recipe on a class for `--seconds`; return samples, steps and seconds used."""
+    config = config_of(name, seed)
+    seeds = np.arange(FLAGS.samples, dtype=np.uint32)
+    began = time.process_time()
+    if config.model.name == "pca":
+        fit = pca.fit(source, None)
+        return pca.draw(fit, range(FLAGS.samples)), 0, time.process_time() - began
+    recipe = recipes.build(config, None, look_at(config, source))
+    init_key, train_key = jax.random.split(jax.random.key(seed))
+    state = fitting.fit(config, source, jax.jit(recipe.init)(init_key), lambda line: None)
+    turns = None if config.train.get("same_batch", True) else config.train.n_critic
+    batches = loader.make_batches(
+        source, batch_size=config.train.batch_size, seed=seed, flip=config.data.flip, turns=turns
+    )
+    compiled: dict = {}
+    compiling = 0.0
+
+    def update(step_fn, state, key):
+        nonlocal compiling
+        batch = next(batches)
+        if step_fn not in compiled:
+            start = time.process_time()
+            compiled[step_fn] = (
+                jax.jit(step_fn, donate_argnums=0).lower(state, batch, key).compile()
+            )
+            compiling += time.process_time() - start
+        return compiled[step_fn](state, batch, key)[0]
+
+    step, used = 0, 0.0
+    while used < FLAGS.seconds:
+        key = jax.random.fold_in(train_key, step)
+        for i in range(recipe.prelude.count(step) if recipe.prelude else 0):
+            state = update(recipe.prelude.step, state, jax.random.fold_in(key, 1000 + i))
+        for step_fn in recipe.turns(step) if recipe.turns else [recipe.step]:
+            state = update(step_fn, state, key)
+        step += 1
+        if step % 5 == 0:
+            jax.block_until_ready(state)
+            used = time.process_time() - began - compiling
+    draw = sample.draw_with(config)
+    images = [np.asarray(draw(state.ema, part)) for part in np.array_split(seeds, 8)]
+    return np.concatenate(images), step, used
+
+
+def judge(drawn: np.ndarray, held: np.ndarray) -> dict[str, float]:
+    """Return distances of samples to held-out images, on two networks' features."""
+    row = {}
+    for name in ("alexnet", "vgg16"):
+        net = getattr(features, name)(FLAGS.resolution)
+        x, y = (features.extract(net, list(images)).astype(np.float64) for images in (drawn, held))
+        row[f"frechet_{name}"] = float(frechet_distance(moments(y), moments(x)))
+        row[f"recall_{name}"] = float(prdc(y, x, 3).recall)
+    return row
+
+
+def learnt(drawn: list[np.ndarray], held: list[np.ndarray], like: Source) -> float:
+    """Return GAN-train: accuracy on real images of a classifier that trains on samples alone."""
+    config = configs.load("configs/resnet.py")
+    with config.unlocked():
+        config.data.resolution = FLAGS.resolution
+        config.train.update({"steps": 300, "epochs": None, "checkpoint_every": 300})
+    fit = gan_train.fit_with(config)
+    test = Samples(held, like)
+    ask = fit(Samples(drawn, like), 0, "samples")
+    return float((ask(test).argmax(axis=1) == test.labels).mean())
+
+
+def main() -> None:
+    out = Path(FLAGS.out)
+    rows = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    done = {(r["recipe"], r.get("data"), r["seed"], r.get("seconds")) for r in rows}
+    source = FolderSource(FLAGS.data, FLAGS.resolution, classes=FLAGS.classes or None)
+    mixed = np.random.default_rng(0).permutation(len(source))
+    sides = []
+    for label in range(len(source.classes)):
+        own = mixed[source.labels[mixed] == label]
+        sides.append((np.sort(own[: FLAGS.train]), own[FLAGS.train :][:HELD_OUT]))
+    data = f"{Path(FLAGS.data).name}, {FLAGS.train} a class of {', '.join(source.classes)}"
+    held = [np.stack([source[int(i)]["image"] for i in test]) for _, test in sides]
+    for seed in map(int, FLAGS.seeds):
+        for name in FLAGS.recipes:
+            if (name, data, seed, FLAGS.seconds) in done:
+                continue
+            drawn, row = [], {"recipe": name, "seed": seed, "steps": [], "cpu_seconds": []}
+            for own, _ in sides:
+                one = loader.in_memory(loader.Subset(source, own))
+                if name == "real":
+                    images, steps, seconds = np.stack([r["image"] for r in one]), 0, 0.0
+                else:
+                    images, steps, seconds = train(name, seed, one)
+                drawn.append(images)
+                row["steps"].append(steps)
+                row["cpu_seconds"].append(round(seconds))
+            judged = [judge(*both) for both in zip(drawn, held, strict=True)]
+            row |= {key: float(np.mean([one[key] for one in judged])) for key in judged[0]}
+            if len(sides) > 1:
+                row["gan_train"] = learnt(drawn, held, source)
+            row = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()}
+            row |= {"data": data, "resolution": FLAGS.resolution, "samples": FLAGS.samples}
+            row |= {"seconds": FLAGS.seconds, "device": measure.device_name()}
+            print(json.dumps(row), flush=True)
+            with out.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            if FLAGS.grids:
+                picture = grid(np.concatenate([x[: 64 // len(drawn)] for x in drawn]))
+                Path(FLAGS.grids).mkdir(parents=True, exist_ok=True)
+                file_name = f"{name}_{FLAGS.seconds:g}_{seed}.png".replace("/", "_")
+                Image.fromarray(np.asarray(picture)).save(Path(FLAGS.grids) / file_name)
+
+
+if __name__ == "__main__":
+    command.run(main)
