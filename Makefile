@@ -7,7 +7,7 @@ ARGS ?=
 # Two files of tests at a time; not those whose processes wait for each other.
 TWO = -n 2 --dist loadfile
 
-.PHONY: demo test fuzz parity beam lint docs clean $(VENV)
+.PHONY: aot demo test fuzz parity beam lint docs clean $(VENV)
 
 demo: $(VENV)
 	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py --budget=270s --workdir runs/demo \
@@ -33,6 +33,12 @@ parity: $(VENV)
 # Preparing pictures on Apache Beam, which holds other packages back.
 beam: $(VENV_BEAM)/installed
 	$(VENV_BEAM)/bin/python -m pytest tests/beam
+
+# Every training config compiled for TPUs that are not here: hours on two cores.
+TARGETS ?= v5e-1,v5e-8
+aot: $(VENV)
+	$(VENV)/bin/pip install -q -c constraints.txt -e '.[aot]'
+	$(VENV)/bin/python benchmarks/aot.py --targets $(TARGETS) $(ARGS)
 
 # The pages of docs/, as docs/_build/index.html.
 docs: $(VENV)
