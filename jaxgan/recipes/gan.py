@@ -10,12 +10,12 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from jaxgan.models import dcgan, fastgan, wgan
-from jaxgan.recipes import common
+from jaxgan.recipes import common, second_critic
 from jaxgan.recipes.common import Pictures
 from jaxgan.recipes.generators import build_generator
 from jaxgan.steps import gan, losses, penalties, schedules
 from jaxgan.steps.losses import AdversarialLoss
-from jaxgan.steps.state import GANState, new_net
+from jaxgan.steps.state import AidedGANState, GANState, new_net
 from jaxgan.types import Images, Penalty, Prelude, PRNGKey, Recipe, standardise
 
 
@@ -30,12 +30,14 @@ def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Rec
         common.optimiser(config, pictures, name) for name in ("generator", "critic")
     )
     latent_dim, train, boost = config.model.latent_dim, config.train, config.train.boost
+    augment = common.always(common.build_augment(config.augment.policy), config.augment.p)
+    second = second_critic.build(config, augment, partial(common.steps, config, pictures))
 
     def init(key: PRNGKey) -> GANState:
         generator_key, critic_key = jax.random.split(key)
         latents = jax.ShapeDtypeStruct((2, latent_dim), jnp.float32)
         net = new_net(generator.lazy_init(generator_key, latents, False), generator_tx)
-        return GANState(
+        state = GANState(
             step=jnp.int32(0),
             generator=net,
             critic=new_net(
@@ -43,6 +45,9 @@ def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Rec
             ),
             ema=jax.tree.map(jnp.copy, net.variables),  # Donated buffers must not be shared.
         )
+        if second is None:
+            return state
+        return AidedGANState(**vars(state), second=second.init(key))
 
     make_step = partial(
         gan.make_step,
@@ -51,7 +56,7 @@ def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Rec
         critic_tx=critic_tx,
         loss=_loss(config.loss, axis_name),
         penalty=_penalty(config.loss),
-        augment=common.always(common.build_augment(config.augment.policy), config.augment.p),
+        augment=augment,
         instance_noise=_instance_noise(config, pictures),
         standardise=_standardise(config.data, pictures),
         n_critic=train.n_critic,
@@ -62,12 +67,16 @@ def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Rec
         axis_name=axis_name,
         real_critic=real_critic,
     )
-    if not boost.first and not boost.every:
-        return Recipe(init, make_step(generator_tx))
-
-    return Recipe(
-        init, make_step(generator_tx), Prelude(make_step(None), partial(common.more, train))
-    )
+    prelude = turns = None
+    if boost.first or boost.every:
+        prelude = Prelude(make_step(None), partial(common.more, train))
+    if second is None:
+        return Recipe(init, make_step(generator_tx), prelude)
+    step = make_step(generator_tx, second=second.critic)
+    if second.start:
+        start, alone = second.start, make_step(generator_tx)
+        turns = lambda done: [alone if done < start else step]  # noqa: E731
+    return Recipe(init, step, prelude, turns)
 
 
 def _loss(loss: ConfigDict, axis_name: str | None) -> AdversarialLoss:
