@@ -12,9 +12,9 @@ from jaxgan.config.loading import total_steps
 from jaxgan.models import googlenet, resnet, vgg
 from jaxgan.recipes import common
 from jaxgan.recipes.common import Pictures
-from jaxgan.steps import classifier, optimizers, schedules
+from jaxgan.steps import classifier, linear_probe, optimizers, schedules
 from jaxgan.steps.state import AveragedState, ClassifierState, new_net
-from jaxgan.types import PRNGKey, Recipe
+from jaxgan.types import Batch, Metrics, PRNGKey, Recipe, State
 from jaxgan.weights import torchvision
 
 
@@ -33,19 +33,26 @@ def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Rec
         }
         return AveragedState(jnp.int32(0), net, averages)
 
-    step = classifier.make_step(
-        model,
-        tx,
-        label_smoothing=train.label_smoothing,
-        augment=common.build_augment(train.augment),
-        mixup=train.mixup,
-        cutmix=train.get("cutmix", 0.0),
-        feature_noise=train.get("feature_noise", 0.0),
-        ema_decay=decay,
-        frozen=config.optim.trunk == 0,
-        microbatch=train.microbatch,
-        axis_name=axis_name,
-    )
+    more = {
+        "label_smoothing": train.label_smoothing,
+        "mixup": train.mixup,
+        "feature_noise": train.get("feature_noise", 0.0),
+        "ema_decay": decay,
+        "microbatch": train.microbatch,
+        "axis_name": axis_name,
+    }
+    frozen = config.optim.trunk == 0
+    augment = common.build_augment(train.augment)
+    cutmix = train.get("cutmix", 0.0)
+    whole = classifier.make_step(model, tx, augment=augment, frozen=frozen, cutmix=cutmix, **more)
+    if not frozen:
+        return Recipe(init, whole)
+    probe = linear_probe.make_step(model, tx, **more)
+
+    def step(state: ClassifierState, batch: Batch, key: PRNGKey) -> tuple[State, Metrics]:
+        # Whoever has the trunk's features of all images trains on them.
+        return (probe if batch["image"].ndim == 3 else whole)(state, batch, key)
+
     return Recipe(init, step)
 
 
