@@ -41,6 +41,7 @@ def get_config() -> ConfigDict:
     config.model.head_width = 64
     config.model.patch = (32, 64)  # Of the patch critic's strided convolutions; () is none.
 
+    del config.vision  # Its critic looks through a frozen network already.
     config.loss = ConfigDict({"name": "hinge"})
     config.augment = ConfigDict({"policy": ("color", "translation", "cutout"), "p": 1.0})
     for player in (config.optim.generator, config.optim.critic):

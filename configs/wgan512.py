@@ -57,6 +57,15 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.augment.noise = 0.0  # Standard deviation of Gaussian noise,
     config.augment.noise_until = config_dict.placeholder(str)  # straight to 0, like "500 kimg".
 
+    config.vision = ConfigDict()  # A second critic, on a frozen network's features: vision-aided.
+    config.vision.backbone = "none"  # Or vgg16, alexnet, inception, random.
+    config.vision.backbone_size = 32  # In px; of what the backbone sees.
+    config.vision.weight = 1.0  # Of its term in the generator's loss; 0 is off, too.
+    config.vision.start = config_dict.placeholder(str)  # None: at once; or after "10 epochs", ...
+    config.vision.mixed = 32  # Channels of the finest level after random mixing.
+    config.vision.head_width = 64
+    config.vision.learning_rate, config.vision.b1, config.vision.b2 = 3e-4, 0.0, 0.99  # Adam's.
+
     config.optim = ConfigDict()
     config.optim.generator = optimiser(8e-5, 0.2, 0.9)
     config.optim.critic = optimiser(1e-4, 0.5, 0.9)
@@ -115,6 +124,7 @@ def get_test_config(name: str = "cat") -> ConfigDict:
     config.data.resolution = 16
     config.model.latent_dim = 8
     config.model.channels = 8
+    config.vision.backbone_size, config.vision.mixed, config.vision.head_width = 16, 4, 8
     config.train.batch_size = 4
     config.train.n_critic = 2
     config.train.epochs = None

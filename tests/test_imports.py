@@ -36,7 +36,7 @@ BACK = {
     ("config.checks", "experiment.design.arms"),  # Checks of an experiment's config.
     ("config.checks", "recipes"),  # The allowed names stand beside what implements them.
     ("models.backbones", "weights.torch_files"),  # Reading a frozen network's weights.
-    ("recipes", "weights.torchvision"),  # HEADS.
+    ("recipes.classifier", "weights.torchvision"),  # HEADS.
     ("sampling.best_of_n", "training.run"),  # Loading a classifier.
     ("statistics.group_sequential", "experiment.verdict"),  # word.
     ("weights.convert", "training.run"),  # The environment.

@@ -36,6 +36,7 @@ def check_training(config: ConfigDict, name: str = "config") -> None:
             f"({train.batch_size}), got {train.microbatch}"
         )
     profile_steps(train.profile, name)
+    _check_vision(config, name)
     if config.model.name == "stylegan2":
         _check_stylegan2(config, name)
     elif config.model.name == "projected":
@@ -109,16 +110,34 @@ def _check_projected(config: ConfigDict, name: str) -> None:
         raise InputError(
             f"{name}.model.patch must leave 2 px or more of {side}, got {len(model.patch)} layers"
         )
-    published = backbones.FILES.get(model.backbone)
-    least = published.smallest if published else 16
-    if model.backbone != "none" and not least <= model.backbone_size <= side:
-        raise InputError(
-            f"{name}.model.backbone_size must be from {least} ({model.backbone}'s least) to "
-            f"{name}.data.resolution ({side}), got {model.backbone_size}"
-        )
+    if model.backbone != "none":
+        _check_backbone(model, side, f"{name}.model", f"{name}.data.resolution")
     for player in ("generator", "critic"):
         _check_player(f"{name}.optim.{player}", config.optim[player])
     _check_evaluate(config.evaluate, f"{name}.evaluate")
+
+
+def _check_backbone(section: ConfigDict, side: int, name: str, resolution: str) -> None:
+    least = backbones.smallest(section.backbone)
+    if not least <= section.backbone_size <= side:
+        raise InputError(
+            f"{name}.backbone_size must be from {least} ({section.backbone}'s least) to "
+            f"{resolution} ({side}), got {section.backbone_size}"
+        )
+
+
+def _check_vision(config: ConfigDict, name: str) -> None:
+    if not recipes.second_critic.applies(config):
+        return
+    vision, aided = config.vision, [model for model in GANS if model != "projected"]
+    if config.model.name not in aided:
+        raise InputError(
+            f"{name}.vision.backbone must be none where {name}.model.name is none of "
+            f"{', '.join(aided)}, got {vision.backbone!r} for {config.model.name!r}"
+        )
+    _check_backbone(vision, config.data.resolution, f"{name}.vision", f"{name}.data.resolution")
+    if vision.start is not None:
+        schedules.steps(vision.start, 1, 1, f"{name}.vision.start")
 
 
 def _check_evaluate(evaluate: ConfigDict, name: str) -> None:

@@ -267,9 +267,14 @@ def differences(there: dict, here: dict, prefix: str = "") -> list[str]:
         a, b, dotted = there.get(name), here.get(name), prefix + name
         if isinstance(a, dict) and isinstance(b, dict):
             lines += differences(a, b, f"{dotted}.")
-        elif a != b and dotted not in RESUMABLE:
+        elif a != b and dotted not in RESUMABLE and not (name == "vision" and _off(a, b)):
             lines.append(f"{dotted} is {a!r} there and {b!r} here")
     return lines
+
+
+def _off(*sections: dict | None) -> bool:
+    """Whether there is no second critic, as in older runs, which have no such section."""
+    return all((section or {}).get("backbone", "none") == "none" for section in sections)
 
 
 # What a run leaves in its folder after `config.json`.

@@ -193,6 +193,15 @@ ADVERSARIAL = GAN | {
     "train.boost.every": whole(0),
     "train.ema_decay": PART,
 }
+VISION = {  # Of a second critic, beside a first one; not every config has it.
+    "vision.backbone": text(*backbones.NAMES),
+    "vision.backbone_size": whole(1, 4096),
+    "vision.weight": number(),
+    "vision.start": maybe(text()),
+    "vision.mixed": whole(1, 2**12),
+    "vision.head_width": whole(1, 2**12),
+    **{f"vision.{key}": setting for key, setting in ADAM.items()},
+}
 DCGAN = {
     "model.slope": number(0.0, 1e3),
     "model.dropout": several(PART, 0, 100, single=True),
@@ -343,6 +352,8 @@ def check(config: ConfigDict, name: str = "config") -> None:
         _check_all(of, {"model.name": text(*models)}, at)
         known = PCA if of.model.name == "pca" else TRAINING | OF_MODEL[of.model.name]
         _check_all(of, known, at)
+        if "vision" in of:
+            _check_all(of, VISION, at)
 
 
 def check_value(name: str, value: Any, setting: Setting) -> None:

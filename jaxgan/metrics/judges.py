@@ -23,6 +23,7 @@ USUAL = ("vgg16", "alexnet", "light")  # The judges, the usual one first.
 def seen_by_critics(config: ConfigDict) -> tuple[str, ...]:
     """The networks through which the critics of a run look: any `backbone` in its config.
 
+    The first critic's, and that of a second one whose weight is above 0.
     A run that begins with another run's weights (`init_from`) has that run's, too.
 
     Args:
@@ -37,6 +38,8 @@ def seen_by_critics(config: ConfigDict) -> tuple[str, ...]:
 
 
 def _backbones(section: dict[str, Any]) -> Iterator[str]:
+    if section.get("weight") == 0:  # A second critic that is off.
+        return
     for name, value in section.items():
         if isinstance(value, dict):
             yield from _backbones(value)

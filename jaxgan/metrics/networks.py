@@ -19,16 +19,13 @@ from jaxgan.engine.checkpoint import Best, Checkpoints, checksums, has_checkpoin
 from jaxgan.metrics import features
 from jaxgan.metrics.features import Features
 from jaxgan.models import inception as fid
+from jaxgan.models.inception import CHECKSUM, URL
 from jaxgan.system import paths
 from jaxgan.system.machine import cache_folder
 from jaxgan.types import InputError
 from jaxgan.weights.torch_files import fetch, read_weights
 
 BEST = Best("validation_accuracy", "max")
-# The port of Google's weights by the project pytorch-fid; SHA-256, as its users' code has it.
-URL = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
-URL += "pt_inception-2015-12-05-6726825d.pth"
-CHECKSUM = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 CLIPPED = "cubic (a = -0.5), antialiased, in float32, clipped"
 RULES = {
     "clean": f"clean: {CLIPPED}",

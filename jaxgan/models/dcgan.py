@@ -13,9 +13,16 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers.common import BatchNorm, Conv, ConvTranspose, Dropout, around_one
+from jaxgan.models.layers.common import (
+    Conv,
+    ConvTranspose,
+    Dropout,
+    batch_norm,
+    check_images,
+    check_latents,
+)
 from jaxgan.models.wgan import widths
-from jaxgan.types import Images, InputError, Latents, Logits
+from jaxgan.types import Images, Latents, Logits
 
 
 class Generator(nn.Module):
@@ -62,8 +69,7 @@ class Generator(nn.Module):
                 of latent_dim.
         """
         sizes = widths(self.resolution, self.channels)
-        if latents.shape[1] != self.latent_dim:
-            raise InputError(f"latents must be of {self.latent_dim}, got {latents.shape[1]}")
+        check_latents(latents, self.latent_dim)
         x = latents[:, None, None]
         for size, features in sizes.items():
             stride, padding = (1, 0) if size == 4 else (2, 1)
@@ -73,7 +79,7 @@ class Generator(nn.Module):
             if self.selu:
                 x = nn.selu(x)
             else:
-                x = _norm(train, self.dtype, self.axis_name, name=f"norm{size}")(x)
+                x = batch_norm(train, self.dtype, self.axis_name, name=f"norm{size}")(x)
                 x = nn.leaky_relu(x, self.slope)
             x = Dropout(self.dropout, self.axis_name)(x, train)
         init = _kernel_init(self.selu, 4 * x.shape[3])
@@ -122,9 +128,7 @@ class Discriminator(nn.Module):
             InputError: the resolution is no power of two from 16 to 1024, or not the pictures'.
         """
         sizes = widths(self.resolution, self.channels)
-        if images.shape[1:3] != (self.resolution, self.resolution):
-            height, width = images.shape[1:3]
-            raise InputError(f"pictures must be of {self.resolution} px, got {height} x {width}")
+        check_images(images, self.resolution)
 
         def conv(x: Float[Array, "b h w c"], features: int, stride: int, name: str) -> Array:
             init = _kernel_init(self.selu, 16 * x.shape[3])
@@ -146,7 +150,7 @@ class Discriminator(nn.Module):
                 x = nn.selu(x)
             else:
                 if self.norm and i > 0:
-                    x = _norm(train, self.dtype, self.axis_name, name=f"norm{size}")(x)
+                    x = batch_norm(train, self.dtype, self.axis_name, name=f"norm{size}")(x)
                 x = nn.leaky_relu(x, 0.2)
             if self.dropout:
                 rate = self.dropout[min(i, len(self.dropout) - 1)]
@@ -156,13 +160,3 @@ class Discriminator(nn.Module):
 
 def _kernel_init(selu: bool, inputs: int) -> nn.initializers.Initializer:
     return nn.initializers.normal(1 / math.sqrt(inputs) if selu else 0.02)
-
-
-def _norm(train: bool, dtype: Any, axis_name: str | None, name: str) -> nn.Module:
-    return BatchNorm(
-        use_running_average=not train,
-        axis_name=axis_name,
-        dtype=dtype,
-        scale_init=around_one,
-        name=name,
-    )

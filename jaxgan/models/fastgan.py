@@ -18,9 +18,12 @@ from jaxtyping import Array, Float, Int
 
 from jaxgan import prng
 from jaxgan.models.layers.common import (
-    BatchNorm,
     Conv,
-    around_one,
+    batch_norm,
+    check_images,
+    check_latents,
+    enlarged,
+    gated,
     largest_singular_value,
     power_iteration,
 )
@@ -62,23 +65,6 @@ def widths(resolution: int, channels: int) -> dict[int, int]:
     }
 
 
-def gated(x: Feature) -> Changed:
-    """Half of the channels, weighed by the sigmoid of the other half.
-
-    References:
-        Dauphin et al., Language Modeling with Gated Convolutional Networks, 2017, eq. 1.
-    """
-    value, gate = jnp.split(x, 2, axis=3)
-    return value * nn.sigmoid(gate)
-
-
-def enlarged(x: Feature) -> Changed:
-    """Twice the size: each value four times."""
-    b, h, w, c = x.shape
-    wide = jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c))
-    return wide.reshape(b, 2 * h, 2 * w, c)
-
-
 def shrunk(x: Feature, side: int) -> Changed:
     """Means over equal squares; as it is where it is no larger."""
     b, h, w, c = x.shape
@@ -112,7 +98,7 @@ class Start(nn.Module):
             u.value = moved
         kernel = (kernel / sigma).astype(self.dtype)
         x = jnp.einsum("bz,zhwc->bhwc", latents.astype(self.dtype), kernel)
-        return gated(_norm(train, self.dtype, self.axis_name, name="norm")(x))
+        return gated(batch_norm(train, self.dtype, self.axis_name, name="norm")(x))
 
 
 class Up(nn.Module):
@@ -139,7 +125,7 @@ class Up(nn.Module):
                     key = self.make_rng("dropout")
                     added = prng.normal(key, (*x.shape[:3], 1), self.axis_name)
                     x = x + (weight * added).astype(x.dtype)
-            x = gated(_norm(train, self.dtype, self.axis_name, name=f"norm{i}")(x))
+            x = gated(batch_norm(train, self.dtype, self.axis_name, name=f"norm{i}")(x))
         return x
 
 
@@ -190,8 +176,7 @@ class Generator(nn.Module):
             InputError: a resolution without a published generator, or latents of another size.
         """
         sizes = widths(self.resolution, self.channels)
-        if latents.shape[1] != self.latent_dim:
-            raise InputError(f"latents must be of {self.latent_dim}, got {latents.shape[1]}")
+        check_latents(latents, self.latent_dim)
         how = {"dtype": self.dtype, "axis_name": self.axis_name}
         at = {4: Start(sizes[4], **how, name="start")(latents, train)}
         for i, (size, features) in enumerate([*sizes.items()][1:]):
@@ -215,7 +200,7 @@ class Down(nn.Module):
     def __call__(self, x: Feature, train: bool) -> Changed:
         def layer(x: Feature, window: int, stride: int, padding: int, name: str) -> Changed:
             x = _conv(self.features, window, stride, padding, self.dtype, name=name)(x, train)
-            x = _norm(train, self.dtype, self.axis_name, name=f"{name}_norm")(x)
+            x = batch_norm(train, self.dtype, self.axis_name, name=f"{name}_norm")(x)
             return nn.leaky_relu(x, 0.2)
 
         straight = layer(layer(x, 4, 2, 1, "conv0"), 3, 1, 1, "conv1")
@@ -271,9 +256,7 @@ class Critic(nn.Module):
             InputError: a resolution without a published generator, or not the images'.
         """
         check_resolution(self.resolution)
-        if images.shape[1:3] != (self.resolution, self.resolution):
-            height, width = images.shape[1:3]
-            raise InputError(f"images must be of {self.resolution} px, got {height} x {width}")
+        check_images(images, self.resolution)
         how = {"dtype": self.dtype, "axis_name": self.axis_name}
         side = min(self.resolution, 256)
         window, stride = (4, 2) if self.resolution > side else (3, 1)
@@ -284,7 +267,7 @@ class Critic(nn.Module):
             side //= 2
             at[side] = x = Down(self._width(side), **how, name=f"down{side}")(x, train)
         x = _conv(self._width(16), 1, 1, 0, self.dtype, name="mix")(x, train)
-        x = nn.leaky_relu(_norm(train, self.dtype, self.axis_name, name="norm")(x), 0.2)
+        x = nn.leaky_relu(batch_norm(train, self.dtype, self.axis_name, name="norm")(x), 0.2)
         logits = _conv(1, 4, 1, 0, self.dtype, name="logits")(x, train)
         logits = logits.reshape(len(images), -1).astype(jnp.float32)
         if not self.rebuild:
@@ -326,14 +309,4 @@ def _conv(
         spectral_norm=True,
         name=name,
         **more,
-    )
-
-
-def _norm(train: bool, dtype: Any, axis_name: str | None, name: str) -> nn.Module:
-    return BatchNorm(
-        use_running_average=not train,
-        axis_name=axis_name,
-        dtype=dtype,
-        scale_init=around_one,
-        name=name,
     )

@@ -24,6 +24,10 @@ from jaxgan.models.layers.convolution import Pair, pair
 from jaxgan.models.layers.pooling import max_pool
 from jaxgan.types import Images, InputError
 
+# The port of Google's weights by the project pytorch-fid; SHA-256, as its users' code has it.
+URL = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+URL += "pt_inception-2015-12-05-6726825d.pth"
+CHECKSUM = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SIZE = 299  # Side of the pictures that it sees.
 DIMENSION = 2048
 CLASSES = 1008
@@ -143,6 +147,8 @@ class InceptionV3(nn.Module):
     def __call__(self, images: Images) -> tuple[Float[Array, "b 2048"], Float[Array, "b 1008"]]:
         """The means of the last block, and the classes' logits, float32.
 
+        Four levels of features, finest first, are sown into the collection "levels".
+
         Args:
             images: [b, 299, 299, 3] of values (x - 128) / 128 for x in [0, 255]; at least 75 px.
         """
@@ -150,16 +156,21 @@ class InceptionV3(nn.Module):
         x = valid(images, "Conv2d_1a_3x3", 32, 3, 2)
         x = valid(x, "Conv2d_2a_3x3", 32, 3)
         x = max_pool(convolved(x, "Conv2d_2b_3x3", 64, 3), 3, 2)
+        self.sow("levels", "levels", x)
         x = valid(x, "Conv2d_3b_1x1", 80, 1)
         x = max_pool(valid(x, "Conv2d_4a_3x3", 192, 3), 3, 2)
+        self.sow("levels", "levels", x)
         for letter, pool in zip("bcd", (32, 64, 64), strict=True):
             x = A(pool, name=f"Mixed_5{letter}")(x)
         x = B(name="Mixed_6a")(x)
         for letter, width in zip("bcde", (128, 160, 160, 192), strict=True):
             x = C(width, name=f"Mixed_6{letter}")(x)
+        self.sow("levels", "levels", x)
         x = D(name="Mixed_7a")(x)
         x = E(False, name="Mixed_7b")(x)
-        x = E(True, name="Mixed_7c")(x).mean((1, 2))
+        x = E(True, name="Mixed_7c")(x)
+        self.sow("levels", "levels", x)
+        x = x.mean((1, 2))
         return x, nn.Dense(CLASSES, name="fc")(x)
 
 

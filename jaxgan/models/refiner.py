@@ -4,11 +4,10 @@ from functools import partial
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from jaxgan.models.layers.common import BatchNorm, Conv
+from jaxgan.models.layers.common import BatchNorm, Conv, check_latents, enlarged, gated
 from jaxgan.models.pca import Fit
 from jaxgan.types import Images, InputError, Latents
 
@@ -53,8 +52,7 @@ class Generator(nn.Module):
                 of latent_dim.
         """
         sizes = widths(self.resolution, self.channels)
-        if latents.shape[1] != self.latent_dim:
-            raise InputError(f"latents must be of {self.latent_dim}, got {latents.shape[1]}")
+        check_latents(latents, self.latent_dim)
         norm = partial(
             BatchNorm,
             use_running_average=not train,
@@ -73,11 +71,11 @@ class Generator(nn.Module):
             x = nn.leaky_relu(norm(name=f"down{i}_norm")(x) if i else x, 0.2)
             skips.append((size, x))
         for size, skip in reversed(skips):
-            x = x if size == BOTTOM else _double(x)
+            x = x if size == BOTTOM else enlarged(x)
             x = conv(x, 2 * skip.shape[3], 3, 1, f"up{size}")
-            x = skip + _glu(norm(name=f"up{size}_norm")(x))
-        x = jnp.concatenate([_double(x), sample.astype(x.dtype)], axis=3)
-        x = _glu(norm(name="last_norm")(conv(x, 2 * self.channels, 3, 1, "last")))
+            x = skip + gated(norm(name=f"up{size}_norm")(x))
+        x = jnp.concatenate([enlarged(x), sample.astype(x.dtype)], axis=3)
+        x = gated(norm(name="last_norm")(conv(x, 2 * self.channels, 3, 1, "last")))
         zeros = nn.initializers.zeros
         x = Conv(3, 3, 1, 1, kernel_init=zeros, dtype=self.dtype, name="residual")(x, train)
         return _soft_clip(sample + x.astype(sample.dtype))
@@ -108,16 +106,6 @@ def basis(fit: Fit, latent_dim: int) -> dict[str, Array]:
     missing = latent_dim - len(rows)
     rows = jnp.pad(rows, ((0, missing), (0, 0), (0, 0), (0, 0)))
     return {"mean": jnp.asarray(fit.mean) / 127.5 - 1, "basis": rows}
-
-
-def _double(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
-    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
-
-
-def _glu(x: Float[Array, "b h w c2"]) -> Float[Array, "b h w c"]:
-    """Dauphin et al., Language Modeling with Gated Convolutional Networks, 2017, eq. 1."""
-    values, gates = jnp.split(x, 2, axis=3)
-    return values * jax.nn.sigmoid(gates)
 
 
 def _soft_clip(x: Images) -> Images:

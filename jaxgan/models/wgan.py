@@ -12,7 +12,15 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.models.layers.common import BatchNorm, Conv, ConvTranspose, InstanceNorm, around_one
+from jaxgan.models.layers.common import (
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    InstanceNorm,
+    around_one,
+    check_images,
+    check_latents,
+)
 from jaxgan.types import Images, InputError, Latents, Logits
 
 
@@ -66,8 +74,7 @@ class Generator(nn.Module):
         """
         sizes = widths(self.resolution, self.channels)
         kernel_init, scale_init = _inits(self.normal_init)
-        if latents.shape[1] != self.latent_dim:
-            raise InputError(f"latents must be of {self.latent_dim}, got {latents.shape[1]}")
+        check_latents(latents, self.latent_dim)
         x = latents[:, None, None]
         for size, features in sizes.items():
             stride, padding = (1, 0) if size == 4 else (2, 1)
@@ -120,9 +127,7 @@ class Critic(nn.Module):
             InputError: the resolution is no power of two from 16 to 1024, or not the pictures'.
         """
         sizes = widths(self.resolution, self.channels)
-        if images.shape[1:3] != (self.resolution, self.resolution):
-            height, width = images.shape[1:3]
-            raise InputError(f"pictures must be of {self.resolution} px, got {height} x {width}")
+        check_images(images, self.resolution)
         kernel_init, scale_init = _inits(self.normal_init)
         conv = partial(Conv, window=4, kernel_init=kernel_init, dtype=self.dtype)
         x = images

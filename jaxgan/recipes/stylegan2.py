@@ -9,9 +9,11 @@ from ml_collections import ConfigDict
 
 from jaxgan.augment import ada
 from jaxgan.models import stylegan2
-from jaxgan.steps import optimizers
+from jaxgan.recipes import second_critic
+from jaxgan.recipes.common import Pictures
+from jaxgan.steps import optimizers, schedules
 from jaxgan.steps import stylegan2 as steps
-from jaxgan.steps.state import StyleGAN2State, new_net
+from jaxgan.steps.state import AidedStyleGAN2State, StyleGAN2State, new_net
 from jaxgan.types import PRNGKey, Recipe
 
 # By name, what does not follow from the resolution. All but small are the published tool's.
@@ -147,7 +149,9 @@ def frozen_layers(resolution: int) -> list[str]:
     return [f"b{resolution}/fromrgb/", *blocks]
 
 
-def recipe(config: ConfigDict, axis_name: str | None = None) -> Recipe:
+def recipe(
+    config: ConfigDict, axis_name: str | None = None, pictures: Pictures = Pictures()
+) -> Recipe:
     """The recipe of a checked config."""
     loss, train, model = config.loss, config.train, config.model
     generator, critic = make_generator(config, axis_name), make_critic(config, axis_name)
@@ -161,6 +165,9 @@ def recipe(config: ConfigDict, axis_name: str | None = None) -> Recipe:
             critic_tx, lambda name: 0.0 if name.startswith(still) else 1.0
         )
     adaptive = config.augment.p is None
+    augment = ada.make(tuple(config.augment.policy)) if config.augment.policy else None
+    steps_of = partial(schedules.steps, pictures=pictures.count, pictures_a_step=train.batch_size)
+    second = second_critic.build(config, augment, steps_of)
 
     def init(key: PRNGKey) -> StyleGAN2State:
         generator, critic = make_generator(config), make_critic(config)  # In no `pmap`.
@@ -170,7 +177,7 @@ def recipe(config: ConfigDict, axis_name: str | None = None) -> Recipe:
         images = jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32)
         labels = jax.ShapeDtypeStruct((2,), jnp.int32) if classes else None
         net = new_net(generator.lazy_init(generator_key, z, False, labels), generator_tx)
-        return StyleGAN2State(
+        state = StyleGAN2State(
             step=jnp.int32(0),
             generator=net,
             critic=new_net(critic.lazy_init(critic_key, images, False, labels), critic_tx),
@@ -179,8 +186,12 @@ def recipe(config: ConfigDict, axis_name: str | None = None) -> Recipe:
             p=jnp.float32(config.augment.p or 0),
             signs=jnp.float32(0),
         )
+        if second is None:
+            return state
+        return AidedStyleGAN2State(**vars(state), second=second.init(key))
 
-    turns = steps.make_turns(
+    make_turns = partial(
+        steps.make_turns,
         generator,
         critic,
         generator_tx,
@@ -190,7 +201,7 @@ def recipe(config: ConfigDict, axis_name: str | None = None) -> Recipe:
         path=path,
         path_decay=loss.path_decay,
         style_mixing=loss.style_mixing,
-        augment=ada.make(tuple(config.augment.policy)) if config.augment.policy else None,
+        augment=augment,
         adaptation=steps.Adaptation(config.augment.target, config.augment.speed_kimg)
         if adaptive and config.augment.policy
         else None,
@@ -202,7 +213,13 @@ def recipe(config: ConfigDict, axis_name: str | None = None) -> Recipe:
         remat=train.remat,
         axis_name=axis_name,
     )
-    return Recipe(init, steps.whole(turns), turns=steps.due(turns, r1, path))
+    turns, alone, start = make_turns(), None, 0.0
+    if second is not None:
+        # The other turns are the same functions, which are compiled once.
+        alone, start = turns, second.start
+        turns = turns._replace(generator=make_turns(second=second.critic).generator)
+    due = steps.due(turns, r1, path, alone, start)
+    return Recipe(init, steps.whole(turns), turns=due)
 
 
 def _optimiser(section: ConfigDict, lazy: steps.Lazy):

@@ -1,4 +1,4 @@
-"""One step of a classifier, and its judgement of pictures."""
+"""One step of a classifier, and its predictions."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -25,34 +25,64 @@ def make_step(
     model: nn.Module,
     tx: optax.GradientTransformation,
     *,
-    label_smoothing: float = 0.0,
     augment: Augment | None = None,
+    frozen: bool = False,
+    **more: Any,
+) -> Step:
+    """Return the step of a classifier of images; of a linear probe see `linear_probe`.
+
+    Args:
+        model: images [b, h, w, c] -> logits [b, k], or (logits, auxiliary logits, ...) in training.
+        tx: the optimiser.
+        augment: applied to every image, with p = 1.
+        frozen: the trunk stays as it is, with its running statistics, and has no gradient.
+        more: see `supervised`.
+    """
+
+    def prepare(images: UInt8[Array, "b h w c"], keys: Keys) -> Images:
+        images = to_float(images)
+        return images if augment is None else augment(images, jnp.float32(1), keys)
+
+    def look(variables: dict, images: Images) -> Float[Array, "b f"]:
+        return cast(Array, model.apply(variables, images, method="trunk"))
+
+    if frozen:
+        return supervised(model, tx, prepare, look, method="head", **more)
+    return supervised(model, tx, prepare, **more)
+
+
+def supervised(
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    prepare: Callable[[Array, Keys], Array],
+    look: Callable[[dict, Array], Array] = lambda variables, x: x,
+    *,
+    method: str | None = None,
+    label_smoothing: float = 0.0,
     mixup: float = 0.0,
     cutmix: float = 0.0,
     feature_noise: float = 0.0,
     ema_decay: float = 0.0,
-    frozen: bool = False,
     microbatch: int | None = None,
     axis_name: str | None = None,
 ) -> Step:
     """Cross-entropy on the head and, at `AUX_WEIGHT`, on auxiliary heads where the model has them.
 
-    A batch may have "weight" [b], of each picture in the loss: it is then the weighted mean.
+    A batch may have "weight" [b], of each image in the loss: it is then the weighted mean.
 
     Args:
-        model: images [b, h, w, c] -> logits [b, k], or (logits, auxiliary logits, ...) in training.
+        model: whose `method` learns; (x, train) -> logits [b, k], or a tuple of them.
         tx: the optimiser.
+        prepare: (the batch's "image", keys) -> what is mixed.
+        look: (variables, what was mixed) -> x, without a gradient.
+        method: None is the whole model.
         label_smoothing: the share of a label's mass spread over all classes, in [0, 1).
-        augment: applied to every picture, with p = 1.
-        mixup: alpha of `mix`; 0 leaves pictures alone. A device's batches must be even.
+        mixup: alpha of `mix`; 0 leaves images alone. A device's batches must be even.
         cutmix: alpha of `cut_mix`, likewise; with both, each pair has one of them at random.
         feature_noise: the deviation of Gaussian noise on a frozen trunk's features, in units of
             each feature's own over the batch.
         ema_decay: of the state's averages, where it has any.
-        frozen: the trunk stays as it is, with its running statistics, and has no gradient. Batches
-            may then hold what `trunk` makes of some views of each picture, float [b, v, f], in
-            place of pictures: a step takes one view of each at random.
-        microbatch: pictures at a time, on all devices together, for less memory; all where None.
+        microbatch: images at a time, on all devices together, for less memory; all where None.
             Equal numbers but for batch normalisation (see `accumulate`) and dropout.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
     """
@@ -69,18 +99,12 @@ def make_step(
 
         def gradient(part: tuple[Array, Array, Keys, Array | None], i: Array) -> Any:
             images, labels, keys, weights = part
-            if images.dtype == jnp.uint8:
-                images = to_float(images)
-                if augment is not None:
-                    images = augment(images, jnp.float32(1), keys)
-            else:
-                images = pick_view(images, keys)
+            images = prepare(images, keys)
             others, share = (labels, weights), jnp.ones(len(labels))
             if mixup or cutmix:
                 images, share = _mix(images, mixup, cutmix, keys)
                 others = jax.tree.map(swap, others)
-            if frozen and images.ndim == 4:
-                images = cast(Array, model.apply(state.net.variables, images, method="trunk"))
+            images = look(state.net.variables, images)
             if feature_noise:
                 images = add_noise(images, feature_noise, keys, axis_name)
 
@@ -91,7 +115,7 @@ def make_step(
                     True,
                     rngs={"dropout": jax.random.fold_in(dropout_key, i)},
                     mutable=["batch_stats"],
-                    method="head" if frozen else None,
+                    method=method,
                 )
                 logits, *auxiliary = out if isinstance(out, tuple) else (out,)
 
@@ -114,13 +138,6 @@ def make_step(
         return after.averaged(lambda new, old: average(new, old, state.step, ema_decay)), metrics
 
     return step
-
-
-def pick_view(views: Float[Array, "b v f"], keys: Keys) -> Float[Array, "b f"]:
-    """One view of each picture, at random."""
-    u = prng.uniform(prng.fold_in(keys, 0), (len(views),))
-    chosen = (u * views.shape[1]).astype(jnp.int32)
-    return jnp.take_along_axis(views, chosen[:, None, None], 1)[:, 0]
 
 
 def swap(x: Shaped[Array, "b ..."]) -> Shaped[Array, "b ..."]:

@@ -15,6 +15,7 @@ from jaxgan.augment import diffaugment as augments
 from jaxgan.steps.accumulation import accumulate, parts, repeat
 from jaxgan.steps.losses import AdversarialLoss
 from jaxgan.steps.optimizers import average
+from jaxgan.steps.second_critic import SecondCritic
 from jaxgan.steps.state import GANState, Net
 from jaxgan.types import (
     Augment,
@@ -48,6 +49,7 @@ def make_step(
     microbatch: int | None = None,
     axis_name: str | None = None,
     real_critic: nn.Module | None = None,
+    second: SecondCritic | None = None,
 ) -> Step:
     """Algorithm 1 of WGAN-GP, for any loss and penalty.
 
@@ -72,6 +74,7 @@ def make_step(
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
         real_critic: what sees the real images in the critic's updates, with the critic's weights:
             images -> (logits, loss), a task of the critic's own that is added to its loss.
+        second: another critic, whose term is added to the generator's loss; of images in [-1, 1].
 
     Returns:
         step(state, batch, key) -> (state, metrics), with `batch["image"]` uint8.
@@ -175,16 +178,30 @@ def make_step(
                 looked_at = seen(fake, state.step, fake_keys)
                 fake_logits, critic_stats = score(net, net.params, looked_at, fake_drop)
                 value = loss.generator(real_logits, fake_logits, loss_keys)
-                return value, (stats, critic_stats)
+                if second is None:
+                    return value, (stats, critic_stats, None)
+                term, looks = second.judge(state.second, fake, jnp.float32(1), fake_keys)
+                return value + term, (stats, critic_stats, looks)
 
-            return jax.value_and_grad(objective, has_aux=True)(state.generator.params)
+            (value, aux), grads = jax.value_and_grad(objective, has_aux=True)(
+                state.generator.params
+            )
+            *aux, looks = aux
+            if second is None:
+                return value, aux, grads, None
+            learned = second.learn(state.second, real, looks, jnp.float32(1), real_keys)
+            return value, aux, grads, learned
 
         assert generator_tx is not None
-        (value, (stats, critic_stats)), grads = averaged(gradient, real, key, 4)
+        value, (stats, critic_stats), grads, learned = averaged(gradient, real, key, 4)
         net = state.generator.replace(stats=stats).descend(grads, generator_tx, step=state.step)
         critic = state.critic.replace(stats=critic_stats)
         ema = average(net.variables, state.ema, state.step, ema_decay)
         metrics = {"generator_loss": value, "generator_grad_norm": optax.tree.norm(grads)}
+        if second is not None:
+            *found, more = learned
+            metrics |= more
+            state = state.replace(second=second.update(state.second, *found, state.step))
         state = state.replace(step=state.step + 1, generator=net, critic=critic, ema=ema)
         return state, metrics
 

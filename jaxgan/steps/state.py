@@ -43,6 +43,18 @@ class StyleGAN2State(struct.PyTreeNode):
     signs: jax.Array  # The sum of the signs of real logits, a mean a step, since p was adjusted.
 
 
+class AidedGANState(GANState):
+    """With a second critic. Without it the state has no such field."""
+
+    second: Net
+
+
+class AidedStyleGAN2State(StyleGAN2State):
+    """Likewise."""
+
+    second: Net
+
+
 class ClassifierState(struct.PyTreeNode):
     step: jax.Array  # Optimiser steps done, int32.
     net: Net

@@ -20,6 +20,7 @@ from jaxgan.steps.accumulation import accumulate, parts
 from jaxgan.steps.losses import NON_SATURATING
 from jaxgan.steps.optimizers import average_by_pictures
 from jaxgan.steps.penalties import path_length, path_lengths, r1
+from jaxgan.steps.second_critic import SecondCritic
 from jaxgan.steps.state import Net, StyleGAN2State
 from jaxgan.types import Augment, Batch, Images, Keys, Logits, Metrics, PRNGKey, Step, to_float
 
@@ -71,6 +72,7 @@ def make_turns(
     microbatch: int | None = None,
     remat: bool = False,
     axis_name: str | None = None,
+    second: SecondCritic | None = None,
 ) -> Turns:
     """The turns of a StyleGAN2 with adaptive augmentation.
 
@@ -95,6 +97,7 @@ def make_turns(
             the microbatch.
         remat: whether only what convolutions put out is kept for the gradients.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
+        second: another critic, whose term is added to the generator's loss.
 
     Returns:
         Functions (state, batch, key) -> (state, metrics), with `batch["image"]` uint8 [b, h, w, c]
@@ -150,18 +153,29 @@ def make_turns(
     ) -> tuple[StyleGAN2State, Metrics]:
         net = state.generator
 
-        def gradient(real: Images, labels: Labels, _: Keys, keys: Keys) -> Any:
-            def objective(params: dict) -> tuple[Array, dict]:
+        def gradient(real: Images, labels: Labels, real_keys: Keys, keys: Keys) -> Any:
+            def objective(params: dict) -> tuple[Array, Any]:
                 ws, stats = styles(net, params, labels, keys)
                 fake = synthesise(params, net, keys, ws)
                 logits = score(state.critic.params, fake, labels, state.p, keys)
-                return NON_SATURATING.generator(logits, logits, keys), stats
+                value = NON_SATURATING.generator(logits, logits, keys)
+                if second is None:
+                    return value, (stats, None)
+                term, looks = second.judge(state.second, fake, state.p, keys)
+                return value + term, (stats, looks)
 
-            return jax.value_and_grad(objective, has_aux=True)(net.params)
+            (value, (stats, looks)), grads = jax.value_and_grad(objective, has_aux=True)(net.params)
+            if second is None:
+                return (value, stats, None), (grads, None)
+            heads, *more = second.learn(state.second, real, looks, state.p, real_keys)
+            return (value, stats, more), (grads, heads)
 
-        (value, stats), grads = averaged(gradient, batch, key, 0)
+        (value, stats, more), (grads, heads) = averaged(gradient, batch, key, 0)
         net = net.replace(stats=stats).descend(grads, generator_tx, step=state.step)
         metrics = {"generator_loss": value, "generator_grad_norm": optax.tree.norm(grads)}
+        if second is not None:
+            metrics |= more[1]
+            state = state.replace(second=second.update(state.second, heads, more[0], state.step))
         return state.replace(generator=net), metrics
 
     def path_turn(
@@ -251,12 +265,23 @@ def make_turns(
     )
 
 
-def due(turns: Turns, r1_gamma: Lazy, path: Lazy) -> Callable[[int], list[Step]]:
-    """Of steps done so far to the turns of the next one."""
+def due(
+    turns: Turns, r1_gamma: Lazy, path: Lazy, alone: Turns | None = None, start: float = 0
+) -> Callable[[int], list[Step]]:
+    """Of steps done so far to the turns of the next one.
+
+    Args:
+        turns: of the game.
+        r1_gamma: of the critic.
+        path: of the generator.
+        alone: turns without the second critic,
+        start: in so many steps at the beginning.
+    """
     intervals = (1, path.every, 1, r1_gamma.every)
 
     def of(step: int) -> list[Step]:
-        pairs = zip(turns, intervals, strict=True)
+        now = alone if alone is not None and step < start else turns
+        pairs = zip(now, intervals, strict=True)
         return [turn for turn, every in pairs if turn is not None and step % every == 0]
 
     return of

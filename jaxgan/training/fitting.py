@@ -18,7 +18,7 @@ IMAGES = 64  # For the calibration of a critic, evenly spaced.
 def fit(
     config: ConfigDict, source: Source, state: State, log: Callable[[str], None] = print
 ) -> State:
-    """Return a projected GAN's first state with what its images settle; others' as it is.
+    """Return a GAN's first state with what its images settle.
 
     A refiner's principal components, and the factors at which a critic's views have unit variance.
 
@@ -31,9 +31,7 @@ def fit(
     Raises:
         InputError: principal components need other images; see `pca.fit`.
     """
-    if config.model.name != "projected":
-        return state
-    if "pca" in state.ema:
+    if config.model.name == "projected" and "pca" in state.ema:
         state = state.replace(ema=state.ema | {"pca": _components(config, source, log)})
     projection = recipes.build_projection(config)
     if projection is None:
@@ -41,7 +39,7 @@ def fit(
     taken = np.linspace(0, len(source) - 1, min(len(source), IMAGES)).round().astype(int)
     images = to_float(jnp.asarray(np.stack([source[int(i)]["image"] for i in taken])))
     scale = jax.jit(lambda x: projected.calibrate(projection, x))(images)
-    return state.replace(critic=state.critic.replace(stats=state.critic.stats | {"scale": scale}))
+    return recipes.calibrated(state, scale)
 
 
 def _components(config: ConfigDict, source: Source, log: Callable[[str], None]) -> dict:

@@ -132,8 +132,7 @@ def check_start(config: ConfigDict, name: str = "config") -> None:
         init_from.check(config, name)
     elif config.model.get("pretrained") is not None:
         imagenet.read(config)
-    if config.model.name == "projected":
-        recipes.build_projection(config)
+    recipes.build_projection(config)
 
 
 def check_batches(config: ConfigDict, prefix: str = "") -> None:

@@ -39,7 +39,7 @@ def check(config: ConfigDict, name: str = "config") -> ConfigDict:
     if config.model.get("num_classes", 1) is not None:  # Else the shapes are not known yet.
         ours, theirs = (_shapes(_abstract(each)) for each in (config, there))
         for net, shapes in ours.items():
-            if not shapes & theirs[net]:
+            if net != "second" and not shapes & theirs[net]:
                 raise InputError(
                     f"{name}.init_from must have something that fits the {net}, and "
                     f"{config.init_from} has not"
@@ -85,7 +85,7 @@ def start(
         changed = {}
         for name, new in vars(state).items():
             old = getattr(restored.state, name, None)
-            if isinstance(new, Net):
+            if isinstance(new, Net) and (old is not None or name != "second"):
                 variables = take(name, new.variables, old.variables)
                 changed[name] = new.replace(
                     params=variables["params"], stats=variables["batch_stats"]

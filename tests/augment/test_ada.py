@@ -17,6 +17,7 @@ from jaxgan.augment.diffaugment import color
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.engine import sharding
+from jaxgan.steps import gan
 from jaxgan.types import InputError
 
 KEY = jax.random.key(0)
@@ -251,7 +252,7 @@ def test_p_follows_the_signs() -> None:
 def test_other_gans_take_the_groups_with_a_fixed_p(monkeypatch: pytest.MonkeyPatch) -> None:
     config = configs.load(str(Path(__file__).parents[2] / "configs/dcgan64.py"), test=True)
     steps = {}
-    monkeypatch.setattr(recipes.gan, "make_step", lambda *nets, **options: steps.update(options))
+    monkeypatch.setattr(gan, "make_step", lambda *nets, **options: steps.update(options))
     images, one = jax.random.uniform(KEY, (8, 8, 8, 3)), jnp.float32(1)  # The step's p is 1.
     config.augment.policy = ("color", "bg")  # DiffAugment's color, and ADA's moves.
     for p in (0.0, 0.4):

@@ -29,6 +29,7 @@ from jaxgan.engine import distributed, loop
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.engine.log import Log, read_metrics
 from jaxgan.experiment import pipeline as experiment
+from jaxgan.models import googlenet
 from jaxgan.models.googlenet import GoogLeNet
 from jaxgan.models.layers.pooling import max_pool
 from jaxgan.training import run as training
@@ -194,7 +195,7 @@ def test_two_processes_learn_what_one_learns(
     trained: tuple, tmp_path: Path, run: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights, averages, statistics, and Adam's moments, which a wrong factor would change."""
-    monkeypatch.setattr(recipes.googlenet, "GoogLeNet", Short)
+    monkeypatch.setattr(googlenet, "GoogLeNet", Short)
     config = twin(run[0])  # Under jit.
     training.run(config, tmp_path)
 
@@ -380,7 +381,7 @@ def test_an_experiment_is_one_process(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 if __name__ == "__main__":
-    recipes.googlenet.GoogLeNet = Short
+    googlenet.GoogLeNet = Short
     distributed.HEARTBEAT = 5
     distributed.start(f"127.0.0.1:{sys.argv[2]}", 2, int(sys.argv[1]))
     work(int(sys.argv[1]), Path(sys.argv[3]), sys.argv[4])

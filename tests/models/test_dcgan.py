@@ -88,7 +88,7 @@ def test_bad_resolution(model: type[nn.Module]) -> None:
 def test_input_of_another_size() -> None:
     with pytest.raises(InputError, match="latents must be of 100, got 7"):
         Generator(16).init(KEY, jnp.zeros((1, 7)), False)
-    with pytest.raises(InputError, match="pictures must be of 16 px, got 16 x 32"):
+    with pytest.raises(InputError, match="images must be of 16 px, got 16 x 32"):
         Discriminator(16).init(KEY, jnp.zeros((1, 16, 32, 3)), False)
 
 

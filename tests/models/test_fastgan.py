@@ -11,6 +11,7 @@ from jaxgan import recipes
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.models import fastgan
+from jaxgan.models.layers.common import enlarged, gated
 from jaxgan.steps import losses
 from jaxgan.types import InputError
 
@@ -95,9 +96,9 @@ def test_quarters_squares_and_gates() -> None:
         found = fastgan.quarter(x, jnp.array([part, 3 - part]))
         np.testing.assert_array_equal(found[0], x[0, rows : rows + 2, columns : columns + 2])
         np.testing.assert_array_equal(found[1], fastgan.quarter(x, jnp.array([0, 3 - part]))[1])
-    np.testing.assert_array_equal(fastgan.shrunk(fastgan.enlarged(x), 4), x)
+    np.testing.assert_array_equal(fastgan.shrunk(enlarged(x), 4), x)
     np.testing.assert_array_equal(fastgan.shrunk(x, 8), x)
-    np.testing.assert_allclose(fastgan.gated(jnp.full((1, 1, 1, 4), 2.0)), 2 / (1 + np.exp(-2)))
+    np.testing.assert_allclose(gated(jnp.full((1, 1, 1, 4), 2.0)), 2 / (1 + np.exp(-2)))
 
 
 def test_a_latent_has_one_image_and_training_adds_noise() -> None:

@@ -18,6 +18,7 @@ from jaxgan.models import backbones, pca, projected, refiner
 from jaxgan.sampling import sample
 from jaxgan.steps import losses, optimizers
 from jaxgan.steps import projected as steps
+from jaxgan.steps.state import GANState, new_net
 from jaxgan.training import fitting, run
 from jaxgan.types import InputError, to_float, to_uint8
 
@@ -94,10 +95,10 @@ def small(rate: float = 1.0):
     z = jnp.zeros((2, 5))
     variables = {"batch_stats": {}, "params": generator.init(jax.random.key(0), z, False)["params"]}
     shapes = [jnp.zeros(x.shape) for x in jax.eval_shape(views, images(2), jnp.ones(6))]
-    net = recipes.new_net(heads.init(jax.random.key(1), shapes, False), tx)
-    state = recipes.GANState(
+    net = new_net(heads.init(jax.random.key(1), shapes, False), tx)
+    state = GANState(
         jnp.int32(0),
-        recipes.new_net(variables, tx),
+        new_net(variables, tx),
         net.replace(stats={**net.stats, "scale": jnp.linspace(0.5, 1.5, 6)}),
         variables,
     )
@@ -276,6 +277,6 @@ def test_missing_weights_say_what_to_install_or_to_take(monkeypatch) -> None:
 
 def test_too_few_images_for_components(cats) -> None:
     few = loader.Subset(cats, np.arange(2))
-    state = recipes.GANState(jnp.int32(0), {}, {}, {"pca": {}})
+    state = GANState(jnp.int32(0), {}, {}, {"pca": {}})
     with pytest.raises(InputError, match=r"a refiner needs 3 images or more .*, got 2"):
         fitting.fit(twin(), few, state)

@@ -61,7 +61,7 @@ def test_bad_resolution(model, resolution):
 def test_input_of_another_size():
     with pytest.raises(InputError, match="latents must be of 200, got 100"):
         shapes(Generator(16), (1, 100))
-    with pytest.raises(InputError, match="pictures must be of 16 px, got 16 x 32"):
+    with pytest.raises(InputError, match="images must be of 16 px, got 16 x 32"):
         shapes(Critic(16), (1, 16, 32, 3))
 
 

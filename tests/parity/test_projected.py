@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from jaxgan import prng
 from jaxgan.models import backbones, projected
-from jaxgan.steps import losses, optimizers
+from jaxgan.steps import gan, losses, optimizers, second_critic
 from jaxgan.steps import projected as steps
-from jaxgan.steps.state import GANState, new_net
+from jaxgan.steps.state import AidedGANState, GANState, new_net
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
 
@@ -106,10 +106,12 @@ class Layer:
 
 
 def heads(layers, views):
-    """The patch critic, and a head a level: 8, 4 and 2 px."""
-    image, *levels = views
-    x = F.leaky_relu(layers["patch_0"](image, 2, 1), 0.2)
-    logits = [layers["patch_out"](x, 1, 1)]
+    """The patch critic, where there is one, and a head a level: 8, 4 and 2 px."""
+    logits, levels = [], views
+    if "patch_0" in layers:
+        image, *levels = views
+        x = F.leaky_relu(layers["patch_0"](image, 2, 1), 0.2)
+        logits = [layers["patch_out"](x, 1, 1)]
     for i, x in enumerate(levels):
         if x.shape[2] > 5:
             x = F.leaky_relu(layers[f"head{i}_0"](x, 2, 1), 0.2)
@@ -200,3 +202,87 @@ def test_three_steps_are_the_papers(monkeypatch) -> None:
         ours, start = (s.critic.params[name] for s in (state, before))
         close(ours["kernel"], layer.weight.detach().permute(2, 3, 1, 0), start["kernel"])
         close(ours["bias"], layer.bias.detach(), start["bias"])
+
+
+class Linear(nn.Module):
+    """A first critic."""
+
+    @nn.compact
+    def __call__(self, images, train):
+        return nn.Dense(1, param_dtype=jnp.float64)(images.reshape(len(images), -1))[:, 0]
+
+
+def test_a_second_critics_term_and_update(monkeypatch) -> None:
+    """Kumari et al., 2022, eq. 2: the sum of both critics' losses, the second one's weighed."""
+    monkeypatch.setattr(gan, "to_float", lambda x: x.astype(jnp.float64) / 127.5 - 1)
+    weight = 0.7
+    with jax.enable_x64(True):
+        projection = projected.make_projection(backbones.make("random"), 16, 4, 5)
+        views = projected.make_views(projection, whole=False)
+        generator, first, net = Generator(), Linear(), projected.Heads((), 4, jnp.float64)
+        real = RNG.integers(0, 256, (BATCH, SIDE, SIDE, 3), np.uint8)
+        scale = projected.calibrate(projection, jnp.asarray(real) / 127.5 - 1)
+        shapes = jax.eval_shape(views, jnp.zeros((1, SIDE, SIDE, 3)), scale)
+        blank = [jnp.zeros(x.shape) for x in shapes]
+        tx = optimizers.sgd(1.0, 0.0)  # What it moves are the gradients.
+        begun = generator.init(jax.random.key(0), jnp.zeros((1, Z)), False)
+        linear = first.init(jax.random.key(1), jnp.zeros((1, SIDE, SIDE, 3)), False)
+        second = jax.tree.map(
+            lambda x: x.astype(jnp.float64), net.init(jax.random.key(2), blank, False)
+        )
+        second["batch_stats"]["scale"] = scale
+        nets = [new_net(variables, tx) for variables in (begun, linear)]
+        before = AidedGANState(jnp.int32(0), *nets, nets[0].variables, new_net(second, tx))
+        step = gan.make_step(
+            generator,
+            first,
+            tx,
+            tx,
+            loss=losses.WASSERSTEIN,
+            penalty=None,
+            n_critic=1,
+            same_batch=True,
+            latent_dim=Z,
+            ema_decay=0.0,
+            second=second_critic.make(net, views, tx, weight=weight, augment=None),
+        )
+        key = jax.random.key(3)
+        after, metrics = jax.jit(step)(before, {"image": real}, key)
+        latents = prng.normal(jax.random.split(jax.random.split(key)[1], 5)[0], (BATCH, Z))
+
+    stats, fixed = before.second.stats, mixing(4, 5)
+    layers = {name: Layer(x, stats[name]) for name, x in before.second.params.items()}
+    dense, critic = (
+        {
+            name: torch.tensor(np.asarray(x, np.float64), requires_grad=True)
+            for name, x in net.params["Dense_0"].items()
+        }
+        for net in (before.generator, after.critic)  # The first critic's update comes before.
+    )
+    image = torch.tensor(real.astype(np.float64) / 127.5 - 1).permute(0, 3, 1, 2)
+    _, found = project(image, *fixed)
+    latents = torch.tensor(np.asarray(latents, np.float64))
+    flat = torch.tanh(latents @ dense["kernel"] + dense["bias"])
+    levels = project(flat.reshape(-1, SIDE, SIDE, 3).permute(0, 3, 1, 2), *fixed, found)[0]
+    term = -sum(f.mean() for f in heads(layers, levels))
+    generator_loss = weight * term - (flat @ critic["kernel"] + critic["bias"]).mean()
+    true = heads(layers, project(image, *fixed, found)[0])
+    kept = heads(layers, [x.detach() for x in levels])
+    second_loss = sum(
+        F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(true, kept, strict=True)
+    )
+    for name, value in (("generator_loss", generator_loss), ("second_critic_loss", second_loss)):
+        assert float(metrics[name]) == pytest.approx(float(value), rel=1e-3)
+
+    weights = [w for layer in layers.values() for w in (layer.weight, layer.bias)]
+    moved = [*torch.autograd.grad(generator_loss, list(dense.values()))]
+    moved += torch.autograd.grad(second_loss, weights)
+    ours = [
+        before.generator.params["Dense_0"][name] - after.generator.params["Dense_0"][name]
+        for name in dense
+    ]
+    for name in layers:
+        old, new = (s.second.params[name] for s in (before, after))
+        ours += [(old["kernel"] - new["kernel"]).transpose(3, 2, 0, 1), old["bias"] - new["bias"]]
+    for got, want in zip(ours, moved, strict=True):
+        assert np.linalg.norm(got - want.numpy()) < 1e-3 * np.linalg.norm(want) + 1e-9

