@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from jaxgan.data import quality, walk
-from jaxgan.data.folder import Source
+from jaxgan.data import dataset, quality, walk
+from jaxgan.data.dataset import Source
 from jaxgan.data.given import SIDES
 from jaxgan.data.splits import Split
 
@@ -29,21 +29,19 @@ def lines(source: Source, split: Split | None = None, gan: bool = False) -> list
         split: its sides; None: those that it has itself, if any.
         gan: whether generators learn from the images to train with.
     """
-    sides = getattr(source, "sides", None)
+    source = dataset.of(source)
+    sides = source.sides
     if split is not None:
         sides = np.full(len(source), -1)
         for side, positions in enumerate(split):
             sides[positions] = side
     found = table(source.labels, source.classes, sides)
-    groups = getattr(source, "groups", None)
-    if groups is not None:
-        found.append(f"{len(np.unique(groups)):,} groups of images that stay on one side each")
-    found += left_out(
-        getattr(source, "left_out", {}),
-        getattr(source, "kinds", {}),
-        Counter(why for _, why in getattr(source, "unreadable", [])),
-    )
-    found += oddities(getattr(source, "oddities", {}))
+    if source.groups is not None:
+        count = len(np.unique(source.groups))
+        found.append(f"{count:,} groups of images that stay on one side each")
+    unreadable = Counter(why for _, why in source.unreadable)
+    found += left_out(source.left_out, source.kinds, unreadable)
+    found += oddities(source.oddities)
     if sides is not None:
         found += uneven(source.labels, source.classes, sides)
     if not gan:

@@ -15,9 +15,11 @@ from jaxtyping import Bool, Float, Float32, Int64, Shaped, UInt8, UInt16
 from PIL import Image
 from scipy import ndimage, special
 
-from jaxgan.data.folder import Source, in_threads
+from jaxgan.data import dataset
+from jaxgan.data.dataset import Source
 from jaxgan.data.images import digest, outlines, square_of
 from jaxgan.data.npy_rows import Stored
+from jaxgan.data.threads import in_threads
 from jaxgan.errors import InputError
 
 RULES = ("auto", "exact", "off")
@@ -105,38 +107,35 @@ def near_duplicates(source: Source, rule: str | float = "auto") -> Duplicates:
     if not len(source):
         raise InputError("a split needs at least one picture, the source has none")
 
+    of = dataset.of(source)
+
     def look(index: int) -> tuple[bytes, np.ndarray]:
-        image = source[index]["image"]
+        image = of.image(index)
         return digest(image), outlines(image)
 
-    digests, vectors = zip(*in_threads(look, len(source)), strict=True)
-    found = group_copies(digests, np.array(vectors), reader(source), rule)
-    files = getattr(source, "digests", None)  # The same at any resolution.
-    return found if files is None else found._replace(digest=files)
+    digests, vectors = zip(*in_threads(look, len(of)), strict=True)
+    found = group_copies(digests, np.array(vectors), reader(of), rule)
+    # Those of files are the same at any resolution.
+    return found if of.digests is None else found._replace(digest=of.digests)
 
 
 def reader(*sources: Source) -> Read:
     """Read the `detail` of images of sources, one source after another."""
-    ends = np.cumsum([len(source) for source in sources])
+    every = [dataset.of(source) for source in sources]
+    ends = np.cumsum([len(source) for source in every])
 
     def read(positions: Int64[np.ndarray, " m"]) -> Details:
         of = np.searchsorted(ends, positions, side="right")
 
         def one(k: int) -> np.ndarray:
-            source = sources[of[k]]
-            return detail(_image(source, int(positions[k] - ends[of[k]] + len(source))))
+            source = every[of[k]]
+            index = int(positions[k] - ends[of[k]] + len(source))
+            small = source.resolution < SIDE
+            return detail(source.image_at(index, SIDE) if small else source.image(index))
 
         return np.stack([*in_threads(one, len(positions))])
 
     return read
-
-
-def _image(source: Source, index: int) -> UInt8[np.ndarray, "r r 3"]:
-    """At SIDE pixels or more, where the source can."""
-    larger = getattr(source, "image_at", None)
-    if source.resolution < SIDE and larger is not None:
-        return larger(index, SIDE)
-    return source[index]["image"]
 
 
 def detail(image: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, " 2048"]:

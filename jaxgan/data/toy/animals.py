@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
+from jaxgan.data.dataset import Dataset
 from jaxgan.data.toy.drawing import (
     BLACK,
     WHITE,
@@ -43,51 +44,47 @@ from jaxgan.data.toy.drawing import (
 from jaxgan.errors import InputError
 
 
-class ToySource:
-    """A source (see `folder.Source`) of cats and dogs, drawn when read; safe to read in threads.
+def read(
+    resolution: int,
+    *,
+    count: int = 1000,
+    classes: Sequence[str] = ("cat", "dog"),
+    seed: int = 0,
+) -> Dataset:
+    """Return cats and dogs that are drawn when they are read; safe to read in threads.
 
-    Picture `i` of a class depends on (seed, class, i) alone: not on `count`, the other classes or
+    Image `i` of a class depends on (seed, class, i) alone: not on `count`, the other classes or
     the order of reading; and it is the same scene at every resolution.
 
     Args:
-        resolution: side of the pictures in pixels, >= 8.
-        count: pictures of each class, >= 1.
+        resolution: side of the images in pixels, >= 8.
+        count: images of each class, >= 1.
         classes: which animals, in the order of their labels.
         seed: >= 0; another seed, other animals.
 
     Raises:
         InputError: an unknown or repeated class, or a number out of its range.
     """
+    for kind in classes:
+        check(kind, resolution)
+    if not classes or len(set(classes)) < len(classes):
+        raise InputError(f"toy classes must be one or more, each once, got {list(classes)}")
+    if count < 1:
+        raise InputError(f"count, the toy pictures of a class, must be >= 1, got {count}")
+    if seed < 0:
+        raise InputError(f"seed of the toy pictures must be >= 0, got {seed}")
 
-    def __init__(
-        self,
-        resolution: int,
-        *,
-        count: int = 1000,
-        classes: Sequence[str] = ("cat", "dog"),
-        seed: int = 0,
-    ):
-        for kind in classes:
-            check(kind, resolution)
-        if not classes or len(set(classes)) < len(classes):
-            raise InputError(f"toy classes must be one or more, each once, got {list(classes)}")
-        if count < 1:
-            raise InputError(f"count, the toy pictures of a class, must be >= 1, got {count}")
-        if seed < 0:
-            raise InputError(f"seed of the toy pictures must be >= 0, got {seed}")
-        self.resolution, self.count, self.seed = resolution, count, seed
-        self.classes = tuple(classes)
-        self.labels = np.repeat(np.arange(len(classes), dtype=np.int32), count)
-        self.names = tuple(f"toy/{kind}/{i:06d}" for kind in classes for i in range(count))
+    def load(index: int) -> np.ndarray:
+        kind, number = classes[index // count], index % count
+        rng = np.random.default_rng([seed, KINDS.index(kind), number])
+        return draw(kind, rng, resolution)
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    labels = np.repeat(np.arange(len(classes), dtype=np.int32), count)
+    names = tuple(f"toy/{kind}/{i:06d}" for kind in classes for i in range(count))
+    return Dataset(tuple(classes), labels, names, resolution, load=load)
 
-    def __getitem__(self, i: int) -> dict:
-        i = range(len(self))[i]  # Negative indices, and IndexError past the end.
-        kind = self.classes[self.labels[i]]
-        rng = np.random.default_rng([self.seed, KINDS.index(kind), i % self.count])
-        return {"image": draw(kind, rng, self.resolution), "label": self.labels[i]}
+
+ToySource = read
 
 
 def draw(kind: str, rng: Rng, resolution: int) -> np.ndarray:

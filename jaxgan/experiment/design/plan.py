@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 from ml_collections import ConfigDict
 
-from jaxgan.data.folder import Source
+from jaxgan.data.dataset import Dataset, Source
 from jaxgan.data.loader import Concat, Subset
 from jaxgan.experiment.design import arms
 from jaxgan.models import pca
@@ -460,7 +460,7 @@ def assemble(
     generated: Mapping[str, Source],
     seed: int,
     steps: int = 0,
-) -> Concat:
+) -> Dataset:
     """The pictures of an arm and a seed, with their weights and their turns where they have any.
 
     Args:
