@@ -5,8 +5,7 @@
 
 The source is a folder with one folder per class, or a folder of one class; or such a folder as .zip
 or .tar; or tfds:NAME or hf:NAME, a set of tensorflow-datasets or of datasets. Nothing in it is
-changed. Run again, it goes on
-where it stopped.
+changed. Run again, it goes on where it stopped.
 
 Pictures are read by all cores or, with --runner, by the workers of that runner of Apache Beam, to
 the same result. Flags that are not below then go to Beam:

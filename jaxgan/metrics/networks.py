@@ -22,7 +22,8 @@ from jaxgan.models import inception as fid
 from jaxgan.system import paths
 from jaxgan.system.machine import cache_folder
 from jaxgan.types import InputError
-from jaxgan.weights.torch_files import fetch, read_weights
+from jaxgan.weights.download import fetch
+from jaxgan.weights.torch_files import read_weights
 
 BEST = Best("validation_accuracy", "max")
 # The port of Google's weights by the project pytorch-fid; SHA-256, as its users' code has it.
