@@ -438,21 +438,6 @@ def of_gans(needed: Needed) -> Needed:
     return {key: counts for key, counts in needed.items() if key.source is None}
 
 
-class Labelled:
-    """A source of one class as one of several classes."""
-
-    def __init__(self, source: Source, classes: tuple[str, ...], name: str):
-        self._source, self.classes, self.resolution = source, classes, source.resolution
-        self.names = source.names
-        self.labels = np.full(len(source), classes.index(name), np.int32)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> dict:
-        return {"image": self._source[index]["image"], "label": self.labels[index]}
-
-
 def assemble(
     arm: Arm,
     real: Source,
@@ -483,7 +468,7 @@ def assemble(
             kinds.append((name, False))
         if n["generated"]:
             fresh = Subset(generated[name], np.arange(n["generated"]))
-            parts.append(Labelled(fresh, tuple(arm.pictures), name))
+            parts.append(fresh.relabel(tuple(arm.pictures), name))
             kinds.append((name, True))
     lengths = [len(part) for part in parts]
     weights = phases = None
