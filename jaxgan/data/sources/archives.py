@@ -2,6 +2,7 @@
 
 import atexit
 import bz2
+import errno
 import functools
 import gzip
 import lzma
@@ -99,7 +100,16 @@ def _plain(path: Path, size: int, changed: int) -> Path:
     """
     folder = Path(tempfile.mkdtemp(prefix="jaxgan"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    _decompress(path, folder / "source.tar")
+    try:
+        _decompress(path, folder / "source.tar")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        raise InputError(
+            f"a compressed tar needs room to be decompressed, and in {folder.parent} there is too "
+            f"little for {path}: unpack it, or name another folder by TMPDIR"
+        ) from error
     return folder / "source.tar"
 
 
