@@ -29,21 +29,21 @@ def lines(source: Source, split: Split | None = None, gan: bool = False) -> list
         split: its sides; None: those that it has itself, if any.
         gan: whether generators learn from the images to train with.
     """
-    source = dataset.of(source)
-    sides = source.sides
+    of = dataset.of(source)
+    sides = of.sides
     if split is not None:
-        sides = np.full(len(source), -1)
+        sides = np.full(len(of), -1)
         for side, positions in enumerate(split):
             sides[positions] = side
-    found = table(source.labels, source.classes, sides)
-    if source.groups is not None:
-        count = len(np.unique(source.groups))
+    found = table(of.labels, of.classes, sides)
+    if of.groups is not None:
+        count = len(np.unique(of.groups))
         found.append(f"{count:,} groups of images that stay on one side each")
-    unreadable = Counter(why for _, why in source.unreadable)
-    found += left_out(source.left_out, source.kinds, unreadable)
-    found += oddities(source.oddities)
+    unreadable = Counter(why for _, why in of.unreadable)
+    found += left_out(of.left_out, of.kinds, unreadable)
+    found += oddities(of.oddities)
     if sides is not None:
-        found += uneven(source.labels, source.classes, sides)
+        found += uneven(of.labels, of.classes, sides)
     if not gan:
         return found
     return found + few(source.labels, source.classes, None if split is None else sides)

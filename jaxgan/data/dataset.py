@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int, Int32, Int64, Shaped
@@ -19,11 +19,20 @@ Phases = Sequence[tuple[int, Int[np.ndarray, " m"]]]  # First steps, and positio
 class Source(Protocol):
     """What every set of images looks like at least; `of` makes a `Dataset` of any."""
 
-    classes: tuple[str, ...]
-    labels: Int32[np.ndarray, " n"]  # Positions in `classes`.
-    names: tuple[str, ...]  # Unique and printable, like "cat/001.jpg".
-    resolution: int
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def labels(self) -> Int32[np.ndarray, " n"]:
+        """Positions in `classes`."""
+        ...
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Unique and printable, like "cat/001.jpg"."""
+        ...
+
+    @property
+    def resolution(self) -> int: ...
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> dict:
         """{"image": uint8 [resolution, resolution, 3], "label": int32}."""
@@ -147,9 +156,10 @@ class Dataset:
         """Return the same with its images read, by threads, and kept."""
         if self.images is not None:
             return self
-        like = self.image(0) if len(self) else np.empty((0, 0, 3), np.uint8)
-        images = np.empty((len(self), *like.shape), like.dtype)
+        images = np.empty((0, 0, 0, 3), np.uint8)
         for index, image in enumerate(in_threads(self.image, len(self))):
+            if not index:
+                images = np.empty((len(self), *image.shape), image.dtype)
             images[index] = image
         images.flags.writeable = False
         return replace(self, images=images, load=None)
@@ -159,8 +169,11 @@ def of(source: Source) -> Dataset:
     """Return any source as a dataset, with what it has of a dataset's attributes."""
     if isinstance(source, Dataset):
         return source
-    known = {f.name: getattr(source, f.name) for f in fields(Dataset) if hasattr(source, f.name)}
-    return Dataset(**known | {"load": lambda index: source[index]["image"]})
+    known: dict[str, Any] = {
+        f.name: getattr(source, f.name) for f in fields(Dataset) if hasattr(source, f.name)
+    }
+    known["load"] = lambda index: source[index]["image"]
+    return Dataset(**known)
 
 
 def concat(

@@ -46,9 +46,9 @@ def is_hidden(path: str) -> bool:
     return any(part.startswith(".") or part in TOOLS for part in path.split("/"))
 
 
-def named_sides(kinds: Sequence[str]) -> tuple[list[int] | None, tuple[str, ...]]:
+def named_sides(kinds: Sequence[str]) -> tuple[tuple[int, ...] | None, tuple[str, ...]]:
     """The sides that the splits of a set are, and a sentence; None where not all of them are."""
-    sides = [SIDES.get(kind.lower(), -1) for kind in kinds]
+    sides = tuple(SIDES.get(kind.lower(), -1) for kind in kinds)
     if min(sides) == 0 and max(sides) > 0:  # One is to train with.
         return sides, (f"the splits {', '.join(kinds)} are the given sides",)
     together = f"the splits {', '.join(kinds)} are read together: not all of them are sides"

@@ -187,8 +187,8 @@ def make_batches(
     Raises:
         InputError: no pictures, or a batch that the hosts cannot share evenly.
     """
-    source = dataset.of(source)
-    if not len(source):
+    of = dataset.of(source)
+    if not len(of):
         raise InputError("batches need at least one picture, the source has none")
     if batch_size < 1 or batch_size % process_count:
         raise InputError(
@@ -205,10 +205,10 @@ def make_batches(
     local = slice(process_index * share, (process_index + 1) * share)
     grid = (turns or 1, batch_size)
 
-    threads = _best_threads(source) if threads is None else threads
-    stack = _stacker(source, threads)
+    threads = _best_threads(of) if threads is None else threads
+    stack = _stacker(of, threads)
 
-    phases = source.phases or ((0, np.arange(len(source))),)
+    phases = of.phases or ((0, np.arange(len(source))),)
 
     @functools.lru_cache(maxsize=4)  # The threads stand at most a few epochs apart.
     def order(phase: int, epoch: int) -> Int[np.ndarray, " n"]:
@@ -248,11 +248,11 @@ def in_order(source: Source, batch_size: int, *, threads: int | None = None) -> 
     Raises:
         InputError: no pictures.
     """
-    source = dataset.of(source)
-    if not len(source):
+    of = dataset.of(source)
+    if not len(of):
         raise InputError("batches need at least one picture, the source has none")
-    threads = _best_threads(source) if threads is None else threads
-    stack = _stacker(source, threads)
+    threads = _best_threads(of) if threads is None else threads
+    stack = _stacker(of, threads)
 
     def load(first: int) -> dict:
         indices = np.arange(first, min(first + batch_size, len(source)))
