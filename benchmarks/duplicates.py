@@ -1,25 +1,26 @@
 """Are copies found, and different images left alone? By the split's rule and by the guard's.
 
-    python benchmarks/duplicates.py --animals DIR --faces DIR [--digits FILE]
+    python benchmarks/duplicates.py --animals DIR --faces DIR [--digits FILE] --results FILE
 
 DIR holds photographs, in class folders or not: 300 and more animals, 3,000 and more faces of one
-kind, aligned. FILE is scikit-learn's `digits.csv.gz`. One JSON object a line: `split`, copies that
-`duplicates` finds among 300 photographs and their copies; `guard`, changed copies that `leaks`
-finds among others; `false`, pairs and groups of images that are different: less those that both a
-quarter of the distance of different faces and a look at `--sheet` call the same photograph.
+kind, aligned. FILE of `--digits` is scikit-learn's `digits.csv.gz`. One JSON object a line:
+`split`, copies that `duplicates` finds among 300 photographs and their copies; `guard`, changed
+copies that `leaks` finds among others; `false`, pairs and groups of images that are different:
+less those that both a quarter of the distance of different faces and a look at `--sheet` call the
+same photograph. Lines that the file of `--results` already has are not measured again.
 """
 
 import argparse
 import io
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance
 
-from jaxgan.data import duplicates, images, leaks
-from jaxgan.data.folder import EXTENSIONS
-from jaxgan.data.loader import InMemory
+from jaxgan.data import duplicates, images, leaks, walk
 
 SIDE = 64
 RESAMPLE = Image.Resampling.LANCZOS
@@ -90,7 +91,7 @@ CHANGES = {
 
 def photographs(folder: str, most: int) -> list[Image.Image]:
     """So many of a folder, spread over it, as squares."""
-    files = sorted(f for f in Path(folder).rglob("*") if f.suffix.lower() in EXTENSIONS)
+    files = sorted(f for f in Path(folder).rglob("*") if f.suffix.lower() in walk.EXTENSIONS)
     chosen = [files[i] for i in np.linspace(0, len(files) - 1, min(most, len(files))).astype(int)]
     return [Image.fromarray(images.crop_square(images.open_picture(f))) for f in chosen]
 
@@ -99,28 +100,54 @@ def small(im: Image.Image) -> np.ndarray:
     return np.asarray(im.convert("RGB").resize((SIDE, SIDE), RESAMPLE))
 
 
-def say(figure: str, **more) -> None:
-    print(json.dumps({"figure": figure, **more}), flush=True)
+class Results:
+    """A file of lines; those that it has are not measured again."""
+
+    def __init__(self, file: Path):
+        self.file = file
+        lines = file.read_text().splitlines() if file.is_file() else []
+        self.known = {self._key(json.loads(line)) for line in lines}
+
+    def add(self, measure: Callable[[], dict], **line: str) -> None:
+        if self._key(line) in self.known:
+            return
+        start = time.monotonic()
+        text = json.dumps(line | measure() | {"seconds": round(time.monotonic() - start, 1)})
+        print(text, flush=True)
+        with open(self.file, "a") as file:
+            file.write(text + "\n")
+
+    def _key(self, line: dict) -> tuple:
+        return tuple(line.get(name) for name in ("figure", "set", "change", "detector"))
 
 
-def split(called: str, images: list[Image.Image]) -> None:
+def split(results: Results, called: str, images: list[Image.Image]) -> None:
     own = [small(im) for im in images]
-    for name, change in COPIES.items():
+
+    def measure(change: Callable) -> dict:
         copies = [small(change(im)) for im in images]
-        found = duplicates.near_duplicates(InMemory(Images(own + copies)))
+        found = duplicates.near_duplicates(Images(own + copies))
         alike = found.group[: len(own)] == found.group[len(own) :]
         wrong = len(own) - len(np.unique(found.group))
-        say("split", set=called, change=name, recall=round(float(alike.mean()), 4), wrong=wrong)
+        return {"recall": round(float(alike.mean()), 4), "wrong": wrong}
+
+    for name, change in COPIES.items():
+        results.add(lambda change=change: measure(change), figure="split", set=called, change=name)
 
 
-def guard(called: str, images: list[Image.Image], others: list[Image.Image]) -> None:
+def guard(
+    results: Results, called: str, images: list[Image.Image], others: list[Image.Image]
+) -> None:
     held_out, rest = Images([*map(small, images)]), [*map(small, others)]
-    for name, change in CHANGES.items():
+
+    def measure(change: Callable) -> dict:
         copies = [small(change(im)) for im in images]
         found = leaks.find(Images(rest + copies), held_out)
         right = sum(a - len(rest) == b for a, b in found.pairs.tolist())
-        wrong = len(found.pairs) - right
-        say("guard", set=called, change=name, found=right, of=len(images), wrong=wrong)
+        return {"found": right, "of": len(images), "wrong": len(found.pairs) - right}
+
+    for name, change in CHANGES.items():
+        results.add(lambda change=change: measure(change), figure="guard", set=called, change=name)
 
 
 def distinct(images: list[np.ndarray], most: int) -> list[np.ndarray]:
@@ -133,20 +160,30 @@ def distinct(images: list[np.ndarray], most: int) -> list[np.ndarray]:
     return [images[i] for i in np.flatnonzero(np.tril(alike, -1).max(axis=1) < 0.75)[:most]]
 
 
-def false(called: str, images: list[np.ndarray], sheet: str | None) -> None:
+def false(results: Results, called: str, images: list[np.ndarray], sheet: str | None) -> None:
     """Of images that are different, 3 in 10 are held out."""
-    found = duplicates.near_duplicates(Images(images))
-    grouped = len(images) - len(np.unique(found.group))
-    say("false", set=called, detector="split", grouped=grouped, of=len(images), rule=found.rule)
-    order = np.random.default_rng(0).permutation(len(images))
-    learned, held_out = np.split(order, [len(images) * 7 // 10])
-    ours, theirs = ([images[i] for i in part] for part in (learned, held_out))
-    pairs = leaks.find(Images(ours), Images(theirs))
-    counts = {"pairs": len(pairs.pairs), "of": len(theirs)}
-    say("false", set=called, detector="guard", **counts, ordinary=round(pairs.ordinary, 3))
-    if sheet and len(pairs.pairs):
-        rows = [np.concatenate([ours[a], theirs[b]], axis=1) for a, b in pairs.pairs]
-        Image.fromarray(np.concatenate(rows)).save(f"{sheet}-{called}.png")
+
+    def of_split() -> dict:
+        found = duplicates.near_duplicates(Images(images))
+        grouped = len(images) - len(np.unique(found.group))
+        return {"grouped": grouped, "of": len(images), "rule": found.rule}
+
+    def of_guard() -> dict:
+        order = np.random.default_rng(0).permutation(len(images))
+        learned, held_out = np.split(order, [len(images) * 7 // 10])
+        ours, theirs = ([images[i] for i in part] for part in (learned, held_out))
+        found = leaks.find(Images(ours), Images(theirs))
+        if sheet and len(found.pairs):
+            rows = [np.concatenate([ours[a], theirs[b]], axis=1) for a, b in found.pairs]
+            Image.fromarray(np.concatenate(rows)).save(f"{sheet}-{called}.png")
+        return {
+            "pairs": len(found.pairs),
+            "of": len(theirs),
+            "ordinary": round(found.ordinary, 3),
+        }
+
+    results.add(of_split, figure="false", set=called, detector="split")
+    results.add(of_guard, figure="false", set=called, detector="guard")
 
 
 def main() -> None:
@@ -154,20 +191,22 @@ def main() -> None:
     parser.add_argument("--animals", required=True)
     parser.add_argument("--faces", required=True)
     parser.add_argument("--digits")
+    parser.add_argument("--results", required=True, type=Path)
     parser.add_argument("--sheet", help="Start of the names of PNG files with the false pairs.")
     options = parser.parse_args()
+    results = Results(options.results)
     animals, faces = photographs(options.animals, 2000), photographs(options.faces, 4500)
     chosen = np.random.default_rng(1).permutation(len(animals))
     some, others = ([animals[i] for i in part] for part in (chosen[:300], chosen[300:]))
-    split("animals", some)
-    split("faces", faces[:300])
-    guard("animals", some, others)
-    false("animals", distinct([*map(small, animals)], 2000), options.sheet)
-    false("faces", distinct([*map(small, faces)], 3000), options.sheet)
+    split(results, "animals", some)
+    split(results, "faces", faces[:300])
+    guard(results, "animals", some, others)
+    false(results, "animals", distinct([*map(small, animals)], 2000), options.sheet)
+    false(results, "faces", distinct([*map(small, faces)], 3000), options.sheet)
     if options.digits:
         table = np.loadtxt(options.digits, delimiter=",")[:, :-1].reshape(-1, 8, 8)
         grays = (16 * table).clip(0, 255).astype(np.uint8)
-        false("digits", [small(Image.fromarray(gray)) for gray in grays], options.sheet)
+        false(results, "digits", [small(Image.fromarray(gray)) for gray in grays], options.sheet)
 
 
 if __name__ == "__main__":

@@ -31,8 +31,9 @@ from PIL import Image
 from jaxgan.cli import command
 from jaxgan.data import loader, tf_example
 from jaxgan.data.folder import FolderSource
-from jaxgan.data.prepare import discover, scan
+from jaxgan.data.prepare import scan
 from jaxgan.data.prepared import RecordSource
+from jaxgan.data.sources import discover
 from jaxgan.system import machine
 
 FLAGS = flags.FLAGS

@@ -4,8 +4,8 @@
     python scripts/prepare.py --source DIR --resolution 64 --dry-run --report report.html
 
 The source is a folder with one folder per class, or a folder of one class; or such a folder as .zip
-or .tar; or tfds:NAME, a set of tensorflow-datasets. Nothing in it is changed. Run again, it goes on
-where it stopped.
+or .tar; or tfds:NAME or hf:NAME, a set of tensorflow-datasets or of datasets. Nothing in it is
+changed. Run again, it goes on where it stopped.
 
 Pictures are read by all cores or, with --runner, by the workers of that runner of Apache Beam, to
 the same result. Flags that are not below then go to Beam:
@@ -30,7 +30,7 @@ from jaxgan.errors import InputError
 from jaxgan.system import sealed
 from jaxgan.system.paths import path_flag
 
-path_flag("source", "Folder, .zip, .tar, tfds:NAME or tfds:DIR, a prepared set.")
+path_flag("source", "Folder, .zip, .tar, tfds:NAME or hf:NAME, or tfds:DIR or hf:DIR.")
 path_flag("out", "Folder for the prepared set.")
 flags.DEFINE_list("resolution", None, "Side in pixels; several, like 64,128, make a set each.")
 flags.DEFINE_enum("crop", "center", ["center", "stretch", "none"], "none: only square pictures.")
@@ -78,7 +78,7 @@ FLAGS = flags.FLAGS
 @flags.multi_flags_validator(["source", "out", "dry_run"])
 def _given(values: dict[str, Any]) -> bool:
     if not values["source"]:
-        raise InputError("--source must be given, a folder, a .zip, a .tar or tfds:NAME")
+        raise InputError("--source must be given, a folder, a .zip, a .tar, tfds:NAME or hf:NAME")
     if not values["out"] and not values["dry_run"]:
         raise InputError("--out must be given, a folder for the prepared set (or --dry-run)")
     return True

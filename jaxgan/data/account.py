@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from jaxgan.data import quality, walk
-from jaxgan.data.folder import Source
+from jaxgan.data import dataset, quality, walk
+from jaxgan.data.dataset import Source
 from jaxgan.data.given import SIDES
 from jaxgan.data.splits import Split
 
@@ -29,23 +29,21 @@ def lines(source: Source, split: Split | None = None, gan: bool = False) -> list
         split: its sides; None: those that it has itself, if any.
         gan: whether generators learn from the images to train with.
     """
-    sides = getattr(source, "sides", None)
+    of = dataset.of(source)
+    sides = of.sides
     if split is not None:
-        sides = np.full(len(source), -1)
+        sides = np.full(len(of), -1)
         for side, positions in enumerate(split):
             sides[positions] = side
-    found = table(source.labels, source.classes, sides)
-    groups = getattr(source, "groups", None)
-    if groups is not None:
-        found.append(f"{len(np.unique(groups)):,} groups of images that stay on one side each")
-    found += left_out(
-        getattr(source, "left_out", {}),
-        getattr(source, "kinds", {}),
-        Counter(why for _, why in getattr(source, "unreadable", [])),
-    )
-    found += oddities(getattr(source, "oddities", {}))
+    found = table(of.labels, of.classes, sides)
+    if of.groups is not None:
+        count = len(np.unique(of.groups))
+        found.append(f"{count:,} groups of images that stay on one side each")
+    unreadable = Counter(why for _, why in of.unreadable)
+    found += left_out(of.left_out, of.kinds, unreadable)
+    found += oddities(of.oddities)
     if sides is not None:
-        found += uneven(source.labels, source.classes, sides)
+        found += uneven(of.labels, of.classes, sides)
     if not gan:
         return found
     return found + few(source.labels, source.classes, None if split is None else sides)

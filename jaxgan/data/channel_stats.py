@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from jaxgan.data.folder import Source, in_threads
+from jaxgan.data.dataset import Source
+from jaxgan.data.threads import in_threads
 
 Moments = tuple[tuple[float, ...], tuple[float, ...]]
 

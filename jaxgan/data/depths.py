@@ -4,11 +4,11 @@ import os
 from collections.abc import Sequence
 
 from jaxgan.data import images, ranges
-from jaxgan.data.folder import in_threads
-from jaxgan.data.prepare import discover
-from jaxgan.data.prepare.discover import Files
-from jaxgan.data.prepare.entries import Entry
 from jaxgan.data.ranges import Deep, Scale
+from jaxgan.data.sources import discover
+from jaxgan.data.sources.entries import Entry, Files
+from jaxgan.data.threads import in_threads
+from jaxgan.system.paths import TFDS
 
 MAY_BE = {".png", ".tif", ".tiff", ".pgm", ".pnm", ""}
 PNG = b"\x89PNG\r\n"
@@ -21,7 +21,7 @@ def scale(found: Files) -> tuple[Scale | None, str]:
 
     Of a PNG file the first bytes tell; others that may be such are opened.
     """
-    if found.root.startswith(discover.TFDS):  # Their whole numbers have 16 bits; floats none has.
+    if found.root.startswith(TFDS):  # Their whole numbers have 16 bits; floats none has.
         return None, ""
     some = [e for e in found.entries if os.path.splitext(f"/{e.name}")[1].lower() in MAY_BE]
     parts = [some[i : i + SOME] for i in range(0, len(some), SOME)]

@@ -11,23 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int64, Shaped, UInt8, UInt16
+from jaxtyping import Float32, Int64, Shaped, UInt8
 from PIL import Image
 from scipy import ndimage, special
 
-from jaxgan.data.folder import Source, in_threads
+from jaxgan.data import candidates, dataset
+from jaxgan.data.candidates import Pairs, Vectors
+from jaxgan.data.dataset import Source
 from jaxgan.data.images import digest, outlines, square_of
-from jaxgan.data.npy_rows import Stored
+from jaxgan.data.threads import in_threads
 from jaxgan.errors import InputError
 
 RULES = ("auto", "exact", "off")
-SAME = 0.85
-BANDS = 48  # Of 16 bits each.
-# Of 768 signs those of images that correlate by SAME differ in 136, and in 204 once in 10^9.
-FAR = 204
-WINDOW = 32
-BLOCK = 4096
-TOP = 8  # Candidates of each image, at most.
 SIDE = 64  # Pixels at which details are compared.
 NEARER = 0.25  # Of the ordinary distance: a copy lies nearer.
 CHANCE = 1e-5  # That the nearest neighbour of an image, which is none, lies as near as a copy.
@@ -40,12 +35,10 @@ PRIOR = (8.0, 16.0)  # Of the dimension: weight and value, as though so much had
 # A Gaussian of one pixel.
 BLUR = ndimage.gaussian_filter1d(np.eye(SIDE, dtype=np.float32), 1.0, axis=0, mode="nearest")
 
-Pairs = Int64[np.ndarray, "m 2"]
 Digests = Sequence[bytes] | Shaped[np.ndarray, " n"]  # Bytes, or an array of type "V16", say.
 Details = Float32[np.ndarray, "m 2048"]
 # Of positions, sorted, the images' `detail`, in order.
 Read = Callable[[Int64[np.ndarray, " m"]], Details]
-Vectors = Float[np.ndarray, "n 512"] | Stored
 
 
 class Duplicates(NamedTuple):
@@ -105,38 +98,35 @@ def near_duplicates(source: Source, rule: str | float = "auto") -> Duplicates:
     if not len(source):
         raise InputError("a split needs at least one picture, the source has none")
 
+    of = dataset.of(source)
+
     def look(index: int) -> tuple[bytes, np.ndarray]:
-        image = source[index]["image"]
+        image = of.image(index)
         return digest(image), outlines(image)
 
-    digests, vectors = zip(*in_threads(look, len(source)), strict=True)
-    found = group_copies(digests, np.array(vectors), reader(source), rule)
-    files = getattr(source, "digests", None)  # The same at any resolution.
-    return found if files is None else found._replace(digest=files)
+    digests, vectors = zip(*in_threads(look, len(of)), strict=True)
+    found = group_copies(digests, np.array(vectors), reader(of), rule)
+    # Those of files are the same at any resolution.
+    return found if of.digests is None else found._replace(digest=of.digests)
 
 
 def reader(*sources: Source) -> Read:
     """Read the `detail` of images of sources, one source after another."""
-    ends = np.cumsum([len(source) for source in sources])
+    every = [dataset.of(source) for source in sources]
+    ends = np.cumsum([len(source) for source in every])
 
     def read(positions: Int64[np.ndarray, " m"]) -> Details:
         of = np.searchsorted(ends, positions, side="right")
 
         def one(k: int) -> np.ndarray:
-            source = sources[of[k]]
-            return detail(_image(source, int(positions[k] - ends[of[k]] + len(source))))
+            source = every[of[k]]
+            index = int(positions[k] - ends[of[k]] + len(source))
+            small = source.resolution < SIDE
+            return detail(source.image_at(index, SIDE) if small else source.image(index))
 
         return np.stack([*in_threads(one, len(positions))])
 
     return read
-
-
-def _image(source: Source, index: int) -> UInt8[np.ndarray, "r r 3"]:
-    """At SIDE pixels or more, where the source can."""
-    larger = getattr(source, "image_at", None)
-    if source.resolution < SIDE and larger is not None:
-        return larger(index, SIDE)
-    return source[index]["image"]
 
 
 def detail(image: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, " 2048"]:
@@ -175,9 +165,9 @@ def group_copies(
     if rule == "exact" or vectors is None or read is None:
         unseen = "" if rule == "exact" else " (nobody looked at the images)"
         return Duplicates(group, digests, f"exact{unseen}")
-    codes, flat = _codes(vectors)
+    codes, flat = candidates.codes(vectors)
     kept = np.sort(first[~flat[first]])  # Exact copies and flat images add nothing.
-    pairs, alike = _alike(vectors, _candidates(codes, kept))
+    pairs, alike = candidates.alike(vectors, candidates.candidates(codes, kept))
     if rule == "auto":
         told = "auto, details far more alike than ordinary ones"
         if len(pairs):
@@ -189,87 +179,13 @@ def group_copies(
     if len(pairs):
         near = pairs[_distances(read, pairs) < limit]
         while len(large := _large(near)) > 1:  # More than TOP copies may lie in several chains.
-            pairs, _ = _alike(vectors, _candidates(codes, large))
+            pairs, _ = candidates.alike(vectors, candidates.candidates(codes, large))
             pairs = pairs[_distances(read, pairs) < limit]
             if not len(pairs):
                 break
             near = np.concatenate([near, pairs])
         group = _stars(read, near, limit, len(group))[group]
     return Duplicates(group, digests, told)
-
-
-def _codes(vectors: Vectors) -> tuple[UInt16[np.ndarray, "n bands"], Bool[np.ndarray, " n"]]:
-    """Signs of each image's random projections, 16 to a band; and whether it is flat."""
-    codes, flat = np.empty((len(vectors), BANDS), np.uint16), np.empty(len(vectors), bool)
-    if not len(vectors):
-        return codes, flat
-    width = vectors[:1].shape[1]
-    planes = np.random.default_rng(0).standard_normal((BANDS, width, 16), np.float32)
-    planes = planes.transpose(1, 0, 2).reshape(width, -1)
-    for rows in _blocks(len(vectors)):
-        some = vectors[rows].astype(np.float32)
-        flat[rows] = ~some.any(axis=1)
-        codes[rows] = np.packbits(some @ planes > 0, axis=1).view(np.uint16)
-    return codes, flat
-
-
-def _candidates(codes: UInt16[np.ndarray, "n bands"], kept: Int64[np.ndarray, " m"]) -> Pairs:
-    """Pairs of those kept that agree in a band, and in the others not too little.
-
-    Of each image the TOP nearest: where all share a layout there would be too many.
-    """
-    words = codes.view(np.uint64)
-    best = np.full((len(codes), TOP), -1, np.int32)
-    far = np.full((len(codes), TOP), FAR, np.uint16)
-    waiting: list[tuple[np.ndarray, ...]] = []
-    for number in range(BANDS):
-        band = codes[kept, number]
-        order = np.argsort(band, kind="stable")
-        band, order = band[order], kept[order]
-        for step in range(1, min(WINDOW, len(order) - 1) + 1):
-            agree = np.flatnonzero(band[:-step] == band[step:])
-            if not len(agree):
-                break
-            for some in _blocks(len(agree)):
-                a, b = order[agree[some]], order[agree[some] + step]
-                differ = np.bitwise_count(words[a] ^ words[b]).sum(axis=1, dtype=np.uint16)
-                near = differ < np.maximum(far[a, -1], far[b, -1])
-                waiting.append((a[near], b[near], differ[near]))
-            if sum(len(a) for a, _, _ in waiting) > 16 * BLOCK:
-                _keep_nearest(best, far, waiting)
-                waiting = []
-    if waiting:
-        _keep_nearest(best, far, waiting)
-    one, at = np.nonzero(best >= 0)
-    return np.unique(np.sort(np.stack([one, best[one, at]], axis=1), axis=1), axis=0)
-
-
-def _keep_nearest(best: np.ndarray, far: np.ndarray, pairs: list[tuple[np.ndarray, ...]]) -> None:
-    """Put pairs, with what they differ by, among the TOP of both of their images; in place."""
-    a, b, differ = (np.concatenate(each) for each in zip(*pairs, strict=True))
-    touched = np.unique(np.concatenate([a, b]))
-    before = np.repeat(touched, TOP), best[touched].ravel(), far[touched].ravel()
-    rows, others, differ = (
-        np.concatenate(each) for each in zip((a, b, differ), (b, a, differ), before, strict=True)
-    )
-    there = np.flatnonzero(others >= 0)
-    unique = there[np.unique(rows[there] * len(best) + others[there], return_index=True)[1]]
-    rows, others, differ = rows[unique], others[unique], differ[unique]
-    order = np.lexsort((differ, rows))
-    rows, others, differ = rows[order], others[order], differ[order]
-    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    some = rank < TOP
-    best[rows[some], rank[some]] = others[some]
-    far[rows[some], rank[some]] = differ[some]
-
-
-def _alike(vectors: Vectors, pairs: Pairs) -> tuple[Pairs, Float32[np.ndarray, " m"]]:
-    """Those whose outlines correlate by more than SAME, and by how much."""
-    alike = np.zeros(len(pairs), np.float32)
-    for some in _blocks(len(pairs)):
-        one, other = (vectors[rows].astype(np.float32) for rows in pairs[some].T)
-        alike[some] = np.einsum("nd,nd->n", one, other)
-    return pairs[alike > SAME], alike[alike > SAME]
 
 
 def _limit(vectors: Vectors, kept: Int64[np.ndarray, " m"], read: Read) -> tuple[float, ...]:
@@ -288,7 +204,7 @@ def _limit(vectors: Vectors, kept: Int64[np.ndarray, " m"], read: Read) -> tuple
     if count < LEAST:
         return FEW, 1.0, 1.0
     some = np.sort(np.random.default_rng(0).permutation(kept)[:SOME])
-    nearest, alike = _nearest(vectors, some, kept, count)
+    nearest, alike = candidates.nearest(vectors, some, kept, count)
     wanted, at = np.unique(np.concatenate([some, nearest.ravel()]), return_inverse=True)
     details = read(wanted)
     own, theirs = details[at[: len(some)]], at[len(some) :].reshape(nearest.shape)
@@ -307,30 +223,12 @@ def _limit(vectors: Vectors, kept: Int64[np.ndarray, " m"], read: Read) -> tuple
     return share * ordinary, ordinary, NEARER * float(np.median(1 - alike[:, -1]))
 
 
-def _nearest(
-    vectors: Vectors, some: Int64[np.ndarray, " s"], kept: Int64[np.ndarray, " m"], count: int
-) -> tuple[Int64[np.ndarray, "s k"], Float32[np.ndarray, "s k"]]:
-    """The `count` of `kept` whose outlines are most like those of each of some, best first."""
-    own = vectors[some].astype(np.float32)
-    found = np.zeros((len(some), 0), np.int64)
-    alike = np.zeros((len(some), 0), np.float32)
-    for rows in _blocks(len(kept)):
-        here = kept[rows]
-        score = own @ vectors[here].astype(np.float32).T
-        score[some[:, None] == here] = -np.inf
-        alike = np.concatenate([alike, score], axis=1)
-        found = np.concatenate([found, np.broadcast_to(here, score.shape)], axis=1)
-        order = np.argsort(-alike, axis=1, kind="stable")[:, :count]
-        alike, found = (np.take_along_axis(x, order, axis=1) for x in (alike, found))
-    return found, alike
-
-
 def _distances(read: Read, pairs: Pairs) -> Float32[np.ndarray, " m"]:
     distances = np.zeros(len(pairs), np.float32)
-    for some in _blocks(len(pairs)):
+    for some in candidates.blocks(len(pairs)):
         wanted, at = np.unique(pairs[some], return_inverse=True)
         details, at = read(wanted), at.reshape(-1, 2)
-        for rows in _blocks(len(at), 512):
+        for rows in candidates.blocks(len(at), 512):
             one, other = details[at[rows, 0]], details[at[rows, 1]]
             distances[some][rows] = 1 - np.einsum("nd,nd->n", one, other)
     return distances
@@ -352,7 +250,7 @@ def _chains(pairs: Pairs) -> list[Int64[np.ndarray, " m"]]:
 
 def _large(pairs: Pairs) -> Int64[np.ndarray, " m"]:
     """The first image of each chain of more than TOP."""
-    return np.array([chain[0] for chain in _chains(pairs) if len(chain) > TOP], np.int64)
+    return np.array([chain[0] for chain in _chains(pairs) if len(chain) > candidates.TOP], np.int64)
 
 
 def _stars(read: Read, pairs: Pairs, limit: float, count: int) -> Int64[np.ndarray, " n"]:
@@ -366,7 +264,7 @@ def _stars(read: Read, pairs: Pairs, limit: float, count: int) -> Int64[np.ndarr
     waiting: list[np.ndarray] = []
     for chain in [chain for chain in chains if len(chain) > 2] + [np.zeros(0, np.int64)]:
         waiting += [chain] * bool(len(chain))
-        if waiting and (not len(chain) or sum(map(len, waiting)) >= BLOCK):
+        if waiting and (not len(chain) or sum(map(len, waiting)) >= candidates.BLOCK):
             rows = np.sort(np.concatenate(waiting))
             details = read(rows)
             for some in waiting:
@@ -387,8 +285,3 @@ def _parted(
         near[left == middle] = True
         yield left[near]
         left = left[~near]
-
-
-def _blocks(count: int, size: int = BLOCK) -> list[slice]:
-    """So many rows at a time are taken in float32."""
-    return [slice(start, start + size) for start in range(0, count, size)]

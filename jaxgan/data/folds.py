@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int64
 
-from jaxgan.data.folder import Source
+from jaxgan.data.dataset import Dataset, Source
 from jaxgan.data.splits import Duplicates, Split
 from jaxgan.errors import InputError
 
@@ -31,7 +31,8 @@ def folds(source: Source, count: int, validation: float, duplicates: Duplicates)
         InputError: fewer than `count` different images in a class, or too few to leave one to train
             and one to validate with beside a fold.
     """
-    called = "groups" if getattr(source, "groups", None) is not None else "different images"
+    grouped = isinstance(source, Dataset) and source.groups is not None
+    called = "groups" if grouped else "different images"
     holds = np.zeros((len(source), len(source.classes)), bool)
     holds[duplicates.group, source.labels] = True  # A group may hold several classes.
     counts = holds.sum(0)
@@ -72,7 +73,7 @@ def _dealt(
     key: dict[int, bytes] = {}
     for group, digest in zip(member.tolist(), digests, strict=True):
         key[group] = min(key.get(group, digest), digest)
-    grouped = getattr(source, "groups", None) is not None
+    grouped = isinstance(source, Dataset) and source.groups is not None
     # Groups that were asked for differ in size: dealt last, a large one would be too much.
     size = np.bincount(member) if grouped else np.zeros(len(key))
     order = sorted(key, key=lambda g: (-size[g], hashlib.blake2b(key[g] + salt.encode()).digest()))

@@ -1,12 +1,20 @@
 """Layouts: what folders, tables and names say of classes and sides; for folders and archives."""
 
-import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxgan.data.tables import Tables, match
+from jaxgan.data.labels import (
+    Look,
+    Parts,
+    classes_of,
+    folder_of,
+    instead,
+    prefixes,
+    tops_of,
+)
+from jaxgan.data.tables import Tables
 from jaxgan.errors import InputError
 
 TOOLS = {"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini"}  # Of no user: they never count.
@@ -15,10 +23,7 @@ SIDES = {
     **dict.fromkeys(("val", "valid", "validation", "dev", "validation_set", "valid_set"), 1),
     **dict.fromkeys(("test", "testing", "test_set"), 2),
 }
-IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
-MASKS = {"masks", "mask", "segmentationclass", "segmentations", "groundtruth", "ground_truth"}
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
-Parts = dict[str, list[str]]  # The folders and the name of each path.
 # What may be chosen where a layout is ambiguous: the outermost folders are the classes, whatever
 # they are called; those inside them are; a table's, the files' names', or all is one class.
 READINGS = ("auto", "folders", "inner", "table", "names", "one")
@@ -39,6 +44,15 @@ class Layout(NamedTuple):
 def is_hidden(path: str) -> bool:
     """Whether a file, or a folder above it, is hidden or a tool's own."""
     return any(part.startswith(".") or part in TOOLS for part in path.split("/"))
+
+
+def named_sides(kinds: Sequence[str]) -> tuple[tuple[int, ...] | None, tuple[str, ...]]:
+    """The sides that the splits of a set are, and a sentence; None where not all of them are."""
+    sides = tuple(SIDES.get(kind.lower(), -1) for kind in kinds)
+    if min(sides) == 0 and max(sides) > 0:  # One is to train with.
+        return sides, (f"the splits {', '.join(kinds)} are the given sides",)
+    together = f"the splits {', '.join(kinds)} are read together: not all of them are sides"
+    return None, (together,) if len(kinds) > 1 else ()
 
 
 def recognise(
@@ -63,7 +77,7 @@ def recognise(
         InputError: a table that contradicts itself or the images, or a reading that does not fit.
     """
     told: list[str] = []
-    look = _Look(tables, told)
+    look = Look(tables, told)
     parts = {path: path.split("/") for path in paths}
     beside: list[str] = []
     given: dict[str, int] | None = None
@@ -83,15 +97,10 @@ def recognise(
     return _laid_out(paths, of, given, beside, look)
 
 
-def instead(reading: str) -> str:
-    """The setting that chooses another reading; of `scripts/prepare.py` it is --layout."""
-    return f"data.layout={reading}"
-
-
 def _unwrapped(
     left: list[str],
     parts: Parts,
-    look: "_Look",
+    look: Look,
     beside: list[str],
     wanted: Sequence[str] | None,
     reading: str,
@@ -99,22 +108,22 @@ def _unwrapped(
     """The images inside the folders that hold all the rest, and how many of those there are."""
     depth = 0
     while reading != "folders":
-        tops = _tops(left, parts, depth)
+        tops = tops_of(left, parts, depth)
         direct = tops.pop("", [])
         name = next(iter(tops), "")
-        root = _folder(left, parts, depth)
+        root = folder_of(left, parts, depth)
         if len(tops) != 1 or name in (wanted or ()) or look.tables.has_labels(root):
             break
-        inner = _tops(tops[name], parts, depth + 1)
+        inner = tops_of(tops[name], parts, depth + 1)
         inner.pop("", None)
         below = tops[name]
-        while len(inner) == 1 and not look.tables.has_labels(_folder(below, parts, depth + 1)):
+        while len(inner) == 1 and not look.tables.has_labels(folder_of(below, parts, depth + 1)):
             depth += 1
-            inner = _tops(below, parts, depth + 1)
+            inner = tops_of(below, parts, depth + 1)
             if inner.pop("", None):
                 break
         at = "/".join(parts[below[0]][: depth + 1])
-        flat = None if inner else _prefixes(below)
+        flat = None if inner else prefixes(below)
         if len(inner) < 2 and flat is None and not look.tables.has_labels(at):
             depth = 0
             break
@@ -131,13 +140,13 @@ def _sided(
     left: list[str],
     parts: Parts,
     depth: int,
-    look: "_Look",
+    look: Look,
     beside: list[str],
     stem: str,
     wanted: Sequence[str] | None,
 ) -> tuple[dict[str, str], dict[str, int]] | None:
     """Classes and sides where the folders are sides of a split."""
-    tops = _tops(left, parts, depth)
+    tops = tops_of(left, parts, depth)
     direct = tops.pop("", [])
     low = {name: name.lower() for name in tops}
     sides = {name: SIDES[low[name]] for name in tops if low[name] in SIDES}
@@ -149,11 +158,11 @@ def _sided(
             f"all of them as classes instead: {instead('folders')}"
         )
     beside += direct
-    table = look.table(_folder(left, parts, depth), [p for name in sides for p in tops[name]])
+    table = look.table(folder_of(left, parts, depth), [p for name in sides for p in tops[name]])
     found = {
         name: {p: c for p in tops[name] if (c := table.get(p))}
         if table
-        else _classes(tops[name], parts, depth + 1, look, beside)
+        else classes_of(tops[name], parts, depth + 1, look, beside)
         for name in sorted(sides)
     }
     flat = [name for name in found if not found[name]]
@@ -174,13 +183,18 @@ def _sided(
 
 
 def _plain(
-    left: list[str], parts: Parts, depth: int, look: "_Look", beside: list[str], stem: str
+    left: list[str],
+    parts: Parts,
+    depth: int,
+    look: Look,
+    beside: list[str],
+    stem: str,
 ) -> tuple[dict[str, str], dict[str, int] | None]:
     """Classes, and sides where each class has folders of these."""
-    of = _classes(left, parts, depth, look, beside) or dict.fromkeys(left, stem)
-    tops = _tops(left, parts, depth)
+    of = classes_of(left, parts, depth, look, beside) or dict.fromkeys(left, stem)
+    tops = tops_of(left, parts, depth)
     tops.pop("", None)
-    second = {tuple(sorted(_tops(files, parts, depth + 1))) for files in tops.values()}
+    second = {tuple(sorted(tops_of(files, parts, depth + 1))) for files in tops.values()}
     names = next(iter(second)) if len(second) == 1 else ()
     if len(tops) < 2 or len(names) < 2 or "" in names or of.get(left[0]) not in tops:
         return of, None
@@ -198,20 +212,25 @@ def _plain(
 
 
 def _as_asked(
-    left: list[str], parts: Parts, depth: int, look: "_Look", beside: list[str], reading: str
+    left: list[str],
+    parts: Parts,
+    depth: int,
+    look: Look,
+    beside: list[str],
+    reading: str,
 ) -> dict[str, str]:
     """Classes by the reading that was asked for."""
-    tops = _tops(left, parts, depth)
+    tops = tops_of(left, parts, depth)
     if reading == "table":
-        found = look.table(_folder(left, parts, depth), left)
+        found = look.table(folder_of(left, parts, depth), left)
         if not found:
             raise InputError(
                 "data.layout=table needs a table with columns of files and labels, like "
-                "labels.csv with file,label, beside the images or their folders"
+                "csv with file,label, beside the images or their folders"
             )
         return found
     if reading == "names":
-        found = _prefixes(left)
+        found = prefixes(left)
         if found is None:
             raise InputError(
                 "data.layout=names needs names like cat.0.jpg, two or more of each class, and "
@@ -236,7 +255,7 @@ def _laid_out(
     of: dict[str, str],
     given: dict[str, int] | None,
     beside: list[str],
-    look: "_Look",
+    look: Look,
 ) -> Layout:
     raw, told = sorted(set(of.values())), look.told
     named = {name: unicodedata.normalize("NFC", name) for name in raw}
@@ -267,112 +286,3 @@ def _laid_out(
 def _folded(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name.casefold())
     return "".join(c for c in plain if not unicodedata.combining(c)) or name
-
-
-def _folder(paths: Sequence[str], parts: Parts, depth: int) -> str:
-    return "/".join(parts[paths[0]][:depth])
-
-
-def _tops(paths: Iterable[str], parts: Parts, depth: int) -> dict[str, list[str]]:
-    """The files of each folder at this depth; "" has those that lie in none."""
-    found: dict[str, list[str]] = {}
-    for path in paths:
-        split = parts[path]
-        found.setdefault(split[depth] if len(split) > depth + 1 else "", []).append(path)
-    return found
-
-
-def _classes(
-    paths: Sequence[str], parts: Parts, depth: int, look: "_Look", beside: list[str]
-) -> dict[str, str]:
-    """The class of each picture; nothing where there is one class only, without a name."""
-    root, tops = _folder(paths, parts, depth), _tops(paths, parts, depth)
-    direct = tops.pop("", [])
-    low = {name.lower(): name for name in tops}
-    images = [low[name] for name in low if name in IMAGES]
-    numbered = all(re.fullmatch(r"\d{5}", name) for name in tops)
-    strong = not tops or len(tops) == 1 or numbered or (images and len(tops) == 1)
-    if found := look.table(root, paths, strong=bool(strong)):
-        return found
-    if numbered and tops and look.tables.without_labels(root):
-        look.told.append(
-            "dataset.json has no labels: its folders are numbers, and all is one class"
-        )
-        return {}
-    if len(images) == 1 and len(tops) > 1 and all(n in MASKS for n in low if n not in IMAGES):
-        masks = sorted(set(tops) - set(images))
-        n = sum(len(tops[name]) for name in masks)
-        look.told.append(
-            f"left out {n} images in {', '.join(masks)}: masks of {images[0]} "
-            f"({instead('folders')} takes them as classes)"
-        )
-        return dict.fromkeys(tops[images[0]], images[0])
-    if tops:
-        beside += direct
-        return {path: name for name, files in tops.items() for path in files}
-    if found := _prefixes(direct):
-        names = ", ".join(sorted(set(found.values())))
-        look.told.append(
-            f"the classes {names} are those that the files' names begin with "
-            f"({instead('one')} takes all as one class)"
-        )
-        return found
-    if look.alike(direct):
-        look.told.append(
-            "all pictures are one class: for more, put each class in a folder of its own, call "
-            "the files like cat.0.jpg, or add labels.csv with the columns file,label"
-        )
-    return {}
-
-
-def _prefixes(paths: Iterable[str]) -> dict[str, str] | None:
-    """Classes by names like `cat.0.jpg`: all of them, two prefixes, two pictures of each."""
-    found = {}
-    for path in paths:
-        match = re.fullmatch(r"([^\W\d].*?)[._\- ]+\d+\.\w+", path.rpartition("/")[2])
-        if match is None:
-            return None
-        found[path] = match[1]
-    counts = Counter(found.values())
-    return found if len(counts) > 1 and min(counts.values()) > 1 else None
-
-
-class _Look:
-    """What tables and names say, and what is told of it."""
-
-    def __init__(self, tables: Tables, told: list[str]):
-        self.tables, self.told = tables, told
-        self.used: list[str] = []
-
-    def alike(self, paths: Iterable[str]) -> bool:
-        """Whether several names start with letters: classes may have been meant."""
-        starts = Counter(re.match(r"[^\W\d]*", p.rpartition("/")[2])[0] for p in paths)  # type: ignore
-        return sum(n > 1 for start, n in starts.items() if start) > 1
-
-    def table(self, folder: str, paths: Sequence[str], strong: bool = True) -> dict[str, str]:
-        """The class of each image below `folder`, by the table there."""
-        tables = self.tables.with_labels(folder)
-        if not tables:
-            return {}
-        name = next((t for t in tables if t.rpartition("/")[2].startswith("metadata.")), tables[0])
-        rows = self.tables.rows(name) or []
-        if not strong and not name.rpartition("/")[2].startswith("metadata."):
-            of = {p.rpartition("/")[2]: p.removeprefix(f"{folder}/").split("/")[0] for p in paths}
-            if any(of.get(f.rpartition("/")[2], label) != label for _, f, label in rows):
-                self.told.append(
-                    f"{name} gives other classes than the folders: the folders are used; to use "
-                    f"the table: {instead('table')}"
-                )
-            return {}
-        if len(tables) > 1:
-            self.told.append(f"{len(tables)} tables have labels: {name} is used")
-        found = match(name, rows, folder, paths, "label")
-        self.used.append(name)
-        self.told.append(f"the classes are those of {name}")
-        if len(found) < len(paths):
-            without = next(path for path in paths if path not in found)
-            self.told.append(
-                f"left out {len(paths) - len(found)} images without a label in {name}, {without} "
-                f"the first"
-            )
-        return found

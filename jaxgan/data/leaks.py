@@ -13,7 +13,8 @@ from jaxtyping import Float32, Int64, UInt8
 from PIL import Image
 from scipy import ndimage
 
-from jaxgan.data.folder import Source, in_threads
+from jaxgan.data.dataset import Source
+from jaxgan.data.threads import in_threads
 
 LOOKED_FOR = (
     "mirrored, turned by 90 or 180 degrees, tilted by up to 5, cropped by up to 10 % a side, "

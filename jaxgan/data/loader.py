@@ -10,26 +10,21 @@ from typing import Any, Literal
 
 import grain
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Int
 
-from jaxgan.data import images, prepared, walk
-from jaxgan.data.folder import (
-    FolderSource,
-    Source,
-    add_to_fingerprint,
-    in_threads,
-    start_fingerprint,
-)
+from jaxgan.data import dataset, folder, images, prepared, walk
+from jaxgan.data.dataset import Dataset, Source
+from jaxgan.data.fingerprint import add_to_fingerprint, start_fingerprint
 from jaxgan.data.images import Crop
-from jaxgan.data.prepared import RecordSource
 from jaxgan.data.ranges import Scale
-from jaxgan.data.toy.animals import ToySource
+from jaxgan.data.sources import discover
+from jaxgan.data.threads import in_threads
+from jaxgan.data.toy import animals
 from jaxgan.errors import InputError
 from jaxgan.system import machine
 
 logger = logging.getLogger("jaxgan")
-LOOKED_AT = 200  # Pictures of a folder, for their size.
-Phases = Sequence[tuple[int, Int[np.ndarray, " m"]]]  # First steps, and positions from then on.
+LOOKED_AT = 200  # Images, for their size.
 
 
 def open_source(
@@ -45,35 +40,35 @@ def open_source(
     reading: str = "auto",
     grouped: str | None = None,
     scale: Scale | None = None,
-) -> Source:
-    """The pictures of a folder, prepared or not, or drawn ones where the path is "toy".
+) -> Dataset:
+    """Read images: prepared or not, where `discover.find` finds some, or drawn ones.
 
     Args:
-        path: A folder (see `FolderSource`), a prepared set (see `RecordSource`: it is cropped, and
+        path: what `folder.read` takes, a prepared set (see `prepared.read`: it is cropped, and
             nothing in it is unreadable) or "toy"; a folder of that name is "./toy".
-        resolution: Side of the square pictures in pixels.
-        classes: The classes wanted; None takes all.
+        resolution: side of the square images in pixels.
+        classes: the classes wanted; None takes all.
         crop: "center" or "stretch".
-        on_error: What an unreadable file does: "skip" or "raise".
-        count: Pictures a class: as many are drawn, or at most so many chosen at random from a
-            folder. None takes all of a folder, and the default of `ToySource`.
-        seed: Of the drawing or choosing.
-        given_sides: Of a folder with train and test folders; see `FolderSource`.
-        reading: Of a folder's layout, likewise.
-        grouped: Which images stay on one side, likewise.
-        scale: Of gray values beyond 8 bits, likewise.
+        on_error: what an unreadable file does: "skip" or "raise".
+        count: images a class: as many are drawn, or at most so many chosen at random from a
+            folder. None takes all of a folder, and the default of `animals.read`.
+        seed: of the drawing or choosing.
+        given_sides: of a folder with train and test folders; see `folder.read`.
+        reading: of a folder's layout, likewise.
+        grouped: which images stay on one side, likewise.
+        scale: of gray values beyond 8 bits, likewise.
 
     Raises:
-        InputError: see `FolderSource`, `RecordSource` and `ToySource`.
+        InputError: see `folder.read`, `prepared.read` and `animals.read`.
     """
     if os.fspath(path) == "toy":
         given: dict[str, Any] = {"classes": classes, "count": count}
         given = {name: value for name, value in given.items() if value is not None}
-        return InMemory(ToySource(resolution, seed=seed, **given))
+        return animals.read(resolution, seed=seed, **given).in_memory()
     if prepared.is_prepared(path):
-        source: Source = RecordSource(path, resolution, classes=classes, grouped=grouped)
+        found = prepared.read(path, resolution, classes=classes, grouped=grouped)
     else:
-        source = FolderSource(
+        found = folder.read(
             path,
             resolution,
             classes=classes,
@@ -85,145 +80,71 @@ def open_source(
             scale=scale,
         )
     if count is None:
-        return source
-    order = np.random.default_rng(seed).permutation(len(source))
-    of_class = [order[source.labels[order] == label] for label in range(len(source.classes))]
-    return Subset(source, np.sort(np.concatenate([indices[:count] for indices in of_class])))
+        return found
+    order = np.random.default_rng(seed).permutation(len(found))
+    of_class = [order[found.labels[order] == label] for label in range(len(found.classes))]
+    return found.select(np.sort(np.concatenate([indices[:count] for indices in of_class])))
+
+
+def exists(path: str | os.PathLike) -> bool:
+    """Whether there is something at a path that `open_source` may read."""
+    return os.fspath(path) == "toy" or discover.exists(path)
 
 
 def usual_side(path: str | os.PathLike) -> int:
-    """The median of the shorter sides in px of a folder's first pictures; a prepared set's own.
+    """The median of the shorter sides in px of the first images; a prepared set's own.
 
     Raises:
-        InputError: there is no picture that can be read.
+        InputError: there is no image that can be read.
     """
     if prepared.is_prepared(path):
         return int(prepared.read_info(path)["resolution"])
-    found: list[int] = []
-    root = Path(path).expanduser()
-    for file in walk.of_folder(root).images if root.is_dir() else ():
-        if len(found) == LOOKED_AT:
+    sides: list[int] = []
+    for root, place in _places(path):
+        if len(sides) == LOOKED_AT:
             break
-        if not os.path.isfile(root / str(file.place)):  # Opening a pipe would wait.
-            continue
         try:
-            with images.open_file(root / str(file.place)) as image:
-                found.append(min(image.size))
-        except (OSError, ValueError):
+            with images.open_file(discover.read(root, place)) as image:
+                sides.append(min(image.size))
+        except Exception:  # Reading it for good will say what is wrong.
             continue
-    if not found:
+    if not sides:
         raise InputError(f"a folder must hold pictures, and {path} has none that can be read")
-    return int(np.median(found))
+    return int(np.median(sides))
 
 
-class Subset:
-    """The pictures of a source at `indices`, in their order; a source too."""
-
-    def __init__(self, source: Source, indices: Sequence[int] | Int[np.ndarray, " n"]):
-        self.parts = (source,)
-        self._indices = np.asarray(indices, np.int64)
-        self.classes = source.classes
-        self.resolution = source.resolution
-        self.labels = source.labels[self._indices]
-        self.names = tuple(source.names[i] for i in self._indices)
-        self.unreadable = getattr(source, "unreadable", [])
-        sides = getattr(source, "sides", None)  # Of a prepared set; see `RecordSource`.
-        self.sides = None if sides is None else sides[self._indices]
-        self.fractions = getattr(source, "fractions", None)
-        given = getattr(source, "given", None)  # Of folders like train and test.
-        self.given = None if given is None else given[self._indices]
-        groups = getattr(source, "groups", None)  # Of images that stay on one side.
-        self.groups = None if groups is None else groups[self._indices]
-        for name in ("left_out", "kinds", "oddities", "scale"):  # For `account`.
-            setattr(self, name, getattr(source, name, None) or {})
-        digests = getattr(source, "digests", None)  # Of a folder's files.
-        self.digests = None if digests is None else digests[self._indices]
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> dict:
-        return self.parts[0][int(self._indices[index])]
-
-    def image_at(self, index: int, resolution: int) -> np.ndarray:
-        """As a folder has it at another resolution; of others the picture that they have."""
-        source, index = self.parts[0], int(self._indices[index])
-        larger = getattr(source, "image_at", None)
-        return source[index]["image"] if larger is None else larger(index, resolution)
+def _places(path: str | os.PathLike) -> Iterator[tuple[str, Any]]:
+    """Where images are: of a folder in the order of their names, whatever its layout."""
+    root = Path(path).expanduser()
+    if root.is_dir():
+        yield from ((str(root), file.place) for file in walk.of_folder(root).images)
+        return
+    found = discover.find(path, flag="data.path")
+    yield from ((found.root, entry.place) for entry in found.entries)
 
 
-class Concat:
-    """Several sources of the same classes and resolution one after the other; a source too.
-
-    Names are unique only where they are so among the parts.
-
-    Attributes:
-        weights: float32 [n], of the pictures in the loss; None: all weigh the same.
-        phases: steps and positions, rising: from each step on `make_batches` draws of these alone.
-    """
-
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        weights: Float32[np.ndarray, " n"] | None = None,
-        phases: Phases | None = None,
-    ):
-        if len({(tuple(source.classes), source.resolution) for source in sources}) != 1:
-            got = "; ".join(f"{', '.join(s.classes)} at {s.resolution}" for s in sources)
-            raise InputError(f"joined sources must have the same classes and resolution, got {got}")
-        self.parts = tuple(sources)
-        self.weights, self.phases = weights, phases
-        self._ends = np.cumsum([len(source) for source in sources])
-        self.classes = sources[0].classes
-        self.resolution = sources[0].resolution
-        self.labels = np.concatenate([source.labels for source in sources])
-        self.names = tuple(name for source in sources for name in source.names)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> dict:
-        part = int(np.searchsorted(self._ends, index, side="right"))
-        start = int(self._ends[part - 1]) if part else 0
-        return self.parts[part][index - start]
+def Subset(source: Source, indices: Sequence[int] | Int[np.ndarray, " n"]) -> Dataset:
+    """`Dataset.select`, as it was called before."""
+    return dataset.of(source).select(indices)
 
 
-class InMemory:
-    """A source's pictures (or features of them), read once by threads and kept."""
-
-    def __init__(self, source: Source):
-        self.classes = source.classes
-        self.resolution = source.resolution
-        self.labels = source.labels
-        self.names = source.names
-        self.weights = getattr(source, "weights", None)
-        self.phases = getattr(source, "phases", None)
-        like = source[0]["image"] if len(source) else np.empty((0, 0, 3), np.uint8)
-        self.images = np.empty((len(source), *like.shape), like.dtype)
-        for index, record in enumerate(in_threads(source.__getitem__, len(source))):
-            self.images[index] = record["image"]
-        self.images.flags.writeable = False
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> dict:
-        return {"image": self.images[index], "label": self.labels[index]}
+def in_memory(source: Source) -> Dataset:
+    """Return the same source with its images in RAM."""
+    return dataset.of(source).in_memory()
 
 
-def in_memory(source: Source) -> InMemory:
-    """The same source with its pictures in RAM."""
-    return source if isinstance(source, InMemory) else InMemory(source)
+Concat, InMemory = dataset.concat, in_memory  # As these were called before.
 
 
 def fingerprint(source: Source) -> str:
     """SHA-256 (64 hex digits) over classes, resolution, names, labels and pixels, in order."""
-    if isinstance(source, FolderSource | RecordSource):
-        return source.fingerprint
-    digest = start_fingerprint(source.classes, source.resolution)
-    pictures = in_threads(source.__getitem__, len(source))
-    for name, record in zip(source.names, pictures, strict=True):
-        add_to_fingerprint(digest, name, record["label"], record["image"])
+    of = dataset.of(source)
+    if of.fingerprint is not None:
+        return of.fingerprint
+    digest = start_fingerprint(of.classes, of.resolution)
+    pixels = in_threads(of.image, len(of))
+    for name, label, image in zip(of.names, of.labels, pixels, strict=True):
+        add_to_fingerprint(digest, name, label, image)
     return digest.hexdigest()
 
 
@@ -266,7 +187,8 @@ def make_batches(
     Raises:
         InputError: no pictures, or a batch that the hosts cannot share evenly.
     """
-    if not len(source):
+    of = dataset.of(source)
+    if not len(of):
         raise InputError("batches need at least one picture, the source has none")
     if batch_size < 1 or batch_size % process_count:
         raise InputError(
@@ -283,10 +205,10 @@ def make_batches(
     local = slice(process_index * share, (process_index + 1) * share)
     grid = (turns or 1, batch_size)
 
-    threads = _best_threads(source) if threads is None else threads
-    stack = _stacker(source, threads)
+    threads = _best_threads(of) if threads is None else threads
+    stack = _stacker(of, threads)
 
-    phases = getattr(source, "phases", None) or ((0, np.arange(len(source))),)
+    phases = of.phases or ((0, np.arange(len(source))),)
 
     @functools.lru_cache(maxsize=4)  # The threads stand at most a few epochs apart.
     def order(phase: int, epoch: int) -> Int[np.ndarray, " n"]:
@@ -326,11 +248,11 @@ def in_order(source: Source, batch_size: int, *, threads: int | None = None) -> 
     Raises:
         InputError: no pictures.
     """
-    if not len(source):
+    of = dataset.of(source)
+    if not len(of):
         raise InputError("batches need at least one picture, the source has none")
-
-    threads = _best_threads(source) if threads is None else threads
-    stack = _stacker(source, threads)
+    threads = _best_threads(of) if threads is None else threads
+    stack = _stacker(of, threads)
 
     def load(first: int) -> dict:
         indices = np.arange(first, min(first + batch_size, len(source)))
@@ -345,15 +267,9 @@ def in_order(source: Source, batch_size: int, *, threads: int | None = None) -> 
     return iter(batches.to_iter_dataset(_read_options(threads, batch_size)))
 
 
-def _best_threads(source: Source) -> int:
+def _best_threads(source: Dataset) -> int:
     """Copying needs no more than one; decoding all cores, of which Python's lock feeds 20 to 30."""
-    return 1 if _kept(source) else min(machine.cores(), 32)
-
-
-def _kept(source: Source) -> bool:
-    if isinstance(source, Subset | Concat):
-        return all(_kept(part) for part in source.parts)
-    return getattr(source, "images", None) is not None
+    return 1 if source.in_ram else min(machine.cores(), 32)
 
 
 def _read_options(threads: int, pictures: int) -> grain.ReadOptions:
@@ -366,7 +282,7 @@ def _read_options(threads: int, pictures: int) -> grain.ReadOptions:
     return grain.ReadOptions(num_threads=ahead, prefetch_buffer_size=ahead + 1 if ahead else 0)
 
 
-def _stacker(source: Source, threads: int) -> Callable[[Int[np.ndarray, " b"]], dict]:
+def _stacker(source: Dataset, threads: int) -> Callable[[Int[np.ndarray, " b"]], dict]:
     """indices -> their pictures and labels, loaded by `threads` threads where that is above 1.
 
     The threads share each batch: the first one comes soon, and few need room at once.
@@ -375,16 +291,16 @@ def _stacker(source: Source, threads: int) -> Callable[[Int[np.ndarray, " b"]], 
 
     def stack(indices: Int[np.ndarray, " b"]) -> dict:
         found = {"label": source.labels[indices]}
-        if (weights := getattr(source, "weights", None)) is not None:
-            found["weight"] = weights[indices]
-        if (kept := getattr(source, "images", None)) is not None:
-            return {"image": kept[indices], **found}
+        if source.weights is not None:
+            found["weight"] = source.weights[indices]
+        if source.images is not None:
+            return {"image": source.images[indices], **found}
         shape = (len(indices), source.resolution, source.resolution, 3)
         images = np.empty(shape, np.uint8)
 
         def fill(part: range) -> None:
             for i in part:
-                images[i] = source[int(indices[i])]["image"]
+                images[i] = source.image(int(indices[i]))
 
         if pool is None:
             fill(range(len(indices)))

@@ -4,6 +4,7 @@ A record is a serialised tf.train.Example with `image`, `label` and `name`, so t
 tensorflow-datasets reads the folder, too; it is written and read here without its 0.6 s of imports.
 """
 
+import dataclasses
 import io
 import json
 import os
@@ -19,9 +20,9 @@ from PIL import Image
 
 from jaxgan.data import folder, groups
 from jaxgan.data import images as transforms
-from jaxgan.data.folder import in_threads, start_fingerprint
-from jaxgan.data.prepare import discover
-from jaxgan.data.splits import Split
+from jaxgan.data.dataset import Dataset
+from jaxgan.data.fingerprint import add_digest, start_fingerprint
+from jaxgan.data.sources import discover
 from jaxgan.data.tables import Tables
 from jaxgan.data.tf_example import decode_example
 from jaxgan.errors import FileError, InputError
@@ -94,10 +95,10 @@ def fingerprint(
     labels: Iterable[int],
     digests: Iterable[str],
 ) -> str:
-    """What `FolderSource` gives for the same pictures, from the hex digests of their pixels."""
+    """What `folder.read` gives for the same pictures, from the hex digests of their pixels."""
     digest = start_fingerprint(classes, resolution)
     for name, label, pixels in zip(names, labels, digests, strict=True):
-        folder.add_digest(digest, name, label, bytes.fromhex(pixels))
+        add_digest(digest, name, label, bytes.fromhex(pixels))
     return digest.hexdigest()
 
 
@@ -133,111 +134,90 @@ def decode(data: bytes, encoding: Encoding, resolution: int) -> UInt8[np.ndarray
         return np.asarray(image.convert("RGB"))
 
 
-class RecordSource:
-    """The pictures of a prepared set, as `FolderSource` has those of a folder.
+def read(
+    path: str | os.PathLike,
+    resolution: int,
+    *,
+    classes: Sequence[str] | None = None,
+    in_memory: int | None = None,
+    grouped: str | None = None,
+) -> Dataset:
+    """Read a prepared set, whose sides were decided when it was prepared.
 
     Args:
         path: the folder that `scripts/prepare.py` wrote.
-        resolution: side of the square pictures; at most that of the set, which is reduced to it.
+        resolution: side of the square images; at most that of the set, which is reduced to it.
         classes: the classes wanted, in the order of their labels; None takes all.
-        in_memory: as for `FolderSource`.
+        in_memory: as for `folder.read`.
         grouped: which images stay on one side, by their names; None: as the set was prepared.
-
-    Attributes:
-        images: uint8 [n, resolution, resolution, 3] where the pictures are kept, else None.
-        fingerprint: as `loader.fingerprint` says.
-        split: positions of the sides that were decided when the set was prepared.
-        sides: the same, of each picture: 0 train, 1 validation, 2 test.
-        fractions: of these sides.
-        groups: the number of each image's group; None where there are none.
 
     Raises:
         InputError: a damaged set, a class that it does not have, or a larger resolution.
     """
-
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        resolution: int,
-        *,
-        classes: Sequence[str] | None = None,
-        in_memory: int | None = None,
-        grouped: str | None = None,
-    ):
-        info = read_info(path)
-        check_shards(path, info)
-        if resolution > info["resolution"]:
-            raise InputError(
-                f"data.resolution must be at most that of the prepared set, {info['resolution']}, "
-                f"got {resolution}"
-            )
-        self.resolution, self._own, self._encoding = (
-            resolution,
-            info["resolution"],
-            info["encoding"],
+    info = read_info(path)
+    check_shards(path, info)
+    own, encoding = info["resolution"], info["encoding"]
+    if resolution > own:
+        raise InputError(
+            f"data.resolution must be at most that of the prepared set, {own}, got {resolution}"
         )
-        of_class = {name: [name] for name in info["classes"]}
-        self.classes = folder.choose(of_class, classes)
-        position = [
-            self.classes.index(name) if name in self.classes else -1 for name in info["classes"]
-        ]
-        labels = np.array(position, np.int32)[np.array(info["pictures"]["label"], np.int64)]
-        # By class, in the order wanted: as a folder has them.
-        self._records = np.argsort(np.where(labels < 0, len(position), labels), kind="stable")
-        self._records = self._records[: int((labels >= 0).sum())]
-        self.labels = labels[self._records]
-        self.names = tuple(info["pictures"]["name"][i] for i in self._records)
-        self.sides = np.array(info["pictures"]["side"])[self._records]
-        self.split = Split(*(np.flatnonzero(self.sides == side) for side in range(3)))
-        self.fractions = tuple(info["fractions"])
-        self.groups = self._grouped(info, grouped)
-        self._data = ArrayRecordDataSource(
-            [str(Path(path).expanduser() / shard["file"]) for shard in info["shards"]]
+    names = folder.choose(info["classes"], classes)
+    position = [names.index(name) if name in names else len(names) for name in info["classes"]]
+    every = np.array(position, np.int32)[np.array(info["pictures"]["label"], np.int64)]
+    # By class, in the order wanted: as a folder has them.
+    records = np.argsort(every, kind="stable")[: int((every < len(names)).sum())]
+    labels, sides = every[records], np.array(info["pictures"]["side"])
+    paths = tuple(info["pictures"]["name"][i] for i in records)
+    data = ArrayRecordDataSource(
+        [str(Path(path).expanduser() / shard["file"]) for shard in info["shards"]]
+    )
+
+    def load(index: int) -> UInt8[np.ndarray, "r r 3"]:
+        image = decode(decode_example(data[int(records[index])])["image"], encoding, own)
+        return image if resolution == own else transforms.to_square(image, resolution, "stretch")
+
+    found = Dataset(
+        names,
+        labels,
+        paths,
+        resolution,
+        load=load,
+        sides=sides[records],
+        fractions=tuple(info["fractions"]),
+        groups=_grouped(info, grouped, paths, records, sides[records]),
+    )
+    size = len(found) * resolution**2 * 3
+    if size <= (folder.memory_limit() if in_memory is None else in_memory):
+        found = found.in_memory()
+    digests = [info["pictures"]["digest"][i] for i in records]
+    if resolution != own:
+        digests = [transforms.digest(found.image(i)).hex() for i in range(len(found))]
+    said = fingerprint(names, resolution, paths, labels.tolist(), digests)
+    return dataclasses.replace(found, fingerprint=said)
+
+
+def _grouped(
+    info: dict[str, Any],
+    rule: str | None,
+    names: Sequence[str],
+    records: Int64[np.ndarray, " n"],
+    sides: Int64[np.ndarray, " n"],
+) -> Int64[np.ndarray, " n"] | None:
+    own = info["pictures"].get("group")
+    if not rule:
+        return None if own is None else np.array(own, np.int64)[records]
+    if rule.startswith("column"):
+        raise InputError(
+            f"data.groups={rule} needs a table, which a prepared set has not: prepare it with "
+            f"--groups={rule}"
         )
-        self.images = None
-        digests = [info["pictures"]["digest"][i] for i in self._records]
-        shape = (len(self), resolution, resolution, 3)
-        if np.prod(shape) <= (folder.memory_limit() if in_memory is None else in_memory):
-            images = np.empty(shape, np.uint8)
-            for i, image in enumerate(in_threads(self._read, len(self))):
-                images[i] = image
-            images.flags.writeable = False
-            self.images = images
-        if resolution != self._own:
-            digests = [transforms.digest(self[i]["image"]).hex() for i in range(len(self))]
-        self.fingerprint = fingerprint(
-            self.classes, resolution, self.names, self.labels.tolist(), digests
-        )
+    of = groups.find(rule, names, Tables([], lambda name: b""))
+    found = groups.numbered([of[name] for name in names])
+    groups.check_sides(found, sides, names)
+    return found
 
-    def _grouped(self, info: dict[str, Any], rule: str | None) -> Int64[np.ndarray, " n"] | None:
-        own = info["pictures"].get("group")
-        if not rule and own is None:
-            return None
-        if not rule:
-            return np.array(own, np.int64)[self._records]
-        if rule.startswith("column"):
-            raise InputError(
-                f"data.groups={rule} needs a table, which a prepared set has not: prepare it with "
-                f"--groups={rule}"
-            )
-        of = groups.find(rule, self.names, Tables([], lambda name: b""))
-        found = groups.numbered([of[name] for name in self.names])
-        groups.check_sides(found, self.sides, self.names)
-        return found
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> dict:
-        image = self._read(index) if self.images is None else self.images[index]
-        return {"image": image, "label": self.labels[index]}
-
-    def _read(self, index: int) -> UInt8[np.ndarray, "r r 3"]:
-        record = self._data[int(self._records[index])]
-        image = decode(decode_example(record)["image"], self._encoding, self._own)
-        if self.resolution == self._own:
-            return image
-        return transforms.to_square(image, self.resolution, "stretch")
+RecordSource = read
 
 
 def tfds_files(info: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int, Int64
 
+from jaxgan.data.dataset import Source
 from jaxgan.data.duplicates import Duplicates, group_copies, near_duplicates
-from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
 
 SMALL = 60  # Images of a class below which its shares are not left to chance alone.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from jaxgan.data import images as transforms
 from jaxgan.data import layout
-from jaxgan.data.prepare.archives import Found
+from jaxgan.data.sources.archives import Found
 
 EXTENSIONS = {".avif", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm"}
 EXTENSIONS |= {".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}

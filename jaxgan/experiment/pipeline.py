@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from jaxgan import __version__, recipes
 from jaxgan.config import checks, settings
 from jaxgan.config import loading as configs
-from jaxgan.data import account, duplicates, folds, loader, splits
+from jaxgan.data import account, dataset, duplicates, folds, loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.engine import distributed, log, sharding
 from jaxgan.experiment import next_steps, outcomes
@@ -685,7 +685,7 @@ def _draws(
 def _like(source: Source, real: Source) -> Source:
     """A class from elsewhere as one of the experiment's."""
     name = source.classes[int(source.labels[0])]
-    return plan.Labelled(source, tuple(real.classes), name)
+    return dataset.of(source).relabel(tuple(real.classes), name)
 
 
 def at(config: ConfigDict, section: ConfigDict) -> ConfigDict:

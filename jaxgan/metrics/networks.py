@@ -23,7 +23,8 @@ from jaxgan.models.inception import CHECKSUM, URL
 from jaxgan.system import paths
 from jaxgan.system.machine import cache_folder
 from jaxgan.types import InputError
-from jaxgan.weights.torch_files import fetch, read_weights
+from jaxgan.weights.download import fetch
+from jaxgan.weights.torch_files import read_weights
 
 BEST = Best("validation_accuracy", "max")
 CLIPPED = "cubic (a = -0.5), antialiased, in float32, clipped"

@@ -220,7 +220,7 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
 
 
 def _at(data: ConfigDict, resolution: int, seed: int) -> Source:
-    if data.path != "toy" and not epath.Path(data.path).expanduser().exists():
+    if not loader.exists(data.path):
         raise InputError(
             f"the pictures that the run learned from must be there to compare with, and "
             f"{data.path} does not exist: give others with --real"

@@ -13,7 +13,7 @@ from jaxgan.errors import InputError
 flags.disclaim_key_flags()  # They are those of the module that defines them.
 
 REMOTE = ("gs://", "s3://", "az://", "hf://")  # What epath opens.
-NAMED = "tfds:"  # What sources of tensorflow-datasets begin with.
+TFDS, HF = NAMED = "tfds:", "hf:"  # What sets of tensorflow-datasets and of datasets begin with.
 
 
 class _Parser(flags.ArgumentParser):
@@ -60,7 +60,7 @@ def checked(path: str, flag: str, remote: bool = False) -> str:
             return path
         kinds = f", or begin with {', '.join(REMOTE)}" if remote else ""
         raise InputError(f"{flag} must be a path on this machine{kinds}, got {path!r}")
-    kind = NAMED if path.startswith(NAMED) else ""
+    kind = next((kind for kind in NAMED if path.startswith(kind)), "")
     expanded = os.path.expanduser(path.removeprefix(kind))
     if expanded.startswith("~") and not os.path.lexists(expanded):
         raise InputError(f"{flag} must begin with no ~ but that of a user, got {path!r}")

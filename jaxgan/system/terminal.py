@@ -31,3 +31,10 @@ def protect() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # A name need not be in UTF-8.
         setattr(sys, name, Printable(stream))
+
+
+def printable(name: str) -> str:
+    """Return the name with all that a terminal or JSON may choke on written as an escape."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)

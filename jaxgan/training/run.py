@@ -177,7 +177,7 @@ def open_source(data: ConfigDict, seed: int = 0, scale: ranges.Scale | None = No
         seed: chooses the images where there is a limit.
         scale: of gray values beyond 8 bits; None: that of these images.
     """
-    if data.path != "toy" and not epath.Path(data.path).expanduser().exists():
+    if not loader.exists(data.path):
         raise InputError(
             f"data.path must be a folder of pictures, and {data.path} does not exist: set it with "
             f"--config.data.path=DIR (or =toy for drawn ones)"
@@ -678,7 +678,7 @@ def evaluate_classifier(
         if part == "all":
             config.data.limit = None
             config.data.groups = None  # They decide over splits alone.
-    if path != "toy" and not epath.Path(path).expanduser().exists():
+    if not loader.exists(path):
         raise InputError(f"--data must be a folder of class folders, and {path} does not exist")
     known = configs.read_run(workdir).get("data", {})
     trained, scale = known.get("fingerprint"), known.get("scale")

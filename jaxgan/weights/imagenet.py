@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from jaxgan import recipes
 from jaxgan.metrics import features
 from jaxgan.steps.state import ClassifierState
-from jaxgan.weights import torch_files, torchvision
+from jaxgan.weights import download, torch_files, torchvision
 
 
 def read(config: ConfigDict) -> Any:
@@ -37,7 +37,7 @@ def read(config: ConfigDict) -> Any:
             folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
             flag = "--config.model.pretrained"
             published = torchvision.PUBLISHED[name]
-            where = torch_files.fetch(*published, folder / "jaxgan" / "weights", flag)
+            where = download.fetch(*published, folder / "jaxgan" / "weights", flag)
         tensors = torch_files.read_weights(where)
     net = jax.eval_shape(recipes.build(config).init, jax.random.key(0)).net
     return torchvision.convert(name, tensors, net.variables, str(where))

@@ -5,22 +5,16 @@ can be named, each of them is one of ours, and none does more than put arrays to
 """
 
 import hashlib
-import io
 import json
-import math
 import os
 import stat
 import struct
 import sys
-import tempfile
-import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from http.client import HTTPException
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -30,144 +24,20 @@ from jaxgan.errors import InputError
 from jaxgan.system import spans
 from jaxgan.system.spans import File, Span, Stream
 from jaxgan.weights import pickles, zips
-from jaxgan.weights.pickles import Allowed, Budget, Draft, Dtype, numbers, tree
+from jaxgan.weights.pickles import Allowed, Budget
+from jaxgan.weights.tensors import ARRAYS as ARRAYS
+from jaxgan.weights.tensors import NESTED, TENSORS, Storage, Tensor, is_kind
 from jaxgan.weights.zips import Member
 
 MAGIC = 0x1950A86A20F9469CFC6C  # What a file of PyTorch before 1.6 begins with, pickled.
-EXPANDED = 2**24  # Elements of a tensor that is larger than its storage, at most.
-TIMEOUT = 30.0  # Seconds without a byte, after which a download is given up.
-CHUNK = 2**20
 LARGEST = 2**31  # Bytes of a file.
 PICKLE = 2**26  # Bytes of a zip's data.pkl.
 HEADER = 2**25  # Bytes of the header of a .safetensors file.
 DAMAGES = (safetensors.SafetensorError, KeyError, ValueError, TypeError, IndexError)
 DAMAGES += (AttributeError, RecursionError)
-NESTED = ("torch.storage", "_load_from_bytes")
-
-
-class Storage:
-    """Numbers of one type that lie in a file; they are read once, where a tensor is wanted.
-
-    Attributes:
-        kind: of each.
-        size: how many there are.
-        swapped: whether they are in the order of another machine's bytes.
-        place: their bytes, with a checksum where there is one.
-    """
-
-    def __init__(self, kind: np.dtype, size: int, swapped: bool, place: Member | None = None):
-        self.kind, self.size, self.swapped, self.place = kind, size, swapped, place
-        self._found: np.ndarray | None = None
-
-    def array(self) -> np.ndarray:
-        """Return them, as one axis that cannot be written to."""
-        if self._found is None and self.place is not None:
-            found = np.frombuffer(zips.read(self.place), self.kind)
-            found = found.byteswap() if self.swapped else found
-            if found.dtype == np.bool_ and found.size and found.view(np.uint8).max() > 1:
-                raise ValueError("truths that are neither 0 nor 1")
-            found.flags.writeable = False
-            self._found = found
-        if self._found is None:
-            raise ValueError("a tensor without its numbers")
-        return self._found
-
-
-class Tensor(NamedTuple):
-    """A view of a storage that lies within."""
-
-    storage: Storage
-    kind: np.dtype
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    def array(self) -> np.ndarray:
-        """Read it.
-
-        Raises:
-            ValueError: the file has changed, or is damaged there.
-        """
-        if 0 in self.shape:
-            return np.empty(self.shape, self.kind)
-        values, width = self.storage.array().view(self.kind), self.kind.itemsize
-        strides = [width * n for n in self.strides]
-        view = np.ndarray(self.shape, self.kind, values, width * self.offset, strides)
-        view.flags.writeable = False
-        return view
-
-
-def _tensor(storage: Any, offset: Any, size: Any, strides: Any, *more: Any) -> Tensor:
-    if type(storage) is not Storage:
-        raise ValueError("a tensor of other things than numbers")
-    return _view(storage, storage.kind, offset, size, strides)
-
-
-def _view(storage: Storage, kind: np.dtype, offset: Any, size: Any, strides: Any) -> Tensor:
-    size, strides, (offset,) = numbers(size), numbers(strides), numbers((offset,))
-    if len(size) != len(strides):
-        raise ValueError("a tensor with other strides than axes")
-    count = storage.size * storage.kind.itemsize // kind.itemsize
-    if math.prod(size) > max(count, EXPANDED):
-        raise ValueError(f"a tensor of {size} in {count:,} numbers")
-    last = offset + sum((n - 1) * step for n, step in zip(size, strides, strict=True))
-    if 0 not in size and last >= count:
-        raise ValueError(f"offset {offset} and strides {strides} lead out of its storage")
-    return Tensor(storage, kind, offset, size, strides)
-
-
-def _tensor_of_bytes(storage: Any, offset: Any, size: Any, strides: Any, *more: Any) -> Tensor:
-    kind = more[2]  # After its gradient's two.
-    if type(storage) is not Storage or storage.kind != np.uint8 or not _is_kind(kind):
-        raise ValueError("a tensor of other things than bytes")
-    return _view(storage, kind, offset, size, strides)
-
-
-def _is_kind(kind: Any) -> bool:
-    return isinstance(kind, np.dtype)
-
-
-def _parameter(data: Any, *more: Any) -> Tensor:
-    if type(data) is not Tensor:
-        raise ValueError("a parameter that is no tensor")
-    return data
-
-
-def _nested(content: Any) -> Any:
-    """Stands for what reads a file in a file; `load` puts its own in its place."""
-    raise ValueError("a file in it")
-
-
-STORAGES = {"Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": ml_dtypes.bfloat16}
-STORAGES |= {"Long": "i8", "Int": "i4", "Short": "i2", "Char": "i1", "Byte": "u1", "Bool": "?"}
-STORAGES |= {"ComplexFloat": "c8", "ComplexDouble": "c16", "Untyped": "u1"}
-DTYPES = ("float64", "float32", "float16", "complex64", "complex128", "bool")
-DTYPES += ("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8")
-NARROW = ("bfloat16", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz")
 SAFE: dict[str, Any] = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": ml_dtypes.bfloat16}
 SAFE |= {"I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1", "BOOL": "?", "C64": "c8"}
 SAFE |= {"U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1"}  # As safetensors names them.
-
-TENSORS: Allowed = {
-    ("collections", "OrderedDict"): tree,
-    ("torch", "Size"): lambda size=(): numbers(size),
-    ("torch._utils", "_rebuild_tensor"): _tensor,
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch._utils", "_rebuild_tensor_v3"): _tensor_of_bytes,
-    ("torch._utils", "_rebuild_parameter"): _parameter,
-    ("torch._utils", "_rebuild_parameter_with_state"): _parameter,
-    ("torch.storage", "_load_from_bytes"): _nested,
-    ("torch.storage", "UntypedStorage"): np.dtype("u1"),
-    **{("torch", f"{name}Storage"): np.dtype(kind) for name, kind in STORAGES.items()},
-    **{("torch", name): np.dtype(name) for name in DTYPES},
-    **{("torch", name): np.dtype(getattr(ml_dtypes, name)) for name in NARROW},
-}
-"""All that a file of tensors in dicts, lists and tuples names, and what it gets."""
-
-ARRAYS: Allowed = {("numpy", "ndarray"): Draft, ("numpy", "dtype"): Dtype} | {
-    (f"numpy.{core}.multiarray", "_reconstruct"): Draft for core in ("core", "_core")
-}
-"""All that a pickle of numpy arrays names, before numpy 2 and since."""
 
 
 def read_weights(file: str | os.PathLike, checksum: str | None = None) -> dict[str, np.ndarray]:
@@ -374,7 +244,7 @@ def _about(pid: Any, size: int) -> tuple[np.dtype, str, int, Any]:
     if type(pid) is not tuple or len(pid) != size:
         raise ValueError("an object outside it that is no storage")
     _, kind, key, _, count, *view = pid
-    if not _is_kind(kind) or type(key) is not str or type(count) is not int or count < 0:
+    if not is_kind(kind) or type(key) is not str or type(count) is not int or count < 0:
         raise ValueError("an object outside it that is no storage")
     return kind, key, count, view[0] if view else None
 
@@ -409,59 +279,3 @@ def _load_older(stream: Stream, name: str, allowed: Allowed, budget: Budget) -> 
             raise ValueError(f"storage {key} is of another size")
         found.place = stream.rest(count * found.kind.itemsize), None
     return tree
-
-
-def fetch(url: str, checksum: str, folder: Path, flag: str) -> Path:
-    """The file of a URL, in `folder`: downloaded where it is not there yet, or is not whole.
-
-    Args:
-        url: its last part is the file's name.
-        checksum: SHA-256 of the file, hexadecimal.
-        folder: where files are kept.
-        flag: that gives such a file, for those without a network.
-
-    Raises:
-        InputError: it cannot be had, or what came is not that file.
-    """
-    target = folder / url.rpartition("/")[2]
-    if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == checksum:
-        return target
-    print(f"fetching {url} to {folder}, once", file=sys.stderr)
-    part = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder)
-        part = Path(temporary)
-        with open(handle, "wb") as file, urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            found = _copy(answer, file, int(answer.headers.get("Content-Length") or 0))
-        if found == checksum:
-            part.replace(target)
-            return target
-    except (OSError, HTTPException, ValueError) as error:  # A URL's errors are OSErrors.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"{target.name} must be fetched once, and it could not be ({reason}): get it from "
-            f"{url} elsewhere, then give it as {flag}=FILE or put it into {folder}"
-        ) from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
-    raise InputError(
-        f"{target.name} must have the SHA-256 {checksum[:12]}..., and what came from {url} has "
-        f"{found[:12]}...: give the right file as {flag}=FILE"
-    )
-
-
-def _copy(source: Any, target: io.BufferedWriter, size: int) -> str:
-    """Copies, with lines of progress; the SHA-256 of what was copied."""
-    digest, done, shown = hashlib.sha256(), 0, time.monotonic()
-    end, pause = ("\r", 0.5) if sys.stderr.isatty() else ("\n", 10)
-    while chunk := source.read(CHUNK):
-        target.write(chunk)
-        digest.update(chunk)
-        done += len(chunk)
-        if time.monotonic() - shown > pause:
-            shown = time.monotonic()
-            of = f" of {size / 1e6:.0f}" if size else ""
-            print(f"fetched {done / 1e6:.0f}{of} MB", end=end, file=sys.stderr)
-    return digest.hexdigest()

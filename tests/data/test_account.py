@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 from jaxgan.data import account, images, quality, ranges, walk
 from jaxgan.data.folder import FolderSource
 from jaxgan.data.loader import open_source, usual_side
-from jaxgan.data.prepare import discover
+from jaxgan.data.sources import discover
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.errors import InputError
 

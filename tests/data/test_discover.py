@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from jaxgan.data.prepare import discover
+from jaxgan.data.sources import discover
 from jaxgan.types import InputError
 
 TREE = ("cat/a.jpg", "cat/deep/b.PNG", "dog/c.webp", "dog/d.jpg.cat", "dog/notes.txt")
@@ -387,9 +387,11 @@ def test_damage_in_a_packed_tar_is_told(tmp_path: Path, module) -> None:
         discover.find(tmp_path / "x.tar.packed", tmp_path)
 
 
-def test_a_packed_tar_needs_room(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="needs room"):
-        discover.find(SOURCES["x.tar.gz"](tmp_path / "x.tar.gz", contents()))
+def test_a_packed_tar_is_decompressed_once_where_no_room_is_given(tmp_path: Path) -> None:
+    source = SOURCES["x.tar.gz"](tmp_path / "x.tar.gz", contents())
+    found = discover.find(source)
+    assert set(read_all(found)) == set(PICTURES)
+    assert discover.find(source) == found and Path(found.root).parent != tmp_path
 
 
 def test_an_archive_that_is_written_anew_is_read_anew(tmp_path: Path) -> None:
@@ -461,7 +463,8 @@ def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch) -> None:
 def test_tables_of_points_lie_at_the_top(tmp_path: Path) -> None:
     for kind, make in SOURCES.items():
         members = contents() | {"points.csv": b"file,x\n", "cat/other.csv": b"no"}
-        assert discover.find(make(tmp_path / kind, members), tmp_path).tables == (b"file,x\n",)
+        found = discover.find(make(tmp_path / kind, members), tmp_path)
+        assert [discover.read(found.root, place) for place in found.tables] == [b"file,x\n"]
 
 
 def test_the_same_order_as_of_a_folder(tmp_path: Path) -> None:

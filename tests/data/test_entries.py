@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxgan.data.prepare.entries import Entries, Entry
+from jaxgan.data.sources.entries import Entries, Entry
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
 PLACE = st.one_of(TEXT, st.tuples(st.integers(0, 2**50), st.integers(0, 2**40)))

@@ -1,5 +1,6 @@
 """Groups: images that stay on one side, in splits, folds, prepared sets, guards and intervals."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,8 @@ def test_a_patient_stays_on_one_side(tmp_path: Path, rule: str) -> None:
     rule = by_table(tmp_path) if rule == "column" else rule
     source = open_source(tmp_path, 8, grouped=rule)
     assert source.groups is not None and len(np.unique(source.groups)) == 12
-    source.names = tuple(name.replace("/_", "_") for name in source.names)
+    names = tuple(name.replace("/_", "_") for name in source.names)
+    source = dataclasses.replace(source, names=names)
     split = run.split(source, (0.6, 0.2, 0.2))
     found = sides_of(source, split)
     assert len(found) == 12 and all(len(of) == 1 for of in found.values())

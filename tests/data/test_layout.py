@@ -14,7 +14,7 @@ from PIL import Image
 from jaxgan.data import layout
 from jaxgan.data.folder import FolderSource
 from jaxgan.data.loader import open_source
-from jaxgan.data.prepare import discover
+from jaxgan.data.sources import discover
 from jaxgan.data.tables import Tables
 from jaxgan.errors import InputError
 from jaxgan.training import run

@@ -1,5 +1,6 @@
 """The order of batches is a function of the seed and the position, and of nothing else."""
 
+import dataclasses
 import itertools
 import logging
 import threading
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from jaxgan.data import images, loader
+from jaxgan.data import dataset, images, loader
 from jaxgan.data.folder import FolderSource
 from jaxgan.data.loader import (
     Concat,
@@ -110,7 +111,7 @@ def test_pictures_in_memory_need_one_thread(monkeypatch):
     for source in (kept, Subset(Concat([kept, kept]), range(12))):
         assert loader._best_threads(source) == 1
     for source in (Numbered(), Concat([kept, Numbered()]), Subset(Numbered(), range(3))):
-        assert loader._best_threads(source) == 3
+        assert loader._best_threads(dataset.of(source)) == 3
 
 
 @pytest.mark.parametrize("turns", [None, 3])
@@ -276,7 +277,7 @@ def test_the_fingerprint_sees_names_labels_pixels_and_order():
         else:
             value = value.copy()
             value.flat[-1] ^= 1
-        setattr(other, change, value)
+        other = dataclasses.replace(other, **{change: value})
         seen.add(fingerprint(other))
     assert len(seen) == 6
     assert fingerprint(Subset(source, range(4))) == fingerprint(source)

@@ -17,9 +17,10 @@ from PIL import Image
 
 from jaxgan.data import prepared
 from jaxgan.data.images import open_picture
-from jaxgan.data.prepare import discover, pipeline
+from jaxgan.data.prepare import pipeline
 from jaxgan.data.prepare.decode import Options
 from jaxgan.data.prepare.options import Request, of_flags
+from jaxgan.data.sources import discover
 from jaxgan.errors import InputError
 
 NAMES = ["cat", "dog/wolf", "none of it"]

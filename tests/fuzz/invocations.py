@@ -61,6 +61,7 @@ HONEST = {
 PATHS = [
     *("", ".", "..", "/", "~", "~nosuchuser", "~nosuchuser/x", "gs://bucket/x", "s3://b/x"),
     *("http://localhost:1/x", "file:///tmp/x", "toy", "tfds:", "tfds:nothing", "tfds:set", "-"),
+    *("hf:", "hf:set", "hf:a b"),
     *("pipe", "socket", "loop", "loop/x", "dangling", "pipes", "/dev/zero", "/dev/null"),
     *("/dev/full", "/dev/stdin", "/proc/self/mem", "/proc/self/environ", "a" * 300, "a/" * 3000),
     *("\udcff", "a\nb", "\x1b[31mred", "picture.png", "text.txt", "text.txt/x", "bomb.zip"),

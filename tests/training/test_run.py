@@ -11,7 +11,6 @@ from jaxgan.config import loading as configs
 from jaxgan.data.loader import Concat, Subset
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import pipeline
-from jaxgan.experiment.design.plan import Labelled
 from jaxgan.training import run
 from jaxgan.types import InputError
 
@@ -21,7 +20,7 @@ SOURCE = ToySource(16, count=40)
 def shared(count: int):
     """Cats and dogs, the first `count` cats among the dogs too."""
     cats = Subset(SOURCE, np.flatnonzero(SOURCE.labels == 0)[:count])
-    return Concat([SOURCE, Labelled(cats, SOURCE.classes, "dog")])
+    return Concat([SOURCE, cats.relabel(SOURCE.classes, "dog")])
 
 
 def test_classes_with_the_same_pictures_are_refused() -> None:

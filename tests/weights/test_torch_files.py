@@ -3,7 +3,11 @@
 import hashlib
 import io
 import struct
+import threading
 import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import ml_dtypes
@@ -12,8 +16,9 @@ import pytest
 import safetensors.numpy
 
 from jaxgan.types import InputError
-from jaxgan.weights import torch_files
-from jaxgan.weights.torch_files import TENSORS, fetch, load, read_weights
+from jaxgan.weights import tensors, torch_files
+from jaxgan.weights.download import fetch
+from jaxgan.weights.torch_files import TENSORS, load, read_weights
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.standard_normal(12).astype("f4")
@@ -189,8 +194,8 @@ def test_nothing_else_is_run(kind: str, within: str, tmp_path: Path, monkeypatch
     with pytest.raises(InputError, match="a file of weights m"):
         load(content, "x")
     assert not list(tmp_path.iterdir())
-    storage = torch_files.Storage(VALUES.dtype, VALUES.size, False)
-    parameter = torch_files.Tensor(storage, VALUES.dtype, 0, (12,), (1,))
+    storage = tensors.Storage(VALUES.dtype, VALUES.size, False)
+    parameter = tensors.Tensor(storage, VALUES.dtype, 0, (12,), (1,))
     assert TENSORS["torch._utils", "_rebuild_parameter"](parameter) is parameter
 
 
@@ -270,11 +275,29 @@ def test_a_wrong_file_is_one_sentence(tmp_path: Path) -> None:
         read_weights(file)
 
 
-def test_a_file_is_fetched_once_and_never_trusted(tmp_path: Path, capsys) -> None:
-    source, folder = tmp_path / "source" / "w.pth", tmp_path / "cache" / "weights"
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A file, and where a server on this machine gives it."""
+    source = tmp_path / "source" / "w.pth"
     source.parent.mkdir()
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=source.parent)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield source, f"http://127.0.0.1:{server.server_port}/w.pth"
+        server.shutdown()
+
+
+def test_a_file_is_fetched_once_and_never_trusted(
+    served: tuple[Path, str], tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    (source, url), folder = served, tmp_path / "cache" / "weights"
     source.write_bytes(ZIP)
-    url, checksum = source.as_uri(), hashlib.sha256(ZIP).hexdigest()
+    checksum = hashlib.sha256(ZIP).hexdigest()
     file = fetch(url, checksum, folder, "--weights")
     assert file == folder / "w.pth" and file.read_bytes() == ZIP
     assert "once" in capsys.readouterr().err

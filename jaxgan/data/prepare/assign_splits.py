@@ -5,11 +5,11 @@ from jaxtyping import Bool, Int64
 
 from jaxgan.data import duplicates, given, groups, prepared, splits
 from jaxgan.data.duplicates import Duplicates
-from jaxgan.data.prepare.discover import Files
 from jaxgan.data.prepare.doctor import Diagnosis
 from jaxgan.data.prepare.options import Request
 from jaxgan.data.prepare.scanned import Scanned
 from jaxgan.data.prepare.workers import Say
+from jaxgan.data.sources.entries import Files
 from jaxgan.errors import InputError
 
 TIES = "like pictures of two sides of the split"

@@ -12,9 +12,9 @@ from jaxgan.data.faces import align, landmarks
 from jaxgan.data.faces.align import Border
 from jaxgan.data.faces.landmarks import Landmarks
 from jaxgan.data.images import reason
-from jaxgan.data.prepare import discover
-from jaxgan.data.prepare.entries import Entry
 from jaxgan.data.ranges import Scale
+from jaxgan.data.sources import discover
+from jaxgan.data.sources.entries import Entry
 
 
 class Options(NamedTuple):

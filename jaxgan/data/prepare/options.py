@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from jaxgan.data import duplicates, groups
-from jaxgan.data.prepare import discover
 from jaxgan.data.prepare.decode import Options
 from jaxgan.errors import InputError
 from jaxgan.system import paths
@@ -59,7 +58,8 @@ def of_flags(
         paths.check_folder(str(out), "--out")
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out must be a folder, and {out} is a file")
-    source = Path(flags["source"].removeprefix(discover.TFDS)).expanduser()
+    kind = next((kind for kind in paths.NAMED if flags["source"].startswith(kind)), "")
+    source = Path(flags["source"].removeprefix(kind)).expanduser()
     if out is not None and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"--out must not lie in --source, and {out} lies in {source}")
     fractions = tuple(_number(text, float, "--split") for text in flags["split"])

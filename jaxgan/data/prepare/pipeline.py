@@ -15,12 +15,10 @@ from jaxtyping import Bool, Int64
 from jaxgan.data import account, depths, duplicates, outliers, quality
 from jaxgan.data.faces import landmarks
 from jaxgan.data.faces.landmarks import Landmarks
-from jaxgan.data.folder import printable
 from jaxgan.data.prepare import (
     advice,
     assign_splits,
     decisions,
-    discover,
     doctor,
     features,
     scan,
@@ -29,13 +27,15 @@ from jaxgan.data.prepare import (
     write,
 )
 from jaxgan.data.prepare import summary as findings
-from jaxgan.data.prepare.discover import Files
 from jaxgan.data.prepare.doctor import Diagnosis
 from jaxgan.data.prepare.options import Request
 from jaxgan.data.prepare.scanned import Scanned
 from jaxgan.data.prepare.workers import ReadAll, Say
+from jaxgan.data.sources import discover
+from jaxgan.data.sources.entries import Files
 from jaxgan.errors import InputError
-from jaxgan.system import machine, sealed
+from jaxgan.system import machine, paths, sealed
+from jaxgan.system.terminal import printable
 
 PART = 512  # Pictures, at most; a part that is done is not done again.
 PART_BYTES = 2**26  # Of uncompressed pictures in a part, at most.
@@ -222,8 +222,9 @@ def _about(request: Request) -> dict[str, str]:
 
 def _name(source: str) -> str:
     """The source without where it lies on this machine."""
-    if source.startswith(discover.TFDS):
-        return discover.TFDS + "/".join(Path(source.removeprefix(discover.TFDS)).parts[-2:])
+    for kind in paths.NAMED:
+        if source.startswith(kind):
+            return kind + "/".join(Path(source.removeprefix(kind)).parts[-2:])
     return printable(os.path.basename(os.path.abspath(source)))
 
 
@@ -286,7 +287,7 @@ def _marks(found: Files) -> dict[str, list[Landmarks]]:
     part of them."""
     marks: dict[str, list[Landmarks]] = {}
     for table in found.tables:
-        marks |= landmarks.read_points(table)
+        marks |= landmarks.read_points(discover.read(found.root, table))
     short: dict[str, list[str]] = {}
     for entry in found.entries:
         short.setdefault(entry.name.rpartition("/")[2], []).append(entry.name)

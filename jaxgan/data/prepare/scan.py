@@ -13,11 +13,12 @@ from PIL import Image
 
 from jaxgan.data import npy_rows, quality
 from jaxgan.data.faces.landmarks import Landmarks
-from jaxgan.data.prepare import decode, discover
+from jaxgan.data.prepare import decode
 from jaxgan.data.prepare.decode import Options, Row, Square
-from jaxgan.data.prepare.entries import Entry
 from jaxgan.data.prepare.measure import Seen
 from jaxgan.data.prepare.table import table_of
+from jaxgan.data.sources import discover
+from jaxgan.data.sources.entries import Entry
 from jaxgan.data.tf_example import encode_example
 from jaxgan.system import sealed
 

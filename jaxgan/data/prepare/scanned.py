@@ -12,8 +12,8 @@ from jaxgan.data import duplicates, prepared
 from jaxgan.data.npy_rows import Stored
 from jaxgan.data.prepare import scan
 from jaxgan.data.prepare.decode import Options
-from jaxgan.data.prepare.entries import Entries
 from jaxgan.data.prepare.table import Rows, row_type
+from jaxgan.data.sources.entries import Entries
 from jaxgan.data.tf_example import decode_example
 
 SOME = 4096  # Pictures that are summed over at once.

@@ -8,7 +8,7 @@ from jaxtyping import Int, Shaped
 from jaxgan.data import colours
 from jaxgan.data.faces.align import crop_name
 from jaxgan.data.prepare.decode import Row
-from jaxgan.data.prepare.entries import Entries
+from jaxgan.data.sources.entries import Entries
 
 ODDITIES = (
     *("wrong extension", "animated", "CMYK", "16-bit", "alpha", "gray", "long and narrow"),

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from jaxgan.data.prepare import discover, workers
-from jaxgan.data.prepare.discover import Files
+from jaxgan.data.prepare import workers
 from jaxgan.data.prepare.doctor import Diagnosis
 from jaxgan.data.prepare.options import Request
 from jaxgan.data.prepare.workers import ReadAll
+from jaxgan.data.sources import discover
+from jaxgan.data.sources.entries import Files
 from jaxgan.system import lock
 
 

@@ -12,8 +12,9 @@ from array_record.python.array_record_module import ArrayRecordReader, ArrayReco
 from jaxtyping import Bool, Int64, Shaped
 
 from jaxgan.data import channel_stats, prepared
-from jaxgan.data.prepare import discover, doctor, scan
+from jaxgan.data.prepare import doctor, scan
 from jaxgan.data.prepare.scanned import Scanned, reader
+from jaxgan.data.sources import discover
 from jaxgan.errors import InputError
 from jaxgan.system import sealed
 

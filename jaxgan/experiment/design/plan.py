@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 from ml_collections import ConfigDict
 
-from jaxgan.data.folder import Source
+from jaxgan.data.dataset import Dataset, Source
 from jaxgan.data.loader import Concat, Subset
 from jaxgan.experiment.design import arms
 from jaxgan.models import pca
@@ -438,21 +438,6 @@ def of_gans(needed: Needed) -> Needed:
     return {key: counts for key, counts in needed.items() if key.source is None}
 
 
-class Labelled:
-    """A source of one class as one of several classes."""
-
-    def __init__(self, source: Source, classes: tuple[str, ...], name: str):
-        self._source, self.classes, self.resolution = source, classes, source.resolution
-        self.names = source.names
-        self.labels = np.full(len(source), classes.index(name), np.int32)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> dict:
-        return {"image": self._source[index]["image"], "label": self.labels[index]}
-
-
 def assemble(
     arm: Arm,
     real: Source,
@@ -460,7 +445,7 @@ def assemble(
     generated: Mapping[str, Source],
     seed: int,
     steps: int = 0,
-) -> Concat:
+) -> Dataset:
     """The pictures of an arm and a seed, with their weights and their turns where they have any.
 
     Args:
@@ -483,7 +468,7 @@ def assemble(
             kinds.append((name, False))
         if n["generated"]:
             fresh = Subset(generated[name], np.arange(n["generated"]))
-            parts.append(Labelled(fresh, tuple(arm.pictures), name))
+            parts.append(fresh.relabel(tuple(arm.pictures), name))
             kinds.append((name, True))
     lengths = [len(part) for part in parts]
     weights = phases = None

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgan.data import loader, splits
+from jaxgan.data import dataset, loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.experiment.design import plan
 from jaxgan.experiment.stages.generate import Fresh
@@ -30,7 +30,7 @@ def checks(
     held_out = loader.Subset(real, rest)
     learned: dict[str, Source] = {"real": loader.Subset(real, parts.train)}
     made = [
-        plan.Labelled(source, tuple(real.classes), name)
+        dataset.of(source).relabel(tuple(real.classes), name)
         for sides in fresh.values()
         for side in sides
         for name, source in side.items()
@@ -63,7 +63,7 @@ def checks(
     found += [guards.shortcut(arms, *looks), guards.fidelity(*looks)]
     audits = list(_generators(config, real, parts, draws, fresh))
     for called, name, source, positions in audits:
-        labelled = plan.Labelled(source, tuple(real.classes), name)
+        labelled = dataset.of(source).relabel(tuple(real.classes), name)
         mine = loader.Subset(real, positions)
         found.append(guards.copied(labelled, mine, others[name], called, len(audits)))
     return found + [guards.not_made(f"copies of {gan['name']}") for gan in failed]

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import optimize, spatial, special, stats
 
-from jaxgan.data import images, leaks, loader, outliers, splits
+from jaxgan.data import dataset, images, leaks, loader, outliers, splits
 from jaxgan.data.folder import Source
 from jaxgan.experiment.design.plan import Arm
 from jaxgan.metrics import features, judges, memorization, networks
@@ -331,7 +331,8 @@ def copied(
         sentence = f"too few real pictures for the test: {len(learned)} and {len(new)} held out"
         return {"name": name, "passed": None, "sentence": sentence}
     fake, real = (
-        [_view(side), _view(_Mirrored(side))] for side in (generated, loader.Subset(held_out, new))
+        [_view(side), _view(dataset.of(side).mirrored())]
+        for side in (generated, loader.Subset(held_out, new))
     )
     own = _view(learned)
     found = memorization.find_copies(fake, own, real, group[: len(learned)])
@@ -341,21 +342,6 @@ def copied(
         f"than chance lets real ones be (exact test, p = {found.p:.2g})"
     )
     return {"name": name, "passed": bool(passed), "sentence": sentence, "p": float(found.p)}
-
-
-class _Mirrored:
-    """A source with every picture mirrored."""
-
-    def __init__(self, source: Source):
-        self._source, self.labels, self.names = source, source.labels, source.names
-        self.classes, self.resolution = source.classes, source.resolution
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def __getitem__(self, index: int) -> dict:
-        record = self._source[index]
-        return record | {"image": np.ascontiguousarray(record["image"][:, ::-1])}
 
 
 def _view(source: Source) -> memorization.View:

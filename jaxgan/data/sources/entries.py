@@ -2,11 +2,16 @@
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, overload
 
 import numpy as np
+from jaxtyping import Int32
 
+# Of files that have no name, by their first bytes.
+EXTENSION = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"GI": ".gif", b"BM": ".bmp"}
+EXTENSION |= {b"RI": ".webp", b"P5": ".pgm", b"P6": ".ppm"}
 # A path or a member's name; in a tar, where its bytes are; of a set, the split and the position.
 Place = str | tuple[int, int]
 
@@ -66,6 +71,15 @@ class Entries:
     def name(self, index: int) -> str:
         return self._names[self._ends[index] : self._ends[index + 1]].decode()
 
+    def place(self, index: int) -> Place:
+        return self._places.get(index) or self.name(index)
+
+    def size(self, index: int) -> int:
+        return self._sizes[index]
+
+    def labels(self) -> Int32[np.ndarray, " n"]:
+        return np.array(self._labels, np.int32)
+
     @overload
     def __getitem__(self, index: int) -> Entry: ...
     @overload
@@ -84,3 +98,19 @@ class Entries:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Entries) and self[:] == other[:]
+
+
+class Files(NamedTuple):
+    """What was found: classes in order, and the files, class by class, sorted by name."""
+
+    root: str
+    classes: tuple[str, ...]
+    entries: Entries
+    # How many files were "hidden", "no picture", "beside the class folders", "without a label" or,
+    # in an archive, a "link" that is not followed.
+    left_out: Counter[str]
+    tables: tuple[Place, ...] = ()  # CSV files at the top: of points, perhaps.
+    told: tuple[str, ...] = ()  # What was merged, skipped or guessed of the layout.
+    kinds: Mapping[str, int] | None = None  # How many of "no picture" have each extension.
+    given: tuple[int, ...] | None = None  # The side of each by its folder, if any.
+    groups: tuple[int, ...] | None = None  # Which stay together, if that was asked for.

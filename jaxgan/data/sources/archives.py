@@ -1,6 +1,8 @@
 """Pictures in archives: what a zip or a tar holds, and its bytes, without unpacking it."""
 
+import atexit
 import bz2
+import errno
 import functools
 import gzip
 import lzma
@@ -8,13 +10,14 @@ import os
 import shutil
 import stat
 import tarfile
+import tempfile
 import threading
 import zipfile
 from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from jaxgan.data.prepare.entries import Place
+from jaxgan.data.sources.entries import Place
 from jaxgan.errors import InputError
 
 
@@ -42,10 +45,12 @@ def tarred(
     changed = path.stat().st_mtime_ns
     if not _is_plain_tar(path):
         if scratch is None:
-            raise InputError(f"a compressed tar needs room to be decompressed: {path}")
-        plain_path = Path(scratch) / "source.tar"
-        _decompress(path, plain_path)
-        path = plain_path
+            about = path.stat()
+            path = _plain(path.absolute(), about.st_size, about.st_mtime_ns)
+        else:
+            plain_path = Path(scratch) / "source.tar"
+            _decompress(path, plain_path)
+            path = plain_path
     with tarfile.open(path, "r:") as archive, open(path, "rb") as file:
         members = _members(archive, left_out)
         file.seek(archive.offset)  # Where tarfile has stopped, be it at the end or at damage.
@@ -82,6 +87,30 @@ def _is_plain_tar(path: Path) -> bool:
     except tarfile.ReadError:
         return False
     return True
+
+
+@functools.cache
+def _plain(path: Path, size: int, changed: int) -> Path:
+    """The tar decompressed in a temporary folder, which goes when the process ends.
+
+    Args:
+        path: of the tar.
+        size: in bytes.
+        changed: when; like the size, for the cache.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="jaxgan"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        _decompress(path, folder / "source.tar")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        raise InputError(
+            f"a compressed tar needs room to be decompressed, and in {folder.parent} there is too "
+            f"little for {path}: unpack it, or name another folder by TMPDIR"
+        ) from error
+    return folder / "source.tar"
 
 
 def _decompress(path: Path, target: Path) -> None:

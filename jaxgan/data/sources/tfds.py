@@ -21,14 +21,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import UInt8
 
-from jaxgan.data.folder import printable
-from jaxgan.data.layout import SIDES
-from jaxgan.data.prepare.discover import TFDS, Files
-from jaxgan.data.prepare.entries import Entries, Entry
+from jaxgan.data import layout
+from jaxgan.data.sources.entries import EXTENSION, Entries, Entry, Files
 from jaxgan.errors import InputError
+from jaxgan.system.paths import TFDS
+from jaxgan.system.terminal import printable
 
-EXTENSION = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"GI": ".gif", b"BM": ".bmp"}
-EXTENSION |= {b"RI": ".webp", b"P5": ".pgm", b"P6": ".ppm"}
 SKIP = tfds.decode.SkipDecoding()
 AT_ONCE = 64  # Records that are read together.
 
@@ -42,7 +40,9 @@ class _Set(NamedTuple):
     splits: dict[str, Sequence[bytes]]  # Records, unparsed, by split.
 
 
-def find(source: str) -> Files:
+def find(
+    source: str, *, flag: str = "--source", reading: str = "auto", grouped: str | None = None
+) -> Files:
     """All pictures of a set, of all its splits; it is downloaded and prepared where it is not yet.
 
     A picture is named like "cat/train-000123.jpg", by class, split and position. Classes without a
@@ -52,6 +52,9 @@ def find(source: str) -> Files:
     Args:
         source: "tfds:" and NAME, NAME/CONFIG:VERSION or a folder that holds a prepared set. Names
             are looked for in $TFDS_DATA_DIR or else in ~/tensorflow_datasets.
+        flag: that named it.
+        reading: "auto": the set itself says what the classes are.
+        grouped: None: its images have no paths or columns to group them by.
 
     Returns:
         `Files` whose root is "tfds:" and the folder of the set.
@@ -60,6 +63,12 @@ def find(source: str) -> Files:
         InputError: no such set; one that cannot be downloaded or read, or not without TensorFlow;
             one without pictures or with several in an example.
     """
+    if grouped or reading != "auto":
+        what = f"groups={grouped}" if grouped else f"layout={reading}"
+        raise InputError(
+            f"data.{what} must be of a folder or an archive, and {flag} names {source}, which "
+            f"tensorflow-datasets lays out"
+        )
     _open.cache_clear()  # It may have been prepared anew.
     builder = _builder(source.removeprefix(TFDS))
     folder = os.path.abspath(builder.data_dir)
@@ -79,7 +88,7 @@ def find(source: str) -> Files:
         ) from error
     labelled = [each for each in found if each[0] >= 0]
     if not labelled:
-        raise InputError(f"--source must hold pictures, and {source} has none with a label")
+        raise InputError(f"{flag} must hold pictures, and {source} has none with a label")
     values = sorted({each[0] for each in labelled})
     names = [printable(name) for name in _names(builder, opened, values)]
     entries = []
@@ -90,11 +99,8 @@ def find(source: str) -> Files:
         name = f"{names[label].replace('/', '_')}/{kind}-{i:0{width}}{extension}"
         entries.append(Entry(name, label, (split, i), size, changed))
     left_out = Counter({"without a label": len(found) - len(labelled)})
-    sides = [SIDES.get(kind.lower(), -1) for kind in opened.splits]
-    given, told = None, ()
-    if min(sides) == 0 and max(sides) > 0:  # All of them are sides, and one is to train with.
-        given = tuple(sides[split] for _, split, *_ in sorted(labelled))
-        told = (f"the splits {', '.join(opened.splits)} are the given sides",)
+    sides, told = layout.named_sides(list(opened.splits))
+    given = sides and tuple(sides[split] for _, split, *_ in sorted(labelled))
     every = Entries(entries)
     return Files(TFDS + folder, tuple(names), every, +left_out, told=told, given=given)
 

@@ -1,0 +1,125 @@
+"""The class of each image: by the folder that it lies in, a table, or the files' names."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from jaxgan.data.tables import Tables, match
+
+IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
+MASKS = {"masks", "mask", "segmentationclass", "segmentations", "groundtruth", "ground_truth"}
+Parts = dict[str, list[str]]  # The folders and the name of each path.
+
+
+def instead(reading: str) -> str:
+    """The setting that chooses another reading; of `scripts/prepare.py` it is --layout."""
+    return f"data.layout={reading}"
+
+
+def folder_of(paths: Sequence[str], parts: Parts, depth: int) -> str:
+    return "/".join(parts[paths[0]][:depth])
+
+
+def tops_of(paths: Iterable[str], parts: Parts, depth: int) -> dict[str, list[str]]:
+    """The files of each folder at this depth; "" has those that lie in none."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        split = parts[path]
+        found.setdefault(split[depth] if len(split) > depth + 1 else "", []).append(path)
+    return found
+
+
+def classes_of(
+    paths: Sequence[str], parts: Parts, depth: int, look: "Look", beside: list[str]
+) -> dict[str, str]:
+    """The class of each picture; nothing where there is one class only, without a name."""
+    root, tops = folder_of(paths, parts, depth), tops_of(paths, parts, depth)
+    direct = tops.pop("", [])
+    low = {name.lower(): name for name in tops}
+    images = [low[name] for name in low if name in IMAGES]
+    numbered = all(re.fullmatch(r"\d{5}", name) for name in tops)
+    strong = not tops or len(tops) == 1 or numbered or (images and len(tops) == 1)
+    if found := look.table(root, paths, strong=bool(strong)):
+        return found
+    if numbered and tops and look.tables.without_labels(root):
+        look.told.append(
+            "dataset.json has no labels: its folders are numbers, and all is one class"
+        )
+        return {}
+    if len(images) == 1 and len(tops) > 1 and all(n in MASKS for n in low if n not in IMAGES):
+        masks = sorted(set(tops) - set(images))
+        n = sum(len(tops[name]) for name in masks)
+        look.told.append(
+            f"left out {n} images in {', '.join(masks)}: masks of {images[0]} "
+            f"({instead('folders')} takes them as classes)"
+        )
+        return dict.fromkeys(tops[images[0]], images[0])
+    if tops:
+        beside += direct
+        return {path: name for name, files in tops.items() for path in files}
+    if found := prefixes(direct):
+        names = ", ".join(sorted(set(found.values())))
+        look.told.append(
+            f"the classes {names} are those that the files' names begin with "
+            f"({instead('one')} takes all as one class)"
+        )
+        return found
+    if look.alike(direct):
+        look.told.append(
+            "all pictures are one class: for more, put each class in a folder of its own, call "
+            "the files like cat.0.jpg, or add labels.csv with the columns file,label"
+        )
+    return {}
+
+
+def prefixes(paths: Iterable[str]) -> dict[str, str] | None:
+    """Classes by names like `cat.0.jpg`: all of them, two prefixes, two pictures of each."""
+    found = {}
+    for path in paths:
+        match = re.fullmatch(r"([^\W\d].*?)[._\- ]+\d+\.\w+", path.rpartition("/")[2])
+        if match is None:
+            return None
+        found[path] = match[1]
+    counts = Counter(found.values())
+    return found if len(counts) > 1 and min(counts.values()) > 1 else None
+
+
+class Look:
+    """What tables and names say, and what is told of it."""
+
+    def __init__(self, tables: Tables, told: list[str]):
+        self.tables, self.told = tables, told
+        self.used: list[str] = []
+
+    def alike(self, paths: Iterable[str]) -> bool:
+        """Whether several names start with letters: classes may have been meant."""
+        starts = Counter(re.match(r"[^\W\d]*", p.rpartition("/")[2])[0] for p in paths)  # type: ignore
+        return sum(n > 1 for start, n in starts.items() if start) > 1
+
+    def table(self, folder: str, paths: Sequence[str], strong: bool = True) -> dict[str, str]:
+        """The class of each image below `folder`, by the table there."""
+        tables = self.tables.with_labels(folder)
+        if not tables:
+            return {}
+        name = next((t for t in tables if t.rpartition("/")[2].startswith("metadata.")), tables[0])
+        rows = self.tables.rows(name) or []
+        if not strong and not name.rpartition("/")[2].startswith("metadata."):
+            of = {p.rpartition("/")[2]: p.removeprefix(f"{folder}/").split("/")[0] for p in paths}
+            if any(of.get(f.rpartition("/")[2], label) != label for _, f, label in rows):
+                self.told.append(
+                    f"{name} gives other classes than the folders: the folders are used; to use "
+                    f"the table: {instead('table')}"
+                )
+            return {}
+        if len(tables) > 1:
+            self.told.append(f"{len(tables)} tables have labels: {name} is used")
+        found = match(name, rows, folder, paths, "label")
+        self.used.append(name)
+        self.told.append(f"the classes are those of {name}")
+        if len(found) < len(paths):
+            without = next(path for path in paths if path not in found)
+            self.told.append(
+                f"left out {len(paths) - len(found)} images without a label in {name}, {without} "
+                f"the first"
+            )
+        return found
