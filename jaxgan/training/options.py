@@ -9,6 +9,7 @@ from clu import parameter_overview
 from clu import platform as cluster
 from ml_collections import ConfigDict
 
+from jaxgan.config import lengths
 from jaxgan.config import loading as configs
 from jaxgan.data import account, loader
 from jaxgan.data.folder import Source
@@ -50,7 +51,7 @@ def make_options(
     prefix: str = "",
 ) -> TrainOptions:
     return TrainOptions(
-        steps=configs.total_steps(config.train, pictures, pictures_a_step, prelude),
+        steps=lengths.total_steps(config.train, pictures, pictures_a_step, prelude),
         pictures_a_step=pictures_a_step,
         seed=config.seed,
         log_every=config.train.log_every,
@@ -58,7 +59,7 @@ def make_options(
         checkpoint_every=config.train.checkpoint_every,
         parallel=config.parallel,
         config=configs.to_dict(config),
-        profile=configs.profile_steps(config.train.profile),
+        profile=lengths.profile_steps(config.train.profile),
         memory=memory_settings(config, prefix),
     )
 
