@@ -1,6 +1,6 @@
 """Training a classifier, or several at once, on some images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from etils import epath
@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.data.folder import Source
-from jaxgan.engine import sharding, vmapped_loop
+from jaxgan.engine import sharding, vmapped
 from jaxgan.engine.log import Log
 from jaxgan.engine.loop import Evaluation, train
 from jaxgan.engine.progress import NotFiniteError
@@ -16,7 +16,7 @@ from jaxgan.metrics.classification import judge
 from jaxgan.metrics.networks import BEST
 from jaxgan.steps.classifier import make_predict
 from jaxgan.steps.state import ClassifierState
-from jaxgan.training.options import introduce, make_batches, make_options, starter
+from jaxgan.training.options import Parts, introduce, make_batches, make_options, starter
 from jaxgan.types import Recipe
 
 
@@ -41,26 +41,14 @@ def train_classifier(
         data: what `run.json` says of the pictures; by default what `training` is.
         recipe: of this very config, where it was built before: its step is not compiled again.
     """
-    if recipe is None:
-        pictures = recipes.Pictures(len(training))
-        recipe = recipes.build(config, sharding.axis_name(config.parallel), pictures)
-    predictor = make_predict(recipes.build_classifier(config))
-
-    def evaluate(state: ClassifierState) -> Evaluation:
-        assert validation is not None
-        judged = judge(predictor, state.variables, validation)
-        return Evaluation({f"validation_{k}": v for k, v in judged.items()}, {})
-
+    recipe, batches, options = assemble(config, training, recipe, "classifier." if label else "")
     with Log(workdir, label) as log:
         introduce(log, config, recipe, training, data)
-        batches = make_batches(config, training)
-        prefix = "classifier." if label else ""
-        options = make_options(config, len(training), config.train.batch_size, prefix=prefix)
         options = options._replace(
             best=None if validation is None else BEST, start=starter(config, log, BEST)
         )
-        judging = None if validation is None else evaluate
-        return train(recipe, batches, options, workdir, log=log, evaluate=judging)
+        evaluate = None if validation is None else _evaluate(config, validation)
+        return train(recipe, batches, options, workdir, log=log, evaluate=evaluate)
 
 
 def train_classifiers(
@@ -74,7 +62,7 @@ def train_classifiers(
 ) -> list[NotFiniteError | None]:
     """Trains classifiers that differ in seed and pictures at once, on the first device.
 
-    Each comes out as from `train_classifier` but for rounding; see `vmapped_loop.train` for when
+    Each comes out as from `train_classifier` but for rounding; see `vmapped.train` for when
     they are saved.
 
     Args:
@@ -88,18 +76,34 @@ def train_classifiers(
     Returns:
         For each None, or what ended it.
     """
-    predictor = make_predict(recipes.build_classifier(each[0]))
+    with ExitStack() as stack:
+        logs = [stack.enter_context(Log(folder, label)) for folder in workdirs]
+        batches, options = [], []
+        for config, source, log in zip(each, training, logs, strict=True):
+            introduce(log, config, recipe, source)
+            _, own, one = assemble(config, source, recipe, "classifier.")
+            batches.append(own)
+            options.append(one._replace(best=BEST, start=starter(config, log, BEST)))
+        evaluate = _evaluate(each[0], validation)
+        return vmapped.train(recipe, batches, options, workdirs, logs=logs, evaluate=evaluate)
+
+
+def assemble(
+    config: ConfigDict, source: Source, recipe: Recipe | None = None, prefix: str = ""
+) -> Parts:
+    """Return the recipe of a classifier, its batches and its options; see `gan.assemble`."""
+    if recipe is None:
+        axis_name = sharding.axis_name(config.parallel)
+        recipe = recipes.build(config, axis_name, recipes.Pictures(len(source)))
+    options = make_options(config, len(source), config.train.batch_size, prefix=prefix)
+    return Parts(recipe, make_batches(config, source), options)
+
+
+def _evaluate(config: ConfigDict, validation: Source) -> Callable[[ClassifierState], Evaluation]:
+    predictor = make_predict(recipes.build_classifier(config))
 
     def evaluate(state: ClassifierState) -> Evaluation:
         judged = judge(predictor, state.variables, validation)
         return Evaluation({f"validation_{k}": v for k, v in judged.items()}, {})
 
-    with ExitStack() as stack:
-        logs = [stack.enter_context(Log(folder, label)) for folder in workdirs]
-        options = []
-        for config, source, log in zip(each, training, logs, strict=True):
-            introduce(log, config, recipe, source)
-            one = make_options(config, len(source), config.train.batch_size, prefix="classifier.")
-            options.append(one._replace(best=BEST, start=starter(config, log, BEST)))
-        batches = [make_batches(*pair) for pair in zip(each, training, strict=True)]
-        return vmapped_loop.train(recipe, batches, options, workdirs, logs=logs, evaluate=evaluate)
+    return evaluate

@@ -17,7 +17,7 @@ from jaxgan.sampling import sample
 from jaxgan.steps.state import GANState
 from jaxgan.training import early, fitting, monitor
 from jaxgan.training.mode_collapse import make_alarm, mean_distance
-from jaxgan.training.options import introduce, make_batches, make_options, starter
+from jaxgan.training.options import Parts, introduce, make_batches, make_options, starter
 from jaxgan.types import Recipe
 
 
@@ -38,11 +38,9 @@ def train_gan(
         label: stands before each progress line.
         recipe: of this very config, where it was built before: its step is not compiled again.
     """
-    axis_name, settings = sharding.axis_name(config.parallel), config.train
-    if recipe is None or recipes.needs_pictures(config):
-        recipe = recipes.build(config, axis_name, look_at(config, source))
-    turns = None if settings.get("same_batch", True) else settings.n_critic
-    draw = sample.draw_with(config)
+    prefix = "gan." if label else ""  # Only an experiment labels its runs.
+    recipe, batches, options = assemble(config, source, recipe, prefix)
+    settings, draw = config.train, sample.draw_with(config)
     seeds = np.arange(36 if config.data.resolution <= 128 else 16, dtype=np.uint32)
     some = np.random.default_rng(config.seed).permutation(len(source))[: len(seeds)]
 
@@ -57,12 +55,6 @@ def train_gan(
 
     with Log(workdir, label) as log:
         introduce(log, config, recipe, source)
-        batches = make_batches(config, source, flip=config.data.flip, turns=turns)
-        prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
-        prefix = "gan." if label else ""  # Only an experiment labels its runs.
-        options = make_options(
-            config, len(source), settings.batch_size * (turns or 1), prelude, prefix
-        )
         every, looked = config.evaluate.every or options.steps, early.steps(options.steps)
         watch = (
             monitor.make_monitor(config, source, draw, log.line) if config.evaluate.every else None
@@ -76,7 +68,6 @@ def train_gan(
             return found | look(state.ema, step, read_metrics(workdir) if step in looked else ())
 
         options = options._replace(
-            batch_axis=0 if turns is None else 1,
             start=lambda state: fitting.fit(config, source, starter(config, log)(state), log.line),
             alarm=make_alarm(settings.min_diversity, config.loss.get("name") != "wasserstein"),
             on_alarm=settings.on_collapse,
@@ -86,6 +77,28 @@ def train_gan(
             best=sample.best_of(config),
         )
         return train(recipe, batches, options, workdir, log=log, evaluate=evaluate, measure=measure)
+
+
+def assemble(
+    config: ConfigDict, source: Source, recipe: Recipe | None = None, prefix: str = ""
+) -> Parts:
+    """Return the recipe of a GAN, the given one if it can be, its batches and its options.
+
+    Args:
+        config: of a GAN.
+        source: what it trains on.
+        recipe: of this very config.
+        prefix: of the settings' names in the config.
+    """
+    train = config.train
+    if recipe is None or recipes.needs_pictures(config):
+        recipe = recipes.build(config, sharding.axis_name(config.parallel), look_at(config, source))
+    turns = None if train.get("same_batch", True) else train.n_critic
+    batches = make_batches(config, source, flip=config.data.flip, turns=turns)
+    prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
+    shown = train.batch_size * (turns or 1)
+    options = make_options(config, len(source), shown, prelude, prefix)
+    return Parts(recipe, batches, options._replace(batch_axis=0 if turns is None else 1))
 
 
 def look_at(config: ConfigDict, source: Source) -> recipes.Pictures:

@@ -1,7 +1,7 @@
 """What GANs and classifiers share: a config becomes options, batches, a start and first lines."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,12 +15,20 @@ from jaxgan.data import account, loader
 from jaxgan.data.folder import Source
 from jaxgan.engine.checkpoint import Best
 from jaxgan.engine.log import Log
-from jaxgan.engine.loop import TrainOptions
 from jaxgan.engine.memory import Settings
+from jaxgan.engine.options import TrainOptions
 from jaxgan.engine.provenance import environment
 from jaxgan.system import sealed
 from jaxgan.types import Recipe, State
 from jaxgan.weights import imagenet, init_from
+
+
+class Parts(NamedTuple):
+    """What the loop takes: how to train, on which batches, how long and how often."""
+
+    recipe: Recipe
+    batches: Any
+    options: TrainOptions
 
 
 def starter(config: ConfigDict, log: Log, best: Best | None = None) -> Callable[[State], State]:

@@ -13,14 +13,16 @@ from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
 from jaxgan.data import account, loader
 from jaxgan.data.account import describe_data
+from jaxgan.data.folder import Source
 from jaxgan.data.grouped_split import check_classes, copies, kept_together, split
 from jaxgan.engine import distributed, sharding
 from jaxgan.engine.checkpoint import has_checkpoints
 from jaxgan.engine.provenance import environment, versions
+from jaxgan.engine.timing import Timing, time_steps
 from jaxgan.errors import InputError
 from jaxgan.metrics.networks import BEST
 from jaxgan.system import lock
-from jaxgan.training import frozen_features, monitor
+from jaxgan.training import classifier, frozen_features, gan, monitor
 from jaxgan.training.classifier import train_classifier, train_classifiers
 from jaxgan.training.components import fit_components
 from jaxgan.training.gan import look_at, settle_classes, train_gan
@@ -50,6 +52,7 @@ __all__ = [
     "run",
     "settle_classes",
     "split",
+    "time_training",
     "train_classifier",
     "train_classifiers",
     "train_gan",
@@ -117,6 +120,22 @@ def _run(config: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
         training = frozen_features.look(config, training, config.train.views)
         validation = frozen_features.look(config, validation)
     train_classifier(config, training, validation, workdir, data=about)
+
+
+def time_training(config: ConfigDict, source: Source, seconds: float, prefix: str = "") -> Timing:
+    """Time a few steps of what would be trained, with random weights; nothing of it is kept.
+
+    Args:
+        config: of a GAN or a classifier.
+        source: what it would train on.
+        seconds: how long to time steps.
+        prefix: of the settings' names in the config.
+
+    Raises:
+        OutOfMemoryError: names what to lower.
+    """
+    assemble = gan.assemble if config.model.name in configs.GANS else classifier.assemble
+    return time_steps(*assemble(config, source, prefix=prefix), seconds)
 
 
 def tell(lines: Sequence[str]) -> None:
