@@ -6,7 +6,6 @@ Prints one JSON object per figure. README.md in this folder says what each figur
 """
 
 import jax
-import jax.numpy as jnp
 import measure
 import numpy as np
 from absl import flags
@@ -16,7 +15,8 @@ from ml_collections import ConfigDict
 from jaxgan import recipes
 from jaxgan.cli import command
 from jaxgan.config import loading as configs
-from jaxgan.engine import loop, sharding, vmapped_loop
+from jaxgan.engine import loop, sharding, vmapped
+from jaxgan.engine.updates import fold_in
 from jaxgan.training import frozen_features
 from jaxgan.types import InputError, Recipe
 
@@ -54,14 +54,16 @@ def make_batch(config: ConfigDict) -> dict[str, np.ndarray]:
 
 def at_once(recipe: Recipe, batch: dict[str, np.ndarray]) -> Run:
     keys = jax.random.split(KEY, FLAGS.seeds)
-    states = jax.jit(jax.vmap(recipe.init), compiler_options=loop.QUICK)(keys)
-    step, done = vmapped_loop.program(recipe.step), 0
+    several, devices = vmapped.vmapped(recipe, FLAGS.seeds), sharding.spread("jit")
+    states = devices.place(jax.jit(several.init, compiler_options=loop.QUICK)(keys))
+    step, done = devices.compile(several.step), 0
 
     def run(count: int) -> None:
         nonlocal states, done
         for done in range(done, done + count):  # noqa: B020
             whole = jax.tree.map(lambda x: np.stack([x] * FLAGS.seeds), batch)
-            states, metrics = step(states, whole, keys, jnp.int32(done))
+            placed = devices.shard(whole, 1)
+            states, metrics = step(states, placed, fold_in(keys, np.uint32(done)))
         jax.block_until_ready((states, metrics))
 
     run(1)
@@ -78,7 +80,7 @@ def one_by_one(recipe: Recipe, batch: dict[str, np.ndarray]) -> Run:
         for i, key in enumerate(keys):
             for number in range(count):
                 placed = devices.shard(batch, 0)
-                states[i], metrics = step(states[i], placed, jax.random.fold_in(key, number))
+                states[i], metrics = step(states[i], placed, fold_in(key, np.uint32(number)))
         jax.block_until_ready((states, metrics))
 
     run(1)

@@ -26,9 +26,11 @@ from jaxgan.data import loader
 from jaxgan.engine import log
 from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
+from jaxgan.evaluation.classifier import evaluate_classifier
 from jaxgan.experiment import budget as budgets
 from jaxgan.experiment import pipeline
 from jaxgan.metrics import classification as evaluation
+from jaxgan.metrics import networks
 from jaxgan.reporting.html import text
 from jaxgan.sampling import sample
 from jaxgan.training import run
@@ -149,12 +151,12 @@ class Classifier:
 
     Attributes:
         workdir: the run's folder.
-        net: see `jaxgan.training.run.Classifier`.
+        net: see `jaxgan.metrics.networks.Classifier`.
     """
 
     def __init__(self, workdir: str | Path, step: int | None = None):
         self.workdir = Path(workdir)
-        self.net = run.load_classifier(workdir, step)
+        self.net = networks.load_classifier(workdir, step)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -180,7 +182,7 @@ class Classifier:
 
     def evaluate(self, path: str | Path, part: str = "all") -> dict[str, Any]:
         """Return accuracy with its interval, per class, and the confusion matrix."""
-        return run.evaluate_classifier(str(self.workdir), str(path), part)
+        return evaluate_classifier(str(self.workdir), str(path), part)
 
     def __repr__(self) -> str:
         name = self.net.config.model.name

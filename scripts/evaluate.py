@@ -20,13 +20,14 @@ from typing import Any
 from absl import flags
 
 from jaxgan.cli import command
+from jaxgan.engine.provenance import versions
 from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
+from jaxgan.evaluation.classifier import evaluate_classifier
 from jaxgan.metrics import classification
 from jaxgan.system import sealed
 from jaxgan.system.machine import cache_folder
 from jaxgan.system.paths import path_flag
-from jaxgan.training import run
 
 command.workdir_flag("The run's folder.")
 path_flag("data", "Folder of class folders, or toy.")
@@ -63,7 +64,7 @@ def main() -> None:
         raise InputError("either --workdir and --data or --real and --fake must be given")
     command.check_outputs(FLAGS.json, FLAGS.html)
     if all(one):
-        result = run.evaluate_classifier(FLAGS.workdir, FLAGS.data, FLAGS.split, FLAGS.step)
+        result = evaluate_classifier(FLAGS.workdir, FLAGS.data, FLAGS.split, FLAGS.step)
         print(classification.table(result))
     else:
         names = ("features", "allow_seen", "metrics", "weights", "resize", "resolution", "seed")
@@ -76,7 +77,7 @@ def main() -> None:
         )
         for name, about in result["sets"].items():
             print("\n".join([f"--{name}:", *about["account"]]))
-        result["versions"] = run.versions()
+        result["versions"] = versions()
         print(report.table(result))
         if FLAGS.html:
             sealed.write(FLAGS.html, report.html(result, pairs))

@@ -32,10 +32,10 @@ from absl import flags
 
 from jaxgan.cli import command
 from jaxgan.engine import log
+from jaxgan.engine.provenance import versions
 from jaxgan.sampling import best_of_n, projection, sample, selection, stylegan2, video
 from jaxgan.system import paths, sealed
 from jaxgan.system.paths import path_flag
-from jaxgan.training import run
 from jaxgan.types import InputError
 
 command.workdir_flag("The run's folder.")
@@ -145,7 +145,7 @@ def _best(sampler: sample.Sampler, seeds: Sequence[int]) -> tuple[list[int], lis
     )
     print(best_of_n.table(kept.about))
     if FLAGS.out:
-        kept.about["versions"] = run.versions()
+        kept.about["versions"] = versions()
         best_of_n.save(kept, FLAGS.out)
     return kept.seeds, kept.scores
 

@@ -37,9 +37,7 @@ BACK = {
     ("config.checks", "recipes"),  # The allowed names stand beside what implements them.
     ("models.backbones", "weights.torch_files"),  # Reading a frozen network's weights.
     ("recipes.classifier", "weights.torchvision"),  # HEADS.
-    ("sampling.best_of_n", "training.run"),  # Loading a classifier.
     ("statistics.group_sequential", "experiment.verdict"),  # word.
-    ("weights.convert", "training.run"),  # The environment.
     ("weights.imagenet", "metrics.features"),  # The file of VGG16's weights.
 }
 PACKAGE = Path(jaxgan.__file__).parent

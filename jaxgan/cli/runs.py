@@ -37,7 +37,7 @@ def doctor() -> str:
     """Return versions, devices, memory, the cache folder and the extras, a line each."""
     import jax
 
-    from jaxgan.training.run import versions
+    from jaxgan.engine.provenance import versions
 
     free = machine.free_memory()
     cache = machine.cache_folder("xla")

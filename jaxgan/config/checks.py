@@ -6,7 +6,8 @@ from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import settings
-from jaxgan.config.loading import GANS, LENGTHS, profile_steps
+from jaxgan.config.lengths import LENGTHS, profile_steps
+from jaxgan.config.loading import GANS
 from jaxgan.config.settings import METRICS as METRICS
 from jaxgan.data import duplicates, groups
 from jaxgan.errors import InputError

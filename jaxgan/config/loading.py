@@ -6,7 +6,7 @@ import inspect
 import json
 import os
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from etils import epath
 from ml_collections import ConfigDict
 
 import jaxgan
+from jaxgan.config.lengths import LENGTHS
+from jaxgan.config.lengths import settle_length as settle_length
+from jaxgan.config.lengths import total_steps as total_steps
 from jaxgan.errors import FileError, InputError
 from jaxgan.system import sealed
 
@@ -22,8 +25,6 @@ STAGES = ("gan", "classifier")  # Of an experiment.
 GANS = ("wgan", "dcgan", "fastgan", "projected", "stylegan2")
 GENERATORS = (*GANS, "pca")  # That can be drawn from; the last one trains nothing.
 CLASSIFIERS = ("googlenet", "resnet", "vgg16")
-MOST_STEPS = 10**9  # Of a training: JAX counts them in 32 bits.
-LENGTHS = ("steps", "epochs", "kimg")
 # What may change when a run goes on in its folder.
 FREE = ("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile")
 FREE += ("min_diversity", "on_collapse", "rollbacks")
@@ -177,67 +178,6 @@ def check_inherited(config: ConfigDict, overridden: Sequence[str]) -> None:
     for name in overridden:
         if name in own:
             raise InputError(f"config.{name} follows config.{own[name]} here: set that one")
-
-
-def settle_length(train: ConfigDict, overridden: Sequence[str], prefix: str) -> None:
-    """Leaves one of steps, epochs and kimg set: the one given on the command line, if any."""
-    given = [name for name in LENGTHS if f"{prefix}{name}" in overridden]
-    if len(given) > 1:
-        raise InputError(f"set one of {', '.join(f'{prefix}{n}' for n in given)}, not {len(given)}")
-    for name in LENGTHS:
-        if given and name != given[0]:
-            train[name] = None
-
-
-def total_steps(
-    train: ConfigDict,
-    pictures: int,
-    pictures_a_step: int,
-    prelude: Callable[[int], int] = lambda step: 0,
-) -> int:
-    """Steps of a training, whichever way its length is given.
-
-    Args:
-        train: the section, with one of steps, epochs and kimg (thousands of pictures) set.
-        pictures: how many there are in an epoch.
-        pictures_a_step: how many real ones are in a batch.
-        prelude: batches besides its own that a step takes, by the steps before it.
-
-    Raises:
-        InputError: it is longer than can be counted.
-    """
-    if train.steps is not None:
-        return train.steps
-    shown = train.epochs * pictures if train.epochs is not None else train.kimg * 1000
-    batches, steps = round(shown / pictures_a_step), 0
-    if batches > MOST_STEPS:
-        length = "epochs" if train.epochs is not None else "kimg"
-        raise InputError(
-            f"a training must have at most {MOST_STEPS:,} steps, and {train[length]:,} {length} of "
-            f"{pictures:,} pictures are {batches:,}"
-        )
-    while batches > 0:
-        batches -= 1 + prelude(steps)
-        steps += 1
-    return max(1, steps)
-
-
-def profile_steps(profile: str | None, name: str = "config") -> range:
-    """The steps to trace, from FIRST:COUNT; none where it is None.
-
-    Raises:
-        InputError: it is not two whole numbers above 0 with a colon between them.
-    """
-    if profile is None:
-        return range(0)
-    first, _, count = profile.partition(":")
-    short = max(len(first), len(count)) < 10  # Python reads 4,300 digits at most.
-    if not (short and first.isdecimal() and count.isdecimal() and int(first) and int(count)):
-        raise InputError(
-            f"{name}.train.profile must be FIRST:COUNT, two whole numbers above 0, got "
-            f"{profile[:100]!r}"
-        )
-    return range(int(first), int(first) + int(count))
 
 
 def is_experiment(config: ConfigDict) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from jaxgan.data import dataset, quality, walk
+from jaxgan.data import dataset, loader, quality, walk
 from jaxgan.data.dataset import Source
 from jaxgan.data.given import SIDES
 from jaxgan.data.splits import Split
@@ -47,6 +47,20 @@ def lines(source: Source, split: Split | None = None, gan: bool = False) -> list
     if not gan:
         return found
     return found + few(source.labels, source.classes, None if split is None else sides)
+
+
+def describe_data(source: Source) -> dict:
+    """What `run.json` says of a set of pictures."""
+    counts = np.bincount(source.labels, minlength=len(source.classes)).tolist()
+    content = getattr(source, "content", None)
+    return {
+        "fingerprint": loader.fingerprint(source),
+        **({} if content is None else {"content": content}),
+        "counts": dict(zip(source.classes, counts, strict=True)),
+        "unreadable": [list(pair) for pair in getattr(source, "unreadable", [])],
+        "left_out": dict(getattr(source, "left_out", {})),
+        "scale": getattr(source, "scale", None) or None,
+    }
 
 
 def table(

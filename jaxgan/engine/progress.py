@@ -1,16 +1,19 @@
-"""Steps that are done but not yet told: lines, curves, and what is wrong by them."""
+"""Keeps the metrics of dispatched steps on the device, and logs them every `log_every` steps."""
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
 from jaxgan.engine.log import Log, duration, read_metrics
+from jaxgan.engine.options import TrainOptions
+from jaxgan.engine.updates import Updates
 from jaxgan.types import InputError
 
-Alarm = Callable[[Sequence[dict]], str | None]
+ADVICE = "lower the learning rates or change the seed"
 
 
 class SetbackError(InputError):
@@ -22,95 +25,133 @@ class NotFiniteError(SetbackError):
 
 
 class Progress:
-    """Keeps the metrics of steps on the device until they are told.
+    """What the trainings in one state reach: rows for each, lines for all.
 
     Args:
-        log: where to tell.
+        logs: each training's; the first one's has the lines.
+        seeds: theirs.
         first: the steps done before.
-        steps: the steps in all.
-        pictures: in a batch.
-        alarm: see `TrainOptions`.
+        options: of all; the alarm is for the first training.
+        updates: counts the batches.
 
     Attributes:
         wrong: what the last row of metrics is an alarm for, or None.
+        failures: of each training what ended it, or None.
     """
 
-    def __init__(self, log: Log, first: int, steps: int, pictures: int, alarm: Alarm):
-        self._log, self._steps, self._pictures, self._alarm = log, steps, pictures, alarm
+    def __init__(
+        self,
+        logs: Sequence[Log],
+        seeds: Sequence[int],
+        first: int,
+        options: TrainOptions,
+        updates: Updates,
+    ):
+        self._logs, self._seeds, self._updates = logs, seeds, updates
+        self._steps, self._alarm = options.steps, options.alarm
+        self._pictures = options.pictures_a_step
         self._pending: list[tuple[int, dict]] = []
         self._first = self._told = first
         self._rows: list[dict] = []
         if jax.process_index() == 0:
-            log.rewind(first)  # Also of rows that a kill before the first checkpoint left.
-            self._rows = read_metrics(log.folder)
+            for log in logs:
+                log.rewind(first)  # Also of rows that a kill before the first checkpoint left.
+            self._rows = read_metrics(logs[0].folder)
         self.wrong: str | None = None
+        self.failures: list[NotFiniteError | None] = [None] * len(logs)
         self.begin()
 
     def begin(self) -> None:
-        """Starts the clock anew: what was before is not counted."""
-        self._clock, self._waited, self._batches = time.perf_counter(), 0.0, 0
+        """Start the clock anew: what was before is not counted."""
+        self._clock = time.perf_counter()
+        self._drawn, self._waited = self._updates.drawn, self._updates.waited
 
-    def draw(self, batches: object) -> dict:
-        """The next batch; the time that it takes is told, too."""
-        before = time.perf_counter()
-        batch = next(batches)  # type: ignore[call-overload]
-        self._waited += time.perf_counter() - before
-        self._batches += 1
-        return batch
+    @property
+    def going(self) -> list[int]:
+        """The trainings that go on, by their position."""
+        return [i for i, failure in enumerate(self.failures) if failure is None]
+
+    def fail(self, i: int, text: str) -> None:
+        """Note what ended a training; the others go on.
+
+        Raises:
+            NotFiniteError: it is the only one.
+        """
+        if len(self._logs) == 1:
+            raise NotFiniteError(f"{text}; the last good checkpoint stays: {ADVICE}")
+        self.failures[i] = NotFiniteError(f"{text}: {ADVICE}")
+        line = f"seed {self._seeds[i]} failed, the others go on: {self.failures[i]}"
+        self._logs[0].line(line)
 
     def add(self, step: int, metrics: dict) -> None:
-        """Notes a step that was begun, and waits for the one before the last."""
+        """Note a step that was begun, and wait for the one before the last."""
         self._pending.append((step, metrics))
         if len(self._pending) > 2:  # Batches of steps not yet run fill the device's memory.
             jax.block_until_ready(self._pending[-3][1])
 
     def flush(self, step: int) -> None:
-        """Tells the steps up to `step`, on average.
+        """Log the steps up to `step`, on average.
 
         Raises:
-            NotFiniteError: a metric is not finite.
+            NotFiniteError: a metric is not finite, of the only training.
         """
         if not self._pending:
             return
-        rows = [(s, jax.device_get(metrics)) for s, metrics in self._pending]
+        fetched = [(s, jax.device_get(metrics)) for s, metrics in self._pending]
         self._pending.clear()
-        for s, row in rows:
-            for name, value in row.items():
-                if not np.isfinite(value):
-                    raise NotFiniteError(
-                        f"{name} must be finite, got {float(value)} at step {s}; the last good "
-                        f"checkpoint stays: lower the learning rates or change the seed"
-                    )
-        names = dict.fromkeys(name for _, row in rows for name in row)  # Some are not always due.
-        mean = {k: float(np.mean([row[k] for _, row in rows if k in row])) for k in names}
+        rows = [(s, {k: np.atleast_1d(x) for k, x in row.items()}) for s, row in fetched]
         seconds = time.perf_counter() - self._clock
-        rate = self._batches * self._pictures / seconds
+        rate = (self._updates.drawn - self._drawn) * self._pictures / seconds
         left = (self._steps - step) * seconds / (step - self._told)
-        timing = {"images_per_second": rate, "waiting_share": self._waited / seconds}
-        eta = f"{rate:,.0f} images/s  eta {duration(left)}  "
+        waited = (self._updates.waited - self._waited) / seconds
+        timing = {"images_per_second": rate, "waiting_share": waited}
+        eta = f"{rate * len(self._logs):,.0f} images/s  eta {duration(left)}  "
         if self._told == self._first:  # The first step takes longer than the others.
             timing, eta = {}, ""
+        means = {}
+        for i in self.going:
+            for s, row in rows:
+                for name, values in row.items():
+                    if self.failures[i] is None and not np.isfinite(values[i]):
+                        self.fail(i, f"{name} must be finite, got {float(values[i])} at step {s}")
+            names = dict.fromkeys(name for _, row in rows for name in row)  # Not always due.
+            means[i] = {
+                k: float(np.mean([row[k][i] for _, row in rows if k in row])) for k in names
+            }
+        means = {i: means[i] for i in self.going}
+        for i, mean in means.items():
+            self._row(i, step, mean | timing)
         share = math.floor(100 * step / self._steps)
-        self._row(step, mean | timing)
-        self._line(f"step {step:,}/{self._steps:,}  {share}%  {eta}{numbers(mean)}")
+        self._line(f"step {step:,}/{self._steps:,}  {share}%  {eta}{_shown(means)}")
         self._told = step
         self.begin()
 
-    def judged(self, step: int, metrics: dict[str, float]) -> None:
-        """Tells what an evaluation found."""
-        if metrics:
-            self._row(step, metrics)
-            self._line(f"step {step:,}  {numbers(metrics)}")
+    def judged(self, step: int, found: Mapping[int, dict[str, float]]) -> None:
+        """Log what an evaluation found, by the training."""
+        for i, metrics in found.items():
+            if metrics:
+                self._row(i, step, metrics)
+        if any(found.values()):
+            self._line(f"step {step:,}  {_shown(found)}")
 
-    def _row(self, step: int, metrics: dict[str, float]) -> None:
-        self._log.metrics(step, metrics)
+    def _row(self, i: int, step: int, metrics: dict[str, float]) -> None:
+        self._logs[i].metrics(step, metrics)
+        if i:
+            return
         self._rows.append(metrics)
         before, self.wrong = self.wrong, self._alarm(self._rows)
         if self.wrong and not before:
-            self._log.line(f"ALARM at step {step:,}: {self.wrong}")
+            self._logs[0].line(f"ALARM at step {step:,}: {self.wrong}")
 
     def _line(self, text: str) -> None:
-        self._log.line(text + ("  ALARM" if self.wrong else ""))
+        self._logs[0].line(text + ("  ALARM" if self.wrong else ""))
+
+
+def _shown(found: Mapping[int, dict[str, Any]]) -> str:
+    """The means over the trainings."""
+    rows = list(found.values())
+    names = rows[0] if rows else ()
+    return numbers({name: float(np.mean([row[name] for row in rows])) for name in names})
 
 
 def numbers(metrics: dict[str, float]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
+from etils import epath
 from jaxtyping import Array, Float, Float32, UInt8
 from ml_collections import ConfigDict
 
@@ -20,6 +21,7 @@ from jaxgan.metrics import features
 from jaxgan.metrics.features import Features
 from jaxgan.models import inception as fid
 from jaxgan.models.inception import CHECKSUM, URL
+from jaxgan.steps.classifier import Predict, make_predict
 from jaxgan.system import paths
 from jaxgan.system.machine import cache_folder
 from jaxgan.types import InputError
@@ -195,3 +197,32 @@ def classifier(workdir: str) -> Features:
         *(size, CLIPPED, function, trained.variables),
         hashlib.sha256(words.encode()).hexdigest(),
     )
+
+
+class Classifier(NamedTuple):
+    """A trained classifier, ready to judge.
+
+    Attributes:
+        config: the run's, its classes in `data.classes`.
+        step: the checkpoint's.
+        variables: weights and batch statistics.
+        predict: (variables, uint8 pictures) -> log-probabilities of the classes.
+    """
+
+    config: ConfigDict
+    step: int
+    variables: Any
+    predict: Predict
+
+
+def load_classifier(
+    workdir: epath.PathLike, step: int | None = None, flag: str = "--workdir"
+) -> Classifier:
+    """The best checkpoint of a classifier's run, or that of a certain step.
+
+    Raises:
+        InputError: no run of a classifier, or no checkpoint, in `workdir`, which is `flag`'s.
+    """
+    config, step, variables = restore(workdir, step, flag)
+    predictor = make_predict(recipes.build_classifier(config))
+    return Classifier(config, step, variables, predictor)

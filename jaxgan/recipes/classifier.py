@@ -8,7 +8,7 @@ import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxgan.config.loading import total_steps
+from jaxgan.config.lengths import total_steps
 from jaxgan.models import googlenet, resnet, vgg
 from jaxgan.recipes import common
 from jaxgan.recipes.common import Pictures

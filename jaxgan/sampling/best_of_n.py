@@ -9,16 +9,17 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan.config import loading as configs
+from jaxgan.config.inputs import open_source
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
+from jaxgan.data.grouped_split import split
 from jaxgan.errors import InputError
 from jaxgan.metrics import features as nets
+from jaxgan.metrics.networks import Classifier, load_classifier
 from jaxgan.sampling import sample, selection
 from jaxgan.sampling.sample import Sampler
 from jaxgan.sampling.selection import Classified
 from jaxgan.system import sealed
-from jaxgan.training import run
-from jaxgan.training.run import Classifier
 
 
 class Judge(NamedTuple):
@@ -159,7 +160,7 @@ def open_judge(workdir: str | None, label: str | None, config: ConfigDict) -> Ju
     """
     if workdir is None:
         raise InputError("--by=classifier must come with --classifier, the folder of its run")
-    classifier = run.load_classifier(workdir, flag="--classifier")
+    classifier = load_classifier(workdir, flag="--classifier")
     if label is None and len(config.data.classes) == 1:
         (label,) = config.data.classes
     if label is None:
@@ -204,7 +205,7 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
         whole = configs.read_claim(epath.Path(workdir).absolute().parent.parent)
         seen = _at(whole.data, whole.classifier.data.resolution, whole.seed)
         rule = whole.data.get("duplicates", "auto")
-        part = run.split(seen, whole.data.split, rule=rule).train
+        part = split(seen, whole.data.split, rule=rule).train
         label = seen.classes.index(config.data.classes[0])
         source = _at(whole.data, config.data.resolution, whole.seed)
         source = loader.Subset(source, part[seen.labels[part] == label])
@@ -227,7 +228,7 @@ def _at(data: ConfigDict, resolution: int, seed: int) -> Source:
         )
     data = ConfigDict(data.to_dict())
     data.resolution = resolution
-    return run.open_source(data, seed)
+    return open_source(data, seed)
 
 
 def _to_train(source: Source) -> Source:

@@ -14,9 +14,9 @@ from safetensors.numpy import save
 from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.engine.checkpoint import Checkpoints
+from jaxgan.engine.provenance import environment
 from jaxgan.recipes import stylegan2
 from jaxgan.system import lock, sealed
-from jaxgan.training.run import environment
 from jaxgan.types import InputError, State
 from jaxgan.weights import stylegan2_ada
 from jaxgan.weights.stylegan2_ada import NETS, Published, Sizes

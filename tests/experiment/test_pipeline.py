@@ -17,6 +17,7 @@ from jaxgan.experiment import pipeline, verdict
 from jaxgan.experiment.design import plan
 from jaxgan.experiment.stages import classify
 from jaxgan.experiment.validity import audit
+from jaxgan.metrics.networks import load_classifier
 from jaxgan.statistics import crossed
 from jaxgan.training import run
 from jaxgan.types import InputError
@@ -195,7 +196,7 @@ def test_seeds_at_once_come_to_what_each_does(finished, tmp_path, monkeypatch) -
             for a, b in zip(one["curve"][part], other["curve"][part], strict=True):
                 assert a == pytest.approx(b, abs=2e-3)
     workdir = tmp_path / "run" / "classifiers" / "real+augmentation" / "1"
-    assert run.load_classifier(workdir).step == again["runs"][-1]["best_step"]
+    assert load_classifier(workdir).step == again["runs"][-1]["best_step"]
 
 
 def test_a_seed_that_fails_among_others_is_left_out(finished, tmp_path, monkeypatch) -> None:

@@ -10,6 +10,7 @@ from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.engine import sharding
 from jaxgan.engine.checkpoint import Checkpoints
+from jaxgan.evaluation.classifier import evaluate_classifier
 from jaxgan.sampling import sample
 from jaxgan.training import run
 
@@ -54,7 +55,7 @@ def test_trains_and_resumes_to_the_same_bits(file: Path, tmp_path: Path) -> None
         told = (tmp_path / "whole" / "log.txt").read_text().count("the step was compiled")
         assert told == 4 if config.model.name == "stylegan2" else told in (1, 2)
     else:
-        summary = run.evaluate_classifier(tmp_path / "whole", "toy", "test")
+        summary = evaluate_classifier(tmp_path / "whole", "toy", "test")
         assert summary["accuracy"]["pictures"] > 0
     for name in ("config.json", "run.json", "metrics.jsonl", "log.txt", "parameters.txt"):
         assert (tmp_path / "whole" / name).exists(), name

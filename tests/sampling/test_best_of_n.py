@@ -15,10 +15,10 @@ from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import pipeline
 from jaxgan.metrics import features
 from jaxgan.metrics.features import Features
+from jaxgan.metrics.networks import Classifier
 from jaxgan.sampling import best_of_n, sample
 from jaxgan.sampling.best_of_n import Judge
 from jaxgan.training import run
-from jaxgan.training.run import Classifier
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,10 @@ import pytest
 from jaxgan.config import loading as configs
 from jaxgan.data.loader import Concat, Subset
 from jaxgan.data.toy.animals import ToySource
+from jaxgan.engine import provenance
 from jaxgan.experiment import pipeline
 from jaxgan.training import run
+from jaxgan.training.options import make_options
 from jaxgan.types import InputError
 
 SOURCE = ToySource(16, count=40)
@@ -53,8 +55,8 @@ def test_the_description_counts_by_class() -> None:
 
 
 def test_the_environment_names_versions_and_devices() -> None:
-    about = run.environment()
-    assert set(about["versions"]) == set(run.PACKAGES)
+    about = provenance.environment()
+    assert set(about["versions"]) == set(provenance.PACKAGES)
     assert len(about["devices"]) == 2 and about["command"] == " ".join(sys.argv)
 
 
@@ -88,7 +90,7 @@ def test_the_loop_is_told_what_to_trace_and_what_takes_memory() -> None:
     file = Path(__file__).parents[2] / "configs" / "googlenet.py"
     config = configs.load(str(file), test=True)
     config.train.profile, config.train.microbatch, config.precision = "3:2", 2, "bf16"
-    options = run._options(config, 12, 4)
+    options = make_options(config, 12, 4)
     assert list(options.profile) == [3, 4]
     assert options.memory == (config.train.batch_size, 2, False, True, "")
 

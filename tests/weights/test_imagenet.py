@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.data.toy.animals import ToySource
+from jaxgan.evaluation.classifier import evaluate_classifier
 from jaxgan.training import frozen_features, run
 from jaxgan.types import InputError
 from jaxgan.weights import imagenet, torchvision
@@ -117,5 +118,5 @@ def test_trains_on_frozen_features(case, tmp_path):
     config.optim.trunk = 0.0
     config.data.limit = 12
     run.run(config, tmp_path)
-    net = run.evaluate_classifier(tmp_path, "toy", "test")
+    net = evaluate_classifier(tmp_path, "toy", "test")
     assert net["accuracy"]["pictures"] > 0

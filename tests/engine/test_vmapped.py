@@ -15,7 +15,7 @@ from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
-from jaxgan.engine import loop, vmapped_loop
+from jaxgan.engine import loop, vmapped
 from jaxgan.engine.checkpoint import Best, Checkpoints
 from jaxgan.engine.log import Log, read_metrics
 from jaxgan.engine.loop import Evaluation, TrainOptions
@@ -73,7 +73,7 @@ def at_once(folder: Path, recipe_: Recipe, evaluate=score, options=OPTIONS, seed
     folders = [folder / str(seed) for seed in seeds]
     logs = [Log(each, "all") for each in folders]
     try:
-        return vmapped_loop.train(
+        return vmapped.train(
             recipe_,
             [batches(seed) for seed in seeds],
             [options._replace(seed=seed, config={"seed": seed}) for seed in seeds],

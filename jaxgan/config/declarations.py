@@ -1,0 +1,155 @@
+"""How a setting is declared: its type, bounds, names and length; and whether a value fits."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgan.config.lengths import MOST_STEPS
+from jaxgan.errors import InputError
+from jaxgan.system import paths
+
+LONGEST = 4096  # Characters of a text, as of a path.
+LARGEST = 1e9  # Of a number: its square is still one in float32.
+TINY = float(np.finfo(np.float32).tiny)  # What is less above 0 is 0 in float32.
+KINDS = {int: "a whole number", float: "a finite number", str: "text", bool: "True or False"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What a setting may be.
+
+    Attributes:
+        kind: int, float, str or bool; of each element, of a tuple.
+        least: the lowest number.
+        most: the highest number.
+        above: whether it must be above `least`.
+        below: whether it must be below `most`.
+        names: that a text must be one of; () admits any text.
+        none: whether it may be None.
+        count: the fewest and the most elements of a tuple; None: a single value.
+        single: whether a tuple may be a single value, too.
+        required: whether it must be there.
+        path: "local" or "remote" for a text that names a file or folder of this machine, or of an
+            object store, too; "mapping": remote, or a dict as text. "" for any other.
+    """
+
+    kind: type
+    least: float = -LARGEST
+    most: float = LARGEST
+    above: bool = False
+    below: bool = False
+    names: tuple[str, ...] = ()
+    none: bool = False
+    count: tuple[int, int] | None = None
+    single: bool = False
+    required: bool = True
+    path: str = ""
+
+
+def whole(least: int = 1, most: int = MOST_STEPS, **more: Any) -> Setting:
+    return Setting(int, least - 1 if least == 1 else least, most, above=least == 1, **more)
+
+
+def number(least: float = 0.0, most: float = LARGEST, **more: Any) -> Setting:
+    return Setting(float, least, most, **more)
+
+
+def positive(most: float = LARGEST, **more: Any) -> Setting:
+    return Setting(float, 0.0, most, above=True, **more)
+
+
+def text(*names: str, **more: Any) -> Setting:
+    return Setting(str, names=names, **more)
+
+
+SHARE = Setting(float, 0.0, 1.0)  # Within [0, 1];
+PART = Setting(float, 0.0, 1.0, below=True)  # [0, 1);
+SOME = Setting(float, 0.0, 1.0, above=True)  # (0, 1];
+BETWEEN = Setting(float, 0.0, 1.0, above=True, below=True)  # (0, 1).
+TRUTH = Setting(bool)
+ANY = Setting(object)  # Which a rule of its own checks.
+SEED = whole(0, 2**32 - 1)
+
+
+def maybe(setting: Setting) -> Setting:
+    return dataclasses.replace(setting, none=True)
+
+
+def several(setting: Setting, least: int = 0, most: int = 1000, single: bool = False) -> Setting:
+    return dataclasses.replace(setting, count=(least, most), single=single)
+
+
+def optional(setting: Setting) -> Setting:
+    """One that not every config has."""
+    return dataclasses.replace(setting, required=False)
+
+
+def check_value(name: str, value: Any, setting: Setting) -> None:
+    """Raise InputError for a value that the setting cannot be."""
+    if value is None and setting.none:
+        return
+    if setting.count is None or (setting.single and not isinstance(value, list | tuple)):
+        _check_one(name, value, setting)
+        return
+    least, most = setting.count
+    if not isinstance(value, list | tuple):
+        raise InputError(f"{name} must be a tuple like (a, b), got {shown(value)}")
+    if not least <= len(value) <= most:
+        rule = f"{least:,}" if least == most else f"from {least:,} to {most:,}"
+        what = "values" if setting.kind is str else "numbers"
+        raise InputError(f"{name} must be {rule} {what}, got {shown(tuple(value))}")
+    for each in value:
+        _check_one(f"each of {name}", each, setting)
+
+
+def _check_one(name: str, value: Any, setting: Setting) -> None:
+    kind = setting.kind
+    if kind is object:
+        return
+    fits = isinstance(value, (int, float) if kind is float else kind)
+    if not fits or (kind is not bool and isinstance(value, bool)):
+        raise InputError(f"{name} must be {KINDS[kind]}, got {shown(value)}")
+    if kind is str:
+        if setting.names and value not in setting.names:
+            raise InputError(
+                f"{name} must be one of {', '.join(setting.names)}, got {shown(value)}"
+            )
+        if "\0" in value or len(value) > LONGEST:
+            raise InputError(
+                f"{name} must be text of at most {LONGEST:,} characters, none of them NUL, got "
+                f"{shown(value)}"
+            )
+        if setting.path and not (setting.path == "mapping" and value.lstrip().startswith("{")):
+            paths.checked(value, name, setting.path != "local")
+    elif kind is not bool:
+        _check_number(name, value, setting)
+
+
+def _check_number(name: str, value: float, setting: Setting) -> None:
+    least, most = setting.least, setting.most
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{name} must be a finite number, got {value}")
+    low = value < least or (setting.above and value < least + TINY)
+    high = value > most or (setting.below and value >= most)
+    if not low and not high:
+        return
+    if least == 0 and most > 1:
+        rule = "must be above 0" if setting.above else "must not be negative"
+        rule = f"must be at most {most:,.10g}" if high else rule
+    else:
+        left, right = "[("[setting.above], "])"[setting.below]
+        rule = f"must be within {left}{least:,.10g}, {most:,.10g}{right}"
+    raise InputError(f"{name} {rule}, got {shown(value)}")
+
+
+def shown(value: Any) -> str:
+    """Return a value in one line, cut off."""
+    if isinstance(value, ConfigDict):
+        return "a section"
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return f"a number of {value.bit_length():,} bits"
+    found = repr(value)
+    return found if len(found) <= 200 else f"{found[:200]}..."

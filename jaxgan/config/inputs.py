@@ -1,0 +1,35 @@
+"""The images that a config's `data` section names."""
+
+from ml_collections import ConfigDict
+
+from jaxgan.data import loader, ranges
+from jaxgan.data.folder import Source
+from jaxgan.errors import InputError
+
+
+def open_source(data: ConfigDict, seed: int = 0, scale: ranges.Scale | None = None) -> Source:
+    """The images of a config's `data` section.
+
+    Args:
+        data: the section.
+        seed: chooses the images where there is a limit.
+        scale: of gray values beyond 8 bits; None: that of these images.
+    """
+    if not loader.exists(data.path):
+        raise InputError(
+            f"data.path must be a folder of pictures, and {data.path} does not exist: set it with "
+            f"--config.data.path=DIR (or =toy for drawn ones)"
+        )
+    return loader.open_source(
+        data.path,
+        data.resolution,
+        classes=data.classes or None,
+        crop=data.crop,
+        on_error=data.on_error,
+        count=data.limit,
+        seed=seed,
+        given_sides=data.get("given_sides", "use"),
+        reading=data.get("layout", "auto"),
+        grouped=data.get("groups"),
+        scale=scale,
+    )

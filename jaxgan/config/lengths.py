@@ -1,0 +1,71 @@
+"""How long a training is: by steps, epochs or thousands of images; and which steps are traced."""
+
+from collections.abc import Callable, Sequence
+
+from ml_collections import ConfigDict
+
+from jaxgan.errors import InputError
+
+MOST_STEPS = 10**9  # Of a training: JAX counts them in 32 bits.
+LENGTHS = ("steps", "epochs", "kimg")
+
+
+def settle_length(train: ConfigDict, overridden: Sequence[str], prefix: str) -> None:
+    """Leaves one of steps, epochs and kimg set: the one given on the command line, if any."""
+    given = [name for name in LENGTHS if f"{prefix}{name}" in overridden]
+    if len(given) > 1:
+        raise InputError(f"set one of {', '.join(f'{prefix}{n}' for n in given)}, not {len(given)}")
+    for name in LENGTHS:
+        if given and name != given[0]:
+            train[name] = None
+
+
+def total_steps(
+    train: ConfigDict,
+    pictures: int,
+    pictures_a_step: int,
+    prelude: Callable[[int], int] = lambda step: 0,
+) -> int:
+    """Steps of a training, whichever way its length is given.
+
+    Args:
+        train: the section, with one of steps, epochs and kimg (thousands of pictures) set.
+        pictures: how many there are in an epoch.
+        pictures_a_step: how many real ones are in a batch.
+        prelude: batches besides its own that a step takes, by the steps before it.
+
+    Raises:
+        InputError: it is longer than can be counted.
+    """
+    if train.steps is not None:
+        return train.steps
+    shown = train.epochs * pictures if train.epochs is not None else train.kimg * 1000
+    batches, steps = round(shown / pictures_a_step), 0
+    if batches > MOST_STEPS:
+        length = "epochs" if train.epochs is not None else "kimg"
+        raise InputError(
+            f"a training must have at most {MOST_STEPS:,} steps, and {train[length]:,} {length} of "
+            f"{pictures:,} pictures are {batches:,}"
+        )
+    while batches > 0:
+        batches -= 1 + prelude(steps)
+        steps += 1
+    return max(1, steps)
+
+
+def profile_steps(profile: str | None, name: str = "config") -> range:
+    """The steps to trace, from FIRST:COUNT; none where it is None.
+
+    Raises:
+        InputError: it is not two whole numbers above 0 with a colon between them.
+    """
+    if profile is None:
+        return range(0)
+    first, _, count = profile.partition(":")
+    short = max(len(first), len(count)) < 10  # Python reads 4,300 digits at most.
+    if not (short and first.isdecimal() and count.isdecimal() and int(first) and int(count)):
+        raise InputError(
+            f"{name}.train.profile must be FIRST:COUNT, two whole numbers above 0, got "
+            f"{profile[:100]!r}"
+        )
+    return range(int(first), int(first) + int(count))

@@ -1,0 +1,93 @@
+"""The updates of a recipe, compiled for some devices: what trainings run and forecasts time."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgan.engine.sharding import Devices
+from jaxgan.types import Metrics, PRNGKey, Recipe, State, Step
+
+
+@jax.jit
+def fold_in(key: PRNGKey, number: Any) -> PRNGKey:
+    """Return `jax.random.fold_in` of a key, or of each of several."""
+    fold = jax.vmap(jax.random.fold_in, (0, None)) if key.ndim else jax.random.fold_in
+    return fold(key, number)
+
+
+class Updates:
+    """Runs a recipe's steps, each program compiled when it is first due.
+
+    Args:
+        recipe: says which updates a step has.
+        batches: a grain iterator of {"image", "label"}; its position is its number of batches.
+        devices: where they run.
+        batch_axis: which axis of the batches' arrays counts images.
+        compile_step: see `watch_memory`.
+
+    Attributes:
+        programs: the compiled ones.
+        drawn: batches drawn.
+        waited: seconds in which they were waited for.
+        on_compile: called when a program has been compiled.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        batches: Any,
+        devices: Devices,
+        batch_axis: int,
+        compile_step: Callable[..., Callable],
+    ):
+        self._batches, self._devices, self._axis = batches, devices, batch_axis
+        self._compile = compile_step
+        self.preludes = recipe.prelude.count if recipe.prelude else lambda step: 0
+        self._prelude = [recipe.prelude.step] if recipe.prelude else []
+        self._turns = recipe.turns or (lambda step: [recipe.step])
+        self.programs: dict[Step, Callable] = {}
+        self.drawn, self.waited = 0, 0.0
+        self.on_compile: Callable[[], None] = lambda: None
+
+    def seek(self, step: int) -> None:
+        """Go to the batch that comes after so many steps."""
+        self._batches.set_state({"next_index": step + sum(map(self.preludes, range(step)))})
+
+    def run(self, state: State, step: int, key: PRNGKey) -> tuple[State, Metrics]:
+        """Dispatch the step after `step` steps, and what comes before it."""
+        key = fold_in(key, np.uint32(step))
+        before: list[Metrics] = []
+        for i in range(self.preludes(step)):
+            state, metrics = self.prelude(state, fold_in(fold_in(key, 2), np.uint32(i)))
+            before.append(metrics)
+            jax.block_until_ready(before[-3:-2])  # Or batches would fill the device.
+        return self.step(state, step, key)
+
+    def step(self, state: State, step: int, key: PRNGKey) -> tuple[State, Metrics]:
+        """Dispatch the step after `step` steps alone, with its own key."""
+        return self._update(self._turns(step), state, key)
+
+    def prelude(self, state: State, key: PRNGKey) -> tuple[State, Metrics]:
+        """Dispatch one of the updates that come before some steps."""
+        return self._update(self._prelude, state, key)
+
+    def _update(self, steps: Sequence[Step], state: State, key: PRNGKey) -> tuple[State, Metrics]:
+        batch, metrics = self._devices.shard(self._draw(), self._axis), {}
+        for step in steps:
+            if step not in self.programs:
+                program = self._devices.compile(step)
+                self.programs[step] = self._compile(program, state, batch, key)
+                self.on_compile()
+            state, more = self.programs[step](state, batch, key)
+            metrics |= more
+        return state, metrics
+
+    def _draw(self) -> dict[str, np.ndarray]:
+        before = time.perf_counter()
+        batch = next(self._batches)
+        self.waited += time.perf_counter() - before
+        self.drawn += 1
+        return batch

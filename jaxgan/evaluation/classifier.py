@@ -1,0 +1,64 @@
+"""How good a trained classifier is on a folder of images."""
+
+import logging
+
+from etils import epath
+
+from jaxgan.config import loading as configs
+from jaxgan.config.inputs import open_source
+from jaxgan.data import account, loader, ranges
+from jaxgan.data.grouped_split import split
+from jaxgan.errors import InputError
+from jaxgan.metrics.classification import predict, summarise
+from jaxgan.metrics.networks import load_classifier
+
+
+def evaluate_classifier(
+    workdir: epath.PathLike, path: str, part: str = "all", step: int | None = None
+) -> dict:
+    """What the best checkpoint of a classifier's run makes of the pictures of `path`.
+
+    Args:
+        workdir: the run's folder.
+        path: a folder with the run's class folders; or "toy".
+        part: "all", or "train", "validation" or "test" as the run's split parts them.
+        step: a certain checkpoint.
+
+    Raises:
+        InputError: no classifier's run, or pictures of other classes.
+    """
+    classifier = load_classifier(workdir, step)
+    config = classifier.config
+    with config.unlocked():
+        config.data.path = path
+        if part == "all":
+            config.data.limit = None
+            config.data.groups = None  # They decide over splits alone.
+    if not loader.exists(path):
+        raise InputError(f"--data must be a folder of class folders, and {path} does not exist")
+    known = configs.read_run(workdir).get("data", {})
+    trained, scale = known.get("fingerprint"), known.get("scale")
+    source = open_source(config.data, config.seed, scale and ranges.Scale(*scale))
+    if part == "all" and loader.fingerprint(source) == trained:
+        logging.getLogger("jaxgan").warning(
+            "these are the pictures it learned from: --split test takes those that it did not see"
+        )
+    if part != "all":
+        rule = config.data.get("duplicates")
+        if rule is None and getattr(source, "sides", None) is None:
+            raise InputError(
+                f"--split {part} must be parted as in training, and the run in {workdir} is older "
+                f"than data.duplicates: train anew, or give a folder of new images with --split all"
+            )
+        source = loader.Subset(
+            source, getattr(split(source, config.data.split, rule=rule or "auto"), part)
+        )
+    print("\n".join(account.lines(source)), flush=True)
+    log_p = predict(classifier.predict, classifier.variables, source)
+    return summarise(log_p, source.labels, source.classes) | {
+        "workdir": str(workdir),
+        "step": classifier.step,
+        "data": path,
+        "split": part,
+        "fingerprint": loader.fingerprint(source),
+    }

@@ -1,0 +1,105 @@
+"""What GANs and classifiers share: a config becomes options, batches, a start and first lines."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from clu import parameter_overview
+from clu import platform as cluster
+from ml_collections import ConfigDict
+
+from jaxgan.config import lengths
+from jaxgan.config import loading as configs
+from jaxgan.data import account, loader
+from jaxgan.data.folder import Source
+from jaxgan.engine.checkpoint import Best
+from jaxgan.engine.log import Log
+from jaxgan.engine.memory import Settings
+from jaxgan.engine.options import TrainOptions
+from jaxgan.engine.provenance import environment
+from jaxgan.system import sealed
+from jaxgan.types import Recipe, State
+from jaxgan.weights import imagenet, init_from
+
+
+class Parts(NamedTuple):
+    """What the loop takes: how to train, on which batches, how long and how often."""
+
+    recipe: Recipe
+    batches: Any
+    options: TrainOptions
+
+
+def starter(config: ConfigDict, log: Log, best: Best | None = None) -> Callable[[State], State]:
+    """What a new run makes of its random weights."""
+    if config.init_from is not None:
+        return lambda state: init_from.start(config, log.line, best)(state)
+    if config.model.get("pretrained") is not None:
+        return lambda state: imagenet.start(config, log.line)(state)
+    return lambda state: state
+
+
+def make_batches(config: ConfigDict, source: Source, **more: Any) -> Any:
+    return loader.make_batches(
+        source,
+        batch_size=config.train.batch_size,
+        seed=config.seed,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+        **more,
+    )
+
+
+def make_options(
+    config: ConfigDict,
+    pictures: int,
+    pictures_a_step: int,
+    prelude: Callable[[int], int] = lambda step: 0,
+    prefix: str = "",
+) -> TrainOptions:
+    return TrainOptions(
+        steps=lengths.total_steps(config.train, pictures, pictures_a_step, prelude),
+        pictures_a_step=pictures_a_step,
+        seed=config.seed,
+        log_every=config.train.log_every,
+        sample_every=config.train.sample_every,
+        checkpoint_every=config.train.checkpoint_every,
+        parallel=config.parallel,
+        config=configs.to_dict(config),
+        profile=lengths.profile_steps(config.train.profile),
+        memory=memory_settings(config, prefix),
+    )
+
+
+def memory_settings(config: ConfigDict, prefix: str = "") -> Settings:
+    """Those of one network's config that decide over the memory of its step."""
+    train, bf16 = config.train, config.precision == "bf16"
+    return Settings(train.batch_size, train.microbatch, train.remat, bf16, prefix)
+
+
+def introduce(
+    log: Log, config: ConfigDict, recipe: Recipe, source: Source, data: dict | None = None
+) -> None:
+    """Writes `run.json` and `parameters.txt`, and says what begins."""
+    abstract = jax.eval_shape(recipe.init, jax.random.key(0))
+    nets = {name: net for name, net in vars(abstract).items() if hasattr(net, "params")}
+    tables, counts = [], []
+    for name, net in nets.items():
+        table = parameter_overview.get_parameter_overview(net.params, include_stats=False)
+        tables.append(f"{name}\n{table}\n")
+        counts.append(f"{name} {parameter_overview.count_parameters(net.params):,}")
+    if jax.process_index() == 0:
+        sealed.write(log.folder / "parameters.txt", "\n".join(tables))
+        about = environment() | {"data": data or account.describe_data(source)}
+        sealed.save(log.folder / "run.json", about, indent=2)
+    summary = (
+        f"{len(source):,} pictures of {', '.join(_present(source))} at {source.resolution} px; "
+        f"parameters: {', '.join(counts)}; {jax.device_count()} x {jax.devices()[0].device_kind}"
+    )
+    cluster.work_unit().set_notes(summary)  # What a cluster's console shows.
+    log.line(summary)
+
+
+def _present(source: Source) -> list[str]:
+    return [source.classes[i] for i in np.unique(source.labels)]
