@@ -9,9 +9,9 @@ the demo must run offline; --config.gan.model.backbone=vgg16 takes VGG16's. The 
 in the other configs.
 
 Cost: 4:30 on two CPU cores for `make demo` (480 + 480 drawn images to train with, 2 arms).
-Result: on three `--config.seed`, beside other work: hurts, -3.1 points (-5.6 to -0.6), -2.9 (-4.4 to
--1.4) and -4.1 (-7.3 to -0.9), 4 classifiers an arm, about 2,820 test images; real+augmentation has
-91 to 92 %. Principal components alone make better samples in this time, and the report says so
+Result: on three `--config.seed`, beside other work: hurts, -3.1 points (-5.6 to -0.6), -2.9 (-4.4
+to -1.4) and -4.1 (-7.3 to -0.9), 4 classifiers an arm, about 2,820 test images; real+augmentation
+has 91 to 92 %. Principal components alone make better samples in this time, and the report says so
 (2026-11).
 """
 
