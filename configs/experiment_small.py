@@ -15,8 +15,8 @@ Another GAN, with its resolution, and another classifier:
 
 Cost: two StyleGAN2-ADA at 128 px, 1,000 kimg each; 35 VGG16.
 Result: not yet run at this size. At 64 px with `:refined64,vgg16_frozen` on 321 + 320 photographs
-(2026-11): real+augmentation 86.6 %, add:1000+augmentation 84.5 %; hurts, -2.0 points (-3.7 to -0.3),
-37 minutes on two CPU cores; docs/results.md has the command.
+(2026-11): real+augmentation 86.6 %, add:1000+augmentation 84.5 %; hurts, -2.0 points (-3.7 to
+-0.3), 37 minutes on two CPU cores; docs/results.md has the command.
 """
 
 from pathlib import Path
