@@ -272,7 +272,7 @@ def test_a_second_critics_term_and_update(monkeypatch) -> None:
         F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(true, kept, strict=True)
     )
     for name, value in (("generator_loss", generator_loss), ("second_critic_loss", second_loss)):
-        assert float(metrics[name]) == pytest.approx(float(value), rel=1e-3)
+        assert float(metrics[name]) == pytest.approx(value.item(), rel=1e-3)
 
     weights = [w for layer in layers.values() for w in (layer.weight, layer.bias)]
     moved = [*torch.autograd.grad(generator_loss, list(dense.values()))]
