@@ -164,6 +164,8 @@ def make_step(
         return state.replace(critic=net), metrics
 
     def generator_turn(state: GANState, real: Images, key: PRNGKey) -> tuple[GANState, Metrics]:
+        heads: Any = getattr(state, "second", None)
+
         def gradient(real: Images, keys: list[Keys], dropout_key: PRNGKey) -> Any:
             z_keys, real_keys, fake_keys, loss_keys = keys
             real_drop, fake_drop, generator_drop = jax.random.split(dropout_key, 3)
@@ -180,7 +182,7 @@ def make_step(
                 value = loss.generator(real_logits, fake_logits, loss_keys)
                 if second is None:
                     return value, (stats, critic_stats, None)
-                term, looks = second.judge(state.second, fake, jnp.float32(1), fake_keys)
+                term, looks = second.judge(heads, fake, jnp.float32(1), fake_keys)
                 return value + term, (stats, critic_stats, looks)
 
             (value, aux), grads = jax.value_and_grad(objective, has_aux=True)(
@@ -189,7 +191,7 @@ def make_step(
             *aux, looks = aux
             if second is None:
                 return value, aux, grads, None
-            learned = second.learn(state.second, real, looks, jnp.float32(1), real_keys)
+            learned = second.learn(heads, real, looks, jnp.float32(1), real_keys)
             return value, aux, grads, learned
 
         assert generator_tx is not None
@@ -201,7 +203,7 @@ def make_step(
         if second is not None:
             *found, more = learned
             metrics |= more
-            state = state.replace(second=second.update(state.second, *found, state.step))
+            state = state.replace(second=second.update(heads, *found, state.step))
         state = state.replace(step=state.step + 1, generator=net, critic=critic, ema=ema)
         return state, metrics
 

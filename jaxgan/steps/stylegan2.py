@@ -152,6 +152,7 @@ def make_turns(
         state: StyleGAN2State, batch: Batch, key: PRNGKey
     ) -> tuple[StyleGAN2State, Metrics]:
         net = state.generator
+        heads: Any = getattr(state, "second", None)
 
         def gradient(real: Images, labels: Labels, real_keys: Keys, keys: Keys) -> Any:
             def objective(params: dict) -> tuple[Array, Any]:
@@ -161,21 +162,21 @@ def make_turns(
                 value = NON_SATURATING.generator(logits, logits, keys)
                 if second is None:
                     return value, (stats, None)
-                term, looks = second.judge(state.second, fake, state.p, keys)
+                term, looks = second.judge(heads, fake, state.p, keys)
                 return value + term, (stats, looks)
 
             (value, (stats, looks)), grads = jax.value_and_grad(objective, has_aux=True)(net.params)
             if second is None:
                 return (value, stats, None), (grads, None)
-            heads, *more = second.learn(state.second, real, looks, state.p, real_keys)
-            return (value, stats, more), (grads, heads)
+            learned, *more = second.learn(heads, real, looks, state.p, real_keys)
+            return (value, stats, more), (grads, learned)
 
-        (value, stats, more), (grads, heads) = averaged(gradient, batch, key, 0)
+        (value, stats, more), (grads, learned) = averaged(gradient, batch, key, 0)
         net = net.replace(stats=stats).descend(grads, generator_tx, step=state.step)
         metrics = {"generator_loss": value, "generator_grad_norm": optax.tree.norm(grads)}
         if second is not None:
             metrics |= more[1]
-            state = state.replace(second=second.update(state.second, heads, more[0], state.step))
+            state = state.replace(second=second.update(heads, learned, more[0], state.step))
         return state.replace(generator=net), metrics
 
     def path_turn(
