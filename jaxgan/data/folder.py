@@ -301,4 +301,4 @@ def choose(there: Sequence[str], classes: Sequence[str] | None) -> tuple[str, ..
     return tuple(classes)
 
 
-FolderSource = read
+FolderSource = read  # As it was called before.
