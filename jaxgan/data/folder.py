@@ -140,10 +140,9 @@ class _File(NamedTuple):
     ) -> tuple[np.ndarray, list[str]]:
         """An image and what is odd about it."""
         side = resolution or self.resolution
-        with images.open_file(data) as im:
-            odd = quality.oddities(self.entries.name(entry), quality.header_of(im))
-            whole = images.decode(im, 2 * side, self.scale, wait)
-            return np.array(images.square_of(whole, side, self.crop)), odd
+        head, whole = quality.decoded(data, 2 * side, self.scale, wait)
+        odd = quality.oddities(self.entries.name(entry), head)
+        return np.array(images.square_of(whole, side, self.crop)), odd
 
     def first(self, entry: int) -> tuple[np.ndarray | ranges.Deep | str, list[str], bytes]:
         """An image, what is odd about it, and its file's digest; its range where it waits for the
@@ -301,4 +300,4 @@ def choose(there: Sequence[str], classes: Sequence[str] | None) -> tuple[str, ..
     return tuple(classes)
 
 
-FolderSource = read
+FolderSource = read  # As it was called before.

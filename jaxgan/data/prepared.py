@@ -217,7 +217,7 @@ def _grouped(
     return found
 
 
-RecordSource = read
+RecordSource = read  # As it was called before.
 
 
 def tfds_files(info: dict[str, Any]) -> Iterator[tuple[str, str]]:

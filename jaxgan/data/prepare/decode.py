@@ -71,13 +71,7 @@ def read(
             raise ValueError(f"larger than {discover.LARGEST // 1024**2} MiB")
         data = discover.read(root, entry.place)
         at_least = None if options.align else 2 * max(options.resolutions)
-        picture = images.plain_jpeg(data, at_least)
-        if picture is not None:
-            head = quality.Header("JPEG", "RGB", *picture.size, frames=1)
-        else:
-            with images.open_file(data) as im:
-                head = quality.header_of(im)
-                picture = images.decode(im, at_least, options.scale)
+        head, picture = quality.decoded(data, at_least, options.scale)
         row = row._replace(
             width=head.width,
             height=head.height,

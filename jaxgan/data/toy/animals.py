@@ -76,7 +76,7 @@ def read(
     return Dataset(tuple(classes), labels, names, resolution, load=load)
 
 
-ToySource = read
+ToySource = read  # As it was called before.
 
 
 def draw(kind: str, rng: Rng, resolution: int) -> np.ndarray:
