@@ -62,12 +62,12 @@ class Progress:
         self.failures: list[NotFiniteError | None] = [None] * len(logs)
         self.begin()
 
-    def begin(self) -> None:
-        """Start the clock anew: what was before is not counted."""
+    def begin(self, under_way: int = 0) -> None:
+        """Start the clock anew: what was before is not counted, but for batches under way."""
         if self._asked:
             self._log(*self._take())
         self._clock = time.perf_counter()
-        self._drawn, self._waited = self._updates.drawn, self._updates.waited
+        self._drawn, self._waited = self._updates.drawn - under_way, self._updates.waited
 
     @property
     def going(self) -> list[int]:

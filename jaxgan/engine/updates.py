@@ -48,7 +48,7 @@ class Updates:
         splits: whether a step may be several programs.
         drawn: batches drawn.
         waited: seconds in which they were waited for.
-        on_compile: called when a program has been compiled.
+        on_compile: called when a program has been compiled, with the batches drawn for it.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Updates:
         self._turns = recipe.turns or (lambda step: [recipe.step])
         self.programs: dict[Step, Callable] = {}
         self.drawn, self.waited = 0, 0.0
-        self.on_compile: Callable[[], None] = lambda: None
+        self.on_compile: Callable[[int], None] = lambda batches: None
 
     def seek(self, step: int) -> None:
         """Go to the batch that comes after so many steps."""
@@ -94,24 +94,25 @@ class Updates:
         drawn = [self._draw() for _ in range(count)]
         batch = jax.tree.map(lambda *x: np.stack(x), *drawn)
         batch = self._devices.shard(batch, self._axis + 1)
-        return self._call([in_one_call(one)], state, batch, keys)
+        return self._call([in_one_call(one)], state, batch, keys, count)
 
     def prelude(self, state: State, key: PRNGKey) -> tuple[State, Metrics]:
         """Dispatch one of the updates that come before some steps."""
         return self._update(self._prelude, state, key)
 
     def _update(self, steps: Sequence[Step], state: State, key: PRNGKey) -> tuple[State, Metrics]:
-        return self._call(steps, state, self._devices.shard(self._draw(), self._axis), key)
+        batch = self._devices.shard(self._draw(), self._axis)
+        return self._call(steps, state, batch, key, 1)
 
     def _call(
-        self, steps: Sequence[Step], state: State, batch: Batch, key: PRNGKey
+        self, steps: Sequence[Step], state: State, batch: Batch, key: PRNGKey, batches: int
     ) -> tuple[State, Metrics]:
         metrics: Metrics = {}
         for step in steps:
             if step not in self.programs:
                 program = self._devices.compile(step)
                 self.programs[step] = self._compile(program, state, batch, key)
-                self.on_compile()
+                self.on_compile(batches)
             state, more = self.programs[step](state, batch, key)
             metrics |= more
         return state, metrics

