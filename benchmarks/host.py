@@ -48,14 +48,24 @@ def main() -> None:
     about |= {"device": measure.device_name(), "jax": metadata.version("jax")}
     about |= {"date": datetime.date.today().isoformat()}
     with tempfile.TemporaryDirectory() as folder:
-        contenders = {
-            "key": keys(),
-            "loading": loading(source),
-            "step": steps(source, Path(folder)),
-        }
-        for figure, runs in contenders.items():
-            compare(about, figure, measure.interleave(runs, FLAGS.rounds, FLAGS.seconds))
+        compare(about, "key", interleave(keys(), 100))
+        compare(about, "loading", interleave(loading(source), 30))
+        drained, asked, by_eight = steps(source, Path(folder))
+        compare(about, "dispatch", interleave({"one_by_one": asked, "by_eight": by_eight}, 160))
+        runs = {"drained": drained, "asked": asked}
+        compare(about, "step", measure.interleave(runs, FLAGS.rounds, FLAGS.seconds))
         compare(about, "checkpoint", saving(Path(folder)))
+
+
+def interleave(runs: dict[str, measure.Run], count: int) -> dict[str, measure.Timing]:
+    """Time contenders by turns, by what the calling thread computes: others do not disturb it."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(FLAGS.rounds):
+        for name, run in runs.items():
+            clock = time.thread_time()
+            run(count)
+            times[name].append((time.thread_time() - clock) / count)
+    return {k: measure.Timing(statistics.median(v), min(v), max(v)) for k, v in times.items()}
 
 
 def compare(about: dict, figure: str, times: dict[str, measure.Timing]) -> None:
@@ -121,7 +131,7 @@ def small() -> Recipe:
     return mirrored(Recipe(lambda key: jax.random.normal(key, (3,)), step))
 
 
-def steps(source: Source, folder: Path) -> dict[str, measure.Run]:
+def steps(source: Source, folder: Path) -> list[measure.Run]:
     """A step of one weight with a line in every tenth: drained for it, asked for, or by eight."""
     recipe, devices, key = small(), sharding.spread("jit"), jax.random.key(0)
     batch = next(make_batches(source))
@@ -152,7 +162,7 @@ def steps(source: Source, folder: Path) -> dict[str, measure.Run]:
         several(20)
         return several
 
-    return {"drained": run("a", False), "asked": run("b", True), "by_eight": run("c", True, 8)}
+    return [run("a", False), run("b", True), run("c", True, 8)]
 
 
 def saving(folder: Path) -> dict[str, measure.Timing]:
