@@ -66,9 +66,9 @@ def train(
         def save(step: int, state: State, data: dict, found: Found) -> None:
             checkpoints.save(step, state, options.config or {}, data, found.get(0))
 
-        keys = tuple(jax.random.split(jax.random.key(options.seed)))
+        init_key, train_key = jax.random.split(jax.random.key(options.seed))
         members = Members(
-            keys, [options.seed], [log], lambda state, i: state,
+            (init_key, train_key), [options.seed], [log], lambda state, i: state,
             checkpoints.restore, save, checkpoints.wait, checkpoints.kept,
         )  # fmt: skip
         return run(recipe, batches, options, members, evaluate, measure).state

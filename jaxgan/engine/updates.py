@@ -65,7 +65,7 @@ class Updates:
         self._prelude = [recipe.prelude.step] if recipe.prelude else []
         self.splits = recipe.turns is not None  # Which are compiled apart.
         self._turns = recipe.turns or (lambda step: [recipe.step])
-        self.programs: dict[Step, Callable] = {}
+        self.programs: dict[Step, Any] = {}
         self.drawn, self.waited = 0, 0.0
         self.on_compile: Callable[[int], None] = lambda batches: None
 
