@@ -76,6 +76,8 @@ def get_config() -> ConfigDict:
     config.train.log_every = 20  # In steps, as are the two below.
     config.train.sample_every = 100  # Validation, which saves a checkpoint too.
     config.train.checkpoint_every = 500
+    config.train.checkpoint_minutes = config_dict.placeholder(float)  # Saves after these, too.
+    config.train.steps_per_call = 1  # Dispatched at once, on a GPU or TPU.
     return config
 
 

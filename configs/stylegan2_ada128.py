@@ -82,6 +82,7 @@ def get_config(settings: str = "auto") -> ConfigDict:
     config.train.log_every = 40  # In steps, as are the two below.
     config.train.sample_every = 400
     config.train.checkpoint_every = 800
+    config.train.checkpoint_minutes = config_dict.placeholder(float)  # Saves after these, too.
     return choose(config, settings, 128)
 
 

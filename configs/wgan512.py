@@ -103,6 +103,8 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.train.log_every = 50  # In steps, as are the two below.
     config.train.sample_every = 500
     config.train.checkpoint_every = 500
+    config.train.checkpoint_minutes = config_dict.placeholder(float)  # Saves after these, too.
+    config.train.steps_per_call = 1  # Dispatched at once, on a GPU or TPU.
     return config
 
 

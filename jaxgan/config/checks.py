@@ -72,6 +72,11 @@ def _check_stylegan2(config: ConfigDict, name: str) -> None:
             f"({model.group_size}), got {train[at_once]}"
         )
     _check_collapse(train, f"{name}.train")
+    if train.get("steps_per_call", 1) > 1:
+        raise InputError(
+            f"{name}.train.steps_per_call must be 1 with stylegan2, whose updates are compiled "
+            f"apart, got {train.steps_per_call}"
+        )
     _check_evaluate(config.evaluate, f"{name}.evaluate")
 
 
@@ -188,6 +193,11 @@ def _check_turns(train: ConfigDict, name: str) -> None:
 
 
 def _check_collapse(train: ConfigDict, name: str) -> None:
+    if train.on_collapse == "rollback" and train.get("checkpoint_minutes") is not None:
+        raise InputError(
+            f"{name}.checkpoint_minutes must be None with on_collapse=rollback, so that each "
+            f"checkpoint is judged, got {train.checkpoint_minutes}"
+        )
     if train.on_collapse == "rollback" and train.checkpoint_every % train.sample_every:
         raise InputError(
             f"{name}.checkpoint_every must be a multiple of {name}.sample_every "

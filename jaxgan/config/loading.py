@@ -27,7 +27,7 @@ GENERATORS = (*GANS, "pca")  # That can be drawn from; the last one trains nothi
 CLASSIFIERS = ("googlenet", "resnet", "vgg16")
 # What may change when a run goes on in its folder.
 FREE = ("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile")
-FREE += ("min_diversity", "on_collapse", "rollbacks")
+FREE += ("min_diversity", "on_collapse", "rollbacks", "checkpoint_minutes", "steps_per_call")
 RESUMABLE = {
     "parallel",
     "evaluate",  # Which older runs do not have.

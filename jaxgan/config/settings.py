@@ -84,6 +84,8 @@ TRAINING = DATA | {
     "train.log_every": whole(),
     "train.sample_every": whole(),
     "train.checkpoint_every": whole(),
+    "train.checkpoint_minutes": optional(maybe(positive(1e6))),
+    "train.steps_per_call": optional(whole(1, 1000)),
 }
 ADAM = {"learning_rate": positive(1e3), "b1": PART, "b2": PART}
 EVALUATE = {

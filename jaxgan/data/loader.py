@@ -155,6 +155,7 @@ def make_batches(
     seed: int,
     shuffle: bool = True,
     flip: bool = False,
+    labels: bool = True,
     turns: int | None = None,
     start: int = 0,
     process_index: int = 0,
@@ -162,6 +163,8 @@ def make_batches(
     threads: int | None = None,
 ) -> grain.DatasetIterator:
     """Endless batches {"image": uint8 [b, r, r, 3], "label": int32 [b]}, b the host's share.
+
+    With `flip` they have "mirror", bool [b], too: the device mirrors faster than the host.
 
     Every epoch is shuffled anew and covers each picture once; batches run on across its end.
     What batch t holds depends on the source, `seed`, t, `batch_size` and `turns` alone: the hosts'
@@ -174,7 +177,8 @@ def make_batches(
         batch_size: Of all hosts together; divisible by `process_count`.
         seed: At least 0.
         shuffle: False keeps the source's order.
-        flip: Mirror each picture with probability 1/2.
+        flip: Choose with probability 1/2 of each picture that it is to be mirrored.
+        labels: False leaves them out.
         turns: Where given, a batch is so many batches on a leading axis: [turns, b, ...].
         start: Batches drawn before: k goes on as an iterator that was never stopped goes on after
             k batches. `get_state()` and `set_state({"next_index": k})` count alike.
@@ -227,8 +231,9 @@ def make_batches(
         batch = stack(indices)
         if flip:
             draws = np.random.default_rng([seed, 1, step]).random(grid)
-            flipped = draws[:, local].ravel() < 0.5
-            batch["image"][flipped] = batch["image"][flipped, :, ::-1]
+            batch["mirror"] = draws[:, local].ravel() < 0.5
+        if not labels:
+            del batch["label"]
         if turns is None:
             return batch
         return {name: x.reshape(turns, share, *x.shape[1:]) for name, x in batch.items()}

@@ -9,8 +9,8 @@ import logging
 import os
 import re
 import sys
-import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint import checkpoint_managers as policies
 
+from jaxgan.engine.checkpoint_items import checksums, items_of
 from jaxgan.errors import FileError
 from jaxgan.system import sealed
 from jaxgan.types import InputError, State
@@ -67,17 +68,6 @@ _PASSING = re.compile(
 )
 
 
-def checksums(tree: Any) -> dict[str, int]:
-    """CRC-32 of every array's bytes, by its path in the tree."""
-    leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(tree))
-    return {jax.tree_util.keystr(path): _crc(leaf) for path, leaf in leaves}
-
-
-def _crc(leaf: Any) -> int:
-    array = np.ascontiguousarray(leaf)
-    return zlib.crc32(array.reshape(-1).view(np.uint8).data)
-
-
 class Checkpoints:
     """The checkpoints of one run. Use as a context manager: leaving waits for the last save.
 
@@ -98,6 +88,8 @@ class Checkpoints:
         self._on = jax.process_index() == 0
         if self._on:
             self._manager = self._open()
+            self._thread = ThreadPoolExecutor(1, "checkpoint")
+            self._under_way: Future | None = None
 
     def _open(self) -> ocp.CheckpointManager:
         if not self._read_only:
@@ -157,7 +149,11 @@ class Checkpoints:
         if self._on:
             # What is raised already must not be hidden.
             with suppress(*([FileError] if kind else [])), self._writing():
-                self._manager.close()
+                try:
+                    self._finish()
+                finally:
+                    self._thread.shutdown()
+                    self._manager.close()
 
     def wait(self) -> None:
         """Blocks until the last save is on disk.
@@ -167,8 +163,14 @@ class Checkpoints:
         """
         if self._on:
             with self._writing():
-                self._manager.wait_until_finished()
-                self._manager.check_for_errors()
+                self._finish()
+
+    def _finish(self) -> None:
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.result()
+        self._manager.wait_until_finished()
+        self._manager.check_for_errors()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -191,7 +193,7 @@ class Checkpoints:
         """What a user has where a run ends by itself; waits for the last save."""
         steps = []
         with suppress(Exception):  # That it failed is said elsewhere.
-            self._manager.wait_until_finished()
+            self._finish()
         with suppress(OSError):
             steps = [int(p.name) for p in self.folder.iterdir() if p.name.isdecimal()]
         if not steps:
@@ -209,23 +211,33 @@ class Checkpoints:
     def save(
         self, step: int, state: State, config: dict, data: dict, metrics: dict | None = None
     ) -> None:
-        """Saves in the background; the state's arrays are copied to the host before it returns."""
+        """Save in the background; the state's arrays are copied to the host before it returns.
+
+        Raises:
+            FileError: the save before could not be written.
+        """
         if not self._on:
             return
-        items = {name: jax.device_get(tree) for name, tree in _items(state).items()}
+        self.wait()
+        # On a CPU what JAX gives is the device's own memory, which the next step overwrites.
+        items = jax.tree.map(np.array, jax.device_get(items_of(state)))
+        self._under_way = self._thread.submit(self._write, step, items, config, data, metrics)
+
+    def _write(
+        self, step: int, items: dict, config: dict, data: dict, metrics: dict | None
+    ) -> None:
         sums: dict[str, Any] = {k: checksums(v) for k, v in items.items()}
         sums |= {"data": sealed.checksum(data), "metrics": sealed.checksum(metrics or {})}
-        with self._writing():
-            self._manager.save(
-                step,
-                args=ocp.args.Composite(
-                    **{name: ocp.args.StandardSave(tree) for name, tree in items.items()},
-                    config=ocp.args.JsonSave(config),
-                    data=ocp.args.JsonSave(data),
-                    checksums=ocp.args.JsonSave(sums),
-                ),
-                metrics=metrics,
-            )
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                **{name: ocp.args.StandardSave(tree) for name, tree in items.items()},
+                config=ocp.args.JsonSave(config),
+                data=ocp.args.JsonSave(data),
+                checksums=ocp.args.JsonSave(sums),
+            ),
+            metrics=metrics,
+        )
 
     def restore(self, abstract: State, step: int | None = None) -> Restored | None:
         """The checkpoint of `step`, or else the latest that is whole; None where there is none.
@@ -297,7 +309,7 @@ class Checkpoints:
         self._manager = self._open()
 
     def _read(self, step: int, abstract: State) -> Restored:
-        read = self._read_items(step, _items(abstract))
+        read = self._read_items(step, items_of(abstract))
         state = read["state"]
         if "ema" in read:
             state = state.replace(ema=read["ema"])
@@ -330,13 +342,6 @@ class Checkpoints:
             if checksums(read[name]) != read["checksums"][name]:
                 raise DamagedError(f"the checksum of {name} does not match")
         return {name: read[name] for name in abstract}
-
-
-def _items(state: State) -> dict:
-    """A state's items: the averaged generator lies apart, so that sampling reads nothing else."""
-    if getattr(state, "ema", None) is None:
-        return {"state": state}
-    return {"state": state.replace(ema=None), "ema": state.ema}
 
 
 def has_checkpoints(workdir: epath.PathLike) -> bool:

@@ -1,8 +1,7 @@
 """The training loop: steps, logs, checkpoints. It knows nothing about GANs or classifiers."""
 
-import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,85 +11,23 @@ from etils import epath
 from jaxgan.engine import distributed, sharding
 from jaxgan.engine.checkpoint import Checkpoints, Restored
 from jaxgan.engine.log import Log
+from jaxgan.engine.loop_state import Evaluate, Found, LoopState, Measure, Members, Training
 from jaxgan.engine.memory import watch_memory
 from jaxgan.engine.options import Evaluation, TrainOptions
 from jaxgan.engine.profiler import tracer
 from jaxgan.engine.progress import NotFiniteError, Progress, SetbackError
 from jaxgan.engine.updates import Updates, fold_in
 from jaxgan.errors import FileError
-from jaxgan.types import PRNGKey, Recipe, State
+from jaxgan.types import Recipe, State
 
 __all__ = ["CollapseError", "Evaluation", "NotFiniteError", "TrainOptions", "train"]
 
 # Random weights are drawn once: not worth the half minute that XLA would spend on the program.
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-Evaluate = Callable[[State], Evaluation]
-Measure = Callable[[State, int], dict[str, float]]
-Found = dict[int, dict[str, float]]  # What evaluations found, by the training.
 
 
 class CollapseError(SetbackError):
     """An alarm, where it is not to warn only."""
-
-
-class Members(NamedTuple):
-    """What is trained in one state: a training alone, or several on a leading axis.
-
-    Attributes:
-        keys: those of the weights and of the training, one or several of each.
-        seeds: from which they are.
-        logs: each one's; the first one's has the lines of all.
-        part: (state, i) -> the state of training i.
-        restore: the latest checkpoint, or None.
-        save: (step, state, data, found) -> None; may go on in the background
-        wait: until it is done.
-        kept: what a user has where a run ends by itself.
-        then: what the same command does after a stop.
-    """
-
-    keys: tuple[PRNGKey, PRNGKey]
-    seeds: Sequence[int]
-    logs: Sequence[Log]
-    part: Callable[[State, int], State]
-    restore: Callable[[State], Restored | None]
-    save: Callable[[int, State, dict, Found], None]
-    wait: Callable[[], None]
-    kept: Callable[[], str]
-    then: str = "goes on from there"
-
-
-class Training(NamedTuple):
-    """What stays the same from the first step to the last."""
-
-    recipe: Recipe
-    options: TrainOptions
-    members: Members
-    devices: sharding.Devices
-    updates: Updates
-    evaluate: Evaluate | None
-    measure: Measure | None
-    stopped: Callable[[], int]
-    trace: Callable[[int, State], None]
-
-
-@dataclasses.dataclass
-class LoopState:
-    """Where a training is.
-
-    Attributes:
-        step: the steps done.
-        state: on the devices.
-        rolled: how often it was rolled back.
-        first, saved: the steps at which it began, and was saved last.
-        progress: since it began.
-    """
-
-    step: int
-    state: State
-    rolled: int
-    first: int = 0
-    saved: int = 0
-    progress: Progress = None  # type: ignore[assignment]  # From `begin` on.
 
 
 def train(
@@ -129,9 +66,9 @@ def train(
         def save(step: int, state: State, data: dict, found: Found) -> None:
             checkpoints.save(step, state, options.config or {}, data, found.get(0))
 
-        keys = tuple(jax.random.split(jax.random.key(options.seed)))
+        init_key, train_key = jax.random.split(jax.random.key(options.seed))
         members = Members(
-            keys, [options.seed], [log], lambda state, i: state,
+            (init_key, train_key), [options.seed], [log], lambda state, i: state,
             checkpoints.restore, save, checkpoints.wait, checkpoints.kept,
         )  # fmt: skip
         return run(recipe, batches, options, members, evaluate, measure).state
@@ -214,6 +151,7 @@ def begin(training: Training, at: LoopState) -> None:
     """Place the state on the devices, and go to its batch."""
     members = training.members
     at.first = at.saved = at.step
+    at.clock = time.monotonic()
     training.updates.seek(at.step)
     at.progress = Progress(members.logs, members.seeds, at.step, training.options, training.updates)
     training.updates.on_compile = at.progress.begin
@@ -227,30 +165,49 @@ def run_steps(training: Training, at: LoopState) -> None:
         key = fold_in(key, np.uint32(2**32 - at.rolled))
     while at.step < training.options.steps and at.progress.going:
         training.trace(at.step + 1, at.state)
-        at.state, metrics = training.updates.run(at.state, at.step, key)
-        at.step += 1
-        at.progress.add(at.step, metrics)
-        follow(training, at)
+        count = together(training, at.step)
+        if count > 1:
+            at.state, metrics = training.updates.several(at.state, at.step, count, key)
+        else:
+            at.state, metrics = training.updates.run(at.state, at.step, key)
+        at.step += count
+        at.progress.add(at.step, metrics, count)
+        follow(training, at, at.step == at.first + count)
     if stop := training.stopped():
         raise SystemExit(128 + stop)
 
 
-def follow(training: Training, at: LoopState) -> None:
-    """Do what is due after a step: log, evaluate, save, stop."""
+def together(training: Training, step: int) -> int:
+    """Return how many steps after `step` go into one call.
+
+    It hangs on their numbers alone, so that a run that is resumed makes the same calls.
+    """
+    options, updates = training.options, training.updates
+    count = options.steps_per_call
+    steps = range(step, step + count)
+    alone = updates.splits or step % count or steps.stop > options.steps
+    if alone or any(map(options.due, steps[1:])) or any(map(updates.preludes, steps)):
+        return 1
+    return count
+
+
+def follow(training: Training, at: LoopState, begun: bool) -> None:
+    """Do what is due after a step, or after the first one: log, evaluate, save, stop."""
     options, step = training.options, at.step
-    last = step == options.steps
-    due = step % options.checkpoint_every == 0 or last
+    last, told = step == options.steps, step % options.log_every == 0
+    due = step % options.checkpoint_every == 0 or last or (told and _long_ago(options, at))
     shown = training.evaluate is not None and (step % options.sample_every == 0 or last)
     measured = step % options.measure_every == 0 or step in options.measure_at or last
     measured = measured and training.measure is not None
-    if step % options.log_every == 0 or due or step == at.first + 1 or shown or measured:
+    found, ranked, cautious = {}, False, options.on_alarm != "warn"
+    if due or shown or measured or (cautious and (told or begun)):
         at.progress.flush(step)
-        looked = shown or measured
-        found, ranked = assess(training, at, shown, measured) if looked else ({}, False)
-        if options.on_alarm != "warn":
+        if shown or measured:
+            found, ranked = assess(training, at, shown, measured)
+        if cautious:
             _check(at.progress.wrong, step)
-    else:
-        found, ranked = {}, False
+    elif told or begun:
+        at.progress.ask(step)
     stop = training.stopped()  # Read once: what comes later is for the next step.
     if ranked or due or stop:
         save(training, at, found if ranked else {}, wait=last or bool(stop))
@@ -289,7 +246,7 @@ def save(training: Training, at: LoopState, found: Found, wait: bool) -> None:
     members = training.members
     if at.step == at.saved:
         return
-    at.saved = at.step
+    at.saved, at.clock = at.step, time.monotonic()
     at.progress.flush(at.step)  # Raises where a loss or gradient is not finite.
     whole = training.devices.fetch(at.state)
     _check_weights(training, at, whole)
@@ -315,6 +272,14 @@ def roll_back(training: Training, at: LoopState, error: SetbackError) -> None:
         f"back to the checkpoint of step {at.step:,}, with other noise "
         f"({at.rolled} of {training.options.rollbacks} times)"
     )
+
+
+def _long_ago(options: TrainOptions, at: LoopState) -> bool:
+    """Return, the same on all processes, whether the last save is `checkpoint_minutes` ago."""
+    if options.checkpoint_minutes is None:
+        return False
+    past = time.monotonic() - at.clock >= 60 * options.checkpoint_minutes
+    return bool(distributed.from_first(np.array(past)))
 
 
 def _check(wrong: str | None, step: int) -> None:

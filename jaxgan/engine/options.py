@@ -18,6 +18,8 @@ class TrainOptions(NamedTuple):
         pictures_a_step: images in a batch, for the rate in images per second.
         seed: of the weights and of all noise in training.
         log_every, sample_every, checkpoint_every: in steps; `sample_every` calls `evaluate`.
+        checkpoint_minutes: saves, too, at the first line of the log so long after the last save.
+        steps_per_call: so many steps are dispatched at once, where nothing is due between them.
         measure_every: in steps; calls `measure`.
         measure_at: further steps after which `measure` is called.
         best: the metric whose best checkpoint is kept; the steps that have it are saved.
@@ -39,6 +41,8 @@ class TrainOptions(NamedTuple):
     log_every: int = 100
     sample_every: int = 1000
     checkpoint_every: int = 1000
+    checkpoint_minutes: float | None = None
+    steps_per_call: int = 1
     measure_every: int = 1000
     measure_at: frozenset[int] = frozenset()
     best: Best | None = None
@@ -51,6 +55,11 @@ class TrainOptions(NamedTuple):
     alarm: Callable[[Sequence[dict]], str | None] = lambda rows: None
     on_alarm: str = "warn"
     rollbacks: int = 0
+
+    def due(self, step: int) -> bool:
+        """Return whether something is to be done after this step."""
+        every = (self.log_every, self.sample_every, self.checkpoint_every, self.measure_every)
+        return any(step % n == 0 for n in every) or step in self.measure_at or step == self.steps
 
 
 class Evaluation(NamedTuple):

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -50,7 +50,8 @@ class Progress:
         self._logs, self._seeds, self._updates = logs, seeds, updates
         self._steps, self._alarm = options.steps, options.alarm
         self._pictures = options.pictures_a_step
-        self._pending: list[tuple[int, dict]] = []
+        self._pending: list[tuple[int, int, dict]] = []
+        self._asked: tuple[int, int, float] | None = None
         self._first = self._told = first
         self._rows: list[dict] = []
         if jax.process_index() == 0:
@@ -61,10 +62,12 @@ class Progress:
         self.failures: list[NotFiniteError | None] = [None] * len(logs)
         self.begin()
 
-    def begin(self) -> None:
-        """Start the clock anew: what was before is not counted."""
+    def begin(self, under_way: int = 0) -> None:
+        """Start the clock anew: what was before is not counted, but for batches under way."""
+        if self._asked:
+            self._log(*self._take())
         self._clock = time.perf_counter()
-        self._drawn, self._waited = self._updates.drawn, self._updates.waited
+        self._drawn, self._waited = self._updates.drawn - under_way, self._updates.waited
 
     @property
     def going(self) -> list[int]:
@@ -83,11 +86,26 @@ class Progress:
         line = f"seed {self._seeds[i]} failed, the others go on: {self.failures[i]}"
         self._logs[0].line(line)
 
-    def add(self, step: int, metrics: dict) -> None:
-        """Note a step that was begun, and wait for the one before the last."""
-        self._pending.append((step, metrics))
+    def add(self, step: int, metrics: dict, count: int = 1) -> None:
+        """Note the `count` steps up to `step`, and wait for the call before the last.
+
+        Raises:
+            NotFiniteError: see `flush`.
+        """
+        self._pending.append((step, count, metrics))
         if len(self._pending) > 2:  # Batches of steps not yet run fill the device's memory.
-            jax.block_until_ready(self._pending[-3][1])
+            jax.block_until_ready(self._pending[-3][2])
+        if self._asked:
+            self._log(*self._take())
+
+    def ask(self, step: int) -> None:
+        """Log the steps up to `step` when the next one is dispatched: the devices do not wait."""
+        self._asked = step, self._updates.drawn, self._updates.waited
+
+    def _take(self) -> tuple[int, int, float]:
+        asked, self._asked = self._asked, None
+        assert asked is not None
+        return asked
 
     def flush(self, step: int) -> None:
         """Log the steps up to `step`, on average.
@@ -95,16 +113,22 @@ class Progress:
         Raises:
             NotFiniteError: a metric is not finite, of the only training.
         """
-        if not self._pending:
+        if self._asked:
+            self._log(*self._take())
+        self._log(step, self._updates.drawn, self._updates.waited)
+
+    def _log(self, step: int, drawn: int, waited: float) -> None:
+        """Log the steps up to `step`, before which so many batches were drawn and waited for."""
+        some = [(s, n, jax.device_get(m)) for s, n, m in self._pending if s <= step]
+        if not some:
             return
-        fetched = [(s, jax.device_get(metrics)) for s, metrics in self._pending]
-        self._pending.clear()
-        rows = [(s, {k: np.atleast_1d(x) for k, x in row.items()}) for s, row in fetched]
+        self._pending = [one for one in self._pending if one[0] > step]
+        rows = [each for one in some for each in _rows(*one)]
         seconds = time.perf_counter() - self._clock
-        rate = (self._updates.drawn - self._drawn) * self._pictures / seconds
+        rate = (drawn - self._drawn) * self._pictures / seconds
         left = (self._steps - step) * seconds / (step - self._told)
-        waited = (self._updates.waited - self._waited) / seconds
-        timing = {"images_per_second": rate, "waiting_share": waited}
+        waiting = (waited - self._waited) / seconds
+        timing = {"images_per_second": rate, "waiting_share": waiting}
         eta = f"{rate * len(self._logs):,.0f} images/s  eta {duration(left)}  "
         if self._told == self._first:  # The first step takes longer than the others.
             timing, eta = {}, ""
@@ -125,6 +149,7 @@ class Progress:
         self._line(f"step {step:,}/{self._steps:,}  {share}%  {eta}{_shown(means)}")
         self._told = step
         self.begin()
+        self._drawn, self._waited = drawn, waited
 
     def judged(self, step: int, found: Mapping[int, dict[str, float]]) -> None:
         """Log what an evaluation found, by the training."""
@@ -145,6 +170,13 @@ class Progress:
 
     def _line(self, text: str) -> None:
         self._logs[0].line(text + ("  ALARM" if self.wrong else ""))
+
+
+def _rows(step: int, count: int, metrics: dict) -> Iterator[tuple[int, dict]]:
+    """The rows of the `count` steps up to `step`: a value for each training."""
+    for i in range(count):
+        row = metrics if count == 1 else {name: values[i] for name, values in metrics.items()}
+        yield step - count + 1 + i, {name: np.atleast_1d(x) for name, x in row.items()}
 
 
 def _shown(found: Mapping[int, dict[str, Any]]) -> str:

@@ -78,9 +78,10 @@ def train(
             (epath.Path(workdirs[i]) / "checkpoints").rmtree()
     own = [options[i] for i in left]
     keys = [jax.random.split(jax.random.key(one.seed)) for one in own]
+    init_keys, train_keys = map(jnp.stack, zip(*keys, strict=True))
     kept = _Kept([workdirs[i] for i in left], own)
     members = Members(
-        tuple(jnp.stack(some) for some in zip(*keys, strict=True)),
+        (init_keys, train_keys),
         [one.seed for one in own],
         [logs[i] for i in left],
         part,

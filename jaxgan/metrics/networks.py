@@ -16,7 +16,8 @@ from ml_collections import ConfigDict
 from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.data.outliers import SIDE, descriptor
-from jaxgan.engine.checkpoint import Best, Checkpoints, checksums, has_checkpoints
+from jaxgan.engine.checkpoint import Best, Checkpoints, has_checkpoints
+from jaxgan.engine.checkpoint_items import checksums
 from jaxgan.metrics import features
 from jaxgan.metrics.features import Features
 from jaxgan.models import inception as fid

@@ -5,7 +5,7 @@ import logging
 import time
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 from etils import epath
 from ml_collections import ConfigDict
 
@@ -67,6 +67,6 @@ def fit_components(config: ConfigDict, workdir: epath.PathLike) -> None:
         images = pca.draw(fit, range(36 if source.resolution <= 128 else 16), config.model.shrink)
         log.image(1, "samples", grid(images))
         nothing = Net({}, {}, ())
-        state = GANState(np.int32(1), nothing, nothing, {"params": fit._asdict()})
+        state = GANState(jnp.int32(1), nothing, nothing, {"params": fit._asdict()})
         checkpoints.save(1, state, configs.to_dict(config), {"next_index": 0})
         checkpoints.wait()

@@ -16,6 +16,7 @@ from jaxgan.errors import InputError
 from jaxgan.sampling import sample
 from jaxgan.steps.state import GANState
 from jaxgan.training import early, fitting, monitor
+from jaxgan.training.mirror import mirrored
 from jaxgan.training.mode_collapse import make_alarm, mean_distance
 from jaxgan.training.options import Parts, introduce, make_batches, make_options, starter
 from jaxgan.types import Recipe
@@ -94,7 +95,9 @@ def assemble(
     if recipe is None or recipes.needs_pictures(config):
         recipe = recipes.build(config, sharding.axis_name(config.parallel), look_at(config, source))
     turns = None if train.get("same_batch", True) else train.n_critic
-    batches = make_batches(config, source, flip=config.data.flip, turns=turns)
+    conditional = config.model.get("conditional", False)
+    batches = make_batches(config, source, flip=config.data.flip, labels=conditional, turns=turns)
+    recipe = mirrored(recipe) if config.data.flip else recipe
     prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
     shown = train.batch_size * (turns or 1)
     options = make_options(config, len(source), shown, prelude, prefix)

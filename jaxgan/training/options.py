@@ -65,6 +65,8 @@ def make_options(
         log_every=config.train.log_every,
         sample_every=config.train.sample_every,
         checkpoint_every=config.train.checkpoint_every,
+        checkpoint_minutes=config.train.get("checkpoint_minutes"),
+        steps_per_call=config.train.get("steps_per_call", 1),
         parallel=config.parallel,
         config=configs.to_dict(config),
         profile=lengths.profile_steps(config.train.profile),

@@ -100,6 +100,12 @@ def wgan(**changes) -> ConfigDict:
             {"train.on_collapse": "rollback", "train.checkpoint_every": 750},
             r"must be a multiple of config.train.sample_every \(500\) .*, got 750",
         ),
+        (
+            {"train.on_collapse": "rollback", "train.checkpoint_minutes": 5.0},
+            r"checkpoint_minutes must be None with on_collapse=rollback, .*, got 5.0",
+        ),
+        ({"train.checkpoint_minutes": 0.0}, "checkpoint_minutes must be above 0, got 0.0"),
+        ({"train.steps_per_call": 0}, "steps_per_call must be within|steps_per_call must be above"),
     ],
 )
 def test_bad_values_are_named(changes: dict, words: str) -> None:

@@ -27,7 +27,7 @@ from jaxgan.types import InputError
 
 
 class Numbered:
-    """Picture i is all i but for its left column, 255: tells which it is, and if mirrored."""
+    """Picture i is all i but for its left column, 255: tells which it is."""
 
     def __init__(self, count=10, resolution=4, classes=("cat", "dog")):
         self.classes, self.resolution = classes, resolution
@@ -51,12 +51,8 @@ def take(count, source=None, **options) -> list[dict]:
 
 
 def which(batches) -> list[int]:
-    """The numbers of the pictures, mirrored or not."""
+    """The numbers of the pictures."""
     return [int(x) for batch in batches for x in batch["image"][..., 1, 1, 0].ravel()]
-
-
-def mirrored(batches) -> np.ndarray:
-    return np.concatenate([batch["image"][..., 0, 3, 0].ravel() == 255 for batch in batches])
 
 
 def assert_same(a, b):
@@ -187,14 +183,17 @@ def test_turns_are_that_many_batches_in_a_row():
     assert which(three) == which(take(12))
 
 
-def test_flips_mirror_half_of_the_pictures_anew_each_time():
-    assert not mirrored(take(10)).any()
-    flips = mirrored(take(100, flip=True))
+def test_half_of_the_pictures_are_to_be_mirrored_anew_each_time():
+    assert "mirror" not in take(1)[0] and "label" not in take(1, labels=False)[0]
+
+    def chosen(count, *source, **options):
+        return np.concatenate([x["mirror"] for x in take(count, *source, flip=True, **options)])
+
+    flips = chosen(100)
     assert abs(flips.mean() - 0.5) < 0.1  # 4 standard deviations of 400 draws.
     assert which(take(10, flip=True)) == which(take(10))
-    first, second = flips[:40], mirrored(take(10, flip=True, seed=1))
-    assert (first != second).any()
-    once = mirrored(take(50, Numbered(1), flip=True, batch_size=1))
+    assert (flips[:40] != chosen(10, seed=1)).any()
+    once = chosen(50, Numbered(1), batch_size=1)
     assert once.any() and not once.all()
 
 

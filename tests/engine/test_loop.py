@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import time
 from pathlib import Path
 
 import jax
@@ -18,6 +19,7 @@ from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine.checkpoint import Best, Checkpoints
 from jaxgan.engine.log import Log, read_metrics
 from jaxgan.engine.loop import CollapseError, Evaluation, NotFiniteError, TrainOptions, train
+from jaxgan.engine.timing import time_steps
 from jaxgan.errors import FileError
 from jaxgan.types import Prelude, Recipe
 
@@ -283,3 +285,64 @@ def test_it_begins_with_given_weights(tmp_path: Path) -> None:
     # A run that goes on has weights of its own.
     on = run(tmp_path, OPTIONS._replace(steps=2, start=lambda state: State(state.step, None)))
     assert on.step == 2
+
+
+@pytest.mark.parametrize("parallel", ["jit", "pmap"])
+def test_several_steps_in_a_call_are_the_same_steps(tmp_path: Path, parallel: str) -> None:
+    """Where nothing is due between them, and no prelude comes before one."""
+    options = OPTIONS._replace(log_every=2, sample_every=7, checkpoint_every=6, parallel=parallel)
+    several = options._replace(steps_per_call=2)
+    for name, make in (("plain", recipe), ("prelude", prelude_recipe)):
+        one = run(tmp_path / name / "one", options, recipe_=make())
+        whole = run(tmp_path / name / "several", several, recipe_=make())
+        np.testing.assert_allclose(one.weight, whole.weight, rtol=1e-6)
+        assert one.step == whole.step == 7
+        rows = [read_metrics(tmp_path / name / kind) for kind in ("one", "several")]
+        assert len(rows[1]) == (4 if name == "plain" else 5)  # The first line: of a call.
+        losses = [{row["step"]: row["loss"] for row in some} for some in rows]
+        for step in (4, 6, 7):
+            assert losses[0][step] == pytest.approx(losses[1][step], rel=1e-5)
+        run(tmp_path / name / "parts", several._replace(steps=3), recipe_=make())
+        same(whole, run(tmp_path / name / "parts", several, recipe_=make()))
+
+
+def test_a_checkpoint_is_saved_by_time_too(tmp_path: Path, monkeypatch) -> None:
+    saved, save = [], Checkpoints.save
+    monkeypatch.setattr(
+        Checkpoints, "save", lambda self, step, *rest: (saved.append(step), save(self, step, *rest))
+    )
+    options = OPTIONS._replace(checkpoint_every=5, sample_every=100)
+    plain = run(tmp_path / "plain", options)
+    assert saved == [5, 7]
+    saved.clear()
+    same(plain, run(tmp_path / "often", options._replace(checkpoint_minutes=1e-9)))
+    assert saved == [3, 5, 6, 7]  # At the lines of the log.
+    saved.clear()
+    run(tmp_path / "seldom", options._replace(checkpoint_minutes=60.0))
+    assert saved == [5, 7]
+
+
+def test_a_checkpoint_is_written_while_the_state_moves_on(tmp_path: Path, monkeypatch) -> None:
+    def slow(self, step, **more):
+        time.sleep(0.2)
+        return real(self, step, **more)
+
+    real = ocp.CheckpointManager.save
+    monkeypatch.setattr(ocp.CheckpointManager, "save", slow)
+    abstract = jax.eval_shape(recipe().init, jax.random.key(0))
+    state = State(jnp.int32(1), jnp.ones(3))
+    with Checkpoints(tmp_path) as checkpoints:
+        clock = time.perf_counter()
+        checkpoints.save(1, state, {}, {})
+        assert time.perf_counter() - clock < 0.2
+        jax.tree.map(lambda x: x.delete(), state)
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        np.testing.assert_array_equal(checkpoints.restore(abstract).state.weight, np.ones(3))
+
+
+def test_a_few_steps_are_timed_as_they_are_trained() -> None:
+    batches = loader.make_batches(PICTURES, batch_size=4, seed=0)
+    timing = time_steps(prelude_recipe(), batches, OPTIONS, 0.01)
+    assert min(timing.init, timing.compile, timing.step, timing.prelude) > 0
+    assert timing.state.step >= 4 and [timing.preludes(i) for i in range(4)] == [2, 0, 0, 1]
+    assert timing.memory > 0

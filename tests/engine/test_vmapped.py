@@ -20,7 +20,7 @@ from jaxgan.engine.checkpoint import Best, Checkpoints
 from jaxgan.engine.log import Log, read_metrics
 from jaxgan.engine.loop import Evaluation, TrainOptions
 from jaxgan.training import frozen_features, run
-from jaxgan.types import Recipe
+from jaxgan.types import Prelude, Recipe
 
 ROOT = Path(__file__).parents[2]
 SEEDS = (0, 3, 5)
@@ -115,6 +115,25 @@ def assert_same(one: Path, other: Path, recipe_: Recipe, best: Best = BEST) -> N
             lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6),
             *(jax.device_get(each[name].state) for each in (a, b)),
         )
+
+
+def test_it_is_a_recipe() -> None:
+    """With a leading axis of all, its prelude and its turns, too."""
+    one = recipe()
+    one = one._replace(prelude=Prelude(one.step, lambda step: 1), turns=lambda step: [one.step])
+    both = vmapped.vmapped(one, 2)
+    assert both is vmapped.vmapped(one, 2) and both.turns(0) == [both.step]
+    keys = jax.random.split(jax.random.key(4), 2)
+    drawn = [next(batches(seed)) for seed in SEEDS[:2]]
+    states = both.init(keys)
+    for step, several in ((one.step, both.step), (one.prelude.step, both.prelude.step)):
+        moved, metrics = several(states, jax.tree.map(lambda *x: np.stack(x), *drawn), keys)
+        for i, (key, batch) in enumerate(zip(keys, drawn, strict=True)):
+            state, alone = step(one.init(key), batch, key)
+            np.testing.assert_allclose(moved.weight[i], state.weight, rtol=1e-6)
+            np.testing.assert_allclose(metrics["loss"][i], alone["loss"], rtol=1e-6)
+    with pytest.raises(ValueError):
+        vmapped.vmapped(one, 3).step(states, drawn[0], keys)
 
 
 @pytest.mark.parametrize("what", ["moves", "ties"])

@@ -120,3 +120,16 @@ def test_an_experiments_batches_suit_its_devices(section, change, words) -> None
     if section == "gan":  # As `run.run` says of one network, without the prefix.
         with pytest.raises(InputError, match=words.replace(r"gan\.", "")):
             run.run(config.gan, "nowhere")
+
+
+@pytest.mark.parametrize(("file", "axis"), [("wgan64", 1), ("wgan512", 0), ("vgg16_small", 0)])
+def test_what_is_timed_is_what_would_be_trained(file: str, axis: int, monkeypatch) -> None:
+    config = configs.load(str(Path(__file__).parents[2] / "configs" / f"{file}.py"), test=True)
+    if file == "vgg16_small":
+        config.model.num_classes = 2
+    monkeypatch.setattr(run, "time_steps", lambda *given: given)
+    recipe, batches, options, seconds = run.time_training(config, SOURCE, 2.0, "some.")
+    assert seconds == 2.0 and options.batch_axis == axis and options.memory.prefix == "some."
+    shape = next(batches)["image"].shape
+    assert shape[axis] == config.train.batch_size and len(shape) == axis + 4
+    assert (recipe.prelude is not None) == (file == "wgan64")
