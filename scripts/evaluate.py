@@ -79,7 +79,7 @@ def main() -> None:
         result["versions"] = run.versions()
         print(report.table(result))
         if FLAGS.html:
-            sealed.write(FLAGS.html, report.html(result, pairs))
+            sealed.write(FLAGS.html, report.page(result, pairs))
     if FLAGS.json:
         sealed.write(FLAGS.json, json.dumps(result, indent=2) + "\n")
 

@@ -56,9 +56,15 @@ def test_all_figures_have_a_value_inside_an_interval(tmp_path: Path) -> None:
     assert result["sets"]["fake"]["pictures"] == 90 and result["resolution"] == 32
     assert json.loads(json.dumps(result)) == result
     assert result == folders.evaluate(str(real), str(fake), str(train))[0]
-    text, page = report.table(result), report.html(result, pairs)
+    text, page = report.table(result), report.page(result, pairs)
     assert "Fréchet distance (means)" in text and "depends on their number" in text
-    assert len(pairs) == 32 and page.count("data:image/png") == 32
+    assert len(pairs) == 32 and page.count('src="data:image/png') == 32
+    view, names = report.view(result, pairs), ["Precision", "Recall", "Coverage", "Copies"]
+    assert [row.label for row in view["figure"].rows] == names
+    assert len(view["measures"].rows) == 7 and "Floor" in view["measures"].head
+    lines = report.markdown(result).splitlines()
+    assert sum(line.startswith("| ") for line in lines) == 2 + 7
+    assert any(line.startswith("| kernel distance × 1000 |") for line in lines)
 
 
 def test_copies_are_found_and_held_out_copies_left_out(tmp_path: Path) -> None:
@@ -151,7 +157,8 @@ def test_only_what_is_wanted_is_computed(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(folders, "find_copies", None)
     result, pairs = folders.evaluate(str(real), str(fake), metrics=["recall", "kid"])
     assert list(result["metrics"]) == ["kid", "recall"] and not pairs and not result["warnings"]
-    assert "Are there copies?" not in report.html(result, pairs)
+    view = report.view(result, pairs)
+    assert view["copies"] is None and [row.label for row in view["figure"].rows] == ["Recall"]
     for metrics, rule in (
         (["fid"], "--metrics must be of frechet, kid, .*, got 'fid'"),
         ([], "--metrics must name one or more"),
@@ -166,8 +173,8 @@ def test_few_pictures_are_a_warning_each(tmp_path: Path) -> None:
     result, pairs = folders.evaluate(str(real), str(fake), metrics=["frechet"])
     few, singular = result["warnings"]
     assert few.startswith("below 2,048 pictures") and "30 against 192" in singular
-    for text in (report.table(result), report.html(result, pairs)):
-        assert "30 against 192" in text
+    assert "30 against 192" in report.table(result)
+    assert "30 against 192" in report.view(result, pairs)["warnings"][1]
 
 
 def test_folders_of_equal_pictures_are_told(tmp_path: Path) -> None:
@@ -205,9 +212,9 @@ def test_what_an_interval_is_of_is_said(tmp_path: Path) -> None:
         "kid",
         "copies",
     }
-    for text in (report.table(result), report.html(result, pairs)):
-        assert "the mean of sets of 30 real and 40 generated pictures drawn likewise" in text
-        assert "what 30 real pictures have from 40 other real ones, in the mean" in text
+    for text in (report.table(result), " ".join(report.view(result, pairs)["notes"])):
+        assert "the mean of sets of 30 real and 40 generated images drawn likewise" in text
+        assert "what 30 real images have from 40 other real ones, in the mean" in text
 
 
 def test_real_pictures_are_looked_at_once(tmp_path: Path, monkeypatch) -> None:
@@ -281,5 +288,5 @@ def test_the_distance_is_called_fid_on_one_network_only(tmp_path: Path, monkeypa
     assert 1 <= score["low"] <= score["value"] <= score["high"] <= 9
     assert result["metrics"]["frechet"]["name"] == "FID"
     assert result["features"]["resize"] == "original"
-    for text in (report.table(result), report.html(result, pairs)):
+    for text in (report.table(result), report.page(result, pairs)):
         assert "FID" in text and "Inception score" in text and "original" in text
