@@ -126,7 +126,10 @@ def linked(text: object, terms: Iterable[str]) -> Markup:
 
 def code(text: str) -> Markup:
     """Return a text, escaped, with its flags as code, which is not broken after its hyphens."""
-    return Markup(re.sub(r"(--[^ ;]*[^ ;,.])", r"<code>\1</code>", str(escape(text))))
+    parts = re.split(r"(--[^ ;]*[^ ;,.])", text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(p) if p.startswith("--") else p for p in parts
+    )
 
 
 def anchor(term: str) -> str:

@@ -13,6 +13,7 @@ from jaxgan.data.prepare import doctor, pipeline, report
 from jaxgan.data.prepare.decode import Options
 from jaxgan.data.prepare.options import Request
 from jaxgan.data.prepare.table import Rows
+from jaxgan.reporting import html
 from jaxgan.system import machine
 
 ODD = "<img src=x onerror=alert(1)> & \"quoted\" 'too'.png"
@@ -263,6 +264,9 @@ def test_the_images_are_those_of_the_set(result, view: dict) -> None:
 
 def test_flags_in_the_advice_are_code(text: str) -> None:
     assert "<code>--align=landmarks</code>" in text
+    said = html.code('Use --policy="(\'a\',\'b\')", <b>.')
+    assert said.unescape() == 'Use <code>--policy="(\'a\',\'b\')"</code>, <b>.'
+    assert "<b>" not in said
 
 
 def test_a_page_without_the_doctor(source: Path) -> None:

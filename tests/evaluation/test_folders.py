@@ -99,7 +99,7 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
     for fake, rule in (
         (real, "must differ, and both are"),
         (inside, "must not lie in each other"),
-        (tmp_path / "none", "must be a folder of pictures"),
+        (tmp_path / "none", "must be a folder of images"),
         (
             large,
             "one size in all folders, else give --resolution: 32 px in --real, 64",
@@ -113,16 +113,16 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has none that can be read"):
         folders.evaluate(str(real), str(tmp_path / "empty"))
     one = pictures(tmp_path / "one", range(500, 501))
-    with pytest.raises(InputError, match=r"frechet needs 4 pictures in --fake .*, got 1"):
+    with pytest.raises(InputError, match=r"frechet needs 4 images in --fake .*, got 1"):
         folders.evaluate(str(pictures(tmp_path / "p", range(30))), str(one))
-    with pytest.raises(InputError, match=r"kid needs 20 pictures in --real .*, got 1"):
+    with pytest.raises(InputError, match=r"kid needs 20 images in --real .*, got 1"):
         folders.evaluate(str(one), str(tmp_path / "p"), metrics=["kid"])
 
 
 def test_what_is_the_same_is_told(tmp_path: Path) -> None:
     real, fake = pictures(tmp_path / "a", range(30)), pictures(tmp_path / "b", range(30, 60))
     same = pictures(tmp_path / "c", range(30))
-    with pytest.raises(InputError, match=r"must hold 20 pictures that are not in --train.*, got 0"):
+    with pytest.raises(InputError, match=r"must hold 20 images that are not in --train.*, got 0"):
         folders.evaluate(str(real), str(fake), str(same))
     with pytest.raises(InputError, match="30 of --fake are in --real, pixel by pixel"):
         folders.evaluate(str(real), str(same))
@@ -172,7 +172,7 @@ def test_few_pictures_are_a_warning_each(tmp_path: Path) -> None:
     real, fake = pictures(tmp_path / "a", range(30)), pictures(tmp_path / "b", range(30, 60))
     result, pairs = folders.evaluate(str(real), str(fake), metrics=["frechet"])
     few, singular = result["warnings"]
-    assert few.startswith("below 2,048 pictures") and "30 against 192" in singular
+    assert few.startswith("below 2,048 images") and "30 against 192" in singular
     assert "30 against 192" in report.table(result)
     assert "30 against 192" in report.view(result, pairs)["warnings"][1]
 
@@ -191,16 +191,16 @@ def test_folders_of_equal_pictures_are_told(tmp_path: Path) -> None:
     def said(fake: Path) -> list[str]:
         return folders.evaluate(str(real), str(fake))[0]["warnings"]
 
-    assert said(same)[0] == "60 of 60 pictures in --fake are equal"
-    assert said(noisy)[0].startswith("the pictures in --fake hardly differ from each other: ")
+    assert said(same)[0] == "60 of 60 images in --fake are equal"
+    assert said(noisy)[0].startswith("the images in --fake hardly differ from each other: ")
     assert not any("equal" in words or "differ from" in words for words in said(fake))
     for i in range(60, 90):
         image.save(fake / f"{i}.png")
-    assert said(fake)[0] == "30 of 60 pictures in --fake are equal"
+    assert said(fake)[0] == "30 of 60 images in --fake are equal"
     for i in range(60):
         Image.new("RGB", (32, 32), (200, 30, 40)).save(real / f"{i}.png")
     assert said(fake)[:2] == [
-        f"{n} of 60 pictures in {f} are equal" for n, f in ((60, "--real"), (30, "--fake"))
+        f"{n} of 60 images in {f} are equal" for n, f in ((60, "--real"), (30, "--fake"))
     ]
 
 

@@ -43,8 +43,8 @@ def cost(results: Mapping) -> dict:
     sentences = [f"No GAN was {'finished' if results.get('failed_generators') else 'trained'}."]
     if results["generators"]:
         sentences = [
-            f"The GANs and their pictures took {log.duration(generative)}, "
-            f"the time of {further:,} more classifiers of real pictures."
+            f"The GANs and their images took {log.duration(generative)}, "
+            f"the time of {further:,} more classifiers of real images."
         ]
     together = _ensemble(results, further) if results["generators"] else None
     if together:

@@ -84,11 +84,13 @@ def signed(x: float, share: bool = True) -> str:
     return f"{'+' if x > 0 else '−'}{size}" if float(size) else size
 
 
-def between(low: float | None, high: float | None, share: bool = True) -> str:
-    """Return an interval of a difference in words."""
+def between(
+    low: float | None, high: float | None, share: bool = True, widest: float = SENSIBLE
+) -> str:
+    """Return an interval of a difference in words; of a share none above `widest`."""
     if low is None or high is None:
         return "no interval"
-    if share and high - low > SENSIBLE:
+    if share and high - low > widest:
         return "too noisy to tell"
     return f"{signed(low, share)} to {signed(high, share)}"
 
@@ -105,4 +107,4 @@ def duration(seconds: float) -> str:
 def prose(sentence: str | None) -> str:
     """Return a sentence with a true minus before figures and a times sign between them."""
     minus = re.sub(r"(?<= )-(?=\d)", "−", sentence or "")
-    return re.sub(r"(\d+ seeds?) x (?=\d)", r"\1 × ", minus)
+    return re.sub(r"(\d+ (?:seed|fold)s?) x (?=\d)", r"\1 × ", minus)

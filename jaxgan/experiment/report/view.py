@@ -74,6 +74,8 @@ def headline(results: Results) -> Headline:
         notes.append(f"{worth['arm']} is {worth['sentence']}.")
     if results.get("ladder"):
         notes.append(results["ladder"]["sentence"])
+    if (results.get("gate") or {}).get("passed"):  # Else it stands among what to do next.
+        notes.append(results["gate"]["sentence"])
     if results.get("ended"):
         notes.append(f"{results['ended'].capitalize()}.")
     failed = [row["name"] for row in results.get("guards") or () if row.get("passed") is False]
@@ -133,18 +135,19 @@ def figure(results: Results) -> tuple[plots.Dots, str] | None:
     of, (a, b) = outcome(results), results["verdict"]["primary"]
     factor = 100 if of.share else 1
     seeds = _seed_differences(results, a, b) if of is OUTCOMES["accuracy"] else []
-    rows = [
-        plots.Row(
+    rows = []
+    for c in found[:MOST_ROWS]:
+        first = c is found[0]  # Its interval is shown however wide it is, as the headline does.
+        row = plots.Row(
             _short(c["a"] if c["b"] == b else f"{c['a']} − {c['b']}"),
-            difference(c, of.share),
+            difference(c, of.share, 2 if first else SENSIBLE),
             factor * c["difference"],
-            *_limits(c, factor, of.share),
-            [factor * d for d in seeds] if c is found[0] else [],
+            *_limits(c, factor, of.share and not first),
+            [factor * d for d in seeds] if first else [],
             style(c["a"]),
-            strong=c is found[0] and len(found) > 1,
+            strong=first and len(found) > 1,
         )
-        for c in found[:MOST_ROWS]
-    ]
+        rows.append(row)
     what = of.title.capitalize()
     unit = f"points of {of.title}" if of.share else f"{of.title}, less to the right"
     ends = ("← hurts", "helps →")
@@ -217,9 +220,9 @@ def arms(results: Results) -> tuple[plots.Dots, html.Table, str, list[str]]:
     return chart, html.Table(head, lines), caption, further
 
 
-def difference(contrast: Results, share: bool) -> str:
+def difference(contrast: Results, share: bool, widest: float = SENSIBLE) -> str:
     """Return a contrast as "−2.8 (−4.7 to −0.8)"."""
-    limits = between(contrast.get("low"), contrast.get("high"), share)
+    limits = between(contrast.get("low"), contrast.get("high"), share, widest)
     return f"{signed(contrast['difference'], share)} ({limits})"
 
 
