@@ -142,10 +142,8 @@ def png(chart: Dots, width: int = 760, scale: int = 2) -> bytes:
 
     def text(x: float, y: float, words: str, anchor: str, size: int = 12, fill="#555") -> None:
         font = ImageFont.load_default(size * fine)
-        words = (
-            words.replace("−", "–").replace("←", "<").replace("→", ">")
-        )  # The font has no other.
-        draw.text((at(x), y * fine), words, fill, font, anchor)
+        plain = str.maketrans({"−": "-", "…": "..", "←": "<", "→": ">"})  # What the font has.
+        draw.text((at(x), y * fine), words.translate(plain), fill, font, anchor)
 
     if chart.band:
         left, wide = chart.band
