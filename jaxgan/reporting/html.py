@@ -108,7 +108,7 @@ def columns(table: Table) -> list[str]:
 
 def safe(text: object) -> str:
     """Return a text without what Markdown or HTML in it would make of it, in one line."""
-    return re.sub(r"([\\`*_<>|\[\]#&@])", r"\\\1", " ".join(str(text).split()))
+    return re.sub(r"([\\`*<|\[])", r"\\\1", " ".join(str(text).split()))
 
 
 def linked(text: object, terms: Iterable[str]) -> Markup:

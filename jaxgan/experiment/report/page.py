@@ -28,9 +28,11 @@ def write_report(results: Mapping[str, Any], workdir: epath.PathLike) -> epath.P
     sealed.write(workdir / "runs.csv", tables.runs_csv(results))
     sealed.write(workdir / "arms.csv", tables.arms_csv(results))
     sealed.write(workdir / "contrasts.csv", tables.contrasts_csv(results))
-    if found := view.figure(results):
-        sealed.write(workdir / "figure.svg", plots.svg(found[0]))
-        sealed.write(workdir / "figure.png", plots.png(found[0]))
+    for form, drawn in (("svg", plots.svg), ("png", plots.png)):
+        file = workdir / f"figure.{form}"
+        file.unlink(missing_ok=True)  # Of an earlier verdict, where this one has no difference.
+        if found := view.figure(results):
+            sealed.write(file, drawn(found[0]))
     path = workdir / "report.html"
     sealed.write(path, html.render("experiment.html", **page(results, workdir)))
     return path
