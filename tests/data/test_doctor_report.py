@@ -264,8 +264,8 @@ def test_the_images_are_those_of_the_set(result, view: dict) -> None:
 
 def test_flags_in_the_advice_are_code(text: str) -> None:
     assert "<code>--align=landmarks</code>" in text
-    said = html.code('Use --policy="(\'a\',\'b\')", <b>.')
-    assert said.unescape() == 'Use <code>--policy="(\'a\',\'b\')"</code>, <b>.'
+    said = html.code("Use --policy=\"('a','b')\", <b>.")
+    assert said.unescape() == "Use <code>--policy=\"('a','b')\"</code>, <b>."
     assert "<b>" not in said
 
 
