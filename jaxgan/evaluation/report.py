@@ -31,7 +31,7 @@ def title(name: str, found: dict[str, Any]) -> str:
 
 
 def figures(name: str, found: dict[str, Any]) -> dict[str, str]:
-    """`value`, `low`, `high` and others of a metric as text, in the unit of its title."""
+    """Return `value`, `low`, `high` and others of a metric as text, in the unit of its title."""
     factor = 1000 if name == "kid" else 1
     digits = 2 if name in ("kid", "entropy") else 3
     if name == "frechet" and found["value"] >= 10:
@@ -41,7 +41,7 @@ def figures(name: str, found: dict[str, Any]) -> dict[str, str]:
 
 
 def subject(result: dict[str, Any]) -> str:
-    """What was compared, and who looked."""
+    """Return what was compared, and by which features."""
     counts = ", ".join(f"{about['pictures']:,} {name}" for name, about in result["sets"].items())
     net = result["features"]
     return (
@@ -51,7 +51,7 @@ def subject(result: dict[str, Any]) -> str:
 
 
 def remarks(result: dict[str, Any]) -> list[str]:
-    """What the figures say together, and what must be known of them."""
+    """Return what the figures say together, and what must be known of them."""
     found, metrics = [], result["metrics"]
     if "copies" in metrics:
         p = metrics["copies"]["p"]
@@ -61,7 +61,7 @@ def remarks(result: dict[str, Any]) -> list[str]:
 
 
 def intervals(result: dict[str, Any]) -> list[str]:
-    """What the intervals and the floor are of, in sentences."""
+    """Return what the intervals and the floor are of, in sentences."""
     metrics, sets = result["metrics"], result["sets"]
     n, m = sets["real"]["pictures"], sets["fake"]["pictures"]
     found = []

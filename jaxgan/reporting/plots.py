@@ -277,14 +277,14 @@ def learning_curves(
 
 
 def mean(seeds: Sequence[Points]) -> Points:
-    """The mean curve, at the steps that every seed has."""
+    """Return the mean curve, at the steps that every seed has."""
     tables = [dict(seed) for seed in seeds]
     shared = sorted(set.intersection(*map(set, tables))) if tables else []
     return [(x, sum(table[x] for table in tables) / len(tables)) for x in shared]
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """At most `most` round numbers, the first at or below `low`, the last at or above `high`."""
+    """Return at most `most` round numbers, the first at or below `low`, the last at or above `high`."""
     span = max(high - low, 0.01 * max(abs(low), abs(high), 1))
     power = 10.0 ** math.floor(math.log10(span / most))
     for step in (power * factor for factor in (1, 2, 5, 10, 20, 50)):

@@ -57,7 +57,7 @@ def contrasts_csv(results: dict[str, Any]) -> str:
 
 
 def load(workdir: epath.PathLike) -> dict[str, Any]:
-    """The results of the experiment in `workdir`.
+    """Return the results of the experiment in `workdir`.
 
     Raises:
         InputError: there are none, or they are no experiment's.
@@ -77,7 +77,7 @@ def load(workdir: epath.PathLike) -> dict[str, Any]:
 
 
 def check_accuracy(run: dict[str, Any], labels: np.ndarray, file: epath.PathLike) -> None:
-    """Raises FileError where a run's test accuracy is not that of its probabilities."""
+    """Raise FileError where a run's test accuracy is not that of its probabilities."""
     found = np.asarray(run["probabilities"], np.float64)
     fits = found.ndim == 2 and len(found) == len(labels)
     if not fits or abs((found.argmax(1) == labels).mean() - run["test_accuracy"]) > 1e-9:
