@@ -284,7 +284,7 @@ def mean(seeds: Sequence[Points]) -> Points:
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Return at most `most` round numbers, the first at or below `low`, the last at or above `high`."""
+    """Return at most `most` round numbers, from at or below `low` to at or above `high`."""
     span = max(high - low, 0.01 * max(abs(low), abs(high), 1))
     power = 10.0 ** math.floor(math.log10(span / most))
     for step in (power * factor for factor in (1, 2, 5, 10, 20, 50)):
