@@ -107,7 +107,7 @@ def dots_and_whiskers(
     """
     values = [x for r in rows for x in (r.value, r.low, r.high, *r.seeds) if x is not None]
     values += [-1, 1] * zero + ([-margin, margin] if margin else [])
-    marks = ticks(min(values), max(values))
+    marks = ticks(min(values, default=0), max(values, default=1))
     place = _scale(marks[0], marks[-1], 4, 96)
     placed = [
         row._replace(
