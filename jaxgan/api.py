@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from markupsafe import escape as text
 from ml_collections import ConfigDict
 
 from jaxgan.config import loading as configs
@@ -31,7 +32,6 @@ from jaxgan.experiment import budget as budgets
 from jaxgan.experiment import pipeline
 from jaxgan.metrics import classification as evaluation
 from jaxgan.metrics import networks
-from jaxgan.reporting.html import text
 from jaxgan.sampling import sample
 from jaxgan.training import run
 

@@ -1,13 +1,13 @@
-"""Judges a trained classifier on labelled pictures, or generated pictures beside real ones.
+"""Judges a trained classifier on labelled images, or generated images beside real ones.
 
     python scripts/evaluate.py --workdir D --data DIR [--json FILE] [--split test]
     python scripts/evaluate.py --real DIR --fake DIR [--train DIR] [--json FILE] [--html FILE]
         [--features vgg16|alexnet|inception|light|classifier:WORKDIR] [--metrics frechet,kid,...]
 
-The first: DIR holds one folder of pictures per class. Prints accuracy with its 95 % interval, per
-class, and the confusion matrix. --split takes the pictures that the split of training would put
+The first: DIR holds one folder of images per class. Prints accuracy with its 95 % interval, per
+class, and the confusion matrix. --split takes the images that the split of training would put
 there. The second: Fréchet and kernel distance, precision, recall, density and coverage of features,
-and whether pictures of --train (else of --real) were copied; all with 95 % intervals. Of the
+and whether images of --train (else of --real) were copied; all with 95 % intervals. Of the
 features of inception the Fréchet distance is the FID; entropy, the Inception score, is theirs only.
 """
 
@@ -31,11 +31,11 @@ from jaxgan.system.paths import path_flag
 
 command.workdir_flag("The run's folder.")
 path_flag("data", "Folder of class folders, or toy.")
-flags.DEFINE_enum("split", "all", ["all", "train", "validation", "test"], "Part of the pictures.")
+flags.DEFINE_enum("split", "all", ["all", "train", "validation", "test"], "Part of the images.")
 flags.DEFINE_integer("step", None, "The checkpoint; the best by default.")
-path_flag("real", "Folder of real pictures, best of such as no GAN saw.")
-path_flag("fake", "Folder of generated pictures.")
-path_flag("train", "Folder of the pictures that the GAN learned from.")
+path_flag("real", "Folder of real images, best of such as no GAN saw.")
+path_flag("fake", "Folder of generated images.")
+path_flag("train", "Folder of the images that the GAN learned from.")
 flags.DEFINE_string(
     "features",
     None,
@@ -48,13 +48,14 @@ path_flag("weights", "File of those of inception; else it is fetched once.")
 flags.DEFINE_enum("resize", "clean", ["clean", "original"], "How inception's input is made.")
 path_flag(
     "cache",
-    "Folder that keeps features of real pictures; empty: none; else the user's own.",
+    "Folder that keeps features of real images; empty: none; else the user's own.",
     empty=True,
 )
 flags.DEFINE_integer("resolution", None, "Side at which all are seen; their own by default.", 8)
 flags.DEFINE_integer("seed", 0, "Of the halves that are drawn.", 0)
 path_flag("json", "File for all figures.")
 path_flag("html", "File for a page with the nearest pairs.")
+flags.DEFINE_enum("format", "text", ["text", "md"], "How it prints; md is Markdown, for issues.")
 FLAGS = flags.FLAGS
 
 
@@ -65,7 +66,8 @@ def main() -> None:
     command.check_outputs(FLAGS.json, FLAGS.html)
     if all(one):
         result = evaluate_classifier(FLAGS.workdir, FLAGS.data, FLAGS.split, FLAGS.step)
-        print(classification.table(result))
+        lines = classification.table(result)
+        print(f"```\n{lines}\n```" if FLAGS.format == "md" else lines)
     else:
         names = ("features", "allow_seen", "metrics", "weights", "resize", "resolution", "seed")
         options: dict[str, Any] = {name: FLAGS[name].value for name in names}
@@ -78,9 +80,9 @@ def main() -> None:
         for name, about in result["sets"].items():
             print("\n".join([f"--{name}:", *about["account"]]))
         result["versions"] = versions()
-        print(report.table(result))
+        print(report.markdown(result) if FLAGS.format == "md" else report.table(result))
         if FLAGS.html:
-            sealed.write(FLAGS.html, report.html(result, pairs))
+            sealed.write(FLAGS.html, report.page(result, pairs))
     if FLAGS.json:
         sealed.write(FLAGS.json, json.dumps(result, indent=2) + "\n")
 

@@ -1,10 +1,13 @@
-"""Answers: would generated pictures help my classifier?
+"""Answers: would generated images help my classifier?
 
     python scripts/experiment.py --config configs/quickstart.py --config.data.path=DIR --workdir D
     python scripts/experiment.py --compare D D2 D3
+    python scripts/experiment.py --format=md --compare D
 
-DIR holds one folder of pictures per class. Writes D/results.json, D/report.html and D/runs.csv; the
-verdict is printed last. Run again, it goes on where it stopped. --compare tabulates finished ones.
+DIR holds one folder of images per class. Writes D/results.json, D/report.html, its figure and
+tables beside it; the verdict is printed last. Run again, it goes on where it stopped. --compare
+tabulates finished ones; with --format=md in Markdown, and a single one in full, for issues and
+chats.
 
 Several processes, on other devices or hosts that share D, each do a part of the work: the same
 command with --worker 0/4, --worker 1/4 and so on.
@@ -30,6 +33,7 @@ from jaxgan.system.paths import path_flag
 
 FLAGS = flags.FLAGS
 path_flag("compare", "Folders of finished experiments, to be tabulated.", remote=True)
+flags.DEFINE_enum("format", "text", ["text", "md"], "How --compare prints; md is Markdown.")
 flags.DEFINE_string("worker", "0/1", "K/N: do the share of process K of N, from 0 on.")
 flags.DEFINE_string("budget", None, "Time to spend, like 90s, 10m or 1.5h.")
 flags.DEFINE_bool("dry_run", False, "Predict the cost; train and write nothing.")
@@ -63,8 +67,11 @@ def main(others: list[str]) -> None:
 
     for other in others:
         if other.startswith("--"):
-            raise InputError(f"--compare stands alone with its folders, got {other}")
-    print(tables.compare([FLAGS.compare, *others]))
+            raise InputError(f"--compare must come last, with its folders, got {other}")
+    if FLAGS.format == "md" and not others:
+        print(tables.summary(tables.load(FLAGS.compare)))
+    else:
+        print(tables.compare([FLAGS.compare, *others], FLAGS.format))
 
 
 if __name__ == "__main__":

@@ -194,7 +194,7 @@ def _copies(
         left_out = int((~new).sum())
         if new.sum() < memorization.LEAST:
             raise InputError(
-                f"--real must hold {memorization.LEAST} pictures that are not in --train, "
+                f"--real must hold {memorization.LEAST} images that are not in --train, "
                 f"mirrored, encoded anew or as they are, got {new.sum()} of {len(new)}"
             )
         held_out = [
@@ -237,17 +237,17 @@ def _warnings(result: dict[str, Any]) -> list[str]:
     least = min(about["pictures"] for name, about in result["sets"].items() if name != "train")
     if "frechet" in metrics and least < intervals.ENOUGH:
         found.append(
-            f"below {intervals.ENOUGH:,} pictures a side a Fréchet distance depends on their "
-            "number: compare it only with one of as many pictures, and with its floor"
+            f"below {intervals.ENOUGH:,} images a side a Fréchet distance depends on their "
+            "number: compare it only with one of as many images, and with its floor"
         )
     if "frechet" in metrics and least <= dimension:
         found.append(
-            f"with fewer pictures than features, {least:,} against {dimension:,}, a covariance is "
+            f"with fewer images than features, {least:,} against {dimension:,}, a covariance is "
             "singular: the Fréchet distance says less than the kernel distance"
         )
     if "copies" in metrics and not metrics["copies"]["exact"]:
         found.append(
-            "the test on copies is not exact: give --train and, as --real, pictures it did not see"
+            "the test on copies is not exact: give --train and, as --real, images it did not see"
         )
     return found
 

@@ -156,20 +156,20 @@ def separate(train: Source, test: Source, fake: Source) -> Sides:
         theirs = zip(fake.names, digests[len(train) : first], strict=True)
         name = next(name for name, digest in theirs if digest in common)
         raise InputError(
-            f"generated pictures must not be those of the test, and {len(common):,} are, pixel by "
+            f"generated images must not be those of the test, and {len(common):,} are, pixel by "
             f"pixel, like {name}"
         )
     new = ~np.isin(group[first:], group[:first])
     for label, name in enumerate(test.classes):
         if not (test.labels[new] == label).any():
             raise InputError(
-                f"each class needs a real picture to test with that is like no other, and {name} "
+                f"each class needs a real image to test with that is like no other, and {name} "
                 f"has none"
             )
     left_out = int((~new).sum())
     if left_out:
         logging.getLogger("jaxgan").warning(
-            "left out %d of %d test pictures: copies of real or generated ones to learn from",
+            "left out %d of %d test images: copies of real or generated ones to learn from",
             *(left_out, len(test)),
         )
     return Sides(train, loader.Subset(test, np.flatnonzero(new)), fake, left_out)
@@ -194,12 +194,12 @@ def equal_numbers(
     for name, *counts in zip(classes, real, generated, strict=True):
         if not min(counts):
             kind = "real" if not counts[0] else "generated"
-            raise InputError(f"each class needs pictures to learn from, {name} has no {kind} one")
+            raise InputError(f"each class needs images to learn from, {name} has no {kind} one")
     share = min(1.0, (generated / real).min())
     numbers = np.floor(share * real + 1e-9).astype(int)
     if not numbers.min():
         raise InputError(
-            f"each class needs pictures to learn from, and {share:.1%} of the {real.min()} real "
+            f"each class needs images to learn from, and {share:.1%} of the {real.min()} real "
             f"ones of {classes[int(real.argmin())]}, as there are generated ones, are none"
         )
     return numbers.tolist()
@@ -336,8 +336,8 @@ def table(result: dict[str, Any]) -> str:
     classes = list(pictures["test"])
     wide = max(28, *(len(name) + 2 for name in classes))
     lines = [
-        f"learned from {learned} pictures, {len(result['seeds'])} seeds; tested on {tested:,} real "
-        f"and {asked:,} generated pictures; {result['level']:.0%} intervals",
+        f"learned from {learned} images, {len(result['seeds'])} seeds; tested on {tested:,} real "
+        f"and {asked:,} generated images; {result['level']:.0%} intervals",
         "".ljust(wide) + "GAN-base".rjust(22) + "GAN-train (CAS)".rjust(22) + "GAN-test".rjust(22),
     ]
     names = ("gan_base", "gan_train", "gan_test")
@@ -350,11 +350,11 @@ def table(result: dict[str, Any]) -> str:
     if gap["low"] is not None:
         text += f" [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}]: "
         text += (
-            "generated pictures teach less than as many real ones"
+            "generated images teach less than as many real ones"
             if gap["high"] < 0
-            else "generated pictures teach more than as many real ones"
+            else "generated images teach more than as many real ones"
             if gap["low"] > 0
-            else "no evidence that generated pictures teach less than as many real ones, or more"
+            else "no evidence that generated images teach less than as many real ones, or more"
         )
     return "\n".join([*lines, text])
 

@@ -21,7 +21,7 @@ def check_apart(paths: dict[str, str]) -> None:
     given = [(flag, Path(path).expanduser().resolve()) for flag, path in paths.items()]
     for i, (flag, path) in enumerate(given):
         if not path.is_dir():
-            raise InputError(f"{flag} must be a folder of pictures, and {paths[flag]} is none")
+            raise InputError(f"{flag} must be a folder of images, and {paths[flag]} is none")
         for other_flag, other in given[:i]:
             if path == other:
                 raise InputError(f"{other_flag} and {flag} must differ, and both are {paths[flag]}")
@@ -40,9 +40,7 @@ def common_size(paths: dict[str, str]) -> int:
     sides = {flag: loader.usual_side(path) for flag, path in paths.items()}
     if len(set(sides.values())) > 1:
         got = ", ".join(f"{side} px in {flag}" for flag, side in sides.items())
-        raise InputError(
-            f"pictures must have one size in all folders, else give --resolution: {got}"
-        )
+        raise InputError(f"images must have one size in all folders, else give --resolution: {got}")
     return sides["--real"]
 
 
@@ -53,7 +51,7 @@ def check_counts(least: dict[str, int], sources: dict[str, Source]) -> None:
         for flag in concerned.get(name, ("--real", "--fake")):
             if flag in sources and len(sources[flag]) < count:
                 raise InputError(
-                    f"{name} needs {count} pictures in {flag} (else leave it out of --metrics), "
+                    f"{name} needs {count} images in {flag} (else leave it out of --metrics), "
                     f"got {len(sources[flag])}"
                 )
 
@@ -67,7 +65,7 @@ def check_colours(sources: dict[str, Source]) -> None:
         kinds[flag] = "gray" if spread < GRAY else "in colours"
     if len(set(kinds.values())) > 1:
         got = ", ".join(f"{kind} in {flag}" for flag, kind in kinds.items())
-        raise InputError(f"pictures must have as many channels in all folders, got them {got}")
+        raise InputError(f"images must have as many channels in all folders, got them {got}")
 
 
 def digests(source: Source) -> list[bytes]:
@@ -91,12 +89,12 @@ def alike(
     for flag, each in found.items():
         equal[flag] = Counter(each).most_common(1)[0][1]
         if equal[flag] >= max(2, ALIKE * len(each)):
-            said.append(f"{equal[flag]:,} of {len(each):,} pictures in {flag} are equal")
+            said.append(f"{equal[flag]:,} of {len(each):,} images in {flag} are equal")
     spread = {"--real": float(real.var(axis=0).sum()), "--fake": float(fake.var(axis=0).sum())}
     for flag, other in (("--real", "--fake"), ("--fake", "--real")):
         if spread[flag] < HARDLY * spread[other] and equal[flag] < len(found[flag]):
             said.append(
-                f"the pictures in {flag} hardly differ from each other: their features vary "
+                f"the images in {flag} hardly differ from each other: their features vary "
                 f"{spread[flag] / spread[other]:.1%} as much as those in {other}"
             )
     return said
@@ -110,6 +108,6 @@ def check_disjoint(sources: dict[str, Source], found: dict[str, list[bytes]]) ->
         if common:
             name = sources["--fake"].names[min(seen["--fake"][key] for key in common)]
             raise InputError(
-                f"generated pictures must not be real ones, and {len(common):,} of --fake are in "
+                f"generated images must not be real ones, and {len(common):,} of --fake are in "
                 f"{flag}, pixel by pixel, like {name}"
             )

@@ -134,7 +134,7 @@ def table(summary: dict) -> str:
     """The summary as a person reads it."""
     classes = summary["classes"]
     wide = max(len(name) for name in [*classes, "accuracy"]) + 2
-    lines = [f"{summary['pictures']} pictures; {summary['level']:.0%} intervals"]
+    lines = [f"{summary['pictures']} images; {summary['level']:.0%} intervals"]
     rows = {"accuracy": summary["accuracy"], **summary["per_class"]}
     for name, share in rows.items():
         lines.append(

@@ -17,8 +17,8 @@ DRAWS = 20  # Of halves.
 ENOUGH = 2048  # Pictures a side, from which on a Fréchet distance is usual.
 # What an interval is of.
 AT_SIZES = "the mean of sets of these sizes"
-TRUE = "the distance itself, whatever the number of pictures"
-BESIDE = "the share of generated pictures, beside these real ones"
+TRUE = "the distance itself, whatever the number of images"
+BESIDE = "the share of generated images, beside these real ones"
 Features = Float[np.ndarray, "n d"]
 
 

@@ -1,192 +1,290 @@
-"""The report's figures, as inline SVG: dots with whiskers, and learning curves.
+"""The charts of the reports: where everything stands. `templates/charts.svg` draws them.
 
-An arm keeps its colour (Okabe and Ito's, safe for the colour-blind), its marker and its dashes in
-every figure, so that any one of the three tells it apart. Colours and fonts are the page's CSS.
+A chart fits any width: positions along x are percentages, so that letters keep their size. An arm
+keeps its colour (Okabe and Ito's, safe for the colour-blind) and its mark in every chart.
 """
 
+import io
 import math
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-MARKERS = (
-    "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z",  # Circle.
-    "M-4.5-4.5h9v9h-9z",  # Square.
-    "M0-6L6 5H-6z",  # Triangle.
-    "M0-6.5L6 0L0 6.5L-6 0z",  # Diamond.
-    "M0 6L6-5H-6z",  # Triangle on its tip.
-    "M-6-2h4v-4h4v4h4v4h-4v4h-4v-4h-4z",  # Cross.
+from PIL import Image, ImageDraw, ImageFont
+
+from jaxgan.reporting import html
+
+CIRCLE = [(5 * math.cos(t * math.pi / 16), 5 * math.sin(t * math.pi / 16)) for t in range(32)]
+CROSS = "-6 -2 -2 -2 -2 -6 2 -6 2 -2 6 -2 6 2 2 2 2 6 -2 6 -2 2 -6 2"
+MARKS = (  # Polygons about (0, 0).
+    " ".join(f"{x:.1f} {y:.1f}" for x, y in CIRCLE),
+    "-4.5 -4.5 4.5 -4.5 4.5 4.5 -4.5 4.5",
+    "0 -6 6 5 -6 5",
+    "0 -6.5 6 0 0 6.5 -6 0",
+    "0 6 6 -5 -6 -5",
+    CROSS,
 )
 DASHES = ("none", "7 3", "2 3", "9 3 2 3", "5 2", "1 2")
+TOP, LINE = 34, 52  # Pixels: the first row's dot, and from row to row.
+
+
+class Style(NamedTuple):
+    """How an arm is drawn: a colour's number, and that of a mark."""
+
+    colour: int
+    mark: int
+
+    @property
+    def path(self) -> str:
+        """The mark as an SVG path."""
+        return f"M{MARKS[self.mark]}z"
+
+    @property
+    def dash(self) -> str:
+        """The dashes of the arm's lines."""
+        return DASHES[self.mark]
 
 
 class Row(NamedTuple):
-    """One line of a dot-and-whisker figure; low and high are None where there is no interval."""
+    """One line of a dot-and-whisker chart; low and high are None where there is no interval."""
 
     label: str
     text: str
     value: float
     low: float | None
     high: float | None
-    seeds: Sequence[float]
-    style: int
+    seeds: Sequence[float] = ()
+    style: Style = Style(0, 0)
+    strong: bool = False
 
 
-def dots_and_whiskers(rows: Sequence[Row], title: str, unit: str, zero: bool = False) -> str:
-    """A row a mean, its interval as a whisker and each seed as a small ring; all in `unit`.
+class Tick(NamedTuple):
+    """A number on an axis, its place, and how its line is drawn."""
 
-    Positions along x are percentages, so that the figure fits any width and its letters keep
-    their size. `zero` draws the line of no difference.
+    place: float
+    text: str
+    kind: str
+
+
+class Dots(NamedTuple):
+    """A dot-and-whisker chart: rows and ticks stand in percent of the width."""
+
+    title: str
+    unit: str
+    rows: Sequence[Row]
+    ticks: Sequence[Tick]
+    ends: tuple[str, str] = ("", "")
+    band: tuple[float, float] | None = None
+
+    @property
+    def bottom(self) -> int:
+        """The height of the rows, in pixels."""
+        return LINE * len(self.rows)
+
+    @property
+    def places(self) -> Sequence[int]:
+        """The height of each row's dot."""
+        return range(TOP, self.bottom, LINE)
+
+
+def dots_and_whiskers(
+    rows: Sequence[Row],
+    title: str,
+    unit: str,
+    *,
+    zero: bool = False,
+    ends: tuple[str, str] = ("", ""),
+    margin: float | None = None,
+) -> Dots:
+    """Return a chart with a row for each mean, its interval a whisker, each seed a small ring.
+
+    Args:
+        rows: all in `unit`.
+        title: for those who cannot see it.
+        unit: stands below the axis.
+        zero: whether the line of no difference is drawn.
+        ends: what lies to the left and to the right of it.
+        margin: differences below it do not matter: a band about 0.
     """
     values = [x for r in rows for x in (r.value, r.low, r.high, *r.seeds) if x is not None]
-    values += [-1, 1] * zero
-    marks = ticks(min(values), max(values))
-    height, place = 46 * len(rows), _scale(marks[0], marks[-1], 4, 96)
-    parts = [
-        f'<line class="{"zero" if zero and m == 0 else "rule"}" x1="{place(m)}%" x2="{place(m)}%"'
-        f' y1="22" y2="{height}"/>'
-        f'<text class="tick" x="{place(m)}%" y="{height + 16}" text-anchor="middle">'
-        f"{_number(m)}</text>"
-        for m in marks
+    values += [-1, 1] * zero + ([-margin, margin] if margin else [])
+    marks = ticks(min(values, default=0), max(values, default=1))
+    place = _scale(marks[0], marks[-1], 4, 96)
+    placed = [
+        row._replace(
+            value=place(row.value),
+            low=None if row.low is None else place(row.low),
+            high=None if row.high is None else place(row.high),
+            seeds=[place(x) for x in row.seeds] if len(row.seeds) > 1 else [],
+        )
+        for row in rows
     ]
-    parts += [_row(row, 46 * i, place) for i, row in enumerate(rows)]
-    return (
-        f'<svg role="img" aria-label="{escape(title)}" width="100%" height="{height + 38}">'
-        f"{''.join(parts)}"
-        f'<text class="tick" x="50%" y="{height + 33}" text-anchor="middle">{escape(unit)}</text>'
-        "</svg>"
-    )
+    band = None if not margin else (place(-margin), round(place(margin) - place(-margin), 2))
+    lines = [Tick(place(m), _number(m), "zero" if zero and m == 0 else "rule") for m in marks]
+    return Dots(title, unit, placed, lines, ends, band)
 
 
-def _row(row: Row, top: int, place) -> str:
-    y = top + 31
-    whisker = seeds = ""
-    if row.low is not None and row.high is not None:
-        whisker = (
-            f'<line class="whisker" x1="{place(row.low)}%" x2="{place(row.high)}%"'
-            f' y1="{y}" y2="{y}"/>'
-        )
-    if len(row.seeds) > 1:
-        seeds = "".join(
-            f'<circle class="seed" cx="{place(s)}%" cy="{y}" r="3"/>' for s in row.seeds
-        )
-    label = row.label if len(row.label) <= 26 else f"{row.label[:25]}…"  # Leaves room for figures.
-    return (
-        f'<g class="arm{row.style % len(MARKERS)}">'
-        f'<text class="label" x="0" y="{top + 17}">{escape(label)}</text>'
-        f'<text class="figure" x="100%" y="{top + 17}" text-anchor="end">{escape(row.text)}</text>'
-        f'{whisker}{seeds}<svg x="{place(row.value)}%" y="{y}" overflow="visible">'
-        f'<path class="dot" d="{MARKERS[row.style % len(MARKERS)]}"/></svg></g>'
-    )
+def svg(chart: Dots) -> str:
+    """Return a chart as an SVG file that needs no page."""
+    return html.render("figure.svg", chart=chart)
 
 
-class Cell(NamedTuple):
-    """One cell of a heat map: what its colour stands for, and what is written in it."""
+def png(chart: Dots, width: int = 760, scale: int = 2) -> bytes:
+    """Return a chart as a PNG file."""
+    fine = 2 * scale  # Drawn twice as large: shrinking smoothes it.
+    image = Image.new("RGB", (width * fine, (chart.bottom + 48) * fine), "white")
+    draw = ImageDraw.Draw(image)
 
-    value: float
+    def at(percent: float) -> float:
+        return percent / 100 * width * fine
+
+    def line(x1: float, y1: float, x2: float, y2: float, fill: str, wide: float = 1) -> None:
+        draw.line((at(x1), y1 * fine, at(x2), y2 * fine), fill, round(wide * fine))
+
+    def text(x: float, y: float, words: str, anchor: str, size: int = 12, fill="#555") -> None:
+        font = ImageFont.load_default(size * fine)
+        plain = str.maketrans({"−": "-", "…": "..", "←": "<", "→": ">"})  # What the font has.
+        draw.text((at(x), y * fine), words.translate(plain), fill, font, anchor)
+
+    if chart.band:
+        left, wide = chart.band
+        draw.rectangle((at(left), 22 * fine, at(left + wide), chart.bottom * fine), "#eee")
+    for tick in chart.ticks:
+        line(tick.place, 22, tick.place, chart.bottom, "#222" if tick.kind == "zero" else "#ddd")
+        text(tick.place, chart.bottom + 14, tick.text, "ms")
+    for y, row in zip(chart.places, chart.rows, strict=True):
+        colour = html.LIGHT[row.style.colour]
+        text(4, y - 13, row.label, "ls", 14, "#222")
+        text(96, y - 13, row.text, "rs", 14, "#222")
+        if row.low is not None and row.high is not None:
+            line(row.low, y, row.high, y, colour, 4 if row.strong else 2.5)
+        for x in row.seeds:
+            draw.circle((at(x), y * fine), 3 * fine, "white", colour, fine)
+        points = [float(x) * fine for x in MARKS[row.style.mark].split()]
+        corners = zip(points[::2], points[1::2], strict=True)
+        draw.polygon([(at(row.value) + x, y * fine + dy) for x, dy in corners], colour)
+    for x, words, anchor in (
+        (4, chart.ends[0], "ls"),
+        (50, chart.unit, "ms"),
+        (96, chart.ends[1], "rs"),
+    ):
+        text(x, chart.bottom + 34, words, anchor)
+    buffer = io.BytesIO()
+    image.resize((width * scale, image.height // 2), Image.Resampling.BOX).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class Square(NamedTuple):
+    """One cell of a heat map; `deep` in [-1, 1], negative ones are underlined."""
+
+    x: float
+    y: int
+    deep: float
     text: str
 
 
+class Heat(NamedTuple):
+    """A heat map, columns in percent of the width."""
+
+    title: str
+    rows: Sequence[tuple[int, str]]
+    columns: Sequence[tuple[float, str]]
+    squares: Sequence[Square]
+    width: float
+    height: int
+
+
 def heat_map(
-    rows: Sequence[Sequence[Cell | None]],
+    rows: Sequence[Sequence[tuple[float, str] | None]],
     row_names: Sequence[str],
     column_names: Sequence[str],
     title: str,
-) -> str:
-    """Cells about 0: blue rises, orange and underlined falls, as deep as they are large."""
-    most = max((abs(cell.value) for row in rows for cell in row if cell), default=0) or 1
+) -> Heat:
+    """Return cells about 0: blue rises, orange and underlined falls, as deep as they are large.
+
+    Args:
+        rows: of each cell its value and its text; None: an empty one.
+        row_names: at the left.
+        column_names: above.
+        title: for those who cannot see it.
+    """
+    most = max((abs(cell[0]) for row in rows for cell in row if cell), default=0) or 1
     left, height = 14, 40
     width = (100 - left) / len(column_names)
-    parts = [
-        f'<text class="tick" x="{left + (j + 0.5) * width:.2f}%" y="13" text-anchor="middle">'
-        f"{escape(name)}</text>"
-        for j, name in enumerate(column_names)
+    squares = [
+        Square(round(left + j * width, 2), 20 + i * height, cell[0] / most, cell[1])
+        for i, row in enumerate(rows)
+        for j, cell in enumerate(row)
+        if cell
     ]
-    for i, (name, row) in enumerate(zip(row_names, rows, strict=True)):
-        y = 20 + i * height
-        parts.append(f'<text class="tick" x="0" y="{y + height / 2 + 4}">{escape(name)}</text>')
-        for j, cell in enumerate(row):
-            if cell is None:
-                continue
-            x, deep = left + j * width, abs(cell.value) / most
-            kind = "up" if cell.value >= 0 else "down"
-            if kind == "down":
-                parts.append(
-                    f'<line class="fall" x1="{x + 1:.2f}%" x2="{x + width - 1:.2f}%"'
-                    f' y1="{y + height - 6}" y2="{y + height - 6}"/>'
-                )
-            parts.append(
-                f'<rect class="{kind}" x="{x:.2f}%" y="{y}" width="{width:.2f}%"'
-                f' height="{height - 2}" fill-opacity="{0.08 + 0.6 * deep:.2f}"/>'
-                f'<text x="{x + width / 2:.2f}%" y="{y + height / 2 + 4}" text-anchor="middle">'
-                f"{escape(cell.text)}</text>"
-            )
-    total = 24 + height * len(rows)
-    return (
-        f'<svg role="img" aria-label="{escape(title)}" width="100%" height="{total}">'
-        f"{''.join(parts)}</svg>"
-    )
+    columns = [(round(left + (j + 0.5) * width, 2), name) for j, name in enumerate(column_names)]
+    heads = [(20 + i * height + height // 2 + 4, name) for i, name in enumerate(row_names)]
+    return Heat(title, heads, columns, squares, round(width, 2), 24 + height * len(rows))
 
 
 Points = Sequence[tuple[float, float]]
+WIDE, HIGH, LEFT = 150, 96, 34  # Pixels of a panel of curves, and beside it.
 
 
-class Curves(NamedTuple):
-    """One panel: a curve a seed and, where checkpoints were chosen by it, the chosen points."""
+class Panel(NamedTuple):
+    """One panel of curves: each a class and its points, and the points that were chosen."""
 
     title: str
-    seeds: Sequence[Points]
+    lines: Sequence[tuple[str, str]]
     chosen: Points
 
 
+class Curves(NamedTuple):
+    """Panels side by side on the same axes."""
+
+    title: str
+    style: Style
+    panels: Sequence[Panel]
+    marks: Sequence[tuple[float, str]]
+    last: str
+
+
 def learning_curves(
-    panels: Sequence[Curves], name: str, style: int, last: float, bottom: float, top: float
-) -> str:
-    """Panels side by side on the same axes: x from step 0 to `last`, y from `bottom` to `top`."""
+    panels: Sequence[tuple[str, Sequence[Points], Points]],
+    title: str,
+    style: Style,
+    last: float,
+    bottom: float,
+    top: float,
+) -> Curves:
+    """Return panels with a curve for each seed and their mean; x from 0 to `last`.
+
+    Args:
+        panels: of each its title, a curve for each seed, and the points that were chosen.
+        title: for those who cannot see it.
+        style: of the arm.
+        last: the last step.
+        bottom: of y.
+        top: of y.
+    """
     marks = ticks(bottom, top, most=4)
-    wide, high, left, above = 150, 96, 34, 18
-    across, up = _scale(0, last, 0, wide), _scale(marks[0], marks[-1], high, 0)
-    labels = "".join(
-        f'<text class="tick" x="{left - 5}" y="{above + up(m) + 4:.1f}" text-anchor="end">'
-        f"{_number(m)}</text>"
-        for m in marks
-    )
-    body = ""
-    for i, panel in enumerate(panels):
-        lines = "".join(
-            f'<line class="rule" x1="0" x2="{wide}" y1="{up(m):.1f}" y2="{up(m):.1f}"/>'
-            for m in marks
-        )
-        if len(panel.seeds) > 1:
-            lines += "".join(_polyline(seed, across, up, "thin") for seed in panel.seeds)
-        lines += _polyline(mean(panel.seeds), across, up, "thick", DASHES[style % len(DASHES)])
-        lines += "".join(
-            f'<circle class="dot" cx="{across(x):.1f}" cy="{up(y):.1f}" r="2.6"/>'
-            for x, y in panel.chosen
-        )
-        body += (
-            f'<g transform="translate({left + i * (wide + 16)} {above})">'
-            f'<text class="tick" x="0" y="-7">{escape(panel.title)}</text>{lines}'
-            f'<text class="tick" x="0" y="{high + 15}">0</text>'
-            f'<text class="tick" x="{wide}" y="{high + 15}" text-anchor="end">'
-            f"{_number(last)}</text></g>"
-        )
-    width = left + len(panels) * (wide + 16) - 12
-    return (
-        f'<svg role="img" aria-label="{escape(name)}" class="curves arm{style % len(MARKERS)}"'
-        f' viewBox="0 0 {width} {above + high + 20}">{labels}{body}</svg>'
-    )
+    across, up = _scale(0, last, 0, WIDE), _scale(marks[0], marks[-1], HIGH, 0)
+
+    def path(points: Points) -> str:
+        return " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in points)
+
+    drawn = []
+    for name, seeds, chosen in panels:
+        lines = [("thin", path(seed)) for seed in seeds] if len(seeds) > 1 else []
+        lines.append(("thick", path(mean(seeds))))
+        points = [(across(x), up(y)) for x, y in chosen]
+        drawn.append(Panel(name, [line for line in lines if line[1]], points))
+    return Curves(title, style, drawn, [(up(m), _number(m)) for m in marks], _number(last))
 
 
 def mean(seeds: Sequence[Points]) -> Points:
-    """The mean curve, at the steps that every seed has."""
+    """Return the mean curve, at the steps that every seed has."""
     tables = [dict(seed) for seed in seeds]
     shared = sorted(set.intersection(*map(set, tables))) if tables else []
     return [(x, sum(table[x] for table in tables) / len(tables)) for x in shared]
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """At most `most` round numbers, the first at or below `low`, the last at or above `high`."""
+    """Return at most `most` round numbers, from at or below `low` to at or above `high`."""
     span = max(high - low, 0.01 * max(abs(low), abs(high), 1))
     power = 10.0 ** math.floor(math.log10(span / most))
     for step in (power * factor for factor in (1, 2, 5, 10, 20, 50)):
@@ -197,12 +295,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [round(i * step, 12) for i in range(first, max(last, first + 1) + 1)]
 
 
-def _polyline(points: Points, across, up, kind: str, dash: str = "none") -> str:
-    path = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in points)
-    return f'<polyline class="{kind}" points="{path}" stroke-dasharray="{dash}"/>' if path else ""
-
-
-def _scale(low: float, high: float, start: float, end: float):
+def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
     """The line through (low, start) and (high, end), held between start and end."""
     least, most = min(start, end), max(start, end)
 

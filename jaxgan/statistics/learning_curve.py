@@ -63,7 +63,7 @@ def worth(
     shapes = [[t.shape for t in tables] for tables in (a, *y)]
     if len(y) != len(sizes) or any(shape != shapes[0] for shape in shapes):
         raise InputError(
-            f"the curve needs the arm's seeds and test pictures at each of {len(sizes)} sizes, "
+            f"the curve needs the arm's seeds and test images at each of {len(sizes)} sizes, "
             f"got {shapes[1:]} for {shapes[0]}"
         )
     steps = np.log(sizes)
@@ -108,11 +108,11 @@ def worth(
 def describe(found: Worth, sizes: Sequence[int], level: float = 0.95) -> str:
     """ "worth 240 real pictures (95 % interval 150 to beyond the curve, which ends at 300)"."""
     if found.place == "within":
-        text = f"worth {found.value:,.0f} real pictures"
+        text = f"worth {found.value:,.0f} real images"
     elif found.place == "beyond":
-        text = f"beyond the curve: better than {sizes[-1]:,} real pictures"
+        text = f"beyond the curve: better than {sizes[-1]:,} real images"
     else:
-        text = f"below the curve: worse than {sizes[0]:,} real pictures"
+        text = f"below the curve: worse than {sizes[0]:,} real images"
     low = f"fewer than {sizes[0]:,}" if found.low is None else f"{found.low:,.0f}"
     high = f"more than {sizes[-1]:,}" if found.high is None else f"{found.high:,.0f}"
     return f"{text} ({100 * level:g} % interval {low} to {high})"

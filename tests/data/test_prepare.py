@@ -405,7 +405,7 @@ def test_the_split_stays_when_pictures_are_added(pets: Path, tmp_path: Path, cal
     assert done.code == 0 and "1 new pictures that tie two sides" in done.out
     assert sides() == second
     assert set(read_json(Path(f"{out}.json"))["dropped"].values()) == {
-        "like pictures of two sides of the split"
+        "like images of two sides of the split"
     }
 
 
@@ -522,7 +522,7 @@ def test_several_resolutions_are_sets_by_size(pets: Path, tmp_path: Path, call) 
             f"kept at {resolution} px" in done.out and f"at {resolution} px; where R1" in done.out
         )
     assert {key: found[key] for key in expected} == found["sets"]["32"]
-    assert "Pictures: 18 of" in done.out and "Pictures at 64 px: 6 of" in done.out
+    assert "Images: 18 of" in done.out and "Images at 64 px: 6 of" in done.out
     assert all("large" in name for name in names_of(out / "64"))
     sides = {}
     for folder in ("32", "64"):  # A picture is on the same side of both.

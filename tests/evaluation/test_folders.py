@@ -56,9 +56,15 @@ def test_all_figures_have_a_value_inside_an_interval(tmp_path: Path) -> None:
     assert result["sets"]["fake"]["pictures"] == 90 and result["resolution"] == 32
     assert json.loads(json.dumps(result)) == result
     assert result == folders.evaluate(str(real), str(fake), str(train))[0]
-    text, page = report.table(result), report.html(result, pairs)
+    text, page = report.table(result), report.page(result, pairs)
     assert "Fréchet distance (means)" in text and "depends on their number" in text
-    assert len(pairs) == 32 and page.count("data:image/png") == 32
+    assert len(pairs) == 32 and page.count('src="data:image/png') == 32
+    view, names = report.view(result, pairs), ["Precision", "Recall", "Coverage", "Copies"]
+    assert [row.label for row in view["figure"].rows] == names
+    assert len(view["measures"].rows) == 7 and "Floor" in view["measures"].head
+    lines = report.markdown(result).splitlines()
+    assert sum(line.startswith("| ") for line in lines) == 2 + 7
+    assert any(line.startswith("| kernel distance × 1000 |") for line in lines)
 
 
 def test_copies_are_found_and_held_out_copies_left_out(tmp_path: Path) -> None:
@@ -93,7 +99,7 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
     for fake, rule in (
         (real, "must differ, and both are"),
         (inside, "must not lie in each other"),
-        (tmp_path / "none", "must be a folder of pictures"),
+        (tmp_path / "none", "must be a folder of images"),
         (
             large,
             "one size in all folders, else give --resolution: 32 px in --real, 64",
@@ -107,16 +113,16 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has none that can be read"):
         folders.evaluate(str(real), str(tmp_path / "empty"))
     one = pictures(tmp_path / "one", range(500, 501))
-    with pytest.raises(InputError, match=r"frechet needs 4 pictures in --fake .*, got 1"):
+    with pytest.raises(InputError, match=r"frechet needs 4 images in --fake .*, got 1"):
         folders.evaluate(str(pictures(tmp_path / "p", range(30))), str(one))
-    with pytest.raises(InputError, match=r"kid needs 20 pictures in --real .*, got 1"):
+    with pytest.raises(InputError, match=r"kid needs 20 images in --real .*, got 1"):
         folders.evaluate(str(one), str(tmp_path / "p"), metrics=["kid"])
 
 
 def test_what_is_the_same_is_told(tmp_path: Path) -> None:
     real, fake = pictures(tmp_path / "a", range(30)), pictures(tmp_path / "b", range(30, 60))
     same = pictures(tmp_path / "c", range(30))
-    with pytest.raises(InputError, match=r"must hold 20 pictures that are not in --train.*, got 0"):
+    with pytest.raises(InputError, match=r"must hold 20 images that are not in --train.*, got 0"):
         folders.evaluate(str(real), str(fake), str(same))
     with pytest.raises(InputError, match="30 of --fake are in --real, pixel by pixel"):
         folders.evaluate(str(real), str(same))
@@ -151,7 +157,8 @@ def test_only_what_is_wanted_is_computed(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(folders, "find_copies", None)
     result, pairs = folders.evaluate(str(real), str(fake), metrics=["recall", "kid"])
     assert list(result["metrics"]) == ["kid", "recall"] and not pairs and not result["warnings"]
-    assert "Are there copies?" not in report.html(result, pairs)
+    view = report.view(result, pairs)
+    assert view["copies"] is None and [row.label for row in view["figure"].rows] == ["Recall"]
     for metrics, rule in (
         (["fid"], "--metrics must be of frechet, kid, .*, got 'fid'"),
         ([], "--metrics must name one or more"),
@@ -165,9 +172,9 @@ def test_few_pictures_are_a_warning_each(tmp_path: Path) -> None:
     real, fake = pictures(tmp_path / "a", range(30)), pictures(tmp_path / "b", range(30, 60))
     result, pairs = folders.evaluate(str(real), str(fake), metrics=["frechet"])
     few, singular = result["warnings"]
-    assert few.startswith("below 2,048 pictures") and "30 against 192" in singular
-    for text in (report.table(result), report.html(result, pairs)):
-        assert "30 against 192" in text
+    assert few.startswith("below 2,048 images") and "30 against 192" in singular
+    assert "30 against 192" in report.table(result)
+    assert "30 against 192" in report.view(result, pairs)["warnings"][1]
 
 
 def test_folders_of_equal_pictures_are_told(tmp_path: Path) -> None:
@@ -184,16 +191,16 @@ def test_folders_of_equal_pictures_are_told(tmp_path: Path) -> None:
     def said(fake: Path) -> list[str]:
         return folders.evaluate(str(real), str(fake))[0]["warnings"]
 
-    assert said(same)[0] == "60 of 60 pictures in --fake are equal"
-    assert said(noisy)[0].startswith("the pictures in --fake hardly differ from each other: ")
+    assert said(same)[0] == "60 of 60 images in --fake are equal"
+    assert said(noisy)[0].startswith("the images in --fake hardly differ from each other: ")
     assert not any("equal" in words or "differ from" in words for words in said(fake))
     for i in range(60, 90):
         image.save(fake / f"{i}.png")
-    assert said(fake)[0] == "30 of 60 pictures in --fake are equal"
+    assert said(fake)[0] == "30 of 60 images in --fake are equal"
     for i in range(60):
         Image.new("RGB", (32, 32), (200, 30, 40)).save(real / f"{i}.png")
     assert said(fake)[:2] == [
-        f"{n} of 60 pictures in {f} are equal" for n, f in ((60, "--real"), (30, "--fake"))
+        f"{n} of 60 images in {f} are equal" for n, f in ((60, "--real"), (30, "--fake"))
     ]
 
 
@@ -205,9 +212,9 @@ def test_what_an_interval_is_of_is_said(tmp_path: Path) -> None:
         "kid",
         "copies",
     }
-    for text in (report.table(result), report.html(result, pairs)):
-        assert "the mean of sets of 30 real and 40 generated pictures drawn likewise" in text
-        assert "what 30 real pictures have from 40 other real ones, in the mean" in text
+    for text in (report.table(result), " ".join(report.view(result, pairs)["notes"])):
+        assert "the mean of sets of 30 real and 40 generated images drawn likewise" in text
+        assert "what 30 real images have from 40 other real ones, in the mean" in text
 
 
 def test_real_pictures_are_looked_at_once(tmp_path: Path, monkeypatch) -> None:
@@ -281,5 +288,5 @@ def test_the_distance_is_called_fid_on_one_network_only(tmp_path: Path, monkeypa
     assert 1 <= score["low"] <= score["value"] <= score["high"] <= 9
     assert result["metrics"]["frechet"]["name"] == "FID"
     assert result["features"]["resize"] == "original"
-    for text in (report.table(result), report.html(result, pairs)):
+    for text in (report.table(result), report.page(result, pairs)):
         assert "FID" in text and "Inception score" in text and "original" in text

@@ -78,7 +78,7 @@ def test_real_pictures_teach_as_much_as_real_ones(drawn) -> None:
             assert share["low"] <= share["value"] <= share["high"]
     assert found["cas"] == {k: found["gan_train"][k] for k in ("value", "low", "high")}
     text = gan_train.table(result)
-    assert "no evidence that generated pictures teach less" in text and "90 cat, 90 dog" in text
+    assert "no evidence that generated images teach less" in text and "90 cat, 90 dog" in text
 
 
 def test_swapped_labels_teach_the_contrary(drawn) -> None:
@@ -140,7 +140,7 @@ def test_test_pictures_are_seen_nowhere_else(drawn, caplog) -> None:
     sides = separate(train, test, Concat([other, copies]))
     assert sides.left_out == 3 == len(test) - len(sides.test)
     assert not {test.names[i] for i in (0, 1, 200)} & set(sides.test.names)
-    assert "left out 3 of 280 test pictures" in caplog.text
+    assert "left out 3 of 280 test images" in caplog.text
     with pytest.raises(InputError, match="1 are, pixel by pixel, like toy/cat/000005"):
         separate(train, test, Concat([other, Subset(test, [5])]))
     with pytest.raises(InputError, match="like no other, and dog has none"):

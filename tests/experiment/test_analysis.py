@@ -251,7 +251,7 @@ def test_an_arm_that_is_a_point_of_the_curve_is_worth_it():
     assert found.low <= 100 <= found.high
     with pytest.raises(InputError, match="two or more rising sizes"):
         learning_curve.worth(levels[1], levels, (50, 200, 100))
-    with pytest.raises(InputError, match="arm's seeds and test pictures"):
+    with pytest.raises(InputError, match="arm's seeds and test images"):
         learning_curve.worth(levels[1][:2], levels, (50, 100, 200))
 
 

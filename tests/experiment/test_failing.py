@@ -17,7 +17,7 @@ from jaxgan.training import run
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[2]
-NEEDS = "it needs generated pictures of cat, whose GAN failed"
+NEEDS = "it needs generated images of cat, whose GAN failed"
 
 
 def twin(**changes):

@@ -139,7 +139,7 @@ def test_no_folder(tmp_path, monkeypatch) -> None:
 def test_test_pictures_among_them(tmp_path, monkeypatch) -> None:
     """The experiment's own pictures, at another size, given as generated ones."""
     folder = save(tmp_path / "made", 24, seed=0)
-    refused(folder, tmp_path, monkeypatch, "must not hold validation or test pictures")
+    refused(folder, tmp_path, monkeypatch, "must not hold validation or test images")
 
 
 def test_what_teaches_nothing_ends_it_before_the_arms(finished, monkeypatch) -> None:

@@ -1,7 +1,12 @@
 """The report asks for nothing from outside, escapes what it is given, says the verdict first."""
 
+import base64
+import csv
+import io
+import itertools
 import json
 import math
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,10 +16,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jaxgan.data.toy.animals import ToySource
+from jaxgan.engine import log
 from jaxgan.experiment import analysis, verdict
-from jaxgan.experiment.report import flipped_images, tables
+from jaxgan.experiment.design.arms import KINDS, VARIANTS
+from jaxgan.experiment.report import details, flipped_images, formatting, tables, view
 from jaxgan.experiment.report.page import write_report
-from jaxgan.reporting import plots
+from jaxgan.reporting import html, plots
 from jaxgan.statistics import crossed
 from jaxgan.types import InputError
 
@@ -154,7 +161,10 @@ def check_self_contained(page, source):
         assert tag not in {"script", "link", "iframe", "object", "embed", "base"}
         assert not any(name.startswith("on") or name == "style" for name in attrs)
         for name in ("src", "href", "srcset", "xlink:href", "data", "action"):
-            assert attrs.get(name, "data:").startswith("data:")
+            assert attrs.get(name, "data:").startswith(("data:", "#"))
+    ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert {a["href"][1:] for t, a in page.elements if t == "a"} <= set(ids)
     assert "url(" not in source
     assert "@import" not in source
 
@@ -177,9 +187,12 @@ def test_the_verdict_comes_first_and_all_parts_in_their_order(tmp_path):
     parts = [
         sentence,
         "Accuracy of add minus that of real",
-        "Every arm on the same test images",
+        "What else it says",
         "Real and generated images",
+        "Every arm on the same test images",
         "Learning curves",
+        "How to read this",
+        "Glossary",
         "What was run",
         "python scripts/experiment.py",
         "The whole configuration",
@@ -188,22 +201,86 @@ def test_the_verdict_comes_first_and_all_parts_in_their_order(tmp_path):
     assert places == sorted(places)
 
 
+def test_headings_cells_and_figures_are_named_for_all_readers(rich):
+    """Headings skip no level, cells have scopes, images and figures texts, scrolling has focus."""
+    _, _, page = rich
+    levels = [int(tag[1]) for tag, _ in page.elements if tag[0] == "h" and tag[1:].isdigit()]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    for tag, attrs in page.elements:
+        assert tag != "th" or attrs["scope"] in ("row", "col")
+        assert tag != "img" or attrs["alt"]
+        assert attrs.get("role") not in ("img", "region") or attrs["aria-label"]
+        assert attrs.get("class") != "scroll" or attrs["tabindex"] == "0"
+
+
+def luminance(colour):
+    rgb = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_letters_and_marks_stand_out_from_the_paper():
+    """Contrast as WCAG 2 has it: 4.5 of text, 3 of marks; on tinted paper, too."""
+    for mode in html.render("style.css").split(":root")[1:]:
+        found = dict(re.findall(r"--(\w+):(#\w{6})", mode.partition("}")[0]))
+        for paper in (found["paper"], found["tint"]):
+            for name in ("ink", "soft", "link", *(f"c{i}" for i in range(6))):
+                light, dark = sorted(map(luminance, (found[name], paper)), reverse=True)
+                least = 3 if name.startswith("c") else 4.5
+                assert (light + 0.05) / (dark + 0.05) >= least, (name, paper)
+
+
 def test_every_arm_class_and_figure_is_there(tmp_path):
     results = make_results(tmp_path)
     for contrast, value in zip(results["contrasts"], (-0.0512, 0.0004), strict=True):
         contrast.update(difference=value, low=value - 0.01, high=value + 0.01)
     results["arms"]["add"].update(accuracy=0.98765, low=0.9701, high=0.9899)
-    page = read(results, tmp_path)
-    for said in ("about real", "about replace", "about add", "98.8 %", "97.0 to 99.0"):
-        assert said in page.text
-    for said in ("−5.1 −6.1 to −4.1", "+0.04 −1.0 to +1.0", "700 + 1,234", "1 h 2 min"):
-        assert said in page.text
-    for said in ("jax 0.10.2", "cpu x2", "9f2c61", "cat/broken.jpg: truncated"):
-        assert said in page.text
+    _, table, _, _ = view.arms(results)
+    rows = {row[0].text: row for row in table.rows}
+    assert [rows[name][0].small[0] for name in ARMS] == [f"about {name}" for name in ARMS]
+    assert rows["add"][1][:2] == ("98.8 %", ["97.0 to 99.0"])
+    assert rows["replace"][2][:2] == ("−5.1", ["−6.1 to −4.1"])
+    assert rows["add"][2][:2] == ("+0.04", ["−1.0 to +1.0"]) and rows["real"][2] == "–"
+    run = details.run(results)
+    assert run["counts"].rows[-1] == ["arm add", "700 + 1,234", "700 + 1,234"]
+    assert run["facts"]["Took"].startswith("1 h 2 min") and run["facts"]["Devices"] == "cpu x2"
+    assert run["left_out"] == ["cat/broken.jpg: truncated"]
     # Real and generated, then four of the 13 grids over time, the first and the last among them.
-    times = [f"step {step}" for step in ("100", "500", "900", "1,300")]
-    expected = [name for c in ("cat", "dog") for name in (f"real {c}", f"generated {c}", *times)]
-    assert [image["alt"] for image in page.images()] == expected
+    first, growing = ["real cat", "generated cat"], ["step 100", "step 500", "step 900"]
+    cat, dog = view.samples(results, tmp_path)
+    assert (cat.name, dog.name, cat.steps) == ("cat", "dog", 1300)
+    assert [one.caption for one in cat.first] == first and not cat.rest
+    assert [one.caption for one in cat.growing] == [*growing, "step 1,300"]
+
+
+def test_samples_are_cut_from_their_grids(tmp_path):
+    """Ten large ones first, the others later; what is between them is transparent."""
+    results = make_results(tmp_path)
+    results["config"]["classifier"] = {"data": {"resolution": 8}}
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 250, (23, 8, 8, 3), np.uint8)
+    (tmp_path / "figures/real_0.png").write_bytes(log.png(log.grid(images)))
+    cat, dog = view.samples(results, tmp_path)
+    sheets = []
+    for one in (cat.first[0], cat.rest[0]):
+        data = base64.b64decode(one.source.partition(",")[2])
+        sheets.append(np.asarray(Image.open(io.BytesIO(data))))
+    assert [sheet.shape for sheet in sheets] == [(18, 48, 4), (18, 68, 4)]
+    np.testing.assert_array_equal(sheets[0][10:, 40:, :3], images[9])
+    np.testing.assert_array_equal(sheets[1][:8, :8, :3], images[10])
+    assert not sheets[0][8:10].any() and sheets[1][:8, :8, 3].all()
+    assert not dog.rest and dog.first[0].width == 16  # Of another size: shown as it is.
+
+
+def test_an_arm_looks_alike_in_all_reports():
+    """By its name: plain arms of all kinds differ, and so do the changes of one."""
+    assert len({formatting.style(kind) for kind in KINDS if kind != "weight"}) == len(KINDS) - 1
+    names = ["real", *(f"real+{v}" for v in VARIANTS[:3]), "real+mixup"]
+    assert len({formatting.style(name) for name in names}) == len(names)
+    assert {formatting.style(n).colour for n in ("add:2x@50", "add+selection", "weight:0.3")} == {0}
+    assert formatting.style("replace") != formatting.style("replace-all")
+    assert formatting.style(NASTY) == formatting.style(NASTY)
 
 
 def test_names_are_escaped(tmp_path):
@@ -221,13 +298,15 @@ def test_names_are_escaped(tmp_path):
     assert page.text.count("alert(1)") >= 9
     assert '<b>"cat"</b>' in page.text
     assert page.images()[0]["alt"] == 'real <b>"cat"</b>'
+    assert "<script>" not in (tmp_path / "figure.svg").read_text()
+    assert re.search(r"(?<!\\)[<|]script", tables.summary(results)) is None
     assert "hund & katze ☃" in page.text
 
 
 def test_one_seed_says_that_it_has_no_interval(tmp_path):
     page = read(make_results(tmp_path, seeds=1), tmp_path)
     assert page.text.split("classifier?", 1)[1].lstrip().startswith("Too noisy to tell")
-    assert "With one seed there is no interval" in page.text
+    assert "With one seed there is no interval" in view.figure(make_results(tmp_path, seeds=1))[1]
     assert "whisker" not in {attrs.get("class") for _, attrs in page.elements}
 
 
@@ -276,13 +355,32 @@ def test_curves_skip_what_is_not_finite(tmp_path):
 
 def test_whiskers_stand_where_their_numbers_say():
     """On an axis from -1 to 2 that runs from 4 % to 96 % of the width."""
-    row = plots.Row("a", "", 0.5, -1.0, 2.0, (0.2, 0.8), 0)
-    page = Page(plots.dots_and_whiskers([row], "t", "points", zero=True))
+    row = plots.Row("a", "b", 0.5, -1.0, 2.0, (0.2, 0.8))
+    chart = plots.dots_and_whiskers([row], "t", "points", zero=True, margin=0.5)
+    (placed,) = chart.rows
+    assert (placed.low, placed.value, placed.high) == (4.0, 50.0, 96.0)
+    assert [(tick.text, tick.kind) for tick in chart.ticks][:2] == [("−1", "rule"), ("0", "zero")]
+    assert chart.ticks[1].place == pytest.approx(4 + 92 / 3, abs=0.01)
+    assert chart.band == pytest.approx((4 + 92 / 6, 92 / 3), abs=0.01)
+    page = Page(plots.svg(chart))
     of = {attrs["class"]: attrs for _, attrs in page.elements if "class" in attrs}
-    assert page.words == ["−1", "0", "1", "2", "a", "points"]
     assert (of["whisker"]["x1"], of["whisker"]["x2"]) == ("4.0%", "96.0%")
-    assert [a["x"] for t, a in page.elements if t == "svg" and "x" in a] == ["50.0%"]
-    assert float(of["zero"]["x1"].rstrip("%")) == pytest.approx(4 + 92 / 3, abs=0.01)
+    assert "−1 0 1 2 a b" in page.text and "points" in page.text
+    image = Image.open(io.BytesIO(plots.png(chart)))
+    width, colour = image.width, tuple(bytes.fromhex(html.LIGHT[0][1:]))
+    columns = np.flatnonzero((np.asarray(image) == colour).all(2).any(0)) / width
+    assert (columns[0], columns[-1]) == pytest.approx((0.04, 0.96), abs=0.005)
+
+
+def test_the_figure_has_the_verdict_first_and_few_others(tmp_path):
+    results = make_sweep(tmp_path)
+    chart, caption = view.figure(results)
+    assert chart.rows[0].label == "add:2x@50" and chart.rows[0].strong
+    assert len(chart.rows) == view.MOST_ROWS and "(the first 7 of 8)" in caption
+    assert chart.ends == ("← hurts", "helps →") and chart.band is not None
+    results["verdict"] |= {"outcome": "log_loss", "difference": -0.082, "low": -0.1, "high": None}
+    chart, caption = view.figure(results)
+    assert chart.rows[0].text == "−0.082 (no interval)" and "no interval" in caption
 
 
 @given(st.floats(-1e4, 1e4), st.floats(0, 1e4), st.integers(4, 8))
@@ -369,33 +467,37 @@ def test_a_sweep_shows_every_part(rich):
     check_self_contained(page, (folder / "report.html").read_text(encoding="utf-8"))
     main = page.text.split("classifier?", 1)[1]
     parts = [
+        "1 check failed : Shortcut.",
         results["verdict"]["conditions"],
-        "points or more in 4 of 5 tries",
-        "Can you believe it? 1 check failed",
+        "Every arm on the same test images",
         "✗ Shortcut: failed. A probe tells them apart.",
         "✓ No leak: passed.",
         "– Copies: not checked.",
-        "Every arm on the same test images",
         "Right with add:2x@50, wrong with real@50",
         "How many real, how many generated",
         "Class by class",
         "Fold by fold and seed by seed (McNemar's exact test)",
         "Learning curves",
         "What it cost",
-        "12,800",
         "The same hours buy 4 more seeds.",
         "Differences below 1.0 points do not matter here",
     ]
     places = [main.index(part) for part in parts]
     assert places == sorted(places)
+    head, (costs, _) = view.headline(results), details.cost(results)
+    assert head.failed == ["Shortcut"]
+    assert any("points or more in 4 of 5 tries" in note for note in head.notes)
+    assert costs.head == ["Arm", "Hours", "Images seen"]
+    assert costs.rows == [["add:2x@50", "1.25", 12800]]
 
 
 def test_the_heat_map_has_a_cell_for_every_ratio_and_size(rich):
     _, results, page = rich
-    kinds = [a["class"] for t, a in page.elements if t == "rect" and "class" in a]
-    assert len(kinds) == len(SIZES) * len(RATIOS)
+    squares = details.sweep(results).squares
+    assert len(squares) == len(SIZES) * len(RATIOS)
     falls = [c for c in results["contrasts"] if c["b"].startswith("real") and c["difference"] < 0]
-    assert kinds.count("down") == len(falls)
+    assert sum(cell.deep < 0 for cell in squares) == len(falls)
+    assert [a.get("class") for t, a in page.elements if t == "rect"].count("down") == len(falls)
 
 
 def test_the_pictures_that_flipped_are_those_of_the_runs(rich):
@@ -426,6 +528,14 @@ def test_tables_beside_the_page(rich):
     assert len(lines) == 1 + len(results["runs"])
     lines = (folder / "contrasts.csv").read_text().splitlines()
     assert len(lines) == 1 + len(results["contrasts"])
+    rows = list(csv.DictReader((folder / "arms.csv").read_text().splitlines()))
+    assert [row["arm"] for row in rows] == list(results["arms"])
+    to_base = {c["a"]: str(c["difference"]) for c in results["contrasts"]}
+    for row in rows:
+        arm = results["arms"][row["arm"]]
+        assert float(row["accuracy"]) == arm["accuracy"]
+        assert float(row["brier"]) == arm["outcomes"]["brier"]
+        assert row["difference_to_base"] == to_base.get(row["arm"], "")
 
 
 def test_experiments_side_by_side(rich, tmp_path):
@@ -438,6 +548,11 @@ def test_experiments_side_by_side(rich, tmp_path):
     assert "add:2x@50 - real@50" in lines[1] and "1 x 5 x 120" in lines[1]
     assert "none" in lines[2] and "1 x 1 x 40" in lines[2]
     assert "saw different images" in lines[3]
+    shown = tables.compare([folder, tmp_path], "md").splitlines()
+    assert shown[1].startswith("| --- | ---: |") and "| 1 x 5 x 120 |" in shown[2]
+    summary = tables.summary(results).splitlines()
+    assert summary[0].endswith(f"{results['verdict']['word'].capitalize()}**")
+    assert sum(line.startswith("| ") for line in summary) == 2 + len(results["arms"])
     with pytest.raises(InputError, match=r"results\.json is missing"):
         tables.compare([tmp_path / "nowhere"])
     (tmp_path / "results.json").write_text("{}")

@@ -262,7 +262,7 @@ def test_test_pictures_in_a_named_folder_are_refused(tmp_path) -> None:
         Image.fromarray(source[i]["image"]).save(file)
     config = rivals(tmp_path / "made")
     config.arms, config.verdict.primary = ("real", "add[drawn]:1x"), ("add[drawn]:1x", "real")
-    with pytest.raises(InputError, match="must not hold validation or test pictures"):
+    with pytest.raises(InputError, match="must not hold validation or test images"):
         pipeline.run(config, tmp_path / "run")
 
 

@@ -150,7 +150,7 @@ def test_noise_is_called_so_and_fresh_pictures_are_not(cats, described) -> None:
         noise = [rng.integers(0, 256, cats[0].shape, np.uint8) for _ in range(20)]
         found = checks.fidelity(real, {"cat": checks.looks(Pictures(noise))})
         assert found["passed"] is False and found["times"]["cat"] > checks.NOISE
-        assert "generated pictures of cat look like noise: they lie" in found["sentence"]
+        assert "generated images of cat look like noise: they lie" in found["sentence"]
     fresh = checks.fidelity(real, {"cat": described["fresh"][200:]})
     assert fresh["passed"] is True and fresh["times"]["cat"] == pytest.approx(1, abs=0.15)
     assert checks.fidelity(real, {"cat": described["fresh"][:3]})["passed"] is None
@@ -168,7 +168,7 @@ def test_samples_shared_is_the_mean_share_of_two_seeds(cats) -> None:
 def test_a_probe_needs_pictures() -> None:
     few = np.zeros((3, 5))
     assert checks.shortcut([ONE], {"cat": few}, {"cat": few})["passed"] is None
-    with pytest.raises(InputError, match="at least 4 pictures of each kind, got 2"):
+    with pytest.raises(InputError, match="at least 4 images of each kind, got 2"):
         checks.told_apart(few, few)
 
 

@@ -40,4 +40,4 @@ def test_summary_against_hand_counts() -> None:
     expected = stats.binomtest(4, 6).proportion_ci(0.95, "wilson")
     assert summary["accuracy"]["low"] == pytest.approx(expected.low)
     text = classification.table(summary)
-    assert "66.7%" in text and "6 pictures" in text
+    assert "66.7%" in text and "6 images" in text

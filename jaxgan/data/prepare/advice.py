@@ -38,7 +38,7 @@ def advise(
             said += _of_counts(counts, where if len(rows) < len(kept) else "")
     if said and not aligned:
         said.append(
-            "Subject: frontal faces that fill the picture are learned far better than whole "
+            "Subject: frontal faces that fill the image are learned far better than whole "
             "animals; --align=landmarks crops them where the eyes are known."
         )
     return said
@@ -49,13 +49,13 @@ def _of_detail(sides: np.ndarray, resolution: int, where: str) -> list[str]:
     best = powers[-1] if powers else 16
     if best < resolution:
         said = (
-            f"Resolution: four in five pictures hold detail for {best} px; at {resolution} px a "
-            f"GAN learns blur. Take {best}, or larger pictures."
+            f"Resolution: four in five images hold detail for {best} px; at {resolution} px a "
+            f"GAN learns blur. Take {best}, or larger images."
         )
     elif best > resolution:
         said = f"Resolution: the detail would do for {best} px; {resolution} px trains faster."
     else:
-        said = f"Resolution: {resolution} px is what the pictures' detail is good for."
+        said = f"Resolution: {resolution} px is what the images' detail is good for."
     batch = 64 if resolution <= 64 else 32 if resolution <= 256 else 16
     gamma = 0.0002 * resolution**2 / batch
     return [said, f"Batch {batch}{where}; where R1 is used, its weight gamma {gamma:.3g}."]
@@ -66,14 +66,14 @@ def _of_counts(counts: dict[str, int], where: str) -> list[str]:
     fewest = counts[least]
     if fewest < FEW:
         said = [
-            f"Pictures{where}: {fewest:,} of {least} are few for a GAN. Use "
+            f"Images{where}: {fewest:,} of {least} are few for a GAN. Use "
             "--config.augment.policy=\"('color','translation','cutout')\", flips where left and "
-            "right may be exchanged, and --config.init_from of a run on similar pictures."
+            "right may be exchanged, and --config.init_from of a run on similar images."
         ]
     elif fewest < MANY:
-        said = [f"Pictures{where}: {fewest:,} of {least} do with DiffAugment and flips."]
+        said = [f"Images{where}: {fewest:,} of {least} do with DiffAugment and flips."]
     else:
-        said = [f"Pictures{where}: {fewest:,} of {least} are enough without augmentation."]
+        said = [f"Images{where}: {fewest:,} of {least} are enough without augmentation."]
     if len(counts) > 1 and counts[most] > 1.5 * fewest:
         said.append(
             f"Balance{where}: {most} has {counts[most]:,}, {least} {fewest:,}; compare the "

@@ -12,7 +12,7 @@ from jaxgan.data.prepare.workers import Say
 from jaxgan.data.sources.entries import Files
 from jaxgan.errors import InputError
 
-TIES = "like pictures of two sides of the split"
+TIES = "like images of two sides of the split"
 
 
 def before(request: Request, say: Say, are_given: bool = False) -> dict[bytes, int]:

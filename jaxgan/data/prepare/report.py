@@ -1,8 +1,8 @@
 """The doctor's report: one page with contact sheets, for a human to look at and to overrule."""
 
 import itertools
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int64
@@ -10,19 +10,20 @@ from PIL import Image
 
 from jaxgan.data.prepare import doctor
 from jaxgan.data.prepare.pipeline import Result
-from jaxgan.reporting.html import count, inlined, text, whole
+from jaxgan.reporting import html
+from jaxgan.reporting.html import Inlined, Table, count
 
-SHEET = 64  # Pictures on a contact sheet.
+SHEET = 64  # Images on a contact sheet.
 GROUPS, OF_GROUP = 32, 8
 THUMBNAIL = 128  # Pixels.
-TOLD = 200  # Rows of a table.
+LISTED = 200  # Rows of a table.
 WHY = {
-    "unreadable": "No picture came of these files.",
+    "unreadable": "No image came of these files.",
     "unusable": "They could not be cropped as was asked, or tie sides of the split together.",
-    "across classes": "The same picture stands in two classes: one label is wrong. Both copies are "
+    "across classes": "The same image stands in two classes: one label is wrong. Both copies are "
     "dropped, unless decisions.csv keeps the one whose label is right.",
-    "exact duplicate": "The same pixels as another picture, which is kept.",
-    "near duplicate": "The same picture, encoded, resized or coloured anew; the largest is kept.",
+    "exact duplicate": "The same pixels as another image, which is kept.",
+    "near duplicate": "The same image, encoded, resized or coloured anew; the largest is kept.",
     "blank": "There is nothing to see.",
     "tiny": "Less than half as large as the resolution.",
     "strange": "The strangest, as many as were asked for.",
@@ -31,8 +32,23 @@ WHY = {
 }
 
 
+class Sheet(NamedTuple):
+    """A part of the page: its title, what it shows, and images or groups or rows of them."""
+
+    title: str
+    note: str
+    images: list[Inlined] = []  # noqa: RUF012  # Read only.
+    groups: list[tuple[list[Inlined], int]] = []  # noqa: RUF012  # And how many are left out.
+    table: Table | None = None
+
+
 def page(result: Result) -> str:
-    """The report as HTML; it needs no other file."""
+    """Return the report as HTML; it needs no other file."""
+    return html.render("prepare.html", **view(result))
+
+
+def view(result: Result) -> dict[str, Any]:
+    """Return what the page shows, by the names of `templates/prepare.html`."""
     diagnosis, dropped = result.diagnosis, result.dropped
     kept = diagnosis.good[~np.isin(diagnosis.good, list(dropped))]
     doubtful = sum(
@@ -41,173 +57,125 @@ def page(result: Result) -> str:
         if i not in dropped
     )
     more = f"; {count(doubtful, 'doubtful one')} among the kept" if doubtful else ""
-    body = [
-        "<header><p class='question'>What is in this set of pictures?</p>",
-        f"<h1>{len(kept):,} of {len(diagnosis.rows):,}</h1>",
-        f"<p class='lead'>{count(len(kept), 'picture')} kept, {count(len(dropped), 'picture')} "
-        f"left out{more}.</p></header>",
-        _reasons(result),
-        _section("What to do", "<ul>" + "".join(map(_item, result.advice)) + "</ul>"),
-        _sizes(result, kept),
+    sheets = [
         _problems(result, "unreadable"),
         _problems(result, "unusable"),
-        *(_sheet(result, reason) for reason in list(WHY)[2:]),
+        *(_reason(result, reason) for reason in list(WHY)[2:]),
         _by_hand(result),
         _duplicates(result),
         _strangest(result),
-        _wide("A sample of what is kept", "Drawn at random.", _thumbs(result, _sample(kept))),
-        _about(result.about),
     ]
-    return whole("Pictures", "\n".join(body))
+    return {
+        "title": "Images",
+        "headline": f"{len(kept):,} of {len(diagnosis.rows):,}",
+        "lead": f"{count(len(kept), 'image')} kept, {count(len(dropped), 'image')} left out{more}.",
+        "advice": result.advice,
+        "reasons": _reasons(result),
+        "sizes": _sizes(result, kept),
+        "sample": _images(result, _sample(kept)),
+        "sheets": [sheet for sheet in sheets if sheet],
+        "about": result.about,
+    }
 
 
-def _item(advice: str) -> str:
-    """Flags as code, which is not broken after its hyphens."""
-    parts = re.split(r"(--[^ ;]*[^ ;,.])", advice)
-    marked = (f"<code>{text(p)}</code>" if p.startswith("--") else text(p) for p in parts)
-    return f"<li>{''.join(marked)}</li>"
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{text(title)}</h2>{body}</section>"
-
-
-def _wide(title: str, note: str, body: str) -> str:
-    return f"<section class='wide'><h2>{text(title)}</h2><p>{text(note)}</p>{body}</section>"
-
-
-def _reasons(result: Result) -> str:
-    rows = []
+def _reasons(result: Result) -> Table:
+    rows: list[tuple[str, int, object]] = []
     for reason in doctor.REASONS:
         found = [i for i, why in result.diagnosis.reasons.items() if why == reason]
-        left = sum(i in result.dropped for i in found)
-        rows.append((reason, len(found), left))
+        rows.append((reason, len(found), sum(i in result.dropped for i in found)))
     odd = sum(i not in result.diagnosis.reasons for i in result.dropped)
     rows += [("decided otherwise", odd, odd)] if odd else []
     rows += [(what, len(names), "") for what, names in sorted(result.findings["oddities"].items())]
-    table = _table(("", "found", "left out"), rows)
-    return _section(
-        "What was found",
-        "<p>Each picture counts once, by the first reason that holds. To overrule, change the "
-        "column <i>decision</i> of <i>decisions.csv</i> to keep or drop, and run the same "
-        f"again.</p>{table}",
-    )
+    return Table(("Reason", "found", "left out"), rows)
 
 
-def _about(about: Mapping[str, str]) -> str:
-    """What the set was made of, and how, so that the page can be told from others."""
-    if not about:
-        return ""
-    lines = (f"<dt>{text(what)}</dt><dd>{text(said)}</dd>" for what, said in about.items())
-    return _section("How it was made", f"<dl>{''.join(lines)}</dl>")
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[object]], kind: str = "") -> str:
-    def cells(tag: str, row: Iterable[object]) -> str:
-        first, *others = (f"{x:,}" if isinstance(x, int) else text(x) for x in row)
-        return f"<tr><th>{first}</th>" + "".join(f"<{tag}>{x}</{tag}>" for x in others) + "</tr>"
-
-    lines = "".join(cells("td", row) for row in rows)
-    top = cells("th", head)
-    table = f"<table class='{kind}'><thead>{top}</thead><tbody>{lines}</tbody></table>"
-    return f"<div class='scroll'>{table}</div>"
-
-
-def _sizes(result: Result, kept: Int64[np.ndarray, " n"]) -> str:
+def _sizes(result: Result, kept: Int64[np.ndarray, " n"]) -> list[Table]:
+    """Images by class, their sizes, and the colours' mean and deviation."""
     if not len(kept):
-        return ""
+        return []
     table, findings = result.diagnosis.rows.table, result.findings
     width, height, side = (table[name][kept] for name in ("width", "height", "side"))
     shares = (0, 5, 50, 95, 100)
     measures = {"width": width, "height": height, "side of the square": side}
     if result.scanned.options.doctor:
         measures["side that its detail needs"] = np.round(table["effective"][kept])
-    lines = _table(
-        ("pixels", "least", "5 %", "median", "95 %", "most"),
-        [
-            *(
-                (name, *(int(x) for x in np.percentile(values, shares)))
-                for name, values in measures.items()
-            ),
-            ("width / height", *(f"{x:.2f}" for x in np.percentile(width / height, shares))),
-        ],
-    )
+    pixels = [
+        (name, *(int(x) for x in np.percentile(values, shares)))
+        for name, values in measures.items()
+    ]
+    aspects = ("width / height", *(f"{x:.2f}" for x in np.percentile(width / height, shares)))
     sets = findings["sets"]
     several = len(sets) > 1
-    counts = _table(
-        ("class", "found", *(f"kept at {r} px" if several else "kept" for r in sets)),
-        (
-            (name, n, *(kept["counts"][name] for kept in sets.values()))
-            for name, n in findings["found"].items()
-        ),
-    )
-    moments = _table(
-        ("of values in [0, 1]", "mean", "deviation"),
-        (
-            (f"{colour} at {r} px" if several else colour, f"{mean:.4f}", f"{std:.4f}")
-            for r, kept in sets.items()
-            for colour, mean, std in zip(
-                ("red", "green", "blue"), kept["mean"], kept["std"], strict=True
-            )
-        ),
-    )
-    return _section("What is kept", counts + lines + moments)
+    counts = [
+        (name, n, *(of["counts"][name] for of in sets.values()))
+        for name, n in findings["found"].items()
+    ]
+    moments = [
+        (f"{colour} at {r} px" if several else colour, f"{mean:.4f}", f"{std:.4f}")
+        for r, of in sets.items()
+        for colour, mean, std in zip(("red", "green", "blue"), of["mean"], of["std"], strict=True)
+    ]
+    heads = (f"kept at {r} px" if several else "kept" for r in sets)
+    return [
+        Table(("class", "found", *heads), counts),
+        Table(("pixels", "least", "5 %", "median", "95 %", "most"), [*pixels, aspects]),
+        Table(("of values in [0, 1]", "mean", "deviation"), moments),
+    ]
 
 
-def _sheet(result: Result, reason: str) -> str:
+def _reason(result: Result, reason: str) -> Sheet | None:
     found = sorted(i for i, why in result.diagnosis.reasons.items() if why == reason)
     return _contacts(result, reason.capitalize(), WHY[reason], found)
 
 
-def _by_hand(result: Result) -> str:
+def _by_hand(result: Result) -> Sheet | None:
     """What nobody but a human objects to; the rest of what they drop is on the sheets above."""
     found = sorted(set(result.dropped) - set(result.diagnosis.reasons))
     note = "Nothing was found, and decisions.csv drops them."
     return _contacts(result, "Decided by hand", note, found)
 
 
-def _contacts(result: Result, title: str, note: str, found: list[int]) -> str:
+def _contacts(result: Result, title: str, note: str, found: list[int]) -> Sheet | None:
     if not found:
-        return ""
+        return None
     some = f" The first {SHEET} of {len(found):,}." if len(found) > SHEET else ""
-    return _wide(f"{title}: {len(found):,}", note + some, _thumbs(result, found[:SHEET]))
+    return Sheet(f"{title}: {len(found):,}", note + some, _images(result, found[:SHEET]))
 
 
-def _problems(result: Result, reason: str) -> str:
+def _problems(result: Result, reason: str) -> Sheet | None:
     found = result.findings[reason]
     if not found:
-        return ""
-    table = _table(("file", "why"), itertools.islice(found.items(), TOLD), "words")
-    more = f"<p>The first {TOLD} of {len(found):,}.</p>" if len(found) > TOLD else ""
-    title = f"{reason.capitalize()}: {len(found):,}"
-    return _section(title, f"<p>{WHY[reason]}</p>{table}{more}")
+        return None
+    some = f" The first {LISTED} of {len(found):,}." if len(found) > LISTED else ""
+    rows = list(itertools.islice(found.items(), LISTED))
+    table = Table(("file", "why"), rows, kind="words")
+    return Sheet(f"{reason.capitalize()}: {len(found):,}", WHY[reason] + some, table=table)
 
 
-def _duplicates(result: Result) -> str:
+def _duplicates(result: Result) -> Sheet | None:
     rows = result.diagnosis.rows
     several = [
         (len(np.unique(rows.table["content"][group])) == 1, group)  # Near copies come first.
         for group in result.diagnosis.groups()
     ]
     if not several:
-        return ""
-    lines = []
-    for _, group in sorted(several, key=lambda each: each[0])[:GROUPS]:
-        figures = "".join(_thumb(result, i) for i in group[:OF_GROUP].tolist())
-        more = f"<p class='note'>and {len(group) - OF_GROUP}</p>" if len(group) > OF_GROUP else ""
-        lines.append(f"<div class='group'>{figures}{more}</div>")
+        return None
+    groups = [
+        (_images(result, group[:OF_GROUP].tolist()), max(0, len(group) - OF_GROUP))
+        for _, group in sorted(several, key=lambda each: each[0])[:GROUPS]
+    ]
     some = f" The first {GROUPS}." if len(several) > GROUPS else ""
-    note = f"{count(len(several), 'group')} of equal pictures, by {result.rule}.{some}"
-    return _wide("Duplicates, side by side", note, "".join(lines))
+    note = f"{count(len(several), 'group')} of equal images, by {result.rule}.{some}"
+    return Sheet("Duplicates, side by side", note, groups=groups)
 
 
-def _strangest(result: Result) -> str:
+def _strangest(result: Result) -> Sheet | None:
     order = result.diagnosis.strangest()[:SHEET]
     if not len(order):
-        return ""
+        return None
     note = f"Farthest from the others of their class, by {result.findings['features']} features."
-    figures = _thumbs(result, result.diagnosis.good[order].tolist())
-    return _wide(f"The strangest {len(order)}", note, figures)
+    images = _images(result, result.diagnosis.good[order].tolist())
+    return Sheet(f"The strangest {len(order)}", note, images)
 
 
 def _sample(kept: Int64[np.ndarray, " n"]) -> list[int]:
@@ -215,23 +183,21 @@ def _sample(kept: Int64[np.ndarray, " n"]) -> list[int]:
     return kept[np.sort(order)].tolist()
 
 
-def _thumbs(result: Result, positions: Iterable[int]) -> str:
-    return f"<div class='thumbs'>{''.join(_thumb(result, i) for i in positions)}</div>"
+def _images(result: Result, positions: Iterable[int]) -> list[Inlined]:
+    return [_image(result, i) for i in positions]
 
 
-def _thumb(result: Result, i: int) -> str:
+def _image(result: Result, i: int) -> Inlined:
     rows, row = result.diagnosis.rows, result.diagnosis.rows.table[i]
     if i in rows.problems:
-        told = f"{rows.name(i)}: {rows.problems[i]}"
-        return f"<figure><figcaption>{text(told)}</figcaption></figure>"
+        return Inlined("", f"{rows.name(i)}: {rows.problems[i]}")
     at = next((k for k, place in enumerate(row["records"]) if place >= 0), None)
     size = f"{row['width']}\u00a0×\u00a0{row['height']}"
     caption = f"{rows.name(i)} ({size}){_fate(result, i)}"
     if at is None:
-        return f"<figure><figcaption>{text(caption)}: too small</figcaption></figure>"
+        return Inlined("", f"{caption}: too small")
     image = Image.fromarray(np.asarray(result.scanned.picture(i, at)))
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return inlined(image, caption)
+    return html.inlined(image, caption, THUMBNAIL)
 
 
 def _fate(result: Result, i: int) -> str:

@@ -10,7 +10,7 @@ from jaxgan.engine import log
 
 
 def cost(results: Mapping) -> dict:
-    """What an experiment took, and what its GANs' hours would have bought instead.
+    """Return what an experiment took, and what its GANs' hours would have bought instead.
 
     Args:
         results: `results.json`: its seconds, runs, generators, arms, config, test and environment.
@@ -18,14 +18,14 @@ def cost(results: Mapping) -> dict:
     Returns:
         hours: of each stage, of one machine.
         devices: their kinds.
-        pictures: real pictures that the GANs were shown, and pictures that the classifiers were,
-            every time that they were shown counted; without a critic's extra turns.
+        pictures: real images that the GANs were shown, and images that the classifiers were,
+            counted every time that they were shown; without a critic's extra updates.
         seconds_a_classifier: the median of the arm `real`, or of all where there is none.
         further_seeds: classifiers of that arm that the hours of GANs and of drawing are worth.
         ensemble: how many of these and of the first are at hand, and the accuracy of their mean
             probabilities; None with fewer than two.
         augmentation: whether `real+augmentation` was compared; its accuracy and that of `real`.
-        rows: of each arm, the seconds of its classifiers and the pictures that they were shown.
+        rows: of each arm, the seconds of its classifiers and the images that they were shown.
         sentences: the same for a reader.
     """
     seconds, runs, config = results["seconds"], results["runs"], results["config"]
@@ -43,8 +43,8 @@ def cost(results: Mapping) -> dict:
     sentences = [f"No GAN was {'finished' if results.get('failed_generators') else 'trained'}."]
     if results["generators"]:
         sentences = [
-            f"The GANs and their pictures took {log.duration(generative)}, "
-            f"the time of {further:,} more classifiers of real pictures."
+            f"The GANs and their images took {log.duration(generative)}, "
+            f"the time of {further:,} more classifiers of real images."
         ]
     together = _ensemble(results, further) if results["generators"] else None
     if together:

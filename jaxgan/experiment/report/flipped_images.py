@@ -1,4 +1,4 @@
-"""The test pictures whose answers generated pictures turned, for the better or the worse."""
+"""The test images whose answers generated images changed, for the better or the worse."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ MOST = 12
 
 
 def turned(results: dict[str, Any], most: int = MOST) -> dict[str, list[dict[str, Any]]]:
-    """The test pictures that the primary contrast helped and hurt most, over the seeds of its fold.
+    """Return the test images that the primary contrast helped and hurt most, over its seeds.
 
     Returns:
         "helped" and "hurt": at most `most` each, by how many seeds turned, then by name; each with
@@ -53,11 +53,11 @@ def turned(results: dict[str, Any], most: int = MOST) -> dict[str, list[dict[str
 
 
 def save(results: dict[str, Any], test: Source, workdir: epath.PathLike) -> dict[str, str]:
-    """Writes the turned test pictures under `workdir`/figures/test; name -> file, for the report.
+    """Write the changed test images under `workdir`/figures/test; name -> file, for the report.
 
     Args:
         results: as judged; `results["test"]` has the names and labels of `test`, in order.
-        test: the test pictures.
+        test: the test images.
         workdir: of the experiment.
     """
     files, folder = {}, epath.Path(workdir) / "figures" / "test"

@@ -1,4 +1,4 @@
-"""results.csv beside results.json, and several experiments in one table."""
+"""Tables beside results.json, a summary for issues, and several experiments in one table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,9 @@ import numpy as np
 from etils import epath
 
 from jaxgan.errors import FileError
+from jaxgan.experiment.report import view
 from jaxgan.experiment.verdict import points
+from jaxgan.reporting import html
 from jaxgan.system import sealed, spreadsheet
 from jaxgan.types import InputError
 
@@ -27,18 +29,35 @@ AGAIN = "delete it and run the experiment's command again"
 
 
 def runs_csv(results: dict[str, Any]) -> str:
-    """One line per arm and seed, accuracies in [0, 1]; empty where a run does not say."""
+    """Return a line per arm and seed, accuracies in [0, 1]; empty where a run does not say."""
     return spreadsheet.table(COLUMNS, results["runs"])
 
 
+def arms_csv(results: dict[str, Any]) -> str:
+    """Return a line per arm, for papers: its outcomes, and its difference to its base."""
+    own = ("accuracy", "low", "high", "seeds", "ensemble")
+    outcomes = ("balanced_accuracy", "macro_f1", "log_loss", "brier")
+    others = ("calibration_error", "auroc")
+    to_base = ("difference", "low", "high", "p", "holm")
+    of = {(c["a"], c["b"]): c for c in results.get("contrasts", [])}
+    rows = []
+    for name, arm in results["arms"].items():
+        base, means = arm.get("base", "real"), arm.get("outcomes") or {}
+        c = of.get((name, base), {})
+        row = [name, *map(arm.get, own), *map(means.get, outcomes), *map(arm.get, others)]
+        rows.append([*row, base if c else None, *map(c.get, to_base)])
+    columns = ("arm", *own, *outcomes, *others, "base", *(f"{name}_to_base" for name in to_base))
+    return spreadsheet.table(columns, rows)
+
+
 def contrasts_csv(results: dict[str, Any]) -> str:
-    """One line per contrast, differences in accuracies; empty where there is no interval."""
+    """Return a line per contrast, differences in accuracies; empty where there is no interval."""
     columns = ("a", "b", "primary", "difference", "low", "high", "level", "se", "df", "p", "holm")
     return spreadsheet.table(columns, results.get("contrasts", []))
 
 
 def load(workdir: epath.PathLike) -> dict[str, Any]:
-    """The results of the experiment in `workdir`.
+    """Return the results of the experiment in `workdir`.
 
     Raises:
         InputError: there are none, or they are no experiment's.
@@ -58,7 +77,7 @@ def load(workdir: epath.PathLike) -> dict[str, Any]:
 
 
 def check_accuracy(run: dict[str, Any], labels: np.ndarray, file: epath.PathLike) -> None:
-    """Raises FileError where a run's test accuracy is not that of its probabilities."""
+    """Raise FileError where a run's test accuracy is not that of its probabilities."""
     found = np.asarray(run["probabilities"], np.float64)
     fits = found.ndim == 2 and len(found) == len(labels)
     if not fits or abs((found.argmax(1) == labels).mean() - run["test_accuracy"]) > 1e-9:
@@ -68,14 +87,28 @@ def check_accuracy(run: dict[str, Any], labels: np.ndarray, file: epath.PathLike
         )
 
 
-def compare(workdirs: Sequence[epath.PathLike]) -> str:
-    """Experiments one a line: what was judged, the verdict, its interval, and the cost.
+def summary(results: dict[str, Any]) -> str:
+    """Return the verdict, the arms and what next in Markdown, for issues and chats."""
+    return html.render(
+        "experiment.md",
+        head=view.headline(results),
+        arms=view.arms(results)[1],
+        next=results.get("next") or [],
+    )
+
+
+def compare(workdirs: Sequence[epath.PathLike], form: str = "text") -> str:
+    """Return experiments one a line: what was judged, the verdict, its interval, and the cost.
+
+    Args:
+        workdirs: their folders.
+        form: "text" or "md", Markdown.
 
     Raises:
         InputError: a folder without results.
     """
-    rows = [("run", "contrast", "verdict", "points", "interval", "folds x seeds x images", "hours")]
-    prints = set()
+    head = ["run", "contrast", "verdict", "points", "interval", "folds x seeds x images", "hours"]
+    rows, prints, notes = [], set(), []
     for workdir in workdirs:
         results = load(workdir)
         verdict = results["verdict"]
@@ -85,7 +118,7 @@ def compare(workdirs: Sequence[epath.PathLike]) -> str:
         if low is not None and round(verdict.get("level", 0.95), 4) != 0.95:
             between += f" ({100 * verdict['level']:.3g} %)"
         seeds = verdict.get("seeds") or len({r["seed"] for r in results["runs"] if r["arm"] == a})
-        pictures = len(results.get("test", {}).get("labels", []))
+        images = len(results.get("test", {}).get("labels", []))
         seconds = results.get("seconds", {}).get("total")
         prints.add(results.get("data", {}).get("fingerprint"))
         rows.append(
@@ -95,16 +128,15 @@ def compare(workdirs: Sequence[epath.PathLike]) -> str:
                 verdict["word"],
                 "none" if verdict["difference"] is None else points(verdict["difference"]),
                 between,
-                f"{verdict.get('folds', 1)} x {seeds} x {pictures}",
+                f"{verdict.get('folds', 1)} x {seeds} x {images}",
                 "" if seconds is None else f"{seconds / 3600:.2f}",
             )
         )
-    wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows
-    ]
     if len(prints) > 1:
-        lines.append("These runs saw different images: compare their figures with care.")
-    if len(rows) > 2:
-        lines.append("Each interval stands for itself: none is corrected for the number of runs.")
-    return "\n".join(lines)
+        notes.append("These runs saw different images: compare their figures with care.")
+    if len(rows) > 1:
+        notes.append("Each interval stands for itself: none is corrected for the number of runs.")
+    table = html.Table(head, rows)
+    if form == "md":
+        return "\n\n".join([html.markdown(table), *notes])
+    return "\n".join([*html.columns(table), *notes])

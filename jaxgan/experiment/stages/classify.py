@@ -296,7 +296,7 @@ class _Pictures:
                 if not n["generated"]:
                     continue
                 if name not in fresh:
-                    raise InputError(f"it needs generated pictures of {name}, whose GAN failed")
+                    raise InputError(f"it needs generated images of {name}, whose GAN failed")
                 source = fresh[name]
                 count = arm.pictures[name]["generated"] if arm.policy else len(source)
                 key = (arm.key, position, name, count, arm.policy)

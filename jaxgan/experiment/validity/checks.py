@@ -57,11 +57,11 @@ def overlap(learned: Source, held_out: Source) -> Overlap:
         ours, theirs = changed.looked
         said = (
             f"; for changed copies a random part was looked at: {ours:,} of {len(learned):,} "
-            f"pictures learned from, {theirs:,} of {len(held_out):,} held out"
+            f"images learned from, {theirs:,} of {len(held_out):,} held out"
         )
     if not changed.told:
         said = (
-            "; changed copies cannot be told here, since different pictures are as like each other "
+            "; changed copies cannot be told here, since different images are as like each other "
             f"as copies are (distance {changed.ordinary:.2f})"
         )
     pairs = [(learned.names[found[i]], held_out.names[i]) for i in sorted(found)]
@@ -78,10 +78,10 @@ def leakage(learned: Mapping[str, Source], held_out: Source) -> dict:
     found = {kind: overlap(source, held_out) for kind, source in learned.items()}
     pairs = [(kind, *pair) for kind, these in found.items() for pair in these.pairs]
     told = all(these.told for these in found.values())
-    sentence = "no validation or test picture is like one that was learned from"
+    sentence = "no validation or test image is like one that was learned from"
     if pairs:
         some = "; ".join(f"{a} ({kind}) and {b}" for kind, a, b in pairs[:SHOWN])
-        sentence = f"{len(pairs):,} validation or test pictures are like ones learned from: {some}"
+        sentence = f"{len(pairs):,} validation or test images are like ones learned from: {some}"
     said = "".join(dict.fromkeys(these.said for these in found.values()))
     return {
         "name": "leakage",
@@ -96,7 +96,7 @@ def check_folder(generated: Source, held_out: Source) -> None:
     if pairs := overlap(generated, held_out).pairs:
         a, b = pairs[0]
         raise InputError(
-            f"config.generated must not hold validation or test pictures, or changed copies of "
+            f"config.generated must not hold validation or test images, or changed copies of "
             f"them, and {len(pairs):,} are like these, such as {a} and {b}"
         )
 
@@ -137,10 +137,10 @@ def fidelity(
         if min(len(real[name]) - 1, len(some)) >= FEW
     }
     if not times:
-        sentence = f"fewer than {FEW + 1} real or {FEW} generated pictures of each class"
+        sentence = f"fewer than {FEW + 1} real or {FEW} generated images of each class"
         return {"name": "fidelity", "passed": None, "sentence": sentence, "times": {}}
     said = [
-        f"generated pictures of {name} "
+        f"generated images of {name} "
         + (
             f"look like noise: they lie {t:.1f} times as far from real ones as real ones do from "
             f"each other"
@@ -191,7 +191,7 @@ def told_apart(
     """
     n = min(len(real), len(generated)) // 2 * 2
     if n < 4:
-        raise InputError(f"a probe needs at least 4 pictures of each kind, got {n}")
+        raise InputError(f"a probe needs at least 4 images of each kind, got {n}")
     rng = np.random.default_rng(seed)
     halves = [rng.permutation(len(side))[:n].reshape(2, -1) for side in (real, generated)]
     fit, judged = (
@@ -251,7 +251,7 @@ def shortcut(
     mixed = [arm.name for arm in planned if arm.generated and confounded(arm)]
     rates = ", ".join(f"{name} {right / n:.0%}" for name, (right, n, _) in tested.items())
     bad = bool(telling and mixed)
-    sentence = f"a linear probe tells generated from real pictures: {rates} (a guess: 50 %)"
+    sentence = f"a linear probe tells generated from real images: {rates} (a guess: 50 %)"
     if bad:
         sentence += (
             f"; in {', '.join(mixed)} classes have different shares of them, so accuracy may ride "
@@ -263,14 +263,14 @@ def shortcut(
         sentence += "; no arm has different shares of them in its classes"
     if telling and not bad:
         sentence += (
-            f": generated pictures of {', '.join(telling)} are easy to tell, which is harmless for "
+            f": generated images of {', '.join(telling)} are easy to tell, which is harmless for "
             f"the verdict here because all classes have equal shares, but says that they are not "
             f"lifelike"
         )
     return {
         "name": "shortcut",
         "passed": not bad if tested else None,
-        "sentence": sentence if tested else "too few pictures for a probe",
+        "sentence": sentence if tested else "too few images for a probe",
         "probe": {k: {"right": r, "of": n, "p": p} for k, (r, n, p) in tested.items()},
         "confounded": mixed,
     }
@@ -279,7 +279,7 @@ def shortcut(
 def unknown_start(key: str) -> dict:
     """That something begins with the weights of a run whose pictures are not known here."""
     sentence = f"what the run of {key} learned from is not known: it must be none of the test"
-    return {"name": "start", "passed": None, "sentence": f"{sentence} or validation pictures"}
+    return {"name": "start", "passed": None, "sentence": f"{sentence} or validation images"}
 
 
 def as_planned(plan: Mapping[str, object], earlier: Sequence[Mapping[str, object]]) -> dict:
@@ -302,14 +302,14 @@ def as_planned(plan: Mapping[str, object], earlier: Sequence[Mapping[str, object
     if changed:
         sentence = (
             f"a verdict of these runs had been told before: {'; '.join(sorted(changed))}; what is "
-            f"chosen after a look is no test: repeat it on new test pictures"
+            f"chosen after a look is no test: repeat it on new test images"
         )
     return {"name": "planned", "passed": not changed, "sentence": sentence}
 
 
 def not_made(name: str) -> dict:
     """A check of a GAN's pictures that are missing."""
-    return {"name": name, "passed": None, "sentence": "there are no such pictures: see what failed"}
+    return {"name": name, "passed": None, "sentence": "there are no such images: see what failed"}
 
 
 def copied(
@@ -328,7 +328,7 @@ def copied(
     group = splits.near_duplicates(loader.Concat([learned, held_out])).group
     new = np.flatnonzero(~np.isin(group[len(learned) :], group[: len(learned)]))
     if min(len(learned), len(new)) < memorization.LEAST:
-        sentence = f"too few real pictures for the test: {len(learned)} and {len(new)} held out"
+        sentence = f"too few real images for the test: {len(learned)} and {len(new)} held out"
         return {"name": name, "passed": None, "sentence": sentence}
     fake, real = (
         [_view(side), _view(dataset.of(side).mirrored())]
@@ -338,7 +338,7 @@ def copied(
     found = memorization.find_copies(fake, own, real, group[: len(learned)])
     passed = found.p * tests >= 0.05
     sentence = (
-        f"{'no more' if passed else 'more'} generated pictures are copies of training pictures "
+        f"{'no more' if passed else 'more'} generated images are copies of training images "
         f"than chance lets real ones be (exact test, p = {found.p:.2g})"
     )
     return {"name": name, "passed": bool(passed), "sentence": sentence, "p": float(found.p)}
@@ -373,11 +373,11 @@ def opened_once(lines: Sequence[Mapping], runs: Sequence[Mapping]) -> dict:
         states.setdefault((line["arm"], line["seed"]), set()).add(line["step"])
     wanted = {(run["arm"], run["seed"]) for run in runs}
     good = set(states) >= wanted and all(len(steps) == 1 for steps in states.values())
-    sentence = f"each of {len(wanted)} classifiers answered the test pictures once"
+    sentence = f"each of {len(wanted)} classifiers answered the test images once"
     if good and len(lines) > len(states):
         sentence += f"; {len(lines) - len(states)} were asked again after an interruption"
     if not good:
-        sentence = f"the test pictures were opened {len(lines)} times for {len(wanted)} classifiers"
+        sentence = f"the test images were opened {len(lines)} times for {len(wanted)} classifiers"
     return {"name": "test opened once", "passed": good, "sentence": sentence}
 
 
