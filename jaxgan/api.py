@@ -22,15 +22,16 @@ from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
 
 from jaxgan.config import loading as configs
-from jaxgan.data import loader
+from jaxgan.data import loader, ranges
+from jaxgan.data.folder import Source
 from jaxgan.engine import log
 from jaxgan.errors import InputError
-from jaxgan.evaluation import folders, report
+from jaxgan.evaluation import export, folders, report
 from jaxgan.experiment import budget as budgets
-from jaxgan.experiment import pipeline
+from jaxgan.experiment import ensemble, pipeline
 from jaxgan.metrics import classification as evaluation
 from jaxgan.reporting.html import text
-from jaxgan.sampling import sample
+from jaxgan.sampling import cards, sample
 from jaxgan.training import run
 
 Images = UInt8[np.ndarray, "n h w 3"]
@@ -85,6 +86,10 @@ class Experiment:
     def report(self) -> Path:
         """The file of the report."""
         return self.workdir / "report.html"
+
+    def classifier(self, arm: str = ensemble.BEST) -> "Classifier":
+        """Return all classifiers of an arm as one; by default of the one that validates best."""
+        return Classifier(self.workdir, arm=arm)
 
     def __repr__(self) -> str:
         return f"Experiment({str(self.workdir)!r}: {self.sentence})"
@@ -145,16 +150,37 @@ class Generator:
 
 
 class Classifier:
-    """The best checkpoint of a classifier's run.
+    """The best checkpoint of a classifier's run, or all classifiers of an experiment's arm as one.
+
+    Args:
+        workdir: the folder of a run or of a finished experiment.
+        step: a certain checkpoint of a run.
+        arm: of an experiment: its name, or "best", the one that validates best.
 
     Attributes:
-        workdir: the run's folder.
-        net: see `jaxgan.training.run.Classifier`.
+        workdir: the folder.
+        arm: the arm's name; None of a run.
+        members: the classifiers, see `jaxgan.training.run.Classifier`; one of a run.
+        measured: accuracy on the experiment's test images; None of a run.
     """
 
-    def __init__(self, workdir: str | Path, step: int | None = None):
-        self.workdir = Path(workdir)
-        self.net = run.load_classifier(workdir, step)
+    def __init__(self, workdir: str | Path, step: int | None = None, arm: str | None = None):
+        self.workdir, self.arm = Path(workdir), arm
+        self.measured, self.about = None, None
+        if configs.is_experiment(configs.read_claim(workdir)):
+            if step is not None:
+                raise InputError("--step goes with the run of one classifier, not an experiment")
+            whole = ensemble.load(workdir, arm or ensemble.BEST)
+            self.arm, self.members, self.measured, self.about = whole
+        elif arm is not None:
+            raise InputError(f"--arm goes with the folder of an experiment, and {workdir} is none")
+        else:
+            self.members = [run.load_classifier(workdir, step)]
+
+    @property
+    def net(self) -> run.Classifier:
+        """The first of the classifiers."""
+        return self.members[0]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -172,18 +198,54 @@ class Classifier:
         """
         with tempfile.TemporaryDirectory() as place:
             folder = _as_folder(images, Path(place))
-            data = self.net.config.data
-            source = loader.open_source(folder, data.resolution, crop=data.crop)
-            log_p = evaluation.predict(self.net.predict, self.net.variables, source)
+            source = self._open(folder)
+            log_p = self._judge(source)
             names = [_called(name, folder, images) for name in source.names]
         return Predictions(self.classes, names, np.exp(log_p))
 
+    def _open(self, folder: str, classes: tuple[str, ...] | None = None) -> Source:
+        data = self.net.config.data
+        scale = cards.read_about(self.workdir).get("data", {}).get("scale")
+        return loader.open_source(
+            folder,
+            data.resolution,
+            classes=classes,
+            crop=data.crop,
+            given_sides="merge",
+            scale=scale and ranges.Scale(*scale),
+        )
+
+    def _judge(self, source: Source) -> Float[np.ndarray, "n k"]:
+        def together(variables: Any, images: Any) -> Any:
+            each = [one.predict(one.variables, images) for one in self.members]
+            return evaluation.together(np.stack(each))
+
+        return evaluation.predict(together, None, source)
+
     def evaluate(self, path: str | Path, part: str = "all") -> dict[str, Any]:
-        """Return accuracy with its interval, per class, and the confusion matrix."""
-        return run.evaluate_classifier(str(self.workdir), str(path), part)
+        """Return accuracy with its interval, per class, and the confusion matrix.
+
+        Args:
+            path: a folder with a folder for each class.
+            part: "all", or of a run, whose split decides: "train", "validation" or "test".
+        """
+        if self.arm is None:
+            return run.evaluate_classifier(str(self.workdir), str(path), part)
+        if part != "all":
+            raise InputError(f"--split must be all for an arm of an experiment, got {part}")
+        source = self._open(str(path), self.classes)
+        about = {"data": str(path), "arm": self.arm, "classifiers": len(self.members)}
+        return evaluation.summarise(self._judge(source), source.labels, self.classes) | about
+
+    def export(self, out: str | Path, **more: Any) -> None:
+        """Write what other programs need, with a card: see `jaxgan.evaluation.export.run`."""
+        given = {"measured": self.measured, "about": self.about} | more
+        export.run(self.members, self.workdir, out, **given)
 
     def __repr__(self) -> str:
         name = self.net.config.model.name
+        if self.arm is not None:
+            name = f"{self.arm}, {len(self.members)} times {name}"
         return f"Classifier({str(self.workdir)!r}: {name} of {', '.join(self.classes)})"
 
 

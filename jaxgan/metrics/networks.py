@@ -16,6 +16,7 @@ from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.data.outliers import SIDE, descriptor
 from jaxgan.engine.checkpoint import Best, Checkpoints, checksums, has_checkpoints
+from jaxgan.errors import FileError
 from jaxgan.metrics import features
 from jaxgan.metrics.features import Features
 from jaxgan.models import inception as fid
@@ -156,6 +157,8 @@ def restore(
     paths.checked(os.fspath(workdir), flag, remote=True)
     try:
         config = configs.read_claim(workdir)
+    except FileError:  # It is there, and damaged.
+        raise
     except InputError as error:
         raise InputError(
             f"{flag} must be the folder of a run, with a config.json, got {workdir}"
