@@ -212,6 +212,7 @@ class Classifier:
             classes=classes,
             crop=data.crop,
             given_sides="merge",
+            reading="one" if classes is None else "auto",  # Labels are not asked for.
             scale=scale and ranges.Scale(*scale),
         )
 

@@ -9,7 +9,8 @@
     jaxgan evaluate REAL GENERATED          generated images beside real ones
     jaxgan gan-train REAL GENERATED         what a classifier learns from generated images
     jaxgan convert SOURCE OUT               a published network as a run, a run as safetensors
-    jaxgan export RUN --out DIR
+    jaxgan export RUN --out DIR             a generator or a classifier for other programs
+    jaxgan view RUN                         a page to look at the images of a GAN
     jaxgan configs [NAME]                   the configs that there are, or one of them
     jaxgan runs [DIR]                       the runs in a folder, with their state
     jaxgan doctor                           versions, devices, memory, extras
@@ -37,6 +38,7 @@ WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "gan-train": ((), ("--fake",), ("--real", "--fake")),
     "convert": ((), ("--source",), ("--source", "--out")),
     "export": ((), ("--workdir",)),
+    "view": ((), ("--workdir",)),
 }
 NAMES = {"--config": "CONFIG", "--workdir": "RUN", "--source": "SOURCE", "--out": "OUT"}
 CONFIGS = {"experiment": "quickstart", "gan-train": "resnet"}  # Where none is given.
