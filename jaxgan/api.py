@@ -36,6 +36,8 @@ from jaxgan.training import run
 
 Images = UInt8[np.ndarray, "n h w 3"]
 Settings = Mapping[str, Any]
+STAGES = ("", "gan.", "classifier.")
+LENGTHS = "_lengths"  # Beside the values of a config that `load_config` returned.
 
 
 class Experiment:
@@ -238,10 +240,10 @@ class Classifier:
         about = {"data": str(path), "arm": self.arm, "classifiers": len(self.members)}
         return evaluation.summarise(self._judge(source), source.labels, self.classes) | about
 
-    def export(self, out: str | Path, **more: Any) -> None:
+    def export(self, out: str | Path, **more: Any) -> str:
         """Write what other programs need, with a card: see `jaxgan.evaluation.export.run`."""
         given = {"measured": self.measured, "about": self.about} | more
-        export.run(self.members, self.workdir, out, **given)
+        return export.run(self.members, self.workdir, out, **given)
 
     def __repr__(self) -> str:
         name = self.net.config.model.name
@@ -385,9 +387,29 @@ def compare(
         return Comparison(*folders.evaluate(**paths, **options))
 
 
+def load_config(name: str, settings: Settings | None = None) -> ConfigDict:
+    """Return a config to be changed in Python, as `train` and `experiment` take it.
+
+    Setting a length, like `config.train.steps = 500`, takes the place of the one that was set.
+
+    Args:
+        name: of a config, or a file.
+        settings: values, like {"train.batch_size": 16}.
+    """
+    made = _config(name, settings or {})
+    object.__setattr__(made, LENGTHS, {prefix: _lengths(made, prefix) for prefix in STAGES})
+    return made
+
+
 def _config(config: str | ConfigDict, settings: Settings) -> ConfigDict:
     """A config with its settings, lengths settled as on the command line."""
-    made = configs.load(config) if isinstance(config, str) else config.copy_and_resolve_references()
+    if isinstance(config, str):
+        made = configs.load(config)
+    else:
+        before = config.__dict__.get(LENGTHS, {})
+        made = config.copy_and_resolve_references()
+        for prefix in STAGES:
+            _settle(made, before.get(prefix, {}), prefix, settings)
     names = list(settings)
     configs.check_names(made, names)
     configs.check_inherited(made, names)
@@ -396,11 +418,33 @@ def _config(config: str | ConfigDict, settings: Settings) -> ConfigDict:
             made.update_from_flattened_dict({name: value})
         except (TypeError, ValueError) as error:
             raise InputError(f"config.{name} cannot be {value!r}: {error}") from None
-    for prefix in ("", "gan.", "classifier."):
+    for prefix in STAGES:
         section = made if not prefix else made.get(prefix[:-1])
         if section is not None and "train" in section:
             configs.settle_length(section.train, names, f"{prefix}train.")
     return made
+
+
+def _lengths(config: ConfigDict, prefix: str) -> dict[str, Any]:
+    """The lengths that a section sets."""
+    section = config if not prefix else config.get(prefix[:-1])
+    train = {} if section is None else section.get("train", {})
+    return {n: train[n] for n in configs.LENGTHS if train.get(n) is not None}
+
+
+def _settle(config: ConfigDict, before: dict[str, Any], prefix: str, settings: Settings) -> None:
+    """Leave the length that was set last, where it can be known by those of before."""
+    now = _lengths(config, prefix)
+    names = [f"{prefix}train.{name}" for name in now]
+    if len(now) < 2 or any(name in settings for name in names):
+        return
+    changed = [name for name, value in now.items() if before.get(name) != value]
+    if len(changed) != 1 or not before:
+        raise InputError(f"set one of {', '.join(names)}, and the others to None")
+    train = (config if not prefix else config[prefix[:-1]]).train
+    for name in now:
+        if name != changed[0]:
+            train[name] = None
 
 
 def _place(workdir: str | Path | None, config: str | ConfigDict, images: Any = None) -> Path:

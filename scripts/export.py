@@ -51,7 +51,7 @@ def main() -> None:
         raise InputError(f"--{given[0]} goes with a classifier, and {FLAGS.workdir} holds a GAN")
     # The mean of a class, and noise: the style is the caller's.
     sampler = sample.restore(FLAGS.workdir, FLAGS.step)
-    export.run(sampler, FLAGS.workdir, FLAGS.out, **licences)
+    print(export.run(sampler, FLAGS.workdir, FLAGS.out, **licences))
 
 
 def _classifier(licences: dict[str, str | None]) -> None:
@@ -66,7 +66,7 @@ def _classifier(licences: dict[str, str | None]) -> None:
         measured = one.evaluate(FLAGS.data, FLAGS.split)
     elif FLAGS["split"].present:
         raise InputError("--split must come with --data, the labelled images to measure it on")
-    one.export(FLAGS.out, measured=measured, with_onnx=FLAGS.onnx, **licences)
+    print(one.export(FLAGS.out, measured=measured, with_onnx=FLAGS.onnx, **licences))
 
 
 if __name__ == "__main__":

@@ -124,6 +124,24 @@ def test_a_length_that_is_set_takes_the_others_place() -> None:
     assert made.train.steps == 12 and made.train.epochs is None
 
 
+def test_a_length_set_in_python_takes_the_others_place_too() -> None:
+    config = jaxgan.load_config("googlenet")
+    assert config.train.epochs is not None and config.train.steps is None
+    config.train.steps = 12
+    made = api._config(config, {})
+    assert made.train.steps == 12 and made.train.epochs is None
+    assert "_lengths" not in config.to_dict() and "_lengths" not in made.to_dict()
+    whole = jaxgan.load_config("quickstart", {"seeds": (0, 1)})
+    whole.gan.train.kimg = 3.0
+    made = api._config(whole, {"classifier.train.epochs": 2.0})
+    assert (made.gan.train.kimg, made.gan.train.steps) == (3.0, None)
+    assert (made.classifier.train.epochs, made.classifier.train.steps) == (2.0, None)
+    unknown = loading.load("googlenet")
+    unknown.train.steps = 12
+    with pytest.raises(jaxgan.InputError, match=r"set one of train\.steps, train\.epochs"):
+        api._config(unknown, {})
+
+
 def test_the_package_itself_is_light(tmp_path) -> None:
     code = "import sys, jaxgan; sys.exit('jax' in sys.modules or 'numpy' in sys.modules)"
     env = os.environ | {"PYTHONPATH": str(ROOT)}

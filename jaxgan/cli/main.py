@@ -11,6 +11,7 @@
     jaxgan convert SOURCE OUT               a published network as a run, a run as safetensors
     jaxgan export RUN --out DIR             a generator or a classifier for other programs
     jaxgan view RUN                         a page to look at the images of a GAN
+    jaxgan push RUN USER/NAME               to the Hugging Face hub; pull USER/NAME DIR fetches it
     jaxgan configs [NAME]                   the configs that there are, or one of them
     jaxgan runs [DIR]                       the runs in a folder, with their state
     jaxgan doctor                           versions, devices, memory, extras
@@ -39,8 +40,12 @@ WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "convert": ((), ("--source",), ("--source", "--out")),
     "export": ((), ("--workdir",)),
     "view": ((), ("--workdir",)),
+    "push": ((), ("--source",), ("--source", "--repo")),
+    "pull": ((), ("--repo",), ("--repo", "--out")),
 }
-NAMES = {"--config": "CONFIG", "--workdir": "RUN", "--source": "SOURCE", "--out": "OUT"}
+NAMES = {"--config": "CONFIG", "--workdir": "RUN", "--source": "SOURCE", "--out": "OUT"} | {
+    "--repo": "USER/NAME"
+}
 CONFIGS = {"experiment": "quickstart", "gan-train": "resnet"}  # Where none is given.
 SHELLS = {
     "bash": """_jaxgan() {{

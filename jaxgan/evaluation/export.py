@@ -38,7 +38,7 @@ def run(
     data_licence: str | None = None,
     licence: str | None = None,
     with_onnx: bool = False,
-) -> None:
+) -> str:
     """Write `classifier.jax`, `weights.safetensors` and `model_card.md` to `out`.
 
     Args:
@@ -50,6 +50,9 @@ def run(
         data_licence: of the training images, as the user states it.
         licence: of the weights, see `cards.front_matter`.
         with_onnx: write `classifier.onnx`, too: see `onnx.write`.
+
+    Returns:
+        What was written, and where.
     """
     cards.check_licence(licence)
     if with_onnx:
@@ -62,10 +65,11 @@ def run(
     sealed.write(folder / FILES[1], save(weights))
     sealed.write(folder / FILES[2], written)
     what = "a classifier" if len(members) == 1 else f"{len(members)} classifiers"
+    said = f"{what} as {', '.join(FILES)}: {folder}"
     if with_onnx:
         side = members[0].config.data.resolution
-        print(onnx.write(jax.jit(say(members[0])), weights, side, folder))
-    print(f"{what} as {', '.join(FILES)}: {folder}")
+        said = f"{onnx.write(jax.jit(say(members[0])), weights, side, folder)}\n{said}"
+    return said
 
 
 def joined(members: Sequence[Classifier]) -> dict[str, np.ndarray]:

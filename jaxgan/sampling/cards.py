@@ -74,10 +74,15 @@ def made(about: dict[str, Any], verb: str = "trained") -> list[tuple[str, str]]:
     return [
         (verb, about.get("started", "not known")),
         ("on", ", ".join(sorted(set(about.get("devices", [])))) or "not known"),
-        ("command", f"`{about['command']}`" if about.get("command") else "not known"),
+        ("command", f"`{short(about['command'])}`" if about.get("command") else "not known"),
         ("versions", ", ".join(f"{k} {v}" for k, v in versions.items()) or "not known"),
         ("commit", about.get("git") or "not known"),
     ]
+
+
+def short(command: str) -> str:
+    """Return a command line with the last part of each absolute path: cards are published."""
+    return re.sub(r"(?<![\w.:/~-])[/~](?:[^\s/='\"]+/)*(?=[^\s/='\"])", "", command)
 
 
 def images(about: dict[str, Any], origin: str, licence: str | None, use: str) -> str:
@@ -121,7 +126,7 @@ def evaluations(workdir: epath.PathLike) -> list[str]:
 
 
 def folder(config: ConfigDict) -> str:
-    """Return the name of the images' folder, without where it lay: cards are published."""
+    """Return the name of the images' folder, without where it lay."""
     return f"`{epath.Path(config.data.path or '').name or 'not known'}`"
 
 

@@ -30,7 +30,7 @@ def run(
     out: epath.PathLike,
     data_licence: str | None = None,
     licence: str | None = None,
-) -> None:
+) -> str:
     """Write `sampler.jax`, `weights.safetensors` and `model_card.md` to `out`.
 
     Args:
@@ -39,6 +39,9 @@ def run(
         out: a folder.
         data_licence: of the training images, as the user states it.
         licence: of the weights, see `cards.front_matter`.
+
+    Returns:
+        What was written, and where.
     """
     cards.check_licence(licence)
     folder = epath.Path(out)
@@ -48,7 +51,7 @@ def run(
     sealed.write(folder / FILES[0], bytes(program(sampler.config, named).serialize()))
     sealed.write(folder / FILES[1], save(named))
     sealed.write(folder / FILES[2], about)
-    print(f"step {sampler.step:,} as {', '.join(FILES)}: {folder}")
+    return f"step {sampler.step:,} as {', '.join(FILES)}: {folder}"
 
 
 def flat(variables: Any) -> dict[str, np.ndarray]:
