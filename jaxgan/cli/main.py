@@ -22,7 +22,6 @@ jaxgan VERB --help. Exit codes: 0 done, 1 bad input, 2 bad usage.
 """
 
 import difflib
-import os
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -43,8 +42,28 @@ WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "push": ((), ("--source",), ("--source", "--repo")),
     "pull": ((), ("--repo",), ("--repo", "--out")),
 }
-NAMES = {"--config": "CONFIG", "--workdir": "RUN", "--source": "SOURCE", "--out": "OUT"} | {
-    "--repo": "USER/NAME"
+NAMES = {"--config": "CONFIG", "--workdir": "RUN", "--source": "SOURCE", "--out": "OUT"}
+NAMES |= {"--repo": "USER/NAME"}
+# What a verb cannot do without, one of several choices, and how it is called then.
+NEEDS: dict[str, tuple[tuple[tuple[str, ...], ...], str]] = {
+    "experiment": (
+        (("config.data.path",), ("config",), ("compare",)),
+        "jaxgan experiment DIR --budget 10m, where DIR holds a folder for each class or is toy",
+    ),
+    "prepare": ((("source", "resolution"),), "jaxgan prepare DIR --out SET --resolution 64"),
+    "train": ((("config",),), "jaxgan train CONFIG --data DIR; jaxgan configs lists them"),
+    "sample": ((("workdir",),), "jaxgan sample RUN --num 64 --out DIR"),
+    "predict": ((("workdir", "images"),), "jaxgan predict RUN IMAGES..."),
+    "evaluate": (
+        (("workdir", "data"), ("real", "fake")),
+        "jaxgan evaluate RUN DIR, or jaxgan evaluate REAL GENERATED",
+    ),
+    "gan-train": ((("real", "fake"),), "jaxgan gan-train REAL GENERATED"),
+    "convert": ((("source", "out"),), "jaxgan convert SOURCE OUT"),
+    "export": ((("workdir", "out"),), "jaxgan export RUN --out DIR"),
+    "view": ((("workdir",),), "jaxgan view RUN"),
+    "push": ((("source", "repo"),), "jaxgan push RUN USER/NAME"),
+    "pull": ((("repo", "out"),), "jaxgan pull USER/NAME DIR"),
 }
 CONFIGS = {"experiment": "quickstart", "gan-train": "resnet"}  # Where none is given.
 SHELLS = {
@@ -70,11 +89,10 @@ complete -c jaxgan -n "__fish_seen_subcommand_from train configs" -a "{configs}\
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a verb; return like a script, or exit with its code."""
-    try:
-        _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-    except BrokenPipeError:  # As of `| head -1`: nobody reads on.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if argv is None:  # The process is this command's own.
+        import jaxgan.cli.interrupts  # noqa: F401  # Closed pipes and Ctrl-C, as in scripts.
+    _run(list(sys.argv[1:] if argv is None else argv))
+    sys.stdout.flush()
 
 
 def _run(words: list[str]) -> None:
@@ -106,7 +124,7 @@ def arguments(verb: str, words: Sequence[str]) -> list[str]:
         words: paths first, then flags.
 
     Raises:
-        ValueError: more paths than the verb takes.
+        ValueError: more paths than the verb takes, or less than it needs.
     """
     count = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     paths, rest = words[:count], list(words[count:])
@@ -130,10 +148,19 @@ def arguments(verb: str, words: Sequence[str]) -> list[str]:
             flags.append(f"--config.data.path={value if equals else rest.pop(0) if rest else ''}")
         else:
             flags.append(word)
+    _check_needed(verb, flags)
     own = "--compare" in " ".join(flags)
     if verb in CONFIGS and not own and not any(f.partition("=")[0] == "--config" for f in flags):
         flags.insert(0, f"--config={CONFIGS[verb]}")
     return flags
+
+
+def _check_needed(verb: str, flags: Sequence[str]) -> None:
+    """Raise ValueError where a verb lacks what it needs, with how it is called."""
+    given = {flag.partition("=")[0].lstrip("-").replace("-", "_") for flag in flags}
+    choices, usage = NEEDS[verb]
+    if not {"help", "h", "helpfull"} & given and not any(given >= {*one} for one in choices):
+        raise ValueError(f"{verb} needs more: {usage}")
 
 
 def _is_images(path: str) -> bool:

@@ -82,7 +82,7 @@ def made(about: dict[str, Any], verb: str = "trained") -> list[tuple[str, str]]:
 
 def short(command: str) -> str:
     """Return a command line with the last part of each absolute path: cards are published."""
-    return re.sub(r"(?<![\w.:/~-])[/~](?:[^\s/='\"]+/)*(?=[^\s/='\"])", "", command)
+    return re.sub(r"(?<![\w.:/~-])(?:~\w*)?/(?:[^\s/='\"]+/)*(?=[^\s/='\"])", "", command)
 
 
 def images(about: dict[str, Any], origin: str, licence: str | None, use: str) -> str:

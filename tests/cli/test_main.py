@@ -25,7 +25,11 @@ ROOT = Path(__file__).parents[2]
         ("train wgan512 --data cats", "--config=wgan512 --config.data.path=cats"),
         ("train wgan512 --set train.steps=9", "--config=wgan512 --config.train.steps=9"),
         ("train wgan512 --set=train.steps=9", "--config=wgan512 --config.train.steps=9"),
-        ("prepare pets --out set", "--source=pets --out set"),
+        ("prepare pets --resolution 64", "--source=pets --resolution 64"),
+        ("export runs/x --out=y --arm best", "--workdir=runs/x --out=y --arm best"),
+        ("push runs/x me/cats --public", "--source=runs/x --repo=me/cats --public"),
+        ("experiment --config mine.py", "--config mine.py"),
+        ("evaluate --help", "--help"),
         ("sample runs/x --num 4", "--workdir=runs/x --num 4"),
         ("predict runs/x a.png b", "--workdir=runs/x --images=a.png --images=b"),
         ("evaluate runs/x pets", "--workdir=runs/x --data=pets"),
@@ -52,6 +56,12 @@ def test_two_folders_of_images_are_compared_and_a_run_is_evaluated(tmp_path) -> 
     [
         (["expriment", "x"], "no verb 'expriment': did you mean experiment?"),
         (["sample", "a", "b"], "sample takes RUN and then flags, got a b"),
+        (["predict", "runs/x"], "predict needs more: jaxgan predict RUN IMAGES..."),
+        (["export", "runs/x"], "export needs more: jaxgan export RUN --out DIR"),
+        (
+            ["evaluate", "runs/x"],
+            "evaluate needs more: jaxgan evaluate RUN DIR, or jaxgan evaluate REAL GENERATED",
+        ),
         (["completion", "csh"], "completion takes one of bash, zsh, fish"),
     ],
 )
