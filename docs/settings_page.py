@@ -30,8 +30,8 @@ INTRO = """# All settings
 
 What each setting of a config may be, as it is declared and checked (`jaxgan/config/settings.py`);
 `--config.a.b=value` or `--set a.b=value` sets one, and [configs and choices](configs.md) says what
-they are for. The last column is the value in one config. In an experiment the settings of a training
-stand below `gan.` and `classifier.`.
+they are for. The last column is the value in one config. In an experiment those of a training stand
+below `gan.` and `classifier.`.
 """
 
 

@@ -56,9 +56,12 @@ def main() -> None:
 
 def _classifier(licences: dict[str, str | None]) -> None:
     from jaxgan import api
+    from jaxgan.evaluation import onnx
 
     if FLAGS.step is not None and not FLAGS.step.isdecimal():
         raise InputError(f"--step must be the number of a checkpoint, got {FLAGS.step!r}")
+    if FLAGS.onnx:
+        onnx.check()
     step = None if FLAGS.step is None else int(FLAGS.step)
     one = api.Classifier(FLAGS.workdir, step, FLAGS.arm)
     measured = one.measured

@@ -36,6 +36,9 @@ def main() -> None:
     kind = Path(FLAGS.out).suffix if FLAGS.out else ".csv"
     if kind not in (".csv", ".json"):
         raise InputError(f"--out must end in .csv or .json, got {FLAGS.out}")
+    for path in FLAGS.images:
+        if path != "toy" and not Path(path).expanduser().exists():
+            raise InputError(f"--images must be folders or files, and {path} does not exist")
     command.check_outputs(FLAGS.out)
     from jaxgan import api
 

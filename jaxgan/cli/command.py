@@ -163,6 +163,11 @@ def workdir_flag(help_string: str = "The run's folder; runs/<config> by default.
 def track_flag() -> None:
     """Defines `--track`; `run` hands it on by the environment, to other processes, too."""
     flags.DEFINE_string("track", None, "Send figures and samples to wandb, mlflow or both, too.")
+    flags.register_validator(
+        "track",
+        lambda names: not names or set(names.split(",")) <= {"wandb", "mlflow"},
+        "--track must be of wandb, mlflow",
+    )
 
 
 def host_flags() -> None:

@@ -108,11 +108,14 @@ def _run(words: list[str]) -> None:
         if {"-h", "--help"} & set(rest):
             print((OWN[verb].__doc__ or "").strip())
             return
+        if len(rest) > MOST.get(verb, 0):
+            most = MOST.get(verb, 0)
+            _refuse(f"{verb} takes {('no words', 'one word')[most]}, got {' '.join(rest)}")
         OWN[verb](rest)
     elif verb in WORDS:
         _script(verb, rest)
     else:
-        near = difflib.get_close_matches(verb, VERBS, 1)
+        near = difflib.get_close_matches(verb, [*VERBS, "--help", "--version"], 1)
         _refuse(f"no verb {verb!r}" + (f": did you mean {near[0]}?" if near else ": jaxgan --help"))
 
 
@@ -143,6 +146,8 @@ def arguments(verb: str, words: Sequence[str]) -> list[str]:
         name, equals, value = word.partition("=")
         if name == "--set":
             setting = value if equals else rest.pop(0) if rest else ""
+            if "=" not in setting:
+                raise ValueError(f"--set takes NAME=VALUE, like train.steps=2000, got {setting!r}")
             flags.append(f"--config.{setting}")
         elif name == "--data" and verb in ("train", "experiment"):
             flags.append(f"--config.data.path={value if equals else rest.pop(0) if rest else ''}")
@@ -150,6 +155,10 @@ def arguments(verb: str, words: Sequence[str]) -> list[str]:
             flags.append(word)
     _check_needed(verb, flags)
     own = "--compare" in " ".join(flags)
+    at = next((i for i, f in enumerate(flags) if f.partition("=")[0] == "--config"), 0)
+    if at:  # It must come before its settings.
+        count = 1 + (flags[at] == "--config")
+        flags = flags[at : at + count] + flags[:at] + flags[at + count :]
     if verb in CONFIGS and not own and not any(f.partition("=")[0] == "--config" for f in flags):
         flags.insert(0, f"--config={CONFIGS[verb]}")
     return flags
@@ -207,7 +216,10 @@ def _runs(words: Sequence[str]) -> None:
     place = words[0] if words else "runs"
     if not Path(place).is_dir():
         _refuse(f"{place} must be a folder of runs, and it is none", 1)
-    print(runs.table(place))
+    table = runs.table(place)
+    if table.startswith("no runs"):
+        _refuse(f"{table}: what jaxgan train and jaxgan experiment made lies in runs", 1)
+    print(table)
 
 
 def _doctor(words: Sequence[str]) -> None:
@@ -238,6 +250,7 @@ OWN: dict[str, Callable[[Sequence[str]], None]] = {
     "doctor": _doctor,
     "completion": _completion,
 }
+MOST = {"configs": 1, "runs": 1, "completion": 1}  # Words that they take; else none.
 VERBS = (*WORDS, *OWN)
 
 if __name__ == "__main__":

@@ -27,8 +27,13 @@ EXTRAS = {  # An extra, the package that it brings, and what for.
 
 
 def table(place: str) -> str:
-    """Return a line for each run in a folder: name, kind, state, best figure."""
+    """Return a line for each run in a folder: name, kind, state, best figure.
+
+    Of a run's own folder that of the run, and of an experiment also those of its GANs.
+    """
     folders = [f for f in sorted(Path(place).iterdir()) if (f / "config.json").is_file()]
+    if (Path(place) / "config.json").is_file():
+        folders = [Path(place), *sorted(f.parent for f in Path(place).glob("gan/*/config.json"))]
     if not folders:
         return f"no runs in {place}"
     rows = [("run", "kind", "state", "figure"), *((f.name, *_describe(f)) for f in folders)]

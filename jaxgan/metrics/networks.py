@@ -160,11 +160,11 @@ def restore(
     except FileError:  # It is there, and damaged.
         raise
     except InputError as error:
-        raise InputError(
-            f"{flag} must be the folder of a run, with a config.json, got {workdir}"
-        ) from error
+        raise InputError(str(error).replace("--workdir", flag)) from error
     if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
-        raise InputError(f"{flag} must hold the run of a classifier, and {workdir} does not")
+        raise InputError(
+            f"{flag} must hold the run of a classifier, and {configs.holds(workdir, config)}"
+        )
     if not has_checkpoints(workdir):
         raise InputError(f"{flag} must hold a checkpoint, and there is none in {workdir}")
     abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))

@@ -12,7 +12,6 @@ from etils import epath
 from jaxtyping import UInt8
 from PIL import Image
 
-from jaxgan.config import loading as configs
 from jaxgan.data.folder import Source
 from jaxgan.engine.log import grid
 from jaxgan.errors import InputError
@@ -61,9 +60,8 @@ def write(
         What is on the page and what is not, a sentence each.
 
     Raises:
-        InputError: no generator's run in `workdir`; the nearest right folders are named.
+        InputError: no generator's run in `workdir`.
     """
-    _check(workdir)
     sample.check_request(count, seed, "png")
     sampler = sample.restore(workdir, step)
     side, notes = sampler.config.data.resolution, list[str]()
@@ -99,20 +97,6 @@ def _policy(script: str, style: str) -> str:
         f"default-src 'none'; img-src data:; script-src 'sha256-{one}'; "
         f"style-src 'sha256-{other}'; base-uri 'none'; form-action 'none'"
     )
-
-
-def _check(workdir: epath.PathLike) -> None:
-    config = configs.read_claim(workdir)
-    folder = epath.Path(workdir)
-    if configs.is_experiment(config):
-        found = sorted([*folder.glob("gan/*/config.json"), *folder.glob("fold*/gan/*/config.json")])
-        near = f": its GANs are {', '.join(str(f.parent) for f in found[:4])}" if found else ""
-        raise InputError(f"view takes the run of one GAN, and {workdir} is an experiment's{near}")
-    if config.model.name not in configs.GENERATORS:
-        raise InputError(
-            f"view takes the run of a GAN, and {workdir} holds a {config.model.name}: "
-            f"jaxgan predict {workdir} IMAGES says what a classifier makes of images"
-        )
 
 
 def _over_time(workdir: epath.PathLike, side: int, notes: list[str]) -> dict[str, Any] | None:

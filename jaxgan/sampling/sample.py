@@ -111,7 +111,9 @@ def restore(
     """
     config = configs.read_claim(workdir)
     if configs.is_experiment(config) or config.model.name not in configs.GENERATORS:
-        raise InputError(f"--workdir must hold the run of a generator, and {workdir} does not")
+        raise InputError(
+            f"--workdir must hold the run of a generator, and {configs.holds(workdir, config)}"
+        )
     stylegan2.check(config, style)
     folder = epath.Path(workdir) / "checkpoints"
     if not folder.exists():

@@ -95,7 +95,7 @@ def test_truncation_goes_from_the_average_to_the_samples(tmp_path: Path, monkeyp
 
 def test_other_runs_are_refused_with_the_nearest_right_folder(tmp_path: Path) -> None:
     configs.claim(tmp_path / "net", configs.load("resnet", test=True))
-    with pytest.raises(InputError, match="holds a resnet: jaxgan predict"):
+    with pytest.raises(InputError, match=r"holds a classifier \(resnet\): jaxgan predict"):
         gallery.write(tmp_path / "net", tmp_path / "a.html")
     configs.claim(tmp_path / "all", configs.load("quickstart", test=True))
     configs.claim(tmp_path / "all" / "gan" / "cat", configs.load("dcgan64_paper", test=True))
