@@ -48,7 +48,9 @@ def main() -> None:
         return
     given = [name for name in OF_CLASSIFIERS if FLAGS[name].present]
     if given:
-        raise InputError(f"--{given[0]} goes with a classifier, and {FLAGS.workdir} holds a GAN")
+        raise InputError(
+            f"--{given[0]} goes with a classifier, and {FLAGS.workdir} holds a generator"
+        )
     # The mean of a class, and noise: the style is the caller's.
     sampler = sample.restore(FLAGS.workdir, FLAGS.step)
     print(export.run(sampler, FLAGS.workdir, FLAGS.out, **licences))

@@ -407,7 +407,7 @@ def holds(workdir: epath.PathLike, config: ConfigDict) -> str:
         return (
             f"{workdir} holds a classifier ({config.model.name}): jaxgan predict {workdir} IMAGES"
         )
-    return f"{workdir} holds a GAN ({config.model.name}): jaxgan sample {workdir} --out DIR"
+    return f"{workdir} holds a generator ({config.model.name}): jaxgan sample {workdir} --out DIR"
 
 
 def read_run(workdir: epath.PathLike) -> dict[str, Any]:
