@@ -165,7 +165,7 @@ class Classifier:
 
     def export(self, out: str | Path, **more: Any) -> str:
         """Write what other programs need, with a card: see `jaxgan.evaluation.export.run`."""
-        given = {"measured": self.measured, "about": self.about} | more
+        given: dict[str, Any] = {"measured": self.measured, "about": self.about} | more
         return export.run(self.members, self.workdir, out, **given)
 
     def __repr__(self) -> str:

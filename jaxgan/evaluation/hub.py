@@ -139,7 +139,7 @@ def _kind(folder: Path) -> str:
 
 
 def _stage_run(
-    folder: Path, staged: Path, step: int | str | None, licences: dict[str, str | None]
+    folder: Path, staged: Path, step: int | str | None, licences: dict[str, Any]
 ) -> None:
     """Copy what of a run is to be seen, and export it."""
     config = configs.read_claim(folder)

@@ -15,7 +15,7 @@ METADATA, CARD = "metadata.jsonl", "README.md"
 
 def labels(sampler: Sampler, style: Style, seeds: Sequence[int]) -> list[str] | None:
     """Return the class of each image; None where the run says none."""
-    classes = list(sampler.config.data.classes or ())
+    classes: list[str] = list(sampler.config.data.classes or ())
     numbers = None
     if sampler.config.model.name == "stylegan2":
         numbers = stylegan2.labels(sampler.config, style.label, seeds)
