@@ -41,6 +41,7 @@ def test_a_generator_draws_as_the_script_does(trained, tmp_path) -> None:
     np.testing.assert_array_equal(images, drawn)
     np.testing.assert_array_equal(generator.sample(1, seed=6)[0], images[1])
     assert generator.grid(4).ndim == 3 and len(repr(generator)) < 200
+    assert len(repr(generator.sampler)) < 200
 
 
 def test_a_classifier_predicts_folders_files_and_arrays_alike(trained, tmp_path) -> None:
@@ -65,7 +66,8 @@ def test_a_classifier_predicts_folders_files_and_arrays_alike(trained, tmp_path)
     row = found.rows()[0]
     assert row["image"] == "0.png" and row["class"] in ("cat", "dog")
     assert row[row["class"]] == max(row["cat"], row["dog"])
-    assert len(repr(classifier)) < 200
+    assert len(repr(classifier)) < 200 and len(repr(classifier.net)) < 200
+    assert repr(found).startswith("Predictions(8 images: ")
     with pytest.raises(jaxgan.InputError, match=r"must be uint8 \[n, h, w, 3\], got float64"):
         classifier.predict(images / 255)
     with pytest.raises(jaxgan.InputError, match="must be an image file"):

@@ -188,6 +188,10 @@ class Predictions(NamedTuple):
     names: list[str]
     probabilities: Float[np.ndarray, "n k"]
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{self.labels.count(name):,} {name}" for name in self.classes)
+        return f"Predictions({len(self.names):,} images: {counts})"
+
     @property
     def labels(self) -> list[str]:
         """The most probable class of each image."""

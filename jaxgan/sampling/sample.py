@@ -53,6 +53,9 @@ class Sampler(NamedTuple):
     variables: Any
     draw: Draw
 
+    def __repr__(self) -> str:  # Without the weights.
+        return f"Sampler({self.config.model.name}, step {self.step:,}, {self.checksum})"
+
 
 def latents(seeds: Int[Array, " b"], latent_dim: int) -> Latents:
     """A standard normal latent per seed: it does not depend on the others."""

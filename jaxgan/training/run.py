@@ -644,6 +644,9 @@ class Classifier(NamedTuple):
     variables: Any
     predict: Predict
 
+    def __repr__(self) -> str:  # Without the weights.
+        return f"Classifier({self.config.model.name}, step {self.step:,})"
+
 
 def load_classifier(
     workdir: epath.PathLike, step: int | None = None, flag: str = "--workdir"
