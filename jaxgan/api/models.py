@@ -17,7 +17,7 @@ from jaxgan.errors import InputError
 from jaxgan.evaluation import export
 from jaxgan.experiment import ensemble
 from jaxgan.metrics import classification as evaluation
-from jaxgan.sampling import cards, sample
+from jaxgan.sampling import cards, gallery, sample
 from jaxgan.training import run
 
 Images = UInt8[np.ndarray, "n h w 3"]
@@ -57,6 +57,10 @@ class Generator:
     def grid(self, count: int = 16, seed: int = 0) -> UInt8[np.ndarray, "h w 3"]:
         """Return `count` generated images as one."""
         return log.grid(self.sample(count, seed))
+
+    def view(self, file: str | Path, **options: Any) -> list[str]:
+        """Write a page to look at its images with: see `jaxgan.sampling.gallery.write`."""
+        return gallery.write(self.workdir, file, step=self._step, **options)
 
     def __repr__(self) -> str:
         config = self.sampler.config

@@ -95,7 +95,7 @@ def images(about: dict[str, Any], origin: str, licence: str | None, use: str) ->
         use: what not to do before it is known.
     """
     data = about.get("data", {})
-    counts = ", ".join(f"{n:,} of {name}" for name, n in data.get("counts", {}).items())
+    counts = ", ".join(f"{n:,} of {name}" for name, n in data.get("counts", {}).items() if n)
     rows = [
         ("from", origin),
         ("number", counts or "not known"),

@@ -68,9 +68,9 @@ def card(
 
 # {count:,} generated images{of}
 
-Every image here is synthetic: drawn by a {model} of jaxgan at {side} px (step {sampler.step:,},
-weights {sampler.checksum}), each from the seed in its name. None is a photograph. Whether they help
-a classifier is a question to be measured, not assumed.
+Every image here is synthetic: drawn by a generator of jaxgan ({model}, {side} px, step
+{sampler.step:,}, weights {sampler.checksum}), each from the seed in its name. None is a photograph.
+Whether they help a classifier is a question to be measured, not assumed.
 
 ```python
 import datasets
