@@ -105,7 +105,7 @@ def load(workdir: str | Path) -> Experiment | Generator | Classifier:
     config = configs.read_claim(workdir)
     if configs.is_experiment(config):
         return Experiment(workdir)
-    return (Generator if config.model.name in configs.GANS else Classifier)(workdir)
+    return (Generator if config.model.name in configs.GENERATORS else Classifier)(workdir)
 
 
 def compare(
