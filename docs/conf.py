@@ -1,5 +1,11 @@
 """Sphinx: the pages of this folder, and the Python interface from its docstrings."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import settings_page
+
 project = "jaxgan"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 napoleon_use_ivar = True  # Attributes stand in the class docstring alone.
@@ -10,3 +16,5 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # Shapes in annotations are jaxtyping's; docstrings say the types.
 exclude_patterns = ["_build"]
 nitpicky = False
+
+settings_page.write(Path(__file__).parent / "settings.md")

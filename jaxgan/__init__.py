@@ -1,7 +1,7 @@
 """Would generated images help my classifier? GANs, classifiers and the experiment.
 
-`experiment`, `train`, `load` and `compare` are the commands in Python: see `jaxgan.api`, which is
-imported when one of them is first used.
+`experiment`, `train`, `load`, `load_config` and `compare` are the commands in Python: see
+`jaxgan.api`, which is imported when one of them is first used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from jaxgan.api import compare, load, train
+    from jaxgan.api import compare, load, load_config, train
     from jaxgan.errors import InputError
 
-__all__ = ["InputError", "compare", "load", "train"]
+__all__ = ["InputError", "compare", "load", "load_config", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -40,6 +40,7 @@ flags.DEFINE_bool("dry_run", False, "Predict the cost; train and write nothing."
 if not any(argument.partition("=")[0] == "--compare" for argument in sys.argv):
     command.config_flag()
     command.workdir_flag()
+    command.track_flag()
 
 
 def main(others: list[str]) -> None:

@@ -1,8 +1,10 @@
 """Says of which class images are, by a trained classifier.
 
     python scripts/predict.py --workdir D --images DIR [--out FILE.csv|FILE.json] [--step N]
+    python scripts/predict.py --workdir EXPERIMENT --arm best --images DIR
 
-D is a classifier's run, or that of an arm in an experiment: D/classifiers/ARM/SEED. --images is a
+D is a classifier's run. Of a finished experiment all classifiers of an arm say it together (the
+geometric mean of their probabilities): of the arm that validates best, or --arm's. --images is a
 folder or a file, and can stand several times. Each row has the image's name, its most probable
 class, and the probability of every class; without --out they are printed.
 """
@@ -13,6 +15,7 @@ import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -20,7 +23,8 @@ from absl import flags
 from jaxgan.cli import command
 from jaxgan.errors import InputError
 
-command.workdir_flag("The run's folder.")
+command.workdir_flag("The folder of a classifier's run, or of a finished experiment.")
+flags.DEFINE_string("arm", None, "Of an experiment: its name, or best, which is the default.")
 flags.DEFINE_multi_string("images", None, "A folder of images or a file; may be repeated.")
 flags.DEFINE_string("out", None, "File for the rows, .csv or .json.")
 flags.DEFINE_integer("step", None, "The checkpoint; the best by default.")
@@ -32,10 +36,20 @@ def main() -> None:
     kind = Path(FLAGS.out).suffix if FLAGS.out else ".csv"
     if kind not in (".csv", ".json"):
         raise InputError(f"--out must end in .csv or .json, got {FLAGS.out}")
+    for path in FLAGS.images:
+        if path != "toy" and not Path(path).expanduser().exists():
+            raise InputError(f"--images must be folders or files, and {path} does not exist")
     command.check_outputs(FLAGS.out)
     from jaxgan import api
 
-    classifier = api.Classifier(FLAGS.workdir, FLAGS.step)
+    classifier = api.Classifier(FLAGS.workdir, FLAGS.step, FLAGS.arm)
+    if classifier.measured:
+        share = classifier.measured["accuracy"]
+        print(
+            f"the {len(classifier.members)} classifiers of {classifier.arm}; on the test images "
+            f"{share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%})",
+            file=sys.stderr,
+        )
     rows = [row for images in _together(FLAGS.images) for row in classifier.predict(images).rows()]
     if kind == ".json":
         text = json.dumps(rows, indent=1) + "\n"

@@ -5,6 +5,7 @@
     python scripts/sample.py --workdir D --seeds 1-8 --interpolate FILE.mp4 [--cells 2x2]
     python scripts/sample.py --workdir D --select 100 [--by outlier] --out DIR [--surplus 4]
     python scripts/sample.py --workdir D --history FILE.gif
+    python scripts/sample.py --workdir D --num 100 --out DIR --metadata [--licence cc0-1.0]
 
 Picture i is drawn from seed S + i, whatever the batch size; DIR/manifest.jsonl lists them. Films
 are .mp4 (pip install 'jaxgan[video]'), .gif, .webp or .png. Of a StyleGAN2 also:
@@ -33,7 +34,16 @@ from absl import flags
 from jaxgan.cli import command
 from jaxgan.engine import log
 from jaxgan.engine.provenance import versions
-from jaxgan.sampling import best_of_n, projection, sample, selection, stylegan2, video
+from jaxgan.sampling import (
+    best_of_n,
+    cards,
+    imagefolder,
+    projection,
+    sample,
+    selection,
+    stylegan2,
+    video,
+)
 from jaxgan.system import paths, sealed
 from jaxgan.system.paths import path_flag
 from jaxgan.types import InputError
@@ -44,6 +54,8 @@ path_flag("out", "Folder for the pictures and their manifest.", remote=True)
 flags.DEFINE_integer("seed", 0, "Of the first picture; the next have the next ones.")
 flags.DEFINE_string("seeds", None, "In place of both, like 1-1000 or 1,5,7-9.")
 flags.DEFINE_string("format", "png", "png or jpg.")
+flags.DEFINE_bool("metadata", False, "Write metadata.jsonl and a card: a set for `datasets`.")
+flags.DEFINE_string("licence", None, "Of the images, like cc0-1.0, for that card.")
 path_flag("grid", "File for one picture of all (PNG), at most 400.")
 path_flag("history", "File for the training as an animation.")
 flags.DEFINE_string("step", None, "The checkpoint: a number or best; the latest by default.")
@@ -81,6 +93,9 @@ def main() -> None:
     if FLAGS.out:
         paths.check_folder(FLAGS.out, "--out")
     command.check_outputs(FLAGS.grid, FLAGS.history, FLAGS.interpolate, FLAGS.style_mixing)
+    cards.check_licence(FLAGS.licence)
+    if FLAGS.metadata and not FLAGS.out:
+        raise InputError("--metadata must come with --out, the folder of the images")
     drawing = [FLAGS.out, FLAGS.grid, FLAGS.interpolate, FLAGS.style_mixing, FLAGS.project]
     if not any(drawing) and not FLAGS.history:
         raise InputError(
@@ -110,6 +125,8 @@ def main() -> None:
     if FLAGS.out:
         sample.save(sampler, seeds, FLAGS.out, FLAGS.format, FLAGS.batch_size, scores)
         print(f"{len(seeds)} pictures of step {sampler.step}: {FLAGS.out}")
+        if FLAGS.metadata:
+            imagefolder.describe(sampler, style, seeds, FLAGS.out, FLAGS.format, FLAGS.licence)
     if FLAGS.grid:
         images = np.stack(list(sample.pictures(sampler, seeds[:400], FLAGS.batch_size)))
         _write(FLAGS.grid, log.grid(images))

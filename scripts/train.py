@@ -14,6 +14,7 @@ from jaxgan.training import run
 command.config_flag()
 command.workdir_flag()
 command.host_flags()
+command.track_flag()
 
 
 def main() -> None:

@@ -41,6 +41,7 @@ def test_a_generator_draws_as_the_script_does(trained, tmp_path) -> None:
     np.testing.assert_array_equal(images, drawn)
     np.testing.assert_array_equal(generator.sample(1, seed=6)[0], images[1])
     assert generator.grid(4).ndim == 3 and len(repr(generator)) < 200
+    assert len(repr(generator.sampler)) < 200
 
 
 def test_a_classifier_predicts_folders_files_and_arrays_alike(trained, tmp_path) -> None:
@@ -65,7 +66,8 @@ def test_a_classifier_predicts_folders_files_and_arrays_alike(trained, tmp_path)
     row = found.rows()[0]
     assert row["image"] == "0.png" and row["class"] in ("cat", "dog")
     assert row[row["class"]] == max(row["cat"], row["dog"])
-    assert len(repr(classifier)) < 200
+    assert len(repr(classifier)) < 200 and len(repr(classifier.net)) < 200
+    assert repr(found).startswith("Predictions(8 images: ")
     with pytest.raises(jaxgan.InputError, match=r"must be uint8 \[n, h, w, 3\], got float64"):
         classifier.predict(images / 255)
     with pytest.raises(jaxgan.InputError, match="must be an image file"):
@@ -122,6 +124,24 @@ def test_settings_are_checked_before_anything_runs(settings, words, tmp_path) ->
 def test_a_length_that_is_set_takes_the_others_place() -> None:
     made = api._config("googlenet", {"train.steps": 12})
     assert made.train.steps == 12 and made.train.epochs is None
+
+
+def test_a_length_set_in_python_takes_the_others_place_too() -> None:
+    config = jaxgan.load_config("googlenet")
+    assert config.train.epochs is not None and config.train.steps is None
+    config.train.steps = 12
+    made = api._config(config, {})
+    assert made.train.steps == 12 and made.train.epochs is None
+    assert "_lengths" not in config.to_dict() and "_lengths" not in made.to_dict()
+    whole = jaxgan.load_config("quickstart", {"seeds": (0, 1)})
+    whole.gan.train.kimg = 3.0
+    made = api._config(whole, {"classifier.train.epochs": 2.0})
+    assert (made.gan.train.kimg, made.gan.train.steps) == (3.0, None)
+    assert (made.classifier.train.epochs, made.classifier.train.steps) == (2.0, None)
+    unknown = loading.load("googlenet")
+    unknown.train.steps = 12
+    with pytest.raises(jaxgan.InputError, match=r"set one of train\.steps, train\.epochs"):
+        api._config(unknown, {})
 
 
 def test_the_package_itself_is_light(tmp_path) -> None:

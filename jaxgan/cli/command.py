@@ -74,6 +74,11 @@ def run(
     try:
         if devices:
             use_devices()
+        if "track" in FLAGS and FLAGS.track:
+            from jaxgan.engine import tracking
+
+            tracking.check(FLAGS.track)
+            os.environ[tracking.VARIABLE] = FLAGS.track
         main(extra) if others_with else main()
         sys.stdout.flush()
         lost = getattr(sys.stdout, "lost", None)
@@ -153,6 +158,16 @@ def config_flag() -> None:
 
 def workdir_flag(help_string: str = "The run's folder; runs/<config> by default.") -> None:
     paths.path_flag("workdir", help_string, remote=True)
+
+
+def track_flag() -> None:
+    """Defines `--track`; `run` hands it on by the environment, to other processes, too."""
+    flags.DEFINE_string("track", None, "Send figures and samples to wandb, mlflow or both, too.")
+    flags.register_validator(
+        "track",
+        lambda names: not names or set(names.split(",")) <= {"wandb", "mlflow"},
+        "--track must be of wandb, mlflow",
+    )
 
 
 def host_flags() -> None:

@@ -9,7 +9,9 @@
     jaxgan evaluate REAL GENERATED          generated images beside real ones
     jaxgan gan-train REAL GENERATED         what a classifier learns from generated images
     jaxgan convert SOURCE OUT               a published network as a run, a run as safetensors
-    jaxgan export RUN --out DIR
+    jaxgan export RUN --out DIR             a generator or a classifier for other programs
+    jaxgan view RUN                         a page to look at the images of a GAN
+    jaxgan push RUN USER/NAME               to the Hugging Face hub; pull USER/NAME DIR fetches it
     jaxgan configs [NAME]                   the configs that there are, or one of them
     jaxgan runs [DIR]                       the runs in a folder, with their state
     jaxgan doctor                           versions, devices, memory, extras
@@ -20,7 +22,6 @@ jaxgan VERB --help. Exit codes: 0 done, 1 bad input, 2 bad usage.
 """
 
 import difflib
-import os
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -37,8 +38,33 @@ WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "gan-train": ((), ("--fake",), ("--real", "--fake")),
     "convert": ((), ("--source",), ("--source", "--out")),
     "export": ((), ("--workdir",)),
+    "view": ((), ("--workdir",)),
+    "push": ((), ("--source",), ("--source", "--repo")),
+    "pull": ((), ("--repo",), ("--repo", "--out")),
 }
 NAMES = {"--config": "CONFIG", "--workdir": "RUN", "--source": "SOURCE", "--out": "OUT"}
+NAMES |= {"--repo": "USER/NAME"}
+# What a verb cannot do without, one of several choices, and how it is called then.
+NEEDS: dict[str, tuple[tuple[tuple[str, ...], ...], str]] = {
+    "experiment": (
+        (("config.data.path",), ("config",), ("compare",)),
+        "jaxgan experiment DIR --budget 10m, where DIR holds a folder for each class or is toy",
+    ),
+    "prepare": ((("source", "resolution"),), "jaxgan prepare DIR --out SET --resolution 64"),
+    "train": ((("config",),), "jaxgan train CONFIG --data DIR; jaxgan configs lists them"),
+    "sample": ((("workdir",),), "jaxgan sample RUN --num 64 --out DIR"),
+    "predict": ((("workdir", "images"),), "jaxgan predict RUN IMAGES..."),
+    "evaluate": (
+        (("workdir", "data"), ("real", "fake")),
+        "jaxgan evaluate RUN DIR, or jaxgan evaluate REAL GENERATED",
+    ),
+    "gan-train": ((("real", "fake"),), "jaxgan gan-train REAL GENERATED"),
+    "convert": ((("source", "out"),), "jaxgan convert SOURCE OUT"),
+    "export": ((("workdir", "out"),), "jaxgan export RUN --out DIR"),
+    "view": ((("workdir",),), "jaxgan view RUN"),
+    "push": ((("source", "repo"),), "jaxgan push RUN USER/NAME"),
+    "pull": ((("repo", "out"),), "jaxgan pull USER/NAME DIR"),
+}
 CONFIGS = {"experiment": "quickstart", "gan-train": "resnet"}  # Where none is given.
 SHELLS = {
     "bash": """_jaxgan() {{
@@ -63,11 +89,10 @@ complete -c jaxgan -n "__fish_seen_subcommand_from train configs" -a "{configs}\
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a verb; return like a script, or exit with its code."""
-    try:
-        _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-    except BrokenPipeError:  # As of `| head -1`: nobody reads on.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if argv is None:  # The process is this command's own.
+        import jaxgan.cli.interrupts  # noqa: F401  # Closed pipes and Ctrl-C, as in scripts.
+    _run(list(sys.argv[1:] if argv is None else argv))
+    sys.stdout.flush()
 
 
 def _run(words: list[str]) -> None:
@@ -83,11 +108,14 @@ def _run(words: list[str]) -> None:
         if {"-h", "--help"} & set(rest):
             print((OWN[verb].__doc__ or "").strip())
             return
+        if len(rest) > MOST.get(verb, 0):
+            most = MOST.get(verb, 0)
+            _refuse(f"{verb} takes {('no words', 'one word')[most]}, got {' '.join(rest)}")
         OWN[verb](rest)
     elif verb in WORDS:
         _script(verb, rest)
     else:
-        near = difflib.get_close_matches(verb, VERBS, 1)
+        near = difflib.get_close_matches(verb, [*VERBS, "--help", "--version"], 1)
         _refuse(f"no verb {verb!r}" + (f": did you mean {near[0]}?" if near else ": jaxgan --help"))
 
 
@@ -99,7 +127,7 @@ def arguments(verb: str, words: Sequence[str]) -> list[str]:
         words: paths first, then flags.
 
     Raises:
-        ValueError: more paths than the verb takes.
+        ValueError: more paths than the verb takes, or less than it needs.
     """
     count = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     paths, rest = words[:count], list(words[count:])
@@ -118,15 +146,30 @@ def arguments(verb: str, words: Sequence[str]) -> list[str]:
         name, equals, value = word.partition("=")
         if name == "--set":
             setting = value if equals else rest.pop(0) if rest else ""
+            if "=" not in setting:
+                raise ValueError(f"--set takes NAME=VALUE, like train.steps=2000, got {setting!r}")
             flags.append(f"--config.{setting}")
         elif name == "--data" and verb in ("train", "experiment"):
             flags.append(f"--config.data.path={value if equals else rest.pop(0) if rest else ''}")
         else:
             flags.append(word)
+    _check_needed(verb, flags)
     own = "--compare" in " ".join(flags)
+    at = next((i for i, f in enumerate(flags) if f.partition("=")[0] == "--config"), 0)
+    if at:  # It must come before its settings.
+        count = 1 + (flags[at] == "--config")
+        flags = flags[at : at + count] + flags[:at] + flags[at + count :]
     if verb in CONFIGS and not own and not any(f.partition("=")[0] == "--config" for f in flags):
         flags.insert(0, f"--config={CONFIGS[verb]}")
     return flags
+
+
+def _check_needed(verb: str, flags: Sequence[str]) -> None:
+    """Raise ValueError where a verb lacks what it needs, with how it is called."""
+    given = {flag.partition("=")[0].lstrip("-").replace("-", "_") for flag in flags}
+    choices, usage = NEEDS[verb]
+    if not {"help", "h", "helpfull"} & given and not any(given >= {*one} for one in choices):
+        raise ValueError(f"{verb} needs more: {usage}")
 
 
 def _is_images(path: str) -> bool:
@@ -173,7 +216,10 @@ def _runs(words: Sequence[str]) -> None:
     place = words[0] if words else "runs"
     if not Path(place).is_dir():
         _refuse(f"{place} must be a folder of runs, and it is none", 1)
-    print(runs.table(place))
+    table = runs.table(place)
+    if table.startswith("no runs"):
+        _refuse(f"{table}: what jaxgan train and jaxgan experiment made lies in runs", 1)
+    print(table)
 
 
 def _doctor(words: Sequence[str]) -> None:
@@ -204,6 +250,7 @@ OWN: dict[str, Callable[[Sequence[str]], None]] = {
     "doctor": _doctor,
     "completion": _completion,
 }
+MOST = {"configs": 1, "runs": 1, "completion": 1}  # Words that they take; else none.
 VERBS = (*WORDS, *OWN)
 
 if __name__ == "__main__":

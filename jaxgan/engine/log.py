@@ -22,6 +22,7 @@ from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util import tensor_util
 
+from jaxgan.engine import tracking
 from jaxgan.system import sealed
 
 COPY = 30  # Seconds between two copies of the open files to an object store.
@@ -78,6 +79,7 @@ class Log:
                     (self.here / file.name).write_bytes(file.read_bytes())
         self._next, self._copied = 0.0, self._files()
         self._events = _Events(self.here / "tensorboard")
+        self._trackers = tracking.begin(self.folder)
 
     def __enter__(self) -> "Log":
         return self
@@ -89,6 +91,7 @@ class Log:
     def close(self) -> None:
         if self._on:
             try:
+                tracking.send(self._trackers, "close")
                 self._events.close()
                 self._copy()
             finally:
@@ -133,6 +136,7 @@ class Log:
             tensor = tensor_util.make_tensor_proto(np.float32(value))
             self._event(step, Summary.Value(tag=name, tensor=tensor, metadata=metadata))
         self._events.flush()
+        tracking.send(self._trackers, "metrics", step, values)
 
     def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
         """Saves `<name>/<step>.png`, and shows it in TensorBoard."""
@@ -146,6 +150,7 @@ class Log:
         tensor = tensor_util.make_tensor_proto([str(w).encode(), str(h).encode(), data])
         metadata = image_metadata.create_summary_metadata(display_name=None, description=None)
         self._event(step, Summary.Value(tag=name, tensor=tensor, metadata=metadata))
+        tracking.send(self._trackers, "image", step, name, image)
 
     def rewind(self, step: int) -> None:
         """Drops rows after `step`: a resumed run writes them again."""

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from clu import metrics
 from flax import struct
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 from scipy import stats
 
 from jaxgan.data.folder import Source
@@ -14,6 +15,7 @@ from jaxgan.data.loader import in_order
 from jaxgan.steps.classifier import Predict
 
 BATCH = 100
+LEAST = 1e-6  # A probability that one of several classifiers gives at least: it has no veto.
 
 
 @struct.dataclass
@@ -31,6 +33,16 @@ def predict(
         for batch in in_order(source, batch_size)
     ]
     return np.concatenate(rows)
+
+
+def together(log_p: Float[np.ndarray | Array, "m n k"]) -> Float[np.ndarray | Array, "n k"]:
+    """What several classifiers say as one: the geometric mean of their probabilities, as logs.
+
+    It is what an experiment's `ensemble` measures; of a single one it is what that says.
+    """
+    if len(log_p) == 1:
+        return log_p[0]
+    return jax.nn.log_softmax(jnp.maximum(log_p, jnp.log(LEAST)).mean(0))
 
 
 def judge(

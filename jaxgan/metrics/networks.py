@@ -18,6 +18,7 @@ from jaxgan.config import loading as configs
 from jaxgan.data.outliers import SIDE, descriptor
 from jaxgan.engine.checkpoint import Best, Checkpoints, has_checkpoints
 from jaxgan.engine.checkpoint_items import checksums
+from jaxgan.errors import FileError
 from jaxgan.metrics import features
 from jaxgan.metrics.features import Features
 from jaxgan.models import inception as fid
@@ -157,12 +158,14 @@ def restore(
     paths.checked(os.fspath(workdir), flag, remote=True)
     try:
         config = configs.read_claim(workdir)
+    except FileError:  # It is there, and damaged.
+        raise
     except InputError as error:
-        raise InputError(
-            f"{flag} must be the folder of a run, with a config.json, got {workdir}"
-        ) from error
+        raise InputError(str(error).replace("--workdir", flag)) from error
     if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
-        raise InputError(f"{flag} must hold the run of a classifier, and {workdir} does not")
+        raise InputError(
+            f"{flag} must hold the run of a classifier, and {configs.holds(workdir, config)}"
+        )
     if not has_checkpoints(workdir):
         raise InputError(f"{flag} must hold a checkpoint, and there is none in {workdir}")
     abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
@@ -214,6 +217,9 @@ class Classifier(NamedTuple):
     step: int
     variables: Any
     predict: Predict
+
+    def __repr__(self) -> str:  # Without the weights.
+        return f"Classifier({self.config.model.name}, step {self.step:,})"
 
 
 def load_classifier(

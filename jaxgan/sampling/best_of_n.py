@@ -202,7 +202,13 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
         data = config.data
         return _to_train(loader.open_source(path, data.resolution, crop=data.crop))
     if "split" in config.data:  # An experiment's; it split the pictures that its classifiers see.
-        whole = configs.read_claim(epath.Path(workdir).absolute().parent.parent)
+        place = epath.Path(workdir).absolute().parent.parent
+        if not (place / "config.json").exists():
+            raise InputError(
+                f"the images of a fold, or of a GAN that was moved, must be named with --real: "
+                f"{place} is not the folder of the experiment of {workdir}"
+            )
+        whole = configs.read_claim(place)
         seen = _at(whole.data, whole.classifier.data.resolution, whole.seed)
         rule = whole.data.get("duplicates", "auto")
         part = split(seen, whole.data.split, rule=rule).train

@@ -1,6 +1,5 @@
 """A generator for other programs: one call that needs JAX alone, its weights, and a model card."""
 
-import json
 from typing import Any
 
 import jax
@@ -14,9 +13,7 @@ from ml_collections import ConfigDict
 from safetensors.numpy import save
 
 from jaxgan import recipes
-from jaxgan.config import loading as configs
-from jaxgan.engine.log import read_metrics
-from jaxgan.errors import FileError
+from jaxgan.sampling import cards
 from jaxgan.sampling.sample import Sampler
 from jaxgan.system import sealed
 from jaxgan.types import to_uint8
@@ -28,24 +25,33 @@ Weights = dict[str, Array]
 
 
 def run(
-    sampler: Sampler, workdir: epath.PathLike, out: epath.PathLike, licence: str | None = None
-) -> None:
-    """Writes `sampler.jax`, `weights.safetensors` and `model_card.md` to `out`.
+    sampler: Sampler,
+    workdir: epath.PathLike,
+    out: epath.PathLike,
+    data_licence: str | None = None,
+    licence: str | None = None,
+) -> str:
+    """Write `sampler.jax`, `weights.safetensors` and `model_card.md` to `out`.
 
     Args:
         sampler: any run's.
         workdir: that run's folder, for the card.
         out: a folder.
-        licence: of the pictures that it learned from, as the user states it.
+        data_licence: of the training images, as the user states it.
+        licence: of the weights, see `cards.front_matter`.
+
+    Returns:
+        What was written, and where.
     """
+    cards.check_licence(licence)
     folder = epath.Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     named = flat(sampler.variables)
-    about = card(sampler, workdir, licence)  # First: it may be refused.
+    about = card(sampler, workdir, data_licence, licence)  # First: it may be refused.
     sealed.write(folder / FILES[0], bytes(program(sampler.config, named).serialize()))
     sealed.write(folder / FILES[1], save(named))
     sealed.write(folder / FILES[2], about)
-    print(f"step {sampler.step:,} as {', '.join(FILES)}: {folder}")
+    return f"step {sampler.step:,} as {', '.join(FILES)}: {folder}"
 
 
 def flat(variables: Any) -> dict[str, np.ndarray]:
@@ -87,56 +93,47 @@ def program(config: ConfigDict, weights: dict[str, np.ndarray]) -> export.Export
     return export.export(jax.jit(paint), platforms=PLATFORMS)(*shapes)
 
 
-def card(sampler: Sampler, workdir: epath.PathLike, licence: str | None = None) -> str:
-    """The model card, as Markdown: what it is, what it learned from, how good it is, how to use it.
+def card(
+    sampler: Sampler,
+    workdir: epath.PathLike,
+    data_licence: str | None = None,
+    licence: str | None = None,
+) -> str:
+    """Return the model card: what it is, what it was trained on, how good it is, how to use it.
 
     Figures come from the run's files; what they do not say, the card says it does not know.
     """
     config = sampler.config
-    file = epath.Path(workdir) / "run.json"
-    about = configs.read_run(workdir) if file.exists() else {}
-    data = about.get("data", {})
-    counts = ", ".join(f"{n:,} of {name}" for name, n in data.get("counts", {}).items())
+    about = cards.read_about(workdir)
     resolution = config.data.resolution
-    versions = about.get("versions") or {}
-    source = about.get("source")  # Of a converted network: run.json tells of the conversion.
-    made = "trained" if source is None else "converted"
-    origin = f"`{config.data.path}`" if source is None else "not known"
-    intro = "A generator of pictures, trained with jaxgan."
+    source = about.get("source")  # Of a converted network: run.json is about the conversion.
+    origin = cards.folder(config) if source is None else "not known"
+    intro = "A generator of images, trained with jaxgan."
     if source is not None:
         digest = source["sha256"]
-        intro = f"A published generator of pictures, `{source['file']}` (SHA-256 {digest})."
+        intro = f"A published generator of images, `{source['file']}` (SHA-256 {digest})."
     rows = [
-        ("pictures", f"{resolution} x {resolution} px, RGB"),
+        ("images", f"{resolution} x {resolution} px, RGB"),
         ("latents", f"{config.model.latent_dim} numbers, standard normal"),
         ("weights", f"step {sampler.step:,}, averaged over training"),
-        (made, about.get("started", "not known")),
-        ("on", ", ".join(sorted(set(about.get("devices", [])))) or "not known"),
-        ("command", f"`{about['command']}`" if about.get("command") else "not known"),
-        ("versions", ", ".join(f"{k} {v}" for k, v in versions.items()) or "not known"),
-        ("commit", about.get("git") or "not known"),
+        *cards.made(about, "trained" if source is None else "converted"),
     ]
+    known = cards.curves(workdir, sampler.step) + cards.evaluations(workdir)
+    nothing = "Nothing: `jaxgan evaluate REAL GENERATED` measures it."
     parts = [
+        cards.front_matter("gan", config, licence),
         f"# {config.model.name}, {resolution} px, {epath.Path(workdir).resolve().name}",
-        f"{intro} It draws what its training pictures made likely, and nothing that it draws is a "
+        f"{intro} It draws what its training images made likely, and nothing that it draws is a "
         "photograph.",
-        _table(("", ""), rows),
-        "## Training pictures",
-        _table(
-            ("", ""),
-            [
-                ("from", origin),
-                ("number", counts or "not known"),
-                ("fingerprint", data.get("fingerprint", "not known")),
-                ("licence", licence or "not stated: ask before you publish what it draws"),
-            ],
-        ),
+        cards.table(("", ""), rows),
+        "## Training images",
+        cards.images(about, origin, data_licence, "publish what it draws"),
         "## Measured",
-        _measured(workdir, sampler.step),
+        "\n\n".join(known) or nothing,
         "## Use",
         _use(config),
         "## Config",
-        "```json\n" + json.dumps(configs.to_dict(config), indent=2) + "\n```",
+        cards.settings(config),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -162,37 +159,3 @@ weights = safetensors.numpy.load_file("weights.safetensors")
 latents = {draw}
 images = sampler.call(weights, latents{more})  # uint8 [8, h, w, 3]
 ```"""
-
-
-def _measured(workdir: epath.PathLike, step: int) -> str:
-    """The last values of the run's metrics up to `step`, and what evaluations lie in its folder."""
-    values: dict[str, tuple[float, int]] = {}
-    for row in read_metrics(workdir):
-        if row["step"] <= step:
-            values |= {k: (v, row["step"]) for k, v in row.items() if k != "step"}
-    rows = [
-        (name, f"{value:.5g}", f"{at:,}")
-        for name, (value, at) in sorted(values.items())
-        if not name.startswith(("time", "seconds", "images_per", "memory"))
-    ]
-    parts = [_table(("metric", "value", "at step"), rows)] if rows else []
-    known = {"config.json", "run.json", "data.json"}
-    files = sorted(epath.Path(workdir).glob("*.json"))
-    parts += [f"`{f.name}`:\n\n```json\n{_read(f)}\n```" for f in files if f.name not in known]
-    return "\n\n".join(parts) or "Nothing: `scripts/evaluate.py --real DIR --fake DIR` measures it."
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in x) + " |" for x in lines
-    )
-
-
-def _read(file: epath.Path) -> str:
-    """The JSON of an evaluation, as the user put it there."""
-    try:
-        return json.dumps(json.loads(file.read_bytes()), indent=2)
-    except (ValueError, RecursionError) as error:
-        why = str(error).splitlines()[0][:100]
-        raise FileError(f"{file} must be JSON, and is not ({why}): restore or delete it") from None

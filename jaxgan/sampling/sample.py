@@ -53,6 +53,9 @@ class Sampler(NamedTuple):
     variables: Any
     draw: Draw
 
+    def __repr__(self) -> str:  # Without the weights.
+        return f"Sampler({self.config.model.name}, step {self.step:,}, {self.checksum})"
+
 
 def latents(seeds: Int[Array, " b"], latent_dim: int) -> Latents:
     """A standard normal latent per seed: it does not depend on the others."""
@@ -111,7 +114,9 @@ def restore(
     """
     config = configs.read_claim(workdir)
     if configs.is_experiment(config) or config.model.name not in configs.GENERATORS:
-        raise InputError(f"--workdir must hold the run of a generator, and {workdir} does not")
+        raise InputError(
+            f"--workdir must hold the run of a generator, and {configs.holds(workdir, config)}"
+        )
     stylegan2.check(config, style)
     folder = epath.Path(workdir) / "checkpoints"
     if not folder.exists():

@@ -111,6 +111,8 @@ def check_output(file: str) -> None:
 
 
 def check_folder(folder: str, flag: str) -> None:
-    """Raise InputError for an output folder that holds a run."""
+    """Raise InputError for an output folder that holds a run, or that is a file."""
+    if os.path.isfile(folder):
+        raise InputError(f"{flag} must be a folder, got the file {folder}")
     if os.path.lexists(os.path.join(folder, "config.json")):
         raise InputError(f"{flag} must be another folder than that of a run, got {folder}")

@@ -22,10 +22,18 @@ ROOT = Path(__file__).parents[2]
             "--config=quickstart --config.data.path=pets --budget 10m",
         ),
         ("experiment --compare a b", "--compare a b"),
+        (
+            "experiment pets --config a --set seeds=2",
+            "--config a --config.data.path=pets --config.seeds=2",
+        ),
         ("train wgan512 --data cats", "--config=wgan512 --config.data.path=cats"),
         ("train wgan512 --set train.steps=9", "--config=wgan512 --config.train.steps=9"),
         ("train wgan512 --set=train.steps=9", "--config=wgan512 --config.train.steps=9"),
-        ("prepare pets --out set", "--source=pets --out set"),
+        ("prepare pets --resolution 64", "--source=pets --resolution 64"),
+        ("export runs/x --out=y --arm best", "--workdir=runs/x --out=y --arm best"),
+        ("push runs/x me/cats --public", "--source=runs/x --repo=me/cats --public"),
+        ("experiment --config mine.py", "--config mine.py"),
+        ("evaluate --help", "--help"),
         ("sample runs/x --num 4", "--workdir=runs/x --num 4"),
         ("predict runs/x a.png b", "--workdir=runs/x --images=a.png --images=b"),
         ("evaluate runs/x pets", "--workdir=runs/x --data=pets"),
@@ -52,6 +60,16 @@ def test_two_folders_of_images_are_compared_and_a_run_is_evaluated(tmp_path) -> 
     [
         (["expriment", "x"], "no verb 'expriment': did you mean experiment?"),
         (["sample", "a", "b"], "sample takes RUN and then flags, got a b"),
+        (["predict", "runs/x"], "predict needs more: jaxgan predict RUN IMAGES..."),
+        (["export", "runs/x"], "export needs more: jaxgan export RUN --out DIR"),
+        (
+            ["evaluate", "runs/x"],
+            "evaluate needs more: jaxgan evaluate RUN DIR, or jaxgan evaluate REAL GENERATED",
+        ),
+        (["train", "wgan64", "--set"], "--set takes NAME=VALUE, like train.steps=2000, got ''"),
+        (["--hlep"], "no verb '--hlep': did you mean --help?"),
+        (["doctor", "me"], "doctor takes no words, got me"),
+        (["runs", "a", "b"], "runs takes one word, got a b"),
         (["completion", "csh"], "completion takes one of bash, zsh, fish"),
     ],
 )
@@ -123,6 +141,8 @@ def test_runs_are_listed_with_state_and_figure(tmp_path) -> None:
         "net classifier (resnet) step 10 of 10 validation_accuracy 0.9 at step 10",
     ]
     assert runs.table(str(tmp_path / "other")).startswith("no runs in ")
+    one = runs.table(str(tmp_path / "gan")).splitlines()
+    assert len(one) == 2 and one[1].startswith("gan  GAN (dcgan)")
 
 
 def test_doctor_names_versions_devices_and_extras() -> None:

@@ -1,0 +1,202 @@
+"""The commands in Python, for notebooks and programs.
+
+    import jaxgan
+
+    answer = jaxgan.experiment("pets", budget="10m")
+    answer.verdict, answer.interval, answer.report
+    images = jaxgan.load("runs/wgan128").sample(16, seed=0)
+    jaxgan.load("runs/resnet").predict("new_images")
+
+Mistakes raise `jaxgan.InputError`, a ValueError with one sentence.
+"""
+
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxgan.api.inputs import as_folder
+from jaxgan.api.models import Classifier, Generator, Images, Predictions
+from jaxgan.api.results import Comparison, Experiment
+from jaxgan.config import loading as configs
+from jaxgan.errors import InputError
+from jaxgan.evaluation import folders
+from jaxgan.experiment import budget as budgets
+from jaxgan.experiment import pipeline
+from jaxgan.training import run
+
+__all__ = [
+    "Classifier",
+    "Comparison",
+    "Experiment",
+    "Generator",
+    "Predictions",
+    "compare",
+    "experiment",
+    "load",
+    "load_config",
+    "train",
+]
+
+Settings = Mapping[str, Any]
+STAGES = ("", "gan.", "classifier.")
+LENGTHS = "_lengths"  # Beside the values of a config that `load_config` returned.
+
+
+def experiment(
+    images: str | Path,
+    *,
+    budget: str | None = None,
+    config: str | ConfigDict = "quickstart",
+    workdir: str | Path | None = None,
+    settings: Settings | None = None,
+) -> Experiment:
+    """Answer: would generated images help a classifier of these?
+
+    Args:
+        images: a folder of class folders, or any layout that `scripts/experiment.py` takes.
+        budget: time to spend, like "10m".
+        config: of an experiment: a name, a file, or itself.
+        workdir: for all that is made; runs/<config>_<images> by default. There it goes on.
+        settings: values of the config, like {"classifier.train.steps": 500}.
+
+    Raises:
+        InputError: bad input, before anything is trained; or the verdict's arms failed.
+    """
+    begin = time.perf_counter()
+    made = _config(config, {"data.path": str(images)} | dict(settings or {}))
+    place = _place(workdir, config, images)
+    if budget is None:
+        pipeline.run(made, place)
+    else:
+        budgets.spend(made, place, budgets.parse(budget), begin)
+    return Experiment(place)
+
+
+def train(
+    config: str | ConfigDict,
+    images: str | Path | None = None,
+    *,
+    workdir: str | Path | None = None,
+    settings: Settings | None = None,
+) -> Generator | Classifier:
+    """Train a GAN or a classifier as `scripts/train.py` does, and return it.
+
+    Args:
+        config: a name, a file, or itself.
+        images: a folder; the config's own `data.path` where None.
+        workdir: the run's folder; runs/<config> by default. There it goes on.
+        settings: values of the config, like {"train.steps": 500}.
+    """
+    given = {} if images is None else {"data.path": str(images)}
+    made = _config(config, given | dict(settings or {}))
+    place = _place(workdir, config)
+    run.run(made, str(place))
+    found = load(place)
+    assert not isinstance(found, Experiment)
+    return found
+
+
+def load(workdir: str | Path) -> Experiment | Generator | Classifier:
+    """Return what a run's folder holds: an `Experiment`, a `Generator` or a `Classifier`."""
+    config = configs.read_claim(workdir)
+    if configs.is_experiment(config):
+        return Experiment(workdir)
+    return (Generator if config.model.name in configs.GENERATORS else Classifier)(workdir)
+
+
+def compare(
+    real: str | Path | Images,
+    fake: str | Path | Images,
+    train: str | Path | Images | None = None,
+    **options: Any,
+) -> Comparison:
+    """Compare generated images with real ones, as `scripts/evaluate.py --real --fake` does.
+
+    Args:
+        real: a folder or an array of real images, best of such as no GAN saw.
+        fake: of generated ones.
+        train: of those that the GAN trained on; None: `real` is.
+        options: see `jaxgan.evaluation.folders.evaluate`: features, metrics, resolution, seed, ...
+            .
+    """
+    with tempfile.TemporaryDirectory() as place:
+        given = {"real": real, "fake": fake, "train": train}
+        paths = {
+            name: None if images is None else as_folder(images, Path(place) / name)
+            for name, images in given.items()
+        }
+        return Comparison(*folders.evaluate(**paths, **options))
+
+
+def load_config(name: str, settings: Settings | None = None) -> ConfigDict:
+    """Return a config to be changed in Python, as `train` and `experiment` take it.
+
+    Setting a length, like `config.train.steps = 500`, takes the place of the one that was set.
+
+    Args:
+        name: of a config, or a file.
+        settings: values, like {"train.batch_size": 16}.
+    """
+    made = _config(name, settings or {})
+    object.__setattr__(made, LENGTHS, {prefix: _lengths(made, prefix) for prefix in STAGES})
+    return made
+
+
+def _config(config: str | ConfigDict, settings: Settings) -> ConfigDict:
+    """A config with its settings, lengths settled as on the command line."""
+    if isinstance(config, str):
+        made = configs.load(config)
+    else:
+        before = config.__dict__.get(LENGTHS, {})
+        made = config.copy_and_resolve_references()
+        for prefix in STAGES:
+            _settle(made, before.get(prefix, {}), prefix, settings)
+    names = list(settings)
+    configs.check_names(made, names)
+    configs.check_inherited(made, names)
+    for name, value in settings.items():
+        try:
+            made.update_from_flattened_dict({name: value})
+        except (TypeError, ValueError) as error:
+            raise InputError(f"config.{name} cannot be {value!r}: {error}") from None
+    for prefix in STAGES:
+        section = made if not prefix else made.get(prefix[:-1])
+        if section is not None and "train" in section:
+            configs.settle_length(section.train, names, f"{prefix}train.")
+    return made
+
+
+def _lengths(config: ConfigDict, prefix: str) -> dict[str, Any]:
+    """The lengths that a section sets."""
+    section = config if not prefix else config.get(prefix[:-1])
+    train = {} if section is None else section.get("train", {})
+    return {n: train[n] for n in configs.LENGTHS if train.get(n) is not None}
+
+
+def _settle(config: ConfigDict, before: dict[str, Any], prefix: str, settings: Settings) -> None:
+    """Leave the length that was set last, where it can be known by those of before."""
+    now = _lengths(config, prefix)
+    names = [f"{prefix}train.{name}" for name in now]
+    if len(now) < 2 or any(name in settings for name in names):
+        return
+    changed = [name for name, value in now.items() if before.get(name) != value]
+    if len(changed) != 1 or not before:
+        raise InputError(f"set one of {', '.join(names)}, and the others to None")
+    train = (config if not prefix else config[prefix[:-1]]).train
+    for name in now:
+        if name != changed[0]:
+            train[name] = None
+
+
+def _place(workdir: str | Path | None, config: str | ConfigDict, images: Any = None) -> Path:
+    if workdir is not None:
+        return Path(workdir)
+    if not isinstance(config, str):
+        raise InputError("a config that is no file needs a workdir")
+    parts = [Path(config.partition(":")[0]).stem, config.partition(":")[2]]
+    parts += [Path(images).name] if images is not None else []
+    return Path("runs") / "_".join(part for part in parts if part)

@@ -1,0 +1,103 @@
+"""A finished experiment, and a comparison of images."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import escape as text
+
+from jaxgan.api.models import Classifier
+from jaxgan.errors import InputError
+from jaxgan.evaluation import folders, report
+from jaxgan.experiment import ensemble
+
+
+class Experiment:
+    """A finished experiment.
+
+    Attributes:
+        workdir: its folder.
+        results: what `results.json` holds.
+    """
+
+    def __init__(self, workdir: str | Path):
+        self.workdir = Path(workdir)
+        file = self.workdir / "results.json"
+        if not file.exists():
+            raise InputError(f"{workdir} must hold a finished experiment, and has no results.json")
+        self.results: dict[str, Any] = json.loads(file.read_text())
+
+    @property
+    def verdict(self) -> str:
+        """*helps*, *hurts*, *no evidence*, ... ."""
+        return self.results["verdict"]["word"]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in a sentence."""
+        return self.results["verdict"]["sentence"]
+
+    @property
+    def difference(self) -> float | None:
+        """Of the verdict's two arms, as a share of the test images; None where an arm failed."""
+        return self.results["verdict"]["difference"]
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """That of the difference, at the config's level; None with too few seeds."""
+        low, high = self.results["verdict"]["low"], self.results["verdict"]["high"]
+        return None if low is None else (low, high)
+
+    @property
+    def arms(self) -> list[dict[str, Any]]:
+        """A row for each arm: name, accuracy and its interval; `pandas.DataFrame(x.arms)`."""
+        return [
+            {"arm": name, "accuracy": arm["accuracy"], "low": arm["low"], "high": arm["high"]}
+            for name, arm in self.results["arms"].items()
+        ]
+
+    @property
+    def report(self) -> Path:
+        """The file of the report."""
+        return self.workdir / "report.html"
+
+    def classifier(self, arm: str = ensemble.BEST) -> Classifier:
+        """Return all classifiers of an arm as one; by default of the one that validates best."""
+        return Classifier(self.workdir, arm=arm)
+
+    def __repr__(self) -> str:
+        return f"Experiment({str(self.workdir)!r}: {self.sentence})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{text(arm['arm'])}</td><td>{arm['accuracy']:.1%}</td></tr>"
+            for arm in self.arms
+        )
+        return (
+            f"<p><b>{text(self.verdict)}</b>: {text(self.sentence)}</p>"
+            f"<table><tr><th>arm</th><th>accuracy</th></tr>{rows}</table>"
+            f'<p><a href="{text(str(self.report))}">report</a></p>'
+        )
+
+
+class Comparison:
+    """Generated images beside real ones.
+
+    Attributes:
+        result: what `evaluate.py --json` writes.
+    """
+
+    def __init__(self, result: dict[str, Any], pairs: Sequence[folders.Pair]):
+        self.result, self._pairs = result, pairs
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The value of each metric."""
+        return {name: one["value"] for name, one in self.result["metrics"].items()}
+
+    def __repr__(self) -> str:
+        return report.table(self.result)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{text(report.table(self.result))}</pre>"
