@@ -10,7 +10,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan.errors import InputError
-from jaxgan.experiment import forecast, pipeline
+from jaxgan.experiment import forecast, pipeline, timing
 from jaxgan.experiment.verdict import points
 from jaxgan.statistics import power
 from jaxgan.system import sealed
@@ -97,7 +97,7 @@ def choose(
                 raise
             continue
         if known is None:  # The images of one split serve to time the steps of all.
-            known = forecast.prices(mine, plan, SECONDS)
+            known = timing.prices(mine, plan, SECONDS)
         each = SLOWER * forecast.seed_seconds(mine, plan, known, 0)
         once = time.perf_counter() - begin + START + forecast.compile_seconds(known)
         if known.gan is not None:
@@ -138,7 +138,7 @@ def choose(
 
 
 def _gan_seconds(
-    config: ConfigDict, plan: pipeline.Plan, known: forecast.Prices, folds: int, steps: int
+    config: ConfigDict, plan: pipeline.Plan, known: timing.Prices, folds: int, steps: int
 ) -> float:
     return SLOWER * sum(forecast.gan_seconds(config, plan, known, k, steps) for k in range(folds))
 

@@ -6,114 +6,36 @@ Every finished stage leaves its result in the workdir and is skipped when the co
 import json
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan import __version__, recipes
-from jaxgan.config import checks, settings
 from jaxgan.config import loading as configs
-from jaxgan.data import account, duplicates, folds, loader, splits
+from jaxgan.data import account, duplicates, loader
 from jaxgan.data.folder import Source
-from jaxgan.engine import distributed, log, sharding
-from jaxgan.experiment import next_steps, outcomes
+from jaxgan.engine import log, sharding
+from jaxgan.experiment import next_steps
 from jaxgan.experiment.analysis import Answers, judge
-from jaxgan.experiment.design import plan
+from jaxgan.experiment.design import arms
+from jaxgan.experiment.design.plan import Plan, at, counts, prepare
 from jaxgan.experiment.report import flipped_images
 from jaxgan.experiment.report.cost import cost
 from jaxgan.experiment.report.page import write_report
 from jaxgan.experiment.stages import classify, generate
 from jaxgan.experiment.stages.generate import Fresh
+from jaxgan.experiment.stages.generated_folders import from_folders
 from jaxgan.experiment.stages.workers import Share
 from jaxgan.experiment.validity import audit, gate
 from jaxgan.experiment.validity import checks as guards
-from jaxgan.statistics import group_sequential
+from jaxgan.experiment.validity.likeness import samples_shared
 from jaxgan.system import sealed
-from jaxgan.training import monitor
 from jaxgan.training import run as training
 from jaxgan.types import InputError
 
 TOLD = "verdicts.jsonl"
-
-
-class Fold(NamedTuple):
-    """What is done in one fold; there is one where `data.folds` is 1.
-
-    Attributes:
-        sides: positions of the images to train, to validate and to test with.
-        arms: what each classifier gets.
-        draws: of each seed, by real images a class.
-        needed: generated images that a seed needs.
-    """
-
-    sides: splits.Split
-    arms: list[plan.Arm]
-    draws: dict[int | None, list[plan.Draw]]
-    needed: generate.Needed
-
-
-class Plan(NamedTuple):
-    """What an experiment is to do, on which images.
-
-    Attributes:
-        real: the images.
-        copies: which of them stay together: copies, and those of a group; None: sides were given.
-        folds: what to do in each.
-        outside: generated images from elsewhere, by source and class.
-    """
-
-    real: Source
-    copies: splits.Duplicates | None
-    folds: list[Fold]
-    outside: Any
-
-
-def prepare(config: ConfigDict, before: Plan | None = None) -> Plan:
-    """Open and part the images, and check all that can be checked before any training.
-
-    Args:
-        config: the experiment's.
-        before: a plan for the same images, which are not read again.
-
-    Raises:
-        InputError: a config or folder that will not do.
-    """
-    if not configs.is_experiment(config):
-        raise InputError("this config trains one network: run scripts/train.py with it")
-    if found := distributed.cluster():
-        raise InputError(
-            f"an experiment must run as one process, and here are {found.get_process_count()}"
-        )
-    settings.check(config)
-    _inherit(config)
-    checks.check_experiment(config)
-    group_sequential.check_looks(tuple(config.verdict.looks), len(config.seeds))
-    training.make_deterministic(config)
-    monitor.settle(config.gan)
-    for name in ("gan", "classifier"):
-        training.check_batches(config[name], f"{name}.")
-        training.check_precision(config[name].precision)
-    sharding.check_alone(config.vmap_seeds, "config.vmap_seeds")
-
-    real = (
-        before.real if before else training.open_source(at(config, config.classifier), config.seed)
-    )
-    training.check_classes(real)
-    with config.classifier.unlocked():
-        config.classifier.model.num_classes = len(real.classes)
-    training.settle_classes(config.gan, real)
-    copies = before.copies if before else None
-    if copies is None and (config.data.folds > 1 or getattr(real, "sides", None) is None):
-        same = training.copies(real, config.data.get("duplicates", "auto"))
-        copies = training.kept_together(real, same)
-    parts = [_fold(config, real, sides) for sides in _sides(config, real, copies)]
-    tested = np.concatenate([part.sides.test for part in parts])
-    outcomes.check(config.verdict.outcome, real.labels[tested], real.classes)
-    for name in ("gan", "classifier"):
-        training.check_start(config[name], f"config.{name}")
-    return Plan(real, copies, parts, _outside(config, real, parts))
 
 
 def run(
@@ -215,7 +137,7 @@ class _Experiment:
             + f"{len(one.train):,} to train, {len(one.validation):,} to validate, "
             f"{len(one.test):,} to test" + " (each once in all)" * (len(parts) > 1)
         )
-        for line in account.lines(real, one, gan=bool(plan.of_gans(parts[0].needed))):
+        for line in account.lines(real, one, gan=bool(arms.of_gans(parts[0].needed))):
             self.told.line(line)
         for arm in parts[0].arms:
             self.told.line(f"arm {arm.name}: {arm.description}")
@@ -391,9 +313,7 @@ class _Experiment:
     def _made(self, k: int, positions: range) -> generate.Made:
         config, real, fold = self.config, self.plan.real, self.plan.folds[k]
         place = self._place(k)
-        fresh = generate.from_folders(
-            config, self.plan.outside, fold.needed, real, fold.sides.train
-        )
+        fresh = from_folders(config, self.plan.outside, fold.needed, real, fold.sides.train)
         made = generate.from_principal(
             *(config, real, fold.sides.train, fold.draws, fold.needed, place),
             *(self.told, self.share),
@@ -401,7 +321,7 @@ class _Experiment:
             positions=positions,
         )
         made = made._replace(fresh=fresh | made.fresh)
-        if not plan.of_gans(fold.needed):
+        if not arms.of_gans(fold.needed):
             return made
         if self.images is None:
             same = config.gan.data.resolution == real.resolution
@@ -499,7 +419,7 @@ class _Experiment:
                 self._labels(),
                 real.classes,
                 primary=tuple(config.verdict.primary),
-                about=plan.about(parts[0].arms),
+                about=arms.about(parts[0].arms),
                 seeds=len(config.seeds),
                 outcome=config.verdict.outcome,
                 level=config.verdict.level,
@@ -508,7 +428,7 @@ class _Experiment:
                 looks=tuple(config.verdict.looks),
                 failed=self.failed,
                 groups=self._groups(),
-                same_samples=guards.samples_shared(
+                same_samples=samples_shared(
                     [side for fresh in self.fresh[0].values() for side in fresh]
                 )
                 if self.fresh.get(0)
@@ -522,7 +442,7 @@ class _Experiment:
                 "duplicates": self._duplicates(),
                 "folds": len(self.plan.folds),
                 "counts": {
-                    part: _counts(real, getattr(parts[0].sides, part))
+                    part: counts(real, getattr(parts[0].sides, part))
                     for part in ("train", "validation", "test")
                 },
             },
@@ -617,97 +537,6 @@ class _Experiment:
                 + step["sentence"]
                 + (f"\n    {step['command']}" if step.get("command") else "")
             )
-
-
-def _sides(
-    config: ConfigDict, real: Source, copies: splits.Duplicates | None
-) -> list[splits.Split]:
-    """The split, or each fold's."""
-    count = config.data.folds
-    if count == 1:
-        rule = config.data.get("duplicates", "auto")
-        parts = training.split(real, config.data.split, copies, rule)
-        _check_parts(real, parts)
-        return [parts]
-    assert copies is not None
-    train, validation, _ = config.data.split
-    return folds.folds(real, count, validation / (train + validation), copies)
-
-
-def _fold(config: ConfigDict, real: Source, sides: splits.Split) -> Fold:
-    arms = plan.plan(config, _counts(real, sides.train))
-    needed = plan.needed(arms)
-    draws = _draws(config, real, sides.train, {arm.size for arm in arms})
-    return Fold(sides, arms, draws, needed)
-
-
-def _outside(config: ConfigDict, real: Source, parts: list[Fold]) -> dict[str, dict[str, Source]]:
-    """Generated images from elsewhere, none of which is like one that is held out."""
-    if plan.of_gans(parts[0].needed):
-        for draw in next(iter(parts[0].draws.values())):
-            for learned in draw.learned.values():
-                monitor.check(config.gan, len(learned))
-    most: dict[plan.Key, dict[str, int]] = {}
-    for part in parts:
-        for key, counts in part.needed.items():
-            of = most.setdefault(key, {})
-            of |= {name: max(n, of.get(name, 0)) for name, n in counts.items()}
-    outside = generate.open_folders(config, real.classes, most)
-    held_out = np.unique(
-        np.concatenate([p for part in parts for p in (part.sides.validation, part.sides.test)])
-    )
-    for sides in outside.values():
-        for source in sides.values():
-            guards.check_folder(_like(source, real), loader.Subset(real, held_out))
-    return outside
-
-
-def _inherit(config: ConfigDict) -> None:
-    """The stages' configs take the experiment's images and devices."""
-    for section in (config.gan, config.classifier):
-        with section.unlocked():
-            for name in configs.INHERITED:
-                section.data[name] = config.data[name]
-            section.parallel, section.deterministic = config.parallel, config.deterministic
-
-
-def _draws(
-    config: ConfigDict, real: Source, train: np.ndarray, sizes: set[int | None]
-) -> dict[int | None, list[plan.Draw]]:
-    """Each seed's pictures, by how many a class an arm has."""
-    how = {"share": config.data.subset, "retrain": config.gan.retrain, "seed": config.seed}
-    return {
-        size: plan.draw(real.labels[train], real.classes, tuple(config.seeds), size=size, **how)
-        for size in sizes
-    }
-
-
-def _like(source: Source, real: Source) -> Source:
-    """A class from elsewhere as one of the experiment's."""
-    name = source.classes[int(source.labels[0])]
-    return plan.Labelled(source, tuple(real.classes), name)
-
-
-def at(config: ConfigDict, section: ConfigDict) -> ConfigDict:
-    """The experiment's pictures at a stage's resolution."""
-    data = ConfigDict(config.data.to_dict())
-    data.resolution = section.data.resolution
-    return data
-
-
-def _counts(source: Source, indices: np.ndarray) -> dict[str, int]:
-    counts = np.bincount(source.labels[indices], minlength=len(source.classes)).tolist()
-    return dict(zip(source.classes, counts, strict=True))
-
-
-def _check_parts(source: Source, parts: splits.Split) -> None:
-    for part in ("train", "validation", "test"):
-        for name, n in _counts(source, getattr(parts, part)).items():
-            if not n:
-                raise InputError(
-                    f"data.split must leave each class a picture in train, validation and test, "
-                    f"and {part} has none of {name}: too few pictures, or too small a share"
-                )
 
 
 def _interval(arm: dict) -> str:

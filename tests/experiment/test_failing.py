@@ -10,7 +10,8 @@ from jaxgan.config import loading as configs
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import log
 from jaxgan.experiment import pipeline
-from jaxgan.experiment.design import plan
+from jaxgan.experiment.design import arms
+from jaxgan.experiment.design.draws import draw
 from jaxgan.experiment.report import tables
 from jaxgan.experiment.stages import generate, workers
 from jaxgan.training import run
@@ -160,8 +161,8 @@ def test_anothers_failure_and_one_that_cannot_be_drawn_from_are_taken_alike(
     config = twin()
     config.gan.retrain, config.seeds = 2, (0, 1, 2)
     source = ToySource(32, count=12)
-    draws = plan.draw(source.labels, source.classes, (0, 1, 2), share=0.8, retrain=2, seed=0)
-    needed = {plan.Key(None, False): {"cat": 1}, plan.Key(None, True): {"cat": 1}}
+    draws = draw(source.labels, source.classes, (0, 1, 2), share=0.8, retrain=2, seed=0)
+    needed = {arms.Key(None, False): {"cat": 1}, arms.Key(None, True): {"cat": 1}}
     tried = []
 
     def train(own, recipe, learned, folder, called, names, share, number):
@@ -170,13 +171,13 @@ def test_anothers_failure_and_one_that_cannot_be_drawn_from_are_taken_alike(
             raise InputError("there it failed")
         return {"seconds": 1.0}
 
-    def draw(config, folder, gan, name, called, selected, count, mine, *more):
+    def drawn(config, folder, gan, name, called, selected, count, mine, *more):
         if selected:
             raise OSError("the disk is full")
         return dict.fromkeys(mine, source), 1.0
 
     monkeypatch.setattr(generate, "_train", train)
-    monkeypatch.setattr(generate, "_draw", draw)
+    monkeypatch.setattr(generate, "_draw", drawn)
     with log.Log(tmp_path) as told:
         made = generate.from_gans(
             config, None, source, np.arange(24), {None: draws}, needed, tmp_path, told,

@@ -20,9 +20,9 @@ from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import loop
 from jaxgan.engine.checkpoint import Best, Checkpoints
 from jaxgan.engine.log import Log
-from jaxgan.experiment import forecast, pipeline
+from jaxgan.experiment import forecast, pipeline, timing
 from jaxgan.experiment.report import cost
-from jaxgan.experiment.stages import classify
+from jaxgan.experiment.stages.classifier_images import ClassifierImages
 from jaxgan.training import frozen_features, run
 from jaxgan.types import Recipe
 
@@ -98,9 +98,9 @@ def test_a_dry_run_adds_up_and_trains_nothing(monkeypatch) -> None:
     def trial(config, source, seconds):
         tried.append((config.model.name, len(source)))
         more = lambda step: 4 * (step < 2)  # noqa: E731
-        return forecast.Trial(1.0, 3.0, 0.5, 0.25, more, 2**30, 2**20, 0.1)
+        return timing.Trial(1.0, 3.0, 0.5, 0.25, more, 2**30, 2**20, 0.1)
 
-    monkeypatch.setattr(forecast, "trial", trial)
+    monkeypatch.setattr(timing, "trial", trial)
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
     with config.unlocked():
         for train, steps in ((config.gan.train, 10), (config.classifier.train, 20)):
@@ -180,11 +180,11 @@ def test_a_frozen_trunk_looks_as_often_as_is_counted(augmented: bool, monkeypatc
         ]
         for key, counts in fold.needed.items()
     }
-    pictures = classify._Pictures(config.classifier, fold.arms, plan.real, fold.sides, fresh)
+    pictures = ClassifierImages(config.classifier, fold.arms, plan.real, fold.sides, fresh)
     for position, seed in enumerate(config.seeds):
         for arm in fold.arms:
             pictures.of(arm, fold.draws[arm.size][position], position, seed, 10)
-    before, each = forecast._looks(config, fold)
+    before, each = timing._looks(config, fold)
     assert before + len(config.seeds) * each == sum(seen)
 
 
@@ -194,7 +194,7 @@ def test_a_checkpoint_takes_what_is_counted(tmp_path: Path) -> None:
     config.model.num_classes, config.model.width = 2, 0.25
     config.model.hidden, config.model.grid = (), 1
     features = np.random.default_rng(0).normal(size=(8, 1, 128)).astype(np.float32)
-    found = forecast.trial(config, frozen_features.Views(ToySource(32, count=4), features), 0.0)
+    found = timing.trial(config, frozen_features.Views(ToySource(32, count=4), features), 0.0)
     state = recipes.build(config).init(jax.random.key(0))
     head = sum(x.nbytes for name, layer in state.net.params.items()
                if name.startswith("fc") for x in layer.values())  # fmt: skip

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from jaxgan.config import loading as configs
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import next_steps, pipeline
-from jaxgan.experiment.design import plan
+from jaxgan.experiment.design import arms, draws
 from jaxgan.experiment.validity import gate
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ def planned(*names, **changes):
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
     config.update_from_flattened_dict(changes)
     config.arms = names
-    return plan.plan(config, COUNTS)
+    return arms.plan(config, COUNTS)
 
 
 def test_both_sides_learn_from_as_many_generated_images_and_no_real_one() -> None:
@@ -102,7 +102,7 @@ def test_an_experiment_compares_its_first_folds_gans(tmp_path) -> None:
     train, validation = np.arange(0, 60, 2), np.arange(1, 60, 2)
     labels = real.labels[train]
     learned = {c: np.flatnonzero(labels == i) for i, c in enumerate(real.classes)}
-    draw = plan.Draw(0, learned, learned)
+    draw = draws.Draw(0, learned, learned)
     made = {c: ToySource(16, count=20, classes=(c,), seed=4) for c in real.classes}
     config = ConfigDict({"gan": {"retrain": 1}})
     sides = SimpleNamespace(train=train, validation=validation)
@@ -110,12 +110,12 @@ def test_an_experiment_compares_its_first_folds_gans(tmp_path) -> None:
     experiment = SimpleNamespace(
         config=config,
         plan=SimpleNamespace(folds=[fold], real=real),
-        fresh={0: {plan.Key(None, False, None): [made]}},
+        fresh={0: {arms.Key(None, False, None): [made]}},
         reached=(0.9, 0.8),
         _place=lambda k: tmp_path,
     )
     found = pipeline._Experiment._gate(experiment)
     assert found["gan_train"] == {"gan": 0.9, "pca": 0.8, "images": 30}
     assert set(found["distances"]) == set(real.classes) and found["passed"]
-    experiment.fresh = {0: {plan.Key(None, False, "pca"): [made]}}
+    experiment.fresh = {0: {arms.Key(None, False, "pca"): [made]}}
     assert pipeline._Experiment._gate(experiment) is None

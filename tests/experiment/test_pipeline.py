@@ -14,7 +14,8 @@ from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine.progress import NotFiniteError
 from jaxgan.errors import FileError
 from jaxgan.experiment import pipeline, verdict
-from jaxgan.experiment.design import plan
+from jaxgan.experiment.design import arms, training_set
+from jaxgan.experiment.design.draws import draw
 from jaxgan.experiment.stages import classify
 from jaxgan.experiment.validity import audit
 from jaxgan.statistics import crossed
@@ -247,7 +248,7 @@ def planned(*names, **changes):
     config = twin()
     config.update_from_flattened_dict({"data.subset": 1.0} | changes)
     config.arms = names
-    return {arm.name: arm for arm in plan.plan(config, COUNTS)}
+    return {arm.name: arm for arm in arms.plan(config, COUNTS)}
 
 
 def numbers(arm):
@@ -274,12 +275,12 @@ def test_arms_hold_what_they_say() -> None:
     assert {name: [*numbers(arm).values()] for name, arm in found.items()} == want
     assert [name for name, arm in found.items() if arm.augment] == ["real@4+augmentation"]
     assert [name for name, arm in found.items() if arm.selected] == ["add:0.5x@4+selection"]
-    assert plan.needed(found.values()) == {
+    assert arms.needed(found.values()) == {
         (None, False, None): {"cat": 20, "dog": 40},
         (4, True, None): {"cat": 2, "dog": 2},
     }
-    assert plan.needed([found["real"], found["copies:7"]]) == {}
-    about = plan.about([*found.values()])
+    assert arms.needed([found["real"], found["copies:7"]]) == {}
+    about = arms.about([*found.values()])
     assert about["add"]["base"] == "real" and about["add:0.5x@4+selection"]["base"] == "real"
     assert (about["add"]["size"], about["add"]["ratio"]) == (30, 2)
     assert not {"size", "ratio"} & {*about["copies:7"], *about["replace"], *about["balance"]}
@@ -291,7 +292,7 @@ def test_rivals_have_what_their_names_say() -> None:
     assert [(a.policy, a.mixup) for a in found.values()] == [
         ((), 0), (("randaugment",), 0), ((), 0.2), ((), 0.2), (("flip",), 0)
     ]  # fmt: skip
-    about = plan.about([*found.values()])
+    about = arms.about([*found.values()])
     assert about["add+mixup"]["base"] == "real+mixup"
     assert about["add+augmentation"]["base"] == about["real+mixup"]["base"] == "real"
 
@@ -338,7 +339,7 @@ LABELS = np.repeat([0, 1], [10, 20])
 
 def draws(seeds=(0, 1, 2), **how):
     how = {"share": 0.8, "retrain": 1, "seed": 0} | how
-    return plan.draw(LABELS, ("cat", "dog"), seeds, **how)
+    return draw(LABELS, ("cat", "dog"), seeds, **how)
 
 
 def test_each_seed_draws_its_own_pictures_of_what_the_gan_saw() -> None:
@@ -382,7 +383,7 @@ def test_assembled_pictures_are_labelled_and_counted() -> None:
         "cat": {"real": 2, "generated": 4, "copies": 5},
         "dog": {"real": 6, "generated": 3, "copies": 0},
     }
-    source = plan.assemble(plan.Arm("arm", pictures), real, given, generated, seed=0)
+    source = training_set.assemble(arms.Arm("arm", pictures), real, given, generated, seed=0)
     assert np.bincount(source.labels).tolist() == [11, 9]
     dogs = [source[i]["image"] for i in np.flatnonzero(source.labels == 1)[-3:]]
     for i, dog in enumerate(dogs):
@@ -466,8 +467,8 @@ def test_every_gan_is_looked_at_for_copies_of_what_it_saw() -> None:
     config.gan.retrain = 2
     labels = real.labels[parts.train]
     drawn = {
-        None: plan.draw(labels, real.classes, (0, 1, 2), retrain=2, **how),
-        4: plan.draw(labels, real.classes, (0, 1, 2), retrain=2, size=4, **how),
+        None: draw(labels, real.classes, (0, 1, 2), retrain=2, **how),
+        4: draw(labels, real.classes, (0, 1, 2), retrain=2, size=4, **how),
     }
     fresh = {(size, False, None): [{"cat": i, "dog": i} for i in range(3)] for size in drawn}
     found = list(audit._generators(config, real, parts, drawn, fresh))
@@ -482,7 +483,7 @@ def test_every_gan_is_looked_at_for_copies_of_what_it_saw() -> None:
         assert len(positions) == 4 and {real.classes[i] for i in real.labels[positions]} == {name}
 
     config.gan.retrain, config.generated = 1, "elsewhere"
-    fresh = {(None, False, plan.GIVEN): fresh[None, False, None]}
+    fresh = {(None, False, arms.GIVEN): fresh[None, False, None]}
     found = list(audit._generators(config, real, parts, drawn, fresh))
     assert [called for called, *_ in found] == ["cat", "dog"]
     assert sorted(np.concatenate([positions for *_, positions in found])) == list(range(5, 35))

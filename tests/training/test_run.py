@@ -11,7 +11,7 @@ from jaxgan.config import loading as configs
 from jaxgan.data.loader import Concat, Subset
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import pipeline
-from jaxgan.experiment.design.plan import Labelled
+from jaxgan.experiment.design.training_set import Labelled
 from jaxgan.training import run
 from jaxgan.types import InputError
 

@@ -3,33 +3,29 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
 
-import jax
 import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.data import loader, splits
+from jaxgan.data import splits
 from jaxgan.data.folder import Source
 from jaxgan.engine import log, sharding
-from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.engine.memory import OutOfMemoryError
-from jaxgan.errors import FileError
-from jaxgan.experiment.design import plan
+from jaxgan.experiment.design.arms import Arm
+from jaxgan.experiment.design.draws import Draw
 from jaxgan.experiment.report import tables
+from jaxgan.experiment.stages.classifier_images import ClassifierImages
+from jaxgan.experiment.stages.final_test import OPENED, test, validated
 from jaxgan.experiment.stages.generate import Fresh
 from jaxgan.experiment.stages.workers import Share
-from jaxgan.metrics.classification import predict
 from jaxgan.steps.classifier import make_predict
 from jaxgan.system import sealed
-from jaxgan.training import frozen_features
 from jaxgan.training import run as training
 from jaxgan.types import InputError, Recipe
 
-OPENED = "test_opened.jsonl"
 APART = 1000  # Between the seeds of two folds' weights.
 Built = dict[tuple, tuple[ConfigDict, Recipe]]  # By what differs between arms.
 # Trains what is left of a group, with one of the arm's choices: what went wrong, by position, and
@@ -61,10 +57,10 @@ class Fold:
     def __init__(
         self,
         config: ConfigDict,
-        arms: Sequence[plan.Arm],
+        arms: Sequence[Arm],
         real: Source,
         parts: splits.Split,
-        draws: Mapping[int | None, Sequence[plan.Draw]],
+        draws: Mapping[int | None, Sequence[Draw]],
         fresh: Fresh,
         folder: epath.Path,
         told: log.Log,
@@ -79,9 +75,9 @@ class Fold:
         section = config.classifier
         with section.unlocked():
             section.data.classes = tuple(real.classes)
-        self._pictures = _Pictures(section, arms, real, parts, fresh)
+        self._pictures = ClassifierImages(section, arms, real, parts, fresh)
         self._predictor = make_predict(recipes.build_classifier(section))
-        self._sizes: Sequence[plan.Arm] = first._sizes if first else arms
+        self._sizes: Sequence[Arm] = first._sizes if first else arms
         self._built: Built = first._built if first else {}
 
     def train(self, positions: range) -> tuple[list[dict], list[dict]]:
@@ -112,7 +108,7 @@ class Fold:
         """What `config.stop_below` asks: see `_gan_train`; None where it cannot be told."""
         return _gan_train(self)
 
-    def learn_from(self, arm: plan.Arm, number: int = 0) -> float:
+    def learn_from(self, arm: Arm, number: int = 0) -> float:
         """Train one more classifier, with the first seed; its share of the validation images.
 
         It is no arm of the verdict, and sees no test image.
@@ -123,7 +119,7 @@ class Fold:
             training.train_classifier(
                 mine, source, self.validation, workdir, label=arm.name, recipe=self.built(arm)[1]
             )
-            return {"validation_accuracy": _validated(workdir)}
+            return {"validation_accuracy": validated(workdir)}
 
         return self.share.once(number, self._result(0, arm), work)["validation_accuracy"]
 
@@ -135,14 +131,14 @@ class Fold:
         """When the test pictures were opened, and by whom."""
         return sealed.rows(self.folder / OPENED)
 
-    def workdir(self, position: int, arm: plan.Arm) -> epath.Path:
+    def workdir(self, position: int, arm: Arm) -> epath.Path:
         called = arm.name.translate(str.maketrans("[]", "()"))  # Checkpoints take [] for patterns.
         return self.folder / "classifiers" / called / str(self.config.seeds[position])
 
-    def _result(self, position: int, arm: plan.Arm) -> epath.Path:
+    def _result(self, position: int, arm: Arm) -> epath.Path:
         return self.workdir(position, arm) / "result.json"
 
-    def begin(self, position: int, arm: plan.Arm) -> tuple[ConfigDict, Source, epath.Path]:
+    def begin(self, position: int, arm: Arm) -> tuple[ConfigDict, Source, epath.Path]:
         """Config, pictures and folder of a classifier, claimed."""
         mine = self.built(arm)[0].copy_and_resolve_references()
         seed = self.config.seeds[position]
@@ -152,14 +148,14 @@ class Fold:
         configs.claim(self.workdir(position, arm), mine)
         return mine, source, self.workdir(position, arm)
 
-    def built(self, arm: plan.Arm) -> tuple[ConfigDict, Recipe]:
+    def built(self, arm: Arm) -> tuple[ConfigDict, Recipe]:
         return _build(self.config, arm, self._sizes, self._built)
 
     @property
     def validation(self) -> Source:
         return self._pictures.validation
 
-    def _job(self, number: int, position: int, arm: plan.Arm, together: Together | None) -> dict:
+    def _job(self, number: int, position: int, arm: Arm, together: Together | None) -> dict:
         seed, draw = self.config.seeds[position], self.draws[arm.size][position]
         kept = self._result(position, arm)
         run = {"arm": arm.name, "seed": seed}
@@ -174,7 +170,7 @@ class Fold:
             about = run | {"gan": draw.gan}
             own, recipe = self.built(best)
             tested = (self._predictor, self.workdir(position, best), self._pictures.test)
-            result = about | _test(own, recipe, *tested, self.folder, about | more) | more
+            result = about | test(own, recipe, *tested, self.folder, about | more) | more
             if seconds is not None:
                 result["seconds"] = round(seconds + time.perf_counter() - clock, 1)
             return result
@@ -191,7 +187,7 @@ class Fold:
         return result
 
     def _learn(
-        self, position: int, arm: plan.Arm, choice: int, together: Together | None
+        self, position: int, arm: Arm, choice: int, together: Together | None
     ) -> float | None:
         """Train one classifier; its seconds, where it is one of several at once."""
         if together is not None:
@@ -208,8 +204,8 @@ class Fold:
         return None
 
     def _choose(
-        self, number: int, position: int, arm: plan.Arm, together: Together | None
-    ) -> tuple[plan.Arm, float | None, dict]:
+        self, number: int, position: int, arm: Arm, together: Together | None
+    ) -> tuple[Arm, float | None, dict]:
         """The choice that validates best, the first of equals, and what its run says of that.
 
         All of them are trained, and none sees a test picture.
@@ -217,9 +213,9 @@ class Fold:
         tried: list[dict] = []
         for i, one in enumerate(arm.choices):
 
-            def work(i: int = i, one: plan.Arm = one) -> dict:
+            def work(i: int = i, one: Arm = one) -> dict:
                 seconds = self._learn(position, one, i, together)
-                reached = _validated(self.workdir(position, one))
+                reached = validated(self.workdir(position, one))
                 timed = {} if seconds is None else {"seconds": round(seconds, 1)}
                 return {"validation_accuracy": reached} | timed
 
@@ -231,7 +227,7 @@ class Fold:
         more = {"chosen": names[first], "tried": dict(zip(names, reached, strict=True))}
         return arm.choices[first], seconds, more
 
-    def _group(self, number: int, positions: Sequence[int], arm: plan.Arm) -> list[dict]:
+    def _group(self, number: int, positions: Sequence[int], arm: Arm) -> list[dict]:
         """Seeds of an arm: one by itself, or several in one step."""
 
         @cache  # By the first of them that has no result.
@@ -256,56 +252,6 @@ class Fold:
 
         several = together if len(positions) > 1 else None
         return [self._job(number, position, arm, several) for position in positions]
-
-
-class _Pictures:
-    """All pictures of an experiment, read once; as features where the trunk is frozen."""
-
-    def __init__(
-        self,
-        section: ConfigDict,
-        arms: Sequence[plan.Arm],
-        real: Source,
-        parts: splits.Split,
-        fresh: Fresh,
-    ):
-        self._look = frozen_features.applies(section)
-        self._section, self._fresh = section, fresh
-        self._views = section.train.views if any(arm.policy for arm in arms) else 1
-        self._training, self.validation, self.test = (
-            self._seen(loader.in_memory(loader.Subset(real, i)), views)
-            for i, views in zip(parts, (self._views, 1, 1), strict=True)
-        )
-        self._kept: dict[tuple, Source] = {}
-
-    def _seen(self, source: Source, views: int) -> Source:
-        return frozen_features.look(self._section, source, views) if self._look else source
-
-    def of(self, arm: plan.Arm, draw: plan.Draw, position: int, seed: int, steps: int) -> Source:
-        """What the classifier of an arm and a seed learns from in so many steps."""
-
-        def own(source: Source) -> Source:  # The first view is the picture as it is.
-            if isinstance(source, frozen_features.Views) and not arm.policy:
-                return frozen_features.Views(source, source.images[:, :1])
-            return source
-
-        sides = {}
-        if arm.generated:
-            fresh = self._fresh[arm.key][position]
-            for name, n in arm.pictures.items():
-                if not n["generated"]:
-                    continue
-                if name not in fresh:
-                    raise InputError(f"it needs generated pictures of {name}, whose GAN failed")
-                source = fresh[name]
-                count = arm.pictures[name]["generated"] if arm.policy else len(source)
-                key = (arm.key, position, name, count, arm.policy)
-                if key not in self._kept:
-                    kept = loader.in_memory(loader.Subset(source, np.arange(count)))
-                    self._kept[key] = self._seen(kept, self._views if arm.policy else 1)
-                sides[name] = self._kept[key]
-        real = own(self._training)
-        return loader.in_memory(plan.assemble(arm, real, draw.given, sides, seed, steps))
 
 
 def _gan_train(fold: Fold) -> float | None:
@@ -336,13 +282,7 @@ def _gan_train(fold: Fold) -> float | None:
     return reached
 
 
-def _validated(workdir: epath.Path) -> float:
-    """The best validation accuracy of a run."""
-    rows = log.read_metrics(workdir)
-    return max(r["validation_accuracy"] for r in rows if "validation_accuracy" in r)
-
-
-def steps_of(config: ConfigDict, arm: plan.Arm, arms: Sequence[plan.Arm]) -> int:
+def steps_of(config: ConfigDict, arm: Arm, arms: Sequence[Arm]) -> int:
     """Steps of an arm's classifiers: those of the epochs of `real`, or of its own."""
     train = config.classifier.train
     base = next((a for a in arms if a.name == "real"), arms[0])
@@ -351,7 +291,7 @@ def steps_of(config: ConfigDict, arm: plan.Arm, arms: Sequence[plan.Arm]) -> int
     return configs.total_steps(train, count, train.batch_size)
 
 
-def as_arm(section: ConfigDict, arm: plan.Arm) -> ConfigDict:
+def as_arm(section: ConfigDict, arm: Arm) -> ConfigDict:
     """A classifier's config, trained the way of an arm."""
     own = section.copy_and_resolve_references()
     train = own.train
@@ -361,7 +301,7 @@ def as_arm(section: ConfigDict, arm: plan.Arm) -> ConfigDict:
 
 
 def _build(
-    config: ConfigDict, arm: plan.Arm, arms: Sequence[plan.Arm], built: Built
+    config: ConfigDict, arm: Arm, arms: Sequence[Arm], built: Built
 ) -> tuple[ConfigDict, Recipe]:
     """The config and recipe of an arm: as many as there are different steps to compile."""
     steps = steps_of(config, arm, arms)
@@ -375,54 +315,3 @@ def _build(
             recipe = next((r for (way, _), (_, r) in built.items() if way == arm.way), recipe)
         built[arm.way, steps] = own, recipe._replace(init=first.init)  # Compiled once.
     return built[arm.way, steps]
-
-
-def _test(
-    config: ConfigDict,
-    recipe: Recipe,
-    predictor: Any,
-    workdir: epath.Path,
-    test: Source,
-    folder: epath.Path,
-    run: dict,
-) -> dict:
-    """The best checkpoint's predictions: the one time that this run sees the test pictures."""
-    with Checkpoints(workdir, training.BEST, read_only=True) as checkpoints:  # Moves nothing.
-        best = checkpoints.best
-        restored = checkpoints.restore(jax.eval_shape(recipe.init, jax.random.key(0)), best)
-    assert restored is not None
-    if restored.step != best:
-        raise FileError(
-            f"the best checkpoint, of step {best}, must be whole, and is damaged: delete {workdir} "
-            f"and run the same command again"
-        )
-    now = {"step": restored.step, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-    sealed.append(folder / OPENED, run | now)
-    log_p = predict(predictor, restored.state.variables, test)
-    probabilities = np.exp(log_p.astype(np.float64)).round(6)
-    rows = log.read_metrics(workdir)
-    curve = {
-        "train": [
-            {"step": r["step"], "loss": r["loss"], "accuracy": r["accuracy"]}
-            for r in rows
-            if "loss" in r
-        ],
-        "validation": [
-            {
-                "step": r["step"],
-                "loss": r["validation_loss"],
-                "accuracy": r["validation_accuracy"],
-            }
-            for r in rows
-            if "validation_loss" in r
-        ],
-    }
-    judged = {r["step"]: r["accuracy"] for r in curve["validation"]}
-    return {
-        "steps": config.train.steps,
-        "best_step": restored.step,
-        "validation_accuracy": judged[restored.step],
-        "test_accuracy": float((probabilities.argmax(1) == test.labels).mean()),
-        "probabilities": probabilities.tolist(),
-        "curve": curve,
-    }

@@ -7,21 +7,25 @@ from ml_collections import ConfigDict
 
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
-from jaxgan.experiment.design import plan
+from jaxgan.experiment.design import arms, draws
+from jaxgan.experiment.design.training_set import Labelled
 from jaxgan.experiment.stages.generate import Fresh
 from jaxgan.experiment.validity import checks as guards
 from jaxgan.experiment.validity import grouped
+from jaxgan.experiment.validity.leakage import leakage
+from jaxgan.experiment.validity.likeness import copied, fidelity, looks
+from jaxgan.experiment.validity.shortcut import shortcut
 from jaxgan.metrics import judges
 
 
 def checks(
     config: ConfigDict,
-    arms: Sequence[plan.Arm],
+    planned: Sequence[arms.Arm],
     runs: list[dict],
     opened: list[dict],
     real: Source,
     parts: splits.Split,
-    draws: Mapping[int | None, Sequence[plan.Draw]],
+    drawn: Mapping[int | None, Sequence[draws.Draw]],
     fresh: Fresh,
     failed: Sequence[dict] = (),
 ) -> list[dict]:
@@ -30,7 +34,7 @@ def checks(
     held_out = loader.Subset(real, rest)
     learned: dict[str, Source] = {"real": loader.Subset(real, parts.train)}
     made = [
-        plan.Labelled(source, tuple(real.classes), name)
+        Labelled(source, tuple(real.classes), name)
         for sides in fresh.values()
         for side in sides
         for name, source in side.items()
@@ -38,7 +42,7 @@ def checks(
     if made:
         learned["generated"] = loader.Concat(made)
     found = [
-        guards.leakage(learned, held_out),
+        leakage(learned, held_out),
         *grouped.respected(real, parts),
         guards.equal_steps(runs),
         guards.opened_once(opened, runs),
@@ -56,16 +60,15 @@ def checks(
         for name, source in side.items()
     }
     critics = judges.seen_by_critics(config.gan)
-    looks = [
-        {name: guards.looks(source, critics) for name, source in side.items()}
-        for side in (train, first)
+    features = [
+        {name: looks(source, critics) for name, source in side.items()} for side in (train, first)
     ]
-    found += [guards.shortcut(arms, *looks), guards.fidelity(*looks)]
-    audits = list(_generators(config, real, parts, draws, fresh))
+    found += [shortcut(planned, *features), fidelity(*features)]
+    audits = list(_generators(config, real, parts, drawn, fresh))
     for called, name, source, positions in audits:
-        labelled = plan.Labelled(source, tuple(real.classes), name)
+        labelled = Labelled(source, tuple(real.classes), name)
         mine = loader.Subset(real, positions)
-        found.append(guards.copied(labelled, mine, others[name], called, len(audits)))
+        found.append(copied(labelled, mine, others[name], called, len(audits)))
     return found + [guards.not_made(f"copies of {gan['name']}") for gan in failed]
 
 
@@ -73,17 +76,17 @@ def _generators(
     config: ConfigDict,
     real: Source,
     parts: splits.Split,
-    draws: Mapping[int | None, Sequence[plan.Draw]],
+    drawn: Mapping[int | None, Sequence[draws.Draw]],
     fresh: Fresh,
 ) -> Iterator[tuple[str, str, Source, np.ndarray]]:
     """Of each GAN: what to call it, its class, some of its pictures, and what it learned from.
 
     Of pictures from elsewhere the same, as though they were learned from all that train.
     """
-    elsewhere = plan.folders(config)
+    elsewhere = arms.folders(config)
     for (size, selected, made_by), sides in fresh.items():
         seen: set[int] = set()
-        for draw, side in zip(draws[size], sides, strict=False):  # Of the seeds so far.
+        for draw, side in zip(drawn[size], sides, strict=False):  # Of the seeds so far.
             if draw.gan in seen or (made_by in elsewhere and seen):
                 continue
             seen.add(draw.gan)
@@ -93,7 +96,7 @@ def _generators(
                 called = name + f"@{size}" * (size is not None) + " selected" * selected
                 if made_by == "pca":
                     called += " of principal components"
-                elif made_by not in (None, plan.GIVEN):
+                elif made_by not in (None, arms.GIVEN):
                     called += f" of {made_by}"
                 if config.gan.retrain > 1 and made_by not in elsewhere:
                     called += f" of GAN {draw.gan}"

@@ -10,8 +10,8 @@ from ml_collections import ConfigDict
 
 from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
-from jaxgan.experiment.design import arms
-from jaxgan.experiment.design.plan import Arm
+from jaxgan.experiment.design import arm_names
+from jaxgan.experiment.design.arms import Arm
 from jaxgan.experiment.stages.principal_components import components
 from jaxgan.metrics import judges
 from jaxgan.models import pca
@@ -32,9 +32,9 @@ def rivals(planned: Sequence[Arm], primary: Sequence[str]) -> tuple[Arm, Arm] | 
     """
     by_name = {arm.name: arm for arm in planned}
     own = by_name[primary[0]]
-    name = arms.parse(own.name)
+    name = arm_names.parse(own.name)
     for arm in planned:
-        read = arms.parse(arm.name)
+        read = arm_names.parse(arm.name)
         if arm.source != "pca" or (read.size, read.variants) != (name.size, name.variants):
             continue
         if own.source is not None or not own.generated:
