@@ -5,14 +5,11 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from jaxgan.config import loading as configs
 from jaxgan.engine import log
 from jaxgan.experiment import timing
-from jaxgan.experiment.design import arms
-from jaxgan.experiment.design import plan as plans
-from jaxgan.experiment.stages import classify, generate
-from jaxgan.experiment.timing import SECONDS, Prices, _apart, _batches
-from jaxgan.metrics import classification
+from jaxgan.experiment.design.jobs import Job
+from jaxgan.experiment.design.plan import prepare
+from jaxgan.experiment.timing import Prices
 
 
 class Stage(NamedTuple):
@@ -33,43 +30,34 @@ class Stage(NamedTuple):
     disk: int
 
 
-def gan_seconds(config: ConfigDict, plan: plans.Plan, known: Prices, k: int, steps: int) -> float:
-    """Of all GANs of fold k, for so many steps each, without what compiling takes once."""
-    found = known.gan
-    if found is None:
-        return 0.0
-    names = len(gan_lengths(config, plan.folds[k]))
-    turns = sum(map(found.preludes, range(steps)))
-    return names * (found.init + steps * found.step + turns * found.prelude)
+def seconds(known: Prices, job: Job) -> float:
+    """Return what a job takes, but for what is compiled once."""
+    if job.kind == "features":
+        return job.steps * known.features[0]
+    if job.kind == "samples":
+        drawn = known.gan.look * job.images if known.gan and job.key.source is None else 0.0
+        return drawn + job.looks * known.selection[0]
+    if job.kind == "gan":
+        assert known.gan is not None
+        extra = sum(map(known.gan.preludes, range(job.steps)))
+        return known.gan.init + job.steps * known.gan.step + extra * known.gan.prelude
+    assert job.arm is not None
+    found = known.classifiers[job.arm.way]
+    trained = found.init + job.steps * found.step if job.kind == "classifier" else 0.0
+    return trained + job.looks * found.look
 
 
-def seed_seconds(config: ConfigDict, plan: plans.Plan, known: Prices, k: int) -> float:
-    """Of one seed of fold k: drawing its generated images, and a classifier of every arm."""
-    section, fold = config.classifier, plan.folds[k]
-    took = known.features[1] + known.choosing
-    if known.gan is not None:
-        took += known.gan.look * sum(
-            n * (config.select.surplus if key[1] else 1)
-            for key, counts in arms.of_gans(fold.needed).items()
-            for n in counts.values()
-        )
-    validation = _batches(len(fold.sides.validation), classification.BATCH)
-    for arm in [one for planned in fold.arms for one in planned.trained]:
-        found = known.classifiers[arm.way]
-        steps = classify.steps_of(config, arm, fold.arms)
-        looks = _batches(steps, section.train.sample_every) * validation
-        looks += _batches(len(fold.sides.test), classification.BATCH)
-        took += found.init + steps * found.step + looks * found.look
-    return took
+def once(known: Prices) -> float:
+    """Return what is compiled once, and a frozen trunk's and a selection's first features."""
+    return (known.gan.compile if known.gan else 0.0) + _once_classifying(known)
 
 
-def compile_seconds(known: Prices) -> float:
-    """What is compiled once, and a frozen trunk's first looks."""
-    gan = known.gan.compile if known.gan else 0.0
-    return gan + sum(found.compile for found in known.classifiers.values())
+def _once_classifying(known: Prices) -> float:
+    compiled = sum(found.compile for found in known.classifiers.values())
+    return compiled + known.features[1] + known.selection[1]
 
 
-def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
+def predict(config: ConfigDict, at_least: float = timing.SECONDS) -> list[Stage]:
     """The cost of an experiment's stages; trains nothing and writes nothing.
 
     Counted are steps, the images that GANs draw, the features by which the best are chosen and
@@ -80,67 +68,35 @@ def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
 
     Args:
         config: the experiment's.
-        seconds: for which steps of each kind are timed.
+        at_least: seconds for which steps of each kind are timed.
 
     Raises:
         InputError: what `pipeline.run` would refuse.
         OutOfMemoryError: a step does not fit; names what to lower.
     """
-    plan = plans.prepare(config)
-    known = timing.prices(config, plan, seconds)
-    stages, folds, seeds = [], range(len(plan.folds)), len(config.seeds)
+    plan = prepare(config)
+    known = timing.prices(config, plan, at_least)
+    stages, gans = [], plan.pick("gan")
     if known.gan is not None:
-        steps = [gan_steps(config, known, n) for n in gan_lengths(config, plan.folds[0])]
-        took = known.gan.compile + sum(
-            gan_seconds(config, plan, known, k, max(steps)) for k in folds
-        )
+        took = known.gan.compile + sum(seconds(known, job) for job in gans)
         every = config.gan.evaluate.every
-        kept = sum(_kept(config.gan.train, n, every) for n in steps) * len(plan.folds) + 1
+        kept = sum(_kept(config.gan.train, job.steps, every) for job in gans) + 1
         disk = kept * known.gan.checkpoint
-        stages.append(Stage("GANs", len(steps) * len(folds), took, known.gan.memory, disk))
-        made = sum(
-            n * seeds * (config.select.surplus if key[1] else 1)
-            for k in folds
-            for key, counts in arms.of_gans(plan.folds[k].needed).items()
-            for n in counts.values()
-        )
+        stages.append(Stage("GANs", len(gans), took, known.gan.memory, disk))
+        made = sum(job.images for job in plan.pick("samples") if job.key.source is None)
         pixels = made * 3 * config.gan.data.resolution**2  # More than their PNGs have bytes.
         stages.append(Stage("drawing", made, 0.0, 0, pixels))
-    took = sum(found.compile for found in known.classifiers.values())
-    took += len(folds) * known.features[0]
-    took += sum(seeds * seed_seconds(config, plan, known, k) for k in folds)
-    at_once = min(config.vmap_seeds, seeds)
+    jobs = plan.pick("samples", "features", "classifier", "choice")
+    took = _once_classifying(known) + sum(seconds(known, job) for job in jobs)
+    at_once = min(config.vmap_seeds, len(config.seeds))
     need = max(at_once * found.memory for found in known.classifiers.values())
-    train = config.classifier.train
+    train, classifiers = config.classifier.train, plan.pick("classifier")
     disk = max(found.checkpoint for found in known.classifiers.values())  # That is being written.
-    trained = [one for arm in plan.folds[0].arms for one in arm.trained]
-    for arm in trained:
-        kept = _kept(train, classify.steps_of(config, arm, plan.folds[0].arms), train.sample_every)
-        disk += len(folds) * seeds * kept * known.classifiers[arm.way].checkpoint
-    count = len(trained) * seeds * len(folds)
-    return [*stages, Stage("classifiers", count, took, need, disk)]
-
-
-def gan_steps(config: ConfigDict, known: Prices, images: int) -> int:
-    """Steps of a GAN's training on so many images."""
-    assert known.gan is not None
-    train = config.gan.train
-    several = train.n_critic if _apart(config.gan) else 1
-    return configs.total_steps(train, images, train.batch_size * several, known.gan.preludes)
-
-
-def gan_lengths(config: ConfigDict, fold: plans.Fold) -> list[int]:
-    """Return how many images each GAN of a fold trains on."""
-    found = []
-    needed = arms.of_gans(fold.needed)
-    for size in {key.size for key in needed}:
-        names = {n for key, counts in needed.items() if key.size == size for n in counts}
-        ones = {draw.gan: draw.learned for draw in fold.draws[size]}
-        if generate.conditional(config):
-            found += [sum(map(len, learned.values())) for learned in ones.values()]
-        else:
-            found += [len(learned[name]) for learned in ones.values() for name in names]
-    return found
+    for job in classifiers:
+        assert job.arm is not None
+        kept = _kept(train, job.steps, train.sample_every)
+        disk += kept * known.classifiers[job.arm.way].checkpoint
+    return [*stages, Stage("classifiers", len(classifiers), took, need, disk)]
 
 
 def _kept(train: ConfigDict, steps: int, ranked: int) -> int:

@@ -13,9 +13,9 @@ from jaxgan.config import loading as configs
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.engine import loop, memory, sharding
-from jaxgan.experiment.design import arms
 from jaxgan.experiment.design import plan as plans
-from jaxgan.experiment.stages import classify, generate
+from jaxgan.experiment.design.jobs import batches, learned
+from jaxgan.experiment.stages import classify
 from jaxgan.metrics import classification, features
 from jaxgan.sampling import sample
 from jaxgan.sampling.selection import LOOK_AT_REAL
@@ -165,14 +165,14 @@ class Prices(NamedTuple):
     Attributes:
         gan: of a GAN's training; None where none is trained.
         classifiers: of a classifier's, by the way that an arm is trained.
-        features: seconds of a frozen trunk's looks before the first seed, and of those each seed.
-        choosing: seconds of the features by which the best are chosen, each seed.
+        features: seconds a batch of a frozen trunk's, and more before the first one.
+        selection: seconds an image by whose features samples are selected, likewise.
     """
 
     gan: Trial | None
     classifiers: dict[Any, Trial]
     features: tuple[float, float]
-    choosing: float
+    selection: tuple[float, float]
 
 
 def prices(config: ConfigDict, plan: plans.Plan, seconds: float = SECONDS) -> Prices:
@@ -181,35 +181,27 @@ def prices(config: ConfigDict, plan: plans.Plan, seconds: float = SECONDS) -> Pr
     Raises:
         OutOfMemoryError: a step does not fit; names what to lower.
     """
-    fold, gan, choosing = plan.folds[0], None, 0.0
-    gans = arms.of_gans(fold.needed)
-    if gans:
-        section = config.gan.copy_and_resolve_references()
-        key, counts = next(iter(gans.items()))
-        name = next(iter(counts))
-        learned = fold.draws[key[0]][0].learned
-        if generate.conditional(config):
-            positions = np.concatenate([*learned.values()])
-        else:
-            positions = learned[name]
+    fold, gan, selection = plan.folds[0], None, (0.0, 0.0)
+    if gans := plan.pick("gan", fold=0):
+        job, section, images = gans[0], config.gan.copy_and_resolve_references(), plan.real
+        if job.name:
             with section.unlocked():
-                section.data.classes = (name,)
-        images = plan.real
+                section.data.classes = (job.name,)
         if section.data.resolution != images.resolution:
             images = run.open_source(plans.at(config, section), config.seed)
-        gan = trial(section, loader.Subset(images, fold.sides.train[positions]), seconds)
-        choosing = _choosing(config, fold, images)
+        positions = fold.sides.train[learned(fold, job.key, job.name, job.gan)]
+        gan = trial(section, loader.Subset(images, positions), seconds)
+        if any(job.looks for job in plan.pick("samples", fold=0)):
+            selection = _selection(config, images)
     section = config.classifier
     with section.unlocked():
         section.data.classes = tuple(plan.real.classes)
-    whole, looks = loader.Subset(plan.real, fold.sides.train), (0.0, 0.0)
+    whole, batch = loader.Subset(plan.real, fold.sides.train), (0.0, 0.0)
     if frozen_features.applies(section):
         least = max(section.train.batch_size, frozen_features.BATCH)
         some = loader.in_memory(loader.Subset(whole, np.arange(min(len(whole), least))))
         each, more = _twice(lambda: frozen_features.look(section, some))
-        first, later = _looks(config, fold)
-        batch = each / _batches(len(some), frozen_features.BATCH)
-        looks = more + batch * first, batch * later
+        batch = each / batches(len(some), frozen_features.BATCH), more
         whole = frozen_features.look(section, some, section.train.views)
     else:
         whole = loader.in_memory(whole)
@@ -220,40 +212,14 @@ def prices(config: ConfigDict, plan: plans.Plan, seconds: float = SECONDS) -> Pr
             if isinstance(whole, frozen_features.Views) and not arm.policy:
                 source = frozen_features.Views(whole, whole.images[:, :1])
             found[arm.way] = trial(classify.as_arm(section, arm), source, seconds)
-    return Prices(gan, found, looks, choosing)
+    return Prices(gan, found, batch, selection)
 
 
-def _choosing(config: ConfigDict, fold: plans.Fold, pictures: Source) -> float:
-    """Seconds, each seed, of the features by which the best are chosen, or what that does told."""
-    seen = sum(
-        n * config.select.surplus + len(fold.draws[key[0]][0].learned[name])
-        for key, counts in arms.of_gans(fold.needed).items()
-        for name, n in counts.items()
-        if key[1]
-    )
-    if not seen or not (config.select.by in LOOK_AT_REAL or features.available()):
-        return 0.0
-    net = features.vgg16(features.input_size(pictures.resolution))
-    some = [pictures[i]["image"] for i in range(min(len(pictures), SOME))]
+def _selection(config: ConfigDict, images: Source) -> tuple[float, float]:
+    """Seconds an image of the features by which samples are selected, and before the first one."""
+    if not (config.select.by in LOOK_AT_REAL or features.available()):
+        return 0.0, 0.0
+    net = features.vgg16(features.input_size(images.resolution))
+    some = [images[i]["image"] for i in range(min(len(images), SOME))]
     each, more = _twice(lambda: features.extract(net, some))
-    return more + each * seen / len(some)
-
-
-def _looks(config: ConfigDict, fold: plans.Fold) -> tuple[int, int]:
-    """Batches that go through a frozen trunk once, and with each seed: see `classify`."""
-    train = config.classifier.train
-    views = train.views if any(arm.policy for arm in fold.arms) else 1
-    real = views * _batches(len(fold.sides.train), frozen_features.BATCH)
-    real += sum(_batches(len(part), frozen_features.BATCH) for part in fold.sides[1:])
-    generated = set()
-    for arm in (one for planned in fold.arms for one in planned.trained):
-        for name, n in arm.pictures.items():
-            if n["generated"]:  # As they are, all arms share those of the largest.
-                most = fold.needed[arm.key][name]
-                count = n["generated"] if arm.policy else most
-                generated.add((arm.key, name, count, views if arm.policy else 1))
-    return real, sum(_batches(n, frozen_features.BATCH) * each for *_, n, each in generated)
-
-
-def _batches(n: int, size: int) -> int:
-    return -(-n // size)
+    return each / len(some), more

@@ -295,6 +295,12 @@ def _projected(config: ConfigDict, axis_name: str | None, pictures: Pictures) ->
     return Recipe(init, step)
 
 
+def extra_batches(config: ConfigDict) -> Callable[[int], int] | None:
+    """Return a GAN's `Prelude.count` without building it; None where it has no prelude."""
+    boost = config.train.get("boost")
+    return partial(_more, config.train) if boost and (boost.first or boost.every) else None
+
+
 def _more(train: ConfigDict, step: int) -> int:
     """Batches that the critic sees before a step, besides the step's own."""
     boost = train.boost

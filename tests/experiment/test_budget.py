@@ -28,7 +28,7 @@ def priced(monkeypatch, step=0.5, gan=0.5):
     def prices(config, plan, seconds=0.0):
         ways = {arm.way: one for arm in plan.folds[0].arms}
         trains = plan.folds[0].needed and not plan.outside
-        return timing.Prices(learns if trains else None, ways, (0.0, 0.0), 0.0)
+        return timing.Prices(learns if trains else None, ways, (0.0, 0.0), (0.0, 0.0))
 
     monkeypatch.setattr(timing, "prices", prices)
 

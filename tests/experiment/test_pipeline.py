@@ -14,9 +14,11 @@ from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine.progress import NotFiniteError
 from jaxgan.errors import FileError
 from jaxgan.experiment import pipeline, verdict
-from jaxgan.experiment.design import arms, training_set
+from jaxgan.experiment.design import arms, jobs, training_set
 from jaxgan.experiment.design.draws import draw
+from jaxgan.experiment.design.plan import Plan
 from jaxgan.experiment.stages import classify
+from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import audit
 from jaxgan.statistics import crossed
 from jaxgan.training import run
@@ -248,7 +250,7 @@ def planned(*names, **changes):
     config = twin()
     config.update_from_flattened_dict({"data.subset": 1.0} | changes)
     config.arms = names
-    return {arm.name: arm for arm in arms.plan(config, COUNTS)}
+    return {arm.name: arm for arm in arms.plan_arms(config, COUNTS)}
 
 
 def numbers(arm):
@@ -413,8 +415,8 @@ def answered(monkeypatch, config, tmp_path, skill):
                 runs.append(run | {"probabilities": np.eye(2)[said]})
         return runs, []
 
-    monkeypatch.setattr(classify.Fold, "train", train)
-    monkeypatch.setattr(classify.Fold, "finished", lambda self, position: False)
+    monkeypatch.setattr(classify.Classifiers, "train", train)
+    monkeypatch.setattr(classify.Classifiers, "finished", lambda self, position: False)
     monkeypatch.setattr(pipeline._Experiment, "_generate", lambda self, k, positions: None)
     monkeypatch.setattr(pipeline._Experiment, "_finish", lambda self, about: {"ended": self.ended})
     return begun
@@ -463,27 +465,34 @@ def test_looks_must_be_at_fewer_seeds_than_there_are(tmp_path) -> None:
 def test_every_gan_is_looked_at_for_copies_of_what_it_saw() -> None:
     config, real = twin(), ToySource(8, count=20)
     parts = splits.Split(np.arange(5, 35), np.arange(5), np.arange(35, 40))
-    how = {"share": 0.5, "seed": 0}
-    config.gan.retrain = 2
+    config.seeds, config.gan.retrain, config.data.subset = (0, 1, 2), 2, 0.5
+    config.arms = ("add:3", "add:3@4")
     labels = real.labels[parts.train]
-    drawn = {
-        None: draw(labels, real.classes, (0, 1, 2), retrain=2, **how),
-        4: draw(labels, real.classes, (0, 1, 2), retrain=2, size=4, **how),
-    }
-    fresh = {(size, False, None): [{"cat": i, "dog": i} for i in range(3)] for size in drawn}
-    found = list(audit._generators(config, real, parts, drawn, fresh))
-    assert [called for called, *_ in found] == [
+    how = {"share": 0.5, "seed": 0, "retrain": 2}
+    drawn = {size: draw(labels, real.classes, (0, 1, 2), size=size, **how) for size in (None, 4)}
+
+    def audited() -> tuple[Site, list]:
+        planned = arms.plan_arms(config, {"cat": 15, "dog": 15})
+        fold = jobs.Fold(0, "", parts, planned, drawn, planned[0])
+        plan = Plan(real, None, [fold], {}, jobs.jobs(config, [fold]))
+        site = Site(config, plan, fold, None, None)
+        return site, audit.generators(site, plan.pick("samples"))
+
+    site, found = audited()
+    assert [called for called, _ in found] == [
         f"{name}{size} of GAN {gan}"
         for size in ("", "@4")
         for gan in (0, 1)
         for name in real.classes
     ]
-    for _, name, position, positions in found[4:]:
-        np.testing.assert_array_equal(positions, parts.train[drawn[4][position].learned[name]])
-        assert len(positions) == 4 and {real.classes[i] for i in real.labels[positions]} == {name}
+    for _, job in found[4:]:
+        source = audit._sources(site, job)
+        wanted = parts.train[drawn[4][job.seed].learned[job.name]]
+        assert source.names == tuple(real.names[i] for i in wanted) and len(source) == 4
+        assert {real.classes[i] for i in source.labels} == {job.name}
 
-    config.gan.retrain, config.generated = 1, "elsewhere"
-    fresh = {(None, False, arms.GIVEN): fresh[None, False, None]}
-    found = list(audit._generators(config, real, parts, drawn, fresh))
-    assert [called for called, *_ in found] == ["cat", "dog"]
-    assert sorted(np.concatenate([positions for *_, positions in found])) == list(range(5, 35))
+    config.gan.retrain, config.generated, config.arms = 1, "elsewhere", ("add:3",)
+    site, found = audited()
+    assert [called for called, _ in found] == ["cat", "dog"]
+    sources = [audit._sources(site, job).names for _, job in found]
+    assert sorted(sum(sources, ())) == sorted(real.names[i] for i in parts.train)

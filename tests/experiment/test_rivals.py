@@ -30,7 +30,7 @@ def twin(**changes):
 def planned(*names, counts=COUNTS, **changes):
     config = twin(**changes)
     config.arms = names
-    return {arm.name: arm for arm in arms.plan(config, counts)}
+    return {arm.name: arm for arm in arms.plan_arms(config, counts)}
 
 
 def frozen(*names, **changes):
@@ -38,7 +38,7 @@ def frozen(*names, **changes):
     config = twin(**changes)
     config.classifier = configs.load(str(ROOT / "configs" / "vgg16_frozen.py"))
     config.arms = names
-    return {arm.name: arm for arm in arms.plan(config, COUNTS)}
+    return {arm.name: arm for arm in arms.plan_arms(config, COUNTS)}
 
 
 def test_what_generates_is_told_by_source() -> None:
@@ -161,7 +161,7 @@ def test_arms_that_cannot_be(names, changes, words) -> None:
             config.add.amounts = amounts
     config.arms = names
     with pytest.raises(InputError, match=words):
-        arms.plan(config, COUNTS)
+        arms.plan_arms(config, COUNTS)
 
 
 def test_principal_components_need_three_pictures() -> None:

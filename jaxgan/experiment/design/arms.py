@@ -110,7 +110,7 @@ class Arm(NamedTuple):
         return sum(n["generated"] for n in self.pictures.values())
 
 
-def plan(config: ConfigDict, counts: Mapping[str, int]) -> list[Arm]:
+def plan_arms(config: ConfigDict, counts: Mapping[str, int]) -> list[Arm]:
     """The arms of an experiment.
 
     Args:

@@ -1,6 +1,7 @@
 """What an experiment is to do, on which images; checked before any training."""
 
-from typing import Any, NamedTuple
+from collections.abc import Container
+from typing import NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -11,30 +12,16 @@ from jaxgan.data import folds, loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.engine import distributed, sharding
 from jaxgan.experiment import outcomes
-from jaxgan.experiment.design import arms, draws
+from jaxgan.experiment.design.arms import Key, of_gans, plan_arms
+from jaxgan.experiment.design.draws import draw
+from jaxgan.experiment.design.jobs import Fold, Job, Kind, jobs
+from jaxgan.experiment.design.sources import open_folders
 from jaxgan.experiment.design.training_set import Labelled
-from jaxgan.experiment.stages.generated_folders import open_folders
 from jaxgan.experiment.validity.leakage import check_folder
 from jaxgan.statistics import group_sequential
 from jaxgan.training import monitor
 from jaxgan.training import run as training
 from jaxgan.types import InputError
-
-
-class Fold(NamedTuple):
-    """What is done in one fold; there is one where `data.folds` is 1.
-
-    Attributes:
-        sides: positions of the images to train, to validate and to test with.
-        arms: what each classifier gets.
-        draws: of each seed, by real images a class.
-        needed: generated images that a seed needs.
-    """
-
-    sides: splits.Split
-    arms: list[arms.Arm]
-    draws: dict[int | None, list[draws.Draw]]
-    needed: arms.Needed
 
 
 class Plan(NamedTuple):
@@ -45,12 +32,26 @@ class Plan(NamedTuple):
         copies: which of them stay together: copies, and those of a group; None: sides were given.
         folds: what to do in each.
         outside: generated images from elsewhere, by source and class.
+        jobs: all that there is to do, in order.
     """
 
     real: Source
     copies: splits.Duplicates | None
     folds: list[Fold]
-    outside: Any
+    outside: dict[str, dict[str, Source]]
+    jobs: list[Job]
+
+    def pick(
+        self, *kinds: Kind, fold: int | None = None, seeds: Container[int] | None = None
+    ) -> list[Job]:
+        """Return the jobs of some kinds, of all folds or one, of all seeds or some."""
+        return [
+            job
+            for job in self.jobs
+            if job.kind in kinds
+            and (fold is None or job.fold == fold)
+            and (seeds is None or job.seed in seeds)
+        ]
 
 
 def prepare(config: ConfigDict, before: Plan | None = None) -> Plan:
@@ -91,12 +92,12 @@ def prepare(config: ConfigDict, before: Plan | None = None) -> Plan:
     if copies is None and (config.data.folds > 1 or getattr(real, "sides", None) is None):
         same = training.copies(real, config.data.get("duplicates", "auto"))
         copies = training.kept_together(real, same)
-    parts = [_fold(config, real, sides) for sides in _sides(config, real, copies)]
+    parts = _folds(config, real, _sides(config, real, copies))
     tested = np.concatenate([part.sides.test for part in parts])
     outcomes.check(config.verdict.outcome, real.labels[tested], real.classes)
     for name in ("gan", "classifier"):
         training.check_start(config[name], f"config.{name}")
-    return Plan(real, copies, parts, _outside(config, real, parts))
+    return Plan(real, copies, parts, _outside(config, real, parts), jobs(config, parts))
 
 
 def _sides(
@@ -114,19 +115,31 @@ def _sides(
     return folds.folds(real, count, validation / (train + validation), copies)
 
 
-def _fold(config: ConfigDict, real: Source, sides: splits.Split) -> Fold:
-    planned = arms.plan(config, counts(real, sides.train))
-    drawn = _draws(config, real, sides.train, {arm.size for arm in planned})
-    return Fold(sides, planned, drawn, arms.needed(planned))
+def _folds(config: ConfigDict, real: Source, sides: list[splits.Split]) -> list[Fold]:
+    """Return each fold's arms and draws."""
+    found: list[Fold] = []
+    how = {"share": config.data.subset, "retrain": config.gan.retrain, "seed": config.seed}
+    for number, own in enumerate(sides):
+        arms = plan_arms(config, counts(real, own.train))
+        labels, seeds = real.labels[own.train], tuple(config.seeds)
+        draws = {
+            size: draw(labels, real.classes, seeds, size=size, **how)
+            for size in dict.fromkeys(arm.size for arm in arms)
+        }
+        first = found[0].arms if found else arms
+        base = next((arm for arm in first if arm.name == "real"), first[0])
+        place = f"fold{number}/" if len(sides) > 1 else ""
+        found.append(Fold(number, place, own, arms, draws, base))
+    return found
 
 
 def _outside(config: ConfigDict, real: Source, parts: list[Fold]) -> dict[str, dict[str, Source]]:
     """Generated images from elsewhere, none of which is like one that is held out."""
-    if arms.of_gans(parts[0].needed):
-        for draw in next(iter(parts[0].draws.values())):
-            for learned in draw.learned.values():
-                monitor.check(config.gan, len(learned))
-    most: dict[arms.Key, dict[str, int]] = {}
+    if of_gans(parts[0].needed):
+        for drawn in next(iter(parts[0].draws.values())):
+            for positions in drawn.learned.values():
+                monitor.check(config.gan, len(positions))
+    most: dict[Key, dict[str, int]] = {}
     for part in parts:
         for key, counts in part.needed.items():
             of = most.setdefault(key, {})
@@ -136,8 +149,9 @@ def _outside(config: ConfigDict, real: Source, parts: list[Fold]) -> dict[str, d
         np.concatenate([p for part in parts for p in (part.sides.validation, part.sides.test)])
     )
     for sides in outside.values():
-        for source in sides.values():
-            check_folder(_like(source, real), loader.Subset(real, held_out))
+        for name, source in sides.items():
+            own = Labelled(source, tuple(real.classes), name)
+            check_folder(own, loader.Subset(real, held_out))
     return outside
 
 
@@ -150,23 +164,6 @@ def inherit(config: ConfigDict) -> None:
             section.parallel, section.deterministic = config.parallel, config.deterministic
 
 
-def _draws(
-    config: ConfigDict, real: Source, train: np.ndarray, sizes: set[int | None]
-) -> dict[int | None, list[draws.Draw]]:
-    """Each seed's pictures, by how many a class an arm has."""
-    how = {"share": config.data.subset, "retrain": config.gan.retrain, "seed": config.seed}
-    return {
-        size: draws.draw(real.labels[train], real.classes, tuple(config.seeds), size=size, **how)
-        for size in sizes
-    }
-
-
-def _like(source: Source, real: Source) -> Source:
-    """A class from elsewhere as one of the experiment's."""
-    name = source.classes[int(source.labels[0])]
-    return Labelled(source, tuple(real.classes), name)
-
-
 def at(config: ConfigDict, section: ConfigDict) -> ConfigDict:
     """The experiment's pictures at a stage's resolution."""
     data = ConfigDict(config.data.to_dict())
@@ -175,6 +172,7 @@ def at(config: ConfigDict, section: ConfigDict) -> ConfigDict:
 
 
 def counts(source: Source, indices: np.ndarray) -> dict[str, int]:
+    """Return how many of some images are of each class."""
     counts = np.bincount(source.labels[indices], minlength=len(source.classes)).tolist()
     return dict(zip(source.classes, counts, strict=True))
 
