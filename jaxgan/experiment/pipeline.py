@@ -3,39 +3,30 @@
 Every finished stage leaves its result in the workdir and is skipped when the command is run again.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
-import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.data import account, duplicates, loader
+from jaxgan.data import account, loader
 from jaxgan.data.folder import Source
 from jaxgan.engine import log, sharding
-from jaxgan.experiment import figures, next_steps, results, summary
-from jaxgan.experiment.analysis import judge
 from jaxgan.experiment.answers import Answers
+from jaxgan.experiment.conclude import conclude
 from jaxgan.experiment.design import arms
 from jaxgan.experiment.design.plan import Plan, at, prepare
-from jaxgan.experiment.report import flipped_images
-from jaxgan.experiment.report.cost import cost
-from jaxgan.experiment.report.page import write_report
+from jaxgan.experiment.results import Record
 from jaxgan.experiment.stages.classify import Classifiers
 from jaxgan.experiment.stages.generate import generate
-from jaxgan.experiment.stages.site import Samples, Site
+from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.stages.workers import Share
-from jaxgan.experiment.validity import audit, checks, gate
-from jaxgan.experiment.validity.likeness import samples_shared
-from jaxgan.system import sealed
+from jaxgan.experiment.validity import gate
 from jaxgan.training import run as training
 from jaxgan.types import InputError, Recipe
-
-TOLD = "verdicts.jsonl"
 
 
 def run(
@@ -99,15 +90,8 @@ class _Experiment:
         self.begin_folds = len(plan.folds) if begin_folds is None else begin_folds
         self.told: log.Log
         self.trained: dict[int, Classifiers] = {}
-        self.samples: dict[int, Samples] = {}  # Of each fold.
-        self.drawn: dict[int, int] = {}  # For how many seeds these are, of each fold.
-        self.runs: list[dict] = []
-        self.failed: list[dict] = []
-        self.generators: list[dict] = []
-        self.failed_gans: list[dict] = []
-        self.seconds = {"data": 0.0, "gan": 0.0, "generate": 0.0}
-        self.ended = ""
-        self.reached: gate.Pair | None = None  # By learning from generated images alone.
+        self.drawn: dict[int, int] = {}  # Of each fold, for how many seeds there are samples.
+        self.record = Record()
 
     def run(self, told_first: tuple[str, ...]) -> dict:
         real = self.plan.real
@@ -128,7 +112,7 @@ class _Experiment:
         real, parts = self.plan.real, self.plan.folds
         for line in told_first:
             self.told.line(line)
-        self.told.line(self._duplicates())
+        self.told.line(self.plan.duplicates)
         one = parts[0].sides
         self.told.line(
             f"{len(real):,} images of {', '.join(real.classes)}: "
@@ -140,7 +124,7 @@ class _Experiment:
             self.told.line(line)
         for arm in parts[0].arms:
             self.told.line(f"arm {arm.name}: {arm.description}")
-        self.seconds["data"] = time.perf_counter() - self.begin
+        self.record.seconds["data"] = time.perf_counter() - self.begin
 
         for positions in self._blocks():
             going = all(
@@ -148,19 +132,14 @@ class _Experiment:
             )
             if not going or self._decided(positions.stop):
                 break
-        if self.failed and not self.runs:
-            raise InputError(f"no classifier could be trained: {self.failed[0]['error']}")
+        if self.record.failed and not self.record.runs:
+            raise InputError(f"no classifier could be trained: {self.record.failed[0]['error']}")
         if self.share.index:
             self.told.line("done; worker 0 writes the report")
             return {}
-        if self.ended:
-            self.told.line(self.ended)
+        if self.record.ended:
+            self.told.line(self.record.ended)
         return self._finish(about)
-
-    def _duplicates(self) -> str:
-        if self.plan.copies is None:
-            return "duplicates: as the given sides have them"
-        return duplicates.sentence(self.plan.copies, self.plan.real.names.__getitem__)
 
     def _blocks(self) -> Iterator[range]:
         """Positions of seeds that are trained before the next question whether to go on."""
@@ -178,7 +157,7 @@ class _Experiment:
     def _seed_takes(self) -> float:
         """Seconds of all arms of a seed, in the fold and seed that took longest."""
         took: dict[tuple[int, int], float] = {}
-        for run in [*self.runs, *self.failed]:
+        for run in [*self.record.runs, *self.record.failed]:
             key = run["fold"], run["seed"]
             took[key] = took.get(key, 0.0) + run["seconds"]
         return max(took.values(), default=0.0)
@@ -192,7 +171,7 @@ class _Experiment:
         if k >= self.begin_folds and not known:
             return False
         if k and not known and (positions.start or not self._in_time(gans + self._seed_takes())):
-            self.ended = (
+            self.record.ended = (
                 f"the time is over after {len(self.trained)} of {len(self.plan.folds)} folds"
             )
             return False
@@ -202,29 +181,31 @@ class _Experiment:
     def _train(self, k: int, positions: range) -> bool:
         """Some seeds of a fold; False where the time is over."""
         known = all(self.trained[k].finished(i) for i in positions)
-        in_time = not self.runs or self._in_time(self._seed_takes() * len(positions))
+        in_time = not self.record.runs or self._in_time(self._seed_takes() * len(positions))
         if known or in_time:
             self._generate(k, positions)
             found, failed = self.trained[k].train(positions)
-            self.runs += [run | {"fold": k} for run in found]
-            self.failed += [run | {"fold": k} for run in failed]
+            self.record.runs += [run | {"fold": k} for run in found]
+            self.record.failed += [run | {"fold": k} for run in failed]
             return True
-        done = len({run["seed"] for run in self.runs})
-        self.ended = f"the time is over after {done} seed{'s' * (done > 1)}"
+        done = len({run["seed"] for run in self.record.runs})
+        self.record.ended = f"the time is over after {done} seed{'s' * (done > 1)}"
         return False
 
     def _site(self, k: int) -> Site:
         return Site(self.config, self.plan, self.plan.folds[k], self.folder, self.told, self.share)
 
     def _of(self, k: int) -> list[dict]:
-        return [g for g in [*self.generators, *self.failed_gans] if g["fold"] == k]
+        return [
+            g for g in [*self.record.generators, *self.record.failed_generators] if g["fold"] == k
+        ]
 
     def _begin(self, k: int) -> Classifiers:
         """The GANs of a fold, and its classifiers, not trained yet."""
         config = self.config
-        self.samples[k] = {}
+        self.record.samples[k] = {}
         self._generate(k, range(1))
-        begun = Classifiers(self._site(k), self.samples[k], self.trained.get(0))
+        begun = Classifiers(self._site(k), self.record.samples[k], self.trained.get(0))
         if k == 0 and config.stop_below is not None and self.plan.pick("samples", fold=0):
             reached = gate.gan_train(begun.learn_from, self._primary(), self.told)
             if reached is not None and reached < config.stop_below:
@@ -235,7 +216,7 @@ class _Experiment:
                 )
         if k == 0 and not self.share.index:
             pair = gate.rivals(self.plan.folds[0].arms, config.verdict.primary)
-            self.reached = pair and gate.learn_alone(begun.learn_from, pair, self.told)
+            self.record.reached = pair and gate.learn_alone(begun.learn_from, pair, self.told)
         return begun
 
     def _primary(self) -> arms.Arm:
@@ -249,15 +230,18 @@ class _Experiment:
         jobs = self.plan.pick("samples", fold=k, seeds=seeds)
         if not jobs:
             return
-        gone = [gan["name"] for gan in self.failed_gans if gan["fold"] == k]
+        gone = [gan["name"] for gan in self.record.failed_generators if gan["fold"] == k]
         made = generate(self._site(k), jobs, lambda: self._gans, gone)
-        self.samples[k] |= made.samples
+        self.record.samples[k] |= made.samples
         told = {(g["fold"], g.get("name"), g.get("generated")) for g in self._of(k)}
-        for kept, found in ((self.generators, made.about), (self.failed_gans, made.failed)):
+        for kept, found in (
+            (self.record.generators, made.about),
+            (self.record.failed_generators, made.failed),
+        ):
             new = [g for g in found if (k, g.get("name"), g.get("generated")) not in told]
             kept += new
-            self.seconds["gan"] += sum(g["seconds"] for g in new)
-        self.seconds["generate"] += made.seconds
+            self.record.seconds["gan"] += sum(g["seconds"] for g in new)
+        self.record.seconds["generate"] += made.seconds
 
     @cached_property
     def _gans(self) -> tuple[Source, Recipe]:
@@ -274,7 +258,9 @@ class _Experiment:
         config = self.config
         if seeds >= len(config.seeds):
             return False
-        answers = Answers(self.runs, self._labels(), config.verdict.outcome, self._groups())
+        answers = Answers(
+            self.record.runs, self.plan.labels, config.verdict.outcome, self.plan.groups
+        )
         if answers.interval(*config.verdict.primary) is None:
             return False
         look = seeds in tuple(config.verdict.looks)
@@ -285,122 +271,19 @@ class _Experiment:
             config.verdict.level,
             config.verdict.margin,
         ):
-            self.ended = f"the verdict is clear after {seeds} of {len(config.seeds)} seeds"
+            self.record.ended = f"the verdict is clear after {seeds} of {len(config.seeds)} seeds"
             return True
         width = config.verdict.width
         if width is not None and seeds >= 2:
             found = answers.interval(*config.verdict.primary, level=config.verdict.level)
             if found.low is not None and (found.high - found.low) / 2 <= width:
-                self.ended = f"the interval is as narrow as asked for after {seeds} seeds"
+                self.record.ended = f"the interval is as narrow as asked for after {seeds} seeds"
                 return True
         return False
 
-    def _labels(self) -> dict[int, np.ndarray]:
-        """Of each fold's test images."""
-        return {k: self.plan.real.labels[self.plan.folds[k].sides.test] for k in self.trained}
-
-    def _groups(self) -> dict[int, np.ndarray] | None:
-        """Of each fold's test images, where `data.groups` has any."""
-        found = getattr(self.plan.real, "groups", None)
-        if found is None:
-            return None
-        return {k: found[self.plan.folds[k].sides.test] for k in self.trained}
-
     def _finish(self, about: dict) -> dict:
-        """Judge, check, and write all that there is to read."""
-        config, folder = self.config, self.folder
-        self.trained = {
-            k: of for k, of in self.trained.items() if any(r["fold"] == k for r in self.runs)
-        }
-        self.seconds["classify"] = sum(r["seconds"] for r in [*self.runs, *self.failed])
-        asked = {"seeds": list(config.seeds)} | configs.to_dict(config.verdict)
-        if self.until is not None or config.verdict.width is not None:
-            del asked["seeds"]  # Their number is no plan, but what there was time for.
-        checked = self._checks()
-        before = sealed.rows(folder / TOLD)
-        checked.append(checks.as_planned(asked, before))
-        # Stages that were finished before count, too.
-        total = max(time.perf_counter() - self.begin, sum(self.seconds.values()))
-        self.seconds["total"] = total
-        first = self.plan.folds[min(self.trained)]
-        found = results.build(
-            config,
-            self.plan,
-            sorted(self.trained),
-            self._judged(),
-            checked,
-            gate=gate.of_first_fold(self._site(0), self.samples.get(0, {}), self.reached),
-            data=about | {"duplicates": self._duplicates()},
-            runs=self.runs,
-            failed=self.failed,
-            generators=self.generators,
-            failed_generators=self.failed_gans,
-            figures=figures.save(folder, self.plan.real, first.sides.train, self._sides(0)),
-            environment=self.environment,
-            seconds={name: round(s, 1) for name, s in self.seconds.items()},
-            ended=self.ended,
-        )
-        tested = np.concatenate([self.plan.folds[k].sides.test for k in sorted(self.trained)])
-        found["figures"]["test"] = flipped_images.save(
-            found, loader.Subset(self.plan.real, tested), folder
-        )
-        found["cost"] = cost(found)
-        found["next"] = next_steps.what_next(found)
-        now = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        sealed.write(folder / TOLD, map(sealed.row, [*before, asked | now]))
-        found = sealed.seal(found)
-        sealed.write(folder / "results.json", json.dumps(found, indent=1) + "\n")
-        report = write_report(found, folder)
-        for line in summary.lines(found, report):
-            self.told.line(line)
-        if found["verdict"]["difference"] is None:
-            raise InputError(
-                f"the verdict needs both its arms, and the same command tries again what failed: "
-                f"{found['verdict']['sentence']}"
-            )
-        return found
-
-    def _sides(self, k: int) -> list[dict[str, Source]]:
-        """The samples of a fold so far, by class, of each seed and kind."""
-        samples, sides = self.samples.get(k, {}), {}
-        for job in self.plan.pick("samples", fold=k):
-            side = sides.setdefault((job.key, job.seed), {})
-            if job.output in samples:
-                side[job.name] = samples[job.output]
-        return [*sides.values()]
-
-    def _judged(self) -> dict:
-        """What the classifiers' answers say of the arms: see `judge`."""
-        config, verdict = self.config, self.config.verdict
-        sides = self._sides(0)
-        return judge(
-            self.runs,
-            self._labels(),
-            self.plan.real.classes,
-            primary=tuple(verdict.primary),
-            about=arms.about(self.plan.folds[min(self.trained)].arms),
-            seeds=len(config.seeds),
-            outcome=verdict.outcome,
-            level=verdict.level,
-            margin=verdict.margin,
-            width=verdict.width,
-            looks=tuple(verdict.looks),
-            failed=self.failed,
-            groups=self._groups(),
-            same_samples=samples_shared(sides) if sides else None,
-        )
-
-    def _checks(self) -> list[dict]:
-        """Every check, in each fold; of those that passed in all, the first fold's sentence."""
-        return audit.worst(
-            {
-                k: audit.checks(
-                    self._site(k),
-                    self.samples[k],
-                    [run for run in self.runs if run["fold"] == k],
-                    self.trained[k].opened(),
-                    [gan for gan in self.failed_gans if gan["fold"] == k],
-                )
-                for k in sorted(self.trained)
-            }
+        sites = {k: self._site(k) for k in self.record.folds}
+        opened = {k: self.trained[k].opened() for k in sites}
+        return conclude(
+            sites, self.record, opened, about, self.environment, self.begin, self.until is None
         )

@@ -1,7 +1,7 @@
-"""What `results.json` holds, of which everything in the report can be told."""
+"""What has come of an experiment, and what `results.json` holds of that."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,43 @@ from ml_collections import ConfigDict
 
 from jaxgan import __version__
 from jaxgan.config import loading as configs
+from jaxgan.experiment.design.jobs import Samples
 from jaxgan.experiment.design.plan import Plan, counts
 
 FORMAT = 3
+
+
+@dataclass
+class Record:
+    """What has come of the jobs so far.
+
+    Attributes:
+        runs: of each classifier that was tested: "arm", "seed", "fold", "probabilities" ...
+        failed: of each that was not: "arm", "seed", "fold", "error", "seconds".
+        generators: of each GAN and class: "class", "steps", "generated" ...
+        failed_generators: of each that failed: "class", "name", "error", "seconds".
+        samples: the generated images of each fold.
+        seconds: of each stage.
+        ended: why it ended before all seeds and folds; "" where it did not.
+        reached: shares of the validation images that classifiers get right which were trained on
+            samples of GANs, and of principal components, alone.
+    """
+
+    runs: list[dict] = field(default_factory=list)
+    failed: list[dict] = field(default_factory=list)
+    generators: list[dict] = field(default_factory=list)
+    failed_generators: list[dict] = field(default_factory=list)
+    samples: dict[int, Samples] = field(default_factory=dict)
+    seconds: dict[str, float] = field(
+        default_factory=lambda: {"data": 0.0, "gan": 0.0, "generate": 0.0}
+    )
+    ended: str = ""
+    reached: tuple[float, float] | None = None
+
+    @property
+    def folds(self) -> list[int]:
+        """The folds of which there are runs."""
+        return sorted({run["fold"] for run in self.runs})
 
 
 @dataclass(frozen=True)
@@ -30,60 +64,108 @@ class Tested:
     fold: list[int]
     group: list[int] | None
 
+    @classmethod
+    def of(cls, plan: Plan, done: Sequence[int]) -> "Tested":
+        """Return those of the folds that are done."""
+        sides, groups = [plan.folds[k].sides.test for k in done], plan.groups
+        return cls(
+            [plan.real.names[i] for side in sides for i in side],
+            np.concatenate([plan.labels[k] for k in done]).tolist(),
+            np.repeat(done, [len(side) for side in sides]).tolist(),
+            None if groups is None else np.concatenate([groups[k] for k in done]).tolist(),
+        )
 
-def tested(plan: Plan, done: Sequence[int]) -> Tested:
-    """Return the test images of the folds that are done."""
-    sides = [plan.folds[k].sides.test for k in done]
-    positions, groups = np.concatenate(sides), getattr(plan.real, "groups", None)
-    return Tested(
-        [plan.real.names[i] for i in positions],
-        plan.real.labels[positions].tolist(),
-        np.repeat(done, [len(of) for of in sides]).tolist(),
-        None if groups is None else groups[positions].tolist(),
-    )
+
+@dataclass(frozen=True)
+class Results:
+    """`results.json` but for its costs and next steps, which are told from the rest.
+
+    Attributes:
+        format: its number; it rises with a change that a reader notices.
+        jaxgan: the version.
+        config: the experiment's.
+        classes: their names.
+        verdict, arms, contrasts, ladder, worth: see `analysis.judge`.
+        guards: the checks: see `validity.audit`.
+        gate: see `validity.gate`; None where nothing could be compared.
+        data: the images' path, fingerprint and counts.
+        test: the test images.
+        runs, failed, generators, failed_generators, seconds, ended: see `Record`.
+        figures: files in the workdir, by kind and class.
+        environment: versions and devices.
+    """
+
+    format: int
+    jaxgan: str
+    config: dict[str, Any]
+    classes: list[str]
+    verdict: dict[str, Any]
+    arms: dict[str, dict[str, Any]]
+    contrasts: list[dict[str, Any]]
+    ladder: dict[str, Any] | None
+    worth: dict[str, Any] | None
+    guards: list[dict[str, Any]]
+    gate: dict[str, Any] | None
+    data: dict[str, Any]
+    test: Tested
+    runs: list[dict[str, Any]]
+    failed: list[dict[str, Any]]
+    generators: list[dict[str, Any]]
+    failed_generators: list[dict[str, Any]]
+    figures: dict[str, Any]
+    environment: dict[str, Any]
+    seconds: dict[str, float]
+    ended: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is written."""
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {"test": asdict(self.test)}
 
 
 def build(
     config: ConfigDict,
     plan: Plan,
-    done: Sequence[int],
-    judged: Mapping[str, Any],
-    guards: Sequence[dict],
-    *,
+    record: Record,
+    judged: dict[str, Any],
+    guards: list[dict],
     gate: dict | None,
-    data: Mapping[str, Any],
-    **more: Any,
-) -> dict[str, Any]:
+    data: dict[str, Any],
+    figures: dict[str, Any],
+    environment: dict[str, Any],
+) -> Results:
     """Return what is known before the report.
 
     Args:
         config: the experiment's.
         plan: of it.
-        done: the folds of which there are runs.
+        record: what came of it.
         judged: see `analysis.judge`.
-        guards: every check.
-        gate: see `gate.about`.
+        guards: see `Results`.
+        gate: see `Results`.
         data: what is said of the images.
-        more: the rest, as it is.
+        figures: see `Results`.
+        environment: see `Results`.
     """
-    first = plan.folds[done[0]].sides
-    real = plan.real
-    return {
-        "format": FORMAT,
-        "jaxgan": __version__,
-        "config": configs.to_dict(config),
-        "classes": list(real.classes),
+    first, real = plan.folds[record.folds[0]].sides, plan.real
+    parts = ("train", "validation", "test")
+    about = {"path": config.data.path, **data, "duplicates": plan.duplicates}
+    about |= {"folds": len(plan.folds)}
+    return Results(
+        FORMAT,
+        __version__,
+        configs.to_dict(config),
+        list(real.classes),
         **judged,
-        "guards": list(guards),
-        "gate": gate,
-        "data": {
-            "path": config.data.path,
-            **data,
-            "folds": len(plan.folds),
-            "counts": {
-                part: counts(real, getattr(first, part)) for part in ("train", "validation", "test")
-            },
-        },
-        "test": asdict(tested(plan, done)),
-        **more,
-    }
+        guards=guards,
+        gate=gate,
+        data=about | {"counts": {part: counts(real, getattr(first, part)) for part in parts}},
+        test=Tested.of(plan, record.folds),
+        runs=record.runs,
+        failed=record.failed,
+        generators=record.generators,
+        failed_generators=record.failed_generators,
+        figures=figures,
+        environment=environment,
+        seconds={name: round(s, 1) for name, s in record.seconds.items()},
+        ended=record.ended,
+    )

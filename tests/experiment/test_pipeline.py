@@ -418,7 +418,9 @@ def answered(monkeypatch, config, tmp_path, skill):
     monkeypatch.setattr(classify.Classifiers, "train", train)
     monkeypatch.setattr(classify.Classifiers, "finished", lambda self, position: False)
     monkeypatch.setattr(pipeline._Experiment, "_generate", lambda self, k, positions: None)
-    monkeypatch.setattr(pipeline._Experiment, "_finish", lambda self, about: {"ended": self.ended})
+    monkeypatch.setattr(
+        pipeline._Experiment, "_finish", lambda self, about: {"ended": self.record.ended}
+    )
     return begun
 
 

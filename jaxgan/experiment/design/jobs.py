@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.data import splits
+from jaxgan.data.folder import Source
 from jaxgan.experiment.design.arms import Arm, Key, Needed, needed, of_gans
 from jaxgan.experiment.design.draws import Draw
 from jaxgan.metrics import classification
@@ -19,6 +20,7 @@ from jaxgan.training import frozen_features
 
 Kind = Literal["gan", "samples", "features", "classifier", "choice"]
 PLAIN = Key(None, False)
+Samples = dict[str, Source]  # Generated images, by their job's output.
 
 
 @dataclass(frozen=True)

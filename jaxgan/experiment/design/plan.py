@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from jaxgan.config import checks, settings
 from jaxgan.config import loading as configs
 from jaxgan.data import folds, loader, splits
+from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import Source
 from jaxgan.engine import distributed, sharding
 from jaxgan.experiment import outcomes
@@ -40,6 +41,24 @@ class Plan(NamedTuple):
     folds: list[Fold]
     outside: dict[str, dict[str, Source]]
     jobs: list[Job]
+
+    @property
+    def labels(self) -> dict[int, np.ndarray]:
+        """Return those of each fold's test images."""
+        return {fold.number: self.real.labels[fold.sides.test] for fold in self.folds}
+
+    @property
+    def groups(self) -> dict[int, np.ndarray] | None:
+        """Return those of each fold's test images, where `data.groups` has any."""
+        found = getattr(self.real, "groups", None)
+        return None if found is None else {f.number: found[f.sides.test] for f in self.folds}
+
+    @property
+    def duplicates(self) -> str:
+        """Return what was found of copies, in a sentence."""
+        if self.copies is None:
+            return "duplicates: as the given sides have them"
+        return sentence(self.copies, self.real.names.__getitem__)
 
     def pick(
         self, *kinds: Kind, fold: int | None = None, seeds: Container[int] | None = None

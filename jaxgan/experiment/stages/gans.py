@@ -10,8 +10,8 @@ from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.errors import FileError
-from jaxgan.experiment.design.jobs import Job
-from jaxgan.experiment.stages.site import Made, Samples, Site, going_on, listed
+from jaxgan.experiment.design.jobs import Job, Samples
+from jaxgan.experiment.stages.site import Made, Site, going_on, listed
 from jaxgan.sampling import best_of_n, sample
 from jaxgan.training import monitor, run
 from jaxgan.types import Recipe

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxgan.data import loader
-from jaxgan.experiment.design.jobs import Job
-from jaxgan.experiment.stages.site import Samples, Site
+from jaxgan.experiment.design.jobs import Job, Samples
+from jaxgan.experiment.stages.site import Site
 from jaxgan.sampling import best_of_n
 
 

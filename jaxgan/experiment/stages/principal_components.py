@@ -9,8 +9,8 @@ from ml_collections import ConfigDict
 
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
-from jaxgan.experiment.design.jobs import Job
-from jaxgan.experiment.stages.site import Made, Samples, Site, going_on, listed
+from jaxgan.experiment.design.jobs import Job, Samples
+from jaxgan.experiment.stages.site import Made, Site, going_on, listed
 from jaxgan.models import pca
 from jaxgan.sampling import best_of_n, sample
 

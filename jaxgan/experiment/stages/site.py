@@ -11,12 +11,11 @@ from ml_collections import ConfigDict
 from jaxgan.data.folder import Source
 from jaxgan.data.loader import Subset
 from jaxgan.engine.log import Log
-from jaxgan.experiment.design.jobs import Fold, Job, learned
+from jaxgan.experiment.design.jobs import Fold, Job, Samples, learned
 from jaxgan.experiment.design.plan import Plan
 from jaxgan.experiment.stages.workers import Share
 from jaxgan.system import sealed
 
-Samples = dict[str, Source]  # Generated images, by their job's output.
 STRIDE = 10**6  # Between the first latents of two seeds: more of a seed's images move no other's.
 
 

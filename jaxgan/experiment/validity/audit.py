@@ -8,9 +8,9 @@ import numpy as np
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.experiment.design import arms
-from jaxgan.experiment.design.jobs import Job
+from jaxgan.experiment.design.jobs import Job, Samples
 from jaxgan.experiment.design.training_set import Labelled
-from jaxgan.experiment.stages.site import Samples, Site
+from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import checks as guards
 from jaxgan.experiment.validity import grouped
 from jaxgan.experiment.validity.leakage import leakage

@@ -13,8 +13,9 @@ from jaxgan.engine.log import Log
 from jaxgan.errors import InputError
 from jaxgan.experiment.design import arm_names
 from jaxgan.experiment.design.arms import Arm
+from jaxgan.experiment.design.jobs import Samples
 from jaxgan.experiment.stages.principal_components import components
-from jaxgan.experiment.stages.site import Samples, Site
+from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity.checks import classes_of
 from jaxgan.metrics import judges
 from jaxgan.models import pca
