@@ -13,6 +13,7 @@ from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import next_steps
 from jaxgan.experiment.design import arms, draws
 from jaxgan.experiment.design.jobs import Fold, Job
+from jaxgan.experiment.design.plan_arms import plan_arms
 from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import gate
 
@@ -24,7 +25,7 @@ def planned(*names, **changes):
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
     config.update_from_flattened_dict(changes)
     config.arms = names
-    return arms.plan_arms(config, COUNTS)
+    return plan_arms(config, COUNTS)
 
 
 def test_both_sides_learn_from_as_many_generated_images_and_no_real_one() -> None:

@@ -17,6 +17,7 @@ from jaxgan.experiment import pipeline, verdict
 from jaxgan.experiment.design import arms, jobs, training_set
 from jaxgan.experiment.design.draws import draw
 from jaxgan.experiment.design.plan import Plan
+from jaxgan.experiment.design.plan_arms import plan_arms
 from jaxgan.experiment.stages import classify
 from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import audit
@@ -110,6 +111,22 @@ def test_the_report_and_its_figures_are_there(finished) -> None:
             assert (folder / file).exists()
     for generator in results["generators"]:
         assert all((folder / grid).exists() for grid in generator["grids"])
+
+
+def test_what_was_done_is_what_was_planned(finished) -> None:
+    folder, results, seen = finished
+    plan = pipeline.prepare(twin())
+    kept = {str(p.relative_to(folder)) for p in folder.rglob("*/result.json")}
+    kept |= {
+        f"{name}/{p.name}" for name in ("gan", "generated") for p in (folder / name).glob("*.json")
+    }
+    assert kept == {job.output for job in plan.jobs}
+    gans, classifiers = plan.pick("gan"), plan.pick("classifier")
+    assert [g["steps"] for g in results["generators"]] == [job.steps for job in gans]
+    assert [len(names) for _, names in seen["gan"]] == [job.images for job in gans]
+    assert [(r["arm"], r["steps"]) for r in results["runs"]] == [
+        (job.arm.name, job.steps) for job in classifiers
+    ]
 
 
 def test_running_again_trains_nothing_and_says_the_same(finished, monkeypatch) -> None:
@@ -250,7 +267,7 @@ def planned(*names, **changes):
     config = twin()
     config.update_from_flattened_dict({"data.subset": 1.0} | changes)
     config.arms = names
-    return {arm.name: arm for arm in arms.plan_arms(config, COUNTS)}
+    return {arm.name: arm for arm in plan_arms(config, COUNTS)}
 
 
 def numbers(arm):
@@ -474,7 +491,7 @@ def test_every_gan_is_looked_at_for_copies_of_what_it_saw() -> None:
     drawn = {size: draw(labels, real.classes, (0, 1, 2), size=size, **how) for size in (None, 4)}
 
     def audited() -> tuple[Site, list]:
-        planned = arms.plan_arms(config, {"cat": 15, "dog": 15})
+        planned = plan_arms(config, {"cat": 15, "dog": 15})
         fold = jobs.Fold(0, "", parts, planned, drawn, planned[0])
         plan = Plan(real, None, [fold], {}, jobs.jobs(config, [fold]))
         site = Site(config, plan, fold, None, None)

@@ -12,6 +12,7 @@ from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import pipeline
 from jaxgan.experiment.design import arm_names, arms, training_set
+from jaxgan.experiment.design.plan_arms import plan_arms
 from jaxgan.experiment.stages import classify
 from jaxgan.training import run
 from jaxgan.types import InputError
@@ -30,7 +31,7 @@ def twin(**changes):
 def planned(*names, counts=COUNTS, **changes):
     config = twin(**changes)
     config.arms = names
-    return {arm.name: arm for arm in arms.plan_arms(config, counts)}
+    return {arm.name: arm for arm in plan_arms(config, counts)}
 
 
 def frozen(*names, **changes):
@@ -38,7 +39,7 @@ def frozen(*names, **changes):
     config = twin(**changes)
     config.classifier = configs.load(str(ROOT / "configs" / "vgg16_frozen.py"))
     config.arms = names
-    return {arm.name: arm for arm in arms.plan_arms(config, COUNTS)}
+    return {arm.name: arm for arm in plan_arms(config, COUNTS)}
 
 
 def test_what_generates_is_told_by_source() -> None:
@@ -161,7 +162,7 @@ def test_arms_that_cannot_be(names, changes, words) -> None:
             config.add.amounts = amounts
     config.arms = names
     with pytest.raises(InputError, match=words):
-        arms.plan_arms(config, COUNTS)
+        plan_arms(config, COUNTS)
 
 
 def test_principal_components_need_three_pictures() -> None:

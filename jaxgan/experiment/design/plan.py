@@ -13,9 +13,10 @@ from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import Source
 from jaxgan.engine import distributed, sharding
 from jaxgan.experiment import outcomes
-from jaxgan.experiment.design.arms import Key, of_gans, plan_arms
+from jaxgan.experiment.design.arms import Key, of_gans
 from jaxgan.experiment.design.draws import draw
 from jaxgan.experiment.design.jobs import Fold, Job, Kind, jobs
+from jaxgan.experiment.design.plan_arms import plan_arms
 from jaxgan.experiment.design.sources import open_folders
 from jaxgan.experiment.design.training_set import Labelled
 from jaxgan.experiment.validity.leakage import check_folder

@@ -1,5 +1,7 @@
 """Generated images from elsewhere: the folders of `config.generated`, opened."""
 
+import ast
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -8,8 +10,42 @@ from ml_collections import ConfigDict
 
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
-from jaxgan.experiment.design.arms import Needed, folders
+from jaxgan.experiment.design.arms import GIVEN, Needed
+from jaxgan.system import paths
 from jaxgan.types import InputError
+
+
+def folders(config: ConfigDict) -> dict[str, str]:
+    """The folders of generated pictures from elsewhere, by source.
+
+    `config.generated` is a folder, whose source is `GIVEN`, or a mapping of sources to folders,
+    written as text: "{'diffusion': 'DIR'}".
+
+    Raises:
+        InputError: it begins as a mapping and is none, or a source cannot be an arm's.
+    """
+    text = config.generated
+    if not text:
+        return {}
+    if not text.lstrip().startswith("{"):
+        return {GIVEN: text}
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        found = None
+    words = [*found, *found.values()] if isinstance(found, dict) else [None]
+    if not all(isinstance(word, str) for word in words):
+        raise InputError(
+            f"config.generated must be a folder or like \"{{'diffusion': 'DIR'}}\", got {text!r}"
+        )
+    for name, path in found.items():
+        paths.checked(path, "each of config.generated", remote=True)
+        if name in ("pca", GIVEN) or not re.fullmatch(r"[\w.-]+", name):
+            raise InputError(
+                f"config.generated must have sources of letters, digits, '_', '-' and '.', and not "
+                f"pca or {GIVEN}, got {name!r}"
+            )
+    return found
 
 
 def open_folders(

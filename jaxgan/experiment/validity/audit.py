@@ -7,8 +7,9 @@ import numpy as np
 
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
-from jaxgan.experiment.design import arms
+from jaxgan.experiment.design.arms import GIVEN
 from jaxgan.experiment.design.jobs import Job, Samples
+from jaxgan.experiment.design.sources import folders
 from jaxgan.experiment.design.training_set import Labelled
 from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import checks as guards
@@ -68,13 +69,13 @@ def checks(
 
 def generators(site: Site, jobs: Sequence[Job]) -> list[tuple[str, Job]]:
     """Return some samples of each class and GAN, or of each folder, and what to call these."""
-    elsewhere, found = arms.folders(site.config), {}
+    elsewhere, found = folders(site.config), {}
     for job in jobs:
         size, selected, made_by = job.key
         called = job.name + f"@{size}" * (size is not None) + " selected" * selected
         if made_by == "pca":
             called += " of principal components"
-        elif made_by not in (None, arms.GIVEN):
+        elif made_by not in (None, GIVEN):
             called += f" of {made_by}"
         if site.config.gan.retrain > 1 and made_by not in elsewhere:
             called += f" of GAN {job.gan}"
@@ -85,7 +86,7 @@ def generators(site: Site, jobs: Sequence[Job]) -> list[tuple[str, Job]]:
 def _sources(site: Site, job: Job) -> Source:
     """Return what samples come from; of images from elsewhere, all that train stand for that."""
     real, train = site.plan.real, site.fold.sides.train
-    if job.key.source not in arms.folders(site.config):
+    if job.key.source not in folders(site.config):
         return site.learned(job, real)
     return loader.Subset(real, train[real.labels[train] == real.classes.index(job.name)])
 
