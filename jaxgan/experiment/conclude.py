@@ -6,18 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from etils import epath
 
+from jaxgan import __version__
 from jaxgan.config import loading as configs
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
+from jaxgan.engine import log
 from jaxgan.errors import InputError
-from jaxgan.experiment import figures, next_steps, results, summary
+from jaxgan.experiment import next_steps
 from jaxgan.experiment.analysis import judge
 from jaxgan.experiment.design import arms
+from jaxgan.experiment.design.plan import counts
 from jaxgan.experiment.report import flipped_images
 from jaxgan.experiment.report.cost import cost
 from jaxgan.experiment.report.page import write_report
-from jaxgan.experiment.results import Record
+from jaxgan.experiment.results import Record, Results, Tested
 from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import audit, checks, gate
 from jaxgan.experiment.validity.likeness import samples_shared
@@ -59,17 +63,33 @@ def conclude(
     if not seeds_planned or config.verdict.width is not None:
         del asked["seeds"]
     told = sealed.rows(folder / TOLD)
-    made = samples_by_seed(site, record)
-    found = results.build(
-        config,
-        plan,
-        record,
-        judged=_judged(site, record, made),
+    made = _samples(site, record)
+    first = site.fold.sides
+    counted = {part: counts(plan.real, getattr(first, part)) for part in first._fields}
+    found = Results(
+        3,
+        __version__,
+        configs.to_dict(config),
+        list(plan.real.classes),
+        **_judged(site, record, made),
         guards=[*_checks(sites, record, opened), checks.as_planned(asked, told)],
         gate=gate.of_first_fold(site, record.samples[site.fold.number], record.reached),
-        data=data,
-        figures=figures.save(folder, plan.real, site.fold.sides.train, made),
+        data={
+            "path": config.data.path,
+            **data,
+            "duplicates": plan.duplicates,
+            "folds": len(plan.folds),
+            "counts": counted,
+        },
+        test=Tested.of(plan, record.folds),
+        runs=record.runs,
+        failed=record.failed,
+        generators=record.generators,
+        failed_generators=record.failed_generators,
+        figures=_figures(site, made),
         environment=environment,
+        seconds={name: round(s, 1) for name, s in seconds.items()},
+        ended=record.ended,
     ).to_dict()
     tested = np.concatenate([plan.folds[k].sides.test for k in sites])
     real = loader.Subset(plan.real, tested)
@@ -80,7 +100,7 @@ def conclude(
     sealed.write(folder / TOLD, map(sealed.row, [*told, asked | now]))
     found = sealed.seal(found)
     sealed.write(folder / "results.json", json.dumps(found, indent=1) + "\n")
-    for line in summary.lines(found, write_report(found, folder)):
+    for line in _lines(found, write_report(found, folder)):
         site.log.line(line)
     if found["verdict"]["difference"] is None:
         raise InputError(
@@ -90,7 +110,7 @@ def conclude(
     return found
 
 
-def samples_by_seed(site: Site, record: Record) -> list[dict[str, Source]]:
+def _samples(site: Site, record: Record) -> list[dict[str, Source]]:
     """Return a fold's samples, by class, of each kind and seed."""
     samples, sides = record.samples[site.fold.number], {}
     for job in site.plan.pick("samples", fold=site.fold.number):
@@ -123,18 +143,74 @@ def _judged(site: Site, record: Record, made: list[dict[str, Source]]) -> dict[s
 def _checks(
     sites: Mapping[int, Site], record: Record, opened: Mapping[int, list[dict]]
 ) -> list[dict]:
-    def of(rows: list[dict], k: int) -> list[dict]:
-        return [row for row in rows if row["fold"] == k]
+    found = {}
+    for k, site in sites.items():
+        runs, failed = (
+            [row for row in rows if row["fold"] == k]
+            for rows in (record.runs, record.failed_generators)
+        )
+        found[k] = audit.checks(site, record.samples[k], runs, opened[k], failed)
+    return audit.worst(found)
 
-    return audit.worst(
-        {
-            k: audit.checks(
-                site,
-                record.samples[k],
-                of(record.runs, k),
-                opened[k],
-                of(record.failed_generators, k),
-            )
-            for k, site in sites.items()
-        }
-    )
+
+def _figures(site: Site, made: list[dict[str, Source]]) -> dict[str, dict[str, str]]:
+    """Write grids of real and of generated images of each class; return their files."""
+    real, train, folder = site.plan.real, site.fold.sides.train, site.folder
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    figures: dict[str, dict[str, str]] = {"real": {}, "generated": {}}
+
+    def show(kind: str, name: str, images: list[np.ndarray]) -> None:
+        file = f"figures/{kind}_{name}.png"
+        sealed.write(folder / file, log.png(log.grid(np.stack(images))))
+        figures[kind][name] = file
+
+    for label, name in enumerate(real.classes):
+        mine = train[real.labels[train] == label][:36]
+        show("real", name, [real[i]["image"] for i in mine])
+    for side in made:
+        for name, source in side.items():
+            if name not in figures["generated"]:
+                show("generated", name, [source[i]["image"] for i in range(min(36, len(source)))])
+    return figures
+
+
+def _lines(results: dict[str, Any], report: epath.Path) -> list[str]:
+    """Return what an experiment says at its end."""
+    words = {True: "passed", False: "FAILED", None: "not made"}
+    verdict = results["verdict"]
+    said = [results["ladder"], results["gate"]]
+    beside = [verdict["beside"], verdict["elsewhere"]] if verdict["difference"] is not None else []
+    return [
+        *(
+            f"{name:<24} {arm['accuracy']:7.1%} test accuracy{_interval(arm)}"
+            for name, arm in results["arms"].items()
+        ),
+        *(
+            f"guard {guard['name']}: {words[guard['passed']]}: {guard['sentence']}"
+            for guard in results["guards"]
+        ),
+        *(
+            f"the GAN of {failure['name']} failed: {failure['error']}"
+            for failure in results["failed_generators"]
+        ),
+        *(
+            f"arm {failure['arm']} seed {failure['seed']} failed: {failure['error']}"
+            for failure in results["failed"]
+        ),
+        f"cost: {' '.join(results['cost']['sentences'])}",
+        *(one["sentence"] for one in said if one),
+        f"report: {report}",
+        f"{verdict['word']}: {verdict['sentence']}",
+        *([verdict["conditions"]] if verdict["difference"] is not None else []),
+        *(one["sentence"] for one in beside if one),
+        *(
+            "next: "
+            + step["sentence"]
+            + (f"\n    {step['command']}" if step.get("command") else "")
+            for step in results["next"]
+        ),
+    ]
+
+
+def _interval(arm: dict) -> str:
+    return "" if arm["low"] is None else f"  [{arm['low']:.1%}, {arm['high']:.1%}]"

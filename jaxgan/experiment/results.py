@@ -5,14 +5,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
-from ml_collections import ConfigDict
 
-from jaxgan import __version__
-from jaxgan.config import loading as configs
 from jaxgan.experiment.design.jobs import Samples
-from jaxgan.experiment.design.plan import Plan, counts
-
-FORMAT = 3
+from jaxgan.experiment.design.plan import Plan
 
 
 @dataclass
@@ -78,18 +73,15 @@ class Tested:
 
 @dataclass(frozen=True)
 class Results:
-    """`results.json` but for its costs and next steps, which are told from the rest.
+    """`results.json` but for its costs and next steps, which follow from the rest.
 
     Attributes:
         format: its number; it rises with a change that a reader notices.
         jaxgan: the version.
-        config: the experiment's.
-        classes: their names.
         verdict, arms, contrasts, ladder, worth: see `analysis.judge`.
-        guards: the checks: see `validity.audit`.
-        gate: see `validity.gate`; None where nothing could be compared.
+        guards: see `validity.audit.checks`.
+        gate: see `validity.gate.about`.
         data: the images' path, fingerprint and counts.
-        test: the test images.
         runs, failed, generators, failed_generators, seconds, ended: see `Record`.
         figures: files in the workdir, by kind and class.
         environment: versions and devices.
@@ -120,52 +112,3 @@ class Results:
     def to_dict(self) -> dict[str, Any]:
         """Return what is written."""
         return {f.name: getattr(self, f.name) for f in fields(self)} | {"test": asdict(self.test)}
-
-
-def build(
-    config: ConfigDict,
-    plan: Plan,
-    record: Record,
-    judged: dict[str, Any],
-    guards: list[dict],
-    gate: dict | None,
-    data: dict[str, Any],
-    figures: dict[str, Any],
-    environment: dict[str, Any],
-) -> Results:
-    """Return what is known before the report.
-
-    Args:
-        config: the experiment's.
-        plan: of it.
-        record: what came of it.
-        judged: see `analysis.judge`.
-        guards: see `Results`.
-        gate: see `Results`.
-        data: what is said of the images.
-        figures: see `Results`.
-        environment: see `Results`.
-    """
-    first, real = plan.folds[record.folds[0]].sides, plan.real
-    parts = ("train", "validation", "test")
-    about = {"path": config.data.path, **data, "duplicates": plan.duplicates}
-    about |= {"folds": len(plan.folds)}
-    return Results(
-        FORMAT,
-        __version__,
-        configs.to_dict(config),
-        list(real.classes),
-        **judged,
-        guards=guards,
-        gate=gate,
-        data=about | {"counts": {part: counts(real, getattr(first, part)) for part in parts}},
-        test=Tested.of(plan, record.folds),
-        runs=record.runs,
-        failed=record.failed,
-        generators=record.generators,
-        failed_generators=record.failed_generators,
-        figures=figures,
-        environment=environment,
-        seconds={name: round(s, 1) for name, s in record.seconds.items()},
-        ended=record.ended,
-    )

@@ -59,7 +59,7 @@ def test_gans_are_retrained_for_every_size_and_trained_on_what_their_seeds_draw(
 
 
 def test_selected_samples_are_drawn_in_surplus() -> None:
-    config, plan = planned(**{"select.surplus": 3})
+    plan = planned(**{"select.surplus": 3})[1]
     for job in plan.pick("samples"):
         kept = plan.folds[0].needed[job.key][job.name]
         assert job.images == kept * (3 if job.key.selected else 1)

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Collection, Sequence
 
+import numpy as np
+
+from jaxgan.data import loader
 from jaxgan.data.folder import Source
-from jaxgan.experiment.design.jobs import Job
+from jaxgan.experiment.design.jobs import Job, Samples
 from jaxgan.experiment.stages.gans import from_gans
-from jaxgan.experiment.stages.generated_folders import from_folders
 from jaxgan.experiment.stages.principal_components import from_principal
 from jaxgan.experiment.stages.site import Made, Site
+from jaxgan.sampling import best_of_n
 from jaxgan.types import Recipe
 
 
@@ -29,10 +32,32 @@ def generate(
     for job in samples:
         source = job.key.source
         of["gan" if source is None else "pca" if source == "pca" else "folder"].append(job)
-    folders = from_folders(site, of["folder"]) if of["folder"] else {}
+    folders = _from_folders(site, of["folder"]) if of["folder"] else {}
     made = from_principal(site, of["pca"])
     if of["gan"]:
         found = from_gans(site, of["gan"], *gans(), gone)
         failed, seconds = made.failed + found.failed, made.seconds + found.seconds
         made = Made(made.samples | found.samples, found.about, failed, seconds)
     return made._replace(samples=folders | made.samples)
+
+
+def _from_folders(site: Site, samples: Sequence[Job]) -> Samples:
+    """Return each seed's own samples of folders, without replacement."""
+    config, real, train = site.config, site.plan.real, site.fold.sides.train
+    pools = {
+        (source, name): loader.in_memory(images)
+        for source, sides in site.plan.outside.items()
+        for name, images in sides.items()
+    }
+    found: Samples = {}
+    for job in samples:
+        counts, pool = site.fold.needed[job.key], pools[job.key.source, job.name]
+        stream = [config.seed, config.seeds[job.seed], sorted(counts).index(job.name)]
+        order = np.random.default_rng(stream).permutation(len(pool))
+        images = loader.Subset(pool, order[: job.images])
+        if job.key.selected:
+            own = train[real.labels[train] == real.classes.index(job.name)]
+            reference = loader.Subset(real, own)
+            images = best_of_n.best_of(images, counts[job.name], config.select.by, reference)
+        found[job.output] = images
+    return found
