@@ -13,8 +13,8 @@ from jaxgan.config import loading as configs
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.engine import loop, memory, sharding
+from jaxgan.experiment.design import jobs
 from jaxgan.experiment.design import plan as plans
-from jaxgan.experiment.design.jobs import batches, learned
 from jaxgan.experiment.stages import classify
 from jaxgan.metrics import classification, features
 from jaxgan.sampling import sample
@@ -74,7 +74,7 @@ def _trial(
     is_gan = config.model.name in configs.GANS
     pictures = (run.look_at(config, source),) if is_gan else ()
     recipe = recipes.build(config, sharding.axis_name(config.parallel), *pictures)
-    turns = config.train.n_critic if _apart(config) else None
+    turns = jobs.turns(config.train) if is_gan else None
     batches = loader.make_batches(
         source, batch_size=config.train.batch_size, seed=config.seed, turns=turns
     )
@@ -139,11 +139,6 @@ def _twice(call: Callable[[], Any]) -> tuple[float, float]:
     return second, max(0.0, first - second)
 
 
-def _apart(config: ConfigDict) -> bool:
-    """Whether each turn of a step has a batch of its own, as `run.train_gan` has it."""
-    return config.model.name in configs.GANS and not config.train.get("same_batch", True)
-
-
 def _draw(config: ConfigDict, state: Any) -> tuple[float, float]:
     """Seconds a generated picture, and those before the first one."""
     draw, seeds = sample.draw_with(config), np.arange(16, dtype=np.uint32)
@@ -189,7 +184,7 @@ def prices(config: ConfigDict, plan: plans.Plan, seconds: float = SECONDS) -> Pr
                 section.data.classes = (job.name,)
         if section.data.resolution != images.resolution:
             images = run.open_source(plans.at(config, section), config.seed)
-        positions = fold.sides.train[learned(fold, job.key, job.name, job.gan)]
+        positions = fold.sides.train[jobs.learned(fold, job.key, job.name, job.gan)]
         gan = trial(section, loader.Subset(images, positions), seconds)
         if any(job.looks for job in plan.pick("samples", fold=0)):
             selection = _selection(config, images)
@@ -201,7 +196,7 @@ def prices(config: ConfigDict, plan: plans.Plan, seconds: float = SECONDS) -> Pr
         least = max(section.train.batch_size, frozen_features.BATCH)
         some = loader.in_memory(loader.Subset(whole, np.arange(min(len(whole), least))))
         each, more = _twice(lambda: frozen_features.look(section, some))
-        batch = each / batches(len(some), frozen_features.BATCH), more
+        batch = each / jobs.batches(len(some), frozen_features.BATCH), more
         whole = frozen_features.look(section, some, section.train.views)
     else:
         whole = loader.in_memory(whole)

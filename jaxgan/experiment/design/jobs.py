@@ -136,8 +136,7 @@ def _gans(config: ConfigDict, fold: Fold) -> Iterator[Job]:
 def _gan(config: ConfigDict, fold: Fold, key: Key, name: str, gan: int) -> Job:
     called = (name or "conditional") + _suffix(key, gan, config.gan.retrain > 1)
     train, images = config.gan.train, len(learned(fold, key, name, gan))
-    apart = not train.get("same_batch", True)  # Each critic update has a batch of its own.
-    batch = train.batch_size * (train.n_critic if apart else 1)
+    batch = train.batch_size * (turns(train) or 1)
     steps = configs.total_steps(train, images, batch, recipes.extra_batches(config.gan))
     folder = f"{fold.place}gan/{called}"
     return Job(
@@ -248,6 +247,11 @@ def _result(config: ConfigDict, fold: Fold, arm: Arm, seed: int) -> tuple[str, s
     called = arm.name.translate(str.maketrans("[]", "()"))  # Checkpoints take [] for patterns.
     folder = f"{fold.place}classifiers/{called}/{config.seeds[seed]}"
     return folder, f"{folder}/result.json"
+
+
+def turns(train: ConfigDict) -> int | None:
+    """Return how many batches a GAN's step takes, one a critic update; None: all share one."""
+    return None if train.get("same_batch", True) else train.n_critic
 
 
 def batches(n: int, size: int) -> int:

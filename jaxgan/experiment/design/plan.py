@@ -1,5 +1,6 @@
 """What an experiment is to do, on which images; checked before any training."""
 
+from collections import defaultdict
 from collections.abc import Container
 from typing import NamedTuple
 
@@ -13,11 +14,11 @@ from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import Source
 from jaxgan.engine import distributed, sharding
 from jaxgan.experiment import outcomes
-from jaxgan.experiment.design.arms import Key, of_gans
+from jaxgan.experiment.design.arms import of_gans
 from jaxgan.experiment.design.draws import draw
 from jaxgan.experiment.design.jobs import Fold, Job, Kind, jobs
 from jaxgan.experiment.design.plan_arms import plan_arms
-from jaxgan.experiment.design.sources import open_folders
+from jaxgan.experiment.design.sources import folders, open_folder
 from jaxgan.experiment.design.training_set import Labelled
 from jaxgan.experiment.validity.leakage import check_folder
 from jaxgan.statistics import group_sequential
@@ -159,12 +160,15 @@ def _outside(config: ConfigDict, real: Source, parts: list[Fold]) -> dict[str, d
         for drawn in next(iter(parts[0].draws.values())):
             for positions in drawn.learned.values():
                 monitor.check(config.gan, len(positions))
-    most: dict[Key, dict[str, int]] = {}
-    for part in parts:
-        for key, counts in part.needed.items():
-            of = most.setdefault(key, {})
-            of |= {name: max(n, of.get(name, 0)) for name, n in counts.items()}
-    outside = open_folders(config, real.classes, most)
+    known, most = folders(config), defaultdict(lambda: defaultdict(int))
+    for key, counts in [pair for part in parts for pair in part.needed.items()]:
+        for name, n in counts.items():  # There must be something to select from.
+            most[key.source][name] = max(most[key.source][name], n + key.selected)
+    outside = {
+        source: open_folder(config, path, real.classes, most[source])
+        for source, path in known.items()
+        if source in most
+    }
     held_out = np.unique(
         np.concatenate([p for part in parts for p in (part.sides.validation, part.sides.test)])
     )

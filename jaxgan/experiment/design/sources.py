@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
-from jaxgan.experiment.design.arms import GIVEN, Needed
+from jaxgan.experiment.design.arms import GIVEN
 from jaxgan.system import paths
 from jaxgan.types import InputError
 
@@ -48,37 +48,22 @@ def folders(config: ConfigDict) -> dict[str, str]:
     return found
 
 
-def open_folders(
-    config: ConfigDict, classes: Sequence[str], needed: Needed
-) -> dict[str, dict[str, Source]]:
-    """Generated pictures from elsewhere, by source and class: the folders of `config.generated`.
+def open_folder(
+    config: ConfigDict, path: str, classes: Sequence[str], most: Mapping[str, int]
+) -> dict[str, Source]:
+    """Return the classes of a folder of generated images.
+
+    Args:
+        config: the experiment's.
+        path: of the folder.
+        classes: all of the experiment.
+        most: images that the arms need, by class.
 
     Raises:
-        InputError: a class is missing there, or has too few pictures to take or to select from.
+        InputError: a class is missing there, or has too few images to take or to select from.
     """
-    known = folders(config)
-    mine = {
-        key: {name: n + key.selected for name, n in counts.items()}
-        for key, counts in needed.items()
-        if key.source in known
-    }
-    return {
-        source: _open_folder(config, path, classes, counts)
-        for source, path in known.items()
-        if (counts := [counts for key, counts in mine.items() if key.source == source])
-    }
-
-
-def _open_folder(
-    config: ConfigDict, path: str, classes: Sequence[str], needed: Sequence[Mapping[str, int]]
-) -> dict[str, Source]:
-    """The classes of one folder, with enough pictures for each of `needed`."""
     if not epath.Path(path).expanduser().is_dir():
         raise InputError(f"config.generated must be a folder of class folders, and {path} is none")
-    most = {
-        name: max(counts.get(name, 0) for counts in needed)
-        for name in {name for counts in needed for name in counts}
-    }
     there = loader.open_source(path, config.classifier.data.resolution, crop=config.data.crop)
     found = {}
     for name in sorted(most):
