@@ -54,8 +54,12 @@ def _arm(
     source = _source(config, name, text)
     _check_counts(config, counts, name, text, source == "pca")
     amounts = _amounts(config)
-    pictures = _pictures(config, counts, name, text, amounts[-1] if name.best else None, ratio)
+    given = ratio, name.ratio, amounts[-1] if name.best else None
+    default = config.replace.share if name.kind == "replace" else config.add.ratio
+    most = next((r for r in given if r is not None), default)
+    pictures = _pictures(config, counts, name, text, most)
     policy, mixup, cutmix, noise = _way(config, name, text)
+    several = name.best and ratio is None
     return Arm(
         text if ratio is None else f"{text}/{ratio:g}x",
         pictures,
@@ -69,9 +73,7 @@ def _arm(
         source=source,
         weights=_weights(name, pictures),
         pretrain=name.kind == "pretrain",
-        choices=tuple(_arm(config, counts, text, a) for a in amounts)
-        if name.best and ratio is None
-        else (),
+        choices=tuple(_arm(config, counts, text, a) for a in amounts if several),
     )
 
 
@@ -118,26 +120,9 @@ def _check_counts(
 
 
 def _pictures(
-    config: ConfigDict,
-    counts: Mapping[str, int],
-    name: arm_names.Name,
-    text: str,
-    most: float | None,
-    chosen: float | None,
+    config: ConfigDict, counts: Mapping[str, int], name: arm_names.Name, text: str, ratio: float
 ) -> dict[str, dict[str, int]]:
-    """Return how many images of each class are real, generated and copies.
-
-    Args:
-        config: the experiment's.
-        counts: real training images of each class.
-        name: of the arm.
-        text: as it was written.
-        most: generated images per real one of the largest choice.
-        chosen: of this choice.
-    """
-    given = (name.ratio if chosen is None else chosen, most)
-    default = config.replace.share if name.kind == "replace" else config.add.ratio
-    ratio = next((r for r in given if r is not None), default)
+    """Return how many images of each class are real, generated and copies."""
     real = {c: name.size or counted(n, config.data.subset) for c, n in counts.items()}
 
     def numbers(c: str, n: int) -> dict[str, int]:
