@@ -57,12 +57,13 @@ def conclude(
     config, plan, folder = site.config, site.plan, site.folder
     seconds = record.seconds
     seconds["classify"] = sum(run["seconds"] for run in [*record.runs, *record.failed])
-    # Stages that were finished before count, too.
-    seconds["total"] = max(time.perf_counter() - begin, sum(seconds.values()))
     asked = {"seeds": list(config.seeds)} | configs.to_dict(config.verdict)
     if not seeds_planned or config.verdict.width is not None:
         del asked["seeds"]
     told = sealed.rows(folder / TOLD)
+    guards = [*_checks(sites, record, opened), checks.as_planned(asked, told)]
+    # Stages that were finished before count, too.
+    seconds["total"] = max(time.perf_counter() - begin, sum(seconds.values()))
     made = _samples(site, record)
     first = site.fold.sides
     counted = {part: counts(plan.real, getattr(first, part)) for part in first._fields}
@@ -72,7 +73,7 @@ def conclude(
         configs.to_dict(config),
         list(plan.real.classes),
         **_judged(site, record, made),
-        guards=[*_checks(sites, record, opened), checks.as_planned(asked, told)],
+        guards=guards,
         gate=gate.of_first_fold(site, record.samples[site.fold.number], record.reached),
         data={
             "path": config.data.path,
