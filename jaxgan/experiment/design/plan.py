@@ -63,7 +63,7 @@ class Plan(NamedTuple):
         return sentence(self.copies, self.real.names.__getitem__)
 
     def pick(
-        self, *kinds: Kind, fold: int | None = None, seeds: Container[int] | None = None
+        self, *kinds: Kind, fold: int | None = None, seeds: Container[int | None] | None = None
     ) -> list[Job]:
         """Return the jobs of some kinds, of all folds or one, of all seeds or some."""
         return [

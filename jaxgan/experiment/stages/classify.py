@@ -28,7 +28,7 @@ APART = 1000  # Between the seeds of two folds' weights.
 Built = dict[tuple, tuple[ConfigDict, Recipe]]  # By what differs between arms.
 # Trains what is left of a group of jobs, or of their choices by number: what went wrong, by seed's
 # position, and seconds each.
-Together = Callable[[int], tuple[dict[int, Exception | None], float]]
+Together = Callable[[int], tuple[dict[int | None, Exception | None], float]]
 
 
 class Classifiers:
@@ -128,6 +128,7 @@ class Classifiers:
         """Do a job, with the training before it; return its result."""
         assert job.arm is not None and job.seed is not None
         arm, seed = job.arm, self.config.seeds[job.seed]
+        gan = self.site.fold.draws[arm.size][job.seed].gan
         kept = self.site.folder / job.output
         run = {"arm": arm.name, "seed": seed}
 
@@ -138,7 +139,7 @@ class Classifiers:
             else:
                 seconds = self._learn(job, 0, together)
             clock = time.perf_counter()
-            about = run | {"gan": self.site.fold.draws[arm.size][job.seed].gan}
+            about = run | {"gan": gan}
             own, recipe = self._built_for(best)
             tested = (self._predictor, self._workdir(best), self._images.test)
             folder = self.site.folder / self.site.fold.place
@@ -198,11 +199,12 @@ class Classifiers:
         """Seeds of an arm: one by itself, or several in one step."""
 
         @cache  # By the first of them that has no result.
-        def together(choice: int) -> tuple[dict[int, Exception | None], float]:
+        def together(choice: int) -> tuple[dict[int | None, Exception | None], float]:
             clock = time.perf_counter()
             each = [job.inputs[choice] if job.kind == "choice" else job for job in jobs]
             left = [job for job in each if not (self.site.folder / job.output).exists()]
             seeds = ", ".join(str(self.config.seeds[job.seed]) for job in left)
+            assert each[0].arm is not None
             label = f"{self.site.label}{each[0].arm.name} seeds {seeds}"
             try:
                 mine, sources, workdirs = zip(*map(self._begin, left), strict=True)
