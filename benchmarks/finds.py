@@ -20,7 +20,7 @@ import numpy as np
 
 from jaxgan.data import loader
 from jaxgan.experiment import verdict
-from jaxgan.experiment.validity import checks
+from jaxgan.experiment.validity import leakage
 from jaxgan.metrics import features
 from jaxgan.statistics import crossed
 
@@ -103,7 +103,7 @@ def mirrored(source: loader.Source, test: np.ndarray, fresh: np.ndarray) -> bool
     images[len(fresh) :] = images[len(fresh) :, :, ::-1]
     changed = loader.InMemory(made)
     changed.images = images
-    found = checks.overlap(changed, loader.Subset(source, test))
+    found = leakage.overlap(changed, loader.Subset(source, test))
     return len(found.pairs) > 0
 
 

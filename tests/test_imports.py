@@ -33,7 +33,7 @@ RANK = {name: i for i, names in enumerate(ORDER) for name in names.split()}
 
 # Imports that point back, each to be removed by moving what is imported, not the file.
 BACK = {
-    ("config.checks", "experiment.design.arms"),  # Checks of an experiment's config.
+    ("config.checks", "experiment.design.arm_names"),  # Checks of an experiment's config.
     ("config.checks", "recipes"),  # The allowed names stand beside what implements them.
     ("models.backbones", "weights.torch_files"),  # Reading a frozen network's weights.
     ("recipes.classifier", "weights.torchvision"),  # HEADS.

@@ -11,7 +11,7 @@ from jaxgan.config.loading import GANS
 from jaxgan.config.settings import METRICS as METRICS
 from jaxgan.data import duplicates, groups
 from jaxgan.errors import InputError
-from jaxgan.experiment.design import arms
+from jaxgan.experiment.design import arm_names
 from jaxgan.models import backbones, fastgan
 from jaxgan.steps import schedules
 
@@ -286,7 +286,7 @@ def check_experiment(config: ConfigDict) -> None:
         )
     if len(set(config.arms)) != len(config.arms):
         raise InputError(f"config.arms must differ from each other, got {config.arms}")
-    named = {arm: arms.parse(arm) for arm in config.arms}
+    named = {arm: arm_names.parse(arm) for arm in config.arms}
     primary = tuple(config.verdict.primary)
     if len(primary) != 2 or primary[0] == primary[1] or not set(primary) <= set(config.arms):
         raise InputError(

@@ -24,7 +24,7 @@ def total_steps(
     train: ConfigDict,
     pictures: int,
     pictures_a_step: int,
-    prelude: Callable[[int], int] = lambda step: 0,
+    prelude: Callable[[int], int] | None = None,
 ) -> int:
     """Steps of a training, whichever way its length is given.
 
@@ -47,6 +47,8 @@ def total_steps(
             f"a training must have at most {MOST_STEPS:,} steps, and {train[length]:,} {length} of "
             f"{pictures:,} pictures are {batches:,}"
         )
+    if prelude is None:
+        return max(1, batches)
     while batches > 0:
         batches -= 1 + prelude(steps)
         steps += 1

@@ -3,6 +3,7 @@
 import math
 import re
 import time
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -10,7 +11,8 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan.errors import InputError
-from jaxgan.experiment import forecast, pipeline
+from jaxgan.experiment import forecast, pipeline, timing
+from jaxgan.experiment.design.plan import Plan, prepare
 from jaxgan.experiment.verdict import points
 from jaxgan.statistics import power
 from jaxgan.system import sealed
@@ -64,9 +66,7 @@ class Choice(NamedTuple):
     images: int
 
 
-def choose(
-    config: ConfigDict, budget: float, begin: float | None = None
-) -> tuple[Choice, pipeline.Plan]:
+def choose(config: ConfigDict, budget: float, begin: float | None = None) -> tuple[Choice, Plan]:
     """Folds, seeds and GAN steps for the time that there is.
 
     A few steps of each kind are timed. Of the designs whose interval is expected to be narrow
@@ -91,21 +91,22 @@ def choose(
         mine = config.copy_and_resolve_references()
         mine.data.folds = count
         try:
-            plan = pipeline.prepare(mine, plan)
+            plan = prepare(mine, plan)
         except InputError:
             if plan is None:
                 raise
             continue
         if known is None:  # The images of one split serve to time the steps of all.
-            known = forecast.prices(mine, plan, SECONDS)
-        each = SLOWER * forecast.seed_seconds(mine, plan, known, 0)
-        once = time.perf_counter() - begin + START + forecast.compile_seconds(known)
-        if known.gan is not None:
-            most = forecast.gan_steps(mine, known, max(forecast.gan_lengths(mine, plan.folds[0])))
+            known = timing.prices(mine, plan, SECONDS)
+        kinds = "samples", "features", "classifier", "choice"
+        seed = plan.pick(*kinds, fold=0, seeds=(0,))
+        each = SLOWER * sum(forecast.seconds(known, job) for job in seed)
+        once = time.perf_counter() - begin + START + forecast.once(known)
+        most = max((job.steps for job in plan.pick("gan", fold=0)), default=0)
         for begun in range(1, count + 1):
             images = sum(len(fold.sides.test) for fold in plan.folds[:begun])
 
-            takes = partial(_gan_seconds, mine, plan, known, begun)
+            takes = partial(_before_seeds, plan, known, begun)
             enough = 2 if begun < MANY else 1
             fewest = math.ceil(LEAST_STEPS * most)
             smallest = takes(fewest) + enough * begun * each
@@ -137,10 +138,14 @@ def choose(
     return best._replace(finds=finds), plan
 
 
-def _gan_seconds(
-    config: ConfigDict, plan: pipeline.Plan, known: forecast.Prices, folds: int, steps: int
-) -> float:
-    return SLOWER * sum(forecast.gan_seconds(config, plan, known, k, steps) for k in range(folds))
+def _before_seeds(plan: Plan, known: timing.Prices, folds: int, steps: int) -> float:
+    """Return the seconds of what serves all seeds of the first folds, with so many GAN steps."""
+    jobs = [
+        replace(job, steps=steps) if job.kind == "gan" else job
+        for job in plan.pick("gan", "features")
+        if job.seed is None and job.fold < folds
+    ]
+    return SLOWER * sum(forecast.seconds(known, job) for job in jobs)
 
 
 def apply(config: ConfigDict, choice: Choice) -> None:

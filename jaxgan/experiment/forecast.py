@@ -1,162 +1,15 @@
 """What an experiment will cost on this machine, from a few steps on its own pictures."""
 
-import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import jax
-import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgan import recipes
-from jaxgan.config import loading as configs
-from jaxgan.data import loader
-from jaxgan.data.folder import Source
-from jaxgan.engine import log, loop, memory, sharding
-from jaxgan.experiment import pipeline
-from jaxgan.experiment.design import plan as design
-from jaxgan.experiment.stages import classify, generate
-from jaxgan.metrics import classification, features
-from jaxgan.sampling import sample
-from jaxgan.sampling.selection import LOOK_AT_REAL
-from jaxgan.steps.classifier import make_predict
-from jaxgan.training import frozen_features, run
-from jaxgan.types import Step
-
-SECONDS = 3.0  # For which steps are timed, at least.
-SOME = 64  # Pictures by which the choosing of the best is timed.
-
-
-class Trial(NamedTuple):
-    """What a few steps of a training took.
-
-    Attributes:
-        init: seconds before there were weights.
-        compile: seconds more before the first step was done, and those of the first look.
-        step: seconds a step, the loading of its pictures included.
-        prelude: of a turn that comes before some steps; 0 where there are none.
-        preludes: how many of these, by the steps done before.
-        memory: bytes of a device.
-        checkpoint: bytes of the state but for what is all zeros, which takes none in a file.
-        look: seconds a generated picture of a GAN, or a batch that a classifier judges.
-    """
-
-    init: float
-    compile: float
-    step: float
-    prelude: float
-    preludes: Callable[[int], int]
-    memory: int
-    checkpoint: int
-    look: float
-
-
-def trial(config: ConfigDict, source: Source, seconds: float = SECONDS) -> Trial:
-    """A few steps of a training with random weights; nothing of it is kept.
-
-    Args:
-        config: of a GAN or a classifier.
-        source: what it would learn from.
-        seconds: how long to time steps: at least two are, after two that are not.
-
-    Raises:
-        OutOfMemoryError: names what to lower.
-    """
-    prefix = "gan." if config.model.name in configs.GANS else "classifier."
-    settings = run.memory_settings(config, prefix)
-    with memory.watch_memory(settings, lambda text: None) as compile_step:
-        return _trial(config, source, seconds, compile_step)
-
-
-def _trial(
-    config: ConfigDict, source: Source, seconds: float, compile_step: Callable[..., Any]
-) -> Trial:
-    is_gan = config.model.name in configs.GANS
-    pictures = (run.look_at(config, source),) if is_gan else ()
-    recipe = recipes.build(config, sharding.axis_name(config.parallel), *pictures)
-    turns = config.train.n_critic if _apart(config) else None
-    batches = loader.make_batches(
-        source, batch_size=config.train.batch_size, seed=config.seed, turns=turns
-    )
-    devices = sharding.spread(config.parallel)
-    init_key, key = jax.random.split(jax.random.key(config.seed))
-    begin = time.perf_counter()
-    state = devices.place(jax.jit(recipe.init, compiler_options=loop.QUICK)(init_key))
-    jax.block_until_ready(state)
-    init = time.perf_counter() - begin
-    programs: dict[Step, Any] = {}
-
-    def turn(steps: Sequence[Step]) -> None:
-        nonlocal state
-        batch = devices.shard(next(batches), 0 if turns is None else 1)
-        for step in steps:
-            if step not in programs:
-                programs[step] = compile_step(devices.compile(step), state, batch, key)
-            state, _ = programs[step](state, batch, key)
-        jax.block_until_ready(state)
-
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        turn(recipe.turns(done) if recipe.turns else [recipe.step])
-        done += 1
-
-    begin = time.perf_counter()
-    step()  # With all parts that are due together at the first one.
-    compiling = time.perf_counter() - begin
-    step()
-    begin, first = time.perf_counter(), done
-    while done < first + 2 or time.perf_counter() - begin < seconds:
-        step()
-    each, before = (time.perf_counter() - begin) / (done - first), 0.0
-    if recipe.prelude:
-        extra_turn = [recipe.prelude.step]
-        before, extra = _twice(lambda: turn(extra_turn))
-        compiling += extra
-    needs = [sum(found) for p in programs.values() if (found := memory.needs(p)) is not None]
-    whole = devices.fetch(state)
-    look, more = _draw(config, whole) if is_gan else _judge(config, whole, source)
-    return Trial(
-        init,
-        compiling + more,
-        each,
-        before,
-        recipe.prelude.count if recipe.prelude else lambda step: 0,
-        max(needs, default=0),
-        sum(x.nbytes for x in jax.tree.leaves(whole) if np.any(x)),
-        look,
-    )
-
-
-def _twice(call: Callable[[], Any]) -> tuple[float, float]:
-    """Seconds of a call that finds its programs compiled, and how many more the first one took."""
-    times = [time.perf_counter()]
-    for _ in range(2):
-        call()
-        times.append(time.perf_counter())
-    first, second = np.diff(times).tolist()
-    return second, max(0.0, first - second)
-
-
-def _apart(config: ConfigDict) -> bool:
-    """Whether each turn of a step has a batch of its own, as `run.train_gan` has it."""
-    return config.model.name in configs.GANS and not config.train.get("same_batch", True)
-
-
-def _draw(config: ConfigDict, state: Any) -> tuple[float, float]:
-    """Seconds a generated picture, and those before the first one."""
-    draw, seeds = sample.draw_with(config), np.arange(16, dtype=np.uint32)
-    each, more = _twice(lambda: np.asarray(draw(state.ema, seeds)))
-    return each / len(seeds), more
-
-
-def _judge(config: ConfigDict, state: Any, source: Source) -> tuple[float, float]:
-    """Seconds a batch that is judged, and those before the first one."""
-    predictor = make_predict(recipes.build_classifier(config))
-    first = np.arange(min(len(source), classification.BATCH))
-    some = loader.in_memory(loader.Subset(source, first))
-    return _twice(lambda: classification.judge(predictor, state.variables, some))
+from jaxgan.engine import log
+from jaxgan.experiment import timing
+from jaxgan.experiment.design.jobs import Job
+from jaxgan.experiment.design.plan import prepare
+from jaxgan.experiment.timing import Prices
 
 
 class Stage(NamedTuple):
@@ -177,109 +30,34 @@ class Stage(NamedTuple):
     disk: int
 
 
-class Prices(NamedTuple):
-    """What a few steps of each kind took, from which any size of an experiment is priced.
-
-    Attributes:
-        gan: of a GAN's training; None where none is trained.
-        classifiers: of a classifier's, by the way that an arm is trained.
-        features: seconds of a frozen trunk's looks before the first seed, and of those each seed.
-        choosing: seconds of the features by which the best are chosen, each seed.
-    """
-
-    gan: Trial | None
-    classifiers: dict[Any, Trial]
-    features: tuple[float, float]
-    choosing: float
-
-
-def prices(config: ConfigDict, plan: pipeline.Plan, seconds: float = SECONDS) -> Prices:
-    """Time a few steps of each kind on the experiment's own images; nothing is kept.
-
-    Raises:
-        OutOfMemoryError: a step does not fit; names what to lower.
-    """
-    fold, gan, choosing = plan.folds[0], None, 0.0
-    gans = design.of_gans(fold.needed)
-    if gans:
-        section = config.gan.copy_and_resolve_references()
-        key, counts = next(iter(gans.items()))
-        name = next(iter(counts))
-        learned = fold.draws[key[0]][0].learned
-        if generate.conditional(config):
-            positions = np.concatenate([*learned.values()])
-        else:
-            positions = learned[name]
-            with section.unlocked():
-                section.data.classes = (name,)
-        images = plan.real
-        if section.data.resolution != images.resolution:
-            images = run.open_source(pipeline.at(config, section), config.seed)
-        gan = trial(section, loader.Subset(images, fold.sides.train[positions]), seconds)
-        choosing = _choosing(config, fold, images)
-    section = config.classifier
-    with section.unlocked():
-        section.data.classes = tuple(plan.real.classes)
-    whole, looks = loader.Subset(plan.real, fold.sides.train), (0.0, 0.0)
-    if frozen_features.applies(section):
-        least = max(section.train.batch_size, frozen_features.BATCH)
-        some = loader.in_memory(loader.Subset(whole, np.arange(min(len(whole), least))))
-        each, more = _twice(lambda: frozen_features.look(section, some))
-        first, later = _looks(config, fold)
-        batch = each / _batches(len(some), frozen_features.BATCH)
-        looks = more + batch * first, batch * later
-        whole = frozen_features.look(section, some, section.train.views)
-    else:
-        whole = loader.in_memory(whole)
-    found = {}
-    for arm in fold.arms:
-        if arm.way not in found:
-            source = whole
-            if isinstance(whole, frozen_features.Views) and not arm.policy:
-                source = frozen_features.Views(whole, whole.images[:, :1])
-            found[arm.way] = trial(classify.as_arm(section, arm), source, seconds)
-    return Prices(gan, found, looks, choosing)
+def seconds(known: Prices, job: Job) -> float:
+    """Return what a job takes, but for what is compiled once."""
+    if job.kind == "features":
+        return job.steps * known.features[0]
+    if job.kind == "samples":
+        drawn = known.gan.look * job.images if known.gan and job.key.source is None else 0.0
+        return drawn + job.looks * known.selection[0]
+    if job.kind == "gan":
+        assert known.gan is not None
+        extra = sum(map(known.gan.preludes, range(job.steps)))
+        return known.gan.init + job.steps * known.gan.step + extra * known.gan.prelude
+    assert job.arm is not None
+    found = known.classifiers[job.arm.way]
+    trained = found.init + job.steps * found.step if job.kind == "classifier" else 0.0
+    return trained + job.looks * found.look
 
 
-def gan_seconds(
-    config: ConfigDict, plan: pipeline.Plan, known: Prices, k: int, steps: int
-) -> float:
-    """Of all GANs of fold k, for so many steps each, without what compiling takes once."""
-    found = known.gan
-    if found is None:
-        return 0.0
-    names = len(gan_lengths(config, plan.folds[k]))
-    turns = sum(map(found.preludes, range(steps)))
-    return names * (found.init + steps * found.step + turns * found.prelude)
+def once(known: Prices) -> float:
+    """Return what is compiled once, and a frozen trunk's and a selection's first features."""
+    return (known.gan.compile if known.gan else 0.0) + _once_classifying(known)
 
 
-def seed_seconds(config: ConfigDict, plan: pipeline.Plan, known: Prices, k: int) -> float:
-    """Of one seed of fold k: drawing its generated images, and a classifier of every arm."""
-    section, fold = config.classifier, plan.folds[k]
-    took = known.features[1] + known.choosing
-    if known.gan is not None:
-        took += known.gan.look * sum(
-            n * (config.select.surplus if key[1] else 1)
-            for key, counts in design.of_gans(fold.needed).items()
-            for n in counts.values()
-        )
-    validation = _batches(len(fold.sides.validation), classification.BATCH)
-    for arm in [one for planned in fold.arms for one in planned.trained]:
-        found = known.classifiers[arm.way]
-        steps = classify.steps_of(config, arm, fold.arms)
-        looks = _batches(steps, section.train.sample_every) * validation
-        looks += _batches(len(fold.sides.test), classification.BATCH)
-        took += found.init + steps * found.step + looks * found.look
-    return took
+def _once_classifying(known: Prices) -> float:
+    compiled = sum(found.compile for found in known.classifiers.values())
+    return compiled + known.features[1] + known.selection[1]
 
 
-def compile_seconds(known: Prices) -> float:
-    """What is compiled once, and a frozen trunk's first looks."""
-    gan = known.gan.compile if known.gan else 0.0
-    return gan + sum(found.compile for found in known.classifiers.values())
-
-
-def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
+def predict(config: ConfigDict, at_least: float = timing.SECONDS) -> list[Stage]:
     """The cost of an experiment's stages; trains nothing and writes nothing.
 
     Counted are steps, the images that GANs draw, the features by which the best are chosen and
@@ -290,83 +68,35 @@ def predict(config: ConfigDict, seconds: float = SECONDS) -> list[Stage]:
 
     Args:
         config: the experiment's.
-        seconds: for which steps of each kind are timed.
+        at_least: seconds for which steps of each kind are timed.
 
     Raises:
         InputError: what `pipeline.run` would refuse.
         OutOfMemoryError: a step does not fit; names what to lower.
     """
-    plan = pipeline.prepare(config)
-    known = prices(config, plan, seconds)
-    stages, folds, seeds = [], range(len(plan.folds)), len(config.seeds)
+    plan = prepare(config)
+    known = timing.prices(config, plan, at_least)
+    stages, gans = [], plan.pick("gan")
     if known.gan is not None:
-        steps = [gan_steps(config, known, n) for n in gan_lengths(config, plan.folds[0])]
-        took = known.gan.compile + sum(
-            gan_seconds(config, plan, known, k, max(steps)) for k in folds
-        )
+        took = known.gan.compile + sum(seconds(known, job) for job in gans)
         every = config.gan.evaluate.every
-        kept = sum(_kept(config.gan.train, n, every) for n in steps) * len(plan.folds) + 1
+        kept = sum(_kept(config.gan.train, job.steps, every) for job in gans) + 1
         disk = kept * known.gan.checkpoint
-        stages.append(Stage("GANs", len(steps) * len(folds), took, known.gan.memory, disk))
-        made = sum(
-            n * seeds * (config.select.surplus if key[1] else 1)
-            for k in folds
-            for key, counts in design.of_gans(plan.folds[k].needed).items()
-            for n in counts.values()
-        )
+        stages.append(Stage("GANs", len(gans), took, known.gan.memory, disk))
+        made = sum(job.images for job in plan.pick("samples") if job.key.source is None)
         pixels = made * 3 * config.gan.data.resolution**2  # More than their PNGs have bytes.
         stages.append(Stage("drawing", made, 0.0, 0, pixels))
-    took = sum(found.compile for found in known.classifiers.values())
-    took += len(folds) * known.features[0]
-    took += sum(seeds * seed_seconds(config, plan, known, k) for k in folds)
-    at_once = min(config.vmap_seeds, seeds)
+    jobs = plan.pick("samples", "features", "classifier", "choice")
+    took = _once_classifying(known) + sum(seconds(known, job) for job in jobs)
+    at_once = min(config.vmap_seeds, len(config.seeds))
     need = max(at_once * found.memory for found in known.classifiers.values())
-    train = config.classifier.train
+    train, classifiers = config.classifier.train, plan.pick("classifier")
     disk = max(found.checkpoint for found in known.classifiers.values())  # That is being written.
-    trained = [one for arm in plan.folds[0].arms for one in arm.trained]
-    for arm in trained:
-        kept = _kept(train, classify.steps_of(config, arm, plan.folds[0].arms), train.sample_every)
-        disk += len(folds) * seeds * kept * known.classifiers[arm.way].checkpoint
-    count = len(trained) * seeds * len(folds)
-    return [*stages, Stage("classifiers", count, took, need, disk)]
-
-
-def gan_steps(config: ConfigDict, known: Prices, images: int) -> int:
-    """Steps of a GAN's training on so many images."""
-    assert known.gan is not None
-    train = config.gan.train
-    several = train.n_critic if _apart(config.gan) else 1
-    return configs.total_steps(train, images, train.batch_size * several, known.gan.preludes)
-
-
-def gan_lengths(config: ConfigDict, fold: pipeline.Fold) -> list[int]:
-    """Return how many images each GAN of a fold trains on."""
-    found = []
-    needed = design.of_gans(fold.needed)
-    for size in {key.size for key in needed}:
-        names = {n for key, counts in needed.items() if key.size == size for n in counts}
-        ones = {draw.gan: draw.learned for draw in fold.draws[size]}
-        if generate.conditional(config):
-            found += [sum(map(len, learned.values())) for learned in ones.values()]
-        else:
-            found += [len(learned[name]) for learned in ones.values() for name in names]
-    return found
-
-
-def _choosing(config: ConfigDict, fold: pipeline.Fold, pictures: Source) -> float:
-    """Seconds, each seed, of the features by which the best are chosen, or what that does told."""
-    seen = sum(
-        n * config.select.surplus + len(fold.draws[key[0]][0].learned[name])
-        for key, counts in design.of_gans(fold.needed).items()
-        for name, n in counts.items()
-        if key[1]
-    )
-    if not seen or not (config.select.by in LOOK_AT_REAL or features.available()):
-        return 0.0
-    net = features.vgg16(features.input_size(pictures.resolution))
-    some = [pictures[i]["image"] for i in range(min(len(pictures), SOME))]
-    each, more = _twice(lambda: features.extract(net, some))
-    return more + each * seen / len(some)
+    for job in classifiers:
+        assert job.arm is not None
+        kept = _kept(train, job.steps, train.sample_every)
+        disk += kept * known.classifiers[job.arm.way].checkpoint
+    return [*stages, Stage("classifiers", len(classifiers), took, need, disk)]
 
 
 def _kept(train: ConfigDict, steps: int, ranked: int) -> int:
@@ -381,26 +111,6 @@ def _kept(train: ConfigDict, steps: int, ranked: int) -> int:
     rated = {*range(ranked, steps, ranked)} if ranked else set()
     latest = sorted({*range(every, steps, every), *rated, steps})[-2:]
     return len(latest) + bool(rated.difference(latest))
-
-
-def _looks(config: ConfigDict, fold: pipeline.Fold) -> tuple[int, int]:
-    """Batches that go through a frozen trunk once, and with each seed: see `classify`."""
-    train = config.classifier.train
-    views = train.views if any(arm.policy for arm in fold.arms) else 1
-    real = views * _batches(len(fold.sides.train), frozen_features.BATCH)
-    real += sum(_batches(len(part), frozen_features.BATCH) for part in fold.sides[1:])
-    generated = set()
-    for arm in (one for planned in fold.arms for one in planned.trained):
-        for name, n in arm.pictures.items():
-            if n["generated"]:  # As they are, all arms share those of the largest.
-                most = fold.needed[arm.key][name]
-                count = n["generated"] if arm.policy else most
-                generated.add((arm.key, name, count, views if arm.policy else 1))
-    return real, sum(_batches(n, frozen_features.BATCH) * each for *_, n, each in generated)
-
-
-def _batches(n: int, size: int) -> int:
-    return -(-n // size)
 
 
 def table(stages: Sequence[Stage]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from jaxgan.experiment.design import arms
+from jaxgan.experiment.design import arm_names
 from jaxgan.statistics.crossed import Interval
 
 # What an arm costs besides its classifiers, cheapest first.
@@ -27,7 +27,7 @@ class Compared(Protocol):
 
 def rung(name: str) -> int:
     """The place of an arm on the ladder, 0 the cheapest."""
-    read = arms.parse(name)
+    read = arm_names.parse(name)
     order = list(RUNGS)
     if read.kind == "pca":
         return order.index("pca")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxgan.engine import log
-from jaxgan.experiment.design import arms
+from jaxgan.experiment.design import arm_names
 from jaxgan.experiment.outcomes import OUTCOMES
 from jaxgan.experiment.verdict import WIDEST, points
 from jaxgan.statistics import power
@@ -55,9 +55,9 @@ def beaten(results: Results) -> str | None:
     if gate and not gate["passed"]:
         return f"{gate['sentence']} Train them longer, or take those."
     a, _ = results["verdict"]["primary"]
-    name = arms.parse(a)
+    name = arm_names.parse(a)
     for other, arm in results["arms"].items():
-        read = arms.parse(other)
+        read = arm_names.parse(other)
         same = read.size == name.size and read.variants == name.variants
         if read.kind == "pca" and name.source is None and same:
             if arm["accuracy"] < results["arms"][a]["accuracy"]:

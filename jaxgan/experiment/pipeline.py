@@ -3,117 +3,30 @@
 Every finished stage leaves its result in the workdir and is skipped when the command is run again.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from functools import cached_property
 
-import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import __version__, recipes
-from jaxgan.config import checks, settings
+from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.data import account, dataset, duplicates, folds, loader, splits
+from jaxgan.data import account, loader
 from jaxgan.data.folder import Source
-from jaxgan.engine import distributed, log, sharding
-from jaxgan.experiment import next_steps, outcomes
-from jaxgan.experiment.analysis import Answers, judge
-from jaxgan.experiment.design import plan
-from jaxgan.experiment.report import flipped_images
-from jaxgan.experiment.report.cost import cost
-from jaxgan.experiment.report.page import write_report
-from jaxgan.experiment.stages import classify, generate
-from jaxgan.experiment.stages.generate import Fresh
+from jaxgan.engine import log, sharding
+from jaxgan.experiment.answers import Answers
+from jaxgan.experiment.conclude import conclude
+from jaxgan.experiment.design import arms
+from jaxgan.experiment.design.plan import Plan, at, prepare
+from jaxgan.experiment.results import Record
+from jaxgan.experiment.stages.classify import Classifiers
+from jaxgan.experiment.stages.generate import generate
+from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.stages.workers import Share
-from jaxgan.experiment.validity import audit, gate
-from jaxgan.experiment.validity import checks as guards
-from jaxgan.statistics import group_sequential
-from jaxgan.system import sealed
-from jaxgan.training import monitor
+from jaxgan.experiment.validity import gate
 from jaxgan.training import run as training
-from jaxgan.types import InputError
-
-TOLD = "verdicts.jsonl"
-
-
-class Fold(NamedTuple):
-    """What is done in one fold; there is one where `data.folds` is 1.
-
-    Attributes:
-        sides: positions of the images to train, to validate and to test with.
-        arms: what each classifier gets.
-        draws: of each seed, by real images a class.
-        needed: generated images that a seed needs.
-    """
-
-    sides: splits.Split
-    arms: list[plan.Arm]
-    draws: dict[int | None, list[plan.Draw]]
-    needed: generate.Needed
-
-
-class Plan(NamedTuple):
-    """What an experiment is to do, on which images.
-
-    Attributes:
-        real: the images.
-        copies: which of them stay together: copies, and those of a group; None: sides were given.
-        folds: what to do in each.
-        outside: generated images from elsewhere, by source and class.
-    """
-
-    real: Source
-    copies: splits.Duplicates | None
-    folds: list[Fold]
-    outside: Any
-
-
-def prepare(config: ConfigDict, before: Plan | None = None) -> Plan:
-    """Open and part the images, and check all that can be checked before any training.
-
-    Args:
-        config: the experiment's.
-        before: a plan for the same images, which are not read again.
-
-    Raises:
-        InputError: a config or folder that will not do.
-    """
-    if not configs.is_experiment(config):
-        raise InputError("this config trains one network: run scripts/train.py with it")
-    if found := distributed.cluster():
-        raise InputError(
-            f"an experiment must run as one process, and here are {found.get_process_count()}"
-        )
-    settings.check(config)
-    _inherit(config)
-    checks.check_experiment(config)
-    group_sequential.check_looks(tuple(config.verdict.looks), len(config.seeds))
-    training.make_deterministic(config)
-    monitor.settle(config.gan)
-    for name in ("gan", "classifier"):
-        training.check_batches(config[name], f"{name}.")
-        training.check_precision(config[name].precision)
-    sharding.check_alone(config.vmap_seeds, "config.vmap_seeds")
-
-    real = (
-        before.real if before else training.open_source(at(config, config.classifier), config.seed)
-    )
-    training.check_classes(real)
-    with config.classifier.unlocked():
-        config.classifier.model.num_classes = len(real.classes)
-    training.settle_classes(config.gan, real)
-    copies = before.copies if before else None
-    if copies is None and (config.data.folds > 1 or getattr(real, "sides", None) is None):
-        same = training.copies(real, config.data.get("duplicates", "auto"))
-        copies = training.kept_together(real, same)
-    parts = [_fold(config, real, sides) for sides in _sides(config, real, copies)]
-    tested = np.concatenate([part.sides.test for part in parts])
-    outcomes.check(config.verdict.outcome, real.labels[tested], real.classes)
-    for name in ("gan", "classifier"):
-        training.check_start(config[name], f"config.{name}")
-    return Plan(real, copies, parts, _outside(config, real, parts))
+from jaxgan.types import InputError, Recipe
 
 
 def run(
@@ -176,17 +89,9 @@ class _Experiment:
         self.begin, self.until = begin, until
         self.begin_folds = len(plan.folds) if begin_folds is None else begin_folds
         self.told: log.Log
-        self.trained: dict[int, classify.Fold] = {}
-        self.fresh: dict[int, Fresh] = {}
-        self.runs: list[dict] = []
-        self.failed: list[dict] = []
-        self.generators: list[dict] = []
-        self.failed_gans: list[dict] = []
-        self.seconds = {"data": 0.0, "gan": 0.0, "generate": 0.0}
-        self.ended = ""
-        self.reached: gate.Pair | None = None  # By learning from generated images alone.
-        self.images: Source | None = None  # At the GANs' resolution.
-        self.recipe: Any = None  # Of the GANs: compiled once.
+        self.trained: dict[int, Classifiers] = {}
+        self.drawn: dict[int, int] = {}  # Of each fold, for how many seeds there are samples.
+        self.record = Record()
 
     def run(self, told_first: tuple[str, ...]) -> dict:
         real = self.plan.real
@@ -207,7 +112,7 @@ class _Experiment:
         real, parts = self.plan.real, self.plan.folds
         for line in told_first:
             self.told.line(line)
-        self.told.line(self._duplicates())
+        self.told.line(self.plan.duplicates)
         one = parts[0].sides
         self.told.line(
             f"{len(real):,} images of {', '.join(real.classes)}: "
@@ -215,11 +120,11 @@ class _Experiment:
             + f"{len(one.train):,} to train, {len(one.validation):,} to validate, "
             f"{len(one.test):,} to test" + " (each once in all)" * (len(parts) > 1)
         )
-        for line in account.lines(real, one, gan=bool(plan.of_gans(parts[0].needed))):
+        for line in account.lines(real, one, gan=bool(arms.of_gans(parts[0].needed))):
             self.told.line(line)
         for arm in parts[0].arms:
             self.told.line(f"arm {arm.name}: {arm.description}")
-        self.seconds["data"] = time.perf_counter() - self.begin
+        self.record.seconds["data"] = time.perf_counter() - self.begin
 
         for positions in self._blocks():
             going = all(
@@ -227,19 +132,14 @@ class _Experiment:
             )
             if not going or self._decided(positions.stop):
                 break
-        if self.failed and not self.runs:
-            raise InputError(f"no classifier could be trained: {self.failed[0]['error']}")
+        if self.record.failed and not self.record.runs:
+            raise InputError(f"no classifier could be trained: {self.record.failed[0]['error']}")
         if self.share.index:
             self.told.line("done; worker 0 writes the report")
             return {}
-        if self.ended:
-            self.told.line(self.ended)
+        if self.record.ended:
+            self.told.line(self.record.ended)
         return self._finish(about)
-
-    def _duplicates(self) -> str:
-        if self.plan.copies is None:
-            return "duplicates: as the given sides have them"
-        return duplicates.sentence(self.plan.copies, self.plan.real.names.__getitem__)
 
     def _blocks(self) -> Iterator[range]:
         """Positions of seeds that are trained before the next question whether to go on."""
@@ -257,7 +157,7 @@ class _Experiment:
     def _seed_takes(self) -> float:
         """Seconds of all arms of a seed, in the fold and seed that took longest."""
         took: dict[tuple[int, int], float] = {}
-        for run in [*self.runs, *self.failed]:
+        for run in [*self.record.runs, *self.record.failed]:
             key = run["fold"], run["seed"]
             took[key] = took.get(key, 0.0) + run["seconds"]
         return max(took.values(), default=0.0)
@@ -267,11 +167,11 @@ class _Experiment:
         if k in self.trained:
             return True
         gans = max((sum(g["seconds"] for g in self._of(j)) for j in self.trained), default=0.0)
-        known = (self._place(k) / "classifiers").exists()
+        known = (self.folder / self.plan.folds[k].place / "classifiers").exists()
         if k >= self.begin_folds and not known:
             return False
         if k and not known and (positions.start or not self._in_time(gans + self._seed_takes())):
-            self.ended = (
+            self.record.ended = (
                 f"the time is over after {len(self.trained)} of {len(self.plan.folds)} folds"
             )
             return False
@@ -281,53 +181,33 @@ class _Experiment:
     def _train(self, k: int, positions: range) -> bool:
         """Some seeds of a fold; False where the time is over."""
         known = all(self.trained[k].finished(i) for i in positions)
-        in_time = not self.runs or self._in_time(self._seed_takes() * len(positions))
+        in_time = not self.record.runs or self._in_time(self._seed_takes() * len(positions))
         if known or in_time:
             self._generate(k, positions)
             found, failed = self.trained[k].train(positions)
-            self.runs += [run | {"fold": k} for run in found]
-            self.failed += [run | {"fold": k} for run in failed]
+            self.record.runs += [run | {"fold": k} for run in found]
+            self.record.failed += [run | {"fold": k} for run in failed]
             return True
-        done = len({run["seed"] for run in self.runs})
-        self.ended = f"the time is over after {done} seed{'s' * (done > 1)}"
+        done = len({run["seed"] for run in self.record.runs})
+        self.record.ended = f"the time is over after {done} seed{'s' * (done > 1)}"
         return False
 
-    def _place(self, k: int) -> epath.Path:
-        return self.folder / f"fold{k}" if len(self.plan.folds) > 1 else self.folder
-
-    def _placed(self, about: dict, k: int) -> dict:
-        """What is said of a GAN, its files named from the experiment's folder."""
-        if len(self.plan.folds) > 1:
-            for name in ("workdir", "generated"):
-                about = about | ({name: f"fold{k}/{about[name]}"} if name in about else {})
-            if "grids" in about:
-                about = about | {"grids": [f"fold{k}/{grid}" for grid in about["grids"]]}
-        return about | {"fold": k}
+    def _site(self, k: int) -> Site:
+        return Site(self.config, self.plan, self.plan.folds[k], self.folder, self.told, self.share)
 
     def _of(self, k: int) -> list[dict]:
-        return [g for g in [*self.generators, *self.failed_gans] if g["fold"] == k]
+        return [
+            g for g in [*self.record.generators, *self.record.failed_generators] if g["fold"] == k
+        ]
 
-    def _begin(self, k: int) -> classify.Fold:
+    def _begin(self, k: int) -> Classifiers:
         """The GANs of a fold, and its classifiers, not trained yet."""
-        config, fold = self.config, self.plan.folds[k]
-        self.fresh[k] = {key: [] for key in fold.needed}
+        config = self.config
+        self.record.samples[k] = {}
         self._generate(k, range(1))
-        begun = classify.Fold(
-            config,
-            fold.arms,
-            self.plan.real,
-            fold.sides,
-            fold.draws,
-            self.fresh[k],
-            self._place(k),
-            self.told,
-            self.share,
-            label=f"fold {k}" if len(self.plan.folds) > 1 else "",
-            fold=k,
-            first=self.trained.get(0),
-        )
-        if k == 0 and config.stop_below is not None and self.fresh[k]:
-            reached = begun.gan_train()
+        begun = Classifiers(self._site(k), self.record.samples[k], self.trained.get(0))
+        if k == 0 and config.stop_below is not None and self.plan.pick("samples", fold=0):
+            reached = gate.gan_train(begun.learn_from, self._primary(), self.told)
             if reached is not None and reached < config.stop_below:
                 raise InputError(
                     f"not worth it: a classifier that learns from generated images reaches "
@@ -335,109 +215,52 @@ class _Experiment:
                     f"{config.stop_below:.1%}; without it the same command goes on"
                 )
         if k == 0 and not self.share.index:
-            self.reached = self._learn_alone(begun)
+            pair = gate.rivals(self.plan.folds[0].arms, config.verdict.primary)
+            self.record.reached = pair and gate.learn_alone(begun.learn_from, pair, self.told)
         return begun
 
-    def _learn_alone(self, begun: classify.Fold) -> gate.Pair | None:
-        """What classifiers reach that learn from samples of GANs, or of components, alone."""
-        pair = gate.rivals(self.plan.folds[0].arms, self.config.verdict.primary)
-        if pair is None:
-            return None
-        try:
-            ours, theirs = (begun.learn_from(arm) for arm in pair)
-        except Exception as error:
-            self.told.line(f"{pair[0].name} against principal components failed: {error}")
-            return None
-        return ours, theirs
-
-    def _gate(self) -> dict | None:
-        """Whether the first fold's GANs beat principal components."""
-        fold, real = self.plan.folds[0], self.plan.real
-        keys = [key for key in self.fresh.get(0, {}) if key.source is None and not key.selected]
-        sides = self.fresh[0][keys[0]] if keys else []
-        if not sides or not (made := sides[0]):
-            return None
-        size = keys[0].size
-        draw = fold.draws[size][0]
-        plain = size is None and self.config.gan.retrain == 1
-        learned = {name: loader.Subset(real, fold.sides.train[draw.learned[name]]) for name in made}
-
-        def workdir(name: str) -> epath.Path:
-            called = name if plain else f"{name}-{size or 'all'}-{draw.gan}"
-            return self._place(0) / "pca" / called
-
-        held_out = guards.classes_of(real, fold.sides.validation)
-        found = gate.distances(self.config.gan, held_out, learned, made, workdir)
-        return gate.about(self.config.gan, self.reached, len(fold.sides.validation), found)
+    def _primary(self) -> arms.Arm:
+        name = self.config.verdict.primary[0]
+        return next(arm for arm in self.plan.folds[0].arms if arm.name == name)
 
     def _generate(self, k: int, positions: range) -> None:
         """Generated images of further seeds, from GANs that are trained where they are not yet."""
-        fresh = self.fresh[k]
-        done = min(map(len, fresh.values()), default=positions.stop)
-        positions = range(done, positions.stop)
-        if not positions:
+        seeds = range(self.drawn.get(k, 0), positions.stop)
+        self.drawn[k] = max(seeds.start, positions.stop)
+        jobs = self.plan.pick("samples", fold=k, seeds=seeds)
+        if not jobs:
             return
-        made = self._made(k, positions)
-        for key, sides in made.fresh.items():
-            fresh[key] += sides[done : positions.stop]
+        gone = [gan["name"] for gan in self.record.failed_generators if gan["fold"] == k]
+        made = generate(self._site(k), jobs, lambda: self._gans, gone)
+        self.record.samples[k] |= made.samples
         told = {(g["fold"], g.get("name"), g.get("generated")) for g in self._of(k)}
-        for kept, found in ((self.generators, made.about), (self.failed_gans, made.failed)):
-            new = [self._placed(about, k) for about in found]
-            new = [g for g in new if (k, g.get("name"), g.get("generated")) not in told]
+        for kept, found in (
+            (self.record.generators, made.about),
+            (self.record.failed_generators, made.failed),
+        ):
+            new = [g for g in found if (k, g.get("name"), g.get("generated")) not in told]
             kept += new
-            self.seconds["gan"] += sum(g["seconds"] for g in new)
-        self.seconds["generate"] += made.seconds.get("generate", 0.0)
+            self.record.seconds["gan"] += sum(g["seconds"] for g in new)
+        self.record.seconds["generate"] += made.seconds
 
-    def _made(self, k: int, positions: range) -> generate.Made:
-        config, real, fold = self.config, self.plan.real, self.plan.folds[k]
-        place = self._place(k)
-        fresh = generate.from_folders(
-            config, self.plan.outside, fold.needed, real, fold.sides.train
-        )
-        made = generate.from_principal(
-            *(config, real, fold.sides.train, fold.draws, fold.needed, place),
-            *(self.told, self.share),
-            fold=k,
-            positions=positions,
-        )
-        made = made._replace(fresh=fresh | made.fresh)
-        if not plan.of_gans(fold.needed):
-            return made
-        if self.images is None:
-            same = config.gan.data.resolution == real.resolution
-            self.images = (
-                real if same else training.open_source(at(config, config.gan), config.seed)
-            )
-            if self.images.names != real.names:  # The split speaks of positions.
-                raise InputError(f"the images of {config.data.path} must not change during a run")
-            self.recipe = recipes.build(config.gan, sharding.axis_name(config.parallel))
-        found = generate.from_gans(
-            config,
-            self.recipe,
-            self.images,
-            fold.sides.train,
-            fold.draws,
-            fold.needed,
-            self._place(k),
-            self.told,
-            self.share,
-            fold=k,
-            positions=positions,
-            gone=[gan["name"] for gan in self.failed_gans if gan["fold"] == k],
-        )
-        return generate.Made(
-            made.fresh | found.fresh,
-            found.about,
-            made.failed + found.failed,
-            found.seconds | {"generate": made.seconds["generate"] + found.seconds["generate"]},
-        )
+    @cached_property
+    def _gans(self) -> tuple[Source, Recipe]:
+        """All real images at the GANs' resolution, and the GANs' recipe: compiled once."""
+        config, images = self.config, self.plan.real
+        if config.gan.data.resolution != images.resolution:
+            images = training.open_source(at(config, config.gan), config.seed)
+        if images.names != self.plan.real.names:  # The split speaks of positions.
+            raise InputError(f"the images of {config.data.path} must not change during a run")
+        return images, recipes.build(config.gan, sharding.axis_name(config.parallel))
 
     def _decided(self, seeds: int) -> bool:
         """Whether so many seeds are enough: by a look at the verdict, or by the width asked for."""
         config = self.config
         if seeds >= len(config.seeds):
             return False
-        answers = Answers(self.runs, self._labels(), config.verdict.outcome, self._groups())
+        answers = Answers(
+            self.record.runs, self.plan.labels, config.verdict.outcome, self.plan.groups
+        )
         if answers.interval(*config.verdict.primary) is None:
             return False
         look = seeds in tuple(config.verdict.looks)
@@ -448,287 +271,19 @@ class _Experiment:
             config.verdict.level,
             config.verdict.margin,
         ):
-            self.ended = f"the verdict is clear after {seeds} of {len(config.seeds)} seeds"
+            self.record.ended = f"the verdict is clear after {seeds} of {len(config.seeds)} seeds"
             return True
         width = config.verdict.width
         if width is not None and seeds >= 2:
             found = answers.interval(*config.verdict.primary, level=config.verdict.level)
             if found.low is not None and (found.high - found.low) / 2 <= width:
-                self.ended = f"the interval is as narrow as asked for after {seeds} seeds"
+                self.record.ended = f"the interval is as narrow as asked for after {seeds} seeds"
                 return True
         return False
 
-    def _labels(self) -> dict[int, np.ndarray]:
-        """Of each fold's test images."""
-        return {k: self.plan.real.labels[self.plan.folds[k].sides.test] for k in self.trained}
-
-    def _groups(self) -> dict[int, np.ndarray] | None:
-        """Of each fold's test images, where `data.groups` has any."""
-        found = getattr(self.plan.real, "groups", None)
-        if found is None:
-            return None
-        return {k: found[self.plan.folds[k].sides.test] for k in self.trained}
-
     def _finish(self, about: dict) -> dict:
-        """Judge, check, and write all that there is to read."""
-        config, real, folder = self.config, self.plan.real, self.folder
-        self.trained = {
-            k: fold for k, fold in self.trained.items() if any(r["fold"] == k for r in self.runs)
-        }
-        done = sorted(self.trained)
-        parts = [self.plan.folds[k] for k in done]
-        self.seconds["classify"] = sum(r["seconds"] for r in [*self.runs, *self.failed])
-        asked = {"seeds": list(config.seeds)} | configs.to_dict(config.verdict)
-        if self.until is not None or config.verdict.width is not None:
-            del asked["seeds"]  # Their number is no plan, but what there was time for.
-        checked = self._checks()
-        before = sealed.rows(folder / TOLD)
-        checked.append(guards.as_planned(asked, before))
-        # Stages that were finished before count, too.
-        total = max(time.perf_counter() - self.begin, sum(self.seconds.values()))
-        self.seconds["total"] = total
-        tested = np.concatenate([part.sides.test for part in parts])
-        grouped = getattr(real, "groups", None)
-        results = {
-            "format": 3,
-            "jaxgan": __version__,
-            "config": configs.to_dict(config),
-            "classes": list(real.classes),
-            **judge(
-                self.runs,
-                self._labels(),
-                real.classes,
-                primary=tuple(config.verdict.primary),
-                about=plan.about(parts[0].arms),
-                seeds=len(config.seeds),
-                outcome=config.verdict.outcome,
-                level=config.verdict.level,
-                margin=config.verdict.margin,
-                width=config.verdict.width,
-                looks=tuple(config.verdict.looks),
-                failed=self.failed,
-                groups=self._groups(),
-                same_samples=guards.samples_shared(
-                    [side for fresh in self.fresh[0].values() for side in fresh]
-                )
-                if self.fresh.get(0)
-                else None,
-            ),
-            "guards": checked,
-            "gate": self._gate(),
-            "data": {
-                "path": config.data.path,
-                **about,
-                "duplicates": self._duplicates(),
-                "folds": len(self.plan.folds),
-                "counts": {
-                    part: _counts(real, getattr(parts[0].sides, part))
-                    for part in ("train", "validation", "test")
-                },
-            },
-            "test": {
-                "names": [real.names[i] for i in tested],
-                "labels": real.labels[tested].tolist(),
-                "fold": np.repeat(done, [len(part.sides.test) for part in parts]).tolist(),
-                "group": None if grouped is None else grouped[tested].tolist(),
-            },
-            "runs": self.runs,
-            "failed": self.failed,
-            "generators": self.generators,
-            "failed_generators": self.failed_gans,
-            "figures": _figures(folder, real, parts[0].sides.train, self.fresh.get(0, {})),
-            "environment": self.environment,
-            "seconds": {name: round(s, 1) for name, s in self.seconds.items()},
-            "ended": self.ended,
-        }
-        results["figures"]["test"] = flipped_images.save(
-            results, loader.Subset(real, tested), folder
+        sites = {k: self._site(k) for k in self.record.folds}
+        opened = {k: self.trained[k].opened() for k in sites}
+        return conclude(
+            sites, self.record, opened, about, self.environment, self.begin, self.until is None
         )
-        results["cost"] = cost(results)
-        results["next"] = next_steps.what_next(results)
-        now = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        sealed.write(folder / TOLD, map(sealed.row, [*before, asked | now]))
-        results = sealed.seal(results)
-        sealed.write(folder / "results.json", json.dumps(results, indent=1) + "\n")
-        report = write_report(results, folder)
-        self._tell(results, report)
-        if results["verdict"]["difference"] is None:
-            raise InputError(
-                f"the verdict needs both its arms, and the same command tries again what failed: "
-                f"{results['verdict']['sentence']}"
-            )
-        return results
-
-    def _checks(self) -> list[dict]:
-        """Every guard, in each fold; of those that passed in all, the first fold's sentence."""
-        each = [
-            audit.checks(
-                self.config,
-                self.plan.folds[k].arms,
-                [run for run in self.runs if run["fold"] == k],
-                self.trained[k].opened(),
-                self.plan.real,
-                self.plan.folds[k].sides,
-                self.plan.folds[k].draws,
-                self.fresh[k],
-                [gan for gan in self.failed_gans if gan["fold"] == k],
-            )
-            for k in sorted(self.trained)
-        ]
-        if len(each) == 1:
-            return each[0]
-        found = []
-        for name in dict.fromkeys(check["name"] for rows in each for check in rows):
-            same = [(k, c) for k, rows in enumerate(each) for c in rows if c["name"] == name]
-            rank = {False: 0, None: 1, True: 2}
-            k, worst = min(same, key=lambda pair: rank[pair[1]["passed"]])
-            where = f"fold {k}" if worst["passed"] is not True else f"in all {len(same)} folds"
-            more = f"{where}: {worst['sentence']}"
-            found.append(worst | {"sentence": more, "folds": [c["passed"] for _, c in same]})
-        return found
-
-    def _tell(self, results: dict, report: epath.Path) -> None:
-        told = self.told
-        for name, arm in results["arms"].items():
-            told.line(f"{name:<24} {arm['accuracy']:7.1%} test accuracy{_interval(arm)}")
-        for guard in results["guards"]:
-            word = {True: "passed", False: "FAILED", None: "not made"}[guard["passed"]]
-            told.line(f"guard {guard['name']}: {word}: {guard['sentence']}")
-        for failure in self.failed_gans:
-            told.line(f"the GAN of {failure['name']} failed: {failure['error']}")
-        for failure in self.failed:
-            told.line(f"arm {failure['arm']} seed {failure['seed']} failed: {failure['error']}")
-        told.line(f"cost: {' '.join(results['cost']['sentences'])}")
-        if results["ladder"]:
-            told.line(results["ladder"]["sentence"])
-        if results["gate"]:
-            told.line(results["gate"]["sentence"])
-        told.line(f"report: {report}")
-        verdict = results["verdict"]
-        told.line(f"{verdict['word']}: {verdict['sentence']}")
-        if verdict["difference"] is not None:
-            told.line(verdict["conditions"])
-            for line in (verdict["beside"], verdict["elsewhere"]):
-                if line:
-                    told.line(line["sentence"])
-        for step in results["next"]:
-            told.line(
-                "next: "
-                + step["sentence"]
-                + (f"\n    {step['command']}" if step.get("command") else "")
-            )
-
-
-def _sides(
-    config: ConfigDict, real: Source, copies: splits.Duplicates | None
-) -> list[splits.Split]:
-    """The split, or each fold's."""
-    count = config.data.folds
-    if count == 1:
-        rule = config.data.get("duplicates", "auto")
-        parts = training.split(real, config.data.split, copies, rule)
-        _check_parts(real, parts)
-        return [parts]
-    assert copies is not None
-    train, validation, _ = config.data.split
-    return folds.folds(real, count, validation / (train + validation), copies)
-
-
-def _fold(config: ConfigDict, real: Source, sides: splits.Split) -> Fold:
-    arms = plan.plan(config, _counts(real, sides.train))
-    needed = plan.needed(arms)
-    draws = _draws(config, real, sides.train, {arm.size for arm in arms})
-    return Fold(sides, arms, draws, needed)
-
-
-def _outside(config: ConfigDict, real: Source, parts: list[Fold]) -> dict[str, dict[str, Source]]:
-    """Generated images from elsewhere, none of which is like one that is held out."""
-    if plan.of_gans(parts[0].needed):
-        for draw in next(iter(parts[0].draws.values())):
-            for learned in draw.learned.values():
-                monitor.check(config.gan, len(learned))
-    most: dict[plan.Key, dict[str, int]] = {}
-    for part in parts:
-        for key, counts in part.needed.items():
-            of = most.setdefault(key, {})
-            of |= {name: max(n, of.get(name, 0)) for name, n in counts.items()}
-    outside = generate.open_folders(config, real.classes, most)
-    held_out = np.unique(
-        np.concatenate([p for part in parts for p in (part.sides.validation, part.sides.test)])
-    )
-    for sides in outside.values():
-        for source in sides.values():
-            guards.check_folder(_like(source, real), loader.Subset(real, held_out))
-    return outside
-
-
-def _inherit(config: ConfigDict) -> None:
-    """The stages' configs take the experiment's images and devices."""
-    for section in (config.gan, config.classifier):
-        with section.unlocked():
-            for name in configs.INHERITED:
-                section.data[name] = config.data[name]
-            section.parallel, section.deterministic = config.parallel, config.deterministic
-
-
-def _draws(
-    config: ConfigDict, real: Source, train: np.ndarray, sizes: set[int | None]
-) -> dict[int | None, list[plan.Draw]]:
-    """Each seed's pictures, by how many a class an arm has."""
-    how = {"share": config.data.subset, "retrain": config.gan.retrain, "seed": config.seed}
-    return {
-        size: plan.draw(real.labels[train], real.classes, tuple(config.seeds), size=size, **how)
-        for size in sizes
-    }
-
-
-def _like(source: Source, real: Source) -> Source:
-    """A class from elsewhere as one of the experiment's."""
-    name = source.classes[int(source.labels[0])]
-    return dataset.of(source).relabel(tuple(real.classes), name)
-
-
-def at(config: ConfigDict, section: ConfigDict) -> ConfigDict:
-    """The experiment's pictures at a stage's resolution."""
-    data = ConfigDict(config.data.to_dict())
-    data.resolution = section.data.resolution
-    return data
-
-
-def _counts(source: Source, indices: np.ndarray) -> dict[str, int]:
-    counts = np.bincount(source.labels[indices], minlength=len(source.classes)).tolist()
-    return dict(zip(source.classes, counts, strict=True))
-
-
-def _check_parts(source: Source, parts: splits.Split) -> None:
-    for part in ("train", "validation", "test"):
-        for name, n in _counts(source, getattr(parts, part)).items():
-            if not n:
-                raise InputError(
-                    f"data.split must leave each class a picture in train, validation and test, "
-                    f"and {part} has none of {name}: too few pictures, or too small a share"
-                )
-
-
-def _interval(arm: dict) -> str:
-    return "" if arm["low"] is None else f"  [{arm['low']:.1%}, {arm['high']:.1%}]"
-
-
-def _figures(folder: epath.Path, real: Source, train: np.ndarray, fresh: Fresh) -> dict:
-    """Grids of real and of generated pictures of each class, side by side in the report."""
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    figures: dict[str, dict[str, str]] = {"real": {}, "generated": {}}
-
-    def show(kind: str, name: str, images: list[np.ndarray]) -> None:
-        file = f"figures/{kind}_{name}.png"
-        sealed.write(folder / file, log.png(log.grid(np.stack(images))))
-        figures[kind][name] = file
-
-    for label, name in enumerate(real.classes):
-        mine = train[real.labels[train] == label][:36]
-        show("real", name, [real[i]["image"] for i in mine])
-    for sides in fresh.values():
-        for name, source in ((name, s) for side in sides for name, s in side.items()):
-            if name not in figures["generated"]:
-                show("generated", name, [source[i]["image"] for i in range(min(36, len(source)))])
-    return figures

@@ -15,6 +15,7 @@ from jaxgan.recipes.classifier import classifier_layers as classifier_layers
 from jaxgan.recipes.classifier import follows_length as follows_length
 from jaxgan.recipes.common import Pictures as Pictures
 from jaxgan.recipes.common import build_augment as build_augment
+from jaxgan.recipes.common import extra_batches as extra_batches
 from jaxgan.recipes.generators import build_generator as build_generator
 from jaxgan.steps.state import GANState, Net
 from jaxgan.types import PRNGKey, Recipe

@@ -1,6 +1,6 @@
 """What several recipes share: augmentations, durations, optimisers, types."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -62,6 +62,12 @@ def steps(config: ConfigDict, pictures: Pictures, duration: str) -> float:
         return steps
     shown = ConfigDict({"steps": None, "epochs": None, "kimg": steps * drawn / 1000})
     return total_steps(shown, pictures.count, drawn, partial(more, train))
+
+
+def extra_batches(config: ConfigDict) -> Callable[[int], int] | None:
+    """Return a GAN's `Prelude.count` without building it; None where it has no prelude."""
+    boost = config.train.get("boost")
+    return partial(more, config.train) if boost and (boost.first or boost.every) else None
 
 
 def more(train: ConfigDict, step: int) -> int:

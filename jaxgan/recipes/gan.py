@@ -29,7 +29,7 @@ def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Rec
     generator_tx, critic_tx = (
         common.optimiser(config, pictures, name) for name in ("generator", "critic")
     )
-    latent_dim, train, boost = config.model.latent_dim, config.train, config.train.boost
+    latent_dim, train = config.model.latent_dim, config.train
     augment = common.always(common.build_augment(config.augment.policy), config.augment.p)
     second = second_critic.build(config, augment, partial(common.steps, config, pictures))
 
@@ -67,9 +67,8 @@ def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Rec
         axis_name=axis_name,
         real_critic=real_critic,
     )
-    prelude = turns = None
-    if boost.first or boost.every:
-        prelude = Prelude(make_step(None), partial(common.more, train))
+    turns, count = None, common.extra_batches(config)
+    prelude = Prelude(make_step(None), count) if count else None
     if second is None:
         return Recipe(init, make_step(generator_tx), prelude)
     step = make_step(generator_tx, second=second.critic)

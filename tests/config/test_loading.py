@@ -8,7 +8,7 @@ from jaxgan.cli import command
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.errors import FileError
-from jaxgan.experiment.pipeline import _inherit
+from jaxgan.experiment.design.plan import inherit
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,7 @@ CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.py"))
 
 def check(config: ConfigDict) -> None:
     if configs.is_experiment(config):
-        _inherit(config)
+        inherit(config)
         checks.check_experiment(config)
     else:
         checks.check_training(config)
@@ -159,7 +159,7 @@ def test_the_same_keys_in_every_gans_config(file: Path) -> None:
 
 def test_bad_experiments_are_named() -> None:
     config = configs.load(str(CONFIGS[0].with_name("quickstart.py")))
-    _inherit(config)
+    inherit(config)
     for changes, words in [
         ({"verdict.primary": ("add", "copies")}, "two different arms"),
         ({"arms": ("real", "magic")}, "must be one of real"),

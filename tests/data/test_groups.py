@@ -378,8 +378,8 @@ def test_an_experiment_counts_group_by_group(tmp_path: Path, monkeypatch) -> Non
         return runs, []
 
     monkeypatch.setattr(pipeline._Experiment, "_generate", lambda self, k, positions: None)
-    monkeypatch.setattr(classify.Fold, "train", train)
-    monkeypatch.setattr(classify.Fold, "opened", lambda self: self.lines)
+    monkeypatch.setattr(classify.Classifiers, "train", train)
+    monkeypatch.setattr(classify.Classifiers, "opened", lambda self: self.lines)
     results = pipeline.run(config, tmp_path / "work")
     verdict, guard = results["verdict"], next(g for g in results["guards"] if g["name"] == "groups")
     assert verdict["groups"] == 12 and "96 test images of 12 groups" in verdict["sentence"]

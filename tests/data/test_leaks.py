@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 from scipy import ndimage
 
 from jaxgan.data import leaks
-from jaxgan.experiment.validity import checks
+from jaxgan.experiment.validity import leakage
 from jaxgan.types import InputError
 
 SHARED = Path(__file__).parents[3] / "shared/data"
@@ -145,7 +145,7 @@ def test_flat_and_missing_images_have_no_copies() -> None:
 def test_of_too_many_a_random_part_is_looked_at(monkeypatch) -> None:
     monkeypatch.setattr(leaks, "MOST", (30, 25))
     held_out = fields(40, 0)
-    found = checks.leakage({"generated": Images(held_out[:, :, ::-1])}, Images(held_out))
+    found = leakage.leakage({"generated": Images(held_out[:, :, ::-1])}, Images(held_out))
     assert found["passed"] is False
     assert "30 of 40 pictures learned from, 25 of 40 held out" in found["sentence"]
 
@@ -154,9 +154,9 @@ def test_a_folder_of_mirrored_test_images_is_refused() -> None:
     held_out = fields(COUNT, 0)
     mirrored = Images(held_out[:, :, ::-1], "cat")
     with pytest.raises(InputError, match=r"changed copies of them, and 60 are .* cat/0 and held/0"):
-        checks.check_folder(mirrored, Images(held_out))
-    checks.check_folder(Images(fields(COUNT, 1), "cat"), Images(held_out))
-    found = checks.leakage({"real": Images(fields(COUNT, 1))}, Images(held_out))
+        leakage.check_folder(mirrored, Images(held_out))
+    leakage.check_folder(Images(fields(COUNT, 1), "cat"), Images(held_out))
+    found = leakage.leakage({"real": Images(fields(COUNT, 1))}, Images(held_out))
     assert found["passed"] is True and "cannot be seen" in found["sentence"]
 
 

@@ -17,7 +17,7 @@ from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.engine.log import Log
 from jaxgan.engine.loop import TrainOptions, train
 from jaxgan.engine.memory import GIB, Needs, OutOfMemoryError, Settings, advice, fitting
-from jaxgan.experiment import forecast
+from jaxgan.experiment import timing
 from jaxgan.types import Recipe
 
 SHORT = "RESOURCE_EXHAUSTED: Out of memory allocating 99999999999 bytes."
@@ -200,5 +200,5 @@ def test_out_of_memory_in_a_dry_run(name: str, prefix: str, call: int, monkeypat
     with pytest.raises(
         OutOfMemoryError, match=rf"^out of memory: .*: set {prefix}\.train\.batch_size="
     ) as found:
-        forecast.trial(config, ToySource(config.data.resolution, count=4), 0.0)
+        timing.trial(config, ToySource(config.data.resolution, count=4), 0.0)
     assert "\n" not in str(found.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jaxgan.config import loading as configs
-from jaxgan.experiment import budget, forecast, pipeline
+from jaxgan.experiment import budget, pipeline, timing
 from jaxgan.experiment.stages import classify
 from jaxgan.types import InputError
 
@@ -22,15 +22,15 @@ def twin(**changes):
 
 def priced(monkeypatch, step=0.5, gan=0.5):
     """Every training costs the same second, look and step."""
-    one = forecast.Trial(1.0, 3.0, step, 0.0, lambda step: 0, 2**30, 2**20, 0.01)
+    one = timing.Trial(1.0, 3.0, step, 0.0, lambda step: 0, 2**30, 2**20, 0.01)
     learns = one._replace(step=gan)
 
     def prices(config, plan, seconds=0.0):
         ways = {arm.way: one for arm in plan.folds[0].arms}
         trains = plan.folds[0].needed and not plan.outside
-        return forecast.Prices(learns if trains else None, ways, (0.0, 0.0), 0.0)
+        return timing.Prices(learns if trains else None, ways, (0.0, 0.0), (0.0, 0.0))
 
-    monkeypatch.setattr(forecast, "prices", prices)
+    monkeypatch.setattr(timing, "prices", prices)
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,15 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from jaxgan.config import loading as configs
-from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import log
 from jaxgan.experiment import pipeline
-from jaxgan.experiment.design import plan
+from jaxgan.experiment.design.plan import prepare
 from jaxgan.experiment.report import tables
-from jaxgan.experiment.stages import generate, workers
+from jaxgan.experiment.stages import gans, workers
+from jaxgan.experiment.stages.site import Site
 from jaxgan.training import run
 from jaxgan.types import InputError
 
@@ -156,35 +155,33 @@ def test_the_same_command_tries_again_only_what_failed(failed, trained) -> None:
 def test_anothers_failure_and_one_that_cannot_be_drawn_from_are_taken_alike(
     tmp_path, monkeypatch
 ) -> None:
-    """Two GANs a class of two processes: seeds miss the pictures of theirs alone."""
-    config = twin()
-    config.gan.retrain, config.seeds = 2, (0, 1, 2)
-    source = ToySource(32, count=12)
-    draws = plan.draw(source.labels, source.classes, (0, 1, 2), share=0.8, retrain=2, seed=0)
-    needed = {plan.Key(None, False): {"cat": 1}, plan.Key(None, True): {"cat": 1}}
-    tried = []
+    """Two GANs a class of two processes: seeds miss the images of theirs alone."""
+    arms = ("real", "replace", "replace+selection")
+    config = twin(seeds=(0, 1, 2), arms=arms, **{"verdict.primary": ("replace", "real")})
+    config.gan.retrain, config.replace.classes = 2, ("cat",)
+    plan, tried = prepare(config), []
 
-    def train(own, recipe, learned, folder, called, names, share, number):
-        tried.append(called)
-        if called == "cat-all-1":  # Of worker 1, which this one, worker 0, waits for.
+    def train(site, gan, source, recipe, number):
+        tried.append(gan.folder)
+        if gan.gan == 1:  # Of worker 1, which this one, worker 0, waits for.
             raise InputError("there it failed")
         return {"seconds": 1.0}
 
-    def draw(config, folder, gan, name, called, selected, count, mine, *more):
-        if selected:
+    def drawn(site, jobs, *more):
+        if jobs[0].key.selected:
             raise OSError("the disk is full")
-        return dict.fromkeys(mine, source), 1.0
+        return {job.output: plan.real for job in jobs}, 1.0
 
-    monkeypatch.setattr(generate, "_train", train)
-    monkeypatch.setattr(generate, "_draw", draw)
+    monkeypatch.setattr(gans, "_train", train)
+    monkeypatch.setattr(gans, "_draw", drawn)
+    jobs = plan.pick("samples")
     with log.Log(tmp_path) as told:
-        made = generate.from_gans(
-            config, None, source, np.arange(24), {None: draws}, needed, tmp_path, told,
-            workers.Share(0, 2),
-        )  # fmt: skip
-    assert tried == ["cat-all-0", "cat-all-1"]
-    assert [set(side) for side in made.fresh[None, False, None]] == [{"cat"}, set(), {"cat"}]
-    assert made.fresh[None, True, None] == [{}, {}, {}]
+        site = Site(config, plan, plan.folds[0], tmp_path, told, workers.Share(0, 2))
+        made = gans.from_gans(site, jobs, plan.real, None)
+    assert tried == ["gan/cat-all-0", "gan/cat-all-1"]
+    assert {(job.seed, job.key.selected) for job in jobs if job.output in made.samples} == {
+        (0, False), (2, False)
+    }  # fmt: skip
     assert [(gan["name"], gan["error"]) for gan in made.failed] == [
         ("cat (size all, number 0)", "drawing from it failed: the disk is full"),
         ("cat (size all, number 1)", "there it failed"),

@@ -20,9 +20,11 @@ from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import loop
 from jaxgan.engine.checkpoint import Best, Checkpoints
 from jaxgan.engine.log import Log
-from jaxgan.experiment import forecast, pipeline
+from jaxgan.experiment import forecast, timing
+from jaxgan.experiment.design.plan import prepare
 from jaxgan.experiment.report import cost
-from jaxgan.experiment.stages import classify
+from jaxgan.experiment.stages.classifier_images import ClassifierImages
+from jaxgan.experiment.stages.site import Site
 from jaxgan.training import frozen_features, run
 from jaxgan.types import Recipe
 
@@ -98,9 +100,9 @@ def test_a_dry_run_adds_up_and_trains_nothing(monkeypatch) -> None:
     def trial(config, source, seconds):
         tried.append((config.model.name, len(source)))
         more = lambda step: 4 * (step < 2)  # noqa: E731
-        return forecast.Trial(1.0, 3.0, 0.5, 0.25, more, 2**30, 2**20, 0.1)
+        return timing.Trial(1.0, 3.0, 0.5, 0.25, more, 2**30, 2**20, 0.1)
 
-    monkeypatch.setattr(forecast, "trial", trial)
+    monkeypatch.setattr(timing, "trial", trial)
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
     with config.unlocked():
         for train, steps in ((config.gan.train, 10), (config.classifier.train, 20)):
@@ -157,7 +159,7 @@ def frozen_trunk(augment: tuple[str, ...] = ("flip",)) -> ConfigDict:
 
 
 @pytest.mark.parametrize("augmented", [True, False])
-def test_a_frozen_trunk_looks_as_often_as_is_counted(augmented: bool, monkeypatch) -> None:
+def test_a_frozen_trunk_looks_as_often_as_is_planned(augmented: bool, monkeypatch) -> None:
     config = frozen_trunk()
     if not augmented:
         config.arms = tuple(name for name in config.arms if "augmentation" not in name)
@@ -166,26 +168,23 @@ def test_a_frozen_trunk_looks_as_often_as_is_counted(augmented: bool, monkeypatc
     seen = []
 
     def look(section: ConfigDict, source: Source, views: int = 1) -> frozen_features.Views:
-        seen.append(-(-len(source) // frozen_features.BATCH) * views)
+        seen.append((len(source), views))
         return frozen_features.Views(source, np.zeros((len(source), views, 2), np.float32))
 
     monkeypatch.setattr(frozen_features, "look", look)
-    plan = pipeline.prepare(config)
+    plan = prepare(config)
     (fold,) = plan.folds
-    cat = loader.Subset(plan.real, np.flatnonzero(plan.real.labels == 0))
-    fresh = {
-        key: [
-            {name: loader.Subset(cat, np.arange(n)) for name, n in counts.items()}
-            for _ in config.seeds
-        ]
-        for key, counts in fold.needed.items()
+    cats = np.flatnonzero(plan.real.labels == 0)
+    samples = {
+        job.output: loader.Subset(plan.real, np.resize(cats, fold.needed[job.key][job.name]))
+        for job in plan.pick("samples")
     }
-    pictures = classify._Pictures(config.classifier, fold.arms, plan.real, fold.sides, fresh)
-    for position, seed in enumerate(config.seeds):
-        for arm in fold.arms:
-            pictures.of(arm, fold.draws[arm.size][position], position, seed, 10)
-    before, each = forecast._looks(config, fold)
-    assert before + len(config.seeds) * each == sum(seen)
+    images = ClassifierImages(Site(config, plan, fold, None, None), samples)
+    for job in plan.pick("classifier"):
+        images.of(job)
+    features = plan.pick("features")
+    assert sorted((job.images, job.views) for job in features) == sorted(seen)
+    assert all(job.steps == -(-job.images // 4) * job.views for job in features)
 
 
 def test_a_checkpoint_takes_what_is_counted(tmp_path: Path) -> None:
@@ -194,7 +193,7 @@ def test_a_checkpoint_takes_what_is_counted(tmp_path: Path) -> None:
     config.model.num_classes, config.model.width = 2, 0.25
     config.model.hidden, config.model.grid = (), 1
     features = np.random.default_rng(0).normal(size=(8, 1, 128)).astype(np.float32)
-    found = forecast.trial(config, frozen_features.Views(ToySource(32, count=4), features), 0.0)
+    found = timing.trial(config, frozen_features.Views(ToySource(32, count=4), features), 0.0)
     state = recipes.build(config).init(jax.random.key(0))
     head = sum(x.nbytes for name, layer in state.net.params.items()
                if name.startswith("fc") for x in layer.values())  # fmt: skip

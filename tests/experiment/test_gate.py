@@ -5,12 +5,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan.config import loading as configs
 from jaxgan.data.toy.animals import ToySource
-from jaxgan.experiment import next_steps, pipeline
-from jaxgan.experiment.design import plan
+from jaxgan.experiment import next_steps
+from jaxgan.experiment.design import arms, draws
+from jaxgan.experiment.design.jobs import Fold, Job
+from jaxgan.experiment.design.plan_arms import plan_arms
+from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import gate
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +25,7 @@ def planned(*names, **changes):
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
     config.update_from_flattened_dict(changes)
     config.arms = names
-    return plan.plan(config, COUNTS)
+    return plan_arms(config, COUNTS)
 
 
 def test_both_sides_learn_from_as_many_generated_images_and_no_real_one() -> None:
@@ -102,20 +106,23 @@ def test_an_experiment_compares_its_first_folds_gans(tmp_path) -> None:
     train, validation = np.arange(0, 60, 2), np.arange(1, 60, 2)
     labels = real.labels[train]
     learned = {c: np.flatnonzero(labels == i) for i, c in enumerate(real.classes)}
-    draw = plan.Draw(0, learned, learned)
+    draw = draws.Draw(0, learned, learned)
     made = {c: ToySource(16, count=20, classes=(c,), seed=4) for c in real.classes}
-    config = ConfigDict({"gan": {"retrain": 1}})
     sides = SimpleNamespace(train=train, validation=validation)
-    fold = SimpleNamespace(sides=sides, draws={None: [draw]})
-    experiment = SimpleNamespace(
-        config=config,
-        plan=SimpleNamespace(folds=[fold], real=real),
-        fresh={0: {plan.Key(None, False, None): [made]}},
-        reached=(0.9, 0.8),
-        _place=lambda k: tmp_path,
-    )
-    found = pipeline._Experiment._gate(experiment)
+    fold = Fold(0, "", sides, [], {None: [draw]}, None)
+
+    def gated(source):
+        some = [
+            Job("samples", 0, f"samples of {name}", f"generated/{name}", seed=0,
+                key=arms.Key(None, False, source), name=name)
+            for name in made
+        ]  # fmt: skip
+        plan = SimpleNamespace(real=real, pick=lambda *kinds, **of: some)
+        site = Site(ConfigDict({"gan": {}}), plan, fold, epath.Path(tmp_path), None)
+        samples = {job.output: made[job.name] for job in some}
+        return gate.of_first_fold(site, samples, (0.9, 0.8))
+
+    found = gated(None)
     assert found["gan_train"] == {"gan": 0.9, "pca": 0.8, "images": 30}
     assert set(found["distances"]) == set(real.classes) and found["passed"]
-    experiment.fresh = {0: {plan.Key(None, False, "pca"): [made]}}
-    assert pipeline._Experiment._gate(experiment) is None
+    assert (tmp_path / "pca" / "cat").is_dir() and gated("pca") is None

@@ -14,8 +14,12 @@ from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine.progress import NotFiniteError
 from jaxgan.errors import FileError
 from jaxgan.experiment import pipeline, verdict
-from jaxgan.experiment.design import plan
+from jaxgan.experiment.design import arms, jobs, training_set
+from jaxgan.experiment.design.draws import draw
+from jaxgan.experiment.design.plan import Plan
+from jaxgan.experiment.design.plan_arms import plan_arms
 from jaxgan.experiment.stages import classify
+from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import audit
 from jaxgan.metrics.networks import load_classifier
 from jaxgan.statistics import crossed
@@ -108,6 +112,22 @@ def test_the_report_and_its_figures_are_there(finished) -> None:
             assert (folder / file).exists()
     for generator in results["generators"]:
         assert all((folder / grid).exists() for grid in generator["grids"])
+
+
+def test_what_was_done_is_what_was_planned(finished) -> None:
+    folder, results, seen = finished
+    plan = pipeline.prepare(twin())
+    kept = {str(p.relative_to(folder)) for p in folder.rglob("*/result.json")}
+    kept |= {
+        f"{name}/{p.name}" for name in ("gan", "generated") for p in (folder / name).glob("*.json")
+    }
+    assert kept == {job.output for job in plan.jobs}
+    gans, classifiers = plan.pick("gan"), plan.pick("classifier")
+    assert [g["steps"] for g in results["generators"]] == [job.steps for job in gans]
+    assert [len(names) for _, names in seen["gan"]] == [job.images for job in gans]
+    assert [(r["arm"], r["steps"]) for r in results["runs"]] == [
+        (job.arm.name, job.steps) for job in classifiers
+    ]
 
 
 def test_running_again_trains_nothing_and_says_the_same(finished, monkeypatch) -> None:
@@ -248,7 +268,7 @@ def planned(*names, **changes):
     config = twin()
     config.update_from_flattened_dict({"data.subset": 1.0} | changes)
     config.arms = names
-    return {arm.name: arm for arm in plan.plan(config, COUNTS)}
+    return {arm.name: arm for arm in plan_arms(config, COUNTS)}
 
 
 def numbers(arm):
@@ -275,12 +295,12 @@ def test_arms_hold_what_they_say() -> None:
     assert {name: [*numbers(arm).values()] for name, arm in found.items()} == want
     assert [name for name, arm in found.items() if arm.augment] == ["real@4+augmentation"]
     assert [name for name, arm in found.items() if arm.selected] == ["add:0.5x@4+selection"]
-    assert plan.needed(found.values()) == {
+    assert arms.needed(found.values()) == {
         (None, False, None): {"cat": 20, "dog": 40},
         (4, True, None): {"cat": 2, "dog": 2},
     }
-    assert plan.needed([found["real"], found["copies:7"]]) == {}
-    about = plan.about([*found.values()])
+    assert arms.needed([found["real"], found["copies:7"]]) == {}
+    about = arms.about([*found.values()])
     assert about["add"]["base"] == "real" and about["add:0.5x@4+selection"]["base"] == "real"
     assert (about["add"]["size"], about["add"]["ratio"]) == (30, 2)
     assert not {"size", "ratio"} & {*about["copies:7"], *about["replace"], *about["balance"]}
@@ -292,7 +312,7 @@ def test_rivals_have_what_their_names_say() -> None:
     assert [(a.policy, a.mixup) for a in found.values()] == [
         ((), 0), (("randaugment",), 0), ((), 0.2), ((), 0.2), (("flip",), 0)
     ]  # fmt: skip
-    about = plan.about([*found.values()])
+    about = arms.about([*found.values()])
     assert about["add+mixup"]["base"] == "real+mixup"
     assert about["add+augmentation"]["base"] == about["real+mixup"]["base"] == "real"
 
@@ -339,7 +359,7 @@ LABELS = np.repeat([0, 1], [10, 20])
 
 def draws(seeds=(0, 1, 2), **how):
     how = {"share": 0.8, "retrain": 1, "seed": 0} | how
-    return plan.draw(LABELS, ("cat", "dog"), seeds, **how)
+    return draw(LABELS, ("cat", "dog"), seeds, **how)
 
 
 def test_each_seed_draws_its_own_pictures_of_what_the_gan_saw() -> None:
@@ -383,7 +403,7 @@ def test_assembled_pictures_are_labelled_and_counted() -> None:
         "cat": {"real": 2, "generated": 4, "copies": 5},
         "dog": {"real": 6, "generated": 3, "copies": 0},
     }
-    source = plan.assemble(plan.Arm("arm", pictures), real, given, generated, seed=0)
+    source = training_set.assemble(arms.Arm("arm", pictures), real, given, generated, seed=0)
     assert np.bincount(source.labels).tolist() == [11, 9]
     dogs = [source[i]["image"] for i in np.flatnonzero(source.labels == 1)[-3:]]
     for i, dog in enumerate(dogs):
@@ -413,10 +433,12 @@ def answered(monkeypatch, config, tmp_path, skill):
                 runs.append(run | {"probabilities": np.eye(2)[said]})
         return runs, []
 
-    monkeypatch.setattr(classify.Fold, "train", train)
-    monkeypatch.setattr(classify.Fold, "finished", lambda self, position: False)
+    monkeypatch.setattr(classify.Classifiers, "train", train)
+    monkeypatch.setattr(classify.Classifiers, "finished", lambda self, position: False)
     monkeypatch.setattr(pipeline._Experiment, "_generate", lambda self, k, positions: None)
-    monkeypatch.setattr(pipeline._Experiment, "_finish", lambda self, about: {"ended": self.ended})
+    monkeypatch.setattr(
+        pipeline._Experiment, "_finish", lambda self, about: {"ended": self.record.ended}
+    )
     return begun
 
 
@@ -463,27 +485,34 @@ def test_looks_must_be_at_fewer_seeds_than_there_are(tmp_path) -> None:
 def test_every_gan_is_looked_at_for_copies_of_what_it_saw() -> None:
     config, real = twin(), ToySource(8, count=20)
     parts = splits.Split(np.arange(5, 35), np.arange(5), np.arange(35, 40))
-    how = {"share": 0.5, "seed": 0}
-    config.gan.retrain = 2
+    config.seeds, config.gan.retrain, config.data.subset = (0, 1, 2), 2, 0.5
+    config.arms = ("add:3", "add:3@4")
     labels = real.labels[parts.train]
-    drawn = {
-        None: plan.draw(labels, real.classes, (0, 1, 2), retrain=2, **how),
-        4: plan.draw(labels, real.classes, (0, 1, 2), retrain=2, size=4, **how),
-    }
-    fresh = {(size, False, None): [{"cat": i, "dog": i} for i in range(3)] for size in drawn}
-    found = list(audit._generators(config, real, parts, drawn, fresh))
-    assert [called for called, *_ in found] == [
+    how = {"share": 0.5, "seed": 0, "retrain": 2}
+    drawn = {size: draw(labels, real.classes, (0, 1, 2), size=size, **how) for size in (None, 4)}
+
+    def audited() -> tuple[Site, list]:
+        planned = plan_arms(config, {"cat": 15, "dog": 15})
+        fold = jobs.Fold(0, "", parts, planned, drawn, planned[0])
+        plan = Plan(real, None, [fold], {}, jobs.jobs(config, [fold]))
+        site = Site(config, plan, fold, None, None)
+        return site, audit.generators(site, plan.pick("samples"))
+
+    site, found = audited()
+    assert [called for called, _ in found] == [
         f"{name}{size} of GAN {gan}"
         for size in ("", "@4")
         for gan in (0, 1)
         for name in real.classes
     ]
-    for _, name, position, positions in found[4:]:
-        np.testing.assert_array_equal(positions, parts.train[drawn[4][position].learned[name]])
-        assert len(positions) == 4 and {real.classes[i] for i in real.labels[positions]} == {name}
+    for _, job in found[4:]:
+        source = audit._sources(site, job)
+        wanted = parts.train[drawn[4][job.seed].learned[job.name]]
+        assert source.names == tuple(real.names[i] for i in wanted) and len(source) == 4
+        assert {real.classes[i] for i in source.labels} == {job.name}
 
-    config.gan.retrain, config.generated = 1, "elsewhere"
-    fresh = {(None, False, plan.GIVEN): fresh[None, False, None]}
-    found = list(audit._generators(config, real, parts, drawn, fresh))
-    assert [called for called, *_ in found] == ["cat", "dog"]
-    assert sorted(np.concatenate([positions for *_, positions in found])) == list(range(5, 35))
+    config.gan.retrain, config.generated, config.arms = 1, "elsewhere", ("add:3",)
+    site, found = audited()
+    assert [called for called, _ in found] == ["cat", "dog"]
+    sources = [audit._sources(site, job).names for _, job in found]
+    assert sorted(sum(sources, ())) == sorted(real.names[i] for i in parts.train)

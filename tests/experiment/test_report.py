@@ -18,7 +18,7 @@ from PIL import Image
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import log
 from jaxgan.experiment import analysis, verdict
-from jaxgan.experiment.design.arms import KINDS, VARIANTS
+from jaxgan.experiment.design.arm_names import KINDS, VARIANTS
 from jaxgan.experiment.report import details, flipped_images, formatting, tables, view
 from jaxgan.experiment.report.page import write_report
 from jaxgan.reporting import html, plots

@@ -11,7 +11,8 @@ from jaxgan.config import loading as configs
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import pipeline
-from jaxgan.experiment.design import arms, plan
+from jaxgan.experiment.design import arm_names, arms, training_set
+from jaxgan.experiment.design.plan_arms import plan_arms
 from jaxgan.experiment.stages import classify
 from jaxgan.training import run
 from jaxgan.types import InputError
@@ -30,7 +31,7 @@ def twin(**changes):
 def planned(*names, counts=COUNTS, **changes):
     config = twin(**changes)
     config.arms = names
-    return {arm.name: arm for arm in plan.plan(config, counts)}
+    return {arm.name: arm for arm in plan_arms(config, counts)}
 
 
 def frozen(*names, **changes):
@@ -38,23 +39,23 @@ def frozen(*names, **changes):
     config = twin(**changes)
     config.classifier = configs.load(str(ROOT / "configs" / "vgg16_frozen.py"))
     config.arms = names
-    return {arm.name: arm for arm in plan.plan(config, COUNTS)}
+    return {arm.name: arm for arm in plan_arms(config, COUNTS)}
 
 
 def test_what_generates_is_told_by_source() -> None:
     given = {"generated": "{'drawn': 'a', 'other': 'b'}"}
     names = ("real", "pca:3", "pca:2x", "add:7", "add[drawn]:1x", "replace[other]:0.5")
     found = planned(*names, **given)
-    assert plan.needed(found.values()) == {
+    assert arms.needed(found.values()) == {
         (None, False, "pca"): {"cat": 20, "dog": 40},
         (None, False, None): {"cat": 7, "dog": 7},
         (None, False, "drawn"): {"cat": 10, "dog": 20},
         (None, False, "other"): {"cat": 5, "dog": 10},
     }
-    assert [*plan.of_gans(plan.needed(found.values()))] == [(None, False, None)]
-    assert not plan.of_gans(plan.needed([found["real"], found["pca:3"]]))
+    assert [*arms.of_gans(arms.needed(found.values()))] == [(None, False, None)]
+    assert not arms.of_gans(arms.needed([found["real"], found["pca:3"]]))
     plain = planned("real", "add", generated="folder/of/classes")
-    assert [*plan.needed(plain.values())] == [(None, False, plan.GIVEN)]
+    assert [*arms.needed(plain.values())] == [(None, False, arms.GIVEN)]
     assert "drawn" in found["add[drawn]:1x"].description
 
 
@@ -89,7 +90,7 @@ def assembled(name, steps=0):
     fresh = {c: ToySource(8, count=9, classes=(c,), seed=5) for c in ("cat", "dog")}
     arm = planned("real", name, counts={"cat": 6, "dog": 6})[name]
     given = {"cat": np.arange(6), "dog": np.arange(6, 12)}
-    source = loader.in_memory(plan.assemble(arm, real, given, fresh, 0, steps))
+    source = loader.in_memory(training_set.assemble(arm, real, given, fresh, 0, steps))
     mine = {real[i]["image"].tobytes() for i in range(len(real))}
     return source, np.array([image.tobytes() in mine for image in source.images])
 
@@ -161,7 +162,7 @@ def test_arms_that_cannot_be(names, changes, words) -> None:
             config.add.amounts = amounts
     config.arms = names
     with pytest.raises(InputError, match=words):
-        plan.plan(config, COUNTS)
+        plan_arms(config, COUNTS)
 
 
 def test_principal_components_need_three_pictures() -> None:
@@ -249,7 +250,7 @@ def test_what_is_finished_is_not_done_again(finished, monkeypatch) -> None:
     folder, results, _ = finished
     never = lambda *a, **b: pytest.fail("a finished stage was run again")  # noqa: E731
     monkeypatch.setattr(run, "train_classifier", never)
-    monkeypatch.setattr(classify, "_test", never)
+    monkeypatch.setattr(classify, "test", never)
     again = pipeline.run(rivals(folder / "made"), folder / "run")
     assert again["runs"] == results["runs"]
 
@@ -267,8 +268,8 @@ def test_test_pictures_in_a_named_folder_are_refused(tmp_path) -> None:
 
 
 def test_names_are_read() -> None:
-    read = arms.parse("pretrain[my.gan-2]:0.5x@20+cutmix+trivialaugment")
+    read = arm_names.parse("pretrain[my.gan-2]:0.5x@20+cutmix+trivialaugment")
     assert (read.kind, read.source, read.ratio, read.size) == ("pretrain", "my.gan-2", 0.5, 20)
     assert read.variants == ("trivialaugment", "cutmix")
-    assert arms.parse("add:best").best and arms.parse("weight:0.3").weight == 0.3
-    assert arms.parse("pca:2x").source == "pca" and arms.parse("pca:2x").generates
+    assert arm_names.parse("add:best").best and arm_names.parse("weight:0.3").weight == 0.3
+    assert arm_names.parse("pca:2x").source == "pca" and arm_names.parse("pca:2x").generates

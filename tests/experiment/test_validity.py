@@ -9,8 +9,8 @@ from scipy import special, stats
 
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
-from jaxgan.experiment.design.plan import Arm
-from jaxgan.experiment.validity import checks
+from jaxgan.experiment.design.arms import Arm
+from jaxgan.experiment.validity import checks, leakage, likeness, shortcut
 from jaxgan.metrics import features
 from jaxgan.types import InputError
 
@@ -70,7 +70,7 @@ def cats():
 @pytest.fixture(scope="module")
 def described(cats):
     return {
-        change.__name__ if change else "fresh": checks.looks(
+        change.__name__ if change else "fresh": likeness.looks(
             Pictures([change(c) for c in cats] if change else cats)
         )
         for change in (None, blurred, reddish)
@@ -82,17 +82,17 @@ def described(cats):
 def test_planted_test_pictures_are_found(cats, change, where) -> None:
     held_out = Pictures(cats[:30])
     learned = {"real": Pictures(cats[100:150]), "generated": Pictures(cats[150:200], 1)}
-    clean = checks.leakage(learned, held_out)
+    clean = leakage.leakage(learned, held_out)
     assert clean["passed"] is True and not clean["pairs"]
     planted = [3, 17, 29]
     pictures = learned[where].images + [change(cats[i]) for i in planted]
-    found = checks.leakage(learned | {where: Pictures(pictures)}, held_out)
+    found = leakage.leakage(learned | {where: Pictures(pictures)}, held_out)
     assert found["passed"] is False
     assert found["pairs"] == [[where, f"made/{50 + k}", f"made/{i}"] for k, i in enumerate(planted)]
     assert f"made/51 ({where}) and made/17" in found["sentence"]
     with pytest.raises(InputError, match=r"must not hold validation or test .* 3 are like"):
-        checks.check_folder(Pictures(pictures), held_out)
-    checks.check_folder(learned[where], held_out)
+        leakage.check_folder(Pictures(pictures), held_out)
+    leakage.check_folder(learned[where], held_out)
 
 
 def arm(name, cats, dogs):
@@ -114,12 +114,12 @@ def test_planted_confounding_is_always_found(described, change) -> None:
     for seed in range(20):
         order = np.random.default_rng(seed).permutation(400)
         real, made = described["fresh"][order[:200]], described[change][order[200:]]
-        found = checks.shortcut([REAL, ONE, BOTH], {"cat": real}, {"cat": made})
+        found = shortcut.shortcut([REAL, ONE, BOTH], {"cat": real}, {"cat": made})
         assert found["passed"] is False, (seed, found["sentence"])
         assert found["confounded"] == ["replace"] and "look at replace-all" in found["sentence"]
         # Told apart as well, but it says nothing of the class.
-        assert checks.shortcut([REAL, BOTH], {"cat": real}, {"cat": made})["passed"] is True
-        alone = checks.shortcut([REAL, ONE], {"cat": real}, {"cat": made})
+        assert shortcut.shortcut([REAL, BOTH], {"cat": real}, {"cat": made})["passed"] is True
+        alone = shortcut.shortcut([REAL, ONE], {"cat": real}, {"cat": made})
         assert "add an arm like replace-all" in alone["sentence"]
 
 
@@ -130,16 +130,16 @@ def test_fresh_pictures_pass_at_the_stated_rate(described) -> None:
         order = np.random.default_rng(seed).permutation(400)
         real = {c: described["fresh"][order[k::4]] for k, c in enumerate(CLASSES)}
         made = {c: described["fresh"][order[k + 2 :: 4]] for k, c in enumerate(CLASSES)}
-        failed += checks.shortcut([ONE], real, made)["passed"] is False
-    assert stats.binomtest(failed, 200, checks.CHANCE, "greater").pvalue > 0.01, failed
+        failed += shortcut.shortcut([ONE], real, made)["passed"] is False
+    assert stats.binomtest(failed, 200, shortcut.CHANCE, "greater").pvalue > 0.01, failed
 
 
 @pytest.mark.parametrize("change", ["blurred", "reddish"])
 def test_a_probe_that_tells_has_a_word_on_what_it_means(described, change) -> None:
     real, made = described["fresh"][:200], described[change][200:]
-    passed = checks.shortcut([REAL, BOTH], {"cat": real}, {"cat": made})
+    passed = shortcut.shortcut([REAL, BOTH], {"cat": real}, {"cat": made})
     assert "easy to tell, which is harmless" in passed["sentence"]
-    alike = checks.shortcut([REAL, BOTH], {"cat": real}, {"cat": described["fresh"][200:]})
+    alike = shortcut.shortcut([REAL, BOTH], {"cat": real}, {"cat": described["fresh"][200:]})
     assert alike["passed"] is True and "easy to tell" not in alike["sentence"]
 
 
@@ -148,36 +148,36 @@ def test_noise_is_called_so_and_fresh_pictures_are_not(cats, described) -> None:
     for seed in range(3):
         rng = np.random.default_rng(seed)
         noise = [rng.integers(0, 256, cats[0].shape, np.uint8) for _ in range(20)]
-        found = checks.fidelity(real, {"cat": checks.looks(Pictures(noise))})
-        assert found["passed"] is False and found["times"]["cat"] > checks.NOISE
+        found = likeness.fidelity(real, {"cat": likeness.looks(Pictures(noise))})
+        assert found["passed"] is False and found["times"]["cat"] > likeness.NOISE
         assert "generated images of cat look like noise: they lie" in found["sentence"]
-    fresh = checks.fidelity(real, {"cat": described["fresh"][200:]})
+    fresh = likeness.fidelity(real, {"cat": described["fresh"][200:]})
     assert fresh["passed"] is True and fresh["times"]["cat"] == pytest.approx(1, abs=0.15)
-    assert checks.fidelity(real, {"cat": described["fresh"][:3]})["passed"] is None
+    assert likeness.fidelity(real, {"cat": described["fresh"][:3]})["passed"] is None
 
 
 def test_samples_shared_is_the_mean_share_of_two_seeds(cats) -> None:
     whole = Pictures(cats[:40])
     halves = [loader.Subset(whole, np.arange(k, k + 20)) for k in (0, 10, 20)]
-    assert checks.samples_shared([{"cat": whole}] * 3) == 1
-    assert checks.samples_shared([{"cat": half} for half in halves]) == pytest.approx(1 / 3)
-    assert checks.samples_shared([{"cat": halves[0]}, {"dog": halves[0]}]) == 0  # Classes differ.
-    assert checks.samples_shared([{"cat": whole}]) == checks.samples_shared([]) == 0
+    assert likeness.samples_shared([{"cat": whole}] * 3) == 1
+    assert likeness.samples_shared([{"cat": half} for half in halves]) == pytest.approx(1 / 3)
+    assert likeness.samples_shared([{"cat": halves[0]}, {"dog": halves[0]}]) == 0  # Classes differ.
+    assert likeness.samples_shared([{"cat": whole}]) == likeness.samples_shared([]) == 0
 
 
 def test_a_probe_needs_pictures() -> None:
     few = np.zeros((3, 5))
-    assert checks.shortcut([ONE], {"cat": few}, {"cat": few})["passed"] is None
+    assert shortcut.shortcut([ONE], {"cat": few}, {"cat": few})["passed"] is None
     with pytest.raises(InputError, match="at least 4 images of each kind, got 2"):
-        checks.told_apart(few, few)
+        shortcut.told_apart(few, few)
 
 
 def test_confounded_is_a_share_that_differs_by_class() -> None:
-    assert checks.confounded(ONE) and checks.confounded(arm("balance", (50, 50), (100, 0)))
-    assert not checks.confounded(BOTH) and not checks.confounded(REAL)
-    assert not checks.confounded(arm("add", (50, 100), (25, 50)))
+    assert shortcut.confounded(ONE) and shortcut.confounded(arm("balance", (50, 50), (100, 0)))
+    assert not shortcut.confounded(BOTH) and not shortcut.confounded(REAL)
+    assert not shortcut.confounded(arm("add", (50, 100), (25, 50)))
     generated = arm("generated", (0, 9), (0, 4))
-    assert not checks.confounded(generated)
+    assert not shortcut.confounded(generated)
 
 
 def test_logistic_regression_is_that_of_newton() -> None:
@@ -190,20 +190,20 @@ def test_logistic_regression_is_that_of_newton() -> None:
         p = special.expit(design @ w)
         curvature = design.T @ (design * (p * (1 - p))[:, None]) + ridge
         w -= np.linalg.solve(curvature, design.T @ (p - (y > 0)) + ridge @ w)
-    np.testing.assert_allclose(checks._logistic(x, y), w, atol=1e-3)
+    np.testing.assert_allclose(shortcut._logistic(x, y), w, atol=1e-3)
 
 
 def test_planted_copies_are_found_and_fresh_pictures_are_not_copies(cats) -> None:
     learned, held_out = Pictures(cats[:150]), Pictures(cats[150:250])
-    fresh = checks.copied(Pictures(cats[250:350]), learned, held_out)
+    fresh = likeness.copied(Pictures(cats[250:350]), learned, held_out)
     assert fresh["passed"] is True and fresh["name"] == "copies of cat"
     for change in (jpeg, blurred):
         some = cats[250:330] + [change(c) for c in cats[:20]]
-        assert checks.copied(Pictures(some), learned, held_out)["passed"] is False
-    few = checks.copied(Pictures(cats[250:350]), learned, Pictures(cats[150:160]))
+        assert likeness.copied(Pictures(some), learned, held_out)["passed"] is False
+    few = likeness.copied(Pictures(cats[250:350]), learned, Pictures(cats[150:160]))
     assert few["passed"] is None and "150 and 10 held out" in few["sentence"]
     # Held-out pictures that stand among the training pictures, too, are no fresh ones.
-    same = checks.copied(Pictures(cats[250:350]), learned, Pictures(cats[:30]))
+    same = likeness.copied(Pictures(cats[250:350]), learned, Pictures(cats[:30]))
     assert same["passed"] is None
 
 
@@ -212,7 +212,7 @@ def test_fresh_pictures_fail_the_copy_audit_no_more_often_than_stated(cats) -> N
     for seed in range(10):
         order = np.random.default_rng(seed).permutation(400)
         some = [Pictures([cats[i] for i in part]) for part in np.split(order[:300], [100, 200])]
-        failed += checks.copied(*some)["passed"] is False
+        failed += likeness.copied(*some)["passed"] is False
     assert stats.binomtest(failed, 10, 0.05, "greater").pvalue > 0.01
 
 

@@ -16,7 +16,7 @@ from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.config import settings as declared
 from jaxgan.errors import InputError
-from jaxgan.experiment.pipeline import _inherit
+from jaxgan.experiment.design.plan import inherit
 
 LONGER = int(os.environ.get("FUZZ", "1"))
 FILES = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
@@ -49,7 +49,7 @@ def check(config: ConfigDict) -> None:
     """As the scripts do before they read a picture."""
     declared.check(config)
     if configs.is_experiment(config):
-        _inherit(config)
+        inherit(config)
         checks.check_experiment(config)
     else:
         checks.check_training(config)

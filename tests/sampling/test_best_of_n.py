@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from jaxgan.config import loading as configs
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
-from jaxgan.experiment import pipeline
+from jaxgan.experiment.design import plan
 from jaxgan.metrics import features
 from jaxgan.metrics.features import Features
 from jaxgan.metrics.networks import Classifier
@@ -157,15 +157,15 @@ def test_real_pictures_are_those_that_the_run_learned_from(tmp_path: Path, monke
 def test_those_of_an_experiment_are_its_training_pictures(tmp_path: Path) -> None:
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
     config.data.limit = 12
-    pipeline._inherit(config)
+    plan.inherit(config)
     configs.claim(tmp_path, config)
-    seen = run.open_source(pipeline.at(config, config.classifier), config.seed)
+    seen = run.open_source(plan.at(config, config.classifier), config.seed)
     part = run.split(seen, config.data.split).train
     dogs = part[seen.labels[part] == 1]
     gan = config.gan.copy_and_resolve_references()
     with gan.unlocked():
         gan.data.classes = ("dog",)
-    pictures = run.open_source(pipeline.at(config, config.gan), config.seed)
+    pictures = run.open_source(plan.at(config, config.gan), config.seed)
     learned(tmp_path / "gan" / "dog", gan, loader.Subset(pictures, dogs))
     found = best_of_n.open_real(tmp_path / "gan" / "dog")
     assert found.resolution == gan.data.resolution != seen.resolution

@@ -1,156 +1,151 @@
-"""Names of an experiment's arms: what a classifier learns from, in a word.
+"""Arms and draws: which pictures, real and generated, each classifier learns from."""
 
-    kind[[source]][:amount][@size][+variant...]
-
-`add:2x@50+augmentation` is 50 real pictures a class and twice as many generated ones, changed at
-random while they are learned from; `add[diffusion]:best` has them from the folder that
-`config.generated` calls diffusion, and takes of some amounts the one that validates best.
-"""
-
-import re
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from jaxgan.errors import InputError
+from jaxgan.experiment.design import arm_names
 
-# Of a class's real pictures, how many of the largest class, and the amount, to how many are real,
-# generated and plain copies.
-Numbers = tuple[int, int, int]
-KINDS: dict[str, Callable[[int, int, int], Numbers]] = {
-    "real": lambda n, most, amount: (n, 0, 0),
-    "replace": lambda n, most, amount: (n - amount, amount, 0),
-    "add": lambda n, most, amount: (n, amount, 0),
-    "generated": lambda n, most, amount: (0, n, 0),  # As many as there are real ones.
-    "balance": lambda n, most, amount: (n, most - n, 0),  # The smaller classes are filled up.
-    "copies": lambda n, most, amount: (n, 0, amount),  # A placebo: real pictures again.
-    "oversample": lambda n, most, amount: (n, 0, most - n),  # Copies fill up the smaller classes.
-    "reweight": lambda n, most, amount: (n, 0, 0),  # Classes weigh the same in the loss.
-    "weight": lambda n, most, amount: (n, amount, 0),  # Generated ones weigh less in the loss.
-    "pca": lambda n, most, amount: (n, amount, 0),  # Drawn from principal components.
-    "pretrain": lambda n, most, amount: (n, amount, 0),  # Generated ones first, then real ones.
-}
-WITHOUT = ("real", "copies", "oversample", "reweight")  # No generated pictures.
-# They can have an amount, `all` of `replace` classes too.
-AMOUNTS = ("replace", "add", "copies", "pca", "pretrain")
-BEST = ("add", "pca")  # Their amount can be chosen on validation pictures.
-MOST, MOST_TIMES = 10**7, 1000  # Generated pictures a class, and per real one.
-VARIANTS = (
-    "augmentation",
-    "randaugment",
-    "trivialaugment",
-    "mixup",
-    "cutmix",
-    "features",
-    "selection",
-)
-FORM = re.compile(
-    rf"({'|'.join(KINDS)})(-all)?(?:\[([\w.-]+)\])?(?::(?:(best)|([\d.]+)(x?)))?(?:@(\d+))?"
-    rf"((?:\+(?:{'|'.join(VARIANTS)}))*)"
-)
+GIVEN = "folder"  # The source of what is generated where `config.generated` is a plain folder.
 
 
-class Name(NamedTuple):
-    """An arm's name, read.
+class Arm(NamedTuple):
+    """One way to train the classifier.
 
     Attributes:
-        kind: one of KINDS.
-        everywhere: of `replace-all`: in all classes, whatever those of `replace.classes`.
-        number: pictures a class, generated ones or copies; None where `ratio` or the config says.
-        ratio: the same per real picture; of `replace` it is a share.
-        size: real pictures a class; None: all that there are.
-        variants: of VARIANTS, in their order.
-        source: what generates: None the experiment's GANs (or the one folder that it is given),
-            "pca" principal components, else one of the folders of `config.generated`.
-        best: whether the amount is chosen on validation pictures.
-        weight: of a generated picture in the loss, of `weight`.
+        name: see `jaxgan.experiment.design.arm_names`.
+        pictures: class -> {"real": n, "generated": n, "copies": n}.
+        augment: whether pictures are changed at random.
+        selected: whether the generated ones are the best of a surplus.
+        size: real pictures a class that it is given; None: all of a draw.
+        policy: how pictures are changed: names of augmentations.
+        mixup: alpha of `steps.classifier.mix`; 0: none.
+        cutmix: alpha of `steps.classifier.cut_mix`; 0: none.
+        feature_noise: see `steps.classifier.make_step`.
+        source: of the generated ones: None are the experiment's GANs; see `arm_names.Name`.
+        weights: of the loss, by class: of a real picture and of a generated one; None: all weigh 1.
+        pretrain: whether the generated ones are learned from first, for half of the steps.
+        choices: the same arm with other amounts, rising; the one that validates best is taken.
     """
 
-    kind: str
-    everywhere: bool = False
-    number: int | None = None
-    ratio: float | None = None
+    name: str
+    pictures: dict[str, dict[str, int]]
+    augment: bool = False
+    selected: bool = False
     size: int | None = None
-    variants: tuple[str, ...] = ()
+    policy: tuple[str, ...] = ()
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    feature_noise: float = 0.0
     source: str | None = None
-    best: bool = False
-    weight: float | None = None
+    weights: dict[str, tuple[float, float]] | None = None
+    pretrain: bool = False
+    choices: tuple["Arm", ...] = ()
 
     @property
-    def generates(self) -> bool:
-        """Whether the arm has generated pictures."""
-        return self.kind not in WITHOUT and self.number != 0 and self.ratio != 0
+    def way(self) -> tuple[tuple[str, ...], float, float, float]:
+        """How it is trained: arms that have this in common share one program."""
+        return self.policy, self.mixup, self.cutmix, self.feature_noise
 
     @property
-    def selection(self) -> bool:
-        """Whether they are the best of a surplus."""
-        return "selection" in self.variants
+    def key(self) -> "Key":
+        """What its generated pictures are."""
+        return Key(self.size, self.selected, self.source)
 
+    @property
+    def trained(self) -> tuple["Arm", ...]:
+        """What is trained for it with each seed: itself, or all of its choices."""
+        return self.choices or (self,)
 
-def parse(name: str) -> Name:
-    """Reads an arm's name.
-
-    Raises:
-        InputError: malformed, or an amount that its kind cannot have.
-    """
-    found = FORM.fullmatch(name)
-    if found is None:
-        changes = ", ".join("+" + v for v in VARIANTS)
-        raise InputError(
-            f"each of config.arms must be one of {', '.join(KINDS)}, with :number or :ratiox (or "
-            f":best), @real pictures a class and {changes} where wanted, got {name!r}"
+    @property
+    def does(self) -> tuple:
+        """What arms that train the same have in common."""
+        pictures = tuple((name, *n.values()) for name, n in self.pictures.items())
+        generated = self.generated > 0
+        weights = self.weights and tuple(self.weights.items())
+        return (
+            *(pictures, self.way, weights, tuple(arm.does for arm in self.choices)),
+            *(self.selected and generated, self.pretrain and generated, generated and self.source),
         )
-    kind, everywhere, source, best, amount, times, size, variants = found.groups()
-    variants = variants.split("+")[1:]
-    share = kind == "replace"
 
-    def refuse(rule: str) -> InputError:
-        return InputError(f"config.arms: {rule}, got {name!r}")
+    @property
+    def description(self) -> str:
+        parts = []
+        for name, n in self.pictures.items():
+            kinds = [f"{count:,} {kind}" for kind, count in n.items() if count]
+            parts.append(f"{name}: {' + '.join(kinds)}")
+        if self.generated and self.source is not None:
+            known = {"pca": "principal components", GIVEN: "a folder"}
+            parts.append(f"generated ones from {known.get(self.source, self.source)}")
+        if self.choices:
+            of = f"{len(self.choices)} amounts, as validation images say"
+            parts.append(f"at most so many generated ones: the best of {of}")
+        if self.weights and self.generated:
+            parts.append(f"generated ones weigh {min(w[1] for w in self.weights.values()):g}")
+        elif self.weights:
+            parts.append("every class weighs the same in the loss")
+        how = (
+            "; generated ones first, for half of the steps" * self.pretrain
+            + "; changed at random" * self.augment
+            + "; generated ones selected" * self.selected
+        )
+        return "; ".join(parts) + how
 
-    if everywhere and not share:
-        raise refuse("only replace can be of -all classes")
-    weight = None
-    if kind == "weight":
-        try:
-            weight = float("nan" if best or times or amount is None else amount)
-        except ValueError:
-            weight = float("nan")
-        if not 0 < weight < 1:
-            raise refuse("weight must have the weight of a generated picture, like :0.3, in (0, 1)")
-        amount = None
-    if amount is not None and kind not in AMOUNTS:
-        raise refuse(f"only {', '.join(AMOUNTS)} can have an amount")
-    if best and kind not in BEST:
-        raise refuse(f"only {', '.join(BEST)} can have the best of some amounts")
-    if source is not None and (kind in WITHOUT or kind == "pca"):
-        raise refuse("only an arm with generated pictures can name their [source]")
-    if source == "pca":
-        raise refuse("principal components are an arm of their own, pca")
-    if len(set(variants)) != len(variants):
-        raise refuse("each of the variants can stand once")
-    number = ratio = None
-    if amount is not None:
-        try:
-            ratio = float(amount) if times or share else None
-            number = int(amount) if ratio is None else None
-        except ValueError:
-            raise refuse("an amount must be a number like :1000 or :2x") from None
-    if share and ratio is not None and not 0 < ratio <= 1:
-        raise refuse("what replace replaces must be a share within (0, 1]")
-    if (number or 0) > MOST or (ratio or 0.0) > MOST_TIMES:
-        raise refuse(f"an amount must be at most {MOST:,} pictures a class, or {MOST_TIMES:,}x")
-    if size is not None and not (len(size) < 10 and int(size)):
-        raise refuse("@ must be followed by at least 1 picture a class")
-    read = Name(
-        kind,
-        everywhere is not None,
-        number,
-        ratio,
-        int(size) if size else None,
-        tuple(v for v in VARIANTS if v in variants),
-        "pca" if kind == "pca" else source,
-        best is not None,
-        weight,
-    )
-    if read.selection and not read.generates:
-        raise refuse("+selection needs generated pictures")
-    return read
+    @property
+    def generated(self) -> int:
+        """Generated pictures, of all classes."""
+        return sum(n["generated"] for n in self.pictures.values())
+
+
+def about(planned: Sequence[Arm]) -> dict[str, dict]:
+    """What results.json says of each arm: see `analysis.judge`."""
+
+    def of(arm: Arm) -> dict:
+        real = sum(n["real"] for n in arm.pictures.values())
+        found = {"description": arm.description, "pictures": arm.pictures, "augment": arm.augment}
+        name = arm_names.parse(arm.name)
+        plain = not arm.augment and not arm.choices and name.source is None
+        if name.kind in ("real", "add") and plain:  # Of a sweep.
+            found |= {"size": real, "ratio": arm.generated / real}
+        size = "" if arm.size is None else f"@{arm.size}"
+        how = "".join(f"+{v}" for v in name.variants if v != "selection")
+        bases = (f"real{size}{how}", f"real{size}", "real")
+        base = next((b for b in bases if b in names and b != arm.name), None)
+        return found | ({"base": base} if base else {})
+
+    names = {arm.name for arm in planned}
+    return {arm.name: of(arm) for arm in planned}
+
+
+class Key(NamedTuple):
+    """What generated pictures are.
+
+    Attributes:
+        size: real pictures a class of the arms that get them; None: all of a draw.
+        selected: whether they are the best of a surplus.
+        source: see `Arm`; None are the experiment's own GANs.
+    """
+
+    size: int | None
+    selected: bool
+    source: str | None = None
+
+
+Needed = Mapping[Key, Mapping[str, int]]  # Generated pictures that a seed needs, by class.
+
+
+def needed(planned: Iterable[Arm]) -> dict[Key, dict[str, int]]:
+    """Generated pictures that a seed needs."""
+    most: dict[Key, dict[str, int]] = {}
+    for arm in planned:
+        if not arm.generated:
+            continue
+        mine = most.setdefault(arm.key, {})
+        for name, n in arm.pictures.items():
+            if n["generated"]:
+                mine[name] = max(mine.get(name, 0), n["generated"])
+    return most
+
+
+def of_gans(needed: Needed) -> Needed:
+    """Those that are the experiment's own GANs'."""
+    return {key: counts for key, counts in needed.items() if key.source is None}

@@ -1,481 +1,210 @@
-"""Arms and draws: which pictures, real and generated, each classifier learns from."""
+"""What an experiment is to do, on which images; checked before any training."""
 
-import ast
-import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
 from ml_collections import ConfigDict
 
-from jaxgan.data.dataset import Dataset, Source
-from jaxgan.data.loader import Concat, Subset
-from jaxgan.experiment.design import arms
-from jaxgan.models import pca
-from jaxgan.system import paths
-from jaxgan.training import frozen_features
+from jaxgan.config import checks, settings
+from jaxgan.config import loading as configs
+from jaxgan.data import dataset, folds, loader, splits
+from jaxgan.data.duplicates import sentence
+from jaxgan.data.folder import Source
+from jaxgan.engine import distributed, sharding
+from jaxgan.experiment import outcomes
+from jaxgan.experiment.design.arms import of_gans
+from jaxgan.experiment.design.draws import draw
+from jaxgan.experiment.design.jobs import Fold, Job, Kind, jobs
+from jaxgan.experiment.design.plan_arms import plan_arms
+from jaxgan.experiment.design.sources import folders, open_folder
+from jaxgan.experiment.validity.leakage import check_folder
+from jaxgan.statistics import group_sequential
+from jaxgan.training import monitor
+from jaxgan.training import run as training
 from jaxgan.types import InputError
 
-MIXUP = 0.2  # Alpha of +mixup where the config has none.
-CUTMIX = 1.0  # Likewise, of +cutmix.
-FEATURE_NOISE = 0.1  # Likewise, of +features.
-AMOUNTS = (0.5, 1.0, 2.0)  # Generated pictures per real one, of which `:best` is one.
-GIVEN = "folder"  # The source of what is generated where `config.generated` is a plain folder.
 
-
-class Arm(NamedTuple):
-    """One way to train the classifier.
+class Plan(NamedTuple):
+    """What an experiment is to do, on which images.
 
     Attributes:
-        name: see `jaxgan.experiment.design.arms`.
-        pictures: class -> {"real": n, "generated": n, "copies": n}.
-        augment: whether pictures are changed at random.
-        selected: whether the generated ones are the best of a surplus.
-        size: real pictures a class that it is given; None: all of a draw.
-        policy: how pictures are changed: names of augmentations.
-        mixup: alpha of `steps.classifier.mix`; 0: none.
-        cutmix: alpha of `steps.classifier.cut_mix`; 0: none.
-        feature_noise: see `steps.classifier.make_step`.
-        source: of the generated ones: None are the experiment's GANs; see `arms.Name`.
-        weights: of the loss, by class: of a real picture and of a generated one; None: all weigh 1.
-        pretrain: whether the generated ones are learned from first, for half of the steps.
-        choices: the same arm with other amounts, rising; the one that validates best is taken.
+        real: the images.
+        copies: which of them stay together: copies, and those of a group; None: sides were given.
+        folds: what to do in each.
+        outside: generated images from elsewhere, by source and class.
+        jobs: all that there is to do, in order.
     """
 
-    name: str
-    pictures: dict[str, dict[str, int]]
-    augment: bool = False
-    selected: bool = False
-    size: int | None = None
-    policy: tuple[str, ...] = ()
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    feature_noise: float = 0.0
-    source: str | None = None
-    weights: dict[str, tuple[float, float]] | None = None
-    pretrain: bool = False
-    choices: tuple["Arm", ...] = ()
+    real: Source
+    copies: splits.Duplicates | None
+    folds: list[Fold]
+    outside: dict[str, dict[str, Source]]
+    jobs: list[Job]
 
     @property
-    def way(self) -> tuple[tuple[str, ...], float, float, float]:
-        """How it is trained: arms that have this in common share one program."""
-        return self.policy, self.mixup, self.cutmix, self.feature_noise
+    def labels(self) -> dict[int, np.ndarray]:
+        """Return those of each fold's test images."""
+        return {fold.number: self.real.labels[fold.sides.test] for fold in self.folds}
 
     @property
-    def key(self) -> "Key":
-        """What its generated pictures are."""
-        return Key(self.size, self.selected, self.source)
+    def groups(self) -> dict[int, np.ndarray] | None:
+        """Return those of each fold's test images, where `data.groups` has any."""
+        found = getattr(self.real, "groups", None)
+        return None if found is None else {f.number: found[f.sides.test] for f in self.folds}
 
     @property
-    def trained(self) -> tuple["Arm", ...]:
-        """What is trained for it with each seed: itself, or all of its choices."""
-        return self.choices or (self,)
+    def duplicates(self) -> str:
+        """Return what was found of copies, in a sentence."""
+        if self.copies is None:
+            return "duplicates: as the given sides have them"
+        return sentence(self.copies, self.real.names.__getitem__)
 
-    @property
-    def does(self) -> tuple:
-        """What arms that train the same have in common."""
-        pictures = tuple((name, *n.values()) for name, n in self.pictures.items())
-        generated = self.generated > 0
-        weights = self.weights and tuple(self.weights.items())
-        return (
-            *(pictures, self.way, weights, tuple(arm.does for arm in self.choices)),
-            *(self.selected and generated, self.pretrain and generated, generated and self.source),
-        )
-
-    @property
-    def description(self) -> str:
-        parts = []
-        for name, n in self.pictures.items():
-            kinds = [f"{count:,} {kind}" for kind, count in n.items() if count]
-            parts.append(f"{name}: {' + '.join(kinds)}")
-        if self.generated and self.source is not None:
-            known = {"pca": "principal components", GIVEN: "a folder"}
-            parts.append(f"generated ones from {known.get(self.source, self.source)}")
-        if self.choices:
-            of = f"{len(self.choices)} amounts, as validation images say"
-            parts.append(f"at most so many generated ones: the best of {of}")
-        if self.weights and self.generated:
-            parts.append(f"generated ones weigh {min(w[1] for w in self.weights.values()):g}")
-        elif self.weights:
-            parts.append("every class weighs the same in the loss")
-        how = (
-            "; generated ones first, for half of the steps" * self.pretrain
-            + "; changed at random" * self.augment
-            + "; generated ones selected" * self.selected
-        )
-        return "; ".join(parts) + how
-
-    @property
-    def generated(self) -> int:
-        """Generated pictures, of all classes."""
-        return sum(n["generated"] for n in self.pictures.values())
+    def pick(
+        self, *kinds: Kind, fold: int | None = None, seeds: Container[int | None] | None = None
+    ) -> list[Job]:
+        """Return the jobs of some kinds, of all folds or one, of all seeds or some."""
+        return [
+            job
+            for job in self.jobs
+            if job.kind in kinds
+            and (fold is None or job.fold == fold)
+            and (seeds is None or job.seed in seeds)
+        ]
 
 
-def plan(config: ConfigDict, counts: Mapping[str, int]) -> list[Arm]:
-    """The arms of an experiment.
+def prepare(config: ConfigDict, before: Plan | None = None) -> Plan:
+    """Open and part the images, and check all that can be checked before any training.
 
     Args:
-        config: the experiment's; `arms`, `data.subset`, `replace` and `add` matter here.
-        counts: real training pictures of each class.
+        config: the experiment's.
+        before: a plan for the same images, which are not read again.
 
     Raises:
-        InputError: a class to be replaced that is not there, too few pictures, or nothing to
-            compare.
+        InputError: a config or folder that will not do.
     """
-    replaced = config.replace.classes or tuple(counts)
-    for name in replaced:
-        if name not in counts:
-            raise InputError(f"config.replace.classes must be of {', '.join(counts)}, got {name!r}")
-
-    amounts = _amounts(config)
-    known = folders(config)
-
-    def arm(text: str, chosen: float | None = None) -> Arm:
-        name = arms.parse(text)
-        source = name.source
-        if name.generates and source is None and GIVEN in known:
-            source = GIVEN
-        if name.generates and source not in (None, "pca") and source not in known:
-            there = ", ".join(name for name in known if name != GIVEN)
-            raise InputError(
-                f"arm {text!r} must name a source of config.generated, and "
-                f"{f'they are {there}' if there else 'it names none'}"
-            )
-        short = [f"{n:,} of {c}" for c, n in counts.items() if n < (name.size or 0)]
-        if short:
-            raise InputError(
-                f"arm {text!r} needs {name.size:,} real pictures a class to train with, and there "
-                f"are {', '.join(short)}"
-            )
-        shared = [f"{n:,} of {c}" for c, n in counts.items()
-                  if name.size and name.size > counted(n, config.data.subset)]  # fmt: skip
-        if shared and len(config.seeds) > 1:
-            raise InputError(
-                f"arm {text!r} needs {math.ceil(name.size / config.data.subset):,} real pictures a "
-                f"class, for each seed to draw {config.data.subset:.0%} of them, and there are "
-                f"{', '.join(shared)}"
-            )
-        mine = {c: name.size or counted(n, config.data.subset) for c, n in counts.items()}
-        seen = {c: learned_from(n, name.size, config) for c, n in counts.items()}
-        few = [f"{n:,} of {c}" for c, n in seen.items() if n < pca.LEAST]
-        if source == "pca" and few:
-            raise InputError(
-                f"arm {text!r} needs {pca.LEAST} real pictures a class or more to find principal "
-                f"components in, and there are {', '.join(few)}"
-            )
-        ratio = name.ratio if chosen is None else chosen
-        if ratio is None and name.best:
-            ratio = amounts[-1]
-        if ratio is None:
-            ratio = config.replace.share if name.kind == "replace" else config.add.ratio
-
-        def numbers(c: str, n: int) -> dict[str, int]:
-            amount = round(n * ratio) if name.number is None else name.number
-            if name.kind == "replace" and not name.everywhere and c not in replaced:
-                amount = 0
-            if name.kind == "replace" and amount > n:
-                raise InputError(
-                    f"arm {text!r} needs {amount:,} real pictures of {c} to replace, and there are "
-                    f"{n:,}"
-                )
-            found = arms.KINDS[name.kind](n, max(mine.values()), amount)
-            return dict(zip(("real", "generated", "copies"), found, strict=True))
-
-        pictures = {c: numbers(c, n) for c, n in mine.items()}
-        train, variants = config.classifier.train, name.variants
-        policy = tuple(train.augment) if "augmentation" in variants else ()
-        policy += tuple(
-            v for v in ("randaugment", "trivialaugment") if v in variants and v not in policy
-        )
-        frozen_trunk = frozen_features.applies(config.classifier)
-        if frozen_trunk and policy not in ((), tuple(train.augment)):
-            raise InputError(
-                f"arm {text!r} needs a trunk that learns (config.classifier.optim.trunk above 0): "
-                f"a frozen one sees pictures changed as config.classifier.train.augment says"
-            )
-        if frozen_trunk and "cutmix" in variants:
-            raise InputError(
-                f"arm {text!r} needs a trunk that learns (config.classifier.optim.trunk above 0): "
-                f"a frozen one's features have no rectangles (take +mixup or +features)"
-            )
-        if "features" in variants and not frozen_trunk:
-            raise InputError(
-                f"arm {text!r} needs a pretrained trunk that stays as it is "
-                f"(config.classifier.optim.trunk=0), as in configs/vgg16_frozen.py"
-            )
-
-        def strength(key: str, default: float, *own: str) -> float:
-            """As configured with augmentation; of a variant of its own never 0."""
-            set_to = train.get(key, 0.0)
-            if set(own) & set(variants):
-                return set_to or default
-            return set_to if "augmentation" in variants else 0.0
-
-        mixup = strength("mixup", MIXUP, "mixup", "features")
-        cutmix = strength("cutmix", CUTMIX, "cutmix")
-        noise = strength("feature_noise", FEATURE_NOISE, "features")
-        if (mixup or cutmix) and (train.microbatch or train.batch_size) % 2:
-            raise InputError(
-                f"config.classifier.train.batch_size and microbatch must be even with arm "
-                f"{text!r}, got {train.microbatch or train.batch_size}"
-            )
-        changed = bool(policy or mixup or cutmix or noise)
-        return Arm(
-            text if chosen is None else f"{text}/{chosen:g}x",
-            pictures,
-            changed,
-            name.selection,
-            name.size,
-            policy,
-            mixup,
-            cutmix,
-            noise,
-            source,
-            _weights(name, pictures),
-            name.kind == "pretrain",
-            tuple(arm(text, a) for a in amounts) if name.best and chosen is None else (),
-        )
-
-    planned = [arm(text) for text in config.arms]
-    first: dict[tuple, str] = {}
-    for one in planned:
-        if (other := first.setdefault(one.does, one.name)) != one.name:
-            raise InputError(
-                f"config.arms must train differently, and {one.name} would train the same as "
-                f"{other} (config.classifier.train.augment is "
-                f"{tuple(config.classifier.train.augment)})"
-            )
-    return planned
-
-
-def folders(config: ConfigDict) -> dict[str, str]:
-    """The folders of generated pictures from elsewhere, by source.
-
-    `config.generated` is a folder, whose source is `GIVEN`, or a mapping of sources to folders,
-    written as text: "{'diffusion': 'DIR'}".
-
-    Raises:
-        InputError: it begins as a mapping and is none, or a source cannot be an arm's.
-    """
-    text = config.generated
-    if not text:
-        return {}
-    if not text.lstrip().startswith("{"):
-        return {GIVEN: text}
-    try:
-        found = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        found = None
-    words = [*found, *found.values()] if isinstance(found, dict) else [None]
-    if not all(isinstance(word, str) for word in words):
+    if not configs.is_experiment(config):
+        raise InputError("this config trains one network: run scripts/train.py with it")
+    if found := distributed.cluster():
         raise InputError(
-            f"config.generated must be a folder or like \"{{'diffusion': 'DIR'}}\", got {text!r}"
+            f"an experiment must run as one process, and here are {found.get_process_count()}"
         )
-    for name, path in found.items():
-        paths.checked(path, "each of config.generated", remote=True)
-        if name in ("pca", GIVEN) or not re.fullmatch(r"[\w.-]+", name):
-            raise InputError(
-                f"config.generated must have sources of letters, digits, '_', '-' and '.', and not "
-                f"pca or {GIVEN}, got {name!r}"
-            )
+    settings.check(config)
+    inherit(config)
+    checks.check_experiment(config)
+    group_sequential.check_looks(tuple(config.verdict.looks), len(config.seeds))
+    training.make_deterministic(config)
+    monitor.settle(config.gan)
+    for name in ("gan", "classifier"):
+        training.check_batches(config[name], f"{name}.")
+        training.check_precision(config[name].precision)
+    sharding.check_alone(config.vmap_seeds, "config.vmap_seeds")
+
+    real = (
+        before.real if before else training.open_source(at(config, config.classifier), config.seed)
+    )
+    training.check_classes(real)
+    with config.classifier.unlocked():
+        config.classifier.model.num_classes = len(real.classes)
+    training.settle_classes(config.gan, real)
+    copies = before.copies if before else None
+    if copies is None and (config.data.folds > 1 or getattr(real, "sides", None) is None):
+        same = training.copies(real, config.data.get("duplicates", "auto"))
+        copies = training.kept_together(real, same)
+    parts = _folds(config, real, _sides(config, real, copies))
+    tested = np.concatenate([part.sides.test for part in parts])
+    outcomes.check(config.verdict.outcome, real.labels[tested], real.classes)
+    for name in ("gan", "classifier"):
+        training.check_start(config[name], f"config.{name}")
+    return Plan(real, copies, parts, _outside(config, real, parts), jobs(config, parts))
+
+
+def _sides(
+    config: ConfigDict, real: Source, copies: splits.Duplicates | None
+) -> list[splits.Split]:
+    """The split, or each fold's."""
+    count = config.data.folds
+    if count == 1:
+        rule = config.data.get("duplicates", "auto")
+        parts = training.split(real, config.data.split, copies, rule)
+        _check_parts(real, parts)
+        return [parts]
+    assert copies is not None
+    train, validation, _ = config.data.split
+    return folds.folds(real, count, validation / (train + validation), copies)
+
+
+def _folds(config: ConfigDict, real: Source, sides: list[splits.Split]) -> list[Fold]:
+    """Return each fold's arms and draws."""
+    found: list[Fold] = []
+    how = {"share": config.data.subset, "retrain": config.gan.retrain, "seed": config.seed}
+    for number, own in enumerate(sides):
+        arms = plan_arms(config, counts(real, own.train))
+        labels, seeds = real.labels[own.train], tuple(config.seeds)
+        draws = {
+            size: draw(labels, real.classes, seeds, size=size, **how)
+            for size in dict.fromkeys(arm.size for arm in arms)
+        }
+        first = found[0].arms if found else arms
+        base = next((arm for arm in first if arm.name == "real"), first[0])
+        place = f"fold{number}/" if len(sides) > 1 else ""
+        found.append(Fold(number, place, own, arms, draws, base))
     return found
 
 
-def _amounts(config: ConfigDict) -> tuple[float, ...]:
-    """Those of `:best`, rising."""
-    amounts = tuple(config.add.get("amounts", AMOUNTS))
-    numbers = all(isinstance(a, int | float) and 0 < a < math.inf for a in amounts)
-    if len(amounts) < 2 or not numbers or len(set(amounts)) != len(amounts):
-        raise InputError(
-            f"config.add.amounts must be two or more different numbers above 0, got {amounts}"
-        )
-    return tuple(sorted(map(float, amounts)))
+def _outside(config: ConfigDict, real: Source, parts: list[Fold]) -> dict[str, dict[str, Source]]:
+    """Generated images from elsewhere, none of which is like one that is held out."""
+    if of_gans(parts[0].needed):
+        for drawn in next(iter(parts[0].draws.values())):
+            for positions in drawn.learned.values():
+                monitor.check(config.gan, len(positions))
+    known, most = folders(config), defaultdict(lambda: defaultdict(int))
+    for key, counts in [pair for part in parts for pair in part.needed.items()]:
+        for name, n in counts.items():  # There must be something to select from.
+            most[key.source][name] = max(most[key.source][name], n + key.selected)
+    outside = {
+        source: open_folder(config, path, real.classes, most[source])
+        for source, path in known.items()
+        if source in most
+    }
+    held_out = np.unique(
+        np.concatenate([p for part in parts for p in (part.sides.validation, part.sides.test)])
+    )
+    for sides in outside.values():
+        for name, source in sides.items():
+            own = dataset.of(source).relabel(tuple(real.classes), name)
+            check_folder(own, loader.Subset(real, held_out))
+    return outside
 
 
-def _weights(
-    name: arms.Name, pictures: Mapping[str, Mapping[str, int]]
-) -> dict[str, tuple[float, float]] | None:
-    """Of a real and of a generated picture of each class; None where all weigh the same.
-
-    Classes are weighed by the inverse of how many pictures they have.
-
-    References:
-        King and Zeng, Logistic Regression in Rare Events Data, 2001, section 4.
-    """
-    if name.weight is not None:
-        return dict.fromkeys(pictures, (1.0, name.weight))
-    real = {c: n["real"] for c, n in pictures.items()}
-    if name.kind != "reweight" or len(set(real.values())) == 1:
-        return None
-    return {c: (sum(real.values()) / (len(real) * n),) * 2 for c, n in real.items()}
+def inherit(config: ConfigDict) -> None:
+    """The stages' configs take the experiment's images and devices."""
+    for section in (config.gan, config.classifier):
+        with section.unlocked():
+            for name in configs.INHERITED:
+                section.data[name] = config.data[name]
+            section.parallel, section.deterministic = config.parallel, config.deterministic
 
 
-def learned_from(n: int, size: int | None, config: ConfigDict) -> int:
-    """Of a class of n pictures, how many its generator learns from: see `draw`."""
-    share = config.data.subset
-    if config.gan.retrain > 1:
-        return counted(n, share) if size is None else size
-    return n if size is None else round(size / share)
+def at(config: ConfigDict, section: ConfigDict) -> ConfigDict:
+    """The experiment's pictures at a stage's resolution."""
+    data = ConfigDict(config.data.to_dict())
+    data.resolution = section.data.resolution
+    return data
 
 
-def about(planned: Sequence[Arm]) -> dict[str, dict]:
-    """What results.json says of each arm: see `analysis.judge`."""
-
-    def of(arm: Arm) -> dict:
-        real = sum(n["real"] for n in arm.pictures.values())
-        found = {"description": arm.description, "pictures": arm.pictures, "augment": arm.augment}
-        name = arms.parse(arm.name)
-        plain = not arm.augment and not arm.choices and name.source is None
-        if name.kind in ("real", "add") and plain:  # Of a sweep.
-            found |= {"size": real, "ratio": arm.generated / real}
-        size = "" if arm.size is None else f"@{arm.size}"
-        how = "".join(f"+{v}" for v in name.variants if v != "selection")
-        bases = (f"real{size}{how}", f"real{size}", "real")
-        base = next((b for b in bases if b in names and b != arm.name), None)
-        return found | ({"base": base} if base else {})
-
-    names = {arm.name for arm in planned}
-    return {arm.name: of(arm) for arm in planned}
+def counts(source: Source, indices: np.ndarray) -> dict[str, int]:
+    """Return how many of some images are of each class."""
+    counts = np.bincount(source.labels[indices], minlength=len(source.classes)).tolist()
+    return dict(zip(source.classes, counts, strict=True))
 
 
-class Draw(NamedTuple):
-    """The real pictures of some seeds, and of the GANs whose pictures they get.
-
-    Attributes:
-        gan: which of the retrained GANs; 0 where there is one a class.
-        learned: positions of what that GAN learns from, by class, among the training pictures.
-        given: of what the classifier gets, likewise: each order is random, and the first n are the
-            pictures of an arm with n a class.
-    """
-
-    gan: int
-    learned: dict[str, Int[np.ndarray, " n"]]
-    given: dict[str, Int[np.ndarray, " n"]]
-
-
-def draw(
-    labels: Int[np.ndarray, " n"],
-    classes: Sequence[str],
-    seeds: Sequence[int],
-    *,
-    share: float,
-    retrain: int,
-    seed: int,
-    size: int | None = None,
-) -> list[Draw]:
-    """What each seed draws of the training pictures, without replacement; equal for all arms.
-
-    With one GAN a class it learns from all, and each seed's classifiers get a `share` of these:
-    the GAN has seen pictures that a classifier is not given. With several, GAN d and the seeds at
-    d, d + retrain ... have one draw of a `share` in common, and neither sees another picture.
-
-    Args:
-        labels: of the training pictures.
-        classes: their names.
-        seeds: the classifiers'.
-        share: of each class.
-        retrain: GANs a class.
-        seed: of the draws.
-        size: pictures a class that a classifier gets, in place of the share of all.
-    """
-
-    def of(gan: int, number: int) -> Draw:
-        learned, given = {}, {}
-        for label, name in enumerate(classes):
-            mine = np.flatnonzero(labels == label)
-            wanted = counted(len(mine), share) if size is None else size
-            order = np.random.default_rng([seed, label, gan]).permutation(mine)
-            if retrain > 1:
-                learned[name] = given[name] = order[:wanted]
-                continue
-            pool = order if size is None else order[: round(wanted / share)]
-            own = np.random.default_rng([seed, label, 0, number]).permutation(mine)
-            learned[name], given[name] = np.sort(pool), own[np.isin(own, pool)][:wanted]
-        return Draw(gan, learned, given)
-
-    return [of(position % retrain, number) for position, number in enumerate(seeds)]
-
-
-def counted(n: int, share: float) -> int:
-    """How many of n a share is: at least one."""
-    return max(1, round(n * share))
-
-
-class Key(NamedTuple):
-    """What generated pictures are.
-
-    Attributes:
-        size: real pictures a class of the arms that get them; None: all of a draw.
-        selected: whether they are the best of a surplus.
-        source: see `Arm`; None are the experiment's own GANs.
-    """
-
-    size: int | None
-    selected: bool
-    source: str | None = None
-
-
-Needed = Mapping[Key, Mapping[str, int]]  # Generated pictures that a seed needs, by class.
-
-
-def needed(planned: Iterable[Arm]) -> dict[Key, dict[str, int]]:
-    """Generated pictures that a seed needs."""
-    most: dict[Key, dict[str, int]] = {}
-    for arm in planned:
-        if not arm.generated:
-            continue
-        mine = most.setdefault(arm.key, {})
-        for name, n in arm.pictures.items():
-            if n["generated"]:
-                mine[name] = max(mine.get(name, 0), n["generated"])
-    return most
-
-
-def of_gans(needed: Needed) -> Needed:
-    """Those that are the experiment's own GANs'."""
-    return {key: counts for key, counts in needed.items() if key.source is None}
-
-
-def assemble(
-    arm: Arm,
-    real: Source,
-    given: Mapping[str, Int[np.ndarray, " n"]],
-    generated: Mapping[str, Source],
-    seed: int,
-    steps: int = 0,
-) -> Dataset:
-    """The pictures of an arm and a seed, with their weights and their turns where they have any.
-
-    Args:
-        arm: how many of each kind.
-        real: the training pictures.
-        given: positions among them by class, at least as many as the arm needs; see `Draw`.
-        generated: by class, those of the seed, at least as many as the arm needs.
-        seed: of the copies: which pictures stand once more than others.
-        steps: of the training, where generated pictures come first: half of these.
-    """
-    parts: list[Source] = []
-    kinds: list[tuple[str, bool]] = []  # Of each part: its class, and whether it is generated.
-    for label, (name, n) in enumerate(arm.pictures.items()):
-        chosen = given[name][: n["real"]]
-        again = np.random.default_rng([seed, label]).permutation(chosen)
-        parts.append(Subset(real, np.sort(chosen)))
-        kinds.append((name, False))
-        if n["copies"]:
-            parts.append(Subset(real, np.resize(again, n["copies"])))
-            kinds.append((name, False))
-        if n["generated"]:
-            fresh = Subset(generated[name], np.arange(n["generated"]))
-            parts.append(fresh.relabel(tuple(arm.pictures), name))
-            kinds.append((name, True))
-    lengths = [len(part) for part in parts]
-    weights = phases = None
-    if arm.weights is not None:
-        each = [arm.weights[name][fresh] for name, fresh in kinds]
-        weights = np.repeat(each, lengths).astype(np.float32)
-    if arm.pretrain and arm.generated:
-        fresh = np.repeat([fresh for _, fresh in kinds], lengths)
-        phases = (0, np.flatnonzero(fresh)), (steps // 2, np.flatnonzero(~fresh))
-    return Concat([part for part in parts if len(part)], weights, phases)
+def _check_parts(source: Source, parts: splits.Split) -> None:
+    for part in ("train", "validation", "test"):
+        for name, n in counts(source, getattr(parts, part)).items():
+            if not n:
+                raise InputError(
+                    f"data.split must leave each class an image in train, validation and test, "
+                    f"and {part} has none of {name}: too few images, or too small a share"
+                )

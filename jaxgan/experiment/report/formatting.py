@@ -9,7 +9,7 @@ from etils import epath
 from PIL import Image
 
 from jaxgan.experiment import ladder, verdict
-from jaxgan.experiment.design import arms
+from jaxgan.experiment.design import arm_names
 from jaxgan.reporting import html, plots
 from jaxgan.types import InputError
 
@@ -28,7 +28,7 @@ SENSIBLE = 0.5  # An interval, or a smallest effect, that is wider says nothing.
 def style(arm: str) -> plots.Style:
     """Return an arm's colour and mark: by its name alone, so that all reports agree."""
     try:
-        read = arms.parse(arm)
+        read = arm_names.parse(arm)
     except InputError:
         return plots.Style(*divmod(zlib.crc32(arm.encode()) % 36, 6))
     changes = "+".join(read.variants)

@@ -3,85 +3,56 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
 
-import jax
 import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
-from jaxgan.engine import log, sharding
-from jaxgan.engine.checkpoint import Checkpoints
+from jaxgan.engine import sharding
 from jaxgan.engine.memory import OutOfMemoryError
-from jaxgan.errors import FileError
-from jaxgan.experiment.design import plan
+from jaxgan.experiment.design.arms import Arm
+from jaxgan.experiment.design.jobs import Job, classifier
 from jaxgan.experiment.report import tables
-from jaxgan.experiment.stages.generate import Fresh
-from jaxgan.experiment.stages.workers import Share
-from jaxgan.metrics.classification import predict
+from jaxgan.experiment.stages.classifier_images import ClassifierImages
+from jaxgan.experiment.stages.final_test import OPENED, test, validated
+from jaxgan.experiment.stages.site import Site
 from jaxgan.steps.classifier import make_predict
 from jaxgan.system import sealed
-from jaxgan.training import frozen_features
 from jaxgan.training import run as training
 from jaxgan.types import InputError, Recipe
 
-OPENED = "test_opened.jsonl"
 APART = 1000  # Between the seeds of two folds' weights.
 Built = dict[tuple, tuple[ConfigDict, Recipe]]  # By what differs between arms.
-# Trains what is left of a group, with one of the arm's choices: what went wrong, by position, and
-# seconds each.
-Together = Callable[[int], tuple[dict[int, Exception | None], float]]
+# Trains what is left of a group of jobs, or of their choices by number: what went wrong, by seed's
+# position, and seconds each.
+Together = Callable[[int], tuple[dict[int | None, Exception | None], float]]
 
 
-class Fold:
+class Classifiers:
     """The classifiers of one fold, or of all of an experiment where there is only one.
 
-    Every arm with every seed: equal steps, the same validation and test pictures. An arm that fails
+    Every arm with every seed: equal steps, the same validation and test images. An arm that fails
     does not keep the others from being trained. Of several processes each trains its `share`.
 
     Args:
-        config: the experiment's.
-        arms: of it.
-        real: all real pictures.
-        parts: positions of those to train, to validate and to test with in this fold.
-        draws: of each seed, by real pictures a class.
-        fresh: the generated pictures.
-        folder: holds `classifiers/`.
-        told: the experiment's log.
-        share: of the classifiers that are this process's.
-        label: stands before each of its lines, where there are several folds.
-        fold: its number; other folds have other weights and orders.
-        first: the first fold, whose programs and numbers of steps are this one's.
+        site: where their jobs are done.
+        samples: the generated images, by their job's output.
+        first: those of the first fold, whose programs are these ones', too.
     """
 
     def __init__(
-        self,
-        config: ConfigDict,
-        arms: Sequence[plan.Arm],
-        real: Source,
-        parts: splits.Split,
-        draws: Mapping[int | None, Sequence[plan.Draw]],
-        fresh: Fresh,
-        folder: epath.Path,
-        told: log.Log,
-        share: Share = Share(),
-        label: str = "",
-        fold: int = 0,
-        first: "Fold | None" = None,
+        self, site: Site, samples: Mapping[str, Source], first: "Classifiers | None" = None
     ):
-        self.config, self.arms, self.draws, self.fresh = config, arms, draws, fresh
-        self.folder, self.told, self.share, self.fold = folder, told, share, fold
-        self._prefix = f"{label} " if label else ""
-        section = config.classifier
+        self.config, self.share, self.site = site.config, site.share, site
+        self.fold, self.arms = site.fold.number, site.fold.arms
+        section = self.config.classifier
         with section.unlocked():
-            section.data.classes = tuple(real.classes)
-        self._pictures = _Pictures(section, arms, real, parts, fresh)
+            section.data.classes = tuple(site.plan.real.classes)
+        self._images = ClassifierImages(site, samples)
         self._predictor = make_predict(recipes.build_classifier(section))
-        self._sizes: Sequence[plan.Arm] = first._sizes if first else arms
         self._built: Built = first._built if first else {}
 
     def train(self, positions: range) -> tuple[list[dict], list[dict]]:
@@ -93,88 +64,86 @@ class Fold:
         Returns:
             The runs, and those that failed.
         """
-        count = self.config.vmap_seeds
-        jobs = [
-            (range(i, min(i + count, positions.stop)), arm)
-            for i in range(positions.start, positions.stop, count)
+        count, jobs = self.config.vmap_seeds, self._jobs(positions)
+        groups = [
+            [job for job in jobs if job.arm == arm and job.seed in range(first, first + count)]
+            for first in range(positions.start, positions.stop, count)
             for arm in self.arms
         ]
-        found = {
-            number: self._group(number, some, arm) for number, (some, arm) in self.share.order(jobs)
-        }
+        found = {number: self._group(number, some) for number, some in self.share.order(groups)}
         results = [result for number in sorted(found) for result in found[number]]
         runs, failed = [], []
         for result in sorted(results, key=lambda r: self.config.seeds.index(r["seed"])):
             (failed if "error" in result else runs).append(result)
         return runs, failed
 
-    def gan_train(self) -> float | None:
-        """What `config.stop_below` asks: see `_gan_train`; None where it cannot be told."""
-        return _gan_train(self)
+    def _jobs(self, positions: range) -> list[Job]:
+        return self.site.plan.pick("classifier", "choice", fold=self.fold, seeds=positions)
 
-    def learn_from(self, arm: plan.Arm, number: int = 0) -> float:
+    def learn_from(self, arm: Arm, number: int = 0) -> float:
         """Train one more classifier, with the first seed; its share of the validation images.
 
         It is no arm of the verdict, and sees no test image.
         """
+        *_, job = classifier(self.config, self.site.fold, arm, 0)
 
         def work() -> dict:
-            mine, source, workdir = self.begin(0, arm)
-            training.train_classifier(
-                mine, source, self.validation, workdir, label=arm.name, recipe=self.built(arm)[1]
-            )
-            return {"validation_accuracy": _validated(workdir)}
+            self._train(job, arm.name)
+            return {"validation_accuracy": validated(self.site.folder / job.folder)}
 
-        return self.share.once(number, self._result(0, arm), work)["validation_accuracy"]
+        kept = self.site.folder / job.output
+        return self.share.once(number, kept, work)["validation_accuracy"]
 
     def finished(self, position: int) -> bool:
         """Whether all arms have a result of the seed at this position."""
-        return all(self._result(position, arm).exists() for arm in self.arms)
+        jobs = self._jobs(range(position, position + 1))
+        return all((self.site.folder / job.output).exists() for job in jobs)
 
     def opened(self) -> list[dict]:
         """When the test pictures were opened, and by whom."""
-        return sealed.rows(self.folder / OPENED)
+        return sealed.rows(self.site.folder / self.site.fold.place / OPENED)
 
-    def workdir(self, position: int, arm: plan.Arm) -> epath.Path:
-        called = arm.name.translate(str.maketrans("[]", "()"))  # Checkpoints take [] for patterns.
-        return self.folder / "classifiers" / called / str(self.config.seeds[position])
+    def _begin(self, job: Job) -> tuple[ConfigDict, Source, epath.Path]:
+        """Config, images and folder of a classifier, claimed."""
+        mine, workdir = self._built_for(job)[0].copy_and_resolve_references(), self._workdir(job)
+        mine.seed = (self.config.seeds[job.seed] + APART * self.fold) % 2**32
+        source = self._images.of(job)
+        configs.claim(workdir, mine)
+        return mine, source, workdir
 
-    def _result(self, position: int, arm: plan.Arm) -> epath.Path:
-        return self.workdir(position, arm) / "result.json"
+    def _workdir(self, job: Job) -> epath.Path:
+        return self.site.folder / job.folder
 
-    def begin(self, position: int, arm: plan.Arm) -> tuple[ConfigDict, Source, epath.Path]:
-        """Config, pictures and folder of a classifier, claimed."""
-        mine = self.built(arm)[0].copy_and_resolve_references()
-        seed = self.config.seeds[position]
-        mine.seed = (seed + APART * self.fold) % 2**32
-        draw = self.draws[arm.size][position]
-        source = self._pictures.of(arm, draw, position, seed, mine.train.steps)
-        configs.claim(self.workdir(position, arm), mine)
-        return mine, source, self.workdir(position, arm)
+    def _built_for(self, job: Job) -> tuple[ConfigDict, Recipe]:
+        return _build(self.config, job, self._built)
 
-    def built(self, arm: plan.Arm) -> tuple[ConfigDict, Recipe]:
-        return _build(self.config, arm, self._sizes, self._built)
+    def _train(self, job: Job, label: str) -> None:
+        mine, source, workdir = self._begin(job)
+        recipe = self._built_for(job)[1]
+        training.train_classifier(
+            mine, source, self._images.validation, workdir, label=label, recipe=recipe
+        )
 
-    @property
-    def validation(self) -> Source:
-        return self._pictures.validation
-
-    def _job(self, number: int, position: int, arm: plan.Arm, together: Together | None) -> dict:
-        seed, draw = self.config.seeds[position], self.draws[arm.size][position]
-        kept = self._result(position, arm)
+    def _job(self, number: int, job: Job, together: Together | None) -> dict:
+        """Do a job, with the training before it; return its result."""
+        assert job.arm is not None and job.seed is not None
+        arm, seed = job.arm, self.config.seeds[job.seed]
+        gan = self.site.fold.draws[arm.size][job.seed].gan
+        kept = self.site.folder / job.output
         run = {"arm": arm.name, "seed": seed}
 
         def work() -> dict:
-            best, seconds, more = arm, None, {}
-            if arm.choices:
-                best, seconds, more = self._choose(number, position, arm, together)
+            best, seconds, more = job, None, {}
+            if job.kind == "choice":
+                best, seconds, more = self._choose(number, job, together)
             else:
-                seconds = self._learn(position, arm, 0, together)
+                seconds = self._learn(job, 0, together)
             clock = time.perf_counter()
-            about = run | {"gan": draw.gan}
-            own, recipe = self.built(best)
-            tested = (self._predictor, self.workdir(position, best), self._pictures.test)
-            result = about | _test(own, recipe, *tested, self.folder, about | more) | more
+            about = run | {"gan": gan}
+            own, recipe = self._built_for(best)
+            tested = (self._predictor, self._workdir(best), self._images.test)
+            folder = self.site.folder / self.site.fold.place
+            result = about | test(own, recipe, *tested, folder, about | more) | more
             if seconds is not None:
                 result["seconds"] = round(seconds + time.perf_counter() - clock, 1)
             return result
@@ -184,67 +153,64 @@ class Fold:
         except Exception as error:
             if sealed.ends_all(error):
                 raise
-            name = f"{self._prefix}{arm.name} seed {seed}"
-            self.told.line(f"{name} failed, the others go on: {error}")
+            name = f"{self.site.label}{arm.name} seed {seed}"
+            self.site.log.line(f"{name} failed, the others go on: {error}")
             return run | {"error": str(error), "seconds": self.share.spent(kept)}
-        tables.check_accuracy(result, self._pictures.test.labels, kept)
+        tables.check_accuracy(result, self._images.test.labels, kept)
         return result
 
-    def _learn(
-        self, position: int, arm: plan.Arm, choice: int, together: Together | None
-    ) -> float | None:
+    def _learn(self, job: Job, choice: int, together: Together | None) -> float | None:
         """Train one classifier; its seconds, where it is one of several at once."""
+        assert job.arm is not None and job.seed is not None
         if together is not None:
             wrong, seconds = together(choice)
-            if error := wrong[position]:
+            if error := wrong[job.seed]:
                 raise error
             return seconds
-        mine, source, workdir = self.begin(position, arm)
-        label = f"{self._prefix}{arm.name} seed {self.config.seeds[position]}"
-        recipe = self.built(arm)[1]
-        training.train_classifier(
-            mine, source, self.validation, workdir, label=label, recipe=recipe
-        )
+        label = f"{self.site.label}{job.arm.name} seed {self.config.seeds[job.seed]}"
+        self._train(job, label)
         return None
 
     def _choose(
-        self, number: int, position: int, arm: plan.Arm, together: Together | None
-    ) -> tuple[plan.Arm, float | None, dict]:
+        self, number: int, job: Job, together: Together | None
+    ) -> tuple[Job, float | None, dict]:
         """The choice that validates best, the first of equals, and what its run says of that.
 
         All of them are trained, and none sees a test picture.
         """
         tried: list[dict] = []
-        for i, one in enumerate(arm.choices):
+        for i, one in enumerate(job.inputs):
 
-            def work(i: int = i, one: plan.Arm = one) -> dict:
-                seconds = self._learn(position, one, i, together)
-                reached = _validated(self.workdir(position, one))
+            def work(i: int = i, one: Job = one) -> dict:
+                seconds = self._learn(one, i, together)
+                reached = validated(self._workdir(one))
                 timed = {} if seconds is None else {"seconds": round(seconds, 1)}
                 return {"validation_accuracy": reached} | timed
 
-            tried.append(self.share.once(number, self._result(position, one), work))
+            tried.append(self.share.once(number, self.site.folder / one.output, work))
         reached = [one["validation_accuracy"] for one in tried]
-        names = [one.name.rpartition("/")[2] for one in arm.choices]
+        names = [one.arm.name.rpartition("/")[2] for one in job.inputs if one.arm]
         first = int(np.argmax(reached))
         seconds = sum(one["seconds"] for one in tried) if together is not None else None
         more = {"chosen": names[first], "tried": dict(zip(names, reached, strict=True))}
-        return arm.choices[first], seconds, more
+        return job.inputs[first], seconds, more
 
-    def _group(self, number: int, positions: Sequence[int], arm: plan.Arm) -> list[dict]:
+    def _group(self, number: int, jobs: Sequence[Job]) -> list[dict]:
         """Seeds of an arm: one by itself, or several in one step."""
 
         @cache  # By the first of them that has no result.
-        def together(choice: int) -> tuple[dict[int, Exception | None], float]:
-            clock, one = time.perf_counter(), arm.trained[choice]
-            left = [i for i in positions if not self._result(i, one).exists()]
-            seeds = ", ".join(str(self.config.seeds[i]) for i in left)
-            label = f"{self._prefix}{one.name} seeds {seeds}"
+        def together(choice: int) -> tuple[dict[int | None, Exception | None], float]:
+            clock = time.perf_counter()
+            each = [job.inputs[choice] if job.kind == "choice" else job for job in jobs]
+            left = [job for job in each if not (self.site.folder / job.output).exists()]
+            seeds = ", ".join(str(self.config.seeds[job.seed]) for job in left)
+            assert each[0].arm is not None
+            label = f"{self.site.label}{each[0].arm.name} seeds {seeds}"
             try:
-                mine, sources, workdirs = zip(*(self.begin(i, one) for i in left), strict=True)
+                mine, sources, workdirs = zip(*map(self._begin, left), strict=True)
                 found = training.train_classifiers(
-                    mine, sources, self.validation, workdirs, label=label,
-                    recipe=self.built(one)[1],
+                    mine, sources, self._images.validation, workdirs, label=label,
+                    recipe=self._built_for(each[0])[1],
                 )  # fmt: skip
             except OutOfMemoryError as error:
                 text = f"out of memory with {len(left)} seeds at once: set a lower vmap_seeds"
@@ -252,106 +218,13 @@ class Fold:
             except Exception as error:
                 found = [error] * len(left)
             seconds = (time.perf_counter() - clock) / len(left)
-            return dict(zip(left, found, strict=True)), seconds
+            return dict(zip((job.seed for job in left), found, strict=True)), seconds
 
-        several = together if len(positions) > 1 else None
-        return [self._job(number, position, arm, several) for position in positions]
-
-
-class _Pictures:
-    """All pictures of an experiment, read once; as features where the trunk is frozen."""
-
-    def __init__(
-        self,
-        section: ConfigDict,
-        arms: Sequence[plan.Arm],
-        real: Source,
-        parts: splits.Split,
-        fresh: Fresh,
-    ):
-        self._look = frozen_features.applies(section)
-        self._section, self._fresh = section, fresh
-        self._views = section.train.views if any(arm.policy for arm in arms) else 1
-        self._training, self.validation, self.test = (
-            self._seen(loader.in_memory(loader.Subset(real, i)), views)
-            for i, views in zip(parts, (self._views, 1, 1), strict=True)
-        )
-        self._kept: dict[tuple, Source] = {}
-
-    def _seen(self, source: Source, views: int) -> Source:
-        return frozen_features.look(self._section, source, views) if self._look else source
-
-    def of(self, arm: plan.Arm, draw: plan.Draw, position: int, seed: int, steps: int) -> Source:
-        """What the classifier of an arm and a seed learns from in so many steps."""
-
-        def own(source: Source) -> Source:  # The first view is the picture as it is.
-            if isinstance(source, frozen_features.Views) and not arm.policy:
-                return frozen_features.Views(source, source.images[:, :1])
-            return source
-
-        sides = {}
-        if arm.generated:
-            fresh = self._fresh[arm.key][position]
-            for name, n in arm.pictures.items():
-                if not n["generated"]:
-                    continue
-                if name not in fresh:
-                    raise InputError(f"it needs generated images of {name}, whose GAN failed")
-                source = fresh[name]
-                count = arm.pictures[name]["generated"] if arm.policy else len(source)
-                key = (arm.key, position, name, count, arm.policy)
-                if key not in self._kept:
-                    kept = loader.in_memory(loader.Subset(source, np.arange(count)))
-                    self._kept[key] = self._seen(kept, self._views if arm.policy else 1)
-                sides[name] = self._kept[key]
-        real = own(self._training)
-        return loader.in_memory(plan.assemble(arm, real, draw.given, sides, seed, steps))
+        several = together if len(jobs) > 1 else None
+        return [self._job(number, job, several) for job in jobs]
 
 
-def _gan_train(fold: Fold) -> float | None:
-    """GAN-train on the validation pictures, of the primary arm's generated pictures and first seed.
-
-    A class without generated pictures keeps its real ones. None where it fails.
-
-    References:
-        Shmelkov et al., How good is my GAN?, 2018, section 3.
-    """
-    arm = next(arm for arm in fold.arms if arm.name == fold.config.verdict.primary[0])
-    kinds = {
-        name: n | {"copies": 0} | ({"real": 0} if n["generated"] else {})
-        for name, n in arm.pictures.items()
-    }
-    arm = arm._replace(
-        name=f"gan-train of {arm.name}", pictures=kinds, augment=False, policy=(), mixup=0.0,
-        cutmix=0.0, feature_noise=0.0, weights=None, pretrain=False, choices=(),
-    )  # fmt: skip
-    try:
-        reached = fold.learn_from(arm)
-    except Exception as error:
-        if sealed.ends_all(error):
-            raise
-        fold.told.line(f"{arm.name} failed, so that config.stop_below decides nothing: {error}")
-        return None
-    fold.told.line(f"learning from generated pictures reaches {reached:.1%} of validation pictures")
-    return reached
-
-
-def _validated(workdir: epath.Path) -> float:
-    """The best validation accuracy of a run."""
-    rows = log.read_metrics(workdir)
-    return max(r["validation_accuracy"] for r in rows if "validation_accuracy" in r)
-
-
-def steps_of(config: ConfigDict, arm: plan.Arm, arms: Sequence[plan.Arm]) -> int:
-    """Steps of an arm's classifiers: those of the epochs of `real`, or of its own."""
-    train = config.classifier.train
-    base = next((a for a in arms if a.name == "real"), arms[0])
-    shown = arm if config.epochs == "arm" else base
-    count = sum(sum(n.values()) for n in shown.pictures.values())
-    return configs.total_steps(train, count, train.batch_size)
-
-
-def as_arm(section: ConfigDict, arm: plan.Arm) -> ConfigDict:
+def as_arm(section: ConfigDict, arm: Arm) -> ConfigDict:
     """A classifier's config, trained the way of an arm."""
     own = section.copy_and_resolve_references()
     train = own.train
@@ -360,11 +233,10 @@ def as_arm(section: ConfigDict, arm: plan.Arm) -> ConfigDict:
     return own
 
 
-def _build(
-    config: ConfigDict, arm: plan.Arm, arms: Sequence[plan.Arm], built: Built
-) -> tuple[ConfigDict, Recipe]:
-    """The config and recipe of an arm: as many as there are different steps to compile."""
-    steps = steps_of(config, arm, arms)
+def _build(config: ConfigDict, job: Job, built: Built) -> tuple[ConfigDict, Recipe]:
+    """The config and recipe of a classifier: as many as there are different steps to compile."""
+    arm, steps = job.arm, job.steps
+    assert arm is not None
     if (arm.way, steps) not in built:
         own = as_arm(config.classifier, arm)
         with own.unlocked():
@@ -375,54 +247,3 @@ def _build(
             recipe = next((r for (way, _), (_, r) in built.items() if way == arm.way), recipe)
         built[arm.way, steps] = own, recipe._replace(init=first.init)  # Compiled once.
     return built[arm.way, steps]
-
-
-def _test(
-    config: ConfigDict,
-    recipe: Recipe,
-    predictor: Any,
-    workdir: epath.Path,
-    test: Source,
-    folder: epath.Path,
-    run: dict,
-) -> dict:
-    """The best checkpoint's predictions: the one time that this run sees the test pictures."""
-    with Checkpoints(workdir, training.BEST, read_only=True) as checkpoints:  # Moves nothing.
-        best = checkpoints.best
-        restored = checkpoints.restore(jax.eval_shape(recipe.init, jax.random.key(0)), best)
-    assert restored is not None
-    if restored.step != best:
-        raise FileError(
-            f"the best checkpoint, of step {best}, must be whole, and is damaged: delete {workdir} "
-            f"and run the same command again"
-        )
-    now = {"step": restored.step, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-    sealed.append(folder / OPENED, run | now)
-    log_p = predict(predictor, restored.state.variables, test)
-    probabilities = np.exp(log_p.astype(np.float64)).round(6)
-    rows = log.read_metrics(workdir)
-    curve = {
-        "train": [
-            {"step": r["step"], "loss": r["loss"], "accuracy": r["accuracy"]}
-            for r in rows
-            if "loss" in r
-        ],
-        "validation": [
-            {
-                "step": r["step"],
-                "loss": r["validation_loss"],
-                "accuracy": r["validation_accuracy"],
-            }
-            for r in rows
-            if "validation_loss" in r
-        ],
-    }
-    judged = {r["step"]: r["accuracy"] for r in curve["validation"]}
-    return {
-        "steps": config.train.steps,
-        "best_step": restored.step,
-        "validation_accuracy": judged[restored.step],
-        "test_accuracy": float((probabilities.argmax(1) == test.labels).mean()),
-        "probabilities": probabilities.tolist(),
-        "curve": curve,
-    }

@@ -1,4 +1,4 @@
-"""Pictures of what trains nothing, drawn and kept as a GAN's are."""
+"""Samples of principal components, which train nothing, drawn and kept as a GAN's are."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,10 +9,54 @@ from ml_collections import ConfigDict
 
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
+from jaxgan.experiment.design.jobs import Job, Samples
+from jaxgan.experiment.stages.site import Made, Site, going_on, listed
 from jaxgan.models import pca
-from jaxgan.sampling import sample
+from jaxgan.sampling import best_of_n, sample
 
 PICTURES = "pictures"  # The folder of those that are drawn.
+
+
+def from_principal(site: Site, samples: Sequence[Job]) -> Made:
+    """Draw samples from the principal components of what a GAN would be trained on."""
+    found: Samples = {}
+    failed: list[dict] = []
+    config, seconds = site.config, 0.0
+    for number, job in enumerate(samples, start=1):
+        workdir, file = site.folder / job.folder, site.folder / job.output
+        source = site.learned(job, site.plan.real)
+
+        def work(
+            job: Job = job,
+            source: Source = source,
+            workdir: epath.Path = workdir,
+            manifest: str = f"manifest_{job.images}_{job.seed}.jsonl",
+        ) -> dict:
+            site.log.line(
+                f"drawing {job.images:,} pictures from the principal components of {workdir.name}"
+            )
+            principal(source, site.latents(job), workdir, manifest)
+            return {"seeds": [*site.latents(job)]} | listed(workdir / PICTURES, manifest)
+
+        def note(
+            why: str, job: Job = job, called: str = workdir.name, file: epath.Path = file
+        ) -> None:
+            about = {"class": job.name, "name": f"{job.name} (principal components)", "gan": None}
+            failed.append(
+                about | {"error": why, "seconds": site.share.spent(file), "fold": job.fold}
+            )
+            site.log.line(f"the principal components of {called} failed: {why}")
+
+        with going_on(note):
+            made = site.share.once(number, file, work)
+            sample.verify(workdir / PICTURES, **made["manifest"])
+            seconds += made["seconds"]
+            images = drawn(workdir, made["seeds"], site.plan.real.resolution)
+            if job.key.selected:
+                count = site.fold.needed[job.key][job.name]
+                images = best_of_n.best_of(images, count, config.select.by, source)
+            found[job.output] = images
+    return Made(found, [], failed, seconds)
 
 
 def principal(

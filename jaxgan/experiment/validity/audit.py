@@ -1,100 +1,114 @@
 """All checks of a finished experiment, from the pictures themselves; `checks` has each of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 import numpy as np
-from ml_collections import ConfigDict
 
-from jaxgan.data import dataset, loader, splits
+from jaxgan.data import dataset, loader
 from jaxgan.data.folder import Source
-from jaxgan.experiment.design import plan
-from jaxgan.experiment.stages.generate import Fresh
+from jaxgan.experiment.design.arms import GIVEN
+from jaxgan.experiment.design.jobs import Job, Samples
+from jaxgan.experiment.design.sources import folders
+from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import checks as guards
 from jaxgan.experiment.validity import grouped
+from jaxgan.experiment.validity.leakage import leakage
+from jaxgan.experiment.validity.likeness import copied, fidelity, looks
+from jaxgan.experiment.validity.shortcut import shortcut
 from jaxgan.metrics import judges
 
 
 def checks(
-    config: ConfigDict,
-    arms: Sequence[plan.Arm],
-    runs: list[dict],
-    opened: list[dict],
-    real: Source,
-    parts: splits.Split,
-    draws: Mapping[int | None, Sequence[plan.Draw]],
-    fresh: Fresh,
+    site: Site,
+    samples: Samples,
+    runs: Sequence[dict],
+    opened: Sequence[dict],
     failed: Sequence[dict] = (),
 ) -> list[dict]:
-    """Every check that the report lists, see `checks`; pictures of `failed` GANs are missing."""
+    """Make every check of a fold that the report lists; samples of `failed` GANs are missing."""
+    config, real, parts = site.config, site.plan.real, site.fold.sides
     rest = np.concatenate([parts.validation, parts.test])
     held_out = loader.Subset(real, rest)
     learned: dict[str, Source] = {"real": loader.Subset(real, parts.train)}
-    made = [
-        dataset.of(source).relabel(tuple(real.classes), name)
-        for sides in fresh.values()
-        for side in sides
-        for name, source in side.items()
-    ]
+    planned = site.plan.pick("samples", fold=site.fold.number)
+    jobs = [job for job in planned if job.output in samples]
+    made = [_relabelled(samples, job, real) for job in jobs]
     if made:
         learned["generated"] = loader.Concat(made)
     found = [
-        guards.leakage(learned, held_out),
+        leakage(learned, held_out),
         *grouped.respected(real, parts),
         guards.equal_steps(runs),
         guards.opened_once(opened, runs),
     ]
     begun = (stage for stage in ("gan", "classifier") if config[stage].get("init_from"))
     found += [guards.unknown_start(f"config.{stage}.init_from") for stage in begun]
-    if not fresh:
+    if not planned:
         return found
     train, others = guards.classes_of(real, parts.train), guards.classes_of(real, rest)
-    # Of the first seed that has any.
+    # Of the last kind, the first seed that has any.
     first = {
-        name: source
-        for sides in fresh.values()
-        for side in reversed(sides)
-        for name, source in side.items()
+        job.name: samples[job.output]
+        for _, same in groupby(jobs, key=lambda job: job.key)
+        for job in sorted(same, key=lambda job: -(job.seed or 0))
     }
     critics = judges.seen_by_critics(config.gan)
-    looks = [
-        {name: guards.looks(source, critics) for name, source in side.items()}
-        for side in (train, first)
+    features = [
+        {name: looks(source, critics) for name, source in side.items()} for side in (train, first)
     ]
-    found += [guards.shortcut(arms, *looks), guards.fidelity(*looks)]
-    audits = list(_generators(config, real, parts, draws, fresh))
-    for called, name, source, positions in audits:
-        labelled = dataset.of(source).relabel(tuple(real.classes), name)
-        mine = loader.Subset(real, positions)
-        found.append(guards.copied(labelled, mine, others[name], called, len(audits)))
+    found += [shortcut(site.fold.arms, *features), fidelity(*features)]
+    audits = list(generators(site, jobs))
+    for called, job in audits:
+        labelled = _relabelled(samples, job, real)
+        own = _sources(site, job)
+        found.append(copied(labelled, own, others[job.name], called, len(audits)))
     return found + [guards.not_made(f"copies of {gan['name']}") for gan in failed]
 
 
-def _generators(
-    config: ConfigDict,
-    real: Source,
-    parts: splits.Split,
-    draws: Mapping[int | None, Sequence[plan.Draw]],
-    fresh: Fresh,
-) -> Iterator[tuple[str, str, Source, np.ndarray]]:
-    """Of each GAN: what to call it, its class, some of its pictures, and what it learned from.
+def _relabelled(samples: Samples, job: Job, real: Source) -> dataset.Dataset:
+    """Return a job's samples, of one class, as ones of the experiment's classes."""
+    return dataset.of(samples[job.output]).relabel(tuple(real.classes), job.name)
 
-    Of pictures from elsewhere the same, as though they were learned from all that train.
+
+def generators(site: Site, jobs: Sequence[Job]) -> list[tuple[str, Job]]:
+    """Return some samples of each class and GAN, or of each folder, and what to call these."""
+    elsewhere, found = folders(site.config), {}
+    for job in jobs:
+        size, selected, made_by = job.key
+        called = job.name + f"@{size}" * (size is not None) + " selected" * selected
+        if made_by == "pca":
+            called += " of principal components"
+        elif made_by not in (None, GIVEN):
+            called += f" of {made_by}"
+        if site.config.gan.retrain > 1 and made_by not in elsewhere:
+            called += f" of GAN {job.gan}"
+        found.setdefault(called, job)
+    return [*found.items()]
+
+
+def _sources(site: Site, job: Job) -> Source:
+    """Return what samples come from; of images from elsewhere, all that train stand for that."""
+    real, train = site.plan.real, site.fold.sides.train
+    if job.key.source not in folders(site.config):
+        return site.learned(job, real)
+    return loader.Subset(real, train[real.labels[train] == real.classes.index(job.name)])
+
+
+def worst(each: Mapping[int, list[dict]]) -> list[dict]:
+    """Return one check of each name: of several folds the worst, or the first one's if all passed.
+
+    Args:
+        each: every fold's.
     """
-    elsewhere = plan.folders(config)
-    for (size, selected, made_by), sides in fresh.items():
-        seen: set[int] = set()
-        for draw, side in zip(draws[size], sides, strict=False):  # Of the seeds so far.
-            if draw.gan in seen or (made_by in elsewhere and seen):
-                continue
-            seen.add(draw.gan)
-            for name, source in side.items():
-                mine = real.labels[parts.train] == real.classes.index(name)
-                positions = parts.train[mine if made_by in elsewhere else draw.learned[name]]
-                called = name + f"@{size}" * (size is not None) + " selected" * selected
-                if made_by == "pca":
-                    called += " of principal components"
-                elif made_by not in (None, plan.GIVEN):
-                    called += f" of {made_by}"
-                if config.gan.retrain > 1 and made_by not in elsewhere:
-                    called += f" of GAN {draw.gan}"
-                yield called, name, source, positions
+    if len(each) == 1:
+        return next(iter(each.values()))
+    found = []
+    for name in dict.fromkeys(check["name"] for rows in each.values() for check in rows):
+        same = [(k, c) for k, rows in each.items() for c in rows if c["name"] == name]
+        rank = {False: 0, None: 1, True: 2}
+        k, bad = min(same, key=lambda pair: rank[pair[1]["passed"]])
+        where = f"fold {k}" if bad["passed"] is not True else f"in all {len(same)} folds"
+        sentence = f"{where}: {bad['sentence']}"
+        found.append(bad | {"sentence": sentence, "folds": [c["passed"] for _, c in same]})
+    return found

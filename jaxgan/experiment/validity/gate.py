@@ -9,18 +9,24 @@ from jaxtyping import UInt8
 from ml_collections import ConfigDict
 
 from jaxgan.data.folder import Source
+from jaxgan.engine.log import Log
 from jaxgan.errors import InputError
-from jaxgan.experiment.design import arms
-from jaxgan.experiment.design.plan import Arm
+from jaxgan.experiment.design import arm_names
+from jaxgan.experiment.design.arms import Arm
+from jaxgan.experiment.design.jobs import Samples
 from jaxgan.experiment.stages.principal_components import components
+from jaxgan.experiment.stages.site import Site
+from jaxgan.experiment.validity.checks import classes_of
 from jaxgan.metrics import judges
 from jaxgan.models import pca
+from jaxgan.system import sealed
 from jaxgan.training.early import Distance
 
 LEAST = 8  # Images a side, without which there is no distance.
 MOST = 300
 SEEDS = 2**32 - 2**20  # The first latent's: no arm's samples are drawn from these.
 
+Learn = Callable[[Arm], float]  # Trains a classifier more: see `Classifiers.learn_from`.
 Pair = tuple[float, float]  # Of the GANs, and of principal components.
 
 
@@ -32,9 +38,9 @@ def rivals(planned: Sequence[Arm], primary: Sequence[str]) -> tuple[Arm, Arm] | 
     """
     by_name = {arm.name: arm for arm in planned}
     own = by_name[primary[0]]
-    name = arms.parse(own.name)
+    name = arm_names.parse(own.name)
     for arm in planned:
-        read = arms.parse(arm.name)
+        read = arm_names.parse(arm.name)
         if arm.source != "pca" or (read.size, read.variants) != (name.size, name.variants):
             continue
         if own.source is not None or not own.generated:
@@ -44,6 +50,43 @@ def rivals(planned: Sequence[Arm], primary: Sequence[str]) -> tuple[Arm, Arm] | 
         }
         return _alone(own, fewest), _alone(arm, fewest)
     return None
+
+
+def learn_alone(learn: Learn, pair: tuple[Arm, Arm], log: Log) -> Pair | None:
+    """What classifiers reach that learn from samples of GANs, or of components, alone."""
+    try:
+        ours, theirs = (learn(arm) for arm in pair)
+    except Exception as error:
+        log.line(f"{pair[0].name} against principal components failed: {error}")
+        return None
+    return ours, theirs
+
+
+def gan_train(learn: Learn, arm: Arm, log: Log) -> float | None:
+    """GAN-train on the validation images, of an arm's generated images and the first seed.
+
+    A class without generated images keeps its real ones. None where it fails.
+
+    References:
+        Shmelkov et al., How good is my GAN?, 2018, section 3.
+    """
+    alone = _alone(arm, {name: n["generated"] for name, n in arm.pictures.items()})._replace(
+        name=f"gan-train of {arm.name}",
+        augment=False,
+        policy=(),
+        mixup=0.0,
+        cutmix=0.0,
+        feature_noise=0.0,
+    )
+    try:
+        reached = learn(alone)
+    except Exception as error:
+        if sealed.ends_all(error):
+            raise
+        log.line(f"{alone.name} failed, so that config.stop_below decides nothing: {error}")
+        return None
+    log.line(f"learning from generated pictures reaches {reached:.1%} of validation pictures")
+    return reached
 
 
 def _alone(arm: Arm, counts: Mapping[str, int]) -> Arm:
@@ -90,6 +133,23 @@ def distances(
         theirs = pca.draw(fit, range(SEEDS, SEEDS + count))
         found[name] = distance.of(_stack(samples)), distance.of(theirs)
     return found
+
+
+def of_first_fold(site: Site, samples: Samples, reached: Pair | None) -> dict[str, Any] | None:
+    """What results.json says of the first fold's GANs; see `about`."""
+    jobs = site.plan.pick("samples", fold=site.fold.number, seeds=range(1))
+    jobs = [job for job in jobs if job.key.source is None and not job.key.selected]
+    jobs = [job for job in jobs if job.key == jobs[0].key and job.output in samples]
+    if not jobs:
+        return None
+    real, config = site.plan.real, site.config.gan
+    made = {job.name: samples[job.output] for job in jobs}
+    learned = {job.name: site.learned(job, real) for job in jobs}
+    called = {job.name: epath.Path(job.folder).name for job in jobs}
+    held_out = classes_of(real, site.fold.sides.validation)
+    place = site.folder / site.fold.place / "pca"
+    found = distances(config, held_out, learned, made, lambda name: place / called[name])
+    return about(config, reached, len(site.fold.sides.validation), found)
 
 
 def _stack(source: Source) -> UInt8[np.ndarray, "n h w 3"]:

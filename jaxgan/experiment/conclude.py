@@ -1,0 +1,214 @@
+"""The end of an experiment: judge the arms, check that the verdict holds, write the report."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from etils import epath
+
+from jaxgan import __version__
+from jaxgan.config import loading as configs
+from jaxgan.data import loader
+from jaxgan.data.folder import Source
+from jaxgan.engine import log
+from jaxgan.errors import InputError
+from jaxgan.experiment import next_steps
+from jaxgan.experiment.analysis import judge
+from jaxgan.experiment.design import arms
+from jaxgan.experiment.design.plan import counts
+from jaxgan.experiment.report import flipped_images
+from jaxgan.experiment.report.cost import cost
+from jaxgan.experiment.report.page import write_report
+from jaxgan.experiment.results import Record, Results, Tested
+from jaxgan.experiment.stages.site import Site
+from jaxgan.experiment.validity import audit, checks, gate
+from jaxgan.experiment.validity.likeness import samples_shared
+from jaxgan.system import sealed
+
+TOLD = "verdicts.jsonl"
+
+
+def conclude(
+    sites: Mapping[int, Site],
+    record: Record,
+    opened: Mapping[int, list[dict]],
+    data: dict[str, Any],
+    environment: dict[str, Any],
+    begin: float,
+    seeds_planned: bool,
+) -> dict[str, Any]:
+    """Judge, check, and write all that there is to read; return what `results.json` holds.
+
+    Args:
+        sites: of the folds with runs.
+        record: what came of the jobs.
+        opened: of each fold, when its test images were opened, and by whom.
+        data: what is said of the images.
+        environment: versions and devices.
+        begin: `time.perf_counter()` when it began.
+        seeds_planned: whether the number of seeds is a plan, and not what there was time for.
+
+    Raises:
+        InputError: an arm of the verdict has no runs; after all is written.
+    """
+    site = next(iter(sites.values()))
+    config, plan, folder = site.config, site.plan, site.folder
+    seconds = record.seconds
+    seconds["classify"] = sum(run["seconds"] for run in [*record.runs, *record.failed])
+    asked = {"seeds": list(config.seeds)} | configs.to_dict(config.verdict)
+    if not seeds_planned or config.verdict.width is not None:
+        del asked["seeds"]
+    told = sealed.rows(folder / TOLD)
+    guards = [*_checks(sites, record, opened), checks.as_planned(asked, told)]
+    # Stages that were finished before count, too.
+    seconds["total"] = max(time.perf_counter() - begin, sum(seconds.values()))
+    made = _samples(site, record)
+    first = site.fold.sides
+    counted = {part: counts(plan.real, getattr(first, part)) for part in first._fields}
+    found = Results(
+        3,
+        __version__,
+        configs.to_dict(config),
+        list(plan.real.classes),
+        **_judged(site, record, made),
+        guards=guards,
+        gate=gate.of_first_fold(site, record.samples[site.fold.number], record.reached),
+        data={
+            "path": config.data.path,
+            **data,
+            "duplicates": plan.duplicates,
+            "folds": len(plan.folds),
+            "counts": counted,
+        },
+        test=Tested.of(plan, record.folds),
+        runs=record.runs,
+        failed=record.failed,
+        generators=record.generators,
+        failed_generators=record.failed_generators,
+        figures=_figures(site, made),
+        environment=environment,
+        seconds={name: round(s, 1) for name, s in seconds.items()},
+        ended=record.ended,
+    ).to_dict()
+    tested = np.concatenate([plan.folds[k].sides.test for k in sites])
+    real = loader.Subset(plan.real, tested)
+    found["figures"]["test"] = flipped_images.save(found, real, folder)
+    found["cost"] = cost(found)
+    found["next"] = next_steps.what_next(found)
+    now = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    sealed.write(folder / TOLD, map(sealed.row, [*told, asked | now]))
+    found = sealed.seal(found)
+    sealed.write(folder / "results.json", json.dumps(found, indent=1) + "\n")
+    for line in _lines(found, write_report(found, folder)):
+        site.log.line(line)
+    if found["verdict"]["difference"] is None:
+        raise InputError(
+            f"the verdict needs both its arms, and the same command tries again what failed: "
+            f"{found['verdict']['sentence']}"
+        )
+    return found
+
+
+def _samples(site: Site, record: Record) -> list[dict[str, Source]]:
+    """Return a fold's samples, by class, of each kind and seed."""
+    samples, sides = record.samples[site.fold.number], {}
+    for job in site.plan.pick("samples", fold=site.fold.number):
+        side = sides.setdefault((job.key, job.seed), {})
+        if job.output in samples:
+            side[job.name] = samples[job.output]
+    return [*sides.values()]
+
+
+def _judged(site: Site, record: Record, made: list[dict[str, Source]]) -> dict[str, Any]:
+    verdict = site.config.verdict
+    return judge(
+        record.runs,
+        site.plan.labels,
+        site.plan.real.classes,
+        primary=tuple(verdict.primary),
+        about=arms.about(site.fold.arms),
+        seeds=len(site.config.seeds),
+        **{name: verdict[name] for name in ("outcome", "level", "margin", "width")},
+        looks=tuple(verdict.looks),
+        failed=record.failed,
+        groups=site.plan.groups,
+        same_samples=samples_shared(made) if made else None,
+    )
+
+
+def _checks(
+    sites: Mapping[int, Site], record: Record, opened: Mapping[int, list[dict]]
+) -> list[dict]:
+    found = {}
+    for k, site in sites.items():
+        runs, failed = (
+            [row for row in rows if row["fold"] == k]
+            for rows in (record.runs, record.failed_generators)
+        )
+        found[k] = audit.checks(site, record.samples[k], runs, opened[k], failed)
+    return audit.worst(found)
+
+
+def _figures(site: Site, made: list[dict[str, Source]]) -> dict[str, dict[str, str]]:
+    """Write grids of real and of generated images of each class; return their files."""
+    real, train, folder = site.plan.real, site.fold.sides.train, site.folder
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    figures: dict[str, dict[str, str]] = {"real": {}, "generated": {}}
+
+    def show(kind: str, name: str, images: list[np.ndarray]) -> None:
+        file = f"figures/{kind}_{name}.png"
+        sealed.write(folder / file, log.png(log.grid(np.stack(images))))
+        figures[kind][name] = file
+
+    for label, name in enumerate(real.classes):
+        mine = train[real.labels[train] == label][:36]
+        show("real", name, [real[i]["image"] for i in mine])
+    for side in made:
+        for name, source in side.items():
+            if name not in figures["generated"]:
+                show("generated", name, [source[i]["image"] for i in range(min(36, len(source)))])
+    return figures
+
+
+def _lines(results: dict[str, Any], report: epath.Path) -> list[str]:
+    """Return what an experiment says at its end."""
+    words = {True: "passed", False: "FAILED", None: "not made"}
+    verdict = results["verdict"]
+    said = [results["ladder"], results["gate"]]
+    beside = [verdict["beside"], verdict["elsewhere"]] if verdict["difference"] is not None else []
+    return [
+        *(
+            f"{name:<24} {arm['accuracy']:7.1%} test accuracy{_interval(arm)}"
+            for name, arm in results["arms"].items()
+        ),
+        *(
+            f"guard {guard['name']}: {words[guard['passed']]}: {guard['sentence']}"
+            for guard in results["guards"]
+        ),
+        *(
+            f"the GAN of {failure['name']} failed: {failure['error']}"
+            for failure in results["failed_generators"]
+        ),
+        *(
+            f"arm {failure['arm']} seed {failure['seed']} failed: {failure['error']}"
+            for failure in results["failed"]
+        ),
+        f"cost: {' '.join(results['cost']['sentences'])}",
+        *(one["sentence"] for one in said if one),
+        f"report: {report}",
+        f"{verdict['word']}: {verdict['sentence']}",
+        *([verdict["conditions"]] if verdict["difference"] is not None else []),
+        *(one["sentence"] for one in beside if one),
+        *(
+            "next: "
+            + step["sentence"]
+            + (f"\n    {step['command']}" if step.get("command") else "")
+            for step in results["next"]
+        ),
+    ]
+
+
+def _interval(arm: dict) -> str:
+    return "" if arm["low"] is None else f"  [{arm['low']:.1%}, {arm['high']:.1%}]"

@@ -1,0 +1,213 @@
+"""From the names of config.arms to how many images of which kind each classifier trains on."""
+
+import math
+from collections.abc import Mapping
+
+from ml_collections import ConfigDict
+
+from jaxgan.experiment.design import arm_names
+from jaxgan.experiment.design.arms import GIVEN, Arm
+from jaxgan.experiment.design.draws import counted, learned_from
+from jaxgan.experiment.design.sources import folders
+from jaxgan.models import pca
+from jaxgan.training import frozen_features
+from jaxgan.types import InputError
+
+MIXUP = 0.2  # Alpha of +mixup where the config has none.
+CUTMIX = 1.0  # Likewise, of +cutmix.
+FEATURE_NOISE = 0.1  # Likewise, of +features.
+AMOUNTS = (0.5, 1.0, 2.0)  # Generated pictures per real one, of which `:best` is one.
+
+
+def plan_arms(config: ConfigDict, counts: Mapping[str, int]) -> list[Arm]:
+    """The arms of an experiment.
+
+    Args:
+        config: the experiment's; `arms`, `data.subset`, `replace` and `add` matter here.
+        counts: real training pictures of each class.
+
+    Raises:
+        InputError: a class to be replaced that is not there, too few pictures, or nothing to
+            compare.
+    """
+    for name in config.replace.classes:
+        if name not in counts:
+            raise InputError(f"config.replace.classes must be of {', '.join(counts)}, got {name!r}")
+
+    planned = [_arm(config, counts, text) for text in config.arms]
+    first: dict[tuple, str] = {}
+    for one in planned:
+        if (other := first.setdefault(one.does, one.name)) != one.name:
+            raise InputError(
+                f"config.arms must train differently, and {one.name} would train the same as "
+                f"{other} (config.classifier.train.augment is "
+                f"{tuple(config.classifier.train.augment)})"
+            )
+    return planned
+
+
+def _arm(
+    config: ConfigDict, counts: Mapping[str, int], text: str, ratio: float | None = None
+) -> Arm:
+    """Return an arm by its name, or one of its choices, with `ratio` generated images per real."""
+    name = arm_names.parse(text)
+    source = _source(config, name, text)
+    _check_counts(config, counts, name, text, source == "pca")
+    amounts = _amounts(config)
+    given = ratio, name.ratio, amounts[-1] if name.best else None
+    default = config.replace.share if name.kind == "replace" else config.add.ratio
+    most = next((r for r in given if r is not None), default)
+    pictures = _pictures(config, counts, name, text, most)
+    policy, mixup, cutmix, noise = _way(config, name, text)
+    several = name.best and ratio is None
+    return Arm(
+        text if ratio is None else f"{text}/{ratio:g}x",
+        pictures,
+        augment=bool(policy or mixup or cutmix or noise),
+        selected=name.selection,
+        size=name.size,
+        policy=policy,
+        mixup=mixup,
+        cutmix=cutmix,
+        feature_noise=noise,
+        source=source,
+        weights=_weights(name, pictures),
+        pretrain=name.kind == "pretrain",
+        choices=tuple(_arm(config, counts, text, a) for a in amounts if several),
+    )
+
+
+def _source(config: ConfigDict, name: arm_names.Name, text: str) -> str | None:
+    """Return what generates an arm's images: see `Arm`."""
+    known = folders(config)
+    if not name.generates:
+        return name.source
+    if name.source is None and GIVEN in known:
+        return GIVEN
+    if name.source not in (None, "pca") and name.source not in known:
+        there = ", ".join(name for name in known if name != GIVEN)
+        raise InputError(
+            f"arm {text!r} must name a source of config.generated, and "
+            f"{f'they are {there}' if there else 'it names none'}"
+        )
+    return name.source
+
+
+def _check_counts(
+    config: ConfigDict, counts: Mapping[str, int], name: arm_names.Name, text: str, fitted: bool
+) -> None:
+    """Raise InputError where there are too few real images for an arm's size or components."""
+    share = config.data.subset
+    short = [f"{n:,} of {c}" for c, n in counts.items() if n < (name.size or 0)]
+    if short:
+        raise InputError(
+            f"arm {text!r} needs {name.size:,} real pictures a class to train with, and there "
+            f"are {', '.join(short)}"
+        )
+    shared = [f"{n:,} of {c}" for c, n in counts.items() if (name.size or 0) > counted(n, share)]
+    if name.size and shared and len(config.seeds) > 1:
+        raise InputError(
+            f"arm {text!r} needs {math.ceil(name.size / share):,} real pictures a "
+            f"class, for each seed to draw {share:.0%} of them, and there are {', '.join(shared)}"
+        )
+    seen = {c: learned_from(n, name.size, config) for c, n in counts.items()}
+    few = [f"{n:,} of {c}" for c, n in seen.items() if n < pca.LEAST]
+    if fitted and few:
+        raise InputError(
+            f"arm {text!r} needs {pca.LEAST} real pictures a class or more to find principal "
+            f"components in, and there are {', '.join(few)}"
+        )
+
+
+def _pictures(
+    config: ConfigDict, counts: Mapping[str, int], name: arm_names.Name, text: str, ratio: float
+) -> dict[str, dict[str, int]]:
+    """Return how many images of each class are real, generated and copies."""
+    real = {c: name.size or counted(n, config.data.subset) for c, n in counts.items()}
+
+    def numbers(c: str, n: int) -> dict[str, int]:
+        amount = round(n * ratio) if name.number is None else name.number
+        replaced = config.replace.classes or tuple(counts)
+        if name.kind == "replace" and not name.everywhere and c not in replaced:
+            amount = 0
+        if name.kind == "replace" and amount > n:
+            raise InputError(
+                f"arm {text!r} needs {amount:,} real pictures of {c} to replace, and there are "
+                f"{n:,}"
+            )
+        found = arm_names.KINDS[name.kind](n, max(real.values()), amount)
+        return dict(zip(("real", "generated", "copies"), found, strict=True))
+
+    return {c: numbers(c, n) for c, n in real.items()}
+
+
+def _way(
+    config: ConfigDict, name: arm_names.Name, text: str
+) -> tuple[tuple[str, ...], float, float, float]:
+    """Return how an arm is trained: see `Arm.way`."""
+    train, variants = config.classifier.train, name.variants
+    policy = tuple(train.augment) if "augmentation" in variants else ()
+    policy += tuple(
+        v for v in ("randaugment", "trivialaugment") if v in variants and v not in policy
+    )
+    frozen_trunk = frozen_features.applies(config.classifier)
+    if frozen_trunk and policy not in ((), tuple(train.augment)):
+        raise InputError(
+            f"arm {text!r} needs a trunk that learns (config.classifier.optim.trunk above 0): "
+            f"a frozen one sees pictures changed as config.classifier.train.augment says"
+        )
+    if frozen_trunk and "cutmix" in variants:
+        raise InputError(
+            f"arm {text!r} needs a trunk that learns (config.classifier.optim.trunk above 0): "
+            f"a frozen one's features have no rectangles (take +mixup or +features)"
+        )
+    if "features" in variants and not frozen_trunk:
+        raise InputError(
+            f"arm {text!r} needs a pretrained trunk that stays as it is "
+            f"(config.classifier.optim.trunk=0), as in configs/vgg16_frozen.py"
+        )
+
+    def strength(key: str, default: float, *own: str) -> float:
+        """As configured with augmentation; of a variant of its own never 0."""
+        set_to = train.get(key, 0.0)
+        if set(own) & set(variants):
+            return set_to or default
+        return set_to if "augmentation" in variants else 0.0
+
+    mixup = strength("mixup", MIXUP, "mixup", "features")
+    cutmix = strength("cutmix", CUTMIX, "cutmix")
+    if (mixup or cutmix) and (train.microbatch or train.batch_size) % 2:
+        raise InputError(
+            f"config.classifier.train.batch_size and microbatch must be even with arm "
+            f"{text!r}, got {train.microbatch or train.batch_size}"
+        )
+    return policy, mixup, cutmix, strength("feature_noise", FEATURE_NOISE, "features")
+
+
+def _amounts(config: ConfigDict) -> tuple[float, ...]:
+    """Those of `:best`, rising."""
+    amounts = tuple(config.add.get("amounts", AMOUNTS))
+    numbers = all(isinstance(a, int | float) and 0 < a < math.inf for a in amounts)
+    if len(amounts) < 2 or not numbers or len(set(amounts)) != len(amounts):
+        raise InputError(
+            f"config.add.amounts must be two or more different numbers above 0, got {amounts}"
+        )
+    return tuple(sorted(map(float, amounts)))
+
+
+def _weights(
+    name: arm_names.Name, pictures: Mapping[str, Mapping[str, int]]
+) -> dict[str, tuple[float, float]] | None:
+    """Of a real and of a generated picture of each class; None where all weigh the same.
+
+    Classes are weighed by the inverse of how many pictures they have.
+
+    References:
+        King and Zeng, Logistic Regression in Rare Events Data, 2001, section 4.
+    """
+    if name.weight is not None:
+        return dict.fromkeys(pictures, (1.0, name.weight))
+    real = {c: n["real"] for c, n in pictures.items()}
+    if name.kind != "reweight" or len(set(real.values())) == 1:
+        return None
+    return {c: (sum(real.values()) / (len(real) * n),) * 2 for c, n in real.items()}
