@@ -312,7 +312,7 @@ def test_one_seed_says_that_it_has_no_interval(tmp_path):
 
 def test_no_generators_and_lost_pictures_are_said(tmp_path):
     page = read(make_results(tmp_path, gan=False), tmp_path)
-    assert "No arm needed generated images" in page.text
+    assert "No arm needed the images of a GAN" in page.text
     assert [image["alt"] for image in page.images()] == ["real cat", "real dog"]
     results = make_results(tmp_path)
     (tmp_path / "figures/real_0.png").unlink()
