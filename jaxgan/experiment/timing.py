@@ -1,10 +1,9 @@
 """Seconds and bytes of a few steps on this machine, from which an experiment is priced."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -12,7 +11,7 @@ from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
-from jaxgan.engine import loop, memory, sharding
+from jaxgan.engine.timing import stored_bytes
 from jaxgan.experiment.design import jobs
 from jaxgan.experiment.design import plan as plans
 from jaxgan.experiment.stages import classify
@@ -21,7 +20,6 @@ from jaxgan.sampling import sample
 from jaxgan.sampling.selection import LOOK_AT_REAL
 from jaxgan.steps.classifier import make_predict
 from jaxgan.training import frozen_features, run
-from jaxgan.types import Step
 
 SECONDS = 3.0  # For which steps are timed, at least.
 SOME = 64  # Pictures by which the choosing of the best is timed.
@@ -32,7 +30,7 @@ class Trial(NamedTuple):
 
     Attributes:
         init: seconds before there were weights.
-        compile: seconds more before the first step was done, and those of the first look.
+        compile: seconds more before each program had run once, and those of the first look.
         step: seconds a step, the loading of its pictures included.
         prelude: of a turn that comes before some steps; 0 where there are none.
         preludes: how many of these, by the steps done before.
@@ -62,69 +60,18 @@ def trial(config: ConfigDict, source: Source, seconds: float = SECONDS) -> Trial
     Raises:
         OutOfMemoryError: names what to lower.
     """
-    prefix = "gan." if config.model.name in configs.GANS else "classifier."
-    settings = run.memory_settings(config, prefix)
-    with memory.watch_memory(settings, lambda text: None) as compile_step:
-        return _trial(config, source, seconds, compile_step)
-
-
-def _trial(
-    config: ConfigDict, source: Source, seconds: float, compile_step: Callable[..., Any]
-) -> Trial:
     is_gan = config.model.name in configs.GANS
-    pictures = (run.look_at(config, source),) if is_gan else ()
-    recipe = recipes.build(config, sharding.axis_name(config.parallel), *pictures)
-    turns = jobs.turns(config.train) if is_gan else None
-    batches = loader.make_batches(
-        source, batch_size=config.train.batch_size, seed=config.seed, turns=turns
-    )
-    devices = sharding.spread(config.parallel)
-    init_key, key = jax.random.split(jax.random.key(config.seed))
-    begin = time.perf_counter()
-    state = devices.place(jax.jit(recipe.init, compiler_options=loop.QUICK)(init_key))
-    jax.block_until_ready(state)
-    init = time.perf_counter() - begin
-    programs: dict[Step, Any] = {}
-
-    def turn(steps: Sequence[Step]) -> None:
-        nonlocal state
-        batch = devices.shard(next(batches), 0 if turns is None else 1)
-        for step in steps:
-            if step not in programs:
-                programs[step] = compile_step(devices.compile(step), state, batch, key)
-            state, _ = programs[step](state, batch, key)
-        jax.block_until_ready(state)
-
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        turn(recipe.turns(done) if recipe.turns else [recipe.step])
-        done += 1
-
-    begin = time.perf_counter()
-    step()  # With all parts that are due together at the first one.
-    compiling = time.perf_counter() - begin
-    step()
-    begin, first = time.perf_counter(), done
-    while done < first + 2 or time.perf_counter() - begin < seconds:
-        step()
-    each, before = (time.perf_counter() - begin) / (done - first), 0.0
-    if recipe.prelude:
-        extra_turn = [recipe.prelude.step]
-        before, extra = _twice(lambda: turn(extra_turn))
-        compiling += extra
-    needs = [sum(found) for p in programs.values() if (found := memory.needs(p)) is not None]
-    whole = devices.fetch(state)
-    look, more = _draw(config, whole) if is_gan else _judge(config, whole, source)
+    timed = run.time_training(config, source, seconds, "gan." if is_gan else "classifier.")
+    state = timed.state
+    look, more = _draw(config, state) if is_gan else _judge(config, state, source)
     return Trial(
-        init,
-        compiling + more,
-        each,
-        before,
-        recipe.prelude.count if recipe.prelude else lambda step: 0,
-        max(needs, default=0),
-        sum(x.nbytes for x in jax.tree.leaves(whole) if np.any(x)),
+        timed.init,
+        timed.compile + more,
+        timed.step,
+        timed.prelude,
+        timed.preludes,
+        timed.memory,
+        stored_bytes(state),
         look,
     )
 
