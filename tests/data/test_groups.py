@@ -388,4 +388,4 @@ def test_an_experiment_counts_group_by_group(tmp_path: Path, monkeypatch) -> Non
     assert len({(patient(name), group) for name, group in named.items()}) == 12
     told = (tmp_path / "work/log.txt").read_text()
     assert "12 groups of images that stay on one side each" in told
-    assert "To train with of the first fold" in (tmp_path / "work/report.html").read_text()
+    assert "To train with (first fold)" in (tmp_path / "work/report.html").read_text()

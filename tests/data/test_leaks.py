@@ -147,7 +147,7 @@ def test_of_too_many_a_random_part_is_looked_at(monkeypatch) -> None:
     held_out = fields(40, 0)
     found = leakage.leakage({"generated": Images(held_out[:, :, ::-1])}, Images(held_out))
     assert found["passed"] is False
-    assert "30 of 40 pictures learned from, 25 of 40 held out" in found["sentence"]
+    assert "30 of 40 images learned from, 25 of 40 held out" in found["sentence"]
 
 
 def test_a_folder_of_mirrored_test_images_is_refused() -> None:

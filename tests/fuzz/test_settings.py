@@ -132,6 +132,8 @@ def test_every_setting_is_declared(file: Path) -> None:
                 known = declared.PCA
             if "model" in part and part.model.name != "pca":
                 known = declared.TRAINING | declared.OF_MODEL[part.model.name]
+            if "vision" in part:
+                known = known | declared.VISION
             names = {key for key in configs.keys(part) if key.split(".")[0] not in configs.STAGES}
             sections = {key.rpartition(".")[0] for key in names}
             assert names - sections <= set(known), prefix

@@ -1,5 +1,6 @@
 """A surplus, of which the best is kept: by a stand-in for VGG16, of a generator of colours."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -144,10 +145,12 @@ def test_real_pictures_are_those_that_the_run_learned_from(tmp_path: Path, monke
     with pytest.raises(InputError, match="nowhere does not exist: give others with --real"):
         best_of_n.open_real(tmp_path / "moved")
 
-    class Prepared(ToySource):
-        sides, fractions = np.array([0, 1, 2, 0]), (0.5, 0.25, 0.25)
-
-    monkeypatch.setattr(loader, "open_source", lambda path, size, **_: Prepared(size, count=2))
+    sides = {"sides": np.array([0, 1, 2, 0]), "fractions": (0.5, 0.25, 0.25)}
+    monkeypatch.setattr(
+        loader,
+        "open_source",
+        lambda path, size, **_: dataclasses.replace(ToySource(size, count=2), **sides),
+    )
     assert best_of_n.open_real(tmp_path / "run", "toy").names == (
         "toy/cat/000000",
         "toy/dog/000001",

@@ -130,7 +130,7 @@ def test_a_run_of_another_gan_becomes_a_file_by_our_names(tmp_path: Path) -> Non
 
 def test_the_card_of_a_published_network_claims_no_training(run: Path) -> None:
     card = export.card(sample.restore(run), run, "CC BY 4.0")
-    assert "A published generator of pictures, `net.pkl` (SHA-256 " in card
+    assert "A published generator of images, `net.pkl` (SHA-256 " in card
     assert "| from | not known |" in card and "| licence | CC BY 4.0 |" in card
     assert "| converted | 20" in card and "trained with" not in card
 
