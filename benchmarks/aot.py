@@ -319,7 +319,7 @@ def _in_process(out: Path, name: str, target: str, precision: str, mode: str) ->
         found = [json.loads(x[4:]) for x in ended.stdout.splitlines() if x.startswith("ROW ")]
         said = (ended.stderr.strip() or "nothing").splitlines()[-1]
         if ended.returncode == 1 and not found:  # Bad input is the same for all that follow.
-            raise InputError(said)
+            raise InputError(said.removeprefix("aot.py: "))
         found = found or [about | {"error": said[:300]}]
     except subprocess.TimeoutExpired:
         found = [about | {"error": f"not compiled within {FLAGS.timeout} s"}]
