@@ -20,6 +20,7 @@ from jaxgan.experiment.design import arms
 from jaxgan.experiment.design.plan import counts
 from jaxgan.experiment.report import flipped_images
 from jaxgan.experiment.report.cost import cost
+from jaxgan.experiment.report.formatting import SENSIBLE
 from jaxgan.experiment.report.page import write_report
 from jaxgan.experiment.results import Record, Results, Tested
 from jaxgan.experiment.stages.site import Site
@@ -211,4 +212,9 @@ def _lines(results: dict[str, Any], report: epath.Path) -> list[str]:
 
 
 def _interval(arm: dict) -> str:
-    return "" if arm["low"] is None else f"  [{arm['low']:.1%}, {arm['high']:.1%}]"
+    """Return an arm's interval in brackets, as the report has it; "" where there is none."""
+    if arm["low"] is None:
+        return ""
+    if arm["high"] - arm["low"] > SENSIBLE:
+        return "  [too noisy to tell]"
+    return f"  [{arm['low']:.1%}, {arm['high']:.1%}]"

@@ -17,7 +17,7 @@ from PIL import Image
 
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import log
-from jaxgan.experiment import analysis, verdict
+from jaxgan.experiment import analysis, conclude, verdict
 from jaxgan.experiment.design.arm_names import KINDS, VARIANTS
 from jaxgan.experiment.report import details, flipped_images, formatting, tables, view
 from jaxgan.experiment.report.page import write_report
@@ -558,3 +558,10 @@ def test_experiments_side_by_side(rich, tmp_path):
     (tmp_path / "results.json").write_text("{}")
     with pytest.raises(InputError, match="must hold an experiment's results"):
         tables.compare([tmp_path])
+
+
+def test_no_interval_is_printed_that_says_nothing():
+    """Of two seeds that differ much an arm's interval reaches from a guess to 100 %."""
+    lines = [conclude._interval({"low": low, "high": 1.0}) for low in (0.04, 0.554, 0.85)]
+    assert lines == ["  [too noisy to tell]"] * 2 + ["  [85.0%, 100.0%]"]
+    assert conclude._interval({"low": None, "high": None}) == ""

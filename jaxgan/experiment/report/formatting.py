@@ -22,7 +22,7 @@ COLOURS = (  # By kind of arm: the kinds of a colour differ in their marks.
     ("real", "reweight"),
 )
 MARKS = ("", "augmentation", "randaugment", "trivialaugment", "selection")  # Else the last one.
-SENSIBLE = 0.5  # An interval, or a smallest effect, that is wider says nothing.
+SENSIBLE = 0.3  # An interval, or a smallest effect, that is wider says nothing.
 
 
 def style(arm: str) -> plots.Style:
