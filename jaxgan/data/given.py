@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int32, Int64
 
+from jaxgan.data import dataset
+from jaxgan.data.dataset import Dataset, Source
 from jaxgan.errors import InputError
 
 SIDES = ("train", "validation", "test")
@@ -62,6 +64,23 @@ def settled(
         f"images of train are validation"
     )
     return said, sides
+
+
+def to_learn_from(source: Source) -> tuple[Dataset, str]:
+    """Return the images that a GAN learns from, and a sentence where others are left alone.
+
+    Where folders give sides, those are the images of train; what is held out stays unseen.
+    """
+    of = dataset.of(source)
+    if of.sides is None or of.given is None:
+        return of, ""
+    train = np.flatnonzero(of.given == 0)
+    rest = len(of) - len(train)
+    said = (
+        f"the GAN learns from the {len(train):,} images of train alone; {rest:,} on other sides "
+        f"are left alone: data.given_sides=merge takes all"
+    )
+    return of.select(train), said
 
 
 def _again(key: float) -> float:
