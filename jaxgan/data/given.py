@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Int32, Int64
@@ -41,7 +42,7 @@ def settled(
             if not ((given == side) & (labels == label)).any():
                 raise InputError(
                     f"every given side must hold every class, and {SIDES[side]} has no {name}: "
-                    f"choose classes, or merge the sides (given_sides=merge)"
+                    f"choose data.classes, or merge the sides: data.given_sides=merge"
                 )
     if len(set(given.tolist())) == 3:
         return "the given sides train, validation and test are used as they are", given
@@ -80,7 +81,7 @@ def to_learn_from(source: Source) -> tuple[Dataset, str]:
         f"the GAN learns from the {len(train):,} images of train alone; {rest:,} on other sides "
         f"are left alone: data.given_sides=merge takes all"
     )
-    return of.select(train), said
+    return replace(of.select(train), sides=None, given=None), said
 
 
 def _again(key: float) -> float:
