@@ -147,11 +147,11 @@ def test_groups_must_not_straddle_given_sides(tmp_path: Path) -> None:
     names = [f"{s}/{c}/p{p}_{s}.png" for s in ("train", "test") for c in "ab" for p in range(4)]
     draw(tmp_path, names)
     rule = r"name:^(p\d)_"
-    with pytest.raises(InputError, match=r"one side, and groups puts .*a/p0_\w+\.png and"):
+    with pytest.raises(InputError, match=r"one side, and data.groups puts .*a/p0_\w+\.png and"):
         open_source(tmp_path, 8, grouped=rule)
     assert open_source(tmp_path, 8, grouped=rule, given_sides="merge").sides is None
     with (
-        pytest.raises(InputError, match=r"one side, and data\.groups puts"),
+        pytest.raises(InputError, match=r"one side, and --groups puts"),
         prepared(
             Request(str(tmp_path), tmp_path.parent / "out", Options((8,)), grouped=rule), print
         ),

@@ -239,5 +239,5 @@ def test_parquet_of_other_programs_holds_images(datasets: Any, tmp_path: Path, k
     assert found.classes == ("cat", "dog")
     assert sorted(discover.read(found.root, e.place) for e in found.entries) == sorted(files)
     parquet.write_table(pyarrow.table({"text": ["a"], "label": [0]}), tmp_path / "b.parquet")
-    with pytest.raises(InputError, match="must have a column of images.*columns: text, label"):
+    with pytest.raises(InputError, match=r"must have a column of images.*columns: text, label"):
         discover.find(f"hf:{tmp_path / 'b.parquet'}")
