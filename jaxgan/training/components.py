@@ -45,7 +45,7 @@ def _fit(config: ConfigDict, source: Dataset, folder: epath.Path) -> None:
         with config.unlocked():
             config.model.latent_dim = configs.read_claim(folder).model.latent_dim
         configs.claim(folder, config)
-        configs.claim_data(folder, about["fingerprint"])
+        configs.claim_data(folder, about["fingerprint"], data=about)
         if has_checkpoints(folder):
             logging.getLogger("jaxgan").warning("the components of %s are there already", folder)
             return
@@ -54,7 +54,7 @@ def _fit(config: ConfigDict, source: Dataset, folder: epath.Path) -> None:
     with config.unlocked():
         config.model.latent_dim = len(fit.variances)
     configs.claim(folder, config)
-    configs.claim_data(folder, about["fingerprint"])
+    configs.claim_data(folder, about["fingerprint"], data=about)
     with Log(folder) as log, Checkpoints(folder) as checkpoints:
         (folder / "run.json").write_text(
             json.dumps(environment() | {"data": about}, indent=2) + "\n"
