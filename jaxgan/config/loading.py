@@ -22,7 +22,7 @@ from jaxgan.errors import FileError, InputError
 from jaxgan.system import sealed
 
 STAGES = ("gan", "classifier")  # Of an experiment.
-GANS = ("wgan", "dcgan", "fastgan", "projected", "stylegan2")
+GANS = ("wgan", "dcgan", "fastgan", "projected", "drifting", "stylegan2")
 GENERATORS = (*GANS, "pca")  # That can be drawn from; the last one trains nothing.
 CLASSIFIERS = ("googlenet", "resnet", "vgg16")
 # What may change when a run goes on in its folder.
