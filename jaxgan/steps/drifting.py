@@ -120,6 +120,11 @@ def make_step(
     def gathered(x: Array) -> Array:
         return jax.lax.all_gather(x, axis_name, tiled=True) if axis_name else x
 
+    def newest(images: Images) -> Sets:
+        if len(images) % FRESH:  # Not the same number on each device.
+            return feature_sets(gathered(images)[::FRESH])
+        return [gathered(x) for x in feature_sets(images[::FRESH])]
+
     def step(state: GANState, batch: Batch, key: PRNGKey) -> tuple[GANState, Metrics]:
         players = {"params": state.generator.params, "batch_stats": state.generator.stats}
         constants = {name: x for name, x in state.ema.items() if name not in players}
@@ -127,10 +132,9 @@ def make_step(
         images = to_float(batch["image"])
         keys = prng.example_keys(latent_key, len(images), axis_name, images)
         z = prng.normal(keys, (len(images), latent_dim))
-        fresh = [gathered(x) for x in feature_sets(images[::FRESH])]
         real = [
             jnp.concatenate([old[len(new) :], new])
-            for old, new in zip(state.critic.stats["real"], fresh, strict=True)
+            for old, new in zip(state.critic.stats["real"], newest(images), strict=True)
         ]
 
         def loss(params: Any) -> tuple[Array, Any]:
