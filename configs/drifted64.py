@@ -30,7 +30,7 @@ def get_config() -> ConfigDict:
     # Reach of attraction and repulsion, as shares of the mean distance.
     config.loss = ConfigDict({"name": "drifting", "temperatures": (0.02, 0.05, 0.2)})
     optim = config.optim.generator
-    optim.learning_rate, optim.b1 = 3e-4, 0.9
+    optim.learning_rate, optim.b1 = 1e-3, 0.9
     config.train.positives = 64  # Real images that attract; a quarter of a batch renews them.
     return config
 
