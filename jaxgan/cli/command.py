@@ -18,7 +18,7 @@ from ml_collections import ConfigDict, config_flags
 
 from jaxgan.config import loading as configs
 from jaxgan.errors import InputError
-from jaxgan.system import paths, sealed, terminal
+from jaxgan.system import paths, screen, sealed, terminal
 
 FLAGS = flags.FLAGS
 paths.path_flag(
@@ -65,6 +65,7 @@ def run(
         _fail(name, _wrong_type(config, error), 2)
     except (flags.Error, InputError, OSError) as error:
         _fail(name, error, 2)
+    screen.begin(FLAGS.log if "log" in FLAGS else "auto")
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     # Orbax prints the traceback of what it raises: here it becomes a sentence.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
@@ -80,6 +81,7 @@ def run(
             tracking.check(FLAGS.track)
             os.environ[tracking.VARIABLE] = FLAGS.track
         main(extra) if others_with else main()
+        screen.end()
         sys.stdout.flush()
         lost = getattr(sys.stdout, "lost", None)
         if lost is not None and lost.errno not in interrupts.GONE:
@@ -107,6 +109,8 @@ def run(
     except Exception:
         _end_soon(1)
         raise
+    finally:
+        screen.end()
 
 
 def use_devices() -> None:
@@ -168,6 +172,12 @@ def track_flag() -> None:
         lambda names: not names or set(names.split(",")) <= {"wandb", "mlflow"},
         "--track must be of wandb, mlflow",
     )
+
+
+def log_flag() -> None:
+    """Defines `--log`: what is printed; `log.txt` and `metrics.jsonl` have everything always."""
+    text = "auto: a live line on a terminal; plain: lines; quiet: results alone; json: objects."
+    flags.DEFINE_enum("log", "auto", screen.MODES, text)
 
 
 def host_flags() -> None:
@@ -292,6 +302,7 @@ def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
 def _fail(name: str, error: Exception, code: int) -> None:
     from jaxgan.cli import interrupts
 
+    screen.end()
     interrupts.end()
     text = str(error)
     if isinstance(error, OSError):

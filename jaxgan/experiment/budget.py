@@ -204,6 +204,7 @@ def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: flo
         config,
         workdir,
         until=begin + budget * (1 - END),
+        ends=begin + budget,
         begin_folds=chosen.begun if before is None else None,
         before=plan,
         told_first=(line,),

@@ -103,7 +103,7 @@ def conclude(
     found = sealed.seal(found)
     sealed.write(folder / "results.json", json.dumps(found, indent=1) + "\n")
     for line in _lines(found, write_report(found, folder)):
-        site.log.line(line)
+        site.log.line(line, "result")
     if found["verdict"]["difference"] is None:
         raise InputError(
             f"the verdict needs both its arms, and the same command tries again what failed: "

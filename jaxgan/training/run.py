@@ -21,7 +21,7 @@ from jaxgan.engine.provenance import environment, versions
 from jaxgan.engine.timing import Timing, time_steps
 from jaxgan.errors import InputError
 from jaxgan.metrics.networks import BEST
-from jaxgan.system import lock
+from jaxgan.system import lock, screen
 from jaxgan.training import classifier, frozen_features, gan, monitor
 from jaxgan.training.classifier import train_classifier, train_classifiers
 from jaxgan.training.components import fit_components
@@ -141,4 +141,5 @@ def time_training(config: ConfigDict, source: Source, seconds: float, prefix: st
 def tell(lines: Sequence[str]) -> None:
     """Print an account, on one process alone."""
     if jax.process_index() == 0:
-        print("\n".join(lines), flush=True)
+        for line in lines:
+            screen.say(line)
