@@ -95,7 +95,7 @@ def run(
         training = Training(
             recipe, options, members, devices, updates, evaluate, measure, stopped, trace
         )
-        with screen.stage("setting up"):
+        with screen.stage("setting up", once=True):
             found = restore(training)
             at = LoopState(0, init(training), 0) if found is None else found
         if at.step >= options.steps:

@@ -80,7 +80,7 @@ def watch_memory(
         # An array that may go anywhere, like a key, has no place in the program.
         placed = (x.sharding if getattr(x, "committed", False) else None for x in leaves)
         forms = zip((x.shape for x in leaves), (x.dtype for x in leaves), placed, strict=True)
-        with screen.stage("compiling, once"):
+        with screen.stage("compiling", once=True):
             compiled = _compile(step, structure, tuple(forms))
         text = f"the step was compiled in {time.perf_counter() - begin:.1f} s"
         needed = needs(compiled)

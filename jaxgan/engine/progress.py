@@ -161,6 +161,8 @@ class Progress:
             if metrics:
                 self._row(i, step, metrics)
         if any(found.values()):
+            self._words = in_words(found) or self._words
+            screen.at(step, self._steps, self._pictures * len(self._logs), self._words)
             self._progress(f"step {step:,}  {_shown(found)}")
 
     def _row(self, i: int, step: int, metrics: dict[str, float]) -> None:
@@ -191,13 +193,14 @@ def _shown(found: Mapping[int, dict[str, Any]]) -> str:
 
 
 def in_words(found: Mapping[int, dict[str, float]]) -> str:
-    """Return the losses for the live line, as means over the trainings."""
+    """Return the losses, or what a look found, for the live line, as means over the trainings."""
     rows = list(found.values())
-    losses = [name for name in (rows[0] if rows else ()) if name.endswith("loss")]
-    return "  ".join(
-        f"{name.replace('_', ' ')} {float(np.mean([row[name] for row in rows])):.3g}"
-        for name in losses
-    )
+    mean = {name: float(np.mean([row[name] for row in rows])) for name in (rows[0] if rows else ())}
+    if "validation_accuracy" in mean:
+        return f"{mean['validation_accuracy']:.1%} validation accuracy"
+    losses = {name.removesuffix("loss"): mean[name] for name in mean if name.endswith("loss")}
+    said = ", ".join(f"{name.replace('_', ' ')}{x:.3g}" for name, x in losses.items())
+    return f"loss {said}" if losses else ""
 
 
 def numbers(metrics: dict[str, float]) -> str:

@@ -11,11 +11,10 @@ from jaxgan.experiment.design.jobs import Job
 from jaxgan.system import screen
 
 TIMED = ("gan", "samples", "classifier")
-NAMES = {"gan": "GANs", "samples": "sets of samples", "classifier": "classifiers"}
 
 
 class Outlook:
-    """Titles of jobs, and the seconds that open ones take, which follow from those of finished ones.
+    """Titles of jobs, and the seconds of open ones, which follow from those of finished ones.
 
     Args:
         jobs: all of the experiment.
@@ -47,7 +46,7 @@ class Outlook:
         with screen.stage(title, left=lambda: self._left(job)) as stage:
             yield
             seconds = time.monotonic() - stage.begin
-        self._took[job.kind].append((seconds, _size(job)))
+        self._took[job.kind].append((max(0.0, seconds - stage.once), _size(job)))
         self._done.add(job.output)
         how = f"{job.steps:,} steps in " if job.steps else ""
         words = f"  {stage.words}" if stage.words else ""
@@ -55,6 +54,8 @@ class Outlook:
 
     def _number(self, job: Job) -> str:
         """Return " 2/2": of a fold's GANs, and of all classifiers unless time ends them."""
+        if job.kind == "samples":
+            return ""
         alike = [one for one in self._jobs if one.kind == job.kind]
         if job.kind == "gan":
             alike = [one for one in alike if one.fold == job.fold]
@@ -63,21 +64,22 @@ class Outlook:
         comma = "" if job.kind == "gan" else ","
         return f"{comma} {alike.index(job) + 1}/{len(alike)}"
 
-    def _left(self, now: Job) -> str:
+    def _left(self, now: Job) -> float | str:
         if self._ends is not None:
-            return f"all {screen.duration(max(0.0, self._ends - time.perf_counter()))} at most"
-        seconds, unknown = 0.0, defaultdict[str, int](int)
+            return f"{screen.duration(max(0.0, self._ends - time.perf_counter()))} in all"
+        seconds, unknown, count = 0.0, False, 0
         for job in self._jobs:
             if job.output in self._done or job == now:
                 continue
+            count += 1
             if took := self._took.get(job.kind):
                 each = sum(s for s, _ in took) / sum(size for _, size in took)
                 seconds += each * _size(job)
             else:
-                unknown[job.kind] += 1
+                unknown = True
         if unknown:
-            return "then " + ", ".join(f"{NAMES[kind]}: {n}" for kind, n in unknown.items())
-        return f"then {screen.duration(seconds)} more" if seconds else ""
+            return f"then {count} jobs"
+        return seconds if count else ""
 
 
 def _size(job: Job) -> int:

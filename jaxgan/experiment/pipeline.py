@@ -206,9 +206,7 @@ class _Experiment:
 
     def _site(self, k: int) -> Site:
         fold = self.plan.folds[k]
-        return Site(
-            self.config, self.plan, fold, self.folder, self.told, self.share, self.outlook
-        )
+        return Site(self.config, self.plan, fold, self.folder, self.told, self.share, self.outlook)
 
     def _of(self, k: int) -> list[dict]:
         return [

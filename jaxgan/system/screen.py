@@ -20,7 +20,7 @@ from typing import Any
 
 MODES = ("auto", "plain", "quiet", "json")
 WIDE = 100  # Columns, at most.
-BAR = 16
+BAR = 10
 SOON = 4.0  # Seconds after which a stage is named where no live line shows it.
 PERIOD = 0.25
 WINDOW = 20.0  # Seconds over which a rate is taken.
@@ -34,10 +34,11 @@ class Stage:
         what: that is counted, like images.
         words: figures to be shown last.
         begin: `time.monotonic()` at its start.
+        once: seconds of it that were spent on what is done once, like compiling.
     """
 
-    def __init__(self, name: str, what: str = "", total: int = 0, left: Any = None):
-        self.name, self.what, self.total, self.after = name, what, total, left
+    def __init__(self, name: str, what: str = "", left: Callable[[], float | str] | None = None):
+        self.name, self.what, self.total, self.after, self.once = name, what, 0, left, 0.0
         self.words, self.begin, self.named = "", time.monotonic(), False
         self.done = self.each = 0
         self._times: deque[tuple[float, int]] = deque()
@@ -168,17 +169,17 @@ def _forget() -> None:
 
 @contextmanager
 def stage(
-    name: str, what: str = "", total: int = 0, *, left: Callable[[], str] | None = None
+    name: str, what: str = "", *, left: Callable[[], float | str] | None = None, once: bool = False
 ) -> Iterator[Stage]:
     """Show a piece of work while it is done.
 
     Args:
         name: what is done; "" is the name of the stage around it.
         what: that is counted, like images.
-        total: how many; 0 where that is not known.
-        left: says how long the whole takes, for a stage and those in it.
+        left: seconds that the whole takes after this stage; or what is said of that, in words.
+        once: whether its time counts as `Stage.once` of those around it.
     """
-    one = Stage(name, what, total, left)
+    one = Stage(name, what, left)
     screen.stages.append(one)
     try:
         yield one
@@ -186,6 +187,8 @@ def stage(
         with screen.lock:
             if one in screen.stages:  # Not where `end` came first.
                 screen.stages.remove(one)
+            for around in screen.stages:
+                around.once += (time.monotonic() - one.begin) * once
             if screen.stages:
                 screen.stages[-1].restart()
                 screen.stages[-1].words = one.words or screen.stages[-1].words
@@ -212,11 +215,16 @@ def say(text: str, kind: str = "line") -> None:
         return
     if (kind in ("progress", "detail") and live) or (kind == "summary" and not live):
         return
-    if live and len(text) > columns() and text[:1] != " ":
-        text = textwrap.fill(
-            text, columns(), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-        )
-    print(text, flush=True)
+    print("\n".join(map(_wrapped, text.split("\n"))) if live else text, flush=True)
+
+
+def _wrapped(line: str) -> str:
+    """Return a line in columns of the terminal; an indented one, a command, as it is."""
+    if len(line) <= columns() or line.startswith(" "):
+        return line
+    return textwrap.fill(
+        line, columns(), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def event(kind: str, **values: Any) -> bool:
@@ -239,8 +247,9 @@ def columns() -> int:
 
 
 def title(stages: list[Stage]) -> str:
-    """Return what is done, with the stage around it where that has a name."""
-    return ": ".join(dict.fromkeys(one.name for one in stages[-2:] if one.name))
+    """Return what is done, with the stage around it."""
+    names = [one.name for one in stages if one.name]
+    return ": ".join(names[-2:])
 
 
 def text_of(stages: list[Stage], width: int, blocks: bool = True) -> str:
@@ -255,16 +264,15 @@ def text_of(stages: list[Stage], width: int, blocks: bool = True) -> str:
         if one.rate and one.what:
             parts.append(f"{one.rate * one.each:,.0f} {one.what}/s")
     left = one.seconds_left
-    if left is not None:
-        parts.append(f"{duration(left)} left")
-    else:
-        parts.append(duration(time.monotonic() - one.begin))
-    whole = next((s.after() for s in reversed(stages) if s.after is not None), "")
-    parts[-1] += f", {whole}" if whole else ""
+    took = time.monotonic() - one.begin
+    parts.append(duration(took) if left is None else f"{duration(left)} left")
+    rest = next((s.after() for s in reversed(stages) if s.after is not None), "")
+    if isinstance(rest, float):
+        rest = f"then {duration(rest)}" if left is None else f"{duration(left + rest)} in all"
+    parts[-1] += f", {rest}" if rest else ""
     words = next((s.words for s in reversed(stages) if s.words), "")
     text = "  ".join(filter(None, [*parts, words]))
     return text if len(text) <= width else text[: width - 1].rstrip() + ("…" if blocks else ".")
-
 
 
 def duration(seconds: float) -> str:

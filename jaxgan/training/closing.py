@@ -10,14 +10,15 @@ from jaxgan.engine.progress import in_words
 
 
 def table(workdir: epath.PathLike) -> str:
-    """Return a line for each thing worth knowing of a run: what was reached, and what lies where."""
+    """Return a line for each thing worth knowing of a run."""
     folder = epath.Path(workdir)
     rows = read_metrics(folder)
+    varied = [row for row in rows if "diversity" in row][-1:]
     found = {
         "steps": f"{max((row['step'] for row in rows), default=0):,}{_speed(rows)}",
         "at the end": in_words({0: _last(rows)}),
         "validation": _best(rows, "validation_accuracy", "of the images are recognised", 100, max),
-        "diversity": _best([r for r in rows if "diversity" in r][-1:], "diversity", "of the real images'", 100, max),
+        "diversity": _best(varied, "diversity", "of the real images'", 100, max),
         "distance": _best(rows, "evaluate/frechet", "from the real images", 1, min),
     }
     if grids := sorted((folder / "samples").glob("*.png")):
@@ -27,7 +28,7 @@ def table(workdir: epath.PathLike) -> str:
 
 def _last(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Return the last row's losses, wherever they stand."""
-    return next((dict(row) for row in reversed(rows) if any("loss" in name for name in row)), {})
+    return next((dict(row) for row in reversed(rows) if {"loss", "critic_loss"} & {*row}), {})
 
 
 def _speed(rows: Sequence[Mapping[str, Any]]) -> str:
