@@ -5,6 +5,7 @@ terminal, Ctrl-C and SIGTERM. Who reads standard output may leave: the program g
 """
 
 import ast
+import difflib
 import logging
 import os
 import re
@@ -63,6 +64,8 @@ def run(
             check_hosts(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     except flags.IllegalFlagValueError as error:
         _fail(name, _wrong_type(config, error), 2)
+    except flags.UnrecognizedFlagError as error:
+        _fail(name, _unknown(error), 2)
     except (flags.Error, InputError, OSError) as error:
         _fail(name, error, 2)
     screen.begin(FLAGS.log if "log" in FLAGS else "auto")
@@ -287,6 +290,13 @@ def _with_tuple(config: ConfigDict | None, argument: str) -> str:
             return text
 
     return f"{name}={tuple(item(text.strip()) for text in value.split(',') if text.strip())}"
+
+
+def _unknown(error: flags.UnrecognizedFlagError) -> Exception:
+    """absl's complaint with the nearest flag, those of the `jaxgan` command among them."""
+    close = difflib.get_close_matches(error.flagname, [*FLAGS, "set", "data"], 1)
+    nearest = f"did you mean --{close[0]}?" if close else "--help lists them"
+    return InputError(f"there is no flag --{error.flagname}: {nearest}")
 
 
 def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:

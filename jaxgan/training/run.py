@@ -78,7 +78,7 @@ def _run(config: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
     sharding.check_devices()  # What follows speaks to all of them.
     with distributed.agreed():
         if configs.is_experiment(config):
-            raise InputError("this config is an experiment's: run scripts/experiment.py with it")
+            raise InputError("this config is an experiment's: jaxgan experiment takes it")
         checks.check_training(config)
         sharding.spread(config.parallel)
         check_batches(config)
