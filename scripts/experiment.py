@@ -45,6 +45,7 @@ if not any(argument.partition("=")[0] == "--compare" for argument in sys.argv):
     command.config_flag()
     command.workdir_flag()
     command.track_flag()
+    command.log_flag()
 
 
 def main(others: list[str]) -> None:

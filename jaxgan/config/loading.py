@@ -221,6 +221,12 @@ def _off(*sections: dict | None) -> bool:
 STARTED = ("checkpoints", "run.json", "data.json", "metrics.jsonl", "gan", "classifiers", "fold0")
 
 
+def _kind(config: dict) -> str:
+    if "arms" in config:
+        return "an experiment"
+    return f"a run of {config.get('model', {}).get('name', 'another network')}"
+
+
 def claim(workdir: epath.PathLike, config: ConfigDict, data: dict | None = None) -> None:
     """Makes `workdir` this config's run folder: writes `config.json` there.
 
@@ -236,7 +242,13 @@ def claim(workdir: epath.PathLike, config: ConfigDict, data: dict | None = None)
     folder = epath.Path(workdir)
     file, ours = folder / "config.json", to_dict(config)
     if file.exists():
-        lines = differences(sealed.load(file, _anew(folder)), ours)
+        there = sealed.load(file, _anew(folder))
+        if (kind := _kind(there)) != _kind(ours):
+            raise InputError(
+                f"--workdir must be new or hold a run of the same config, and {folder} holds "
+                f"{kind}: choose another --workdir"
+            )
+        lines = differences(there, ours)
         if lines:
             more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
             raise InputError(

@@ -312,6 +312,7 @@ def check(config: ConfigDict, name: str = "config") -> None:
         _check_all(of, {"model.name": text(*models)}, at)
         known = PCA if of.model.name == "pca" else TRAINING | OF_MODEL[of.model.name]
         _check_all(of, known, at)
+        _check_sections(of, known, at)
         if "vision" in of:
             _check_all(of, VISION, at)
 
@@ -329,6 +330,20 @@ def _check_all(config: ConfigDict, settings: Mapping[str, Setting], name: str) -
     for dotted, value in _values(config, name):
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{dotted} must be a finite number, got {value}")
+
+
+def _check_sections(config: ConfigDict, known: Mapping[str, Setting], name: str) -> None:
+    """Raise InputError for a section that nothing reads: it would be ignored in silence."""
+    read = {dotted.partition(".")[0] for dotted in known}
+    model = config.model.name
+    if model in GANS or config.get("vision", {}).get("backbone") == "none":
+        read.add("vision")  # `checks` says which GANs it goes with.
+    for part, found in config.items():
+        if isinstance(found, ConfigDict) and part not in read:
+            raise InputError(
+                f"{name}.{part} must not be set: model.name={model} has no such section, but "
+                f"{', '.join(sorted(s for s in read if isinstance(config.get(s), ConfigDict)))}"
+            )
 
 
 def _section(config: ConfigDict, part: str, name: str) -> ConfigDict:

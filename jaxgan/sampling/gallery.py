@@ -63,6 +63,8 @@ def write(
         InputError: no generator's run in `workdir`.
     """
     sample.check_request(count, seed, "png")
+    if real is not None:
+        best_of_n.open_real(workdir, real)  # A folder that will not do is refused before long work.
     sampler = sample.restore(workdir, step)
     side, notes = sampler.config.data.resolution, list[str]()
     players = [
