@@ -83,7 +83,7 @@ def optimiser(config: ConfigDict, pictures: Pictures, player: str) -> optax.Grad
     rate, final = section.learning_rate, section.final
     count = partial(steps, config, pictures)
     kinds = {
-        "constant": lambda t_max: schedules.constant(rate),
+        "constant": lambda t_max: optax.constant_schedule(rate),
         "cosine": lambda t_max: schedules.cosine(rate, final, t_max),
         "restarts": lambda t_max: schedules.restarts(rate, final, t_max),
         "linear": lambda t_max: schedules.linear(rate, final, t_max),
