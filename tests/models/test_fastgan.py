@@ -133,6 +133,7 @@ def test_the_margin_of_the_hinge() -> None:
     assert float(smooth.critic(1 + 0 * zeros, -1 + 0 * zeros, key)) == 0
 
 
+@pytest.mark.slow
 def test_only_real_images_are_rebuilt_and_that_teaches_the_critic() -> None:
     config = configs.load(CONFIG, test=True)
     config.optim.critic.learning_rate = 2e-3

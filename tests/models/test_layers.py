@@ -162,6 +162,7 @@ def test_dropout_belongs_to_the_example() -> None:
     np.testing.assert_array_equal(drop.apply({}, x, False), x)
 
 
+@pytest.mark.slow
 def test_remat_keeps_less_and_changes_no_gradient() -> None:
     """What is kept for the gradients, besides weights: less than half."""
     images = jax.random.normal(jax.random.key(0), (8, 32, 32, 3))
