@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from jaxgan.augment import ada, diffaugment
 from jaxgan.augment.randaugment import randaugment, trivialaugment
 from jaxgan.config.lengths import total_steps
-from jaxgan.models.layers.common import remat
+from jaxgan.models.layers.conv_layer import remat
 from jaxgan.steps import optimizers, schedules
 from jaxgan.types import Augment
 

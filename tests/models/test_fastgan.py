@@ -11,7 +11,8 @@ from jaxgan import recipes
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.models import fastgan
-from jaxgan.models.layers.common import enlarged, gated
+from jaxgan.models.layers.gating import gated
+from jaxgan.models.layers.upsampling import enlarged
 from jaxgan.steps import losses
 from jaxgan.types import InputError
 
