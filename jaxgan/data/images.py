@@ -10,11 +10,14 @@ import re
 from typing import Literal
 
 import numpy as np
+from etils import epath
 from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from jaxgan.data import colours, ranges
 from jaxgan.data.ranges import Scale
+from jaxgan.errors import FileError
+from jaxgan.system import paths
 
 try:  # An extra: see pyproject.toml.
     import pillow_heif
@@ -120,6 +123,23 @@ def open_file(file: str | os.PathLike | bytes) -> Image.Image:
         im.close()
         raise ValueError(_too_large(im.width * im.height))
     return im
+
+
+def stored(file: epath.Path) -> UInt8[np.ndarray, "h w 3"]:
+    """Return an image that a run keeps in its folder.
+
+    Raises:
+        FileError: it cannot be read.
+    """
+    try:
+        content = paths.check_plain(file).read_bytes()
+        return np.array(Image.open(io.BytesIO(content), formats=("PNG", "JPEG")).convert("RGB"))
+    except Exception as error:  # Pillow has many.
+        why = str(error).partition("<_io")[0].strip() or type(error).__name__
+        raise FileError(
+            f"{file} must be an image as it was written, and is damaged ({why}): restore or "
+            f"delete it"
+        ) from error
 
 
 def _first(file: str | os.PathLike | bytes) -> bytes:

@@ -170,7 +170,13 @@ def say(choice: Choice, budget: float) -> str:
     )
 
 
-def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: float) -> dict:
+def spend(
+    config: ConfigDict,
+    workdir: epath.PathLike,
+    budget: float,
+    begin: float,
+    told_first: tuple[str, ...] = (),
+) -> dict:
     """Run an experiment within a budget; with a larger one than before it goes on.
 
     Args:
@@ -178,6 +184,7 @@ def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: flo
         workdir: its folder.
         budget: seconds, counted from `begin`.
         begin: `time.perf_counter()` when the program started.
+        told_first: lines to begin the log with.
 
     Raises:
         InputError: as `choose` and `pipeline.run`.
@@ -204,9 +211,10 @@ def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: flo
         config,
         workdir,
         until=begin + budget * (1 - END),
+        ends=begin + budget,
         begin_folds=chosen.begun if before is None else None,
         before=plan,
-        told_first=(line,),
+        told_first=(*told_first, line),
         claimed=lambda: sealed.save(file, kept),
     )
 
