@@ -9,8 +9,8 @@ copies that `leaks` finds among others; `false`, pairs and groups of images that
 less those that both a quarter of the distance of different faces and a look at `--sheet` call the
 same photograph. Lines that the file of `--results` already has are not measured again.
 
-The thresholds of `duplicates` and `leaks` were chosen on such a choice of images. `--other` measures
-on those of DIR that it left out, where there are enough.
+The thresholds of `duplicates` and `leaks` were chosen on such a choice of images. `--other`
+measures on those of DIR that it left out, where there are enough.
 """
 
 import argparse
