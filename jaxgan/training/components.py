@@ -35,11 +35,15 @@ def fit_components(config: ConfigDict, workdir: epath.PathLike) -> None:
         raise InputError(f"principal components need one process, got {jax.process_count()}")
     source, said = given.to_learn_from(open_source(config.data, config.seed))
     print("\n".join([said] * bool(said) + account.lines(source)), flush=True)
-    with lock.held(workdir):
-        _fit(config, source, epath.Path(workdir))
+    folder = epath.Path(workdir)
+    if not _is_done(config, source, folder):
+        clock = time.perf_counter()
+        fit = pca.fit(source, config.model.components, config.model.mirror)
+        with lock.held(folder):  # Not before: what was refused leaves no folder.
+            _write(config, source, folder, fit, time.perf_counter() - clock)
 
 
-def _fit(config: ConfigDict, source: Dataset, folder: epath.Path) -> None:
+def _is_done(config: ConfigDict, source: Dataset, folder: epath.Path) -> bool:
     about = account.describe_data(source)
     if (folder / "config.json").exists():  # Their number was found before.
         with config.unlocked():
@@ -48,9 +52,16 @@ def _fit(config: ConfigDict, source: Dataset, folder: epath.Path) -> None:
         configs.claim_data(folder, about["fingerprint"], data=about)
         if has_checkpoints(folder):
             logging.getLogger("jaxgan").warning("the components of %s are there already", folder)
-            return
-    clock = time.perf_counter()
-    fit = pca.fit(source, config.model.components, config.model.mirror)
+            return True
+    return False
+
+
+def _write(
+    config: ConfigDict, source: Dataset, folder: epath.Path, fit: pca.Fit, seconds: float
+) -> None:
+    if _is_done(config, source, folder):  # By another process, meanwhile.
+        return
+    about = account.describe_data(source)
     with config.unlocked():
         config.model.latent_dim = len(fit.variances)
     configs.claim(folder, config)
@@ -68,7 +79,7 @@ def _fit(config: ConfigDict, source: Dataset, folder: epath.Path) -> None:
         log.line(
             f"{count:,} components of {taken:,} of {len(source):,} images at {source.resolution} "
             f"px{', and their mirrors' * config.model.mirror}, {rule}: they hold {share:.1%} of "
-            f"the variance; {time.perf_counter() - clock:.1f} s"
+            f"the variance; {seconds:.1f} s"
         )
         log.metrics(1, {"components": count, "variance_share": share})
         images = pca.draw(fit, range(36 if source.resolution <= 128 else 16), config.model.shrink)
