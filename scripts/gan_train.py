@@ -36,9 +36,10 @@ FLAGS = flags.FLAGS
 def main() -> None:
     config, _ = command.read_config()
     command.check_outputs(FLAGS.json)
-    run.make_deterministic(config)
+    run.make_deterministic(config.deterministic)
     if "data.resolution" not in config_flags.get_override_values(FLAGS["config"]):
-        gan_train.set_resolution(config, FLAGS.real, FLAGS.fake, FLAGS.train)
+        side = gan_train.smallest(FLAGS.real, FLAGS.fake, FLAGS.train)
+        config.data.resolution = side or config.data.resolution
     result = gan_train.run(
         *(config, FLAGS.real, FLAGS.fake, FLAGS.train), seeds=FLAGS.seeds, workdir=FLAGS.workdir
     )

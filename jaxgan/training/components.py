@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
+from jaxgan.config.typed import PCA, changed
 from jaxgan.data import account
 from jaxgan.engine.checkpoint import Checkpoints, has_checkpoints
 from jaxgan.engine.log import Log, grid
@@ -28,25 +29,24 @@ def fit_components(config: ConfigDict, workdir: epath.PathLike) -> None:
         InputError: a config or folder that will not do; too few images for the components, or
             images that are all alike.
     """
-    checks.check_training(config)
+    checked: PCA = checks.check_training(config)
     if jax.process_count() > 1:
         raise InputError(f"principal components need one process, got {jax.process_count()}")
-    source = open_source(config.data, config.seed)
+    source = open_source(checked.data, checked.seed)
     about = account.describe_data(source)
     folder = epath.Path(workdir)
     if (folder / "config.json").exists():  # Their number was found before.
-        with config.unlocked():
-            config.model.latent_dim = configs.read_claim(folder).model.latent_dim
-        configs.claim(folder, config)
+        before: PCA = configs.read_claim(folder)
+        configs.claim(folder, changed(checked, {"model.latent_dim": before.model.latent_dim}))
         configs.claim_data(folder, about["fingerprint"])
         if has_checkpoints(folder):
             logging.getLogger("jaxgan").warning("the components of %s are there already", folder)
             return
     clock = time.perf_counter()
-    fit = pca.fit(source, config.model.components, config.model.mirror)
-    with config.unlocked():
-        config.model.latent_dim = len(fit.variances)
-    configs.claim(folder, config)
+    model = checked.model
+    fit = pca.fit(source, model.components, model.mirror)
+    checked = changed(checked, {"model.latent_dim": len(fit.variances)})
+    configs.claim(folder, checked)
     configs.claim_data(folder, about["fingerprint"])
     with Log(folder) as log, Checkpoints(folder) as checkpoints:
         (folder / "run.json").write_text(
@@ -55,18 +55,18 @@ def fit_components(config: ConfigDict, workdir: epath.PathLike) -> None:
         count, rest = len(fit.variances), float(fit.noise[0]) * (fit.mean.size - len(fit.variances))
         share = float(fit.variances.sum()) / (float(fit.variances.sum()) + rest)
         rule = "under which images left out are likeliest"
-        if config.model.components is not None:
-            rule = f"by model.components={config.model.components:g}"
+        if model.components is not None:
+            rule = f"by model.components={model.components:g}"
         taken = min(len(source), pca.MOST)
         log.line(
             f"{count:,} components of {taken:,} of {len(source):,} images at {source.resolution} "
-            f"px{', and their mirrors' * config.model.mirror}, {rule}: they hold {share:.1%} of "
+            f"px{', and their mirrors' * model.mirror}, {rule}: they hold {share:.1%} of "
             f"the variance; {time.perf_counter() - clock:.1f} s"
         )
         log.metrics(1, {"components": count, "variance_share": share})
-        images = pca.draw(fit, range(36 if source.resolution <= 128 else 16), config.model.shrink)
+        images = pca.draw(fit, range(36 if source.resolution <= 128 else 16), model.shrink)
         log.image(1, "samples", grid(images))
         nothing = Net({}, {}, ())
         state = GANState(jnp.int32(1), nothing, nothing, {"params": fit._asdict()})
-        checkpoints.save(1, state, configs.to_dict(config), {"next_index": 0})
+        checkpoints.save(1, state, checked.given, {"next_index": 0})
         checkpoints.wait()

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.data.folder import Source
@@ -16,24 +15,32 @@ IMAGES = 64  # For the calibration of a critic, evenly spaced.
 
 
 def fit(
-    config: ConfigDict, source: Source, state: State, log: Callable[[str], None] = print
+    source: Source,
+    state: State,
+    *,
+    projection: projected.Projection | None,
+    latent_dim: int,
+    mirror: bool,
+    log: Callable[[str], None] = print,
 ) -> State:
     """Return a GAN's first state with what its images settle.
 
     A refiner's principal components, and the factors at which a critic's views have unit variance.
 
     Args:
-        config: of a GAN.
         source: the images to train on.
         state: fresh, or warm.
+        projection: the frozen network of a critic; None without one.
+        latent_dim: components, at most, of a refiner.
+        mirror: whether the images' mirrors are images, too.
         log: gets a line on the components.
 
     Raises:
         InputError: principal components need other images; see `pca.fit`.
     """
-    if config.model.name == "projected" and "pca" in state.ema:
-        state = state.replace(ema=state.ema | {"pca": _components(config, source, log)})
-    projection = recipes.build_projection(config)
+    if "pca" in state.ema:
+        components = _components(source, latent_dim, mirror, log)
+        state = state.replace(ema=state.ema | {"pca": components})
     if projection is None:
         return state
     taken = np.linspace(0, len(source) - 1, min(len(source), IMAGES)).round().astype(int)
@@ -42,8 +49,7 @@ def fit(
     return recipes.calibrated(state, scale)
 
 
-def _components(config: ConfigDict, source: Source, log: Callable[[str], None]) -> dict:
-    mirror, wanted = config.data.flip, config.model.latent_dim
+def _components(source: Source, wanted: int, mirror: bool, log: Callable[[str], None]) -> dict:
     count = min(len(source), pca.MOST) * (1 + mirror)
     if len(source) < pca.LEAST:
         raise InputError(

@@ -1,0 +1,47 @@
+"""Configs as JSON has them, and back. Nothing here imports JAX."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ml_collections import ConfigDict
+
+if TYPE_CHECKING:
+    from jaxgan.config.typed import Config
+
+
+def is_experiment(config: "ConfigDict | Config") -> bool:
+    return "arms" in (config if isinstance(config, ConfigDict) else config.given)
+
+
+def backbones(values: Mapping[str, Any]) -> Iterator[str]:
+    """The networks through which the critics of a config look: any `backbone` in it.
+
+    The first critic's, and that of a second one whose weight is above 0.
+    """
+    if values.get("weight") == 0:  # A second critic that is off.
+        return
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from backbones(value)
+        elif name in ("backbone", "backbones") and value:
+            yield from re.findall(r"\w+", value if isinstance(value, str) else " ".join(value))
+
+
+def to_dict(config: "ConfigDict | Config") -> dict:
+    """As JSON holds it: tuples become lists."""
+    return json.loads(
+        config.to_json() if isinstance(config, ConfigDict) else json.dumps(config.given)
+    )
+
+
+def from_dict(values: dict) -> ConfigDict:
+    """The inverse of `to_dict`: lists become tuples."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: convert(v) for k, v in value.items()}
+        return tuple(convert(v) for v in value) if isinstance(value, list) else value
+
+    return ConfigDict(convert(values))
