@@ -200,20 +200,26 @@ def check_hosts(coordinator: str | None, num_processes: int | None, process_id: 
         )
 
 
+def overridden(prefix: str) -> list[str]:
+    """Return the settings that the command line gives, whose names begin so."""
+    names = config_flags.get_override_values(FLAGS["config"])
+    return [name for name in names if name.startswith(prefix)]
+
+
 def read_config() -> tuple[ConfigDict, str]:
     """The config with its overrides, lengths settled, and the run's folder."""
     from jaxgan.config import settings  # It imports JAX.
 
     config = FLAGS.config.copy_and_resolve_references()
-    overridden = list(config_flags.get_override_values(FLAGS["config"]))
-    configs.check_inherited(config, overridden)
+    given = overridden("")
+    configs.check_inherited(config, given)
     settings.check(config)
     for prefix in ("train.", "gan.train.", "classifier.train."):
         section = config
         for part in prefix.split(".")[:-1]:
             section = section.get(part) if section is not None else None
         if section is not None:
-            configs.settle_length(section, overridden, prefix)
+            configs.settle_length(section, given, prefix)
     spec = config_flags.get_config_filename(FLAGS["config"])
     stem = "_".join(part for part in (Path(spec.split(":")[0]).stem, *spec.split(":")[1:]) if part)
     return config, FLAGS.workdir or os.path.join("runs", stem)

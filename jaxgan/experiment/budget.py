@@ -70,7 +70,9 @@ class Choice(NamedTuple):
     images: int
 
 
-def choose(config: Experiment, budget: float, begin: float | None = None) -> tuple[Choice, Plan]:
+def choose(
+    given: ConfigDict | Experiment, budget: float, begin: float | None = None
+) -> tuple[Choice, Plan]:
     """Folds, seeds and GAN steps for the time that there is.
 
     A few steps of each kind are timed. Of the designs whose interval is expected to be narrow
@@ -78,7 +80,7 @@ def choose(config: Experiment, budget: float, begin: float | None = None) -> tup
     the one with the narrowest interval. Which variances to expect is `power.assumed`.
 
     Args:
-        config: the experiment's.
+        given: the experiment's config.
         budget: seconds in all.
         begin: `time.perf_counter()` from which they count; now by default.
 
@@ -89,6 +91,7 @@ def choose(config: Experiment, budget: float, begin: float | None = None) -> tup
         InputError: there is no time for two classifiers of each arm; says how much there must be.
     """
     begin = time.perf_counter() if begin is None else begin
+    config = _parsed(given)
     found: list[Choice] = []
     least, known, plan, most = float("inf"), None, None, 0
     for count in (config.data.folds,) if config.data.folds > 1 else FOLDS:
@@ -177,7 +180,13 @@ def say(choice: Choice, budget: float) -> str:
     )
 
 
-def spend(given: ConfigDict, workdir: epath.PathLike, budget: float, begin: float) -> dict:
+def spend(
+    given: ConfigDict,
+    workdir: epath.PathLike,
+    budget: float,
+    begin: float,
+    told_first: tuple[str, ...] = (),
+) -> dict:
     """Run an experiment within a budget; with a larger one than before it goes on.
 
     Args:
@@ -185,6 +194,7 @@ def spend(given: ConfigDict, workdir: epath.PathLike, budget: float, begin: floa
         workdir: its folder.
         budget: seconds, counted from `begin`.
         begin: `time.perf_counter()` when the program started.
+        told_first: lines to begin the log with.
 
     Raises:
         InputError: as `choose` and `pipeline.run`.
@@ -212,13 +222,15 @@ def spend(given: ConfigDict, workdir: epath.PathLike, budget: float, begin: floa
         until=begin + budget * (1 - END),
         begin_folds=chosen.begun if before is None else None,
         before=plan,
-        told_first=(line,),
+        told_first=(*told_first, line),
         claimed=lambda: sealed.save(file, kept),
     )
 
 
-def _parsed(given: ConfigDict) -> Experiment:
+def _parsed(given: ConfigDict | Experiment) -> Experiment:
     """Check what parsing takes for granted; `prepare` asks for the rest."""
+    if isinstance(given, Experiment):
+        return given
     if not is_experiment(given):
         raise InputError("this config trains one network: run scripts/train.py with it")
     settings.check(given)
