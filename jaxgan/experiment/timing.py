@@ -64,8 +64,7 @@ def trial(config: Network, source: Source, seconds: float = SECONDS) -> Trial:
     timed = run.time_training(config, source, seconds, "gan." if is_gan else "classifier.")
     state = timed.state
     if isinstance(config, GAN):
-        generator = recipes.build_generator(config)
-        look, more = _draw(sample.draw_with(generator, config.model, config.numpy_latents), state)
+        look, more = _draw(sample.Sampler.of(config).draw, state)
     else:
         look, more = _judge(recipes.build_classifier(config), state, source)
     return Trial(

@@ -55,6 +55,20 @@ class Sampler(NamedTuple):
     variables: Any
     draw: Draw
 
+    @classmethod
+    def of(
+        cls,
+        config: GAN | PCA,
+        variables: Any = None,
+        step: int = 0,
+        checksum: str = "",
+        style: Style = Style(),
+    ) -> "Sampler":
+        """Return the sampler of a config's generator with these weights."""
+        generator, classes = recipes.build_generator(config), config.data.classes
+        draw = draw_with(generator, config.model, config.numpy_latents, style, classes)
+        return cls(config, step, checksum, variables, draw)
+
     @property
     def generator(self) -> Any:
         """Return the module."""
@@ -154,13 +168,8 @@ def restore(
         raise InputError(f"--workdir must hold a checkpoint, and there is none in {folder}")
     taken, variables = found
     words = json.dumps(checksums(variables), sort_keys=True)
-    return Sampler(
-        config=config,
-        step=taken,
-        checksum=hashlib.sha256(words.encode()).hexdigest()[:16],
-        variables=variables,
-        draw=draw_with(generator, config.model, config.numpy_latents, style, classes),
-    )
+    checksum = hashlib.sha256(words.encode()).hexdigest()[:16]
+    return Sampler.of(config, variables, taken, checksum, style)
 
 
 def best_of(evaluate: Evaluate | None) -> Best | None:

@@ -42,8 +42,7 @@ def train_gan(
     """
     prefix = "gan." if label else ""  # Only an experiment labels its runs.
     recipe, batches, options = assemble(config, source, recipe, prefix)
-    generator = recipes.build_generator(config)
-    settings, draw = config.train, sample.draw_with(generator, config.model, config.numpy_latents)
+    settings, draw = config.train, sample.Sampler.of(config).draw
     critics = judges.seen_by_critics(config.backbones, config.init_from)
     seeds = np.arange(36 if config.data.resolution <= 128 else 16, dtype=np.uint32)
     some = np.random.default_rng(config.seed).permutation(len(source))[: len(seeds)]

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from jaxgan import prng, recipes
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.models import backbones, pca, projected, refiner
@@ -163,14 +164,21 @@ def begun(cats) -> tuple:
     config = twin(**{"model.latent_dim": 30})
     recipe = recipes.build(config)
     lines: list[str] = []
-    state = fitting.fit(config, cats, jax.jit(recipe.init)(jax.random.key(0)), lines.append)
+    state = fitting.fit(
+        cats,
+        jax.jit(recipe.init)(jax.random.key(0)),
+        projection=recipes.build_projection(config),
+        latent_dim=30,
+        mirror=config.data.flip,
+        log=lines.append,
+    )
     return config, recipe, state, lines
 
 
 def test_a_refiner_begins_with_principal_components(begun, cats) -> None:
     config, _, state, lines = begun
     seeds = np.arange(6, dtype=np.uint32)
-    drawn = np.asarray(sample.draw_with(config)(state.ema, seeds)).astype(int)
+    drawn = np.asarray(sample.Sampler.of(parse(config)).draw(state.ema, seeds)).astype(int)
     fit = pca.fit(cats, 23)  # 12 images with their mirrors have no more.
     z = np.asarray(sample.latents(jnp.asarray(seeds), 30))[:, :23] * np.sqrt(fit.variances)
     wanted = np.round(fit.mean + np.tensordot(z, fit.components, 1)).astype(int)
