@@ -3,15 +3,19 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ml_collections import ConfigDict
 
-if TYPE_CHECKING:
-    from jaxgan.config.typed import Config
+
+class Given(Protocol):
+    """A config of `typed`, which knows what it was made of."""
+
+    @property
+    def given(self) -> dict[str, Any]: ...
 
 
-def is_experiment(config: "ConfigDict | Config") -> bool:
+def is_experiment(config: ConfigDict | Given) -> bool:
     return "arms" in (config if isinstance(config, ConfigDict) else config.given)
 
 
@@ -29,7 +33,7 @@ def backbones(values: Mapping[str, Any]) -> Iterator[str]:
             yield from re.findall(r"\w+", value if isinstance(value, str) else " ".join(value))
 
 
-def to_dict(config: "ConfigDict | Config") -> dict:
+def to_dict(config: ConfigDict | Given) -> dict:
     """As JSON holds it: tuples become lists."""
     return json.loads(
         config.to_json() if isinstance(config, ConfigDict) else json.dumps(config.given)

@@ -26,7 +26,7 @@ def priced(monkeypatch, step=0.5, gan=0.5):
     one = timing.Trial(1.0, 3.0, step, 0.0, lambda step: 0, 2**30, 2**20, 0.01)
     learns = one._replace(step=gan)
 
-    def prices(config, plan, seconds=0.0):
+    def prices(plan, seconds=0.0):
         ways = {arm.way: one for arm in plan.folds[0].arms}
         trains = plan.folds[0].needed and not plan.outside
         return timing.Prices(learns if trains else None, ways, (0.0, 0.0), (0.0, 0.0))
