@@ -11,7 +11,16 @@ from jaxgan.config.lengths import LENGTHS, profile_steps
 from jaxgan.config.models import DCGANModel, FastGANModel, GANModel, ProjectedModel
 from jaxgan.config.names import GANS
 from jaxgan.config.names import METRICS as METRICS
-from jaxgan.config.sections import AdversarialTrain, Evaluate, GANTrain, Loss, Player, Vision
+from jaxgan.config.sections import (
+    AdversarialData,
+    AdversarialTrain,
+    ClassifierTrain,
+    Evaluate,
+    GANTrain,
+    Loss,
+    Player,
+    Vision,
+)
 from jaxgan.config.typed import (
     GAN,
     PCA,
@@ -25,6 +34,7 @@ from jaxgan.config.typed import (
     StyleGAN2,
     parse,
 )
+from jaxgan.config.values import is_experiment
 from jaxgan.data import duplicates, groups
 from jaxgan.errors import InputError
 from jaxgan.experiment.design import arm_names
@@ -64,7 +74,7 @@ def _check_network(config: Network, name: str) -> None:
         )
     profile_steps(train.profile, name)
     if isinstance(config, GAN):
-        _check_vision(config, name)
+        _check_vision(config.vision, config.model.name, config.data.resolution, name)
         _check_evaluate(config.evaluate, f"{name}.evaluate")
     if isinstance(config, StyleGAN2):
         _check_stylegan2(config, name)
@@ -107,19 +117,17 @@ def _check_stylegan2(config: StyleGAN2, name: str) -> None:
         )
 
 
-def _check_fastgan(config: FastGAN, name: str) -> None:
-    if config.data.resolution not in fastgan.RESOLUTIONS:
+def _check_fastgan(data: AdversarialData, name: str) -> None:
+    if data.resolution not in fastgan.RESOLUTIONS:
         sizes = ", ".join(map(str, fastgan.RESOLUTIONS))
-        raise InputError(
-            f"{name}.data.resolution must be one of {sizes}, got {config.data.resolution}"
-        )
-    if config.data.normalise != "range":
-        raise InputError(f"{name}.data.normalise must be range, got {config.data.normalise!r}")
+        raise InputError(f"{name}.data.resolution must be one of {sizes}, got {data.resolution}")
+    if data.normalise != "range":
+        raise InputError(f"{name}.data.normalise must be range, got {data.normalise!r}")
 
 
 def _check_gan(config: Adversarial, name: str) -> None:
     if isinstance(config, FastGAN):
-        _check_fastgan(config, name)
+        _check_fastgan(config.data, name)
     _check_size(config.data.resolution, name)
     _check_loss(config.loss, config.model, name)
     _check_duration(f"{name}.augment.noise_until", config.augment.noise_until)
@@ -159,16 +167,16 @@ def _check_backbone(
         )
 
 
-def _check_vision(config: GAN, name: str) -> None:
-    vision, aided = config.vision, [model for model in GANS if model != "projected"]
-    if vision is None or not recipes.second_critic.applies(vision):
+def _check_vision(vision: Vision | None, model: str, side: int, name: str) -> None:
+    aided = [one for one in GANS if one != "projected"]
+    if not recipes.second_critic.applies(vision):
         return
-    if config.model.name not in aided:
+    if model not in aided:
         raise InputError(
             f"{name}.vision.backbone must be none where {name}.model.name is none of "
-            f"{', '.join(aided)}, got {vision.backbone!r} for {config.model.name!r}"
+            f"{', '.join(aided)}, got {vision.backbone!r} for {model!r}"
         )
-    _check_backbone(vision, config.data.resolution, f"{name}.vision", f"{name}.data.resolution")
+    _check_backbone(vision, side, f"{name}.vision", f"{name}.data.resolution")
     if vision.start is not None:
         schedules.steps(vision.start, 1, 1, f"{name}.vision.start")
 
@@ -292,6 +300,15 @@ def _check_frozen(frozen: Sequence[str], layers: Sequence[str], name: str) -> No
             )
 
 
+def parsed(given: ConfigDict | Experiment) -> Experiment:
+    """Return an experiment's config, of which each setting is checked for itself alone."""
+    if not is_experiment(given):
+        raise InputError("this config trains one network: run scripts/train.py with it")
+    if isinstance(given, ConfigDict):
+        settings.check(given)
+    return parse(given)
+
+
 def check_experiment(given: ConfigDict) -> Experiment:
     """Return an experiment's config as the code takes it; its stages have its data already.
 
@@ -331,7 +348,7 @@ def check_experiment(given: ConfigDict) -> Experiment:
             "config.gan.retrain must be 1 with config.data.folds above 1: each fold has GANs of "
             f"its own, got {config.gan.retrain}"
         )
-    _check_vmap(config)
+    _check_vmap(config.vmap_seeds, config.parallel, config.classifier.train)
     first, second = (named[arm] for arm in primary)
     if not first.generates or (second.generates and second.source != "pca"):
         raise InputError(
@@ -348,10 +365,9 @@ def check_experiment(given: ConfigDict) -> Experiment:
     return config
 
 
-def _check_vmap(config: Experiment) -> None:
-    count, train = config.vmap_seeds, config.classifier.train
+def _check_vmap(count: int, parallel: str, train: ClassifierTrain) -> None:
     alone = {
-        "config.parallel=pmap": config.parallel == "pmap",
+        "config.parallel=pmap": parallel == "pmap",
         "config.classifier.train.microbatch": train.microbatch is not None,
         "config.classifier.train.profile": train.profile is not None,
     }

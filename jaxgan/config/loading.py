@@ -236,7 +236,7 @@ def claim(workdir: epath.PathLike, config: "ConfigDict | Config", data: dict | N
                 f"{'; '.join(lines[:3])}{more}"
             )
     if data is not None:
-        _check_data(folder, data, start="init_from" in config)
+        _check_data(folder, data, start="init_from" in ours)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--workdir must be a folder, got the file {folder}")
     if not file.exists():

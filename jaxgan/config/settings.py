@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from jaxgan.config import typed
 from jaxgan.config.declarations import Setting, check_value, declared, shown, text, whole
+from jaxgan.config.loading import keys
 from jaxgan.config.names import CLASSIFIERS, GANS, GENERATORS
 from jaxgan.config.sections import Vision
 from jaxgan.config.values import is_experiment
@@ -39,7 +40,8 @@ def check(config: ConfigDict, name: str = "config") -> None:
         _check_all(config, EXPERIMENT, name)
         stages = {"gan": GANS, "classifier": CLASSIFIERS}
     for stage, models in stages.items():
-        of, at = (config, name) if not stage else (_section(config, stage, name), f"{name}.{stage}")
+        at = f"{name}.{stage}" if stage else name
+        of = _section(config.get(stage, ...), at) if stage else config
         _check_all(of, {"model.name": text(*models)}, at)
         known = OF_MODEL[of.model.name]
         _check_all(of, known, at)
@@ -52,27 +54,21 @@ def _check_all(config: ConfigDict, settings: Mapping[str, Setting], name: str) -
         *path, last = dotted.split(".")
         section, at = config, name
         for part in path:
-            section, at = _section(section, part, at), f"{at}.{part}"
+            section, at = _section(section.get(part, ...), f"{at}.{part}"), f"{at}.{part}"
         if last in section:
             check_value(f"{at}.{last}", section[last], setting)
         elif setting.required:
             raise InputError(f"{at}.{last} must be set, and this config does not have it")
-    for dotted, value in _values(config, name):
+    for dotted in keys(config):
+        value: Any = config
+        for part in dotted.split("."):
+            value = value[part]
         if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"{dotted} must be a finite number, got {value}")
+            raise InputError(f"{name}.{dotted} must be a finite number, got {value}")
 
 
-def _section(config: ConfigDict, part: str, name: str) -> ConfigDict:
-    found = config.get(part)
+def _section(found: Any, name: str) -> ConfigDict:
     if not isinstance(found, ConfigDict):
-        got = "nothing" if part not in config else shown(found)
-        raise InputError(f"{name}.{part} must be a section with settings, got {got}")
+        got = "nothing" if found is ... else shown(found)
+        raise InputError(f"{name} must be a section with settings, got {got}")
     return found
-
-
-def _values(config: ConfigDict, prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, ConfigDict):
-            yield from _values(value, f"{prefix}.{key}")
-        else:
-            yield f"{prefix}.{key}", value

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan.config import settings, typed
+from jaxgan.config import checks
 from jaxgan.config.typed import Experiment, changed
-from jaxgan.config.values import is_experiment
 from jaxgan.errors import InputError
 from jaxgan.experiment import forecast, pipeline, timing
 from jaxgan.experiment.design.plan import Plan, prepare
@@ -91,7 +90,7 @@ def choose(
         InputError: there is no time for two classifiers of each arm; says how much there must be.
     """
     begin = time.perf_counter() if begin is None else begin
-    config = _parsed(given)
+    config = checks.parsed(given)
     found: list[Choice] = []
     least, known, plan, most = float("inf"), None, None, 0
     for count in (config.data.folds,) if config.data.folds > 1 else FOLDS:
@@ -207,7 +206,7 @@ def spend(
             f"{workdir} holds an experiment that was begun without --budget: go on without it, or "
             "choose a new --workdir"
         )
-    plan, config = None, _parsed(given)
+    plan, config = None, checks.parsed(given)
     if before is None:
         chosen, plan = choose(config, budget, begin)
         kept = chosen._asdict() | {"budget": budget}
@@ -225,16 +224,6 @@ def spend(
         told_first=(*told_first, line),
         claimed=lambda: sealed.save(file, kept),
     )
-
-
-def _parsed(given: ConfigDict | Experiment) -> Experiment:
-    """Check what parsing takes for granted; `prepare` asks for the rest."""
-    if isinstance(given, Experiment):
-        return given
-    if not is_experiment(given):
-        raise InputError("this config trains one network: run scripts/train.py with it")
-    settings.check(given)
-    return typed.parse(given)
 
 
 def _short(seconds: float) -> str:

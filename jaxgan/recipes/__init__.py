@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
-from jaxgan.config.typed import GAN, PCA, Config, Projected, StyleGAN2, parse
+from jaxgan.config.typed import GAN, PCA, Config, Network, Projected, StyleGAN2, parse
 from jaxgan.models.projected import Projection
 from jaxgan.recipes import classifier, gan, projected, second_critic, stylegan2
 from jaxgan.recipes.classifier import build_classifier as build_classifier
@@ -48,13 +48,12 @@ def needs_pictures(config: GAN) -> bool:
     return config.data.normalise == "statistics" or any("epoch" in (d or "") for d in durations)
 
 
-def build_projection(config: ConfigDict | Config) -> Projection | None:
+def build_projection(config: Network | PCA) -> Projection | None:
     """Return the frozen network of a GAN's critic, the first or the second; None without one.
 
     Raises:
         InputError: its weights are not installed.
     """
-    config = parse(config)
     if isinstance(config, Projected):
         return projected.build_projection(config.model)
     vision = config.vision if isinstance(config, GAN) else None
@@ -68,9 +67,8 @@ def calibrated(state: GANState, scale: Array) -> GANState:
     return state.replace(**{name: net.replace(stats=net.stats | {"scale": scale})})
 
 
-def abstract_ema(config: ConfigDict | Config) -> Any:
+def abstract_ema(config: GAN | PCA) -> Any:
     """Shapes and types of the averaged generator's variables."""
-    config = parse(config)
     if isinstance(config, GAN):  # Sampling does without the critics' weights.
         config = dataclasses.replace(config, vision=None)
     if isinstance(config, Projected):

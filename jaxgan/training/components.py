@@ -7,9 +7,7 @@ import time
 import jax
 import jax.numpy as jnp
 from etils import epath
-from ml_collections import ConfigDict
 
-from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
 from jaxgan.config.typed import PCA, changed
@@ -22,31 +20,30 @@ from jaxgan.models import pca
 from jaxgan.steps.state import GANState, Net
 
 
-def fit_components(config: ConfigDict, workdir: epath.PathLike) -> None:
+def fit_components(config: PCA, workdir: epath.PathLike) -> None:
     """Find the principal components of a config's images; `workdir` then holds a run like a GAN's.
 
     Raises:
         InputError: a config or folder that will not do; too few images for the components, or
             images that are all alike.
     """
-    checked: PCA = checks.check_training(config)
     if jax.process_count() > 1:
         raise InputError(f"principal components need one process, got {jax.process_count()}")
-    source = open_source(checked.data, checked.seed)
+    source = open_source(config.data, config.seed)
     about = account.describe_data(source)
     folder = epath.Path(workdir)
     if (folder / "config.json").exists():  # Their number was found before.
         before: PCA = configs.read_claim(folder)
-        configs.claim(folder, changed(checked, {"model.latent_dim": before.model.latent_dim}))
+        configs.claim(folder, changed(config, {"model.latent_dim": before.model.latent_dim}))
         configs.claim_data(folder, about["fingerprint"])
         if has_checkpoints(folder):
             logging.getLogger("jaxgan").warning("the components of %s are there already", folder)
             return
     clock = time.perf_counter()
-    model = checked.model
+    model = config.model
     fit = pca.fit(source, model.components, model.mirror)
-    checked = changed(checked, {"model.latent_dim": len(fit.variances)})
-    configs.claim(folder, checked)
+    config = changed(config, {"model.latent_dim": len(fit.variances)})
+    configs.claim(folder, config)
     configs.claim_data(folder, about["fingerprint"])
     with Log(folder) as log, Checkpoints(folder) as checkpoints:
         (folder / "run.json").write_text(
@@ -68,5 +65,5 @@ def fit_components(config: ConfigDict, workdir: epath.PathLike) -> None:
         log.image(1, "samples", grid(images))
         nothing = Net({}, {}, ())
         state = GANState(jnp.int32(1), nothing, nothing, {"params": fit._asdict()})
-        checkpoints.save(1, state, checked.given, {"next_index": 0})
+        checkpoints.save(1, state, config.given, {"next_index": 0})
         checkpoints.wait()

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
-from jaxgan.config.typed import GAN, Classifier, Network, changed, parse
+from jaxgan.config.typed import GAN, Classifier, Network, changed
 from jaxgan.data import account, loader
 from jaxgan.data.account import describe_data
 from jaxgan.data.folder import Source
@@ -75,7 +75,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
 
 def _run(given: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
     if given.get("model", {}).get("name") == "pca":
-        fit_components(given, workdir)
+        fit_components(checks.check_training(given), workdir)
         return
     make_deterministic(bool(given.get("deterministic")))
     sharding.check_devices()  # What follows speaks to all of them.
@@ -138,9 +138,7 @@ def check_evaluation(config: GAN, count: int) -> None:
     monitor.check(config.evaluate, critics, config.data.resolution, count)
 
 
-def time_training(
-    config: ConfigDict | Network, source: Source, seconds: float, prefix: str = ""
-) -> Timing:
+def time_training(config: Network, source: Source, seconds: float, prefix: str = "") -> Timing:
     """Time a few steps of what would be trained, with random weights; nothing of it is kept.
 
     Args:
@@ -152,7 +150,6 @@ def time_training(
     Raises:
         OutOfMemoryError: names what to lower.
     """
-    config = parse(config)
     if isinstance(config, GAN):
         return time_steps(*gan.assemble(config, source, prefix=prefix), seconds)
     return time_steps(*classifier.assemble(config, source, prefix=prefix), seconds)

@@ -152,7 +152,7 @@ def test_what_is_frozen_is_in_no_state() -> None:
     """Neither its weights nor moments of them: what is kept of it are the factors alone."""
     config = twin()
     state = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
-    frozen = {kernel.shape for kernel in recipes.build_projection(config).channels}
+    frozen = {kernel.shape for kernel in recipes.build_projection(parse(config)).channels}
     shapes = {x.shape for x in jax.tree.leaves(state)}
     assert not shapes & frozen and state.critic.stats["scale"].shape == (6,)
     assert set(state.generator.params).isdisjoint({"pca", "mean", "basis"})
@@ -167,7 +167,7 @@ def begun(cats) -> tuple:
     state = fitting.fit(
         cats,
         jax.jit(recipe.init)(jax.random.key(0)),
-        projection=recipes.build_projection(config),
+        projection=recipes.build_projection(parse(config)),
         latent_dim=30,
         mirror=config.data.flip,
         log=lines.append,

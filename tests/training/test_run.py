@@ -129,7 +129,7 @@ def test_what_is_timed_is_what_would_be_trained(file: str, axis: int, monkeypatc
     if file == "vgg16_small":
         config.model.num_classes = 2
     monkeypatch.setattr(run, "time_steps", lambda *given: given)
-    recipe, batches, options, seconds = run.time_training(config, SOURCE, 2.0, "some.")
+    recipe, batches, options, seconds = run.time_training(parse(config), SOURCE, 2.0, "some.")
     assert seconds == 2.0 and options.batch_axis == axis and options.memory.prefix == "some."
     shape = next(batches)["image"].shape
     assert shape[axis] == config.train.batch_size and len(shape) == axis + 4
