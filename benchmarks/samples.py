@@ -4,8 +4,9 @@
 
 DIR holds class folders. Of each class `--train` images are trained on; as many others, at most 300,
 are held out. A recipe is a config of `configs/`, with overrides after a plus sign
-(meowgan64+model.channels=256); for each class it trains until the process has used `--seconds` of
-CPU time, compiling left out, and draws `--samples`. A row of `--out` has a recipe's
+(meowgan64+model.channels=256), or with torch: before it that system as published, in plain PyTorch.
+For each class it trains until the process has used `--seconds` of CPU time, compiling left out, and
+draws `--samples`. A row of `--out` has a recipe's
 
     frechet_alexnet, frechet_vgg16   to held-out images, the mean over classes; on the last layer
     frechet_levels                   on AlexNet's convolutions 1, 2, 3 and 5, of 128 px
@@ -46,6 +47,7 @@ from jaxgan.models.layers.convolution import conv
 from jaxgan.models.layers.pooling import max_pool
 from jaxgan.sampling import sample
 from jaxgan.training import fitting
+from jaxgan.training.gan import attraction
 from jaxgan.training.run import look_at
 
 flags.DEFINE_string("data", None, "A folder of class folders.", required=True)
@@ -61,6 +63,7 @@ flags.DEFINE_string("keep", None, "Folder for grids and arrays of samples.")
 FLAGS = flags.FLAGS
 
 HELD_OUT = 300  # Images a class, at most.
+TORCH = "torch:"
 
 
 class Samples:
@@ -96,7 +99,12 @@ def config_of(name: str, seed: int):
 
 def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, float]:
     """Train a recipe on a class for `--seconds`; return samples, steps and seconds used."""
-    config = parse(config_of(name, seed))
+    config = parse(config_of(name.removeprefix(TORCH), seed))
+    if name.startswith(TORCH):
+        import torch_samples
+
+        images = np.stack([record["image"] for record in source])
+        return torch_samples.train(config, images, FLAGS.seconds, seed, FLAGS.samples)
     seeds = np.arange(FLAGS.samples, dtype=np.uint32)
     began = time.process_time()
     if config.model.name == "pca":
@@ -108,6 +116,7 @@ def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, float]
         source,
         jax.jit(recipe.init)(init_key),
         projection=recipes.build_projection(config),
+        attraction=attraction(config),
         latent_dim=config.model.latent_dim,
         mirror=config.data.flip,
         log=lambda line: None,

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from jaxgan import recipes
 from jaxgan.config import settings
 from jaxgan.config.lengths import LENGTHS, profile_steps
-from jaxgan.config.models import DCGANModel, FastGANModel, GANModel, ProjectedModel
+from jaxgan.config.models import DCGANModel, FastGANModel, GANModel, RefinerModel
 from jaxgan.config.names import GANS
 from jaxgan.config.names import METRICS as METRICS
 from jaxgan.config.sections import (
@@ -27,6 +27,7 @@ from jaxgan.config.typed import (
     Adversarial,
     Classifier,
     Config,
+    Drifting,
     Experiment,
     FastGAN,
     Network,
@@ -80,6 +81,8 @@ def _check_network(config: Network, name: str) -> None:
         _check_stylegan2(config, name)
     elif isinstance(config, Projected):
         _check_projected(config, name)
+    elif isinstance(config, Drifting):
+        _check_drifting(config, name)
     elif isinstance(config, Adversarial):
         _check_gan(config, name)
     elif isinstance(config, Classifier):
@@ -136,14 +139,40 @@ def _check_gan(config: Adversarial, name: str) -> None:
     _check_turns(config.train, f"{name}.train")
 
 
-def _check_projected(config: Projected, name: str) -> None:
-    model, side = config.model, config.data.resolution
+def _check_refiner(generator: str, side: int, name: str) -> None:
     _check_size(side, name)
-    if model.generator == "refiner" and not 32 <= side <= 256:
+    if generator == "refiner" and not 32 <= side <= 256:
         raise InputError(
             f"{name}.data.resolution must be from 32 to 256 for a refiner (take stylegan2 beyond), "
             f"got {side}"
         )
+
+
+def _check_drifting(config: Drifting, name: str) -> None:
+    train, side = config.train, config.data.resolution
+    _check_refiner(config.model.generator, side, name)
+    _check_backbone(config.model, side, f"{name}.model", f"{name}.data.resolution")
+    _check_player(f"{name}.optim.generator", config.optim.generator)
+    if train.microbatch is not None:
+        raise InputError(
+            f"{name}.train.microbatch must be None for a drifting model, whose images repel each "
+            f"other, got {train.microbatch}"
+        )
+    if train.batch_size < 2:
+        raise InputError(
+            f"{name}.train.batch_size must be 2 or more for a drifting model, whose images repel "
+            f"each other, got {train.batch_size}"
+        )
+    if train.positives < train.batch_size:
+        raise InputError(
+            f"{name}.train.positives must be {name}.train.batch_size ({train.batch_size}) or more, "
+            f"got {train.positives}"
+        )
+
+
+def _check_projected(config: Projected, name: str) -> None:
+    model, side = config.model, config.data.resolution
+    _check_refiner(model.generator, side, name)
     if model.backbone == "none" and not model.patch:
         raise InputError(f"{name}.model.patch must not be () where {name}.model.backbone is none")
     if 2 ** len(model.patch) > side // 2:
@@ -156,9 +185,7 @@ def _check_projected(config: Projected, name: str) -> None:
     _check_player(f"{name}.optim.critic", config.optim.critic)
 
 
-def _check_backbone(
-    section: ProjectedModel | Vision, side: int, name: str, resolution: str
-) -> None:
+def _check_backbone(section: RefinerModel | Vision, side: int, name: str, resolution: str) -> None:
     least = backbones.smallest(section.backbone)
     if not least <= section.backbone_size <= side:
         raise InputError(
@@ -168,7 +195,7 @@ def _check_backbone(
 
 
 def _check_vision(vision: Vision | None, model: str, side: int, name: str) -> None:
-    aided = [one for one in GANS if one != "projected"]
+    aided = [one for one in GANS if one not in ("projected", "drifting")]
     if not recipes.second_critic.applies(vision):
         return
     if model not in aided:
@@ -303,7 +330,7 @@ def _check_frozen(frozen: Sequence[str], layers: Sequence[str], name: str) -> No
 def parsed(given: ConfigDict | Experiment) -> Experiment:
     """Return an experiment's config, of which each setting is checked for itself alone."""
     if not is_experiment(given):
-        raise InputError("this config trains one network: run scripts/train.py with it")
+        raise InputError("this config trains one network: jaxgan train takes it")
     if isinstance(given, ConfigDict):
         settings.check(given)
     return parse(given)

@@ -23,7 +23,7 @@ from jaxgan.config.names import GENERATORS as GENERATORS
 from jaxgan.config.values import from_dict as from_dict
 from jaxgan.config.values import is_experiment, to_dict
 from jaxgan.errors import FileError, InputError
-from jaxgan.system import sealed
+from jaxgan.system import paths, sealed
 
 if TYPE_CHECKING:
     from jaxgan.config.typed import Config
@@ -213,6 +213,12 @@ def _off(*sections: dict | None) -> bool:
 STARTED = ("checkpoints", "run.json", "data.json", "metrics.jsonl", "gan", "classifiers", "fold0")
 
 
+def _kind(config: dict) -> str:
+    if "arms" in config:
+        return "an experiment"
+    return f"a run of {config.get('model', {}).get('name', 'another network')}"
+
+
 def claim(workdir: epath.PathLike, config: "ConfigDict | Config", data: dict | None = None) -> None:
     """Makes `workdir` this config's run folder: writes `config.json` there.
 
@@ -228,7 +234,13 @@ def claim(workdir: epath.PathLike, config: "ConfigDict | Config", data: dict | N
     folder = epath.Path(workdir)
     file, ours = folder / "config.json", to_dict(config)
     if file.exists():
-        lines = differences(sealed.load(file, _anew(folder)), ours)
+        there = sealed.load(file, _anew(folder))
+        if (kind := _kind(there)) != _kind(ours):
+            raise InputError(
+                f"--workdir must be new or hold a run of the same config, and {folder} holds "
+                f"{kind}: choose another --workdir"
+            )
+        lines = differences(there, ours)
         if lines:
             more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
             raise InputError(
@@ -241,6 +253,8 @@ def claim(workdir: epath.PathLike, config: "ConfigDict | Config", data: dict | N
         raise InputError(f"--workdir must be a folder, got the file {folder}")
     if not file.exists():
         _check_new(folder, file, STARTED)
+        paths.check_folder(os.fspath(folder), "--workdir")
+        paths.check_no_images(os.fspath(folder), "--workdir", deep=True)
     folder.mkdir(parents=True, exist_ok=True)
     sealed.save(file, ours, indent=2)
 

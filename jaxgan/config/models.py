@@ -54,17 +54,28 @@ class FastGANModel(GANModel):
 
 
 @section
-class ProjectedModel(GANModel):
+class RefinerModel(GANModel):
+    """A refiner, or a DCGAN's generator, of a model that looks through a frozen network."""
+
     generator: str = text("refiner", "dcgan")
     channels: int = whole(1, 2**15)
     backbone: str = text(*backbones.NAMES)
     backbone_size: int = whole(1, 4096)
-    mixed: int = whole(1, 2**12)
-    head_width: int = whole(1, 2**12)
-    patch: tuple[int, ...] = several(whole(1, 2**12), 0, 10)
     selu: bool = optional(TRUTH)
     slope: float = optional(number(0.0, 1e3))
     generator_dropout: tuple[float, ...] | float = optional(several(PART, 0, 100, single=True))
+
+
+@section
+class DriftingModel(RefinerModel):
+    backbone: str = text(*(name for name in backbones.NAMES if name != "none"))
+
+
+@section
+class ProjectedModel(RefinerModel):
+    mixed: int = whole(1, 2**12)
+    head_width: int = whole(1, 2**12)
+    patch: tuple[int, ...] = several(whole(1, 2**12), 0, 10)
 
 
 @section

@@ -1,7 +1,7 @@
 """What settings may be called by name."""
 
 STAGES = ("gan", "classifier")  # Of an experiment.
-GANS = ("wgan", "dcgan", "fastgan", "projected", "stylegan2")
+GANS = ("wgan", "dcgan", "fastgan", "projected", "drifting", "stylegan2")
 GENERATORS = (*GANS, "pca")  # That can be drawn from; the last one trains nothing.
 CLASSIFIERS = ("googlenet", "resnet", "vgg16")
 LOSSES = (

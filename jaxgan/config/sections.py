@@ -161,6 +161,11 @@ class ProjectedTrain(AveragedTrain):
 
 
 @section
+class DriftingTrain(AveragedTrain):
+    positives: int = whole(2, 2**16)
+
+
+@section
 class ClassifierTrain(Train):
     label_smoothing: float = PART
     augment: tuple[str, ...] = several(text(*CLASSIFIER_AUGMENTS))
@@ -199,6 +204,13 @@ class Critic(Player):
 class Players:
     generator: Player = Player()
     critic: Critic = Critic()
+
+
+@section
+class Alone:
+    """Of a generator without a critic."""
+
+    generator: Player = Player()
 
 
 @section
@@ -258,6 +270,12 @@ class Loss:
 @section
 class ProjectedLoss:
     name: str = text("hinge")
+
+
+@section
+class DriftingLoss:
+    name: str = text("drifting")
+    temperatures: tuple[float, ...] = several(positive(1e3), 1, 100)
 
 
 @section

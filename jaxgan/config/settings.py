@@ -23,6 +23,8 @@ PCA = OF_MODEL["pca"]
 # A projected one may have what its generator's own critics have, which it does not use.
 _OTHERS = {n: dataclasses.replace(s, required=False) for n, s in OF_MODEL["dcgan"].items()}
 OF_MODEL["projected"] = _OTHERS | OF_MODEL["projected"]
+_GENERATOR = {n: s for n, s in _OTHERS.items() if n.startswith("model.")}
+OF_MODEL["drifting"] = _GENERATOR | OF_MODEL["drifting"]
 
 
 def check(config: ConfigDict, name: str = "config") -> None:
@@ -45,6 +47,7 @@ def check(config: ConfigDict, name: str = "config") -> None:
         _check_all(of, {"model.name": text(*models)}, at)
         known = OF_MODEL[of.model.name]
         _check_all(of, known, at)
+        _check_sections(of, known, at)
         if "vision" in of:
             _check_all(of, VISION, at)
 
@@ -65,6 +68,20 @@ def _check_all(config: ConfigDict, settings: Mapping[str, Setting], name: str) -
             value = value[part]
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{name}.{dotted} must be a finite number, got {value}")
+
+
+def _check_sections(config: ConfigDict, known: Mapping[str, Setting], name: str) -> None:
+    """Raise InputError for a section that nothing reads: it would be ignored in silence."""
+    read = {dotted.partition(".")[0] for dotted in known}
+    model = config.model.name
+    if model in GANS or config.get("vision", {}).get("backbone") == "none":
+        read.add("vision")  # `checks` says which GANs it goes with.
+    for part, found in config.items():
+        if isinstance(found, ConfigDict) and part not in read:
+            raise InputError(
+                f"{name}.{part} must not be set: model.name={model} has no such section, but "
+                f"{', '.join(sorted(s for s in read if isinstance(config.get(s), ConfigDict)))}"
+            )
 
 
 def _section(found: Any, name: str) -> ConfigDict:

@@ -101,6 +101,14 @@ class Projected(GAN):
 
 
 @section
+class Drifting(GAN):
+    model: models.DriftingModel = models.DriftingModel()
+    train: sections.DriftingTrain = sections.DriftingTrain()
+    loss: sections.DriftingLoss = sections.DriftingLoss()
+    optim: sections.Alone = sections.Alone()
+
+
+@section
 class StyleGAN2(GAN):
     model: models.StyleGAN2Model = models.StyleGAN2Model()
     train: sections.AveragedTrain = sections.AveragedTrain()
@@ -181,6 +189,7 @@ KINDS: dict[str, type[Network | PCA]] = {
     "dcgan": DCGAN,
     "fastgan": FastGAN,
     "projected": Projected,
+    "drifting": Drifting,
     "stylegan2": StyleGAN2,
     "googlenet": GoogLeNet,
     "resnet": ResNet,

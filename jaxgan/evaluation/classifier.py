@@ -12,6 +12,7 @@ from jaxgan.data.grouped_split import split
 from jaxgan.errors import InputError
 from jaxgan.metrics.classification import predict, summarise
 from jaxgan.metrics.networks import load_classifier
+from jaxgan.system.paths import near
 
 
 def evaluate_classifier(
@@ -28,13 +29,15 @@ def evaluate_classifier(
     Raises:
         InputError: no classifier's run, or pictures of other classes.
     """
+    if not loader.exists(path):
+        raise InputError(
+            f"--data must be a folder of class folders, and {path} does not exist{near(path)}"
+        )
     classifier = load_classifier(workdir, step)
     config = classifier.config
     data = dataclasses.replace(config.data, path=path)
     if part == "all":  # Groups decide over splits alone.
         data = dataclasses.replace(data, limit=None, groups=None)
-    if not loader.exists(path):
-        raise InputError(f"--data must be a folder of class folders, and {path} does not exist")
     known = configs.read_run(workdir).get("data", {})
     trained, scale = known.get("fingerprint"), known.get("scale")
     source = open_source(data, config.seed, scale and ranges.Scale(*scale))

@@ -219,6 +219,7 @@ def spend(
         changed(config, apply(config.seeds, chosen)),
         workdir,
         until=begin + budget * (1 - END),
+        ends=begin + budget,
         begin_folds=chosen.begun if before is None else None,
         before=plan,
         told_first=(*told_first, line),

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
-from jaxgan.config.typed import GAN, PCA, Config, Network, Projected, StyleGAN2, parse
+from jaxgan.config.typed import GAN, PCA, Config, Drifting, Network, Projected, StyleGAN2, parse
 from jaxgan.models.projected import Projection
-from jaxgan.recipes import classifier, gan, projected, second_critic, stylegan2
+from jaxgan.recipes import classifier, drifting, gan, projected, second_critic, stylegan2
 from jaxgan.recipes.classifier import build_classifier as build_classifier
 from jaxgan.recipes.classifier import classifier_layers as classifier_layers
 from jaxgan.recipes.classifier import follows_length as follows_length
@@ -41,7 +41,9 @@ def build(
 def needs_pictures(config: GAN) -> bool:
     """Whether the step of a GAN's config depends on its pictures."""
     durations = [config.vision.start if config.vision else None]
-    if not isinstance(config, StyleGAN2):
+    if isinstance(config, Drifting):
+        durations += [config.optim.generator.t_max, config.optim.generator.warmup]
+    elif not isinstance(config, StyleGAN2):
         players = config.optim.generator, config.optim.critic
         durations += [config.augment.noise_until, *(player.t_max for player in players)]
         durations += [player.warmup for player in players]
@@ -71,7 +73,7 @@ def abstract_ema(config: GAN | PCA) -> Any:
     """Shapes and types of the averaged generator's variables."""
     if isinstance(config, GAN):  # Sampling does without the critics' weights.
         config = dataclasses.replace(config, vision=None)
-    if isinstance(config, Projected):
+    if isinstance(config, Projected | Drifting):
         make = partial(projected.first_average, build_generator(config), config.model.latent_dim)
         return jax.eval_shape(make, jax.random.key(0))
     return jax.eval_shape(build(config).init, jax.random.key(0)).ema
@@ -96,6 +98,7 @@ _RECIPES = {
     "fastgan": gan.recipe,
     "pca": _pca,
     "projected": projected.recipe,
+    "drifting": drifting.recipe,
     "stylegan2": stylegan2.recipe,
     "googlenet": classifier.recipe,
     "resnet": classifier.recipe,

@@ -95,7 +95,7 @@ def _optimiser(
     """Return the optimiser of a training of so many steps."""
     rate: float | optax.Schedule = settings.learning_rate
     if follows_length(settings):
-        schedule = schedules.constant(settings.learning_rate)
+        schedule = optax.constant_schedule(settings.learning_rate)
         if settings.schedule == "cosine":
             schedule = schedules.cosine(settings.learning_rate, settings.final, steps)
         rate = schedules.warmed_up(schedule, settings.warmup * steps)

@@ -114,7 +114,7 @@ def _instance_noise(augment: NoisyAugment, count: Callable[[str], float]) -> opt
     if not std:
         return None
     if not until:
-        return schedules.constant(std)
+        return optax.constant_schedule(std)
     return schedules.linear(std, 0.0, count(until))
 
 

@@ -9,7 +9,7 @@ from jaxgan.config.models import (
     DCGANModel,
     FastGANModel,
     GANModel,
-    ProjectedModel,
+    RefinerModel,
     WGANModel,
 )
 from jaxgan.config.typed import Config, parse
@@ -43,8 +43,8 @@ def _kind(model: GANModel) -> Kind:
         return wgan.Generator, {"normal_init": model.init == "normal"}
     if isinstance(model, FastGANModel):
         return fastgan.Generator, {"lite": model.lite}
-    if isinstance(model, ProjectedModel) and model.generator == "refiner":
+    if isinstance(model, RefinerModel) and model.generator == "refiner":
         return refiner.Generator, {}
-    assert isinstance(model, DCGANModel | ProjectedModel)
+    assert isinstance(model, DCGANModel | RefinerModel)
     own = {"selu": model.selu, "slope": model.slope, "dropout": model.generator_dropout}
     return dcgan.Generator, own

@@ -6,7 +6,7 @@ import numpy as np
 from etils import epath
 
 from jaxgan import recipes
-from jaxgan.config.typed import GAN
+from jaxgan.config.typed import GAN, Drifting
 from jaxgan.data.channel_stats import moments
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
@@ -21,6 +21,8 @@ from jaxgan.training.mirror import mirrored
 from jaxgan.training.mode_collapse import make_alarm, mean_distance
 from jaxgan.training.options import Parts, introduce, make_batches, make_options, starter
 from jaxgan.types import Recipe
+
+SOON = (25, 100)  # Steps after which samples are shown, however long the training is.
 
 
 def train_gan(
@@ -70,6 +72,7 @@ def train_gan(
                 source,
                 begin(state),
                 projection=recipes.build_projection(config),
+                attraction=attraction(config),
                 latent_dim=config.model.latent_dim,
                 mirror=config.data.flip,
                 log=log.line,
@@ -86,11 +89,20 @@ def train_gan(
             alarm=make_alarm(settings.min_diversity, config.loss.name != "wasserstein"),
             on_alarm=settings.on_collapse,
             rollbacks=settings.rollbacks,
+            sample_at=frozenset(SOON),
             measure_every=every,
             measure_at=frozenset(looked),
             best=sample.best_of(config.evaluate),
         )
         return train(recipe, batches, options, workdir, log=log, evaluate=evaluate, measure=measure)
+
+
+def attraction(config: GAN) -> fitting.Attraction | None:
+    """Return what attracts the samples of a drifting model; None of others."""
+    if not isinstance(config, Drifting):
+        return None
+    sets = recipes.drifting.build_feature_sets(config.model)
+    return fitting.Attraction(sets, config.train.positives)
 
 
 def assemble(config: GAN, source: Source, recipe: Recipe | None = None, prefix: str = "") -> Parts:

@@ -102,7 +102,7 @@ def introduce(log: Log, recipe: Recipe, source: Source, data: dict | None = None
         f"parameters: {', '.join(counts)}; {jax.device_count()} x {jax.devices()[0].device_kind}"
     )
     cluster.work_unit().set_notes(summary)  # What a cluster's console shows.
-    log.line(summary)
+    log.detail(summary)
 
 
 def _present(source: Source) -> list[str]:

@@ -12,7 +12,7 @@ from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
 from jaxgan.config.typed import GAN, Classifier, Network, changed
-from jaxgan.data import account, loader
+from jaxgan.data import account, given, loader
 from jaxgan.data.account import describe_data
 from jaxgan.data.folder import Source
 from jaxgan.data.grouped_split import check_classes, copies, kept_together, split
@@ -23,7 +23,7 @@ from jaxgan.engine.timing import Timing, time_steps
 from jaxgan.errors import InputError
 from jaxgan.metrics import judges
 from jaxgan.metrics.networks import BEST
-from jaxgan.system import lock
+from jaxgan.system import lock, screen
 from jaxgan.training import classifier, frozen_features, gan, monitor
 from jaxgan.training.classifier import train_classifier, train_classifiers
 from jaxgan.training.components import fit_components
@@ -73,16 +73,16 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
         _run(config, workdir, held)
 
 
-def _run(given: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
-    if given.get("model", {}).get("name") == "pca":
-        fit_components(checks.check_training(given), workdir)
+def _run(asked: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
+    if asked.get("model", {}).get("name") == "pca":
+        fit_components(checks.check_training(asked), workdir)
         return
-    make_deterministic(bool(given.get("deterministic")))
+    make_deterministic(bool(asked.get("deterministic")))
     sharding.check_devices()  # What follows speaks to all of them.
     with distributed.agreed():
-        if configs.is_experiment(given):
-            raise InputError("this config is an experiment's: run scripts/experiment.py with it")
-        config: Network = checks.check_training(given)
+        if configs.is_experiment(asked):
+            raise InputError("this config is an experiment's: jaxgan experiment takes it")
+        config: Network = checks.check_training(asked)
         sharding.spread(config.parallel)
         check_batches(config.train, config.model.name)
         check_precision(config.precision)
@@ -99,7 +99,8 @@ def _run(given: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
             parts = split(source, config.data.split, rule=config.data.rule)
             tell(account.lines(source, parts))
         else:
-            tell(account.lines(source, gan=True))
+            source, said = given.to_learn_from(source)
+            tell([said] * bool(said) + account.lines(source, gan=True))
         if isinstance(config, GAN):
             config = settled(config, source)
         about = describe_data(source)
@@ -158,4 +159,5 @@ def time_training(config: Network, source: Source, seconds: float, prefix: str =
 def tell(lines: Sequence[str]) -> None:
     """Print an account, on one process alone."""
     if jax.process_index() == 0:
-        print("\n".join(lines), flush=True)
+        for line in lines:
+            screen.say(line)
