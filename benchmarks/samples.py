@@ -99,13 +99,13 @@ def config_of(name: str, seed: int):
 
 def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, float]:
     """Train a recipe on a class for `--seconds`; return samples, steps and seconds used."""
-    config = parse(config_of(name.removeprefix(TORCH), seed))
+    given = config_of(name.removeprefix(TORCH), seed)
     if name.startswith(TORCH):
         import torch_samples
 
         images = np.stack([record["image"] for record in source])
-        return torch_samples.train(config, images, FLAGS.seconds, seed, FLAGS.samples)
-    seeds = np.arange(FLAGS.samples, dtype=np.uint32)
+        return torch_samples.train(given, images, FLAGS.seconds, seed, FLAGS.samples)
+    config, seeds = parse(given), np.arange(FLAGS.samples, dtype=np.uint32)
     began = time.process_time()
     if config.model.name == "pca":
         fit = pca.fit(source, None)
