@@ -119,7 +119,7 @@ PART: Any = Setting(float, 0.0, 1.0, below=True)  # [0, 1);
 SOME: Any = Setting(float, 0.0, 1.0, above=True)  # (0, 1];
 BETWEEN: Any = Setting(float, 0.0, 1.0, above=True, below=True)  # (0, 1).
 TRUTH: Any = Setting(bool)
-ANY: Any = Setting(object)  # Which a rule of its own checks.
+ANY: Any = Setting(object)  # Text or a number, which a rule of its own checks.
 SEED = whole(0, 2**32 - 1)
 
 
@@ -159,6 +159,8 @@ def check_value(name: str, value: Any, setting: Setting) -> None:
 def _check_one(name: str, value: Any, setting: Setting) -> None:
     kind = setting.kind
     if kind is object:
+        if not isinstance(value, str | int | float):
+            raise InputError(f"{name} must be text or a number, got {shown(value)}")
         return
     fits = isinstance(value, (int, float) if kind is float else kind)
     if not fits or (kind is not bool and isinstance(value, bool)):
@@ -194,6 +196,13 @@ def _check_number(name: str, value: float, setting: Setting) -> None:
         left, right = "[("[setting.above], "])"[setting.below]
         rule = f"must be within {left}{least:,.10g}, {most:,.10g}{right}"
     raise InputError(f"{name} {rule}, got {shown(value)}")
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is one that `config.json` can hold."""
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def shown(value: Any) -> str:

@@ -186,8 +186,8 @@ def check_inherited(config: ConfigDict, overridden: Sequence[str]) -> None:
 def inherit(config: ConfigDict) -> None:
     """Give the stages of an experiment its images and devices."""
     for section in (config.gan, config.classifier):
-        with section.unlocked():
-            for name in INHERITED:
+        with section.unlocked(), section.data.ignore_type():
+            for name in (name for name in INHERITED if name in config.data):
                 section.data[name] = config.data[name]
             section.parallel, section.deterministic = config.parallel, config.deterministic
 

@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxgan.config import typed
-from jaxgan.config.declarations import Setting, check_value, declared, shown, text, whole
+from jaxgan.config.declarations import Setting, check_value, declared, is_plain, shown, text, whole
 from jaxgan.config.loading import keys
 from jaxgan.config.names import CLASSIFIERS, GANS, GENERATORS
 from jaxgan.config.sections import Vision
@@ -66,6 +66,11 @@ def _check_all(config: ConfigDict, settings: Mapping[str, Setting], name: str) -
         value: Any = config
         for part in dotted.split("."):
             value = value[part]
+        if not isinstance(value, ConfigDict) and not is_plain(value):
+            raise InputError(
+                f"{name}.{dotted} must be text, a number, True, False, None or a tuple of these, "
+                f"got {shown(value)}"
+            )
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{name}.{dotted} must be a finite number, got {value}")
 
