@@ -402,7 +402,7 @@ def _check_vmap(count: int, parallel: str, train: ClassifierTrain) -> None:
         raise InputError(f"config.vmap_seeds must be 1 with {name}, got {count}")
 
 
-def check_fractions(name: str, fractions: Sequence[float]) -> None:
+def check_fractions(name: str, fractions: Sequence[Any]) -> None:
     """Three shares (train, validation, test) of a whole."""
     numbers = all(isinstance(share, int | float) for share in fractions)
     if not numbers or len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, dataclass_transform, get_args
 import numpy as np
 from ml_collections import ConfigDict
 
+from jaxgan.config.values import is_dict, is_several
 from jaxgan.errors import InputError
 from jaxgan.system import paths
 
@@ -87,7 +88,7 @@ def read(made: type[Section], values: Mapping[str, Any]) -> Section:
     found: dict[str, Any] = {}
     for field in dataclasses.fields(made):  # type: ignore[arg-type]
         value = values.get(field.name)
-        if "section" in field.metadata and isinstance(value, Mapping | ConfigDict):
+        if "section" in field.metadata and is_dict(value):
             found[field.name] = read(field.metadata["section"], value)
         elif "setting" in field.metadata and field.name in values:
             found[field.name] = _frozen(value)
@@ -95,7 +96,7 @@ def read(made: type[Section], values: Mapping[str, Any]) -> Section:
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(_frozen, value)) if is_several(value) else value
 
 
 def whole(least: int = 1, most: int = MOST_STEPS, **more: Any) -> Any:
@@ -110,12 +111,17 @@ def positive(most: float = LARGEST, **more: Any) -> Any:
     return Setting(float, 0.0, most, above=True, **more)
 
 
+def part(least: float = 0.0, **more: Any) -> Any:
+    """Return a number below 1."""
+    return Setting(float, least, 1.0, below=True, **more)
+
+
 def text(*names: str, **more: Any) -> Any:
     return Setting(str, names=names, **more)
 
 
 SHARE: Any = Setting(float, 0.0, 1.0)  # Within [0, 1];
-PART: Any = Setting(float, 0.0, 1.0, below=True)  # [0, 1);
+PART = part()  # [0, 1);
 SOME: Any = Setting(float, 0.0, 1.0, above=True)  # (0, 1];
 BETWEEN: Any = Setting(float, 0.0, 1.0, above=True, below=True)  # (0, 1).
 TRUTH: Any = Setting(bool)
@@ -142,11 +148,11 @@ def check_value(name: str, value: Any, setting: Setting) -> None:
     """Raise InputError for a value that the setting cannot be."""
     if value is None and setting.none:
         return
-    if setting.count is None or (setting.single and not isinstance(value, list | tuple)):
+    if setting.count is None or (setting.single and not is_several(value)):
         _check_one(name, value, setting)
         return
     least, most = setting.count
-    if not isinstance(value, list | tuple):
+    if not is_several(value):
         raise InputError(f"{name} must be a tuple like (a, b), got {shown(value)}")
     if not least <= len(value) <= most:
         rule = f"{least:,}" if least == most else f"from {least:,} to {most:,}"
@@ -200,7 +206,7 @@ def _check_number(name: str, value: float, setting: Setting) -> None:
 
 def is_plain(value: Any) -> bool:
     """Whether a value is one that `config.json` can hold."""
-    if isinstance(value, list | tuple):
+    if is_several(value):
         return all(map(is_plain, value))
     return value is None or isinstance(value, bool | int | float | str)
 

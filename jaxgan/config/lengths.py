@@ -43,7 +43,7 @@ def total_steps(
     """
     if train.steps is not None:
         return train.steps
-    shown = train.epochs * pictures if train.epochs is not None else train.kimg * 1000
+    shown = (train.kimg or 0) * 1000 if train.epochs is None else train.epochs * pictures
     batches, steps = round(shown / pictures_a_step), 0
     if batches > MOST_STEPS:
         length = "epochs" if train.epochs is not None else "kimg"

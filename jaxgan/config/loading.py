@@ -5,7 +5,7 @@ import importlib.util
 import inspect
 import os
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from jaxgan.config.names import CLASSIFIERS, STAGES
 from jaxgan.config.names import GANS as GANS
 from jaxgan.config.names import GENERATORS as GENERATORS
 from jaxgan.config.values import from_dict as from_dict
-from jaxgan.config.values import is_experiment, to_dict
+from jaxgan.config.values import is_dict, is_experiment, to_dict
 from jaxgan.errors import FileError, InputError
 from jaxgan.system import paths, sealed
 
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from jaxgan.config.typed import Config
 
 # What may change when a run goes on in its folder.
-FREE = ("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile")
-FREE += ("min_diversity", "on_collapse", "rollbacks", "checkpoint_minutes", "steps_per_call")
+FREE = (
+    *("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile"),
+    *("min_diversity", "on_collapse", "rollbacks", "checkpoint_minutes", "steps_per_call"),
+)
 RESUMABLE = {
     "parallel",
     "evaluate",  # Which older runs do not have.
@@ -120,7 +122,7 @@ def load(spec: str, test: bool = False) -> ConfigDict:
 
 
 @contextmanager
-def _named(file: str) -> Iterator[None]:
+def _named(file: str) -> Generator[None]:
     """Raise what a config file raises as an InputError with its name and line."""
     try:
         yield
@@ -164,8 +166,10 @@ def check_names(config: ConfigDict, names: Sequence[str]) -> None:
 
 
 # What an experiment's stages take from it.
-INHERITED = ("path", "classes", "limit", "crop", "on_error", "split", "given_sides")
-INHERITED += ("layout", "groups", "duplicates")
+INHERITED = (
+    *("path", "classes", "limit", "crop", "on_error", "split", "given_sides"),
+    *("layout", "groups", "duplicates"),
+)
 
 
 def check_inherited(config: ConfigDict, overridden: Sequence[str]) -> None:
@@ -192,19 +196,19 @@ def inherit(config: ConfigDict) -> None:
             section.parallel, section.deterministic = config.parallel, config.deterministic
 
 
-def differences(there: dict, here: dict, prefix: str = "") -> list[str]:
+def differences(there: dict[str, Any], here: dict[str, Any], prefix: str = "") -> list[str]:
     """One line per value in which two configs (as `to_dict` gives them) differ."""
-    lines = []
+    lines: list[str] = []
     for name in sorted({*there, *here}):
         a, b, dotted = there.get(name), here.get(name), prefix + name
-        if isinstance(a, dict) and isinstance(b, dict):
+        if is_dict(a) and is_dict(b):
             lines += differences(a, b, f"{dotted}.")
         elif a != b and dotted not in RESUMABLE and not (name == "vision" and _off(a, b)):
             lines.append(f"{dotted} is {a!r} there and {b!r} here")
     return lines
 
 
-def _off(*sections: dict | None) -> bool:
+def _off(*sections: dict[str, Any] | None) -> bool:
     """Whether there is no second critic, as in older runs, which have no such section."""
     return all((section or {}).get("backbone", "none") == "none" for section in sections)
 
@@ -213,13 +217,15 @@ def _off(*sections: dict | None) -> bool:
 STARTED = ("checkpoints", "run.json", "data.json", "metrics.jsonl", "gan", "classifiers", "fold0")
 
 
-def _kind(config: dict) -> str:
+def _kind(config: dict[str, Any]) -> str:
     if "arms" in config:
         return "an experiment"
     return f"a run of {config.get('model', {}).get('name', 'another network')}"
 
 
-def claim(workdir: epath.PathLike, config: "ConfigDict | Config", data: dict | None = None) -> None:
+def claim(
+    workdir: epath.PathLike, config: "ConfigDict | Config", data: dict[str, Any] | None = None
+) -> None:
     """Makes `workdir` this config's run folder: writes `config.json` there.
 
     Args:
@@ -274,7 +280,11 @@ def _check_new(folder: epath.Path, file: epath.Path, names: Sequence[str]) -> No
 
 
 def claim_data(
-    workdir: epath.PathLike, fingerprint: str, name: str = "data.json", *, data: dict | None = None
+    workdir: epath.PathLike,
+    fingerprint: str,
+    name: str = "data.json",
+    *,
+    data: dict[str, Any] | None = None,
 ) -> None:
     """Tie `workdir` to one set of images: a split of others could mix up what was learned from.
 
@@ -303,7 +313,7 @@ def claim_data(
 
 
 def _check_data(
-    workdir: epath.PathLike, data: dict, name: str = "data.json", start: bool = False
+    workdir: epath.PathLike, data: dict[str, Any], name: str = "data.json", start: bool = False
 ) -> None:
     """Raise InputError where the run in `workdir` began with other images, wherever they lay."""
     folder = epath.Path(workdir)

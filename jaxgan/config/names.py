@@ -13,8 +13,8 @@ LOSSES = (
     "relativistic_average",
 )
 METRICS = ("frechet", "kid", "precision", "recall", "density", "coverage")
-CLASSIFIER_AUGMENTS = ("flip", "crop", "color", "translation", "cutout")
-CLASSIFIER_AUGMENTS += ("randaugment", "trivialaugment")
+_CHANGES = ("flip", "crop", "color", "translation", "cutout")
+CLASSIFIER_AUGMENTS = (*_CHANGES, "randaugment", "trivialaugment")
 OUTCOMES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "brier")
 SCHEDULES = ("constant", "cosine", "restarts", "linear")
 SELECTED_BY = ("realism", "density", "outlier", "none")  # What needs no classifier.

@@ -7,6 +7,7 @@ what settings mean together.
 """
 
 import dataclasses
+from typing import Literal
 
 from jaxgan.augment import ada
 from jaxgan.config.declarations import (
@@ -17,10 +18,10 @@ from jaxgan.config.declarations import (
     SHARE,
     SOME,
     TRUTH,
-    Setting,
     maybe,
     number,
     optional,
+    part,
     positive,
     section,
     several,
@@ -39,8 +40,8 @@ from jaxgan.data import layout
 from jaxgan.models import backbones
 
 # DiffAugment's color and cutout keep their names; the rest are ADA's groups.
-AUGMENTS = ("flip", "color", "translation", "cutout")
-AUGMENTS += tuple(name for name in ada.GROUPS if name not in AUGMENTS)
+_OWN = ("flip", "color", "translation", "cutout")
+AUGMENTS = (*_OWN, *(name for name in ada.GROUPS if name not in _OWN))
 SPLIT = several(number(), 0, 1000)  # `checks.check_fractions` says what else.
 
 
@@ -51,9 +52,9 @@ class Data:
     path: str = text(path="local")
     classes: tuple[str, ...] = several(text(), 0, 100_000)
     limit: int | None = maybe(whole())
-    crop: str = text("center", "stretch")
-    on_error: str = text("skip", "raise")
-    given_sides: str = optional(text("use", "merge"), "use")
+    crop: Literal["center", "stretch"] = text("center", "stretch")
+    on_error: Literal["skip", "raise"] = text("skip", "raise")
+    given_sides: Literal["use", "merge"] = optional(text("use", "merge"), "use")
     layout: str = optional(text(*layout.READINGS), "auto")
     groups: str | None = optional(maybe(text()))
     duplicates: str | float | None = optional(ANY)  # `duplicates.parse` says which; None: auto.
@@ -172,7 +173,7 @@ class ClassifierTrain(Train):
     mixup: float = number(0.0, 1e3, default=0.0)
     cutmix: float = number(0.0, 1e3, default=0.0)
     feature_noise: float = number(0.0, 1e3, default=0.0)
-    ema_decay: float = Setting(float, 0.0, 1.0, below=True, default=0.0)
+    ema_decay: float = part(default=0.0)
     views: int = whole(1, 1000)
 
 
@@ -237,7 +238,7 @@ class ClassifierOptim(Adam):
     weight_decay: float = number(0.0, 1e3, default=0.0)
     schedule: str = text("constant", "cosine", default="constant")
     final: float = number(0.0, 1e3)
-    warmup: float = Setting(float, 0.0, 1.0, below=True, default=0.0)
+    warmup: float = part(default=0.0)
     trunk: float = number(0.0, 1e3)
     frozen: tuple[str, ...] = several(text())
 
@@ -307,7 +308,7 @@ class NoisyAugment(Augment):
 class AdaptiveAugment:
     policy: tuple[str, ...] = several(text(*ada.GROUPS))
     p: float | None = maybe(SHARE)
-    target: float = Setting(float, -1.0, 1.0, above=True, below=True)
+    target: float = part(-1.0, above=True)
     speed_kimg: float = positive()
 
 

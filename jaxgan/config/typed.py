@@ -24,7 +24,7 @@ from jaxgan.config.values import to_dict
 from jaxgan.errors import InputError
 
 # What it was made of, as JSON holds it: what `config.json` has.
-GIVEN: Any = dataclasses.field(default_factory=dict, repr=False, compare=False)
+GIVEN: Any = dataclasses.field(default_factory=dict[str, Any], repr=False, compare=False)
 
 
 @section

@@ -89,7 +89,7 @@ def checked(path: str, flag: str, remote: bool = False, sets: bool = True) -> st
     return kind + expanded
 
 
-def near(path: str | os.PathLike) -> str:
+def near(path: str | os.PathLike[str]) -> str:
     """Return "; did you mean X?" for what lies beside a path that is missing, or ""."""
     folder, name = os.path.split(os.fspath(path).rstrip("/"))
     with suppress(OSError):
