@@ -4,8 +4,9 @@
 
 DIR holds class folders. Of each class `--train` images are trained on; as many others, at most 300,
 are held out. A recipe is a config of `configs/`, with overrides after a plus sign
-(meowgan64+model.channels=256); for each class it trains until the process has used `--seconds` of
-CPU time, compiling left out, and draws `--samples`. A row of `--out` has a recipe's
+(meowgan64+model.channels=256), or with torch: before it that system as published, in plain PyTorch.
+For each class it trains until the process has used `--seconds` of CPU time, compiling left out, and
+draws `--samples`. A row of `--out` has a recipe's
 
     frechet_alexnet, frechet_vgg16   to held-out images, the mean over classes; on the last layer
     frechet_levels                   on AlexNet's convolutions 1, 2, 3 and 5, of 128 px
@@ -60,6 +61,7 @@ flags.DEFINE_string("keep", None, "Folder for grids and arrays of samples.")
 FLAGS = flags.FLAGS
 
 HELD_OUT = 300  # Images a class, at most.
+TORCH = "torch:"
 
 
 class Samples:
@@ -95,7 +97,12 @@ def config_of(name: str, seed: int):
 
 def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, float]:
     """Train a recipe on a class for `--seconds`; return samples, steps and seconds used."""
-    config = config_of(name, seed)
+    config = config_of(name.removeprefix(TORCH), seed)
+    if name.startswith(TORCH):
+        import torch_samples
+
+        images = np.stack([record["image"] for record in source])
+        return torch_samples.train(config, images, FLAGS.seconds, seed, FLAGS.samples)
     seeds = np.arange(FLAGS.samples, dtype=np.uint32)
     began = time.process_time()
     if config.model.name == "pca":

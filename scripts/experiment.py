@@ -51,6 +51,7 @@ if not any(argument.partition("=")[0] == "--compare" for argument in sys.argv):
 def main(others: list[str]) -> None:
     if FLAGS.compare is None:
         begin = time.perf_counter()
+        command.check_goes_with({"format": "compare"})
         command.use_devices()
         from jaxgan.experiment import budget, forecast, pipeline
         from jaxgan.experiment.design import choose_gan
@@ -81,6 +82,9 @@ def main(others: list[str]) -> None:
     for other in others:
         if other.startswith("--"):
             raise InputError(f"--compare must come last, with its folders, got {other}")
+    for name in ("worker", "budget", "dry_run"):
+        if FLAGS[name].present:
+            raise InputError(f"--{name} does nothing with --compare, which only reads")
     if FLAGS.format == "md" and not others:
         print(tables.summary(tables.load(FLAGS.compare)))
     else:

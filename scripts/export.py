@@ -32,7 +32,7 @@ flags.DEFINE_string("step", None, "The checkpoint: a number, or best of a genera
 flags.DEFINE_string("data_licence", None, "Of the training images, for the model card.")
 flags.DEFINE_string("licence", None, "Of the weights, like apache-2.0, for the model card.")
 flags.DEFINE_string("arm", None, "Of an experiment: its name, or best, which is the default.")
-path_flag("data", "Folder of class folders that measures a classifier, for its card.")
+path_flag("data", "Folder of class folders that measures a classifier, for its card.", sets=True)
 flags.DEFINE_enum("split", "all", ["all", "train", "validation", "test"], "Part of these images.")
 flags.DEFINE_bool("onnx", False, "Write a classifier as ONNX, too; needs jax2onnx.")
 flags.mark_flags_as_required(["workdir", "out"])

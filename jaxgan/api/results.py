@@ -1,6 +1,5 @@
 """A finished experiment, and a comparison of images."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from jaxgan.api.models import Classifier
 from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
 from jaxgan.experiment import ensemble
+from jaxgan.system import sealed
 
 
 class Experiment:
@@ -26,7 +26,8 @@ class Experiment:
         file = self.workdir / "results.json"
         if not file.exists():
             raise InputError(f"{workdir} must hold a finished experiment, and has no results.json")
-        self.results: dict[str, Any] = json.loads(file.read_text())
+        remedy = "run the same experiment again, which writes it anew"
+        self.results: dict[str, Any] = sealed.load(file, remedy, strict=False)
 
     @property
     def verdict(self) -> str:

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,17 @@ def check_outputs(*files: str | None) -> None:
         open(file, "a").close()
         if is_new:
             file.unlink()
+
+
+def check_goes_with(others: Mapping[str, str]) -> None:
+    """Raise InputError for a flag that would do nothing, as the one that it goes with is not given.
+
+    Args:
+        others: by a flag, that without which it does nothing.
+    """
+    for name, other in others.items():
+        if FLAGS[name].present and not FLAGS[other].present:
+            raise InputError(f"--{name} must come with --{other}, without which it does nothing")
 
 
 def _end_soon(code: int) -> None:

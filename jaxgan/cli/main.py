@@ -113,7 +113,12 @@ def _run(words: list[str]) -> None:
         if len(rest) > MOST.get(verb, 0):
             most = MOST.get(verb, 0)
             _refuse(f"{verb} takes {('no words', 'one word')[most]}, got {' '.join(rest)}")
-        OWN[verb](rest)
+        try:
+            OWN[verb](rest)
+        except (OSError, UnicodeError) as error:
+            where = getattr(error, "filename", None) or " ".join(rest)
+            why = getattr(error, "strerror", None) or str(error)
+            _refuse(f"{where} must be readable: {why}", 1)
     elif verb in WORDS:
         _script(verb, rest)
     else:

@@ -19,10 +19,10 @@ from jaxgan.config.lengths import LENGTHS
 from jaxgan.config.lengths import settle_length as settle_length
 from jaxgan.config.lengths import total_steps as total_steps
 from jaxgan.errors import FileError, InputError
-from jaxgan.system import sealed
+from jaxgan.system import paths, sealed
 
 STAGES = ("gan", "classifier")  # Of an experiment.
-GANS = ("wgan", "dcgan", "fastgan", "projected", "stylegan2")
+GANS = ("wgan", "dcgan", "fastgan", "projected", "drifting", "stylegan2")
 GENERATORS = (*GANS, "pca")  # That can be drawn from; the last one trains nothing.
 CLASSIFIERS = ("googlenet", "resnet", "vgg16")
 # What may change when a run goes on in its folder.
@@ -261,6 +261,8 @@ def claim(workdir: epath.PathLike, config: ConfigDict, data: dict | None = None)
         raise InputError(f"--workdir must be a folder, got the file {folder}")
     if not file.exists():
         _check_new(folder, file, STARTED)
+        paths.check_folder(os.fspath(folder), "--workdir")
+        paths.check_no_images(os.fspath(folder), "--workdir", deep=True)
     folder.mkdir(parents=True, exist_ok=True)
     sealed.save(file, ours, indent=2)
 

@@ -166,6 +166,22 @@ PROJECTED = {name: optional(setting) for name, setting in (ADVERSARIAL | DCGAN).
     "train.ema_kimg": positive(),
     "train.ema_ramp": maybe(positive()),
 }
+DRIFTING = (
+    {name: optional(setting) for name, setting in DCGAN.items()}
+    | GAN
+    | {
+        "model.generator": text("refiner", "dcgan"),
+        "model.channels": whole(1, 2**15),
+        "model.backbone": text(*(name for name in backbones.NAMES if name != "none")),
+        "model.backbone_size": whole(1, 4096),
+        "loss.name": text("drifting"),
+        "loss.temperatures": several(positive(1e3), 1, 100),
+        **{f"optim.generator.{key}": setting for key, setting in PLAYER.items()},
+        "train.positives": whole(2, 2**16),
+        "train.ema_kimg": positive(),
+        "train.ema_ramp": maybe(positive()),
+    }
+)
 STYLEGAN2 = GAN | {
     "model.conditional": TRUTH,
     "model.w_dim": whole(1, 2**16),
@@ -224,6 +240,7 @@ OF_MODEL: dict[str, dict[str, Setting]] = {
         "model.rebuild": TRUTH,
     },
     "projected": PROJECTED,
+    "drifting": DRIFTING,
     "stylegan2": STYLEGAN2,
     "googlenet": CLASSIFIER | {"model.aux_heads": TRUTH},
     "resnet": CLASSIFIER

@@ -1,7 +1,7 @@
 """A prepared set: shards of ArrayRecord and `dataset.json`, read as a source of pictures.
 
 A record is a serialised tf.train.Example with `image`, `label` and `name`, so that
-tensorflow-datasets reads the folder, too; it is written and read here without its 0.6 s of imports.
+tensorflow-datasets reads the folder, too.
 """
 
 import dataclasses

@@ -21,8 +21,9 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Float32, UInt8
 
 from jaxgan.engine.sharding import AXIS
-from jaxgan.models.layers.convolution import conv
-from jaxgan.models.layers.pooling import max_pool
+from jaxgan.models import backbones
+from jaxgan.models.backbones import Layer
+from jaxgan.models.vgg import BLOCKS
 from jaxgan.types import InputError
 from jaxgan.weights.torch_files import ARRAYS, load
 
@@ -31,14 +32,10 @@ CHECKSUM = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"
 ALEXNET_FILE = "weights/alexnet.ckpt"
 ALEXNET_CHECKSUM = "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
 INSTALL = "pip install 'jaxgan[features]'"
-BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-ALEXNET = ((4, 2), (1, 2), (1, 1), (1, 1), (1, 1))  # Strides and paddings of its convolutions.
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values in [0, 1].
 SIZES = (32, 224)  # The smallest input that keeps 2 x 2 of conv5_3, and that of the training.
 RESIZE = "cubic (a = -0.5), antialiased, in float32, neither clipped nor rounded"
 
 Weights = Any
-Layer = tuple[Float[Array, "_ _ _ _"], Float[Array, " _"]]
 
 
 class Features(NamedTuple):
@@ -123,7 +120,7 @@ def alexnet(size: int) -> Features:
             f"the input of alexnet must be from {SIZES[0]} to {SIZES[1]} px, got {size}"
         )
     tree = published("alexnet")["AlexNet_0"]
-    layers = [tree[f"Conv_{i}"] for i in range(len(ALEXNET))]
+    layers = [tree[f"Conv_{i}"] for i in range(5)]
     weights = [(layer["kernel"], layer["bias"]) for layer in layers]
     function = jax.jit(partial(conv5, size=size))
     return Features("alexnet", 256, size, RESIZE, function, weights, ALEXNET_CHECKSUM)
@@ -142,13 +139,8 @@ def conv5(
     x = images.astype(jnp.float32)
     if x.shape[1:3] != (size, size):
         x = jax.image.resize(x, (len(x), size, size, 3), "cubic", antialias=True)
-    mean, std = (jnp.array(values)[None, None, None] for values in (MEAN, STD))
     with jax.default_matmul_precision("highest"):  # Not TensorFloat-32: see `blocks`.
-        x = (x / 255 - mean) / std
-        for i, ((kernel, bias), (stride, padding)) in enumerate(zip(weights, ALEXNET, strict=True)):
-            x = max_pool(x, 3, 2) if i in (1, 2) else x
-            x = jax.nn.relu(conv(x, kernel, stride, padding) + bias[None, None, None])
-    return x.mean(axis=(1, 2))
+        return backbones.convolutions(weights, x / 255)[-1].mean(axis=(1, 2))
 
 
 def conv5_3(
@@ -176,16 +168,9 @@ def blocks(
         weights: as of `conv5_3`.
         images: RGB in [0, 255], of at least 16 px.
     """
-    mean, std = (jnp.array(values)[None, None, None] for values in (MEAN, STD))
     # Not TensorFloat-32, a GPU's default: its 10 bits do not give a relative 1e-4.
     with jax.default_matmul_precision("highest"):
-        x, found = (images / 255 - mean) / std, []
-        for i, block in enumerate(weights):
-            x = max_pool(x, 2, 2) if i else x
-            for kernel, bias in block:
-                x = jax.nn.relu(conv(x, kernel, padding=1) + bias[None, None, None])
-            found.append(x)
-    return found
+        return backbones.blocks(weights, images / 255)
 
 
 def extract(

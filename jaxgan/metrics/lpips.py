@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxgan.metrics import features
+from jaxgan.models.vgg import BLOCKS
 
 
 class Lpips(NamedTuple):
@@ -29,7 +30,7 @@ def load() -> Lpips:
     tree = features.published()
     channels = [
         jnp.asarray(tree[f"NetLinLayer_{i}"]["Conv_0"]["kernel"]).reshape(-1)
-        for i in range(len(features.BLOCKS))
+        for i in range(len(BLOCKS))
     ]
     return Lpips(features.vgg16(features.SIZES[0]).weights, channels)
 

@@ -13,14 +13,10 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers.common import (
-    Conv,
-    ConvTranspose,
-    Dropout,
-    batch_norm,
-    check_images,
-    check_latents,
-)
+from jaxgan.models.layers.conv_layer import Conv, ConvTranspose
+from jaxgan.models.layers.dropout import Dropout
+from jaxgan.models.layers.normalisation import batch_norm
+from jaxgan.models.layers.shapes import check_images, check_latents
 from jaxgan.models.wgan import widths
 from jaxgan.types import Images, Latents, Logits
 
@@ -55,18 +51,10 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, latents: Latents, train: bool) -> Images:
-        """Draws.
+        """Draw images [b, resolution, resolution, image_channels] in [-1, 1], float32.
 
-        Args:
-            latents: [b, latent_dim], standard normal.
-            train: normalise by the batch, update `batch_stats`, and drop features.
-
-        Returns:
-            Pictures [b, resolution, resolution, image_channels] in [-1, 1], float32.
-
-        Raises:
-            InputError: the resolution is no power of two from 16 to 1024, or the latents are not
-                of latent_dim.
+        `latents` are standard normal; training normalises by the batch, updates `batch_stats` and
+        drops features. Other sizes than the generator's are an InputError.
         """
         sizes = widths(self.resolution, self.channels)
         check_latents(latents, self.latent_dim)

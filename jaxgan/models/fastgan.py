@@ -17,16 +17,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxgan import prng
-from jaxgan.models.layers.common import (
-    Conv,
-    batch_norm,
-    check_images,
-    check_latents,
-    enlarged,
-    gated,
-    largest_singular_value,
-    power_iteration,
-)
+from jaxgan.models.layers.conv_layer import Conv
+from jaxgan.models.layers.gating import gated
+from jaxgan.models.layers.normalisation import batch_norm
+from jaxgan.models.layers.shapes import check_images, check_latents
+from jaxgan.models.layers.spectral_norm import largest_singular_value, power_iteration
+from jaxgan.models.layers.upsampling import enlarged
 from jaxgan.types import Images, InputError, Latents, Scalar
 
 RESOLUTIONS = (64, 128, 256, 512)

@@ -13,9 +13,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers.common import BatchNorm, Conv, Dropout, uniform
+from jaxgan.models.layers.conv_layer import Conv, uniform
+from jaxgan.models.layers.dropout import Dropout
+from jaxgan.models.layers.normalisation import BatchNorm
+from jaxgan.models.layers.perceptron import perceptron
 from jaxgan.models.layers.pooling import adaptive_avg_pool, max_pool
-from jaxgan.types import ClassLogits, Images, InputError
+from jaxgan.models.layers.shapes import check_side
+from jaxgan.types import ClassLogits, Images
 
 # torchvision's init, a normal distribution cut off only at 200 standard deviations.
 NORMAL = nn.initializers.normal(0.01)
@@ -191,11 +195,8 @@ class GoogLeNet(nn.Module):
         return logits
 
     def head(self, x: Float[Array, "b f"], train: bool) -> ClassLogits:
-        """The trunk's features [b, f] to logits [b, num_classes]."""
-        x = self.drop(x, train)
-        for layer in self.layers:
-            x = nn.relu(layer(x))
-        return self.fc(x)
+        """Return the logits [b, num_classes] of the trunk's features [b, f]."""
+        return perceptron(self.drop(x, train), [*self.layers, self.fc])
 
     def trunk(self, images: Images, train: bool = False) -> Float[Array, "b f"]:
         """What the head sees: 1024 numbers a picture (times `width`), float32.
@@ -212,9 +213,7 @@ class GoogLeNet(nn.Module):
     features = trunk
 
     def _trunk(self, images: Array, train: bool) -> tuple[Array, tuple[Array, Array]]:
-        height, width = images.shape[1:3]
-        if min(height, width) < 32:
-            raise InputError(f"input must be at least 32 px, got {height} x {width}")
+        check_side(images)
         x = max_pool(self.conv1(images, train), 3, 2, ceil=True)
         x = self.conv3(self.conv2(x, train), train)
         x = max_pool(x, 3, 2, ceil=True)

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers.common import Conv
+from jaxgan.models.layers.conv_layer import Conv
 from jaxgan.models.layers.convolution import Pair, pair
 from jaxgan.models.layers.pooling import max_pool
 from jaxgan.types import Images, InputError

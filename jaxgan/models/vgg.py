@@ -12,12 +12,14 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers.common import Conv, Dropout
+from jaxgan.models.layers.conv_layer import Conv
+from jaxgan.models.layers.dropout import Dropout
+from jaxgan.models.layers.imagenet import standardised
 from jaxgan.models.layers.pooling import adaptive_avg_pool, max_pool
-from jaxgan.types import ClassLogits, Images, InputError
+from jaxgan.models.layers.shapes import check_side
+from jaxgan.types import ClassLogits, Images
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values in [0, 1].
 
 # He et al., Delving Deep into Rectifiers, 2015, eq. 14, by the fan out, as torchvision has it.
 HE = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -103,13 +105,8 @@ class VGG16(nn.Module):
         return self._convolved(images).mean((1, 2))
 
     def _convolved(self, images: Images) -> Float[Array, "b h2 w2 f"]:
-        height, width = images.shape[1:3]
-        if min(height, width) < 32:
-            raise InputError(f"input must be at least 32 px, got {height} x {width}")
-        x = images
-        if self.imagenet:
-            mean, std = (jnp.array(v, x.dtype)[None, None, None] for v in (MEAN, STD))
-            x = ((x + 1) / 2 - mean) / std
+        check_side(images)
+        x = standardised((images + 1) / 2) if self.imagenet else images
         for block in self.convs:
             for conv in block:
                 x = nn.relu(conv(x))

@@ -12,15 +12,9 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.models.layers.common import (
-    BatchNorm,
-    Conv,
-    ConvTranspose,
-    InstanceNorm,
-    around_one,
-    check_images,
-    check_latents,
-)
+from jaxgan.models.layers.conv_layer import Conv, ConvTranspose
+from jaxgan.models.layers.normalisation import BatchNorm, InstanceNorm, around_one
+from jaxgan.models.layers.shapes import check_images, check_latents
 from jaxgan.types import Images, InputError, Latents, Logits
 
 
@@ -59,18 +53,10 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, latents: Latents, train: bool) -> Images:
-        """Draws.
+        """Draw images [b, resolution, resolution, image_channels] in [-1, 1], float32.
 
-        Args:
-            latents: [b, latent_dim], standard normal.
-            train: normalise by the batch and update `batch_stats`, not by the running averages.
-
-        Returns:
-            Pictures [b, resolution, resolution, image_channels] in [-1, 1], float32.
-
-        Raises:
-            InputError: the resolution is no power of two from 16 to 1024, or the latents are not
-                of latent_dim.
+        `latents` are standard normal; training normalises by the batch, not by the running
+        averages, and updates these. Other sizes than the generator's are an InputError.
         """
         sizes = widths(self.resolution, self.channels)
         kernel_init, scale_init = _inits(self.normal_init)

@@ -82,7 +82,7 @@ def _optimiser(config: ConfigDict, pictures: Pictures) -> optax.GradientTransfor
     rate: float | optax.Schedule = settings.learning_rate
     if follows_length(config):
         steps = float(total_steps(train, pictures.count, train.batch_size))
-        schedule = schedules.constant(settings.learning_rate)
+        schedule = optax.constant_schedule(settings.learning_rate)
         if settings.schedule == "cosine":
             schedule = schedules.cosine(settings.learning_rate, settings.final, steps)
         rate = schedules.warmed_up(schedule, settings.warmup * steps)

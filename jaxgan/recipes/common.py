@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from jaxgan.augment import ada, diffaugment
 from jaxgan.augment.randaugment import randaugment, trivialaugment
 from jaxgan.config.lengths import total_steps
-from jaxgan.models.layers.common import remat
+from jaxgan.models.layers.conv_layer import remat
 from jaxgan.steps import optimizers, schedules
 from jaxgan.types import Augment
 
@@ -83,7 +83,7 @@ def optimiser(config: ConfigDict, pictures: Pictures, player: str) -> optax.Grad
     rate, final = section.learning_rate, section.final
     count = partial(steps, config, pictures)
     kinds = {
-        "constant": lambda t_max: schedules.constant(rate),
+        "constant": lambda t_max: optax.constant_schedule(rate),
         "cosine": lambda t_max: schedules.cosine(rate, final, t_max),
         "restarts": lambda t_max: schedules.restarts(rate, final, t_max),
         "linear": lambda t_max: schedules.linear(rate, final, t_max),

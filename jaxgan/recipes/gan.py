@@ -104,7 +104,7 @@ def _instance_noise(config: ConfigDict, pictures: Pictures) -> optax.Schedule | 
     if not std:
         return None
     if not until:
-        return schedules.constant(std)
+        return optax.constant_schedule(std)
     return schedules.linear(std, 0.0, common.steps(config, pictures, until))
 
 

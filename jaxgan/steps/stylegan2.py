@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxgan import prng
 from jaxgan.augment import ada
-from jaxgan.models.layers.common import CONVOLVED
+from jaxgan.models.layers.conv_layer import CONVOLVED
 from jaxgan.steps.accumulation import accumulate, parts
 from jaxgan.steps.losses import NON_SATURATING
 from jaxgan.steps.optimizers import average_by_pictures

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
-from jaxgan.data import account, loader
+from jaxgan.data import account, given, loader
 from jaxgan.data.account import describe_data
 from jaxgan.data.folder import Source
 from jaxgan.data.grouped_split import check_classes, copies, kept_together, split
@@ -96,7 +96,8 @@ def _run(config: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
             parts = split(source, config.data.split, rule=config.data.get("duplicates", "auto"))
             tell(account.lines(source, parts))
         else:
-            tell(account.lines(source, gan=True))
+            source, said = given.to_learn_from(source)
+            tell([said] * bool(said) + account.lines(source, gan=True))
         if config.model.name in configs.GANS:
             monitor.settle(config)
             settle_classes(config, source)

@@ -761,6 +761,7 @@ def finished(out: Path) -> dict[str, tuple[int, int]]:
     }
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(many: Path, tmp_path: Path) -> None:
     out, whole = tmp_path / "set", tmp_path / "whole"
     flags = (f"--source={many}", f"--resolution={SIDE}")
@@ -787,6 +788,7 @@ def test_a_killed_run_goes_on(many: Path, tmp_path: Path) -> None:
         assert (out / file.name).read_bytes() == file.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_process_outlives_the_first_one(many: Path, tmp_path: Path, number: int) -> None:
     process = start(tmp_path, f"--source={many}", f"--resolution={SIDE}", f"--out={tmp_path}/set")
@@ -800,6 +802,7 @@ def test_no_process_outlives_the_first_one(many: Path, tmp_path: Path, number: i
     assert process.returncode == (130 if number == signal.SIGINT else -number)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_told(many: Path, tmp_path: Path) -> None:
     process = start(tmp_path, f"--source={many}", f"--resolution={SIDE}", f"--out={tmp_path}/set")
     wait_for(lambda: len(list((tmp_path / "set" / ".work").glob("*.json"))) >= 1, process)
@@ -851,6 +854,7 @@ def test_a_folder_with_odd_names(tmp_path: Path, call) -> None:
     assert len(names_of(out)) == 6
 
 
+@pytest.mark.slow
 def test_training_reads_a_prepared_set(tmp_path: Path, call) -> None:
     from jaxgan.config import loading as configs
     from jaxgan.training import run

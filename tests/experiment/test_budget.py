@@ -87,6 +87,7 @@ def test_what_was_chosen_is_put_into_the_config() -> None:
     assert config.seeds[:4] == (7, 3, 0, 1) and len(set(config.seeds)) == budget.MOST_SEEDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folds", [1, 3])
 def test_a_second_budget_adds_to_the_first_and_redoes_nothing(monkeypatch, tmp_path, folds) -> None:
     """The time is over after so many classifiers as each budget has room for."""

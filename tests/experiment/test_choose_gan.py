@@ -12,12 +12,12 @@ from jaxgan.models import backbones
 @pytest.mark.parametrize(
     ("side", "device", "spec", "resolution"),
     [
-        (32, "cpu", "refined32", 32),
-        (48, "cpu", "refined64", 64),
-        (128, "cpu", "refined128", 128),
-        (250, "cpu", "refined128", 128),
-        (250, "gpu", "refined128", 256),
-        (64, "tpu", "refined64", 64),
+        (32, "cpu", "drifted32", 32),
+        (48, "cpu", "drifted64", 64),
+        (128, "cpu", "drifted128", 128),
+        (250, "cpu", "drifted128", 128),
+        (250, "gpu", "drifted128", 256),
+        (64, "tpu", "drifted64", 64),
     ],
 )
 def test_generated_images_are_as_large_as_what_the_classifier_sees(side, device, spec, resolution):
@@ -41,7 +41,7 @@ def test_random_features_serve_where_weights_are_missing_and_that_is_said(monkey
 def test_a_named_gan_takes_the_place_of_the_configs_own():
     config = loading.load("quickstart")
     made, line = choose_gan.put(config, "meowgan64")
-    assert (made.gan.model.name, config.gan.model.name) == ("dcgan", "projected")
+    assert (made.gan.model.name, config.gan.model.name) == ("dcgan", "drifting")
     assert "meowgan64" in line
 
 

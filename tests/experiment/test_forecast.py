@@ -187,6 +187,7 @@ def test_a_frozen_trunk_looks_as_often_as_is_planned(augmented: bool, monkeypatc
     assert all(job.steps == -(-job.images // 4) * job.views for job in features)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_takes_what_is_counted(tmp_path: Path) -> None:
     """A frozen trunk's weights are in it; its momentum, which stays zero, takes no place."""
     config = frozen_trunk().classifier
@@ -206,6 +207,7 @@ def test_a_checkpoint_takes_what_is_counted(tmp_path: Path) -> None:
     assert 0.85 * found.checkpoint < size < 1.02 * found.checkpoint
 
 
+@pytest.mark.slow
 def test_the_script_prints_a_table_and_writes_nothing(tmp_path) -> None:
     twin = tmp_path / "twin.py"
     twin.write_text(

@@ -162,6 +162,7 @@ def test_what_teaches_nothing_ends_it_before_the_arms(finished, monkeypatch) -> 
     assert labels == ["gan-train of add"]
 
 
+@pytest.mark.slow
 def test_one_conditional_gan_draws_all_classes(tmp_path, monkeypatch) -> None:
     """Beside it, selected images of a folder and of principal components."""
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)

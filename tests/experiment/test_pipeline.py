@@ -194,6 +194,7 @@ def begun_anew(folder, there, *arms):
         shutil.rmtree(there / "classifiers" / arm)
 
 
+@pytest.mark.slow
 def test_seeds_at_once_come_to_what_each_does(finished, tmp_path, monkeypatch) -> None:
     folder, results, _ = finished
     begun_anew(folder, tmp_path / "run", "real+augmentation")
@@ -219,6 +220,7 @@ def test_seeds_at_once_come_to_what_each_does(finished, tmp_path, monkeypatch) -
     assert load_classifier(workdir).step == again["runs"][-1]["best_step"]
 
 
+@pytest.mark.slow
 def test_a_seed_that_fails_among_others_is_left_out(finished, tmp_path, monkeypatch) -> None:
     folder, results, _ = finished
     begun_anew(folder, tmp_path / "run")

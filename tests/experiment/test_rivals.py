@@ -210,6 +210,7 @@ def finished(tmp_path_factory):
     return folder, results, learned
 
 
+@pytest.mark.slow
 def test_without_gans_all_arms_come_out(finished) -> None:
     folder, results, _ = finished
     assert not results["failed"] and not (folder / "run" / "gan").exists()
@@ -219,6 +220,7 @@ def test_without_gans_all_arms_come_out(finished) -> None:
     assert len({r["steps"] for r in results["runs"]}) == 1
 
 
+@pytest.mark.slow
 def test_samples_of_principal_components_differ_between_seeds(finished) -> None:
     folder, results, learned = finished
     files = {p.stem for p in (folder / "run" / "pca" / "cat" / "pictures").glob("*.png")}
@@ -231,6 +233,7 @@ def test_samples_of_principal_components_differ_between_seeds(finished) -> None:
     assert len([*(folder / "run" / "pca" / "cat").glob("pca-*.npz")]) == 1  # Found once.
 
 
+@pytest.mark.slow
 def test_the_chosen_amount_validates_best_and_alone_is_tested(finished) -> None:
     folder, results, learned = finished
     text = (folder / "run" / classify.OPENED).read_text()
@@ -246,6 +249,7 @@ def test_the_chosen_amount_validates_best_and_alone_is_tested(finished) -> None:
         assert len(each[0]) < len(each[1])
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_done_again(finished, monkeypatch) -> None:
     folder, results, _ = finished
     never = lambda *a, **b: pytest.fail("a finished stage was run again")  # noqa: E731

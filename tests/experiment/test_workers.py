@@ -222,6 +222,7 @@ def test_a_share_read() -> None:
     assert workers.parse("0/1") == Share() and workers.parse("2/3") == Share(2, 3)
 
 
+@pytest.mark.slow
 def test_two_processes_come_to_what_one_does(tmp_path) -> None:
     one = experiment("0/1", tmp_path / "one")
     both = [

@@ -138,6 +138,7 @@ def test_likelihood_is_that_of_the_normal_density() -> None:
         assert ours[k - 1] == pytest.approx(density, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_fifty_pictures_of_512_px_take_seconds() -> None:
     images = np.random.default_rng(0).integers(0, 256, (50, 512, 512, 3), dtype=np.uint8)
     begin = time.process_time()

@@ -116,6 +116,7 @@ def small(rate: float = 1.0):
     return generator, heads, views, state, step
 
 
+@pytest.mark.slow
 def test_one_pass_gives_the_gradients_of_two() -> None:
     generator, heads, views, state, step = small()
     batch = {"image": RNG.integers(0, 256, (4, 16, 16, 3), np.uint8)}
@@ -221,6 +222,7 @@ def test_sizes_of_a_refiner() -> None:
         refiner.widths(512, 8)
 
 
+@pytest.mark.slow
 def test_training_goes_on_to_the_same_bits_and_sampling_needs_the_checkpoint_alone(
     cats, tmp_path, monkeypatch
 ) -> None:

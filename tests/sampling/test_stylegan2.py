@@ -136,6 +136,7 @@ def small_distance() -> Lpips:
     return Lpips(network, [np.full(8, 1.0, "f4") for _ in range(5)])
 
 
+@pytest.mark.slow
 def test_a_picture_of_the_generator_is_found_again(tmp_path, monkeypatch, capsys) -> None:
     sampler = sampler_of(classes=())
     monkeypatch.setattr(lpips, "load", small_distance)
@@ -231,6 +232,7 @@ OF_CLASSES = {
 }
 
 
+@pytest.mark.slow
 def test_what_a_run_cannot_do_is_one_sentence(tmp_path: Path) -> None:
     runs = {name: made(name, tmp_path / name) for name in ("stylegan2_ada128", "dcgan64_paper")}
     conditional = configs.load(str(ROOT / "configs" / "stylegan2_ada128.py"), test=True)

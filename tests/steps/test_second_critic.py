@@ -60,6 +60,7 @@ def test_off_it_is_the_published_program(name: str) -> None:
     assert lowered(old) == lowered(off)
 
 
+@pytest.mark.slow
 def test_on_it_adds_a_term_and_an_update_of_its_own() -> None:
     config = twin(vision__backbone="random", vision__weight=2.0, vision__start="3 steps")
     config.augment.policy = ("color", "translation")
@@ -88,12 +89,14 @@ def test_what_is_frozen_is_in_no_state() -> None:
     assert "second" not in vars(jax.eval_shape(recipes.build(twin()).init, KEY))
 
 
+@pytest.mark.slow
 def test_stylegan2s_other_turns_are_compiled_once() -> None:
     config = twin("stylegan2_ada64", vision__backbone="random", vision__start="1 kimg")
     turns = recipes.build(config).turns  # 8 images a step.
     assert turns(112)[0] != turns(128)[0] and turns(112)[1:] == turns(128)[1:]
 
 
+@pytest.mark.slow
 def test_a_run_calibrates_resumes_and_samples_without_the_frozen_network(
     tmp_path, monkeypatch
 ) -> None:

@@ -135,6 +135,7 @@ def test_the_card_of_a_published_network_claims_no_training(run: Path) -> None:
     assert "| converted | 20" in card and "trained with" not in card
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REFERENCE.exists(), reason="no ../shared/reference")
 def test_the_same_seeds_are_the_same_pictures(tmp_path: Path) -> None:
     """Through the scripts, against what the published tool drew."""

@@ -112,6 +112,7 @@ def test_frozen_views_are_the_trunks_features(case):
     assert kinds == {True, False}
 
 
+@pytest.mark.slow
 def test_trains_on_frozen_features(case, tmp_path):
     config = case[0].copy_and_resolve_references()
     config.model.num_classes = None

@@ -11,9 +11,9 @@ from jaxgan.models import backbones
 
 AUTO = "auto"
 BACKBONE = "vgg16"
-# From so many px on, up to which side. Why refiners, and what is not measured: docs/configs.md.
-REFINERS = ((32, "refined32", {}), (64, "refined64", {}), (128, "refined128", {}))
-LARGE = (256, "refined128", {"data.resolution": 256, "model.backbone_size": 128})
+# Up to which side. Why these, and what is not measured: docs/configs.md.
+SIZES = ((32, "drifted32", {}), (64, "drifted64", {}), (128, "drifted128", {}))
+LARGE = (256, "drifted128", {"data.resolution": 256, "model.backbone_size": 128})
 
 
 def put(config: ConfigDict, name: str) -> tuple[ConfigDict, str]:
@@ -49,7 +49,7 @@ def choose(side: int, device: str) -> tuple[str, dict[str, Any]]:
         side: of what the classifier sees, in px.
         device: where the GAN trains, "cpu" or another; a CPU has no time for 256 px.
     """
-    rows = REFINERS if device == "cpu" else (*REFINERS, LARGE)
+    rows = SIZES if device == "cpu" else (*SIZES, LARGE)
     _, spec, values = next((row for row in rows if side <= row[0]), rows[-1])
     if not backbones.available(BACKBONE):
         values = {**values, "model.backbone": "random"}

@@ -9,9 +9,10 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers.common import CONVOLVED, check_images
+from jaxgan.models.layers.conv_layer import CONVOLVED
 from jaxgan.models.layers.convolution import conv
 from jaxgan.models.layers.resampling import Features, Other, conv_down, downsample
+from jaxgan.models.layers.shapes import check_images
 from jaxgan.models.stylegan2.layers import (
     Dense,
     Labels,

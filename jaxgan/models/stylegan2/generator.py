@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxgan import prng as noises
-from jaxgan.models.layers.common import check_latents
 from jaxgan.models.layers.resampling import Features, Other, upsample
+from jaxgan.models.layers.shapes import check_latents
 from jaxgan.models.stylegan2.layers import (
     Dense,
     Labels,

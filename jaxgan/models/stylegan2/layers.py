@@ -10,7 +10,7 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float, Int
 
-from jaxgan.models.layers.common import CONVOLVED
+from jaxgan.models.layers.conv_layer import CONVOLVED
 from jaxgan.models.layers.convolution import conv
 from jaxgan.models.layers.resampling import Features, Other, conv_up
 from jaxgan.types import InputError, Latents
