@@ -74,3 +74,19 @@ def test_nothing_controls_the_terminal(text: str) -> None:
     assert not any((ord(c) < 32 and c not in "\t\n\r") or c in "\x7f\x9b\u202e" for c in shown)
     if text.isprintable():
         assert shown == text
+
+
+def test_a_missing_path_names_what_is_near(tmp_path, monkeypatch) -> None:
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert paths.near("pest") == "; did you mean pets?"
+    assert paths.near(tmp_path / "pest/") == f"; did you mean {tmp_path}/pets?"
+    assert paths.near("quite another") == paths.near("no/such/place") == ""
+
+
+def test_a_run_is_no_folder_of_images(tmp_path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    paths.check_no_run(tmp_path, "--source")  # Anybody's file may have that name.
+    (tmp_path / "metrics.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"--source must be a folder of images, and .* a run"):
+        paths.check_no_run(tmp_path, "--source")
