@@ -53,9 +53,7 @@ def _is_done(config: PCA, source: Dataset, folder: epath.Path) -> bool:
     return False
 
 
-def _write(
-    config: PCA, source: Dataset, folder: epath.Path, fit: pca.Fit, seconds: float
-) -> None:
+def _write(config: PCA, source: Dataset, folder: epath.Path, fit: pca.Fit, seconds: float) -> None:
     if _is_done(config, source, folder):  # By another process, meanwhile.
         return
     about = account.describe_data(source)
