@@ -11,6 +11,7 @@ from jaxgan.api.models import Classifier
 from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
 from jaxgan.experiment import ensemble
+from jaxgan.experiment.schema import Results
 
 
 class Experiment:
@@ -26,7 +27,7 @@ class Experiment:
         file = self.workdir / "results.json"
         if not file.exists():
             raise InputError(f"{workdir} must hold a finished experiment, and has no results.json")
-        self.results: dict[str, Any] = json.loads(file.read_text())
+        self.results: Results = json.loads(file.read_text())
 
     @property
     def verdict(self) -> str:

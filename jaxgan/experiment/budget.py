@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from jaxgan.errors import InputError
 from jaxgan.experiment import forecast, pipeline, timing
 from jaxgan.experiment.design.plan import Plan, prepare
+from jaxgan.experiment.schema import Results
 from jaxgan.experiment.verdict import points
 from jaxgan.statistics import power
 from jaxgan.system import sealed
@@ -170,7 +171,9 @@ def say(choice: Choice, budget: float) -> str:
     )
 
 
-def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: float) -> dict:
+def spend(
+    config: ConfigDict, workdir: epath.PathLike, budget: float, begin: float
+) -> Results | None:
     """Run an experiment within a budget; with a larger one than before it goes on.
 
     Args:
