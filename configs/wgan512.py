@@ -33,6 +33,7 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.
     # What the classes are: auto; folders, inner, table, names or one where it is ambiguous.
     config.data.layout = "auto"
+    config.data.given_sides = "use"  # Learn from train/ alone, where there is one; or merge.
 
     config.model = ConfigDict()
     config.model.name = "wgan"

@@ -14,7 +14,6 @@ features of inception the Fréchet distance is the FID; entropy, the Inception s
 import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
-import json
 from typing import Any
 
 from absl import flags
@@ -30,12 +29,12 @@ from jaxgan.system.machine import cache_folder
 from jaxgan.system.paths import path_flag
 
 command.workdir_flag("The run's folder.")
-path_flag("data", "Folder of class folders, or toy.")
+path_flag("data", "Folder of class folders, or toy.", sets=True)
 flags.DEFINE_enum("split", "all", ["all", "train", "validation", "test"], "Part of the images.")
 flags.DEFINE_integer("step", None, "The checkpoint; the best by default.")
-path_flag("real", "Folder of real images, best of such as no GAN saw.")
-path_flag("fake", "Folder of generated images.")
-path_flag("train", "Folder of the images that the GAN learned from.")
+path_flag("real", "Folder of real images, best of such as no GAN saw.", sets=True)
+path_flag("fake", "Folder of generated images.", sets=True)
+path_flag("train", "Folder of the images that the GAN learned from.", sets=True)
 flags.DEFINE_string(
     "features",
     None,
@@ -57,12 +56,16 @@ path_flag("json", "File for all figures.")
 path_flag("html", "File for a page with the nearest pairs.")
 flags.DEFINE_enum("format", "text", ["text", "md"], "How it prints; md is Markdown, for issues.")
 FLAGS = flags.FLAGS
+OF_FOLDERS = ("train", "features", "allow_seen", "metrics", "weights", "resize", "cache")
+OF_FOLDERS += ("resolution", "seed", "html")
+GOES_WITH = dict.fromkeys(OF_FOLDERS, "fake") | dict.fromkeys(("split", "step"), "workdir")
 
 
 def main() -> None:
     one, other = (FLAGS.workdir, FLAGS.data), (FLAGS.real, FLAGS.fake)
     if all(one) == all(other) or (any(one) and any(other)):
         raise InputError("either --workdir and --data or --real and --fake must be given")
+    command.check_goes_with(GOES_WITH)
     command.check_outputs(FLAGS.json, FLAGS.html)
     if all(one):
         result = evaluate_classifier(FLAGS.workdir, FLAGS.data, FLAGS.split, FLAGS.step)
@@ -84,7 +87,7 @@ def main() -> None:
         if FLAGS.html:
             sealed.write(FLAGS.html, report.page(result, pairs))
     if FLAGS.json:
-        sealed.write(FLAGS.json, json.dumps(result, indent=2) + "\n")
+        sealed.save(FLAGS.json, result, indent=2)
 
 
 if __name__ == "__main__":

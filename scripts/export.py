@@ -18,6 +18,7 @@ from absl import flags
 
 from jaxgan.cli import command
 from jaxgan.config import loading as configs
+from jaxgan.data import loader
 from jaxgan.errors import InputError
 from jaxgan.sampling import cards, export, sample
 from jaxgan.system import paths
@@ -31,7 +32,7 @@ flags.DEFINE_string("step", None, "The checkpoint: a number, or best of a genera
 flags.DEFINE_string("data_licence", None, "Of the training images, for the model card.")
 flags.DEFINE_string("licence", None, "Of the weights, like apache-2.0, for the model card.")
 flags.DEFINE_string("arm", None, "Of an experiment: its name, or best, which is the default.")
-path_flag("data", "Folder of class folders that measures a classifier, for its card.")
+path_flag("data", "Folder of class folders that measures a classifier, for its card.", sets=True)
 flags.DEFINE_enum("split", "all", ["all", "train", "validation", "test"], "Part of these images.")
 flags.DEFINE_bool("onnx", False, "Write a classifier as ONNX, too; needs jax2onnx.")
 flags.mark_flags_as_required(["workdir", "out"])
@@ -64,6 +65,11 @@ def _classifier(licences: dict[str, str | None]) -> None:
         raise InputError(f"--step must be the number of a checkpoint, got {FLAGS.step!r}")
     if FLAGS.onnx:
         onnx.check()
+    if FLAGS.data and not loader.exists(FLAGS.data):
+        raise InputError(
+            f"--data must be a folder of class folders, and {FLAGS.data} does not exist"
+            f"{paths.near(FLAGS.data)}"
+        )
     step = None if FLAGS.step is None else int(FLAGS.step)
     one = api.Classifier(FLAGS.workdir, step, FLAGS.arm)
     measured = one.measured

@@ -12,8 +12,6 @@ All are seen at the resolution of the smallest, or at --config.data.resolution.
 import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
-import json
-
 from absl import flags
 from ml_collections import config_flags
 
@@ -25,9 +23,9 @@ from jaxgan.training import run
 
 command.config_flag()
 command.workdir_flag("Folder for the classifiers' runs; not kept by default.")
-path_flag("real", "Real pictures to test with.", required=True)
-path_flag("fake", "Generated pictures.", required=True)
-path_flag("train", "Real pictures to learn from, those of the GAN.")
+path_flag("real", "Real pictures to test with.", sets=True, required=True)
+path_flag("fake", "Generated pictures.", sets=True, required=True)
+path_flag("train", "Real pictures to learn from, those of the GAN.", sets=True)
 flags.DEFINE_integer("seeds", 3, "How many classifiers learn from each side.", lower_bound=1)
 path_flag("json", "File for all figures.")
 FLAGS = flags.FLAGS
@@ -44,7 +42,7 @@ def main() -> None:
     )
     print(gan_train.table(result))
     if FLAGS.json:
-        sealed.write(FLAGS.json, json.dumps(result, indent=2) + "\n")
+        sealed.save(FLAGS.json, result, indent=2)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ class, and the probability of every class; without --out they are printed.
 import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
-import csv
-import io
 import json
 import sys
 from pathlib import Path
@@ -22,11 +20,13 @@ from absl import flags
 
 from jaxgan.cli import command
 from jaxgan.errors import InputError
+from jaxgan.system import sealed, spreadsheet
+from jaxgan.system.paths import path_flag
 
 command.workdir_flag("The folder of a classifier's run, or of a finished experiment.")
 flags.DEFINE_string("arm", None, "Of an experiment: its name, or best, which is the default.")
 flags.DEFINE_multi_string("images", None, "A folder of images or a file; may be repeated.")
-flags.DEFINE_string("out", None, "File for the rows, .csv or .json.")
+path_flag("out", "File for the rows, .csv or .json.")
 flags.DEFINE_integer("step", None, "The checkpoint; the best by default.")
 flags.mark_flags_as_required(["workdir", "images"])
 FLAGS = flags.FLAGS
@@ -54,13 +54,9 @@ def main() -> None:
     if kind == ".json":
         text = json.dumps(rows, indent=1) + "\n"
     else:
-        lines = io.StringIO()
-        writer = csv.DictWriter(lines, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        text = lines.getvalue()
+        text = spreadsheet.table([*rows[0]], rows)
     if FLAGS.out:
-        Path(FLAGS.out).write_text(text)
+        sealed.write(FLAGS.out, text)
         print(f"{len(rows):,} images: {FLAGS.out}")
     else:
         print(text, end="")

@@ -30,7 +30,7 @@ from jaxgan.errors import InputError
 from jaxgan.system import sealed
 from jaxgan.system.paths import path_flag
 
-path_flag("source", "Folder, .zip, .tar, tfds:NAME or hf:NAME, or tfds:DIR or hf:DIR.")
+path_flag("source", "Folder, .zip, .tar, tfds:NAME or hf:NAME, or tfds:DIR or hf:DIR.", sets=True)
 path_flag("out", "Folder for the prepared set.")
 flags.DEFINE_list("resolution", None, "Side in pixels; several, like 64,128, make a set each.")
 flags.DEFINE_enum("crop", "center", ["center", "stretch", "none"], "none: only square pictures.")
@@ -88,6 +88,10 @@ def main(of_beam: Sequence[str] = ()) -> None:
     # Not by the processes that read pictures.
     from jaxgan.data.prepare import options, pipeline, report, summary
 
+    if FLAGS["quality"].present and FLAGS.encoding not in ("jpeg", "webp"):
+        raise InputError("--quality must come with --encoding=jpeg or webp")
+    if FLAGS["border"].present and FLAGS.align == "none":
+        raise InputError("--border must come with --align, whose crops may leave their image")
     wanted = options.of_flags(FLAGS.flag_values_dict(), features, of_beam)
     command.check_outputs(FLAGS.json, FLAGS.report)
     with pipeline.log(wanted.out) as say, pipeline.prepared(wanted, say) as result:

@@ -64,7 +64,7 @@ flags.DEFINE_integer("batch_size", sample.BATCH, "Pictures drawn at once.", lowe
 flags.DEFINE_integer("select", None, "How many of a surplus to keep.")
 flags.DEFINE_string("by", "outlier", f"With --select: {', '.join(selection.MEASURES)}.")
 flags.DEFINE_integer("surplus", 4, "With --select: drawn for each that is kept.", lower_bound=1)
-path_flag("real", "Real pictures to train with, to select by.")
+path_flag("real", "Real pictures to train with, to select by.", sets=True)
 path_flag("classifier", "The folder of a classifier's run, to select by.", remote=True)
 flags.DEFINE_string("label", None, "The class that it should say; the run's, if it has one.")
 
@@ -86,16 +86,24 @@ path_flag("project", "A picture to look for in w.")
 flags.DEFINE_integer("project_steps", 1000, "How long.", lower_bound=1)
 flags.mark_flag_as_required("workdir")
 FLAGS = flags.FLAGS
+# Flags that do nothing without another one.
+GOES_WITH = dict.fromkeys(("rows", "columns", "layers"), "style_mixing")
+GOES_WITH |= dict.fromkeys(("frames", "fps", "cells", "space"), "interpolate")
+GOES_WITH |= dict.fromkeys(("by", "surplus", "real", "classifier"), "select")
+GOES_WITH |= {"label": "classifier", "project_steps": "project", "format": "out"}
+GOES_WITH |= {"metadata": "out", "licence": "metadata"}
 
 
 def main() -> None:
     seeds = _seeds()
     if FLAGS.out:
         paths.check_folder(FLAGS.out, "--out")
+        paths.check_no_images(FLAGS.out, "--out", but=r"(seed\d+|projected.*)\.\w+")
     command.check_outputs(FLAGS.grid, FLAGS.history, FLAGS.interpolate, FLAGS.style_mixing)
     cards.check_licence(FLAGS.licence)
     if FLAGS.metadata and not FLAGS.out:
         raise InputError("--metadata must come with --out, the folder of the images")
+    command.check_goes_with(GOES_WITH)
     drawing = [FLAGS.out, FLAGS.grid, FLAGS.interpolate, FLAGS.style_mixing, FLAGS.project]
     if not any(drawing) and not FLAGS.history:
         raise InputError(

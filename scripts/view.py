@@ -21,7 +21,7 @@ from jaxgan.system.paths import path_flag
 
 command.workdir_flag("The folder of a GAN's run.")
 path_flag("out", "File for the page; view.html in the run's folder by default.")
-path_flag("real", "Folder of real images to compare with.")
+path_flag("real", "Folder of real images to compare with.", sets=True)
 flags.DEFINE_integer("num", 16, "Samples beside real images.", 1, 400)
 flags.DEFINE_integer("seed", 0, "Of the first sample.")
 flags.DEFINE_string("step", None, "The checkpoint: a number or best; the latest by default.")

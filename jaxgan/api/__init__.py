@@ -26,6 +26,7 @@ from jaxgan.errors import InputError
 from jaxgan.evaluation import folders
 from jaxgan.experiment import budget as budgets
 from jaxgan.experiment import pipeline
+from jaxgan.experiment.design import choose_gan
 from jaxgan.training import run
 
 __all__ = [
@@ -51,6 +52,7 @@ def experiment(
     *,
     budget: str | None = None,
     config: str | ConfigDict = "quickstart",
+    gan: str | None = None,
     workdir: str | Path | None = None,
     settings: Settings | None = None,
 ) -> Experiment:
@@ -60,6 +62,7 @@ def experiment(
         images: a folder of class folders, or any layout that `scripts/experiment.py` takes.
         budget: time to spend, like "10m".
         config: of an experiment: a name, a file, or itself.
+        gan: another GAN's config, or "auto": one that suits the resolution and the device.
         workdir: for all that is made; runs/<config>_<images> by default. There it goes on.
         settings: values of the config, like {"classifier.train.steps": 500}.
 
@@ -69,10 +72,11 @@ def experiment(
     begin = time.perf_counter()
     made = _config(config, {"data.path": str(images)} | dict(settings or {}))
     place = _place(workdir, config, images)
+    made, *lines = (made,) if gan is None else choose_gan.put(made, gan)
     if budget is None:
-        pipeline.run(made, place)
+        pipeline.run(made, place, told_first=tuple(lines))
     else:
-        budgets.spend(made, place, budgets.parse(budget), begin)
+        budgets.spend(made, place, budgets.parse(budget), begin, tuple(lines))
     return Experiment(place)
 
 

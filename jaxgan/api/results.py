@@ -1,9 +1,8 @@
 """A finished experiment, and a comparison of images."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from markupsafe import escape as text
 
@@ -12,6 +11,7 @@ from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
 from jaxgan.experiment import ensemble
 from jaxgan.experiment.schema import Results
+from jaxgan.system import sealed
 
 
 class Experiment:
@@ -27,7 +27,8 @@ class Experiment:
         file = self.workdir / "results.json"
         if not file.exists():
             raise InputError(f"{workdir} must hold a finished experiment, and has no results.json")
-        self.results: Results = json.loads(file.read_text())
+        remedy = "run the same experiment again, which writes it anew"
+        self.results = cast(Results, sealed.load(file, remedy, strict=False))
 
     @property
     def verdict(self) -> str:

@@ -5,11 +5,12 @@ terminal, Ctrl-C and SIGTERM. Who reads standard output may leave: the program g
 """
 
 import ast
+import difflib
 import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ml_collections import ConfigDict, config_flags
 
 from jaxgan.config import loading as configs
 from jaxgan.errors import InputError
-from jaxgan.system import paths, sealed, terminal
+from jaxgan.system import paths, screen, sealed, terminal
 
 FLAGS = flags.FLAGS
 paths.path_flag(
@@ -63,8 +64,11 @@ def run(
             check_hosts(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     except flags.IllegalFlagValueError as error:
         _fail(name, _wrong_type(config, error), 2)
+    except flags.UnrecognizedFlagError as error:
+        _fail(name, _unknown(error), 2)
     except (flags.Error, InputError, OSError) as error:
         _fail(name, error, 2)
+    screen.begin(FLAGS.log if "log" in FLAGS else "auto")
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     # Orbax prints the traceback of what it raises: here it becomes a sentence.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
@@ -80,6 +84,7 @@ def run(
             tracking.check(FLAGS.track)
             os.environ[tracking.VARIABLE] = FLAGS.track
         main(extra) if others_with else main()
+        screen.end()
         sys.stdout.flush()
         lost = getattr(sys.stdout, "lost", None)
         if lost is not None and lost.errno not in interrupts.GONE:
@@ -107,6 +112,8 @@ def run(
     except Exception:
         _end_soon(1)
         raise
+    finally:
+        screen.end()
 
 
 def use_devices() -> None:
@@ -129,6 +136,17 @@ def check_outputs(*files: str | None) -> None:
         open(file, "a").close()
         if is_new:
             file.unlink()
+
+
+def check_goes_with(others: Mapping[str, str]) -> None:
+    """Raise InputError for a flag that would do nothing, as the one that it goes with is not given.
+
+    Args:
+        others: by a flag, that without which it does nothing.
+    """
+    for name, other in others.items():
+        if FLAGS[name].present and not FLAGS[other].present:
+            raise InputError(f"--{name} must come with --{other}, without which it does nothing")
 
 
 def _end_soon(code: int) -> None:
@@ -170,6 +188,12 @@ def track_flag() -> None:
     )
 
 
+def log_flag() -> None:
+    """Defines `--log`: what is printed; `log.txt` and `metrics.jsonl` have everything always."""
+    text = "auto: a live line on a terminal; plain: lines; quiet: results alone; json: objects."
+    flags.DEFINE_enum("log", "auto", screen.MODES, text)
+
+
 def host_flags() -> None:
     """Defines the flags of a program that may run on several hosts; `run` joins them."""
     flags.DEFINE_string("coordinator", None, "On several hosts: HOST:PORT of process 0.")
@@ -200,20 +224,26 @@ def check_hosts(coordinator: str | None, num_processes: int | None, process_id: 
         )
 
 
+def overridden(prefix: str) -> list[str]:
+    """Return the settings that the command line gives, whose names begin so."""
+    names = config_flags.get_override_values(FLAGS["config"])
+    return [name for name in names if name.startswith(prefix)]
+
+
 def read_config() -> tuple[ConfigDict, str]:
     """The config with its overrides, lengths settled, and the run's folder."""
     from jaxgan.config import settings  # It imports JAX.
 
     config = FLAGS.config.copy_and_resolve_references()
-    overridden = list(config_flags.get_override_values(FLAGS["config"]))
-    configs.check_inherited(config, overridden)
+    given = overridden("")
+    configs.check_inherited(config, given)
     settings.check(config)
     for prefix in ("train.", "gan.train.", "classifier.train."):
         section = config
         for part in prefix.split(".")[:-1]:
             section = section.get(part) if section is not None else None
         if section is not None:
-            configs.settle_length(section, overridden, prefix)
+            configs.settle_length(section, given, prefix)
     spec = config_flags.get_config_filename(FLAGS["config"])
     stem = "_".join(part for part in (Path(spec.split(":")[0]).stem, *spec.split(":")[1:]) if part)
     return config, FLAGS.workdir or os.path.join("runs", stem)
@@ -273,6 +303,13 @@ def _with_tuple(config: ConfigDict | None, argument: str) -> str:
     return f"{name}={tuple(item(text.strip()) for text in value.split(',') if text.strip())}"
 
 
+def _unknown(error: flags.UnrecognizedFlagError) -> Exception:
+    """absl's complaint with the nearest flag, those of the `jaxgan` command among them."""
+    close = difflib.get_close_matches(error.flagname, [*FLAGS, "set", "data"], 1)
+    nearest = f"did you mean --{close[0]}?" if close else "--help lists them"
+    return InputError(f"there is no flag --{error.flagname}: {nearest}")
+
+
 def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
     """absl's complaint in our words, where it is about a path or a value of the config."""
     if isinstance(error.__context__, InputError):
@@ -292,6 +329,7 @@ def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
 def _fail(name: str, error: Exception, code: int) -> None:
     from jaxgan.cli import interrupts
 
+    screen.end()
     interrupts.end()
     text = str(error)
     if isinstance(error, OSError):

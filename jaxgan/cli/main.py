@@ -27,6 +27,8 @@ import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from jaxgan.system import screen
+
 # The flags that a verb's leading words are: a choice for each number of words.
 WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "experiment": ((), ("--config.data.path",)),
@@ -111,7 +113,12 @@ def _run(words: list[str]) -> None:
         if len(rest) > MOST.get(verb, 0):
             most = MOST.get(verb, 0)
             _refuse(f"{verb} takes {('no words', 'one word')[most]}, got {' '.join(rest)}")
-        OWN[verb](rest)
+        try:
+            OWN[verb](rest)
+        except (OSError, UnicodeError) as error:
+            where = getattr(error, "filename", None) or " ".join(rest)
+            why = getattr(error, "strerror", None) or str(error)
+            _refuse(f"{where} must be readable: {why}", 1)
     elif verb in WORDS:
         _script(verb, rest)
     else:
@@ -185,6 +192,8 @@ def _script(verb: str, words: Sequence[str]) -> None:
     except ValueError as error:
         _refuse(str(error))
     sys.argv = [f"jaxgan {verb}", *flags]
+    if not {"-h", "--help"} & {*flags}:
+        screen.greet("loading JAX ...")
     file = loading.folder("scripts") / f"{verb.replace('-', '_')}.py"
     # As `runpy.run_path` does, but that would put the script's path into `sys.argv`.
     module = types.ModuleType("__main__")

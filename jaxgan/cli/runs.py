@@ -1,13 +1,12 @@
 """What lies in a folder of runs, and what this installation can do."""
 
 import importlib.util
-import json
 import platform
 from pathlib import Path
 from typing import Any
 
 from jaxgan.config.loading import CLASSIFIERS
-from jaxgan.system import machine
+from jaxgan.system import machine, sealed
 
 BEST = {  # A run's figure, and whether more of it is better.
     "evaluate/frechet": False,
@@ -67,19 +66,32 @@ def doctor() -> str:
 
 
 def _describe(folder: Path) -> tuple[str, str, str]:
-    config = _read(folder / "config.json")
-    if not isinstance(config, dict):
-        return "?", "config.json cannot be read", ""
-    if "arms" in config:
-        results = _read(folder / "results.json")
-        if not isinstance(results, dict) or "verdict" not in results:
-            return "experiment", "not finished", ""
-        verdict = results["verdict"]
-        return "experiment", "finished", f"{verdict['word']}: {_difference(verdict)}"
-    model = config.get("model", {}).get("name", "?")
-    kind = "classifier" if model in CLASSIFIERS else "GAN"
-    rows = [_parsed(line) for line in _lines(folder / "metrics.jsonl")]
-    rows = [row for row in rows if isinstance(row, dict) and "step" in row]
+    kind = "?"
+    try:
+        config = sealed.load(folder / "config.json", "", strict=False)
+        kind = "experiment"
+        if "arms" in config:
+            if not (folder / "results.json").exists():
+                return kind, "not finished", ""
+            verdict = sealed.load(folder / "results.json", "", strict=False)["verdict"]
+            return kind, "finished", f"{verdict['word']}: {_difference(verdict)}"
+        model = config.get("model", {}).get("name", "?")
+        kind = f"{'classifier' if model in CLASSIFIERS else 'GAN'} ({model})"
+        rows = [row for row in sealed.rows(folder / "metrics.jsonl") if "step" in row]
+        return kind, *_progress(config, rows)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        return kind, _damaged(folder, error), ""  # It may be of others.
+
+
+def _damaged(folder: Path, error: Exception) -> str:
+    """Which of its files is not as it was written."""
+    names = ("config.json", "results.json", "metrics.jsonl")
+    found = [name for name in names if str(folder / name) in str(error)]
+    return f"{' '.join(found[:1]) or 'a file'} is damaged or cannot be read"
+
+
+def _progress(config: dict[str, Any], rows: list[dict[str, Any]]) -> tuple[str, str]:
+    """How far a run is, and its best figure."""
     last = max((row["step"] for row in rows), default=0)
     steps = config.get("train", {}).get("steps")
     state = f"step {last:,}" + (f" of {steps:,}" if steps else "")
@@ -87,8 +99,8 @@ def _describe(folder: Path) -> tuple[str, str, str]:
         found = [(row[name], row["step"]) for row in rows if name in row]
         if found:
             value, step = max(found) if more else min(found)
-            return f"{kind} ({model})", state, f"{name} {value:.4g} at step {step:,}"
-    return f"{kind} ({model})", state, ""
+            return state, f"{name} {value:.4g} at step {step:,}"
+    return state, ""
 
 
 def _difference(verdict: dict[str, Any]) -> str:
@@ -98,21 +110,3 @@ def _difference(verdict: dict[str, Any]) -> str:
     low, high = verdict.get("low"), verdict.get("high")
     bounds = "" if low is None else f" ({scale * low:+.1f} to {scale * high:+.1f})"
     return f"{scale * verdict['difference']:+.1f}{bounds}"
-
-
-def _read(file: Path) -> Any:
-    return _parsed("\n".join(_lines(file)))
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text(errors="replace").splitlines()
-    except OSError:
-        return []
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None

@@ -42,6 +42,8 @@ def check_training(config: ConfigDict, name: str = "config") -> None:
         _check_stylegan2(config, name)
     elif config.model.name == "projected":
         _check_projected(config, name)
+    elif config.model.name == "drifting":
+        _check_drifting(config, name)
     elif config.model.name in GANS:
         _check_gan(config, name)
     else:
@@ -102,14 +104,44 @@ def _check_gan(config: ConfigDict, name: str) -> None:
     _check_evaluate(config.evaluate, f"{name}.evaluate")
 
 
-def _check_projected(config: ConfigDict, name: str) -> None:
-    model, side = config.model, config.data.resolution
+def _check_refiner(config: ConfigDict, name: str) -> None:
+    side = config.data.resolution
     _check_size(side, name)
-    if model.generator == "refiner" and not 32 <= side <= 256:
+    if config.model.generator == "refiner" and not 32 <= side <= 256:
         raise InputError(
             f"{name}.data.resolution must be from 32 to 256 for a refiner (take stylegan2 beyond), "
             f"got {side}"
         )
+
+
+def _check_drifting(config: ConfigDict, name: str) -> None:
+    train = config.train
+    _check_refiner(config, name)
+    _check_backbone(
+        config.model, config.data.resolution, f"{name}.model", f"{name}.data.resolution"
+    )
+    _check_player(f"{name}.optim.generator", config.optim.generator)
+    _check_evaluate(config.evaluate, f"{name}.evaluate")
+    if train.microbatch is not None:
+        raise InputError(
+            f"{name}.train.microbatch must be None for a drifting model, whose images repel each "
+            f"other, got {train.microbatch}"
+        )
+    if train.batch_size < 2:
+        raise InputError(
+            f"{name}.train.batch_size must be 2 or more for a drifting model, whose images repel "
+            f"each other, got {train.batch_size}"
+        )
+    if train.positives < train.batch_size:
+        raise InputError(
+            f"{name}.train.positives must be {name}.train.batch_size ({train.batch_size}) or more, "
+            f"got {train.positives}"
+        )
+
+
+def _check_projected(config: ConfigDict, name: str) -> None:
+    model, side = config.model, config.data.resolution
+    _check_refiner(config, name)
     if model.backbone == "none" and not model.patch:
         raise InputError(f"{name}.model.patch must not be () where {name}.model.backbone is none")
     if 2 ** len(model.patch) > side // 2:
@@ -135,7 +167,7 @@ def _check_backbone(section: ConfigDict, side: int, name: str, resolution: str) 
 def _check_vision(config: ConfigDict, name: str) -> None:
     if not recipes.second_critic.applies(config):
         return
-    vision, aided = config.vision, [model for model in GANS if model != "projected"]
+    vision, aided = config.vision, [m for m in GANS if m not in ("projected", "drifting")]
     if config.model.name not in aided:
         raise InputError(
             f"{name}.vision.backbone must be none where {name}.model.name is none of "

@@ -5,6 +5,7 @@ from ml_collections import ConfigDict
 from jaxgan.data import loader, ranges
 from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
+from jaxgan.system import paths
 
 
 def open_source(data: ConfigDict, seed: int = 0, scale: ranges.Scale | None = None) -> Source:
@@ -17,8 +18,8 @@ def open_source(data: ConfigDict, seed: int = 0, scale: ranges.Scale | None = No
     """
     if not loader.exists(data.path):
         raise InputError(
-            f"data.path must be a folder of pictures, and {data.path} does not exist: set it with "
-            f"--config.data.path=DIR (or =toy for drawn ones)"
+            f"data.path must be a folder of images, and {data.path} does not exist: set it with "
+            f"--config.data.path=DIR (or =toy for drawn ones){paths.near(data.path)}"
         )
     return loader.open_source(
         data.path,

@@ -19,10 +19,10 @@ from jaxgan.config.lengths import LENGTHS
 from jaxgan.config.lengths import settle_length as settle_length
 from jaxgan.config.lengths import total_steps as total_steps
 from jaxgan.errors import FileError, InputError
-from jaxgan.system import sealed
+from jaxgan.system import paths, sealed
 
 STAGES = ("gan", "classifier")  # Of an experiment.
-GANS = ("wgan", "dcgan", "fastgan", "projected", "stylegan2")
+GANS = ("wgan", "dcgan", "fastgan", "projected", "drifting", "stylegan2")
 GENERATORS = (*GANS, "pca")  # That can be drawn from; the last one trains nothing.
 CLASSIFIERS = ("googlenet", "resnet", "vgg16")
 # What may change when a run goes on in its folder.
@@ -221,6 +221,12 @@ def _off(*sections: dict | None) -> bool:
 STARTED = ("checkpoints", "run.json", "data.json", "metrics.jsonl", "gan", "classifiers", "fold0")
 
 
+def _kind(config: dict) -> str:
+    if "arms" in config:
+        return "an experiment"
+    return f"a run of {config.get('model', {}).get('name', 'another network')}"
+
+
 def claim(workdir: epath.PathLike, config: ConfigDict, data: dict | None = None) -> None:
     """Makes `workdir` this config's run folder: writes `config.json` there.
 
@@ -236,7 +242,13 @@ def claim(workdir: epath.PathLike, config: ConfigDict, data: dict | None = None)
     folder = epath.Path(workdir)
     file, ours = folder / "config.json", to_dict(config)
     if file.exists():
-        lines = differences(sealed.load(file, _anew(folder)), ours)
+        there = sealed.load(file, _anew(folder))
+        if (kind := _kind(there)) != _kind(ours):
+            raise InputError(
+                f"--workdir must be new or hold a run of the same config, and {folder} holds "
+                f"{kind}: choose another --workdir"
+            )
+        lines = differences(there, ours)
         if lines:
             more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
             raise InputError(
@@ -249,6 +261,8 @@ def claim(workdir: epath.PathLike, config: ConfigDict, data: dict | None = None)
         raise InputError(f"--workdir must be a folder, got the file {folder}")
     if not file.exists():
         _check_new(folder, file, STARTED)
+        paths.check_folder(os.fspath(folder), "--workdir")
+        paths.check_no_images(os.fspath(folder), "--workdir", deep=True)
     folder.mkdir(parents=True, exist_ok=True)
     sealed.save(file, ours, indent=2)
 

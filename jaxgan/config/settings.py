@@ -166,6 +166,22 @@ PROJECTED = {name: optional(setting) for name, setting in (ADVERSARIAL | DCGAN).
     "train.ema_kimg": positive(),
     "train.ema_ramp": maybe(positive()),
 }
+DRIFTING = (
+    {name: optional(setting) for name, setting in DCGAN.items()}
+    | GAN
+    | {
+        "model.generator": text("refiner", "dcgan"),
+        "model.channels": whole(1, 2**15),
+        "model.backbone": text(*(name for name in backbones.NAMES if name != "none")),
+        "model.backbone_size": whole(1, 4096),
+        "loss.name": text("drifting"),
+        "loss.temperatures": several(positive(1e3), 1, 100),
+        **{f"optim.generator.{key}": setting for key, setting in PLAYER.items()},
+        "train.positives": whole(2, 2**16),
+        "train.ema_kimg": positive(),
+        "train.ema_ramp": maybe(positive()),
+    }
+)
 STYLEGAN2 = GAN | {
     "model.conditional": TRUTH,
     "model.w_dim": whole(1, 2**16),
@@ -224,6 +240,7 @@ OF_MODEL: dict[str, dict[str, Setting]] = {
         "model.rebuild": TRUTH,
     },
     "projected": PROJECTED,
+    "drifting": DRIFTING,
     "stylegan2": STYLEGAN2,
     "googlenet": CLASSIFIER | {"model.aux_heads": TRUTH},
     "resnet": CLASSIFIER
@@ -295,6 +312,7 @@ def check(config: ConfigDict, name: str = "config") -> None:
         _check_all(of, {"model.name": text(*models)}, at)
         known = PCA if of.model.name == "pca" else TRAINING | OF_MODEL[of.model.name]
         _check_all(of, known, at)
+        _check_sections(of, known, at)
         if "vision" in of:
             _check_all(of, VISION, at)
 
@@ -312,6 +330,20 @@ def _check_all(config: ConfigDict, settings: Mapping[str, Setting], name: str) -
     for dotted, value in _values(config, name):
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{dotted} must be a finite number, got {value}")
+
+
+def _check_sections(config: ConfigDict, known: Mapping[str, Setting], name: str) -> None:
+    """Raise InputError for a section that nothing reads: it would be ignored in silence."""
+    read = {dotted.partition(".")[0] for dotted in known}
+    model = config.model.name
+    if model in GANS or config.get("vision", {}).get("backbone") == "none":
+        read.add("vision")  # `checks` says which GANs it goes with.
+    for part, found in config.items():
+        if isinstance(found, ConfigDict) and part not in read:
+            raise InputError(
+                f"{name}.{part} must not be set: model.name={model} has no such section, but "
+                f"{', '.join(sorted(s for s in read if isinstance(config.get(s), ConfigDict)))}"
+            )
 
 
 def _section(config: ConfigDict, part: str, name: str) -> ConfigDict:

@@ -10,11 +10,14 @@ import re
 from typing import Literal
 
 import numpy as np
+from etils import epath
 from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from jaxgan.data import colours, ranges
 from jaxgan.data.ranges import Scale
+from jaxgan.errors import FileError
+from jaxgan.system import paths
 
 try:  # An extra: see pyproject.toml.
     import pillow_heif
@@ -48,6 +51,9 @@ UPRIGHT = {
 }
 # Of a JPEG file: its first bytes, and what may come before the first scan where it is plain.
 START, SCAN, FRAMES = b"\xff\xd8", b"\xff\xda", (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2")
+END = b"\xff\xd9"  # Its last bytes,
+MORE = (b"", b"\xaa" * 64, b"\x55" * 64)  # and some that change pixels, if any are missing.
+TIFF = (b"II*\0", b"MM\0*")
 PLAIN = {b"\xff\xe0", b"\xff\xfe", b"\xff\xdb", b"\xff\xc4", b"\xff\xdd"}  # JFIF, comment, tables.
 SMALL = 2**18  # Pixels up to which looking into the header counts.
 # Pillow warns above its limit and raises above twice of it; it looks into frames and tiles, too.
@@ -110,11 +116,30 @@ def open_file(file: str | os.PathLike | bytes) -> Image.Image:
     except Image.UnidentifiedImageError as error:
         if not HEIF and is_heif(_first(file)):
             raise ValueError("a HEIC file: pip install 'jaxgan[heic]'") from error
+        if _first(file).startswith(TIFF):
+            raise ValueError("a TIFF file of channels or a packing that are not read") from error
         raise
     if im.width * im.height > MEGAPIXELS * 10**6:  # Where Pillow's warning is no error.
         im.close()
         raise ValueError(_too_large(im.width * im.height))
     return im
+
+
+def stored(file: epath.Path) -> UInt8[np.ndarray, "h w 3"]:
+    """Return an image that a run keeps in its folder.
+
+    Raises:
+        FileError: it cannot be read.
+    """
+    try:
+        content = paths.check_plain(file).read_bytes()
+        return np.array(Image.open(io.BytesIO(content), formats=("PNG", "JPEG")).convert("RGB"))
+    except Exception as error:  # Pillow has many.
+        why = str(error).partition("<_io")[0].strip() or type(error).__name__
+        raise FileError(
+            f"{file} must be an image as it was written, and is damaged ({why}): restore or "
+            f"delete it"
+        ) from error
 
 
 def _first(file: str | os.PathLike | bytes) -> bytes:
@@ -166,7 +191,13 @@ def decode(
     """
     if at_least is not None:
         im.draft(None, (at_least, at_least))
-    im.load()
+    try:
+        im.load()
+    except OSError:
+        whole = _without_end(im, at_least) if im.format == "JPEG" else None
+        if whole is None:
+            raise
+        im = whole
     turn = UPRIGHT.get(orientation(im))
     upright = im if turn is None else im.transpose(turn)
     if ranges.is_deep(im.mode):
@@ -179,6 +210,20 @@ def decode(
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
     return upright if upright.mode == "RGB" else upright.convert("RGB")
+
+
+def _without_end(im: Image.Image, at_least: int | None) -> Image.Image | None:
+    """A JPEG file of which the last two bytes alone are missing; None where more are.
+
+    Where all pixels are there, what follows them changes none.
+    """
+    im.fp.seek(0)  # type: ignore[attr-defined]
+    data = im.fp.read().rstrip(b"\xff")  # type: ignore[attr-defined]
+    every = [Image.open(io.BytesIO(data + more + END)) for more in MORE]
+    for each in every:
+        if at_least is not None:
+            each.draft(None, (at_least, at_least))
+    return every[0] if len({each.tobytes() for each in every}) == 1 else None
 
 
 def orientation(im: Image.Image) -> int:

@@ -1,10 +1,11 @@
 """The class of each image: by the folder that it lies in, a table, or the files' names."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from jaxgan.data.tables import Tables, match
+from jaxgan.data.tables import BESIDE, Tables, match
 
 IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
 MASKS = {"masks", "mask", "segmentationclass", "segmentations", "groundtruth", "ground_truth"}
@@ -55,8 +56,16 @@ def classes_of(
         )
         return dict.fromkeys(tops[images[0]], images[0])
     if tops:
+        others = sorted(name for name in tops if name.lower() not in IMAGES)
+        if images and others:
+            look.told.append(
+                f"{images[0]} is the name of no class, and is read as one beside "
+                f"{', '.join(others[:3])}: {instead('one')} takes all as one class"
+            )
         beside += direct
         return {path: name for name, files in tops.items() for path in files}
+    if found := look.beside(direct):
+        return found
     if found := prefixes(direct):
         names = ", ".join(sorted(set(found.values())))
         look.told.append(
@@ -64,7 +73,12 @@ def classes_of(
             f"({instead('one')} takes all as one class)"
         )
         return found
-    if look.alike(direct):
+    unknown = look.tables.unknown(root)
+    if unknown:
+        look.told.append(
+            f"not used: {'; '.join(unknown[:3])}: a table of classes needs columns like file,label"
+        )
+    elif look.alike(direct):
         look.told.append(
             "all pictures are one class: for more, put each class in a folder of its own, call "
             "the files like cat.0.jpg, or add labels.csv with the columns file,label"
@@ -91,6 +105,20 @@ class Look:
         self.tables, self.told = tables, told
         self.used: list[str] = []
 
+    def beside(self, paths: Sequence[str]) -> dict[str, str]:
+        """The class of each image, by a file beside it."""
+        found = self.tables.beside(paths)
+        self.used += [os.path.splitext(path)[0] + BESIDE for path in found]
+        if found:
+            self.told.append(f"the classes are those of the {BESIDE} files beside the images")
+            self._missing(paths, found, f"a {BESIDE} file")
+        return found
+
+    def _missing(self, paths: Sequence[str], found: dict[str, str], where: str) -> None:
+        if without := [path for path in paths if path not in found]:
+            count = f"{len(without):,} image{'s' * (len(without) > 1)}"
+            self.told.append(f"left out {count} without a label in {where}, {without[0]} the first")
+
     def alike(self, paths: Iterable[str]) -> bool:
         """Whether several names start with letters: classes may have been meant."""
         starts = Counter(re.match(r"[^\W\d]*", p.rpartition("/")[2])[0] for p in paths)  # type: ignore
@@ -116,10 +144,5 @@ class Look:
         found = match(name, rows, folder, paths, "label")
         self.used.append(name)
         self.told.append(f"the classes are those of {name}")
-        if len(found) < len(paths):
-            without = next(path for path in paths if path not in found)
-            self.told.append(
-                f"left out {len(paths) - len(found)} images without a label in {name}, {without} "
-                f"the first"
-            )
+        self._missing(paths, found, name)
         return found

@@ -17,7 +17,8 @@ HEIF = {".heic", ".heif", ".hif"}  # With an extra.
 SIDE_FILES = (".cat", ".xml")  # Landmarks, beside the images.
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 MAGIC_AT_8 = (b"WEBP", b"avif")  # After a size or a box, which may hold anything.
-NO_IMAGE = {*SIDE_FILES, ".csv", ".json", ".jsonl", ".txt", ".md", ".html"}  # However they begin.
+# However they begin.
+NO_IMAGE = {*SIDE_FILES, ".cls", ".csv", ".tsv", ".json", ".jsonl", ".txt", ".md", ".html"}
 SMALLEST = 64  # Bytes of an image without an extension.
 REMEDY = dict.fromkeys(HEIF, "pip install 'jaxgan[heic]'")
 

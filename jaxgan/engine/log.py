@@ -23,7 +23,10 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util import tensor_util
 
 from jaxgan.engine import tracking
-from jaxgan.system import sealed
+from jaxgan.system import screen, sealed
+from jaxgan.system.screen import duration
+
+__all__ = ["Log", "duration", "grid", "png", "read_metrics"]
 
 COPY = 30  # Seconds between two copies of the open files to an object store.
 
@@ -59,12 +62,14 @@ class Log:
 
     Attributes:
         folder: the run's.
+        stage: what the run is, for `screen.stage`; "" where the stage around it says it.
         here: the local one, of which `flush` copies what is new; `folder` itself where it is local.
     """
 
     def __init__(self, workdir: epath.PathLike, label: str = ""):
         self.folder = epath.Path(workdir)
         self._label = f"{label}: " if label else ""
+        self.stage = "" if label else "training"
         self._on = jax.process_index() == 0
         self.here = Path(self.folder)
         if not self._on:
@@ -120,17 +125,22 @@ class Log:
         about = {file: file.stat() for file in self.here.rglob("*") if file.is_file()}
         return {file: (stat.st_size, stat.st_mtime_ns) for file, stat in about.items()}
 
-    def line(self, text: str) -> None:
-        """Prints a line, and keeps it in `log.txt`."""
+    def line(self, text: str, kind: str = "line") -> None:
+        """Print a line as `screen.say` does for its kind, and keep it in `log.txt`."""
         if self._on:
-            print(self._label + text, flush=True)
+            screen.say(self._label + text, kind)
             self._append("log.txt", self._label + text + "\n")
+
+    def detail(self, text: str) -> None:
+        """Print a line, but not below a live line that shows a stage of several."""
+        self.line(text, "detail" if self._label else "line")
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Adds a row to `metrics.jsonl` and points to TensorBoard's curves."""
         if not self._on:
             return
         self._append("metrics.jsonl", sealed.row({"step": step, **values}))
+        screen.event("metrics", run=self.folder.as_posix(), step=step, **values)
         metadata = scalar_metadata.create_summary_metadata(None, None)
         for name, value in values.items():
             tensor = tensor_util.make_tensor_proto(np.float32(value))
@@ -209,10 +219,3 @@ class _Events:
 def read_metrics(workdir: epath.PathLike) -> list[dict]:
     """The rows of a run's `metrics.jsonl`."""
     return sealed.rows(epath.Path(workdir) / "metrics.jsonl")
-
-
-def duration(seconds: float) -> str:
-    """`4:05`, or `1:04:05` from an hour on."""
-    minutes, s = divmod(round(seconds), 60)
-    hours, m = divmod(minutes, 60)
-    return f"{hours}:{m:02d}:{s:02d}" if hours else f"{m}:{s:02d}"

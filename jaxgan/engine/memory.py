@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxgan.system import machine
+from jaxgan.system import machine, screen
 from jaxgan.types import InputError
 
 GIB = 2**30
@@ -80,7 +80,8 @@ def watch_memory(
         # An array that may go anywhere, like a key, has no place in the program.
         placed = (x.sharding if getattr(x, "committed", False) else None for x in leaves)
         forms = zip((x.shape for x in leaves), (x.dtype for x in leaves), placed, strict=True)
-        compiled = _compile(step, structure, tuple(forms))
+        with screen.stage("compiling", once=True):
+            compiled = _compile(step, structure, tuple(forms))
         text = f"the step was compiled in {time.perf_counter() - begin:.1f} s"
         needed = needs(compiled)
         tell(text if needed is None else f"{text} and needs about {needed}")

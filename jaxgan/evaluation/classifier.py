@@ -11,6 +11,7 @@ from jaxgan.data.grouped_split import split
 from jaxgan.errors import InputError
 from jaxgan.metrics.classification import predict, summarise
 from jaxgan.metrics.networks import load_classifier
+from jaxgan.system.paths import near
 
 
 def evaluate_classifier(
@@ -27,6 +28,10 @@ def evaluate_classifier(
     Raises:
         InputError: no classifier's run, or pictures of other classes.
     """
+    if not loader.exists(path):
+        raise InputError(
+            f"--data must be a folder of class folders, and {path} does not exist{near(path)}"
+        )
     classifier = load_classifier(workdir, step)
     config = classifier.config
     with config.unlocked():
@@ -34,8 +39,6 @@ def evaluate_classifier(
         if part == "all":
             config.data.limit = None
             config.data.groups = None  # They decide over splits alone.
-    if not loader.exists(path):
-        raise InputError(f"--data must be a folder of class folders, and {path} does not exist")
     known = configs.read_run(workdir).get("data", {})
     trained, scale = known.get("fingerprint"), known.get("scale")
     source = open_source(config.data, config.seed, scale and ranges.Scale(*scale))

@@ -1,6 +1,7 @@
 """Runs, exports and samples to and from the Hugging Face hub (the extra `hub`)."""
 
 import importlib
+import os
 import re
 import shutil
 import tempfile
@@ -58,6 +59,10 @@ def push(
     kind = _kind(folder)
     hub = hub or _package()
     of = "dataset" if kind == "samples" else "model"
+    _check_links(folder)
+    for name, value in {"step": step, "licence": licence, "data_licence": data_licence}.items():
+        if value is not None and kind != "run":
+            raise InputError(f"--{name} goes with a run, and {folder} holds {kind}")
     with tempfile.TemporaryDirectory() as place:
         staged = Path(place)
         if kind == "run":
@@ -136,6 +141,14 @@ def _kind(folder: Path) -> str:
             " writes its best arm, and jaxgan push DIR uploads that"
         )
     return "run"
+
+
+def _check_links(folder: Path) -> None:
+    """Raise InputError for a link: in a folder of others it could name a file of yours."""
+    for place, folders, files in os.walk(folder):
+        for name in [*folders, *files]:
+            if os.path.islink(os.path.join(place, name)):
+                raise InputError(f"what is uploaded must hold no links, and {place}/{name} is one")
 
 
 def _stage_run(

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from jaxgan.data import images, loader
 from jaxgan.data.folder import Source, in_threads
 from jaxgan.errors import InputError
+from jaxgan.system.paths import check_no_run, near
 
 ALIKE = 0.1  # Share of a folder's pictures that are equal, from which on it is told.
 HARDLY = 0.05  # Of the other side's variance of features, below which pictures hardly differ.
@@ -21,7 +22,9 @@ def check_apart(paths: dict[str, str]) -> None:
     given = [(flag, Path(path).expanduser().resolve()) for flag, path in paths.items()]
     for i, (flag, path) in enumerate(given):
         if not path.is_dir():
-            raise InputError(f"{flag} must be a folder of images, and {paths[flag]} is none")
+            one = paths[flag]
+            raise InputError(f"{flag} must be a folder of images, and {one} is none{near(one)}")
+        check_no_run(paths[flag], flag)
         for other_flag, other in given[:i]:
             if path == other:
                 raise InputError(f"{other_flag} and {flag} must differ, and both are {paths[flag]}")

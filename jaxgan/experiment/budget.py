@@ -172,7 +172,11 @@ def say(choice: Choice, budget: float) -> str:
 
 
 def spend(
-    config: ConfigDict, workdir: epath.PathLike, budget: float, begin: float
+    config: ConfigDict,
+    workdir: epath.PathLike,
+    budget: float,
+    begin: float,
+    told_first: tuple[str, ...] = (),
 ) -> Results | None:
     """Run an experiment within a budget; with a larger one than before it goes on.
 
@@ -181,6 +185,7 @@ def spend(
         workdir: its folder.
         budget: seconds, counted from `begin`.
         begin: `time.perf_counter()` when the program started.
+        told_first: lines to begin the log with.
 
     Raises:
         InputError: as `choose` and `pipeline.run`.
@@ -207,9 +212,10 @@ def spend(
         config,
         workdir,
         until=begin + budget * (1 - END),
+        ends=begin + budget,
         begin_folds=chosen.begun if before is None else None,
         before=plan,
-        told_first=(line,),
+        told_first=(*told_first, line),
         claimed=lambda: sealed.save(file, kept),
     )
 

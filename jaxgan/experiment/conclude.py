@@ -27,7 +27,7 @@ from jaxgan.experiment.schema import ArmResult, Judged, Results
 from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import audit, checks, gate
 from jaxgan.experiment.validity.likeness import samples_shared
-from jaxgan.system import sealed
+from jaxgan.system import screen, sealed
 
 TOLD = "verdicts.jsonl"
 
@@ -63,7 +63,8 @@ def conclude(
     if not seeds_planned or config.verdict.width is not None:
         del asked["seeds"]
     told = sealed.rows(folder / TOLD)
-    guards = [*_checks(sites, record, opened), checks.as_planned(asked, told)]
+    with screen.stage("checking that the verdict holds"):
+        guards = [*_checks(sites, record, opened), checks.as_planned(asked, told)]
     # Stages that were finished before count, too.
     seconds["total"] = max(time.perf_counter() - begin, sum(seconds.values()))
     made = _samples(site, record)
@@ -103,8 +104,14 @@ def conclude(
     sealed.write(folder / TOLD, map(sealed.row, [*told, asked | now]))
     found = sealed.seal(found)
     sealed.write(folder / "results.json", json.dumps(found, indent=1) + "\n")
-    for line in _lines(found, write_report(found, folder)):
-        site.log.line(line)
+    with screen.stage("writing the report"):
+        report = write_report(found, folder)
+    for guard in found["guards"]:
+        words = {True: "passed", False: "FAILED", None: "not made"}[guard["passed"]]
+        kind = "detail" if guard["passed"] else "result"
+        site.log.line(f"check {guard['name']}: {words}: {guard['sentence']}", kind)
+    for line in _lines(found, report):
+        site.log.line(line, "result")
     if found["verdict"]["difference"] is None:
         raise InputError(
             f"the verdict needs both its arms, and the same command tries again what failed: "
@@ -176,19 +183,15 @@ def _figures(site: Site, made: list[dict[str, Source]]) -> dict[str, dict[str, s
 
 def _lines(results: Results, report: epath.Path) -> list[str]:
     """Return what an experiment says at its end."""
-    words = {True: "passed", False: "FAILED", None: "not made"}
-    verdict = results["verdict"]
+    verdict, guards = results["verdict"], results["guards"]
+    passed = sum(guard["passed"] is True for guard in guards)
+    steps = [step["sentence"] for step in results["next"]]
     said = [results["ladder"], results["gate"]]
+    said = [one for one in said if one and not any(one["sentence"] in step for step in steps)]
     beside = [verdict["beside"], verdict["elsewhere"]] if verdict["difference"] is not None else []
     return [
-        *(
-            f"{name:<24} {arm['accuracy']:7.1%} test accuracy{_interval(arm)}"
-            for name, arm in results["arms"].items()
-        ),
-        *(
-            f"guard {guard['name']}: {words[guard['passed']]}: {guard['sentence']}"
-            for guard in results["guards"]
-        ),
+        *_table(results),
+        f"{passed} of {len(guards)} checks passed",
         *(
             f"the GAN of {failure['name']} failed: {failure['error']}"
             for failure in results["failed_generators"]
@@ -198,7 +201,7 @@ def _lines(results: Results, report: epath.Path) -> list[str]:
             for failure in results["failed"]
         ),
         f"cost: {' '.join(results['cost']['sentences'])}",
-        *(one["sentence"] for one in said if one),
+        *(one["sentence"] for one in said),
         f"report: {report}",
         f"{verdict['word']}: {verdict['sentence']}",
         *([verdict["conditions"]] if verdict["difference"] is not None else []),
@@ -210,6 +213,23 @@ def _lines(results: Results, report: epath.Path) -> list[str]:
             for step in results["next"]
         ),
     ]
+
+
+def _table(results: Results) -> list[str]:
+    """Return a line per arm: its test accuracy, and its difference to the arm it is made from."""
+    scale = 1 if results["verdict"]["outcome"] in ("log_loss", "brier") else 100
+    to_base = {(c["a"], c["b"]): c for c in results["contrasts"]}
+    rows = [("arm", "test accuracy", "", "difference")]
+    for name, arm in results["arms"].items():
+        found, said = to_base.get((name, arm.get("base", "real"))), ""
+        if found:
+            said = f"{scale * found['difference']:+.3g}"
+            if found["low"] is not None and found["high"] - found["low"] <= SENSIBLE:
+                said += f" ({scale * found['low']:+.3g} to {scale * found['high']:+.3g})"
+            said += f" to {arm.get('base', 'real')}"
+        rows.append((name, f"{arm['accuracy']:.1%}", _interval(arm).strip(), said))
+    wide = [max(len(row[i]) for row in rows) for i in range(4)]
+    return ["  ".join(map(str.ljust, row, wide)).rstrip() for row in rows]
 
 
 def _interval(arm: ArmResult) -> str:

@@ -19,6 +19,7 @@ from jaxgan.experiment.answers import Answers
 from jaxgan.experiment.conclude import conclude
 from jaxgan.experiment.design import arms
 from jaxgan.experiment.design.plan import Plan, at, prepare
+from jaxgan.experiment.outlook import Outlook
 from jaxgan.experiment.results import Record
 from jaxgan.experiment.schema import Results
 from jaxgan.experiment.stages.classify import Classifiers
@@ -36,6 +37,7 @@ def run(
     share: Share = Share(),
     *,
     until: float | None = None,
+    ends: float | None = None,
     begin_folds: int | None = None,
     before: Plan | None = None,
     told_first: tuple[str, ...] = (),
@@ -52,6 +54,7 @@ def run(
         share: of the work.
         until: `time.perf_counter()` from which on no further fold or seed is begun; the first seed
             of the first fold always is.
+        ends: when the whole should be over, for the terminal.
         begin_folds: begin no more folds than the first so many; None: as there is time for.
         before: a plan for the same images, which are not read again.
         told_first: lines to begin the log with.
@@ -70,7 +73,9 @@ def run(
     with share.locked(folder), share.alive():
         configs.claim(folder, config, training.describe_data(plan.real))
         claimed()
-        return _Experiment(config, plan, folder, share, begin, until, begin_folds).run(told_first)
+        outlook = Outlook(plan.jobs, folder, ends)
+        one = _Experiment(config, plan, folder, share, begin, until, begin_folds, outlook)
+        return one.run(told_first)
 
 
 class _Experiment:
@@ -84,11 +89,13 @@ class _Experiment:
         share: Share,
         begin: float,
         until: float | None,
-        begin_folds: int | None = None,
+        begin_folds: int | None,
+        outlook: Outlook,
     ):
         self.config, self.plan, self.folder, self.share = config, plan, folder, share
         self.begin, self.until = begin, until
         self.begin_folds = len(plan.folds) if begin_folds is None else begin_folds
+        self.outlook = outlook
         self.told: log.Log
         self.trained: dict[int, Classifiers] = {}
         self.drawn: dict[int, int] = {}  # Of each fold, for how many seeds there are samples.
@@ -125,6 +132,11 @@ class _Experiment:
             self.told.line(line)
         for arm in parts[0].arms:
             self.told.line(f"arm {arm.name}: {arm.description}")
+        done, count = self.outlook.finished()
+        if done == count:
+            self.told.line("already finished: nothing is trained, the report is written again")
+        elif done:
+            self.told.line(f"going on: {done} of {count} jobs are finished")
         self.record.seconds["data"] = time.perf_counter() - self.begin
 
         for positions in self._blocks():
@@ -194,7 +206,8 @@ class _Experiment:
         return False
 
     def _site(self, k: int) -> Site:
-        return Site(self.config, self.plan, self.plan.folds[k], self.folder, self.told, self.share)
+        fold = self.plan.folds[k]
+        return Site(self.config, self.plan, fold, self.folder, self.told, self.share, self.outlook)
 
     def _of(self, k: int) -> list[dict]:
         return [

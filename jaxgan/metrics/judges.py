@@ -12,8 +12,9 @@ from typing import Any
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan.errors import InputError
+from jaxgan.errors import FileError, InputError
 from jaxgan.metrics import features
+from jaxgan.system import paths, sealed
 
 NETWORKS = ("vgg16", "alexnet", "inception")  # That a critic may look through, too.
 CHEAP = ("alexnet", "vgg16", "light")  # The judges, the cheapest network first.
@@ -33,7 +34,8 @@ def seen_by_critics(config: ConfigDict) -> tuple[str, ...]:
     for start in filter(None, (config.get("init_from"), config.get("gan", {}).get("init_from"))):
         file = epath.Path(start) / "config.json"
         if file.exists():
-            found |= set(_backbones(json.loads(file.read_text())))
+            remedy = f"restore it, or begin with another run than {start}"
+            found |= set(_backbones(sealed.load(file, remedy, strict=False)))
     return tuple(name for name in NETWORKS if name in found)
 
 
@@ -89,11 +91,27 @@ def of_folder(folder: epath.PathLike) -> tuple[str, ...] | None:
     if not place.is_dir():
         return None
     files = [*place.glob("manifest*.jsonl"), *place.glob("*/manifest*.jsonl")]
-    rows = [json.loads(line) for file in files for line in file.read_text().splitlines()[:1]]
+    rows = [row for file in files for row in [_first_row(file)] if row is not None]
     if not any("critic" in row for row in rows):
         return None
     found = {name for row in rows for name in row.get("critic", ())}
     return tuple(name for name in NETWORKS if name in found)
+
+
+def _first_row(file: epath.Path) -> dict[str, Any] | None:
+    """Of a manifest; None where it is empty."""
+    lines = paths.check_plain(file).read_bytes().splitlines()[:1]
+    try:
+        row = json.loads(lines[0]) if lines else None
+        if not (row is None or (isinstance(row, dict) and isinstance(row.get("critic", []), list))):
+            raise ValueError("its first row is none of a manifest")
+    except (ValueError, RecursionError) as error:
+        why = str(error).splitlines()[0][:100]
+        raise FileError(
+            f"{file} must be the manifest of generated images, and is damaged ({why}): restore or "
+            f"delete it"
+        ) from None
+    return row
 
 
 def sentence(judge: str, critics: Collection[str] | None) -> str:

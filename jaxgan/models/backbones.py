@@ -84,6 +84,11 @@ def smallest(name: str) -> int:
     return INCEPTION if name == "inception" else FILES[name].smallest if name in FILES else 16
 
 
+def available(name: str) -> bool:
+    """Whether the weights of "vgg16" or "alexnet" are installed; not whether they are right."""
+    return find(PACKAGE, FILES[name].file) is not None
+
+
 def find(package: str, file: str) -> Path | None:
     """Return the path of a file of an installed package, which is not imported."""
     spec = find_spec(package)

@@ -24,7 +24,7 @@ from jaxtyping import Array, Float32, Float64, Int, Integer, UInt8
 
 from jaxgan.data.folder import Source
 from jaxgan.errors import FileError, InputError
-from jaxgan.system import sealed
+from jaxgan.system import paths, sealed
 from jaxgan.types import Images, Latents
 
 LEAST = 3  # Pictures: two have one component, and none can be held out.
@@ -324,7 +324,7 @@ def load(file: epath.PathLike) -> Fit:
     Raises:
         FileError: it is damaged; a .npz has checksums.
     """
-    data = epath.Path(file).read_bytes()
+    data = paths.check_plain(epath.Path(file)).read_bytes()
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as found:
             return Fit(**{name: found[name] for name in Fit._fields})

@@ -9,7 +9,7 @@ from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from jaxgan.models.projected import Projection
-from jaxgan.recipes import classifier, gan, projected, second_critic, stylegan2
+from jaxgan.recipes import classifier, drifting, gan, projected, second_critic, stylegan2
 from jaxgan.recipes.classifier import build_classifier as build_classifier
 from jaxgan.recipes.classifier import classifier_layers as classifier_layers
 from jaxgan.recipes.classifier import follows_length as follows_length
@@ -37,7 +37,7 @@ def build(
 
 def needs_pictures(config: ConfigDict) -> bool:
     """Whether the step of a GAN's config depends on its pictures."""
-    sections = (config.augment, config.optim.generator, config.optim.critic)
+    sections = (config.get("augment", {}), *config.optim.values())
     durations = [s.get(key) for s in sections for key in ("noise_until", "t_max", "warmup")]
     durations.append(config.get("vision", {}).get("start"))
     statistics = config.data.get("normalise") == "statistics"
@@ -65,7 +65,7 @@ def calibrated(state: GANState, scale: Array) -> GANState:
 def abstract_ema(config: ConfigDict) -> Any:
     """Shapes and types of the averaged generator's variables."""
     config = second_critic.without(config)  # Sampling does without the critics' weights.
-    if config.model.name == "projected":
+    if config.model.name in ("projected", "drifting"):
         make = partial(projected.first_average, build_generator(config), config.model.latent_dim)
         return jax.eval_shape(make, jax.random.key(0))
     return jax.eval_shape(build(config).init, jax.random.key(0)).ema
@@ -90,6 +90,7 @@ _RECIPES = {
     "fastgan": gan.recipe,
     "pca": _pca,
     "projected": projected.recipe,
+    "drifting": drifting.recipe,
     "stylegan2": stylegan2.recipe,
     "googlenet": classifier.recipe,
     "resnet": classifier.recipe,

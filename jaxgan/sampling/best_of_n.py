@@ -20,6 +20,7 @@ from jaxgan.sampling import sample, selection
 from jaxgan.sampling.sample import Sampler
 from jaxgan.sampling.selection import Classified
 from jaxgan.system import sealed
+from jaxgan.system.paths import near
 
 
 class Judge(NamedTuple):
@@ -198,7 +199,7 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
     config = configs.read_claim(workdir)
     if path is not None:
         if path != "toy" and not epath.Path(path).expanduser().is_dir():
-            raise InputError(f"--real must be a folder of pictures, and {path} is none")
+            raise InputError(f"--real must be a folder of images, and {path} is none{near(path)}")
         data = config.data
         return _to_train(loader.open_source(path, data.resolution, crop=data.crop))
     if "split" in config.data:  # An experiment's; it split the pictures that its classifiers see.

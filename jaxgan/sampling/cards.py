@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from jaxgan.config import loading as configs
 from jaxgan.engine.log import read_metrics
 from jaxgan.errors import FileError, InputError
+from jaxgan.system import paths, sealed
 
 # Files of a run folder that are no evaluation which somebody put there.
 KNOWN = {"config.json", "run.json", "data.json", "generated.json", "result.json"}
@@ -147,7 +148,12 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def _read(file: epath.Path) -> str:
     """The JSON of an evaluation, as the user put it there."""
     try:
-        return json.dumps(json.loads(file.read_bytes()), indent=2)
+        values = json.loads(paths.check_plain(file).read_bytes())
+        if isinstance(values, dict) and sealed.CHECKSUM in values:
+            values = sealed.load(file, "restore or delete it")
+        return json.dumps(values, indent=2)
+    except FileError:
+        raise
     except (ValueError, RecursionError) as error:
         why = str(error).splitlines()[0][:100]
         raise FileError(f"{file} must be JSON, and is not ({why}): restore or delete it") from None

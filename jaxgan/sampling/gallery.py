@@ -12,6 +12,7 @@ from etils import epath
 from jaxtyping import UInt8
 from PIL import Image
 
+from jaxgan.data import images
 from jaxgan.data.folder import Source
 from jaxgan.engine.log import grid
 from jaxgan.errors import InputError
@@ -63,6 +64,8 @@ def write(
         InputError: no generator's run in `workdir`.
     """
     sample.check_request(count, seed, "png")
+    if real is not None:
+        best_of_n.open_real(workdir, real)  # A folder that will not do is refused before long work.
     sampler = sample.restore(workdir, step)
     side, notes = sampler.config.data.resolution, list[str]()
     players = [
@@ -110,7 +113,7 @@ def _over_time(workdir: epath.PathLike, side: int, notes: list[str]) -> dict[str
         notes.append(f"Of {len(files)} grids over time {len(taken)} are shown.")
     frames = []
     for file in (files[i] for i in taken):
-        image = np.asarray(Image.open(io.BytesIO(file.read_bytes())).convert("RGB"))
+        image = images.stored(file)
         frames.append({"says": f"step {int(file.stem):,}", "image": _sheet(image, side)})
     words = "The same latents at each step of training: what changes is the generator alone."
     return _player("time", "Over time", words, frames, start=len(frames) - 1)

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Float32, Int, UInt8
 from PIL import Image
 
 from jaxgan import recipes
+from jaxgan.data import images
 from jaxgan.engine.log import grid
 from jaxgan.sampling import stylegan2
 from jaxgan.sampling.sample import BATCH, Sampler, latents_of, make_paint
@@ -310,6 +311,6 @@ def history(workdir: epath.PathLike, file: epath.PathLike, milliseconds: int = 1
             f"--workdir must hold two grids of samples or more, and there are {len(grids)} in "
             f"{epath.Path(workdir) / 'samples'}"
         )
-    frames = [np.array(Image.open(io.BytesIO(f.read_bytes())).convert("RGB")) for f in grids]
+    frames = [images.stored(f) for f in grids]
     write(frames, file, 1000 / milliseconds, last=10)
     return len(frames)

@@ -1,9 +1,12 @@
 """Flags that name files and folders: what cannot be one is refused when they are parsed."""
 
+import difflib
 import errno
 import os
+import re
 import stat
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from absl import flags
@@ -13,6 +16,9 @@ from jaxgan.errors import InputError
 flags.disclaim_key_flags()  # They are those of the module that defines them.
 
 REMOTE = ("gs://", "s3://", "az://", "hf://")  # What epath opens.
+SET = ("dataset_info.json", "features.json")  # What a prepared set has.
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+MOST_ENTRIES = 1000  # Of a folder, that are looked at.
 TFDS, HF = NAMED = "tfds:", "hf:"  # What sets of tensorflow-datasets and of datasets begin with.
 
 
@@ -21,17 +27,23 @@ class _Parser(flags.ArgumentParser):
 
     syntactic_help = "a path"
 
-    def __init__(self, name: str, remote: bool, empty: bool):
-        self.name, self.remote, self.empty = name, remote, empty
+    def __init__(self, name: str, remote: bool, sets: bool, empty: bool):
+        self.name, self.remote, self.sets, self.empty = name, remote, sets, empty
 
     def parse(self, argument: str) -> str:
         if argument == "" and self.empty:
             return argument
-        return checked(argument, f"--{self.name}", self.remote)
+        return checked(argument, f"--{self.name}", self.remote, self.sets)
 
 
 def path_flag(
-    name: str, help_string: str, *, remote: bool = False, empty: bool = False, **more: Any
+    name: str,
+    help_string: str,
+    *,
+    remote: bool = False,
+    sets: bool = False,
+    empty: bool = False,
+    **more: Any,
 ) -> None:
     """Define a flag that names a file or folder, or what else `help_string` says.
 
@@ -39,19 +51,20 @@ def path_flag(
         name: of the flag.
         help_string: what it is for.
         remote: whether it may be in an object store.
+        sets: whether it may name a set of another library, like tfds:NAME.
         empty: whether it may be "".
         more: for `flags.DEFINE`, like required.
     """
-    parser = _Parser(name, remote, empty)
+    parser = _Parser(name, remote, sets, empty)
     flags.DEFINE(parser, name, None, help_string, flags.FLAGS, flags.ArgumentSerializer(), **more)
 
 
-def checked(path: str, flag: str, remote: bool = False) -> str:
+def checked(path: str, flag: str, remote: bool = False, sets: bool = True) -> str:
     """Return a path with "~" expanded.
 
     Raises:
-        InputError: it is empty, of a file system that is not for this flag, of no such user, or
-            links lead in a circle.
+        InputError: it is empty, of a file system or a library that is not for this flag, of no
+            such user, or links lead in a circle.
     """
     if not path.strip():
         raise InputError(f"{flag} must name a file or folder, got {path!r}")
@@ -61,6 +74,8 @@ def checked(path: str, flag: str, remote: bool = False) -> str:
         kinds = f", or begin with {', '.join(REMOTE)}" if remote else ""
         raise InputError(f"{flag} must be a path on this machine{kinds}, got {path!r}")
     kind = next((kind for kind in NAMED if path.startswith(kind)), "")
+    if kind and not sets:
+        raise InputError(f"{flag} must be a path, and none of a set ({kind}), got {path!r}")
     expanded = os.path.expanduser(path.removeprefix(kind))
     if expanded.startswith("~") and not os.path.lexists(expanded):
         raise InputError(f"{flag} must begin with no ~ but that of a user, got {path!r}")
@@ -72,6 +87,27 @@ def checked(path: str, flag: str, remote: bool = False) -> str:
                 f"{flag} must be a path that can be followed, got {path[:200]!r}: {error.strerror}"
             ) from error
     return kind + expanded
+
+
+def near(path: str | os.PathLike) -> str:
+    """Return "; did you mean X?" for what lies beside a path that is missing, or ""."""
+    folder, name = os.path.split(os.fspath(path).rstrip("/"))
+    with suppress(OSError):
+        beside = [one for one in os.listdir(folder or ".") if not one.startswith(".")]
+        if found := difflib.get_close_matches(name, beside, 1):
+            return f"; did you mean {os.path.join(folder, found[0])}?"
+    return ""
+
+
+def check_no_run(folder: str | os.PathLike, flag: str) -> None:
+    """Raise InputError for a run's folder in place of one with images."""
+    claimed = os.path.lexists(os.path.join(folder, "config.json"))
+    left = ("metrics.jsonl", "results.json", "checkpoints", "gan", "classifiers")
+    if claimed and any(os.path.lexists(os.path.join(folder, one)) for one in left):
+        raise InputError(
+            f"{flag} must be a folder of images, and {folder} is that of a run: its samples come "
+            f"from jaxgan sample {folder} --out DIR"
+        )
 
 
 def read(file: str | os.PathLike, most: int | None = None) -> bytes:
@@ -110,9 +146,39 @@ def check_output(file: str) -> None:
         raise InputError(f"a file to write must be one, and {file} is a folder, a pipe or the like")
 
 
-def check_folder(folder: str, flag: str) -> None:
-    """Raise InputError for an output folder that holds a run, or that is a file."""
+def check_folder(folder: str, flag: str, *, of_set: bool = False) -> None:
+    """Raise InputError for an output folder that holds a run or a set, or that is a file.
+
+    Args:
+        folder: to write to.
+        flag: that named it.
+        of_set: whether a prepared set is what it may hold.
+    """
     if os.path.isfile(folder):
         raise InputError(f"{flag} must be a folder, got the file {folder}")
     if os.path.lexists(os.path.join(folder, "config.json")):
         raise InputError(f"{flag} must be another folder than that of a run, got {folder}")
+    if not of_set and all(os.path.lexists(os.path.join(folder, name)) for name in SET):
+        raise InputError(f"{flag} must be another folder than that of a set, got {folder}")
+
+
+def check_no_images(folder: str, flag: str, *, but: str = "", deep: bool = False) -> None:
+    """Raise InputError where images lie that what is written would be mixed with, now or later.
+
+    Args:
+        folder: to write to.
+        flag: that named it.
+        but: a pattern of names that may be there.
+        deep: look into the folders inside, too, which may be classes; not those of runs.
+    """
+    if "://" in folder or not os.path.isdir(folder):
+        return
+    with os.scandir(folder) as entries:
+        for entry in islice(entries, MOST_ENTRIES):
+            inside = entry.is_dir() and not os.path.lexists(os.path.join(entry.path, "config.json"))
+            if deep and inside:
+                check_no_images(entry.path, flag)
+            elif entry.name.lower().endswith(IMAGES) and not re.fullmatch(but, entry.name):
+                raise InputError(
+                    f"{flag} must be a folder without images of others, and {entry.path} lies there"
+                )

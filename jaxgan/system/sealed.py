@@ -143,7 +143,7 @@ def rows(file: epath.PathLike) -> list[dict[str, Any]]:
         FileError: naming the line that is not what was written.
     """
     file = epath.Path(file)
-    lines = file.read_bytes().split(b"\n") if file.exists() else [b""]
+    lines = paths.check_plain(file).read_bytes().split(b"\n") if file.exists() else [b""]
     found: list[dict[str, Any]] = []
     sums: list[int | None] = []
     for number, line in enumerate(lines, 1):

@@ -12,28 +12,35 @@ from ml_collections import ConfigDict
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
-from jaxgan.data import account
+from jaxgan.data import account, given
+from jaxgan.data.dataset import Dataset
 from jaxgan.engine.checkpoint import Checkpoints, has_checkpoints
 from jaxgan.engine.log import Log, grid
 from jaxgan.engine.provenance import environment
 from jaxgan.errors import InputError
 from jaxgan.models import pca
 from jaxgan.steps.state import GANState, Net
+from jaxgan.system import lock
 
 
 def fit_components(config: ConfigDict, workdir: epath.PathLike) -> None:
     """Find the principal components of a config's images; `workdir` then holds a run like a GAN's.
 
     Raises:
-        InputError: a config or folder that will not do; too few images for the components, or
-            images that are all alike.
+        InputError: a config or folder that will not do, or that another process works in; too few
+            images for the components, or images that are all alike.
     """
     checks.check_training(config)
     if jax.process_count() > 1:
         raise InputError(f"principal components need one process, got {jax.process_count()}")
-    source = open_source(config.data, config.seed)
+    source, said = given.to_learn_from(open_source(config.data, config.seed))
+    print("\n".join([said] * bool(said) + account.lines(source)), flush=True)
+    with lock.held(workdir):
+        _fit(config, source, epath.Path(workdir))
+
+
+def _fit(config: ConfigDict, source: Dataset, folder: epath.Path) -> None:
     about = account.describe_data(source)
-    folder = epath.Path(workdir)
     if (folder / "config.json").exists():  # Their number was found before.
         with config.unlocked():
             config.model.latent_dim = configs.read_claim(folder).model.latent_dim

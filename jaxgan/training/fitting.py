@@ -10,7 +10,8 @@ from ml_collections import ConfigDict
 from jaxgan import recipes
 from jaxgan.data.folder import Source
 from jaxgan.models import pca, projected, refiner
-from jaxgan.types import InputError, State, to_float
+from jaxgan.recipes import drifting
+from jaxgan.types import Images, InputError, State, to_float
 
 IMAGES = 64  # For the calibration of a critic, evenly spaced.
 
@@ -20,7 +21,8 @@ def fit(
 ) -> State:
     """Return a GAN's first state with what its images settle.
 
-    A refiner's principal components, and the factors at which a critic's views have unit variance.
+    A refiner's principal components; the factors at which a critic's views have unit variance; the
+    first real images that attract generated ones.
 
     Args:
         config: of a GAN.
@@ -31,15 +33,28 @@ def fit(
     Raises:
         InputError: principal components need other images; see `pca.fit`.
     """
-    if config.model.name == "projected" and "pca" in state.ema:
+    if "pca" in state.ema and config.model.name != "pca":
         state = state.replace(ema=state.ema | {"pca": _components(config, source, log)})
+    if config.model.name == "drifting":
+        return _remember(config, source, state)
     projection = recipes.build_projection(config)
     if projection is None:
         return state
-    taken = np.linspace(0, len(source) - 1, min(len(source), IMAGES)).round().astype(int)
-    images = to_float(jnp.asarray(np.stack([source[int(i)]["image"] for i in taken])))
+    images = _some(source, min(len(source), IMAGES))
     scale = jax.jit(lambda x: projected.calibrate(projection, x))(images)
     return recipes.calibrated(state, scale)
+
+
+def _remember(config: ConfigDict, source: Source, state: State) -> State:
+    feature_sets = drifting.build_feature_sets(config)
+    real = jax.jit(feature_sets)(_some(source, config.train.positives))
+    return state.replace(critic=state.critic.replace(stats={"real": real}))
+
+
+def _some(source: Source, count: int) -> Images:
+    """Return evenly spaced images, of few ones the same several times."""
+    taken = np.linspace(0, len(source) - 1, count).round().astype(int)
+    return to_float(jnp.asarray(np.stack([source[int(i)]["image"] for i in taken])))
 
 
 def _components(config: ConfigDict, source: Source, log: Callable[[str], None]) -> dict:

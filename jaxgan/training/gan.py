@@ -21,6 +21,8 @@ from jaxgan.training.mode_collapse import make_alarm, mean_distance
 from jaxgan.training.options import Parts, introduce, make_batches, make_options, starter
 from jaxgan.types import Recipe
 
+SOON = (25, 100)  # Steps after which samples are shown, however long the training is.
+
 
 def train_gan(
     config: ConfigDict,
@@ -73,6 +75,7 @@ def train_gan(
             alarm=make_alarm(settings.min_diversity, config.loss.get("name") != "wasserstein"),
             on_alarm=settings.on_collapse,
             rollbacks=settings.rollbacks,
+            sample_at=frozenset(SOON),
             measure_every=every,
             measure_at=frozenset(looked),
             best=sample.best_of(config),

@@ -100,7 +100,7 @@ def introduce(
         f"parameters: {', '.join(counts)}; {jax.device_count()} x {jax.devices()[0].device_kind}"
     )
     cluster.work_unit().set_notes(summary)  # What a cluster's console shows.
-    log.line(summary)
+    log.detail(summary)
 
 
 def _present(source: Source) -> list[str]:

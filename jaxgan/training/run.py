@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
-from jaxgan.data import account, loader
+from jaxgan.data import account, given, loader
 from jaxgan.data.account import describe_data
 from jaxgan.data.folder import Source
 from jaxgan.data.grouped_split import check_classes, copies, kept_together, split
@@ -21,7 +21,7 @@ from jaxgan.engine.provenance import environment, versions
 from jaxgan.engine.timing import Timing, time_steps
 from jaxgan.errors import InputError
 from jaxgan.metrics.networks import BEST
-from jaxgan.system import lock
+from jaxgan.system import lock, screen
 from jaxgan.training import classifier, frozen_features, gan, monitor
 from jaxgan.training.classifier import train_classifier, train_classifiers
 from jaxgan.training.components import fit_components
@@ -78,7 +78,7 @@ def _run(config: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
     sharding.check_devices()  # What follows speaks to all of them.
     with distributed.agreed():
         if configs.is_experiment(config):
-            raise InputError("this config is an experiment's: run scripts/experiment.py with it")
+            raise InputError("this config is an experiment's: jaxgan experiment takes it")
         checks.check_training(config)
         sharding.spread(config.parallel)
         check_batches(config)
@@ -96,7 +96,8 @@ def _run(config: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
             parts = split(source, config.data.split, rule=config.data.get("duplicates", "auto"))
             tell(account.lines(source, parts))
         else:
-            tell(account.lines(source, gan=True))
+            source, said = given.to_learn_from(source)
+            tell([said] * bool(said) + account.lines(source, gan=True))
         if config.model.name in configs.GANS:
             monitor.settle(config)
             settle_classes(config, source)
@@ -141,4 +142,5 @@ def time_training(config: ConfigDict, source: Source, seconds: float, prefix: st
 def tell(lines: Sequence[str]) -> None:
     """Print an account, on one process alone."""
     if jax.process_index() == 0:
-        print("\n".join(lines), flush=True)
+        for line in lines:
+            screen.say(line)

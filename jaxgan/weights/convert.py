@@ -39,6 +39,9 @@ def run(
     if epath.Path(source).is_dir():
         if epath.Path(out).suffix != ".safetensors":
             raise InputError(f"--out must be a .safetensors file for a run's folder, got {out}")
+        size = configs.read_claim(source).get("data", {}).get("resolution")
+        if resolution not in (None, size):
+            raise InputError(f"--resolution must be that of {source}, {size}, got {resolution}")
         to_safetensors(source, out)
         return
     if not epath.Path(source).exists():

@@ -194,6 +194,10 @@ def _load_inner(budget: Budget, inner: Any) -> Any:
 
 def _damaged(name: str, error: Exception) -> str:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if isinstance(error, KeyError):
+        reason = f"it uses {reason}, which is not in it"
+    elif isinstance(error, IndexError):
+        reason = "it takes more than there is"
     return f"a file of weights must be whole, and {name} is not: {pickles.printable(reason)}"
 
 

@@ -136,7 +136,7 @@ def test_runs_are_listed_with_state_and_figure(tmp_path) -> None:
         "run kind state figure",
         "answer experiment finished helps: +2.0 (+1.0 to +3.0)",
         "begun experiment not finished",
-        "broken ? config.json cannot be read",
+        "broken ? config.json is damaged or cannot be read",
         "gan GAN (dcgan) step 1,000 of 2,000 diversity 0.5 at step 500",
         "net classifier (resnet) step 10 of 10 validation_accuracy 0.9 at step 10",
     ]

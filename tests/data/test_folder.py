@@ -245,4 +245,4 @@ def test_progress_is_shown_only_when_it_takes_long(capsys, monkeypatch):
     clock = iter(range(0, 10_000, 3))
     monkeypatch.setattr(threads.time, "monotonic", lambda: next(clock))
     list(in_threads(lambda i: i, 10))
-    assert "pictures read: 1 of 10 (0/s)" in capsys.readouterr().err
+    assert "images read: 1 of 10 (0/s)" in capsys.readouterr().err

@@ -151,7 +151,7 @@ def test_groups_must_not_straddle_given_sides(tmp_path: Path) -> None:
         open_source(tmp_path, 8, grouped=rule)
     assert open_source(tmp_path, 8, grouped=rule, given_sides="merge").sides is None
     with (
-        pytest.raises(InputError, match=r"one side, and data\.groups puts"),
+        pytest.raises(InputError, match=r"one side, and --groups puts"),
         prepared(
             Request(str(tmp_path), tmp_path.parent / "out", Options((8,)), grouped=rule), print
         ),

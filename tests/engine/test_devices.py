@@ -16,6 +16,7 @@ CASES = {
         {"train.same_batch": False, "train.microbatch": 8},
     ),
     "dcgan": ("meowgan64", {}),  # With batch normalisation of both, dropout and noise.
+    "drifting": ("drifted64", {"train.positives": 16}),
     "stylegan2": ("stylegan2_ada128", {"augment.p": 0.6}),  # Lazy terms in every step.
     "googlenet": ("googlenet", {"data.resolution": 64}),
 }

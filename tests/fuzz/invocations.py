@@ -5,6 +5,8 @@ import os
 import random
 import re
 import socket
+import tarfile
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +27,7 @@ TINY = [
     "--config.train.steps=2",
 ]
 JUDGE = [
-    f"--config={ROOT}/configs/googlenet.py",
+    f"--config={ROOT}/configs/resnet.py",
     "--config.data.path=toy",
     "--config.data.limit=12",
     "--config.data.resolution=32",
@@ -57,6 +59,26 @@ HONEST = {
     "gan_train": [[*JUDGE, "--real=images", "--fake=others", "--seeds=1"]],
     "experiment": [[*SMALL, "--workdir=out"], ["--compare", "gan"]],
     "prepare": [["--source=images", "--out=out", "--resolution=16"]],
+    "predict": [["--workdir=classifier", "--images=images/a", "--out=out.csv"]],
+    "view": [["--workdir=gan", "--num=2", "--out=out.html", "--real=images"]],
+    "push": [["--source=gan", "--repo=you/cats", "--licence=cc0-1.0"]],
+    "pull": [["--repo=you/cats", "--out=out"]],
+    "jaxgan": [
+        ["train", *TINY, "--workdir=out"],
+        ["train", "wgan512", "toy", "--workdir=out", "--set", "train.steps=2"],
+        ["experiment", "images", "--budget=10m", "--dry-run"],
+        ["sample", "gan", "--num=2", "--out=out"],
+        ["predict", "classifier", "images/a", "picture.png"],
+        ["evaluate", "classifier", "images"],
+        ["evaluate", "images", "others", "--features=light", "--cache="],
+        ["gan-train", "images", "others", *JUDGE[:1], "--seeds=1"],
+        ["prepare", "images", "--out=out", "--resolution=16"],
+        ["convert", "gan", "out.safetensors"],
+        ["export", "gan", "--out=out"],
+        ["view", "gan", "--num=2", "--out=out.html"],
+        ["pull", "you/cats", "out"],
+        *(["configs", "wgan512"], ["runs", "."], ["doctor"], ["completion", "bash"]),
+    ],
 }
 PATHS = [
     *("", ".", "..", "/", "~", "~nosuchuser", "~nosuchuser/x", "gs://bucket/x", "s3://b/x"),
@@ -67,6 +89,11 @@ PATHS = [
     *("\udcff", "a\nb", "\x1b[31mred", "picture.png", "text.txt", "text.txt/x", "bomb.zip"),
     *("empty", "gan", "classifier", "set", "images", "images/a", "picture.png/x", "zeros.npz"),
     *("bad.py", "odd.py", "list.py", "picture.py", "cut.zip", "gan/config.json", "half"),
+    *("classifier/checkpoints", "gan/checkpoints/2", "set/dataset_info.json", "deep", "wide"),
+    *("settings.yaml", "settings.json", "none.py", "exits.py", "twice.zip", "up.tar", "odd.npz"),
+    *("caf\u00e9", "\u202egnp.exe", "a b", "'quoted'", "$HOME", "*", "images/*", "images/a/0.png"),
+    *("/etc/shadow", "/root", "/sys/kernel", "/dev/fd/0", "/proc/self/fd/1", "hf://a/b", "az://b"),
+    *("//", "///tmp", "./.", "images/../images", "classifier/", "GAN", "gan ", " gan", "\t"),
 ]
 NUMBERS = [
     *("", "0", "-1", "1", "2", "3", "nan", "inf", "-inf", "1e308", "1e21", "1e-320", "1.5", "x"),
@@ -87,7 +114,12 @@ LISTS = [
     *("0,0,1", "1,1,1", "nan,0,0", "inf,0,0", "1,0", "1-", "5-1", "1-99999999999", "1,,2", ","),
     *("1,1", "1-3,2", "()", "(1,", "{}", "a,b", "1x1", "0x0", "99999x99999", "16,16", "1/0", "5/4"),
     *("kid,kid", "frechet", "best", "latest", "0-99", "real,real", "w", "all"),
+    *("a=1", "lambda: 0", "__import__('os')", "[[]]", "{'a': 1}", "(1)(2)", "'", '"', "\\"),
+    *("0.5,0.5", "0.9,0.9,0.9", "-1,1,1", "1e308,1,1", "3,2,1", "01", "+1", "1 2", "1;2", "1\n2"),
+    *("10m", "1e9h", "-5m", "0s", "nanm", "infh", "90", "0/0", "-1/2", "2/2", "1/9" * 50),
+    *("column:x", "name:(", "path:(a+)+$", "name:", "folder", "md", "text", "html", "auto", "off"),
 ]
+SCRIPTS = {path.stem for path in (ROOT / "scripts").glob("*.py")}
 POOL = [*PATHS, *NUMBERS, *LISTS]
 
 
@@ -126,9 +158,26 @@ def world(folder: Path) -> None:
         archive.writestr("a/a.png", bytes(2**26))
     (folder / "cut.zip").write_bytes((folder / "bomb.zip").read_bytes()[:-30])
     np.savez(folder / "zeros.npz", a=np.zeros(3))
+    (folder / "odd.npz").write_bytes((folder / "zeros.npz").read_bytes()[:40])
+    (folder / "settings.yaml").write_text("train: {steps: 2}\n")
+    (folder / "settings.json").write_text('{"train": {"steps": 2}}')
+    (folder / "none.py").write_text("def get_config():\n    return None\n")
+    (folder / "exits.py").write_text("raise SystemExit(0)\n")
+    (folder / "deep" / "/".join("d" * 60)).mkdir(parents=True)
+    (folder / "wide").mkdir()
+    for i in range(300):
+        (folder / "wide" / f"class{i:03}").mkdir()
+    with zipfile.ZipFile(folder / "twice.zip", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of the name that is there already.
+        for _ in range(2):
+            archive.write(folder / "picture.png", "a/a.png")
+    with tarfile.open(folder / "up.tar", "w") as archive:
+        archive.add(folder / "picture.png", "../../up.png")
 
 
 def flags_of(script: str) -> list[str]:
+    if script not in SCRIPTS:
+        return ["compilation_cache", "set", "data", "help"]
     text = (ROOT / "scripts" / f"{script}.py").read_text()
     found = re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', text)
     shared = {"train": ["workdir", "coordinator", "num_processes", "process_id"]}
@@ -140,12 +189,13 @@ def bad(rng: random.Random, scripts: tuple[str, ...] = tuple(HONEST)) -> Iterato
     while True:
         script = rng.choice(scripts)
         arguments = list(rng.choice(HONEST[script]))
+        verb = arguments[0].replace("-", "_") if script == "jaxgan" else script
         for _ in range(rng.choice((1, 1, 1, 2))):
             match rng.randrange(8):
                 case 0 if len(arguments) > 1:
                     del arguments[rng.randrange(len(arguments))]
                 case 1 | 2 | 3:
-                    arguments.append(f"--{rng.choice(flags_of(script))}={rng.choice(POOL)}")
+                    arguments.append(f"--{rng.choice(flags_of(verb))}={rng.choice(POOL)}")
                 case 4:
                     arguments.append(
                         rng.choice(["--x=1", "x", "--", "-x", "--config", "--nout", "="])
@@ -155,4 +205,6 @@ def bad(rng: random.Random, scripts: tuple[str, ...] = tuple(HONEST)) -> Iterato
                     name, equals, _ = arguments[at].partition("=")
                     if equals:
                         arguments[at] = f"{name}={rng.choice(POOL)}"
+                    elif at:  # A verb's path.
+                        arguments[at] = rng.choice(POOL)
         yield [script, *arguments]

@@ -23,7 +23,11 @@ class Scripts:
     """A process that runs commands in `folder`, one at a time; `trains`: see `server`."""
 
     def __init__(self, folder: Path, trains: bool = False):
-        env = os.environ | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(folder / "cache")}
+        env = os.environ | {
+            "JAX_PLATFORMS": "cpu",
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "HF_HUB_OFFLINE": "1",
+        }
         self.process = subprocess.Popen(
             [sys.executable, str(SERVER), *["--trains"] * trains],
             stdin=subprocess.PIPE,

@@ -1,5 +1,7 @@
 """Runs the scripts for the fuzzer: imports once, then forks a process for each command.
 
+The script `jaxgan` is the command of that name, whose first argument is a verb.
+
 Where --trains is not given, what would be trained is done as soon as it has been checked.
 
 Reads a JSON list [script, arguments, seconds] from each line of standard input, and writes
@@ -21,16 +23,18 @@ LIMIT = 100_000  # Bytes of each stream.
 
 
 def serve(trains: bool) -> None:
-    from jaxgan.cli import command  # noqa: F401
+    from jaxgan import api  # noqa: F401
+    from jaxgan.cli import command, main, runs  # noqa: F401
     from jaxgan.data.prepare import pipeline as prepare  # noqa: F401
     from jaxgan.evaluation import (  # noqa: F401
         folders,
         gan_train,
+        hub,
         report,
     )
     from jaxgan.experiment import budget, forecast, pipeline
     from jaxgan.metrics import classification  # noqa: F401
-    from jaxgan.sampling import best_of_n, export, projection  # noqa: F401
+    from jaxgan.sampling import best_of_n, export, gallery, projection  # noqa: F401
     from jaxgan.training import run
     from jaxgan.weights import convert  # noqa: F401
 
@@ -82,9 +86,15 @@ def _become(script: str, arguments: list[str], files: list[int]) -> None:
         nothing = os.open(os.devnull, os.O_RDONLY)
         for to, file in enumerate((nothing, *files)):
             os.dup2(file, to)
-        path = str(ROOT / "scripts" / f"{script}.py")
-        sys.argv = [path, *arguments]
-        runpy.run_path(path, run_name="__main__")
+        if script == "jaxgan":
+            from jaxgan.cli import main
+
+            sys.argv = ["jaxgan", *arguments]
+            main.main()
+        else:
+            path = str(ROOT / "scripts" / f"{script}.py")
+            sys.argv = [path, *arguments]
+            runpy.run_path(path, run_name="__main__")
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BaseException:

@@ -138,7 +138,7 @@ def test_real_pictures_are_those_that_the_run_learned_from(tmp_path: Path, monke
     learned(tmp_path / "other", config, loader.Subset(source, [0, 1]))
     with pytest.raises(InputError, match="those of toy have changed: give others with --real"):
         best_of_n.open_real(tmp_path / "other")
-    with pytest.raises(InputError, match="must be a folder of pictures, and nowhere is none"):
+    with pytest.raises(InputError, match="must be a folder of images, and nowhere is none"):
         best_of_n.open_real(tmp_path / "run", "nowhere")
     config.data.path = "nowhere"
     learned(tmp_path / "moved", config, source)

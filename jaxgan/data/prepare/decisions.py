@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxgan.data.prepare.doctor import Decision, Diagnosis
 from jaxgan.errors import InputError
-from jaxgan.system import spreadsheet
+from jaxgan.system import paths, spreadsheet
 
 FILE = "decisions.csv"
 COLUMNS = ("file", "reason", "decision", "suggestion", "applied")
@@ -26,7 +26,7 @@ def read(folder: Path | None) -> Decisions:
     decided: Decisions = {}
     try:
         # Spreadsheets put a mark at its start.
-        table = csv.DictReader(io.StringIO(file.read_text("utf-8-sig")))
+        table = csv.DictReader(io.StringIO(paths.read(file).decode("utf-8-sig")))
         missing = {"file", "decision"} - set(table.fieldnames or ())
         if missing:
             raise InputError(

@@ -55,7 +55,7 @@ def of_flags(
             f"--out must be a name in UTF-8, which ArrayRecord wants, got {str(out)!r}"
         )
     if out is not None:
-        paths.check_folder(str(out), "--out")
+        paths.check_folder(str(out), "--out", of_set=True)
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out must be a folder, and {out} is a file")
     kind = next((kind for kind in paths.NAMED if flags["source"].startswith(kind)), "")

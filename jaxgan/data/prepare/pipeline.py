@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -106,14 +107,15 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
     """
     with work_folder.of(request) as work, _room(request):
         with work_folder.readers(request) as read_all:
-            found = discover.find(
-                request.source, work, reading=request.reading, grouped=request.grouped
-            )
+            with _flags():
+                found = discover.find(
+                    request.source, work, reading=request.reading, grouped=request.grouped
+                )
             say(f"{len(found.entries):,} files of {', '.join(found.classes)}")
             for line in account.left_out(found.left_out, found.kinds or {}, {}):
                 say(line)
             for line in found.told:
-                say(line.replace("data.layout", "--layout"))
+                say(_as_flags(line))
             human = decisions.read(request.out)  # Before the long part: it may not do.
             scale, said = depths.scale(found)
             if scale is not None:
@@ -144,7 +146,12 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             table = decisions.table(diagnosis, dropped, human)
             sealed.write(request.out / decisions.FILE, table)
         try:
-            side = assign_splits.assigned(request, found, diagnosis, kept, dropped, decided, say)
+            with _flags():
+                side = assign_splits.assigned(
+                    request, found, diagnosis, kept, dropped, decided, say
+                )
+            if found.groups is not None:
+                say(f"{len(set(found.groups)):,} groups of images that stay on one side each")
             _account(diagnosis, kept, side, say)
             assign_splits.tell_gaps(request, diagnosis, side[kept], scanned.good[kept], say)
             if not request.dry_run and request.out is not None:
@@ -173,6 +180,20 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             say(f"these pictures cannot be split: {problem}")
         elif problem is not None:
             raise problem
+
+
+def _as_flags(sentence: str) -> str:
+    """A sentence that names settings of a config, with the flags that they are here."""
+    return re.sub(r"data\.(layout|given_sides|groups)\b", r"--\1", sentence)
+
+
+@contextmanager
+def _flags() -> Iterator[None]:
+    """Raise with the names of flags what is raised with those of settings."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(_as_flags(str(error))) from error
 
 
 def _account(

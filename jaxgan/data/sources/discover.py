@@ -21,7 +21,7 @@ from jaxgan.data.sources.archives import Found, open_zip, stripped, tarred, zipp
 from jaxgan.data.sources.entries import Entries, Entry, Files, Place
 from jaxgan.data.tables import Tables
 from jaxgan.errors import InputError
-from jaxgan.system.paths import NAMED, TFDS
+from jaxgan.system.paths import NAMED, TFDS, check_no_run, near
 from jaxgan.system.terminal import printable
 
 LARGEST = 512 * 1024**2  # Bytes of a picture file; what is larger is no picture.
@@ -66,10 +66,12 @@ def find(
         known.cache_clear()  # It may have been written anew.
     path = Path(source).expanduser()
     if not os.fspath(source) or not path.exists():
-        raise InputError(f"{flag} must be a folder, a .zip or a .tar, and {path} does not exist")
+        missing = f"{flag} must be a folder, a .zip or a .tar, and {path} does not exist"
+        raise InputError(missing + near(path))
     left_out: Counter = Counter()
     try:
         if path.is_dir():
+            check_no_run(path, flag)
             _refuse_prepared(path, flag)
             root, found = path, list(walk.walk(path))
         elif path.is_file() and zipfile.is_zipfile(path):  # Opening a pipe would wait.

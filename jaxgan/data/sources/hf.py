@@ -127,6 +127,8 @@ def read(root: str, place: tuple[int, int]) -> bytes:
     found = _columns(root.removeprefix(HF))[split][row].as_py()
     if found is None:
         raise ValueError("an empty row")
+    if isinstance(found, bytes):
+        return found
     return found["bytes"] or paths.read(found["path"], EXTERNAL)
 
 
@@ -213,11 +215,9 @@ def _unreachable() -> bool:
     """Whether the Hub is: the library says so after half a minute of trying."""
     if urllib.request.getproxies() or "HF_ENDPOINT" in os.environ:
         return False
-    try:
-        socket.getaddrinfo(HUB, 443)
-    except OSError:
-        return True
-    return False
+    with contextlib.suppress(OSError):
+        return not socket.getaddrinfo(HUB, 443)
+    return True
 
 
 @contextlib.contextmanager
@@ -238,8 +238,9 @@ def _offline() -> Iterator[None]:
 
 
 def _image(where: str, features: Mapping[str, Any], asked: str | None) -> str:
-    """The column of images."""
+    """The column of images: declared as such or, in Parquet of other programs, of bytes."""
     found = [name for name, feature in features.items() if type(feature).__name__ == "Image"]
+    found = found or [name for name, feature in features.items() if _is_binary(feature)]
     if asked in found:
         return str(asked)
     if asked or not found:
@@ -254,6 +255,11 @@ def _image(where: str, features: Mapping[str, Any], asked: str | None) -> str:
             f"{', '.join(found)}: add #image={found[0]}"
         )
     return "image" if "image" in found else found[0]
+
+
+def _is_binary(feature: Any) -> bool:
+    inside = feature.get("bytes") if isinstance(feature, Mapping) else feature
+    return getattr(inside, "dtype", None) in ("binary", "large_binary")
 
 
 def _label(where: str, features: Mapping[str, Any], columns: Mapping[str, str]) -> str:
@@ -284,12 +290,8 @@ def _label(where: str, features: Mapping[str, Any], columns: Mapping[str, str]) 
 
 
 def _is_plain(feature: Any) -> bool:
-    if type(feature).__name__ == "ClassLabel":
-        return True
-    return (
-        type(feature).__name__ == "Value"
-        and re.match(r"u?int|string|large_string|bool", str(feature.dtype)) is not None
-    )
+    kind, plain = type(feature).__name__, r"u?int|string|large_string|bool"
+    return kind == "ClassLabel" or (kind == "Value" and bool(re.match(plain, str(feature.dtype))))
 
 
 def _group_column(rule: str | None, where: str, features: Mapping[str, Any]) -> str | None:
@@ -328,9 +330,11 @@ def _look(
     table = _table(files) if files else None
     if table is None or table.num_rows != split.num_rows or image not in table.column_names:
         raise InputError("a set of datasets must lie in Arrow files, whole and in order")
-    column = table.column(image)
-    data, place = (pc.struct_field(column, name) for name in ("bytes", "path"))
-    sizes, places = pc.binary_length(data).to_pylist(), place.to_pylist()
+    data, places = table.column(image), [None] * table.num_rows
+    if inside := [field.name for field in getattr(data.type, "fields", ())]:
+        places = pc.struct_field(data, "path").to_pylist() if "path" in inside else places
+        data = pc.struct_field(data, "bytes")
+    sizes = pc.binary_length(data).to_pylist()
     begins = pc.binary_slice(data, 0, 2).to_pylist()
     times = [os.stat(files[0]).st_mtime_ns] * len(sizes)
     extensions = []

@@ -85,7 +85,7 @@ def prepare(config: ConfigDict, before: Plan | None = None) -> Plan:
         InputError: a config or folder that will not do.
     """
     if not configs.is_experiment(config):
-        raise InputError("this config trains one network: run scripts/train.py with it")
+        raise InputError("this config trains one network: jaxgan train takes it")
     if found := distributed.cluster():
         raise InputError(
             f"an experiment must run as one process, and here are {found.get_process_count()}"

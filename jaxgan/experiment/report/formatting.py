@@ -1,6 +1,5 @@
 """The wording of an experiment's figures, an arm's style, and images, for the report."""
 
-import io
 import re
 import zlib
 from collections.abc import Callable
@@ -8,6 +7,8 @@ from collections.abc import Callable
 from etils import epath
 from PIL import Image
 
+from jaxgan.data import images
+from jaxgan.errors import FileError
 from jaxgan.experiment import ladder, verdict
 from jaxgan.experiment.design import arm_names
 from jaxgan.reporting import html, plots
@@ -68,8 +69,8 @@ def opened(workdir: epath.Path, path: str | None) -> Image.Image | str | None:
     if not path:
         return None
     try:
-        return Image.open(io.BytesIO((workdir / path).read_bytes())).convert("RGB")
-    except OSError:
+        return Image.fromarray(images.stored(workdir / path))
+    except FileError:
         return f"{path} cannot be read"
 
 

@@ -120,9 +120,10 @@ class Classifiers:
     def _train(self, job: Job, label: str) -> None:
         mine, source, workdir = self._begin(job)
         recipe = self._built_for(job)[1]
-        training.train_classifier(
-            mine, source, self._images.validation, workdir, label=label, recipe=recipe
-        )
+        with self.site.outlook.doing(job, label):
+            training.train_classifier(
+                mine, source, self._images.validation, workdir, label=label, recipe=recipe
+            )
 
     def _job(self, number: int, job: Job, together: Together | None) -> dict:
         """Do a job, with the training before it; return its result."""
@@ -208,10 +209,11 @@ class Classifiers:
             label = f"{self.site.label}{each[0].arm.name} seeds {seeds}"
             try:
                 mine, sources, workdirs = zip(*map(self._begin, left), strict=True)
-                found = training.train_classifiers(
-                    mine, sources, self._images.validation, workdirs, label=label,
-                    recipe=self._built_for(each[0])[1],
-                )  # fmt: skip
+                with self.site.outlook.doing(left[0], label):
+                    found = training.train_classifiers(
+                        mine, sources, self._images.validation, workdirs, label=label,
+                        recipe=self._built_for(each[0])[1],
+                    )  # fmt: skip
             except OutOfMemoryError as error:
                 text = f"out of memory with {len(left)} seeds at once: set a lower vmap_seeds"
                 found = [InputError(f"{text} ({error})")] * len(left)

@@ -101,7 +101,8 @@ def _train(site: Site, gan: Job, source: Source, recipe: Recipe, number: int) ->
         monitor.check(config, len(source))
         configs.claim(workdir, config)
         label = f"gan {workdir.name}"
-        state = run.train_gan(config, source, workdir, label=label, recipe=recipe)
+        with site.outlook.doing(gan, f"{site.label}GAN of {gan.name or 'all classes'}"):
+            state = run.train_gan(config, source, workdir, label=label, recipe=recipe)
         return {"workdir": gan.folder.removeprefix(site.fold.place), "steps": int(state.step)}
 
     about = site.share.once(number, site.folder / gan.output, work)
@@ -140,7 +141,7 @@ def _draw(site: Site, jobs: Sequence[Job], learned: Source, number: int) -> tupl
     def work(job: Job) -> dict:
         how = f", the best of {config.select.surplus} times as many" if key.selected else ""
         seed = config.seeds[job.seed]
-        site.log.line(f"drawing {count:,} pictures of {called} for seed {seed}{how}")
+        site.log.line(f"drawing {count:,} pictures of {called} for seed {seed}{how}", "detail")
         seeds, scores, about = [*site.latents(job)], None, {}
         if key.selected:
             kept = best_of_n.keep_best(
@@ -148,7 +149,8 @@ def _draw(site: Site, jobs: Sequence[Job], learned: Source, number: int) -> tupl
             )  # fmt: skip
             seeds, scores, about = kept.seeds, kept.scores, {"selection": [kept.about]}
         manifest = f"manifest_{job.seed}.jsonl"
-        sample.save(sampler(), seeds, out, scores=scores, manifest=manifest)
+        with site.outlook.doing(job, f"{site.label}samples of {called}"):
+            sample.save(sampler(), seeds, out, scores=scores, manifest=manifest)
         return {"seeds": seeds} | listed(out, manifest) | about
 
     # One file a seed: an experiment that is given more seeds draws theirs alone.

@@ -33,9 +33,11 @@ def from_principal(site: Site, samples: Sequence[Job]) -> Made:
             manifest: str = f"manifest_{job.images}_{job.seed}.jsonl",
         ) -> dict:
             site.log.line(
-                f"drawing {job.images:,} pictures from the principal components of {workdir.name}"
+                f"drawing {job.images:,} pictures from the principal components of {workdir.name}",
+                "detail",
             )
-            principal(source, site.latents(job), workdir, manifest)
+            with site.outlook.doing(job, f"{site.label}principal components of {job.name}"):
+                principal(source, site.latents(job), workdir, manifest)
             return {"seeds": [*site.latents(job)]} | listed(workdir / PICTURES, manifest)
 
         def note(
