@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from jaxgan.config import checks, settings
 from jaxgan.config import loading as configs
 from jaxgan.config.loading import inherit as inherit
-from jaxgan.config.sections import ExperimentData
+from jaxgan.config.questions import ExperimentData
 from jaxgan.config.typed import Experiment, changed
 from jaxgan.data import dataset, folds, loader, splits
 from jaxgan.data.duplicates import sentence
