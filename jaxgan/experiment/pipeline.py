@@ -129,7 +129,10 @@ class _Experiment:
             + f"{len(one.train):,} to train, {len(one.validation):,} to validate, "
             f"{len(one.test):,} to test" + " (each once in all)" * (len(parts) > 1)
         )
-        for line in account.lines(real, one, gan=bool(arms.of_gans(parts[0].needed))):
+        said = account.lines(real, one, gan=bool(arms.of_gans(parts[0].needed)))
+        names = [arm.name for arm in parts[0].arms]
+        outcome = self.config.verdict.outcome
+        for line in said + account.lopsided(real.labels, real.classes, outcome, names):
             self.told.line(line)
         for arm in parts[0].arms:
             self.told.line(f"arm {arm.name}: {arm.description}")

@@ -33,25 +33,34 @@ def fit_components(config: PCA, workdir: epath.PathLike) -> None:
         raise InputError(f"principal components need one process, got {jax.process_count()}")
     source, said = given.to_learn_from(open_source(config.data, config.seed))
     print("\n".join([said] * bool(said) + account.lines(source)), flush=True)
-    with lock.held(workdir):
-        _fit(config, source, epath.Path(workdir))
+    folder = epath.Path(workdir)
+    if not _is_done(config, source, folder):
+        clock = time.perf_counter()
+        fit = pca.fit(source, config.model.components, config.model.mirror)
+        with lock.held(folder):  # Not before: what was refused leaves no folder.
+            _write(config, source, folder, fit, time.perf_counter() - clock)
 
 
-def _fit(config: PCA, source: Dataset, folder: epath.Path) -> None:
+def _is_done(config: PCA, source: Dataset, folder: epath.Path) -> bool:
     about = account.describe_data(source)
     if (folder / "config.json").exists():  # Their number was found before.
         before: PCA = configs.read_claim(folder)
         configs.claim(folder, changed(config, {"model.latent_dim": before.model.latent_dim}))
-        configs.claim_data(folder, about["fingerprint"])
+        configs.claim_data(folder, about["fingerprint"], data=about)
         if has_checkpoints(folder):
             logging.getLogger("jaxgan").warning("the components of %s are there already", folder)
-            return
-    clock = time.perf_counter()
+            return True
+    return False
+
+
+def _write(config: PCA, source: Dataset, folder: epath.Path, fit: pca.Fit, seconds: float) -> None:
+    if _is_done(config, source, folder):  # By another process, meanwhile.
+        return
+    about = account.describe_data(source)
     model = config.model
-    fit = pca.fit(source, model.components, model.mirror)
     config = changed(config, {"model.latent_dim": len(fit.variances)})
     configs.claim(folder, config)
-    configs.claim_data(folder, about["fingerprint"])
+    configs.claim_data(folder, about["fingerprint"], data=about)
     with Log(folder) as log, Checkpoints(folder) as checkpoints:
         (folder / "run.json").write_text(
             json.dumps(environment() | {"data": about}, indent=2) + "\n"
@@ -65,7 +74,7 @@ def _fit(config: PCA, source: Dataset, folder: epath.Path) -> None:
         log.line(
             f"{count:,} components of {taken:,} of {len(source):,} images at {source.resolution} "
             f"px{', and their mirrors' * model.mirror}, {rule}: they hold {share:.1%} of "
-            f"the variance; {time.perf_counter() - clock:.1f} s"
+            f"the variance; {seconds:.1f} s"
         )
         log.metrics(1, {"components": count, "variance_share": share})
         images = pca.draw(fit, range(36 if source.resolution <= 128 else 16), model.shrink)
