@@ -10,6 +10,7 @@ from jaxgan.experiment import ladder, outcomes
 from jaxgan.experiment import verdict as words
 from jaxgan.experiment.answers import Answers
 from jaxgan.experiment.outcomes import OUTCOMES, Tables
+from jaxgan.experiment.schema import Judged
 from jaxgan.metrics.classification import auroc, calibration_error
 from jaxgan.statistics import crossed, group_sequential, learning_curve, power
 from jaxgan.statistics.crossed import Interval
@@ -35,8 +36,8 @@ def judge(
     failed: Sequence[Mapping[str, Any]] = (),
     same_samples: float | None = None,
     groups: Mapping[int, Int[np.ndarray, " n"]] | None = None,
-) -> dict[str, Any]:
-    """The verdict, the arms and their contrasts, as results.json holds them.
+) -> Judged:
+    """Return the verdict, the arms and their contrasts, as results.json holds them.
 
     The primary contrast alone gives the verdict. All others, each arm against its `base`, have
     intervals that cover together (Bonferroni) and p-values adjusted together (Holm). Runs may be
@@ -98,7 +99,7 @@ def judge(
     else:
         verdict |= {"word": "no verdict", "sentence": words.no_verdict(primary, failed)}
         verdict |= {"difference": None, "low": None, "high": None, "level": at}
-    return {
+    judged: Any = {
         "verdict": verdict,
         "arms": arms,
         "contrasts": [
@@ -108,6 +109,7 @@ def judge(
         "ladder": ladder.cheapest(answers, arms, level),
         "worth": _worth(answers, primary[0], about, level),
     }
+    return judged
 
 
 def _verdict(

@@ -16,6 +16,7 @@ from jaxgan.config.typed import Experiment, changed
 from jaxgan.errors import InputError
 from jaxgan.experiment import forecast, pipeline, timing
 from jaxgan.experiment.design.plan import Plan, prepare
+from jaxgan.experiment.schema import Results
 from jaxgan.experiment.verdict import points
 from jaxgan.statistics import power
 from jaxgan.system import sealed
@@ -185,7 +186,7 @@ def spend(
     budget: float,
     begin: float,
     told_first: tuple[str, ...] = (),
-) -> dict:
+) -> Results | None:
     """Run an experiment within a budget; with a larger one than before it goes on.
 
     Args:

@@ -21,7 +21,8 @@ from jaxgan.experiment.report import flipped_images
 from jaxgan.experiment.report.cost import cost
 from jaxgan.experiment.report.formatting import SENSIBLE
 from jaxgan.experiment.report.page import write_report
-from jaxgan.experiment.results import Record, Results, Tested
+from jaxgan.experiment.results import Record, held_out
+from jaxgan.experiment.schema import ArmResult, Judged, Results
 from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import audit, checks, gate
 from jaxgan.experiment.validity.likeness import samples_shared
@@ -38,7 +39,7 @@ def conclude(
     environment: dict[str, Any],
     begin: float,
     seeds_planned: bool,
-) -> dict[str, Any]:
+) -> Results:
     """Judge, check, and write all that there is to read; return what `results.json` holds.
 
     Args:
@@ -68,31 +69,31 @@ def conclude(
     made = _samples(site, record)
     first = site.fold.sides
     counted = {part: counts(plan.real, getattr(first, part)) for part in first._fields}
-    found = Results(
-        3,
-        __version__,
-        config.given,
-        list(plan.real.classes),
+    found: Any = {
+        "format": 3,
+        "jaxgan": __version__,
+        "config": config.given,
+        "classes": list(plan.real.classes),
         **_judged(site, record, made),
-        guards=guards,
-        gate=gate.of_first_fold(site, record.samples[site.fold.number], record.reached),
-        data={
+        "guards": guards,
+        "gate": gate.of_first_fold(site, record.samples[site.fold.number], record.reached),
+        "data": {
             "path": config.data.path,
             **data,
             "duplicates": plan.duplicates,
             "folds": len(plan.folds),
             "counts": counted,
         },
-        test=Tested.of(plan, record.folds),
-        runs=record.runs,
-        failed=record.failed,
-        generators=record.generators,
-        failed_generators=record.failed_generators,
-        figures=_figures(site, made),
-        environment=environment,
-        seconds={name: round(s, 1) for name, s in seconds.items()},
-        ended=record.ended,
-    ).to_dict()
+        "test": held_out(plan, record.folds),
+        "runs": record.runs,
+        "failed": record.failed,
+        "generators": record.generators,
+        "failed_generators": record.failed_generators,
+        "figures": _figures(site, made),
+        "environment": environment,
+        "seconds": {name: round(s, 1) for name, s in seconds.items()},
+        "ended": record.ended,
+    }
     tested = np.concatenate([plan.folds[k].sides.test for k in sites])
     real = loader.Subset(plan.real, tested)
     found["figures"]["test"] = flipped_images.save(found, real, folder)
@@ -128,7 +129,7 @@ def _samples(site: Site, record: Record) -> list[dict[str, Source]]:
     return [*sides.values()]
 
 
-def _judged(site: Site, record: Record, made: list[dict[str, Source]]) -> dict[str, Any]:
+def _judged(site: Site, record: Record, made: list[dict[str, Source]]) -> Judged:
     verdict = site.config.verdict
     return judge(
         record.runs,
@@ -182,7 +183,7 @@ def _figures(site: Site, made: list[dict[str, Source]]) -> dict[str, dict[str, s
     return figures
 
 
-def _lines(results: dict[str, Any], report: epath.Path) -> list[str]:
+def _lines(results: Results, report: epath.Path) -> list[str]:
     """Return what an experiment says at its end."""
     verdict, guards = results["verdict"], results["guards"]
     passed = sum(guard["passed"] is True for guard in guards)
@@ -210,13 +211,13 @@ def _lines(results: dict[str, Any], report: epath.Path) -> list[str]:
         *(
             "next: "
             + step["sentence"]
-            + (f"\n    {step['command']}" if step.get("command") else "")
+            + (f"\n    {command}" if (command := step.get("command")) else "")
             for step in results["next"]
         ),
     ]
 
 
-def _table(results: dict[str, Any]) -> list[str]:
+def _table(results: Results) -> list[str]:
     """Return a line per arm: its test accuracy, and its difference to the arm it is made from."""
     scale = 1 if results["verdict"]["outcome"] in ("log_loss", "brier") else 100
     to_base = {(c["a"], c["b"]): c for c in results["contrasts"]}
@@ -233,7 +234,7 @@ def _table(results: dict[str, Any]) -> list[str]:
     return ["  ".join(map(str.ljust, row, wide)).rstrip() for row in rows]
 
 
-def _interval(arm: dict) -> str:
+def _interval(arm: ArmResult) -> str:
     """Return an arm's interval in brackets, as the report has it; "" where there is none."""
     if arm["low"] is None:
         return ""

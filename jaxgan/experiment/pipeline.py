@@ -22,6 +22,7 @@ from jaxgan.experiment.design import arms
 from jaxgan.experiment.design.plan import Plan, prepare
 from jaxgan.experiment.outlook import Outlook
 from jaxgan.experiment.results import Record
+from jaxgan.experiment.schema import Results
 from jaxgan.experiment.stages.classify import Classifiers
 from jaxgan.experiment.stages.generate import generate
 from jaxgan.experiment.stages.site import Site
@@ -42,11 +43,11 @@ def run(
     before: Plan | None = None,
     told_first: tuple[str, ...] = (),
     claimed: Callable[[], None] = lambda: None,
-) -> dict:
+) -> Results | None:
     """Run the experiment of `config` in `workdir`; return what `results.json` holds there.
 
     Several processes with one workdir each do their `share`; the first writes the report, and what
-    the others return is empty.
+    the others return is None.
 
     Args:
         config: the experiment's.
@@ -102,7 +103,7 @@ class _Experiment:
         self.drawn: dict[int, int] = {}  # Of each fold, for how many seeds there are samples.
         self.record = Record()
 
-    def run(self, told_first: tuple[str, ...]) -> dict:
+    def run(self, told_first: tuple[str, ...]) -> Results | None:
         real = self.plan.real
         about = training.describe_data(real)
         configs.claim_data(self.folder, about["fingerprint"], data=about)
@@ -117,7 +118,7 @@ class _Experiment:
         with log.Log(self.folder) as self.told:
             return self._run(about, told_first)
 
-    def _run(self, about: dict, told_first: tuple[str, ...]) -> dict:
+    def _run(self, about: dict, told_first: tuple[str, ...]) -> Results | None:
         real, parts = self.plan.real, self.plan.folds
         for line in told_first:
             self.told.line(line)
@@ -153,7 +154,7 @@ class _Experiment:
             raise InputError(f"no classifier could be trained: {self.record.failed[0]['error']}")
         if self.share.index:
             self.told.line("done; worker 0 writes the report")
-            return {}
+            return None
         if self.record.ended:
             self.told.line(self.record.ended)
         return self._finish(about)
@@ -299,7 +300,7 @@ class _Experiment:
                 return True
         return False
 
-    def _finish(self, about: dict) -> dict:
+    def _finish(self, about: dict) -> Results:
         sites = {k: self._site(k) for k in self.record.folds}
         opened = {k: self.trained[k].opened() for k in sites}
         return conclude(

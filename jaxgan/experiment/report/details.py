@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 from jaxgan.experiment import next_steps, verdict
 from jaxgan.experiment.report import view
 from jaxgan.experiment.report.formatting import between, duration, percent, signed, style
+from jaxgan.experiment.schema import Results, Run
 from jaxgan.reporting import html, plots
-
-Results = dict[str, Any]
 
 
 class Check(NamedTuple):
@@ -138,7 +137,8 @@ def sweep(results: Results) -> plots.Heat | None:
 def learning(results: Results) -> list[tuple[str, list[plots.Curves]]]:
     """Return each arm's curves of accuracy and loss, all on the same axes."""
     last = max((run["steps"] for run in results["runs"]), default=0)
-    every = [point for run in results["runs"] for half in run["curve"].values() for point in half]
+    curves = [run["curve"] for run in results["runs"]]
+    every = [point for curve in curves for point in (*curve["train"], *curve["validation"])]
     losses = [p["loss"] for p in every if _finite(p.get("loss"))]
     accuracies = [100 * p["accuracy"] for p in every if _finite(p.get("accuracy"))]
     if not losses or not accuracies:
@@ -166,7 +166,7 @@ def late(results: Results) -> str:
 
 
 def _panels(
-    runs: list[Results], measure: str
+    runs: Sequence[Run], measure: str
 ) -> list[tuple[str, list[plots.Points], plots.Points]]:
     """Training and validation; accuracies in %."""
     factor, unit = (100, ", %") if measure == "accuracy" else (1, "")
