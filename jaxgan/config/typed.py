@@ -116,6 +116,11 @@ class StyleGAN2(GAN):
     augment: sections.AdaptiveAugment = sections.AdaptiveAugment()
     optim: sections.LazyPlayers = sections.LazyPlayers()
 
+    @property
+    def num_classes(self) -> int:
+        """Return how many classes the networks are told; 0 without conditioning."""
+        return len(self.data.classes) if self.model.conditional else 0
+
 
 @section
 class Classifier(Network):
