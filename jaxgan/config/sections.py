@@ -70,7 +70,7 @@ class Data:
 @section
 class TrainingData(Data):
     resolution: int = whole(1, 4096)
-    split: tuple[float, ...] | None = optional(SPLIT)
+    split: tuple[float, float, float] | None = optional(SPLIT)
 
 
 @section
@@ -97,7 +97,7 @@ class ProjectedData(GANData):
 
 @section
 class ClassifierData(TrainingData):
-    split: tuple[float, ...] = SPLIT
+    split: tuple[float, float, float] = SPLIT
     flip: bool = optional(TRUTH, False)
 
 
