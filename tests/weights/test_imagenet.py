@@ -49,7 +49,13 @@ def write(config, file, classes=5):
     return net, tensors
 
 
-@pytest.fixture(scope="module", params=[("googlenet", 0.0625), ("vgg16_small", 1 / 64)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(("googlenet", 0.0625), marks=pytest.mark.slow),
+        ("vgg16_small", 1 / 64),
+    ],
+)
 def case(request, tmp_path_factory):
     config = small(*request.param)
     file = tmp_path_factory.mktemp("weights") / "net.safetensors"
