@@ -16,7 +16,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from jaxgan.cli import command
-from jaxgan.evaluation import gan_train
+from jaxgan.evaluation import gan_train, gan_train_table
 from jaxgan.system import sealed
 from jaxgan.system.paths import path_flag
 from jaxgan.training import run
@@ -40,7 +40,7 @@ def main() -> None:
     result = gan_train.run(
         *(config, FLAGS.real, FLAGS.fake, FLAGS.train), seeds=FLAGS.seeds, workdir=FLAGS.workdir
     )
-    print(gan_train.table(result))
+    print(gan_train_table.table(result))
     if FLAGS.json:
         sealed.save(FLAGS.json, result, indent=2)
 
