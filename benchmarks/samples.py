@@ -34,6 +34,7 @@ from PIL import Image
 from jaxgan import recipes
 from jaxgan.cli import command
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.engine.log import grid
@@ -46,6 +47,7 @@ from jaxgan.models.layers.convolution import conv
 from jaxgan.models.layers.pooling import max_pool
 from jaxgan.sampling import sample
 from jaxgan.training import fitting
+from jaxgan.training.gan import attraction
 from jaxgan.training.run import look_at
 
 flags.DEFINE_string("data", None, "A folder of class folders.", required=True)
@@ -97,21 +99,29 @@ def config_of(name: str, seed: int):
 
 def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, float]:
     """Train a recipe on a class for `--seconds`; return samples, steps and seconds used."""
-    config = config_of(name.removeprefix(TORCH), seed)
+    given = config_of(name.removeprefix(TORCH), seed)
     if name.startswith(TORCH):
         import torch_samples
 
         images = np.stack([record["image"] for record in source])
-        return torch_samples.train(config, images, FLAGS.seconds, seed, FLAGS.samples)
-    seeds = np.arange(FLAGS.samples, dtype=np.uint32)
+        return torch_samples.train(given, images, FLAGS.seconds, seed, FLAGS.samples)
+    config, seeds = parse(given), np.arange(FLAGS.samples, dtype=np.uint32)
     began = time.process_time()
     if config.model.name == "pca":
         fit = pca.fit(source, None)
         return pca.draw(fit, range(FLAGS.samples)), 0, time.process_time() - began
-    recipe = recipes.build(config, None, look_at(config, source))
+    recipe = recipes.build(config, None, look_at(config.data.normalise, source))
     init_key, train_key = jax.random.split(jax.random.key(seed))
-    state = fitting.fit(config, source, jax.jit(recipe.init)(init_key), lambda line: None)
-    turns = None if config.train.get("same_batch", True) else config.train.n_critic
+    state = fitting.fit(
+        source,
+        jax.jit(recipe.init)(init_key),
+        projection=recipes.build_projection(config),
+        attraction=attraction(config),
+        latent_dim=config.model.latent_dim,
+        mirror=config.data.flip,
+        log=lambda line: None,
+    )
+    turns = None if config.train.same_batch else config.train.n_critic
     batches = loader.make_batches(
         source, batch_size=config.train.batch_size, seed=seed, flip=config.data.flip, turns=turns
     )
@@ -140,7 +150,7 @@ def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, float]
         if step % 5 == 0:
             jax.block_until_ready(state)
             used = time.process_time() - began - compiling
-    draw = sample.draw_with(config)
+    draw = sample.Sampler.of(config).draw
     images = [np.asarray(draw(state.ema, part)) for part in np.array_split(seeds, 8)]
     return np.concatenate(images), step, used
 
@@ -181,7 +191,7 @@ def learnt(drawn: list[np.ndarray], held: list[np.ndarray], like: Source) -> flo
     with config.unlocked():
         config.data.resolution = FLAGS.resolution
         config.train.update({"steps": 300, "epochs": None, "checkpoint_every": 300})
-    fit = gan_train.fit_with(config)
+    fit = gan_train.fit_with(parse(config))
     test = Samples(held, like)
     ask = fit(Samples(drawn, like), 0, "samples")
     return float((ask(test).argmax(axis=1) == test.labels).mean())

@@ -16,6 +16,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from jaxgan.cli import command
+from jaxgan.errors import InputError
 from jaxgan.evaluation import gan_train, gan_train_table
 from jaxgan.system import sealed
 from jaxgan.system.paths import path_flag
@@ -33,10 +34,14 @@ FLAGS = flags.FLAGS
 
 def main() -> None:
     config, _ = command.read_config()
+    overridden = config_flags.get_override_values(FLAGS["config"])
+    if "data.path" in overridden:
+        raise InputError("config.data.path follows --real, --fake and --train here: set those")
     command.check_outputs(FLAGS.json)
-    run.make_deterministic(config)
-    if "data.resolution" not in config_flags.get_override_values(FLAGS["config"]):
-        gan_train.set_resolution(config, FLAGS.real, FLAGS.fake, FLAGS.train)
+    run.make_deterministic(config.deterministic)
+    if "data.resolution" not in overridden:
+        side = gan_train.smallest(FLAGS.real, FLAGS.fake, FLAGS.train)
+        config.data.resolution = side or config.data.resolution
     result = gan_train.run(
         *(config, FLAGS.real, FLAGS.fake, FLAGS.train), seeds=FLAGS.seeds, workdir=FLAGS.workdir
     )

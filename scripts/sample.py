@@ -164,7 +164,7 @@ def _best(sampler: sample.Sampler, seeds: Sequence[int]) -> tuple[list[int], lis
     real = best_of_n.open_real(FLAGS.workdir, FLAGS.real)
     judge = None
     if FLAGS.by == "classifier":
-        judge = best_of_n.open_judge(FLAGS.classifier, FLAGS.label, sampler.config)
+        judge = best_of_n.open_judge(FLAGS.classifier, FLAGS.label, sampler.config.data)
     kept = best_of_n.keep_best(
         *(sampler, seeds, FLAGS.select, FLAGS.by, real, judge), FLAGS.batch_size
     )

@@ -22,6 +22,12 @@ from jaxgan.errors import InputError
 from jaxgan.system import paths, screen, sealed, terminal
 
 FLAGS = flags.FLAGS
+KINDS = {  # What absl says of a value, and what it should be.
+    "invalid literal for int": "a whole number",
+    "could not convert string to float": "a number",
+    r"\('Non-boolean": "true or false",
+}
+LONGEST = 700  # Characters of a sentence.
 paths.path_flag(
     "compilation_cache",
     "Folder for compiled programs, or off; by default jaxgan/xla in the user's cache folder.",
@@ -252,6 +258,8 @@ def read_config() -> tuple[ConfigDict, str]:
 def _with_config(argv: Sequence[str]) -> list[str]:
     """The command line with the config's file in place of its name: see `loading.find`."""
     found = list(argv)
+    if "config" not in FLAGS:
+        return found
     for i, argument in enumerate(found):
         name, equals, value = argument.partition("=")
         if name == "--config" and equals and value:
@@ -311,9 +319,12 @@ def _unknown(error: flags.UnrecognizedFlagError) -> Exception:
 
 
 def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
-    """absl's complaint in our words, where it is about a path or a value of the config."""
+    """absl's complaint in our words, where it is about a path, a number or the config."""
     if isinstance(error.__context__, InputError):
         return error.__context__
+    for said, kind in KINDS.items():
+        if (found := re.match(rf"flag --(\w+)=(.*?): {said}", str(error), re.DOTALL)) is not None:
+            return InputError(f"--{found[1]} must be {kind}, got {found[2][:200]!r}")
     found = re.match(r"flag --config\.([\w.]+)=(.*?): ", str(error), re.DOTALL)
     if config is None or found is None:
         return error
@@ -338,6 +349,8 @@ def _fail(name: str, error: Exception, code: int) -> None:
         if error.errno in sealed.DISK:
             text += "; what was finished is kept, and the same command goes on from it"
     lines = text.strip().splitlines()
-    print(f"{name}: {lines[0] if lines else type(error).__name__}", file=sys.stderr, flush=True)
+    line = lines[0] if lines else type(error).__name__
+    line = line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+    print(f"{name}: {line}", file=sys.stderr, flush=True)
     _end_soon(code)
     sys.exit(code)

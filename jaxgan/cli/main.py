@@ -22,6 +22,7 @@ jaxgan VERB --help. Exit codes: 0 done, 1 bad input, 2 bad usage.
 """
 
 import difflib
+import re
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -70,8 +71,12 @@ NEEDS: dict[str, tuple[tuple[tuple[str, ...], ...], str]] = {
 CONFIGS = {"experiment": "quickstart", "gan-train": "resnet"}  # Where none is given.
 SHELLS = {
     "bash": """_jaxgan() {{
-    local word="${{COMP_WORDS[COMP_CWORD]}}"
+    local word="${{COMP_WORDS[COMP_CWORD]}}" flags=""
+    case "${{COMP_WORDS[1]}}" in
+{bash_flags}
+    esac
     if [ "$COMP_CWORD" = 1 ]; then COMPREPLY=($(compgen -W "{verbs}" -- "$word"))
+    elif [[ "$word" == -* ]]; then COMPREPLY=($(compgen -W "$flags" -- "$word"))
     elif [ "${{COMP_WORDS[1]}}" = train ] || [ "${{COMP_WORDS[1]}}" = configs ]; then
         COMPREPLY=($(compgen -W "{configs}" -- "$word") $(compgen -f -- "$word"))
     else COMPREPLY=($(compgen -f -- "$word")); fi
@@ -79,13 +84,19 @@ SHELLS = {
 complete -F _jaxgan jaxgan""",
     "zsh": """#compdef jaxgan
 _jaxgan() {{
+    local flags=""
+    case "$words[2]" in
+{bash_flags}
+    esac
     if (( CURRENT == 2 )); then compadd {verbs}
+    elif [[ "$words[CURRENT]" == -* ]]; then compadd -- ${{=flags}}
     elif [[ $words[2] == (train|configs) ]]; then compadd {configs}; _files
     else _files; fi
 }}
 compdef _jaxgan jaxgan""",
     "fish": """complete -c jaxgan -n __fish_use_subcommand -f -a "{verbs}"
-complete -c jaxgan -n "__fish_seen_subcommand_from train configs" -a "{configs}\"""",
+complete -c jaxgan -n "__fish_seen_subcommand_from train configs" -a "{configs}"
+{fish_flags}""",
 }
 
 
@@ -244,8 +255,33 @@ def _completion(words: Sequence[str]) -> None:
 
     if len(words) != 1 or words[0] not in SHELLS:
         _refuse(f"completion takes one of {', '.join(SHELLS)}")
-    verbs, configs = " ".join(VERBS), " ".join(loading.known())
-    print(SHELLS[words[0]].format(verbs=verbs, configs=configs))
+    flags = {verb: _flags(verb) for verb in WORDS}
+    print(
+        SHELLS[words[0]].format(
+            verbs=" ".join(VERBS),
+            configs=" ".join(loading.known()),
+            bash_flags="\n".join(
+                f"    {verb}) flags='{' '.join(f'--{name}' for name in names)}' ;;"
+                for verb, names in flags.items()
+            ),
+            fish_flags="\n".join(
+                f'complete -c jaxgan -n "__fish_seen_subcommand_from {verb}" -l {name}'
+                for verb, names in flags.items()
+                for name in names
+            ),
+        )
+    )
+
+
+def _flags(verb: str) -> list[str]:
+    """Return the flags that a verb's script defines, without running it."""
+    from jaxgan.config import loading
+
+    text = (loading.folder("scripts") / f"{verb.replace('-', '_')}.py").read_text()
+    found = re.findall(r'(?:DEFINE_\w+|path_flag)\(\s*"(\w+)"', text)
+    for name in re.findall(r"command\.(\w+)_flags?\(", text):
+        found += {"config": ["config", "set"], "host": ["coordinator"]}.get(name, [name])
+    return sorted({*found, *(["data"] if verb in ("train", "experiment") else [])})
 
 
 def _refuse(sentence: str, code: int = 2) -> None:

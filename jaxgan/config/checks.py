@@ -1,14 +1,41 @@
 """Values of a config that make no sense: each is one sentence, before anything is compiled."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import settings
 from jaxgan.config.lengths import LENGTHS, profile_steps
-from jaxgan.config.loading import GANS
-from jaxgan.config.settings import METRICS as METRICS
+from jaxgan.config.models import DCGANModel, FastGANModel, GANModel, RefinerModel
+from jaxgan.config.names import GANS
+from jaxgan.config.names import METRICS as METRICS
+from jaxgan.config.sections import (
+    AdversarialData,
+    AdversarialTrain,
+    ClassifierTrain,
+    Evaluate,
+    GANTrain,
+    Loss,
+    Player,
+    Vision,
+)
+from jaxgan.config.typed import (
+    GAN,
+    PCA,
+    Adversarial,
+    Classifier,
+    Config,
+    Drifting,
+    Experiment,
+    FastGAN,
+    Network,
+    Projected,
+    StyleGAN2,
+    parse,
+)
+from jaxgan.config.values import is_experiment
 from jaxgan.data import duplicates, groups
 from jaxgan.errors import InputError
 from jaxgan.experiment.design import arm_names
@@ -18,15 +45,25 @@ from jaxgan.steps import schedules
 PENALTIES = ("gradient_penalty", "r1", "r2")
 
 
-def check_training(config: ConfigDict, name: str = "config") -> None:
-    """Raises InputError for a value of a GAN's or classifier's config that makes no sense."""
-    settings.check(config, name)
-    groups.check(config.data.get("groups"), f"{name}.data.groups")
-    duplicates.parse(config.data.get("duplicates", "auto"), f"{name}.data.duplicates")
-    if config.model.name == "pca":
-        return
+def check_training(given: ConfigDict | Config, name: str = "config") -> Any:
+    """Return the config of a GAN, a classifier or principal components as the code takes it.
+
+    Raises:
+        InputError: a value makes no sense.
+    """
+    if isinstance(given, ConfigDict):
+        settings.check(given, name)
+    config = parse(given)
+    groups.check(config.data.groups, f"{name}.data.groups")
+    duplicates.parse(config.data.rule, f"{name}.data.duplicates")
+    if not isinstance(config, PCA):
+        _check_network(config, name)
+    return config
+
+
+def _check_network(config: Network, name: str) -> None:
     train = config.train
-    lengths = [n for n in LENGTHS if train[n] is not None]
+    lengths = [n for n in LENGTHS if getattr(train, n) is not None]
     if len(lengths) != 1:
         raise InputError(
             f"one of {name}.train.steps, epochs and kimg must be set, got {len(lengths)}"
@@ -37,16 +74,18 @@ def check_training(config: ConfigDict, name: str = "config") -> None:
             f"({train.batch_size}), got {train.microbatch}"
         )
     profile_steps(train.profile, name)
-    _check_vision(config, name)
-    if config.model.name == "stylegan2":
+    if isinstance(config, GAN):
+        _check_vision(config.vision, config.model.name, config.data.resolution, name)
+        _check_evaluate(config.evaluate, f"{name}.evaluate")
+    if isinstance(config, StyleGAN2):
         _check_stylegan2(config, name)
-    elif config.model.name == "projected":
+    elif isinstance(config, Projected):
         _check_projected(config, name)
-    elif config.model.name == "drifting":
+    elif isinstance(config, Drifting):
         _check_drifting(config, name)
-    elif config.model.name in GANS:
+    elif isinstance(config, Adversarial):
         _check_gan(config, name)
-    else:
+    elif isinstance(config, Classifier):
         _check_classifier(config, name)
 
 
@@ -57,7 +96,7 @@ def _check_size(resolution: int, name: str) -> None:
         )
 
 
-def _check_stylegan2(config: ConfigDict, name: str) -> None:
+def _check_stylegan2(config: StyleGAN2, name: str) -> None:
     model, train = config.model, config.train
     _check_size(config.data.resolution, name)
     layers = 1 + 3 * (config.data.resolution.bit_length() - 3)
@@ -67,61 +106,53 @@ def _check_stylegan2(config: ConfigDict, name: str) -> None:
             f"above 4 x 4, got {config.optim.critic.frozen}"
         )
     at_once = "microbatch" if train.microbatch else "batch_size"
-    group = min(model.group_size, train[at_once])
-    if train[at_once] % group or train[at_once] % 2:
+    count = train.microbatch or train.batch_size
+    if count % min(model.group_size, count) or count % 2:
         raise InputError(
             f"{name}.train.{at_once} must be even and a multiple of {name}.model.group_size "
-            f"({model.group_size}), got {train[at_once]}"
+            f"({model.group_size}), got {count}"
         )
     _check_collapse(train, f"{name}.train")
-    if train.get("steps_per_call", 1) > 1:
+    if train.steps_per_call > 1:
         raise InputError(
             f"{name}.train.steps_per_call must be 1 with stylegan2, whose updates are compiled "
             f"apart, got {train.steps_per_call}"
         )
-    _check_evaluate(config.evaluate, f"{name}.evaluate")
 
 
-def _check_fastgan(config: ConfigDict, name: str) -> None:
-    if config.data.resolution not in fastgan.RESOLUTIONS:
+def _check_fastgan(data: AdversarialData, name: str) -> None:
+    if data.resolution not in fastgan.RESOLUTIONS:
         sizes = ", ".join(map(str, fastgan.RESOLUTIONS))
-        raise InputError(
-            f"{name}.data.resolution must be one of {sizes}, got {config.data.resolution}"
-        )
-    if config.data.normalise != "range":
-        raise InputError(f"{name}.data.normalise must be range, got {config.data.normalise!r}")
+        raise InputError(f"{name}.data.resolution must be one of {sizes}, got {data.resolution}")
+    if data.normalise != "range":
+        raise InputError(f"{name}.data.normalise must be range, got {data.normalise!r}")
 
 
-def _check_gan(config: ConfigDict, name: str) -> None:
-    if config.model.name == "fastgan":
-        _check_fastgan(config, name)
+def _check_gan(config: Adversarial, name: str) -> None:
+    if isinstance(config, FastGAN):
+        _check_fastgan(config.data, name)
     _check_size(config.data.resolution, name)
-    _check_loss(config, name)
+    _check_loss(config.loss, config.model, name)
     _check_duration(f"{name}.augment.noise_until", config.augment.noise_until)
-    for player in ("generator", "critic"):
-        _check_player(f"{name}.optim.{player}", config.optim[player])
+    _check_player(f"{name}.optim.generator", config.optim.generator)
+    _check_player(f"{name}.optim.critic", config.optim.critic)
     _check_turns(config.train, f"{name}.train")
-    _check_evaluate(config.evaluate, f"{name}.evaluate")
 
 
-def _check_refiner(config: ConfigDict, name: str) -> None:
-    side = config.data.resolution
+def _check_refiner(generator: str, side: int, name: str) -> None:
     _check_size(side, name)
-    if config.model.generator == "refiner" and not 32 <= side <= 256:
+    if generator == "refiner" and not 32 <= side <= 256:
         raise InputError(
             f"{name}.data.resolution must be from 32 to 256 for a refiner (take stylegan2 beyond), "
             f"got {side}"
         )
 
 
-def _check_drifting(config: ConfigDict, name: str) -> None:
-    train = config.train
-    _check_refiner(config, name)
-    _check_backbone(
-        config.model, config.data.resolution, f"{name}.model", f"{name}.data.resolution"
-    )
+def _check_drifting(config: Drifting, name: str) -> None:
+    train, side = config.train, config.data.resolution
+    _check_refiner(config.model.generator, side, name)
+    _check_backbone(config.model, side, f"{name}.model", f"{name}.data.resolution")
     _check_player(f"{name}.optim.generator", config.optim.generator)
-    _check_evaluate(config.evaluate, f"{name}.evaluate")
     if train.microbatch is not None:
         raise InputError(
             f"{name}.train.microbatch must be None for a drifting model, whose images repel each "
@@ -139,9 +170,9 @@ def _check_drifting(config: ConfigDict, name: str) -> None:
         )
 
 
-def _check_projected(config: ConfigDict, name: str) -> None:
+def _check_projected(config: Projected, name: str) -> None:
     model, side = config.model, config.data.resolution
-    _check_refiner(config, name)
+    _check_refiner(model.generator, side, name)
     if model.backbone == "none" and not model.patch:
         raise InputError(f"{name}.model.patch must not be () where {name}.model.backbone is none")
     if 2 ** len(model.patch) > side // 2:
@@ -150,12 +181,11 @@ def _check_projected(config: ConfigDict, name: str) -> None:
         )
     if model.backbone != "none":
         _check_backbone(model, side, f"{name}.model", f"{name}.data.resolution")
-    for player in ("generator", "critic"):
-        _check_player(f"{name}.optim.{player}", config.optim[player])
-    _check_evaluate(config.evaluate, f"{name}.evaluate")
+    _check_player(f"{name}.optim.generator", config.optim.generator)
+    _check_player(f"{name}.optim.critic", config.optim.critic)
 
 
-def _check_backbone(section: ConfigDict, side: int, name: str, resolution: str) -> None:
+def _check_backbone(section: RefinerModel | Vision, side: int, name: str, resolution: str) -> None:
     least = backbones.smallest(section.backbone)
     if not least <= section.backbone_size <= side:
         raise InputError(
@@ -164,29 +194,28 @@ def _check_backbone(section: ConfigDict, side: int, name: str, resolution: str) 
         )
 
 
-def _check_vision(config: ConfigDict, name: str) -> None:
-    if not recipes.second_critic.applies(config):
+def _check_vision(vision: Vision | None, model: str, side: int, name: str) -> None:
+    aided = [one for one in GANS if one not in ("projected", "drifting")]
+    if not recipes.second_critic.applies(vision):
         return
-    vision, aided = config.vision, [m for m in GANS if m not in ("projected", "drifting")]
-    if config.model.name not in aided:
+    if model not in aided:
         raise InputError(
             f"{name}.vision.backbone must be none where {name}.model.name is none of "
-            f"{', '.join(aided)}, got {vision.backbone!r} for {config.model.name!r}"
+            f"{', '.join(aided)}, got {vision.backbone!r} for {model!r}"
         )
-    _check_backbone(vision, config.data.resolution, f"{name}.vision", f"{name}.data.resolution")
+    _check_backbone(vision, side, f"{name}.vision", f"{name}.data.resolution")
     if vision.start is not None:
         schedules.steps(vision.start, 1, 1, f"{name}.vision.start")
 
 
-def _check_evaluate(evaluate: ConfigDict, name: str) -> None:
+def _check_evaluate(evaluate: Evaluate, name: str) -> None:
     if evaluate.best not in evaluate.metrics:
         raise InputError(
             f"{name}.best must be one of {', '.join(evaluate.metrics)}, got {evaluate.best!r}"
         )
 
 
-def _check_loss(config: ConfigDict, name: str) -> None:
-    loss = config.loss
+def _check_loss(loss: Loss, model: GANModel, name: str) -> None:
     low, high = loss.real_labels
     if not 0 <= low <= high <= 1:
         raise InputError(
@@ -197,24 +226,25 @@ def _check_loss(config: ConfigDict, name: str) -> None:
         raise InputError(
             f"{name}.loss.margin must be a range (low, high) above 0, got {(low, high)}"
         )
-    model = config.model
-    mixes = model.name == "fastgan" or (model.name == "dcgan" and model.norm and not model.selu)
-    if mixes and (used := [key for key in PENALTIES if loss[key]]):
+    normal = isinstance(model, DCGANModel) and model.norm and not model.selu
+    used = {key: value for key in PENALTIES if (value := getattr(loss, key))}
+    if used and (normal or isinstance(model, FastGANModel)):
+        first = next(iter(used))
         raise InputError(
-            f"{name}.loss.{used[0]} must be 0 where the discriminator has batch normalisation, "
+            f"{name}.loss.{first} must be 0 where the discriminator has batch normalisation, "
             f"which mixes pictures up (set {name}.model.norm=False of a dcgan), "
-            f"got {loss[used[0]]}"
+            f"got {used[first]}"
         )
 
 
-def _check_player(name: str, optim: ConfigDict) -> None:
+def _check_player(name: str, optim: Player) -> None:
     _check_duration(f"{name}.t_max", optim.t_max)
     _check_duration(f"{name}.warmup", optim.warmup)
     if optim.schedule != "constant" and optim.t_max is None:
         raise InputError(f"{name}.t_max must be set with schedule={optim.schedule}, got None")
 
 
-def _check_turns(train: ConfigDict, name: str) -> None:
+def _check_turns(train: AdversarialTrain, name: str) -> None:
     boost = train.boost
     if (boost.first or boost.every) and boost.n_critic % train.n_critic:
         raise InputError(
@@ -224,8 +254,8 @@ def _check_turns(train: ConfigDict, name: str) -> None:
     _check_collapse(train, name)
 
 
-def _check_collapse(train: ConfigDict, name: str) -> None:
-    if train.on_collapse == "rollback" and train.get("checkpoint_minutes") is not None:
+def _check_collapse(train: GANTrain, name: str) -> None:
+    if train.on_collapse == "rollback" and train.checkpoint_minutes is not None:
         raise InputError(
             f"{name}.checkpoint_minutes must be None with on_collapse=rollback, so that each "
             f"checkpoint is judged, got {train.checkpoint_minutes}"
@@ -243,7 +273,7 @@ def _check_duration(name: str, duration: str | None) -> None:
         raise InputError(f"{name} must be above 0, got {duration!r}")
 
 
-def _check_classifier(config: ConfigDict, name: str) -> None:
+def _check_classifier(config: Classifier, name: str) -> None:
     if config.data.resolution < 32:
         raise InputError(
             f"{name}.data.resolution must be at least 32, got {config.data.resolution}"
@@ -261,7 +291,7 @@ def _check_classifier(config: ConfigDict, name: str) -> None:
             f"got {model.name!r}"
         )
     for key in ("mixup", "cutmix"):
-        if train[key] and (train.microbatch or train.batch_size) % 2:
+        if getattr(train, key) and (train.microbatch or train.batch_size) % 2:
             raise InputError(
                 f"{name}.train.batch_size and microbatch must be even with {key}, "
                 f"got {train.microbatch or train.batch_size}"
@@ -276,36 +306,46 @@ def _check_classifier(config: ConfigDict, name: str) -> None:
             f"{name}.train.cutmix must be 0 with a frozen trunk, whose features have no "
             f"rectangles (take mixup), got {train.cutmix}"
         )
-    _check_classifier_optim(config, f"{name}.optim")
+    if optim.weight_decay and optim.name == "adam":
+        raise InputError(
+            f"{name}.optim.weight_decay must be 0 with adam (take adamw), got {optim.weight_decay}"
+        )
+    if optim.frozen:
+        _check_frozen(optim.frozen, recipes.classifier_layers(config), f"{name}.optim.frozen")
     if not optim.trunk and model.pretrained is None and config.init_from is None:
         raise InputError(
             f"{name}.optim.trunk must be above 0 with random weights: set {name}.model.pretrained"
         )
 
 
-def _check_classifier_optim(config: ConfigDict, name: str) -> None:
-    optim = config.optim
-    if optim.weight_decay and optim.name == "adam":
-        raise InputError(
-            f"{name}.weight_decay must be 0 with adam (take adamw), got {optim.weight_decay}"
-        )
-    if optim.frozen:
-        layers = recipes.classifier_layers(config)
-        for start in optim.frozen:
-            if not any(
-                layer.startswith(start) or start.startswith(layer + "/") for layer in layers
-            ):
-                raise InputError(
-                    f"each of {name}.frozen must be how the names of layers begin, of "
-                    f"{', '.join(layers)}, got {start!r}"
-                )
+def _check_frozen(frozen: Sequence[str], layers: Sequence[str], name: str) -> None:
+    for start in frozen:
+        if not any(layer.startswith(start) or start.startswith(layer + "/") for layer in layers):
+            raise InputError(
+                f"each of {name} must be how the names of layers begin, of {', '.join(layers)}, "
+                f"got {start!r}"
+            )
 
 
-def check_experiment(config: ConfigDict) -> None:
-    """Raises InputError for a value of an experiment's config that makes no sense."""
-    settings.check(config)
-    groups.check(config.data.get("groups"))
-    duplicates.parse(config.data.get("duplicates", "auto"), "config.data.duplicates")
+def parsed(given: ConfigDict | Experiment) -> Experiment:
+    """Return an experiment's config, of which each setting is checked for itself alone."""
+    if not is_experiment(given):
+        raise InputError("this config trains one network: jaxgan train takes it")
+    if isinstance(given, ConfigDict):
+        settings.check(given)
+    return parse(given)
+
+
+def check_experiment(given: ConfigDict) -> Experiment:
+    """Return an experiment's config as the code takes it; its stages have its data already.
+
+    Raises:
+        InputError: a value makes no sense.
+    """
+    settings.check(given)
+    config: Experiment = parse(given)
+    groups.check(config.data.groups)
+    duplicates.parse(config.data.rule, "config.data.duplicates")
     check_fractions("config.data.split", config.data.split)
     if min(config.data.split[:2]) <= 0:
         raise InputError(
@@ -335,7 +375,7 @@ def check_experiment(config: ConfigDict) -> None:
             "config.gan.retrain must be 1 with config.data.folds above 1: each fold has GANs of "
             f"its own, got {config.gan.retrain}"
         )
-    _check_vmap(config)
+    _check_vmap(config.vmap_seeds, config.parallel, config.classifier.train)
     first, second = (named[arm] for arm in primary)
     if not first.generates or (second.generates and second.source != "pca"):
         raise InputError(
@@ -349,12 +389,12 @@ def check_experiment(config: ConfigDict) -> None:
         )
     check_training(config.gan, "config.gan")
     check_training(config.classifier, "config.classifier")
+    return config
 
 
-def _check_vmap(config: ConfigDict) -> None:
-    count, train = config.vmap_seeds, config.classifier.train
+def _check_vmap(count: int, parallel: str, train: ClassifierTrain) -> None:
     alone = {
-        "config.parallel=pmap": config.parallel == "pmap",
+        "config.parallel=pmap": parallel == "pmap",
         "config.classifier.train.microbatch": train.microbatch is not None,
         "config.classifier.train.profile": train.profile is not None,
     }
@@ -362,7 +402,7 @@ def _check_vmap(config: ConfigDict) -> None:
         raise InputError(f"config.vmap_seeds must be 1 with {name}, got {count}")
 
 
-def check_fractions(name: str, fractions: Sequence[float]) -> None:
+def check_fractions(name: str, fractions: Sequence[Any]) -> None:
     """Three shares (train, validation, test) of a whole."""
     numbers = all(isinstance(share, int | float) for share in fractions)
     if not numbers or len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:

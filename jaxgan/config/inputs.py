@@ -1,14 +1,15 @@
 """The images that a config's `data` section names."""
 
-from ml_collections import ConfigDict
-
+from jaxgan.config.sections import PCAData, TrainingData
 from jaxgan.data import loader, ranges
 from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
 from jaxgan.system import paths
 
 
-def open_source(data: ConfigDict, seed: int = 0, scale: ranges.Scale | None = None) -> Source:
+def open_source(
+    data: TrainingData | PCAData, seed: int = 0, scale: ranges.Scale | None = None
+) -> Source:
     """The images of a config's `data` section.
 
     Args:
@@ -29,8 +30,8 @@ def open_source(data: ConfigDict, seed: int = 0, scale: ranges.Scale | None = No
         on_error=data.on_error,
         count=data.limit,
         seed=seed,
-        given_sides=data.get("given_sides", "use"),
-        reading=data.get("layout", "auto"),
-        grouped=data.get("groups"),
+        given_sides=data.given_sides,
+        reading=data.layout,
+        grouped=data.groups,
         scale=scale,
     )

@@ -1,12 +1,16 @@
 """How long a training is: by steps, epochs or thousands of images; and which steps are traced."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ml_collections import ConfigDict
 
+from jaxgan.config.declarations import MOST_STEPS
 from jaxgan.errors import InputError
 
-MOST_STEPS = 10**9  # Of a training: JAX counts them in 32 bits.
+if TYPE_CHECKING:
+    from jaxgan.config.sections import Train
+
 LENGTHS = ("steps", "epochs", "kimg")
 
 
@@ -21,7 +25,7 @@ def settle_length(train: ConfigDict, overridden: Sequence[str], prefix: str) -> 
 
 
 def total_steps(
-    train: ConfigDict,
+    train: "Train",
     pictures: int,
     pictures_a_step: int,
     prelude: Callable[[int], int] | None = None,
@@ -39,13 +43,13 @@ def total_steps(
     """
     if train.steps is not None:
         return train.steps
-    shown = train.epochs * pictures if train.epochs is not None else train.kimg * 1000
+    shown = (train.kimg or 0) * 1000 if train.epochs is None else train.epochs * pictures
     batches, steps = round(shown / pictures_a_step), 0
     if batches > MOST_STEPS:
         length = "epochs" if train.epochs is not None else "kimg"
         raise InputError(
-            f"a training must have at most {MOST_STEPS:,} steps, and {train[length]:,} {length} of "
-            f"{pictures:,} pictures are {batches:,}"
+            f"a training must have at most {MOST_STEPS:,} steps, and {getattr(train, length):,} "
+            f"{length} of {pictures:,} pictures are {batches:,}"
         )
     if prelude is None:
         return max(1, batches)

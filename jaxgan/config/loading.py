@@ -3,13 +3,12 @@
 import difflib
 import importlib.util
 import inspect
-import json
 import os
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etils import epath
 from ml_collections import ConfigDict
@@ -18,16 +17,22 @@ import jaxgan
 from jaxgan.config.lengths import LENGTHS
 from jaxgan.config.lengths import settle_length as settle_length
 from jaxgan.config.lengths import total_steps as total_steps
+from jaxgan.config.names import CLASSIFIERS, STAGES
+from jaxgan.config.names import GANS as GANS
+from jaxgan.config.names import GENERATORS as GENERATORS
+from jaxgan.config.values import from_dict as from_dict
+from jaxgan.config.values import is_dict, is_experiment, to_dict
 from jaxgan.errors import FileError, InputError
 from jaxgan.system import paths, sealed
 
-STAGES = ("gan", "classifier")  # Of an experiment.
-GANS = ("wgan", "dcgan", "fastgan", "projected", "drifting", "stylegan2")
-GENERATORS = (*GANS, "pca")  # That can be drawn from; the last one trains nothing.
-CLASSIFIERS = ("googlenet", "resnet", "vgg16")
+if TYPE_CHECKING:
+    from jaxgan.config.typed import Config
+
 # What may change when a run goes on in its folder.
-FREE = ("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile")
-FREE += ("min_diversity", "on_collapse", "rollbacks", "checkpoint_minutes", "steps_per_call")
+FREE = (
+    *("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile"),
+    *("min_diversity", "on_collapse", "rollbacks", "checkpoint_minutes", "steps_per_call"),
+)
 RESUMABLE = {
     "parallel",
     "evaluate",  # Which older runs do not have.
@@ -117,7 +122,7 @@ def load(spec: str, test: bool = False) -> ConfigDict:
 
 
 @contextmanager
-def _named(file: str) -> Iterator[None]:
+def _named(file: str) -> Generator[None]:
     """Raise what a config file raises as an InputError with its name and line."""
     try:
         yield
@@ -161,8 +166,10 @@ def check_names(config: ConfigDict, names: Sequence[str]) -> None:
 
 
 # What an experiment's stages take from it.
-INHERITED = ("path", "classes", "limit", "crop", "on_error", "split", "given_sides")
-INHERITED += ("layout", "groups", "duplicates")
+INHERITED = (
+    *("path", "classes", "limit", "crop", "on_error", "split", "given_sides"),
+    *("layout", "groups", "duplicates"),
+)
 
 
 def check_inherited(config: ConfigDict, overridden: Sequence[str]) -> None:
@@ -180,39 +187,28 @@ def check_inherited(config: ConfigDict, overridden: Sequence[str]) -> None:
             raise InputError(f"config.{name} follows config.{own[name]} here: set that one")
 
 
-def is_experiment(config: ConfigDict) -> bool:
-    return "arms" in config
+def inherit(config: ConfigDict) -> None:
+    """Give the stages of an experiment its images and devices."""
+    for section in (config.gan, config.classifier):
+        with section.unlocked(), section.data.ignore_type():
+            for name in (name for name in INHERITED if name in config.data):
+                section.data[name] = config.data[name]
+            section.parallel, section.deterministic = config.parallel, config.deterministic
 
 
-def to_dict(config: ConfigDict) -> dict:
-    """As JSON holds it: tuples become lists."""
-    return json.loads(config.to_json())
-
-
-def from_dict(values: dict) -> ConfigDict:
-    """The inverse of `to_dict`: lists become tuples."""
-
-    def convert(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: convert(v) for k, v in value.items()}
-        return tuple(convert(v) for v in value) if isinstance(value, list) else value
-
-    return ConfigDict(convert(values))
-
-
-def differences(there: dict, here: dict, prefix: str = "") -> list[str]:
+def differences(there: dict[str, Any], here: dict[str, Any], prefix: str = "") -> list[str]:
     """One line per value in which two configs (as `to_dict` gives them) differ."""
-    lines = []
+    lines: list[str] = []
     for name in sorted({*there, *here}):
         a, b, dotted = there.get(name), here.get(name), prefix + name
-        if isinstance(a, dict) and isinstance(b, dict):
+        if is_dict(a) and is_dict(b):
             lines += differences(a, b, f"{dotted}.")
         elif a != b and dotted not in RESUMABLE and not (name == "vision" and _off(a, b)):
             lines.append(f"{dotted} is {a!r} there and {b!r} here")
     return lines
 
 
-def _off(*sections: dict | None) -> bool:
+def _off(*sections: dict[str, Any] | None) -> bool:
     """Whether there is no second critic, as in older runs, which have no such section."""
     return all((section or {}).get("backbone", "none") == "none" for section in sections)
 
@@ -221,13 +217,15 @@ def _off(*sections: dict | None) -> bool:
 STARTED = ("checkpoints", "run.json", "data.json", "metrics.jsonl", "gan", "classifiers", "fold0")
 
 
-def _kind(config: dict) -> str:
+def _kind(config: dict[str, Any]) -> str:
     if "arms" in config:
         return "an experiment"
     return f"a run of {config.get('model', {}).get('name', 'another network')}"
 
 
-def claim(workdir: epath.PathLike, config: ConfigDict, data: dict | None = None) -> None:
+def claim(
+    workdir: epath.PathLike, config: "ConfigDict | Config", data: dict[str, Any] | None = None
+) -> None:
     """Makes `workdir` this config's run folder: writes `config.json` there.
 
     Args:
@@ -256,7 +254,7 @@ def claim(workdir: epath.PathLike, config: ConfigDict, data: dict | None = None)
                 f"{'; '.join(lines[:3])}{more}"
             )
     if data is not None:
-        _check_data(folder, data, start="init_from" in config)
+        _check_data(folder, data, start="init_from" in ours)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--workdir must be a folder, got the file {folder}")
     if not file.exists():
@@ -282,7 +280,11 @@ def _check_new(folder: epath.Path, file: epath.Path, names: Sequence[str]) -> No
 
 
 def claim_data(
-    workdir: epath.PathLike, fingerprint: str, name: str = "data.json", *, data: dict | None = None
+    workdir: epath.PathLike,
+    fingerprint: str,
+    name: str = "data.json",
+    *,
+    data: dict[str, Any] | None = None,
 ) -> None:
     """Tie `workdir` to one set of images: a split of others could mix up what was learned from.
 
@@ -311,7 +313,7 @@ def claim_data(
 
 
 def _check_data(
-    workdir: epath.PathLike, data: dict, name: str = "data.json", start: bool = False
+    workdir: epath.PathLike, data: dict[str, Any], name: str = "data.json", start: bool = False
 ) -> None:
     """Raise InputError where the run in `workdir` began with other images, wherever they lay."""
     folder = epath.Path(workdir)
@@ -333,15 +335,22 @@ def _check_data(
     )
 
 
-def read_claim(workdir: epath.PathLike) -> ConfigDict:
-    """The config of the run in `workdir`."""
+def read_claim(workdir: epath.PathLike) -> Any:
+    """Return the config of the run in `workdir`, as the code takes it.
+
+    Raises:
+        InputError: there is none, or it is of no model that there is.
+        FileError: it is damaged.
+    """
+    from jaxgan.config.typed import read_given  # It imports JAX.
+
     file = epath.Path(workdir) / "config.json"
     if not file.exists():
         raise InputError(
             f"--workdir must be the folder of a run, with a config.json, got {workdir}"
             f"{_near_runs(epath.Path(workdir))}"
         )
-    return from_dict(sealed.load(file, _anew(epath.Path(workdir))))
+    return read_given(sealed.load(file, _anew(epath.Path(workdir))))
 
 
 def _near_runs(folder: epath.Path) -> str:
@@ -356,17 +365,20 @@ def _near_runs(folder: epath.Path) -> str:
     return f"; did you mean {' or '.join(found[:3])}?" if found else ""
 
 
-def holds(workdir: epath.PathLike, config: ConfigDict) -> str:
-    """Say what a run's folder holds, and what it is for, where another kind was wanted."""
-    if is_experiment(config):
+def holds(workdir: epath.PathLike, model: str | None) -> str:
+    """Say what a run's folder holds, and what it is for, where another kind was wanted.
+
+    Args:
+        workdir: the folder.
+        model: the name of the run's; None: an experiment's.
+    """
+    if model is None:
         runs = [str(f.parent) for f in sorted(epath.Path(workdir).glob("gan/*/config.json"))]
         of = f": its GANs are {', '.join(runs[:4])}" if runs else ""
         return f"{workdir} is an experiment's{of}; jaxgan predict {workdir} --arm best IMAGES"
-    if config.model.name in CLASSIFIERS:
-        return (
-            f"{workdir} holds a classifier ({config.model.name}): jaxgan predict {workdir} IMAGES"
-        )
-    return f"{workdir} holds a generator ({config.model.name}): jaxgan sample {workdir} --out DIR"
+    if model in CLASSIFIERS:
+        return f"{workdir} holds a classifier ({model}): jaxgan predict {workdir} IMAGES"
+    return f"{workdir} holds a generator ({model}): jaxgan sample {workdir} --out DIR"
 
 
 def read_run(workdir: epath.PathLike) -> dict[str, Any]:

@@ -18,6 +18,7 @@ HARMFUL = (
 )
 FAR = 4.0  # Standard deviations by which a class's share on a side is off
 TIMES = 1.5  # and times as large or small.
+LOPSIDED = 3  # Times as many images in a class as in another.
 SHOWN = 3
 
 
@@ -128,6 +129,26 @@ def uneven(
                     f"warning: {name} is {mine:.0%} of {where} and {share:.0%} of the other sides"
                 )
     return found
+
+
+def lopsided(
+    labels: Int[np.ndarray, " n"],
+    classes: Sequence[str],
+    outcome: str,
+    arms: Sequence[str],
+) -> list[str]:
+    """What an experiment on classes of unequal size does not measure or try yet."""
+    counts = np.bincount(labels, minlength=len(classes))
+    if counts.max() < LOPSIDED * counts.min():
+        return []
+    most, least = (f"{classes[i]} {counts[i]:,}" for i in (counts.argmax(), counts.argmin()))
+    further = []
+    if outcome == "accuracy":
+        further.append("--config.verdict.outcome=balanced_accuracy counts each class the same")
+    if not any(arm.partition("+")[0] == "balance" for arm in arms):
+        further.append("the arm balance fills up the smaller classes")
+    told = f"warning: unequal classes, {most} against {least}: see the rows per class"
+    return ["; ".join([told, *further])]
 
 
 def few(

@@ -47,6 +47,7 @@ class Duplicates(NamedTuple):
     group: Int64[np.ndarray, " n"]
     digest: Digests  # By which groups are dealt out: of the files, or else of the pixels.
     rule: str = ""  # By which they were found, in words.
+    copies: Int64[np.ndarray, " n"] | None = None  # `group`, where that has more: `data.groups`.
 
 
 def parse(rule: str | float, name: str = "data.duplicates") -> str | float:
@@ -70,7 +71,7 @@ def parse(rule: str | float, name: str = "data.duplicates") -> str | float:
 
 def sentence(found: Duplicates, name: Callable[[int], str]) -> str:
     """How many images are like another one, and by which rule."""
-    group = found.group
+    group = found.group if found.copies is None else found.copies
     members = np.bincount(group, minlength=len(group))
     several = np.flatnonzero(members > 1)
     said = f"duplicates by {found.rule}: "

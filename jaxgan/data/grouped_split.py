@@ -79,7 +79,7 @@ def kept_together(
     if grouped is None:
         return found
     groups.check_classes(grouped, source.labels, source.classes)
-    return found._replace(group=groups.joined(found.group, grouped))
+    return found._replace(group=groups.joined(found.group, grouped), copies=found.group)
 
 
 def _say(duplicates: splits.Duplicates, source: Source) -> None:

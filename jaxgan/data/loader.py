@@ -28,7 +28,7 @@ LOOKED_AT = 200  # Images, for their size.
 
 
 def open_source(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     resolution: int,
     *,
     classes: Sequence[str] | None = None,
@@ -86,7 +86,7 @@ def open_source(
     return found.select(np.sort(np.concatenate([indices[:count] for indices in of_class])))
 
 
-def exists(path: str | os.PathLike) -> bool:
+def exists(path: str | os.PathLike[str]) -> bool:
     """Whether there is something at a path that `open_source` may read."""
     return os.fspath(path) == "toy" or discover.exists(path)
 

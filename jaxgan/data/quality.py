@@ -30,7 +30,7 @@ NOTES = {
 RINGS = 32  # Into which the spectrum is cut, up to Nyquist's frequency.
 SPECTRUM = 256  # Side of the square whose spectrum is looked at, at most.
 SUFFIXES = {
-    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
     "PNG": {".png"},
     "WEBP": {".webp"},
     "GIF": {".gif"},

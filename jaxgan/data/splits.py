@@ -14,7 +14,7 @@ from jaxgan.data.dataset import Source
 from jaxgan.data.duplicates import Duplicates, group_copies, near_duplicates
 from jaxgan.errors import InputError
 
-SMALL = 60  # Images of a class below which its shares are not left to chance alone.
+SMALL = 60  # Images of a class below which its shares are not left to chance.
 
 __all__ = ["Duplicates", "across_classes", "assign", "group_copies", "near_duplicates", "split"]
 
@@ -39,7 +39,7 @@ def split(
     are added move no others, with two exceptions, which a prepared set does not have (`assign`):
     one that joins two groups takes both to one side (and one that becomes the smallest of its
     group may move it); and where a class would have nothing on a side, or a small class less
-    than half of its share, those whose hashes lie nearest are moved there.
+    than its share, those whose hashes lie nearest are moved there.
     Pixels depend on the resolution: split once, and use the positions at any resolution.
 
     Args:
@@ -112,7 +112,7 @@ def _uniform(key: bytes) -> float:
 
 def _fill_sides(sides, draws, holds, fixed, share, classes, called="pictures") -> None:
     """Moves groups, not `fixed` ones, in place: to every wanted side goes one of every class, and,
-    as far as there are any to spare, half of the share of a small class.
+    as far as there are any to spare, the share of a small class, rounded down.
     """
     wanted = np.flatnonzero(share > 0)
     total = holds.sum(axis=0)
@@ -124,8 +124,8 @@ def _fill_sides(sides, draws, holds, fixed, share, classes, called="pictures") -
             )
     middles = np.cumsum(share) - share / 2
     one = np.tile(share[:, None] > 0, len(classes)).astype(np.int64)
-    half = np.floor(share[:, None] * np.where(total < SMALL, total, 0) / 2).astype(np.int64)
-    for least in (one, np.maximum(one, half)):
+    whole = np.floor(share[:, None] * np.where(total < SMALL, total, 0) + 1e-9).astype(np.int64)
+    for least in (one, np.maximum(one, whole)):
         for side in wanted:
             for label, name in enumerate(classes):
                 while True:

@@ -17,6 +17,7 @@ FILE += ("imageid", "img", "imgname", "id")
 LABEL = ("label", "class", "category", "classname", "labels", "target", "breed", "species")
 LABEL += ("labelname", "categoryname", "dx", "diagnosis")
 ENDINGS = (".csv", ".tsv", ".jsonl", ".json")
+MEANT = (".csv", ".tsv", "metadata.jsonl")  # Others are written by programs.
 BESIDE = ".cls"  # A file for each image, as WebDataset has them.
 LARGEST = 2**29  # Bytes of a table.
 Read = Callable[[str], bytes]
@@ -88,9 +89,14 @@ class Tables:
         return self._known[table]
 
     def unknown(self, folder: str) -> list[str]:
-        """Those of a folder that are tables, but not of classes, with their columns."""
-        every = ((table, self.records(table)) for table in self.at(folder))
-        return [f"{table} with {', '.join(rows[0][1])}" for table, rows in every if rows]
+        """Those of a folder that may be meant to give classes and do not, with their columns."""
+        some = [t for t in self.at(folder) if t.endswith(MEANT)]
+        rows = [(table, self.records(table) or []) for table in some]
+        return [
+            f"{table} with {', '.join(found[0][1])}"
+            for table, found in rows
+            if found and "left_eye_x" not in found[0][1]  # A table of points.
+        ]
 
     def without_labels(self, folder: str) -> bool:
         """Whether a folder's `dataset.json` says that its images have none."""

@@ -22,7 +22,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 
 from jaxgan.engine.checkpoint_items import checksums, items_of
 from jaxgan.errors import FileError
-from jaxgan.system import sealed
+from jaxgan.system import paths, sealed
 from jaxgan.types import InputError, State
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates each of its steps.
@@ -59,8 +59,7 @@ class DamagedError(Exception):
     """A part of a checkpoint is not what was saved."""
 
 
-# What Orbax raises for files that are cut off, changed or not there. Stores and networks have
-# errors of many other kinds, and TensorStore a ValueError with one of these words.
+# What Orbax raises for damaged files; of stores and networks a ValueError with one of these words.
 _DAMAGE = (DamagedError, FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError)
 _PASSING = re.compile(
     r"\b(UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|ABORTED|CANCELLED"
@@ -94,6 +93,7 @@ class Checkpoints:
     def _open(self) -> ocp.CheckpointManager:
         if not self._read_only:
             self.folder.mkdir(parents=True, exist_ok=True)
+        paths.check_tree(self.folder)  # Orbax would wait for a pipe's other end.
         if self._best is not None:
             self._check_metrics()
         keep: list = [policies.LatestN(n=2)]

@@ -1,5 +1,6 @@
 """How good a trained classifier is on a folder of images."""
 
+import dataclasses
 import logging
 
 from etils import epath
@@ -34,28 +35,23 @@ def evaluate_classifier(
         )
     classifier = load_classifier(workdir, step)
     config = classifier.config
-    with config.unlocked():
-        config.data.path = path
-        if part == "all":
-            config.data.limit = None
-            config.data.groups = None  # They decide over splits alone.
+    data = dataclasses.replace(config.data, path=path)
+    if part == "all":  # Groups decide over splits alone.
+        data = dataclasses.replace(data, limit=None, groups=None)
     known = configs.read_run(workdir).get("data", {})
     trained, scale = known.get("fingerprint"), known.get("scale")
-    source = open_source(config.data, config.seed, scale and ranges.Scale(*scale))
+    source = open_source(data, config.seed, scale and ranges.Scale(*scale))
     if part == "all" and loader.fingerprint(source) == trained:
         logging.getLogger("jaxgan").warning(
             "these are the pictures it learned from: --split test takes those that it did not see"
         )
     if part != "all":
-        rule = config.data.get("duplicates")
-        if rule is None and getattr(source, "sides", None) is None:
+        if data.duplicates is None and getattr(source, "sides", None) is None:
             raise InputError(
                 f"--split {part} must be parted as in training, and the run in {workdir} is older "
                 f"than data.duplicates: train anew, or give a folder of new images with --split all"
             )
-        source = loader.Subset(
-            source, getattr(split(source, config.data.split, rule=rule or "auto"), part)
-        )
+        source = loader.Subset(source, getattr(split(source, data.split, rule=data.rule), part))
     print("\n".join(account.lines(source)), flush=True)
     log_p = predict(classifier.predict, classifier.variables, source)
     return summarise(log_p, source.labels, source.classes) | {

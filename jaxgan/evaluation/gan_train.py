@@ -26,6 +26,8 @@ from ml_collections import ConfigDict
 from jaxgan import recipes
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
+from jaxgan.config.sections import ClassifierData
+from jaxgan.config.typed import Classifier, changed
 from jaxgan.data import loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
@@ -71,28 +73,25 @@ def run(
     Raises:
         InputError: as `check_classifier`, `open_sides` and `equal_numbers`.
     """
-    check_classifier(config)
-    sides = open_sides(config.data, real, fake, train, config.seed)
-    fit = fit_with(config, workdir)
-    result = measure(sides, fit, range(config.seed, config.seed + seeds))
+    checked = check_classifier(config)
+    sides = open_sides(checked.data, real, fake, train, checked.seed)
+    fit = fit_with(checked, workdir)
+    result = measure(sides, fit, range(checked.seed, checked.seed + seeds))
     paths = {"train": train or real, "test": real, "fake": fake}
     result["sets"] = {
         side: {"path": path, "fingerprint": loader.fingerprint(getattr(sides, side))}
         for side, path in paths.items()
     }
-    return result | {"config": configs.to_dict(config)} | training.environment()
+    return result | {"config": configs.to_dict(checked)} | training.environment()
 
 
-def set_resolution(config: ConfigDict, *paths: str | None) -> None:
+def smallest(*paths: str | None) -> int | None:
     """That of the smallest pictures: enlarged ones are told from others by their blur alone."""
-    sides = [loader.usual_side(path) for path in paths if path not in (None, "toy")]
-    if sides:
-        with config.unlocked():
-            config.data.resolution = min(sides)
+    return min((loader.usual_side(p) for p in paths if p not in (None, "toy")), default=None)
 
 
 def open_sides(
-    data: ConfigDict, real: str, fake: str, train: str | None = None, seed: int = 0
+    data: ClassifierData, real: str, fake: str, train: str | None = None, seed: int = 0
 ) -> Sides:
     """The pictures of folders or prepared sets.
 
@@ -138,7 +137,7 @@ def open_sides(
     if train is not None:
         learned, test = alike(train, "--train"), whole
     else:
-        parts = training.split(whole, data.split, rule=data.get("duplicates", "auto"))
+        parts = training.split(whole, data.split, rule=data.rule)
         learned, test = loader.Subset(whole, parts.train), loader.Subset(whole, parts.test)
     return separate(learned, test, generated)
 
@@ -264,16 +263,21 @@ def measure(
     }
 
 
-def check_classifier(config: ConfigDict) -> None:
-    """Raises InputError for a config that is no classifier's, or makes no sense."""
+def check_classifier(config: ConfigDict) -> Classifier:
+    """Return a classifier's config as the code takes it.
+
+    Raises:
+        InputError: it is no classifier's, or makes no sense.
+    """
     if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
         raise InputError("--config must be a classifier's, like configs/googlenet.py")
-    checks.check_training(config)
-    training.check_batches(config)
-    training.check_precision(config.precision)
+    checked: Classifier = checks.check_training(config)
+    training.check_batches(checked.train, checked.model.name)
+    training.check_precision(checked.precision)
+    return checked
 
 
-def fit_with(config: ConfigDict, workdir: str | None = None) -> Fit:
+def fit_with(config: Classifier, workdir: str | None = None) -> Fit:
     """Trains the classifier of a config, and takes its last weights: nothing chooses among them.
 
     Args:
@@ -283,13 +287,14 @@ def fit_with(config: ConfigDict, workdir: str | None = None) -> Fit:
     built: list = []
 
     def fit(source: Source, seed: int, name: str) -> Callable[[Source], np.ndarray]:
-        mine = config.copy_and_resolve_references()
-        with mine.unlocked():
-            train, count = mine.train, len(source)  # As many on both sides: as many steps.
-            train.steps = configs.total_steps(train, count, train.batch_size)
-            train.epochs = train.kimg = None
-            mine.seed, mine.model.num_classes = seed, len(source.classes)
-            mine.data.classes = tuple(source.classes)
+        train, count = config.train, len(source)  # As many on both sides: as many steps.
+        length = {
+            "train.steps": configs.total_steps(train, count, train.batch_size),
+            "train.epochs": None,
+            "train.kimg": None,
+        }
+        classes = {"model.num_classes": len(source.classes), "data.classes": source.classes}
+        mine = changed(config, {"seed": seed} | length | classes)
         if not built:  # Compiled once.
             built.append(recipes.build(mine, sharding.axis_name(mine.parallel)))
             built.append(make_predict(recipes.build_classifier(mine)))

@@ -3,13 +3,16 @@
 import math
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from etils import epath
 from ml_collections import ConfigDict
 
+from jaxgan.config import checks
+from jaxgan.config.typed import Experiment, changed
 from jaxgan.errors import InputError
 from jaxgan.experiment import forecast, pipeline, timing
 from jaxgan.experiment.design.plan import Plan, prepare
@@ -67,7 +70,9 @@ class Choice(NamedTuple):
     images: int
 
 
-def choose(config: ConfigDict, budget: float, begin: float | None = None) -> tuple[Choice, Plan]:
+def choose(
+    given: ConfigDict | Experiment, budget: float, begin: float | None = None
+) -> tuple[Choice, Plan]:
     """Folds, seeds and GAN steps for the time that there is.
 
     A few steps of each kind are timed. Of the designs whose interval is expected to be narrow
@@ -75,7 +80,7 @@ def choose(config: ConfigDict, budget: float, begin: float | None = None) -> tup
     the one with the narrowest interval. Which variances to expect is `power.assumed`.
 
     Args:
-        config: the experiment's.
+        given: the experiment's config.
         budget: seconds in all.
         begin: `time.perf_counter()` from which they count; now by default.
 
@@ -86,11 +91,11 @@ def choose(config: ConfigDict, budget: float, begin: float | None = None) -> tup
         InputError: there is no time for two classifiers of each arm; says how much there must be.
     """
     begin = time.perf_counter() if begin is None else begin
+    config = checks.parsed(given)
     found: list[Choice] = []
     least, known, plan, most = float("inf"), None, None, 0
     for count in (config.data.folds,) if config.data.folds > 1 else FOLDS:
-        mine = config.copy_and_resolve_references()
-        mine.data.folds = count
+        mine = changed(config, {"data.folds": count})
         try:
             plan = prepare(mine, plan)
         except InputError:
@@ -98,7 +103,7 @@ def choose(config: ConfigDict, budget: float, begin: float | None = None) -> tup
                 raise
             continue
         if known is None:  # The images of one split serve to time the steps of all.
-            known = timing.prices(mine, plan, SECONDS)
+            known = timing.prices(plan, SECONDS)
         kinds = "samples", "features", "classifier", "choice"
         seed = plan.pick(*kinds, fold=0, seeds=(0,))
         each = SLOWER * sum(forecast.seconds(known, job) for job in seed)
@@ -149,15 +154,19 @@ def _before_seeds(plan: Plan, known: timing.Prices, folds: int, steps: int) -> f
     return SLOWER * sum(forecast.seconds(known, job) for job in jobs)
 
 
-def apply(config: ConfigDict, choice: Choice) -> None:
-    """Put a choice into the experiment's config: folds, GAN steps, and as many seeds as may be."""
-    config.data.folds = choice.folds
+def apply(seeds: Sequence[int], choice: Choice) -> dict[str, Any]:
+    """Return a config's values of a choice: folds, GAN steps, and as many seeds as may be.
+
+    Args:
+        seeds: that it has; they come first.
+        choice: of the design.
+    """
+    more = [n for n in range(MOST_SEEDS + len(seeds)) if n not in seeds]
+    found = {"data.folds": choice.folds}
     if choice.gan_steps:
-        train = config.gan.train
-        with config.gan.unlocked():
-            train.steps, train.epochs, train.kimg = choice.gan_steps, None, None
-    more = [n for n in range(MOST_SEEDS + len(config.seeds)) if n not in config.seeds]
-    config.seeds = (*config.seeds, *more)[: max(MOST_SEEDS, len(config.seeds))]
+        found |= {"gan.train.steps": choice.gan_steps}
+        found |= {"gan.train.epochs": None, "gan.train.kimg": None}
+    return found | {"seeds": (*seeds, *more)[: max(MOST_SEEDS, len(seeds))]}
 
 
 def say(choice: Choice, budget: float) -> str:
@@ -172,7 +181,7 @@ def say(choice: Choice, budget: float) -> str:
 
 
 def spend(
-    config: ConfigDict,
+    given: ConfigDict,
     workdir: epath.PathLike,
     budget: float,
     begin: float,
@@ -181,7 +190,7 @@ def spend(
     """Run an experiment within a budget; with a larger one than before it goes on.
 
     Args:
-        config: the experiment's; its folds, seeds and GAN steps are chosen.
+        given: the experiment's config; its folds, seeds and GAN steps are chosen.
         workdir: its folder.
         budget: seconds, counted from `begin`.
         begin: `time.perf_counter()` when the program started.
@@ -198,7 +207,7 @@ def spend(
             f"{workdir} holds an experiment that was begun without --budget: go on without it, or "
             "choose a new --workdir"
         )
-    plan = None
+    plan, config = None, checks.parsed(given)
     if before is None:
         chosen, plan = choose(config, budget, begin)
         kept = chosen._asdict() | {"budget": budget}
@@ -207,9 +216,8 @@ def spend(
         chosen = Choice(*(before[name] for name in Choice._fields))
         kept = before | {"budget": before["budget"] + budget}
         line = f"{_short(budget)} more: further seeds and folds are added, nothing is redone"
-    apply(config, chosen)
     return pipeline.run(
-        config,
+        changed(config, apply(config.seeds, chosen)),
         workdir,
         until=begin + budget * (1 - END),
         ends=begin + budget,

@@ -9,7 +9,6 @@ import numpy as np
 from etils import epath
 
 from jaxgan import __version__
-from jaxgan.config import loading as configs
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.engine import log
@@ -59,7 +58,7 @@ def conclude(
     config, plan, folder = site.config, site.plan, site.folder
     seconds = record.seconds
     seconds["classify"] = sum(run["seconds"] for run in [*record.runs, *record.failed])
-    asked = {"seeds": list(config.seeds)} | configs.to_dict(config.verdict)
+    asked = {"seeds": list(config.seeds)} | config.given["verdict"]
     if not seeds_planned or config.verdict.width is not None:
         del asked["seeds"]
     told = sealed.rows(folder / TOLD)
@@ -73,7 +72,7 @@ def conclude(
     found: Any = {
         "format": 3,
         "jaxgan": __version__,
-        "config": configs.to_dict(config),
+        "config": config.given,
         "classes": list(plan.real.classes),
         **_judged(site, record, made),
         "guards": guards,
@@ -136,11 +135,14 @@ def _judged(site: Site, record: Record, made: list[dict[str, Source]]) -> Judged
         record.runs,
         site.plan.labels,
         site.plan.real.classes,
-        primary=tuple(verdict.primary),
+        primary=verdict.primary,
         about=arms.about(site.fold.arms),
         seeds=len(site.config.seeds),
-        **{name: verdict[name] for name in ("outcome", "level", "margin", "width")},
-        looks=tuple(verdict.looks),
+        outcome=verdict.outcome,
+        level=verdict.level,
+        margin=verdict.margin,
+        width=verdict.width,
+        looks=verdict.looks,
         failed=record.failed,
         groups=site.plan.groups,
         same_samples=samples_shared(made) if made else None,

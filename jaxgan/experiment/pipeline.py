@@ -12,13 +12,14 @@ from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import Experiment, changed
 from jaxgan.data import account, loader
 from jaxgan.data.folder import Source
 from jaxgan.engine import log, sharding
 from jaxgan.experiment.answers import Answers
 from jaxgan.experiment.conclude import conclude
 from jaxgan.experiment.design import arms
-from jaxgan.experiment.design.plan import Plan, at, prepare
+from jaxgan.experiment.design.plan import Plan, prepare
 from jaxgan.experiment.outlook import Outlook
 from jaxgan.experiment.results import Record
 from jaxgan.experiment.schema import Results
@@ -32,7 +33,7 @@ from jaxgan.types import InputError, Recipe
 
 
 def run(
-    config: ConfigDict,
+    config: ConfigDict | Experiment,
     workdir: epath.PathLike,
     share: Share = Share(),
     *,
@@ -71,10 +72,10 @@ def run(
     plan = prepare(config, before)
     share = share._replace(workers=folder / "workers")
     with share.locked(folder), share.alive():
-        configs.claim(folder, config, training.describe_data(plan.real))
+        configs.claim(folder, plan.config, training.describe_data(plan.real))
         claimed()
         outlook = Outlook(plan.jobs, folder, ends)
-        one = _Experiment(config, plan, folder, share, begin, until, begin_folds, outlook)
+        one = _Experiment(plan, folder, share, begin, until, begin_folds, outlook)
         return one.run(told_first)
 
 
@@ -83,7 +84,6 @@ class _Experiment:
 
     def __init__(
         self,
-        config: ConfigDict,
         plan: Plan,
         folder: epath.Path,
         share: Share,
@@ -92,7 +92,9 @@ class _Experiment:
         begin_folds: int | None,
         outlook: Outlook,
     ):
-        self.config, self.plan, self.folder, self.share = config, plan, folder, share
+        self.plan, self.folder, self.share = plan, folder, share
+        # Its `config.json` does without the classes.
+        self.config = changed(plan.config, {"classifier.data.classes": plan.real.classes})
         self.begin, self.until = begin, until
         self.begin_folds = len(plan.folds) if begin_folds is None else begin_folds
         self.outlook = outlook
@@ -128,7 +130,10 @@ class _Experiment:
             + f"{len(one.train):,} to train, {len(one.validation):,} to validate, "
             f"{len(one.test):,} to test" + " (each once in all)" * (len(parts) > 1)
         )
-        for line in account.lines(real, one, gan=bool(arms.of_gans(parts[0].needed))):
+        said = account.lines(real, one, gan=bool(arms.of_gans(parts[0].needed)))
+        names = [arm.name for arm in parts[0].arms]
+        outcome = self.config.verdict.outcome
+        for line in said + account.lopsided(real.labels, real.classes, outcome, names):
             self.told.line(line)
         for arm in parts[0].arms:
             self.told.line(f"arm {arm.name}: {arm.description}")
@@ -262,7 +267,7 @@ class _Experiment:
         """All real images at the GANs' resolution, and the GANs' recipe: compiled once."""
         config, images = self.config, self.plan.real
         if config.gan.data.resolution != images.resolution:
-            images = training.open_source(at(config, config.gan), config.seed)
+            images = training.open_source(config.data.at(config.gan.data.resolution), config.seed)
         if images.names != self.plan.real.names:  # The split speaks of positions.
             raise InputError(f"the images of {config.data.path} must not change during a run")
         return images, recipes.build(config.gan, sharding.axis_name(config.parallel))
@@ -277,10 +282,10 @@ class _Experiment:
         )
         if answers.interval(*config.verdict.primary) is None:
             return False
-        look = seeds in tuple(config.verdict.looks)
+        look = seeds in config.verdict.looks
         if look and answers.decided(
             *config.verdict.primary,
-            tuple(config.verdict.looks),
+            config.verdict.looks,
             len(config.seeds),
             config.verdict.level,
             config.verdict.margin,

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 from jaxtyping import Array, Float, Float32, UInt8
-from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config import typed
 from jaxgan.data.outliers import SIDE, descriptor
 from jaxgan.engine.checkpoint import Best, Checkpoints, has_checkpoints
 from jaxgan.engine.checkpoint_items import checksums
@@ -142,7 +142,7 @@ class Trained(NamedTuple):
         variables: weights and batch statistics.
     """
 
-    config: ConfigDict
+    config: typed.Classifier
     step: int
     variables: Any
 
@@ -162,9 +162,10 @@ def restore(
         raise
     except InputError as error:
         raise InputError(str(error).replace("--workdir", flag)) from error
-    if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
+    if not isinstance(config, typed.Classifier):
+        model = None if configs.is_experiment(config) else config.model.name
         raise InputError(
-            f"{flag} must hold the run of a classifier, and {configs.holds(workdir, config)}"
+            f"{flag} must hold the run of a classifier, and {configs.holds(workdir, model)}"
         )
     if not has_checkpoints(workdir):
         raise InputError(f"{flag} must hold a checkpoint, and there is none in {workdir}")
@@ -183,9 +184,8 @@ def classifier(workdir: str) -> Features:
         InputError: see `restore`.
     """
     trained = restore(workdir, flag="--features classifier:WORKDIR")
-    with trained.config.unlocked():
-        trained.config.train.remat = False
-    model, size = recipes.build_classifier(trained.config), trained.config.data.resolution
+    config = typed.changed(trained.config, {"train.remat": False})
+    model, size = recipes.build_classifier(config), config.data.resolution
 
     @jax.jit
     def function(variables: Any, images: UInt8[Array, "b h w 3"]) -> Float32[Array, "b d"]:
@@ -213,7 +213,7 @@ class Classifier(NamedTuple):
         predict: (variables, uint8 pictures) -> log-probabilities of the classes.
     """
 
-    config: ConfigDict
+    config: typed.Classifier
     step: int
     variables: Any
     predict: Predict

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
-from ml_collections import ConfigDict
 
 from jaxgan.augment import ada, diffaugment
 from jaxgan.augment.randaugment import randaugment, trivialaugment
 from jaxgan.config.lengths import total_steps
+from jaxgan.config.sections import Boost, GANTrain, Player, Train
 from jaxgan.models.layers.conv_layer import remat
 from jaxgan.steps import optimizers, schedules
 from jaxgan.types import Augment
@@ -53,35 +53,38 @@ def always(change: Augment | None, p: float) -> Augment | None:
     return change and (lambda images, _, key: change(images, jnp.float32(p), key))
 
 
-def steps(config: ConfigDict, pictures: Pictures, duration: str) -> float:
+def steps(train: GANTrain, pictures: Pictures, duration: str) -> float:
     """Return the generator's steps of a duration such as "10 epochs"."""
-    train = config.train
     drawn = train.batch_size * (1 if train.same_batch else train.n_critic)
     steps = schedules.steps(duration, pictures.count, drawn)
-    if "step" in duration or not (train.boost.first or train.boost.every):
+    extra = extra_batches(train)
+    if "step" in duration or extra is None:
         return steps
-    shown = ConfigDict({"steps": None, "epochs": None, "kimg": steps * drawn / 1000})
-    return total_steps(shown, pictures.count, drawn, partial(more, train))
+    return total_steps(Train(kimg=steps * drawn / 1000), pictures.count, drawn, extra)
 
 
-def extra_batches(config: ConfigDict) -> Callable[[int], int] | None:
+def extra_batches(train: GANTrain) -> Callable[[int], int] | None:
     """Return a GAN's `Prelude.count` without building it; None where it has no prelude."""
-    boost = config.train.get("boost")
-    return partial(more, config.train) if boost and (boost.first or boost.every) else None
-
-
-def more(train: ConfigDict, step: int) -> int:
-    """Batches that the critic sees before a step, besides the step's own."""
     boost = train.boost
+    if boost is None or not (boost.first or boost.every):
+        return None
+    return partial(more, boost, train.n_critic)
+
+
+def more(boost: Boost, n_critic: int, step: int) -> int:
+    """Return the batches that the critic sees before a step, besides the step's own."""
     boosted = step < boost.first or (boost.every and step % boost.every == 0)
-    return boost.n_critic // train.n_critic - 1 if boosted else 0
+    return boost.n_critic // n_critic - 1 if boosted else 0
 
 
-def optimiser(config: ConfigDict, pictures: Pictures, player: str) -> optax.GradientTransformation:
-    """Return the optimiser of "generator" or "critic"."""
-    section = config.optim[player]
+def optimiser(section: Player, count: Callable[[str], float]) -> optax.GradientTransformation:
+    """Return the optimiser of the generator or the critic.
+
+    Args:
+        section: its own.
+        count: returns the steps of a duration.
+    """
     rate, final = section.learning_rate, section.final
-    count = partial(steps, config, pictures)
     kinds = {
         "constant": lambda t_max: optax.constant_schedule(rate),
         "cosine": lambda t_max: schedules.cosine(rate, final, t_max),
@@ -95,21 +98,19 @@ def optimiser(config: ConfigDict, pictures: Pictures, player: str) -> optax.Grad
         tx = optimizers.rmsprop(schedule, section.b2)
     else:
         tx = optimizers.adam(schedule, section.b1, section.b2)
-    clip = section.get("clip")
-    return optax.chain(tx, optimizers.clip_weights(clip)) if clip else tx
+    return optax.chain(tx, optimizers.clip_weights(section.clip)) if section.clip else tx
 
 
-def dtype(config: ConfigDict) -> Any:
+def dtype(precision: str) -> Any:
     """Return the type of the computation; weights are float32."""
-    return {"float32": jnp.float32, "bf16": jnp.bfloat16}[config.precision]
+    return {"float32": jnp.float32, "bf16": jnp.bfloat16}[precision]
 
 
-def module(config: ConfigDict, kind: type[nn.Module]) -> Any:
+def module(recompute: bool, kind: type[nn.Module]) -> Any:
     """Return the module, which recomputes what it can where `train.remat` is set."""
-    return remat(kind) if config.train.remat else kind
+    return remat(kind) if recompute else kind
 
 
-def images(config: ConfigDict) -> jax.ShapeDtypeStruct:
+def images(resolution: int) -> jax.ShapeDtypeStruct:
     """Return what a network's weights are made by: two images."""
-    resolution = config.data.resolution
     return jax.ShapeDtypeStruct((2, resolution, resolution, 3), jnp.float32)

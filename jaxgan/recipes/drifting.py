@@ -5,8 +5,9 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 
+from jaxgan.config.models import DriftingModel
+from jaxgan.config.typed import Drifting
 from jaxgan.models import backbones
 from jaxgan.models.feature_sets import Sets, make_feature_sets
 from jaxgan.recipes import common
@@ -19,15 +20,15 @@ from jaxgan.steps.state import GANState, Net, new_net
 from jaxgan.types import Images, PRNGKey, Recipe
 
 
-def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
+def recipe(config: Drifting, axis_name: str | None, pictures: Pictures) -> Recipe:
     model, train = config.model, config.train
-    feature_sets = build_feature_sets(config)
-    tx = common.optimiser(config, pictures, "generator")
+    feature_sets = build_feature_sets(model)
+    tx = common.optimiser(config.optim.generator, partial(common.steps, train, pictures))
 
     def init(key: PRNGKey) -> GANState:
         generator_key, _ = jax.random.split(key)
         variables = first_average(build_generator(config), model.latent_dim, generator_key)
-        images = common.images(config)
+        images = common.images(config.data.resolution)
         several = jax.ShapeDtypeStruct((train.positives, *images.shape[1:]), images.dtype)
         real = [jnp.zeros(x.shape) for x in jax.eval_shape(feature_sets, several)]
         return GANState(
@@ -41,7 +42,7 @@ def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Rec
         build_generator(config, axis_name),
         feature_sets,
         tx,
-        temperatures=tuple(config.loss.temperatures),
+        temperatures=config.loss.temperatures,
         latent_dim=model.latent_dim,
         average=partial(
             optimizers.average_by_pictures,
@@ -55,10 +56,10 @@ def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Rec
     return Recipe(init, step)
 
 
-def build_feature_sets(config: ConfigDict) -> Callable[[Images], Sets]:
+def build_feature_sets(model: DriftingModel) -> Callable[[Images], Sets]:
     """Return what images look like to a drifting model.
 
     Raises:
         InputError: the frozen network's weights are not installed.
     """
-    return make_feature_sets(backbones.make(config.model.backbone), config.model.backbone_size)
+    return make_feature_sets(backbones.make(model.backbone), model.backbone_size)

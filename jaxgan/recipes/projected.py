@@ -5,8 +5,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from ml_collections import ConfigDict
 
+from jaxgan.config.models import ProjectedModel
+from jaxgan.config.typed import Projected
 from jaxgan.models import backbones, projected
 from jaxgan.recipes import common
 from jaxgan.recipes.common import Pictures
@@ -17,21 +18,21 @@ from jaxgan.steps.state import GANState, new_net
 from jaxgan.types import PRNGKey, Recipe
 
 
-def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
+def recipe(config: Projected, axis_name: str | None, pictures: Pictures) -> Recipe:
     model, train = config.model, config.train
-    projection = build_projection(config)
+    projection = build_projection(model)
     views = projected.make_views(projection, bool(model.patch))
-    heads = projected.Heads(tuple(model.patch), model.head_width, common.dtype(config))
-    generator_tx, critic_tx = (
-        common.optimiser(config, pictures, name) for name in ("generator", "critic")
-    )
+    heads = projected.Heads(tuple(model.patch), model.head_width, common.dtype(config.precision))
+    count = partial(common.steps, train, pictures)
+    generator_tx = common.optimiser(config.optim.generator, count)
+    critic_tx = common.optimiser(config.optim.critic, count)
 
     def init(key: PRNGKey) -> GANState:
         generator_key, critic_key = jax.random.split(key)
         generator = build_generator(config)  # In no `pmap`.
         variables = first_average(generator, model.latent_dim, generator_key)
         ones = jnp.ones(projected.factors(projection))
-        shapes = jax.eval_shape(views, common.images(config), ones)
+        shapes = jax.eval_shape(views, common.images(config.data.resolution), ones)
         critic = new_net(heads.lazy_init(critic_key, shapes, False), critic_tx)
         return GANState(
             step=jnp.int32(0),
@@ -62,13 +63,12 @@ def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Rec
     return Recipe(init, step)
 
 
-def build_projection(config: ConfigDict) -> projected.Projection | None:
+def build_projection(model: ProjectedModel) -> projected.Projection | None:
     """Return the frozen network of a projected critic, which is none with `backbone` "none".
 
     Raises:
         InputError: its weights are not installed.
     """
-    model = config.model
     if model.backbone == "none":
         return None
     return projected.make_projection(

@@ -1,6 +1,7 @@
 """From a config to a StyleGAN2 and its recipe; and what its named settings are."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,9 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from jaxgan.augment import ada
+from jaxgan.config.models import StyleGAN2Model
+from jaxgan.config.sections import Adam
+from jaxgan.config.typed import StyleGAN2
 from jaxgan.models import stylegan2
 from jaxgan.recipes import second_critic
 from jaxgan.recipes.common import Pictures
@@ -83,23 +87,32 @@ def settings(name: str, resolution: int) -> dict:
     } | given
 
 
+def chosen(name: str, resolution: int) -> dict[str, Any]:
+    """Return the values of a config for a named choice at a resolution; `settings` says which."""
+    own = settings(name, resolution)
+    return {
+        "data.resolution": resolution,
+        "data.flip": own["flip"],
+        "model.channel_base": int(32768 * own["features"]),
+        "model.mapping_layers": own["mapping_layers"],
+        "model.group_size": own["group_size"],
+        "loss.r1": own["r1"],
+        "augment.speed_kimg": own["speed_kimg"],
+        "optim.generator.learning_rate": own["learning_rate"],
+        "optim.critic.learning_rate": own["learning_rate"],
+        "train.batch_size": own["batch_size"],
+        "train.ema_kimg": own["ema_kimg"],
+        "train.ema_ramp": own["ema_ramp"],
+    }
+
+
 def choose(config: ConfigDict, name: str, resolution: int) -> ConfigDict:
-    """The config with the values of a named choice at a resolution; `settings` says which."""
-    chosen = settings(name, resolution)
-    config.data.resolution, config.data.flip = resolution, chosen["flip"]
-    config.model.channel_base = int(32768 * chosen["features"])
-    config.model.mapping_layers = chosen["mapping_layers"]
-    config.model.group_size = chosen["group_size"]
-    config.loss.r1 = chosen["r1"]
-    config.augment.speed_kimg = chosen["speed_kimg"]
-    for player in (config.optim.generator, config.optim.critic):
-        player.learning_rate = chosen["learning_rate"]
-    config.train.batch_size = chosen["batch_size"]
-    config.train.ema_kimg, config.train.ema_ramp = chosen["ema_kimg"], chosen["ema_ramp"]
+    """The config with the values of a named choice at a resolution: see `chosen`."""
+    config.update_from_flattened_dict(chosen(name, resolution))
     return config
 
 
-def make_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
+def make_generator(config: StyleGAN2, axis_name: str | None = None) -> nn.Module:
     model = config.model
     return stylegan2.Generator(
         resolution=config.data.resolution,
@@ -110,12 +123,12 @@ def make_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Modul
         channel_max=model.channel_max,
         mapping_layers=model.mapping_layers,
         clamp=model.clamp,
-        bf16_blocks=_bf16_blocks(config),
+        bf16_blocks=_bf16_blocks(model, config.precision),
         axis_name=axis_name,
     )
 
 
-def make_critic(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
+def make_critic(config: StyleGAN2, axis_name: str | None = None) -> nn.Module:
     model = config.model
     return stylegan2.Discriminator(
         resolution=config.data.resolution,
@@ -123,19 +136,19 @@ def make_critic(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
         channel_base=model.channel_base,
         channel_max=model.channel_max,
         clamp=model.clamp,
-        bf16_blocks=_bf16_blocks(config),
+        bf16_blocks=_bf16_blocks(model, config.precision),
         group_size=model.group_size,
         axis_name=axis_name,
     )
 
 
-def num_classes(config: ConfigDict) -> int:
+def num_classes(config: StyleGAN2) -> int:
     """0 without conditioning."""
     return len(config.data.classes) if config.model.conditional else 0
 
 
-def _bf16_blocks(config: ConfigDict) -> int:
-    return config.model.bf16_blocks if config.precision == "bf16" else 0
+def _bf16_blocks(model: StyleGAN2Model, precision: str) -> int:
+    return model.bf16_blocks if precision == "bf16" else 0
 
 
 def frozen_layers(resolution: int) -> list[str]:
@@ -150,7 +163,7 @@ def frozen_layers(resolution: int) -> list[str]:
 
 
 def recipe(
-    config: ConfigDict, axis_name: str | None = None, pictures: Pictures = Pictures()
+    config: StyleGAN2, axis_name: str | None = None, pictures: Pictures = Pictures()
 ) -> Recipe:
     """The recipe of a checked config."""
     loss, train, model = config.loss, config.train, config.model
@@ -165,9 +178,15 @@ def recipe(
             critic_tx, lambda name: 0.0 if name.startswith(still) else 1.0
         )
     adaptive = config.augment.p is None
-    augment = ada.make(tuple(config.augment.policy)) if config.augment.policy else None
+    augment = ada.make(config.augment.policy) if config.augment.policy else None
     steps_of = partial(schedules.steps, pictures=pictures.count, pictures_a_step=train.batch_size)
-    second = second_critic.build(config, augment, steps_of)
+    second = second_critic.build(
+        config.vision,
+        augment,
+        steps_of,
+        resolution=config.data.resolution,
+        precision=config.precision,
+    )
 
     def init(key: PRNGKey) -> StyleGAN2State:
         generator, critic = make_generator(config), make_critic(config)  # In no `pmap`.
@@ -222,6 +241,6 @@ def recipe(
     return Recipe(init, steps.whole(turns), turns=due)
 
 
-def _optimiser(section: ConfigDict, lazy: steps.Lazy):
+def _optimiser(section: Adam, lazy: steps.Lazy):
     make = partial(optimizers.lazy_adam, interval=lazy.every) if lazy.weight else optimizers.adam
     return make(section.learning_rate, section.b1, section.b2)

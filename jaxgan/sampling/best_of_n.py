@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from etils import epath
-from ml_collections import ConfigDict
 
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
+from jaxgan.config.sections import PCAData, TrainingData
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.data.grouped_split import split
@@ -76,7 +76,7 @@ def keep_best(
     selection.check(by, keep, len(seeds))
     classified, net = None, None
     if judge is not None:
-        check_judge(judge, sampler.config)
+        check_judge(judge, sampler.config.data.resolution)
         says = (
             judge.classifier.predict(judge.classifier.variables, batch)
             for batch in sample.batches(sampler, seeds, batch_size)
@@ -148,13 +148,13 @@ def save(kept: Kept, out: epath.PathLike) -> None:
     sealed.write(folder / "selection.json", json.dumps(kept.about, indent=2) + "\n")
 
 
-def open_judge(workdir: str | None, label: str | None, config: ConfigDict) -> Judge:
+def open_judge(workdir: str | None, label: str | None, data: TrainingData | PCAData) -> Judge:
     """The classifier of a run; the label is by default the class that the generator learned from.
 
     Args:
         workdir: the classifier's.
         label: the class that pictures should be of.
-        config: the generator's.
+        data: the generator's section.
 
     Raises:
         InputError: no run of a classifier, or as `check_judge`.
@@ -162,22 +162,22 @@ def open_judge(workdir: str | None, label: str | None, config: ConfigDict) -> Ju
     if workdir is None:
         raise InputError("--by=classifier must come with --classifier, the folder of its run")
     classifier = load_classifier(workdir, flag="--classifier")
-    if label is None and len(config.data.classes) == 1:
-        (label,) = config.data.classes
+    if label is None and len(data.classes) == 1:
+        (label,) = data.classes
     if label is None:
         known = ", ".join(classifier.config.data.classes)
         raise InputError(f"--label must be given, one of {known}: the run has no class of its own")
     judge = Judge(str(workdir), classifier, label)
-    check_judge(judge, config)
+    check_judge(judge, data.resolution)
     return judge
 
 
-def check_judge(judge: Judge, config: ConfigDict) -> None:
+def check_judge(judge: Judge, resolution: int) -> None:
     """Raises InputError for a classifier of other pictures, or one that does not know the label."""
     theirs = judge.classifier.config.data
-    if theirs.resolution != config.data.resolution:
+    if theirs.resolution != resolution:
         raise InputError(
-            f"--classifier must be of pictures of {config.data.resolution} px, as the generator's "
+            f"--classifier must be of pictures of {resolution} px, as the generator's "
             f"are, got {theirs.resolution} px"
         )
     if judge.label not in theirs.classes:
@@ -202,7 +202,7 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
             raise InputError(f"--real must be a folder of images, and {path} is none{near(path)}")
         data = config.data
         return _to_train(loader.open_source(path, data.resolution, crop=data.crop))
-    if "split" in config.data:  # An experiment's; it split the pictures that its classifiers see.
+    if config.data.split is not None:  # An experiment's; it split the classifiers' images.
         place = epath.Path(workdir).absolute().parent.parent
         if not (place / "config.json").exists():
             raise InputError(
@@ -210,14 +210,13 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
                 f"{place} is not the folder of the experiment of {workdir}"
             )
         whole = configs.read_claim(place)
-        seen = _at(whole.data, whole.classifier.data.resolution, whole.seed)
-        rule = whole.data.get("duplicates", "auto")
-        part = split(seen, whole.data.split, rule=rule).train
+        seen = _at(whole.data.at(whole.classifier.data.resolution), whole.seed)
+        part = split(seen, whole.data.split, rule=whole.data.rule).train
         label = seen.classes.index(config.data.classes[0])
-        source = _at(whole.data, config.data.resolution, whole.seed)
+        source = _at(whole.data.at(config.data.resolution), whole.seed)
         source = loader.Subset(source, part[seen.labels[part] == label])
     else:
-        source = _at(config.data, config.data.resolution, config.seed)
+        source = _at(config.data, config.seed)
     said = configs.read_run(workdir).get("data", {})
     if loader.fingerprint(source) != said.get("fingerprint"):
         raise InputError(
@@ -227,14 +226,12 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
     return _to_train(source)
 
 
-def _at(data: ConfigDict, resolution: int, seed: int) -> Source:
+def _at(data: TrainingData | PCAData, seed: int) -> Source:
     if not loader.exists(data.path):
         raise InputError(
             f"the pictures that the run learned from must be there to compare with, and "
             f"{data.path} does not exist: give others with --real"
         )
-    data = ConfigDict(data.to_dict())
-    data.resolution = resolution
     return open_source(data, seed)
 
 

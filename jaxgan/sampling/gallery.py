@@ -192,7 +192,7 @@ def _nearest(
     some: Sequence[int] = range(len(source))
     if len(source) > MOST_REAL:
         some = sorted(np.random.default_rng(0).choice(len(source), MOST_REAL, replace=False))
-    name = judges.unseen(judges.seen_by_critics(sampler.config))
+    name = judges.unseen(sampler.critics)
     net = networks.by_name(name, source.resolution)
     theirs = features.extract(net, (source[int(i)]["image"] for i in some))
     mine = features.extract(net, images)

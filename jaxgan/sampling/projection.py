@@ -15,7 +15,6 @@ import optax
 from etils import epath
 from jaxtyping import Array, Float, Float32, UInt8
 
-from jaxgan import recipes
 from jaxgan.data import images
 from jaxgan.engine.log import grid, png
 from jaxgan.metrics import lpips
@@ -111,13 +110,12 @@ def project(
     Raises:
         InputError: the weights of the distance are not installed.
     """
-    config, variables = sampler.config, sampler.variables
-    generator: Any = recipes.build_generator(config)
+    variables, generator = sampler.variables, sampler.generator
     distance = distance or lpips.load()
     keys = jax.random.split(jax.random.key(seed), 3)
     to_ws = stylegan2.make_to_ws(generator)
-    parts = jax.random.normal(keys[0], (10, MEASURED // 10, config.model.latent_dim))
-    labels = stylegan2.labels(config, label, range(MEASURED // 10))
+    parts = jax.random.normal(keys[0], (10, MEASURED // 10, sampler.config.model.latent_dim))
+    labels = sampler.labels(label, range(MEASURED // 10))
     known = np.concatenate([np.asarray(to_ws(variables, z, labels))[:, 0] for z in parts])
     mean = known.mean(axis=0)
     deviation = math.sqrt(((known - mean) ** 2).sum(axis=1).mean())
@@ -234,7 +232,7 @@ def run(
         raise InputError(f"--project needs the run of a stylegan2, got a {config.model.name}")
     if not out:
         raise InputError("--project must have a folder for what it finds, --out, got none")
-    generator: Any = recipes.build_generator(config)
+    generator = sampler.generator
     picture = read(file, config.data.resolution, print)
     distance = lpips.load()
     found = project(

@@ -17,11 +17,10 @@ from etils import epath
 from jaxtyping import Array, Float, Float32, Int, UInt8
 from PIL import Image
 
-from jaxgan import recipes
 from jaxgan.data import images
 from jaxgan.engine.log import grid
 from jaxgan.sampling import stylegan2
-from jaxgan.sampling.sample import BATCH, Sampler, latents_of, make_paint
+from jaxgan.sampling.sample import BATCH, Sampler, make_paint
 from jaxgan.sampling.stylegan2 import Style
 from jaxgan.system import sealed
 from jaxgan.types import InputError
@@ -112,8 +111,7 @@ def space_of(sampler: Sampler, style: Style = Style(), name: str | None = None) 
     name = name or known[-1]
     if name not in known:
         raise InputError(f"--space must be one of {', '.join(known)} for this run, got {name!r}")
-    generator: Any = recipes.build_generator(config)
-    latents = partial(latents_of, config)
+    generator, latents = sampler.generator, sampler.latents
     if config.model.name != "stylegan2":
         return Space(latents, partial(make_paint(generator), variables), slerp)
     if style.noise == "random":
@@ -131,9 +129,9 @@ def space_of(sampler: Sampler, style: Style = Style(), name: str | None = None) 
         return synthesise(variables, ws, np.zeros(len(ws), np.uint32))
 
     if name == "z":
-        one = lambda z: stylegan2.labels(config, style.label, [0] * len(z))  # noqa: E731
+        one = lambda z: sampler.labels(style.label, [0] * len(z))  # noqa: E731
         return Space(latents, lambda z: paint(flat(z, one(z))), slerp)
-    of_seeds = partial(stylegan2.labels, config, style.label)
+    of_seeds = partial(sampler.labels, style.label)
     return Space(lambda seeds: flat(latents(seeds), of_seeds(seeds)), paint, lerp)
 
 

@@ -89,7 +89,7 @@ def checked(path: str, flag: str, remote: bool = False, sets: bool = True) -> st
     return kind + expanded
 
 
-def near(path: str | os.PathLike) -> str:
+def near(path: str | os.PathLike[str]) -> str:
     """Return "; did you mean X?" for what lies beside a path that is missing, or ""."""
     folder, name = os.path.split(os.fspath(path).rstrip("/"))
     with suppress(OSError):
@@ -136,6 +136,14 @@ def check_plain(file: Any) -> Any:
     return file
 
 
+def check_tree(folder: str | os.PathLike) -> None:
+    """Raise InputError where a local folder holds a pipe, a device or the like, at any depth."""
+    if "://" not in os.fspath(folder):
+        for place, _, names in os.walk(folder):
+            for name in names:
+                check_plain(os.path.join(place, name))
+
+
 def check_output(file: str) -> None:
     """Raise InputError for a folder, or for a pipe, at whose other end nobody may be."""
     try:
@@ -158,6 +166,11 @@ def check_folder(folder: str, flag: str, *, of_set: bool = False) -> None:
         raise InputError(f"{flag} must be a folder, got the file {folder}")
     if os.path.lexists(os.path.join(folder, "config.json")):
         raise InputError(f"{flag} must be another folder than that of a run, got {folder}")
+    parts = os.path.realpath(folder).split(os.sep)
+    for i, part in enumerate(parts):
+        run = os.sep.join(parts[:i])
+        if part == "checkpoints" and os.path.lexists(os.path.join(run, "config.json")):
+            raise InputError(f"{flag} must be no folder of checkpoints, got {folder}")
     if not of_set and all(os.path.lexists(os.path.join(folder, name)) for name in SET):
         raise InputError(f"{flag} must be another folder than that of a set, got {folder}")
 

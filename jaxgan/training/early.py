@@ -5,14 +5,13 @@ on features that no critic of the run used. Nothing in here changes the training
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, UInt8
-from ml_collections import ConfigDict
 
 from jaxgan.data.folder import Source
 from jaxgan.data.loader import Subset
@@ -76,7 +75,8 @@ def steps(total: int) -> dict[int, float]:
 
 
 def make_early(
-    config: ConfigDict,
+    critics: Collection[str],
+    seed: int,
     source: Source,
     draw: sample.Draw,
     tell: Callable[[str], None],
@@ -85,7 +85,8 @@ def make_early(
     """Compare a GAN with principal components at `steps`.
 
     Args:
-        config: of a GAN.
+        critics: the networks that its critics are trained on.
+        seed: of the choice of images.
         source: what it learns from.
         draw: its sampler.
         tell: is told what cannot be compared, and what is to be expected.
@@ -96,13 +97,13 @@ def make_early(
         `early/distance` and `early/distance_pca`; to none where there is nothing to compare.
     """
     due = steps(total)
-    judge = judges.unseen(judges.seen_by_critics(config), judges.CHEAP)
+    judge = judges.unseen(critics, judges.CHEAP)
     seeds = range(SEEDS, SEEDS + min(COUNT, len(source)))
 
     @cache
     def rival() -> tuple[Distance, float, float]:
         """The distances, principal components' own, and the real images' variety."""
-        mixed = np.random.default_rng(config.seed).permutation(len(source))
+        mixed = np.random.default_rng(seed).permutation(len(source))
         real = np.stack([source[int(i)]["image"] for i in mixed[: len(seeds)]])
         fitted = max(pca.LEAST, min(FITTED, VALUES // real[0].size))
         fit = pca.fit(Subset(source, np.sort(mixed[:fitted])))
@@ -119,8 +120,7 @@ def make_early(
         except InputError as error:  # Images that are all alike.
             tell(f"not compared with principal components: {error}")
             return {}
-        sampler = sample.Sampler(config, step, "", variables, draw)
-        images = np.stack(list(sample.pictures(sampler, seeds)))
+        images = np.stack(list(sample.drawn(draw, variables, seeds)))
         ours, share = distance.of(images), due[step]
         before = [row[f"{PREFIX}distance"] for row in rows if f"{PREFIX}distance" in row]
         said = sentence(share, ours, theirs, before[0] if before else None, judge)

@@ -1,23 +1,36 @@
 """What a GAN takes from its images before the first step; it stays as it is from then on."""
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.data.folder import Source
 from jaxgan.models import pca, projected, refiner
-from jaxgan.recipes import drifting
 from jaxgan.types import Images, InputError, State, to_float
 
 IMAGES = 64  # For the calibration of a critic, evenly spaced.
 
 
+class Attraction(NamedTuple):
+    """What a drifting model sees of images, and how many real ones attract at a time."""
+
+    feature_sets: Callable[[Images], Any]
+    count: int
+
+
 def fit(
-    config: ConfigDict, source: Source, state: State, log: Callable[[str], None] = print
+    source: Source,
+    state: State,
+    *,
+    projection: projected.Projection | None,
+    attraction: Attraction | None = None,
+    latent_dim: int,
+    mirror: bool,
+    log: Callable[[str], None] = print,
 ) -> State:
     """Return a GAN's first state with what its images settle.
 
@@ -25,30 +38,28 @@ def fit(
     first real images that attract generated ones.
 
     Args:
-        config: of a GAN.
         source: the images to train on.
         state: fresh, or warm.
+        projection: the frozen network of a critic; None without one.
+        attraction: what a drifting model sees of how many real images.
+        latent_dim: components, at most, of a refiner.
+        mirror: whether the images' mirrors are images, too.
         log: gets a line on the components.
 
     Raises:
         InputError: principal components need other images; see `pca.fit`.
     """
-    if "pca" in state.ema and config.model.name != "pca":
-        state = state.replace(ema=state.ema | {"pca": _components(config, source, log)})
-    if config.model.name == "drifting":
-        return _remember(config, source, state)
-    projection = recipes.build_projection(config)
+    if "pca" in state.ema:
+        components = _components(source, latent_dim, mirror, log)
+        state = state.replace(ema=state.ema | {"pca": components})
+    if attraction is not None:
+        real = jax.jit(attraction.feature_sets)(_some(source, attraction.count))
+        return state.replace(critic=state.critic.replace(stats={"real": real}))
     if projection is None:
         return state
     images = _some(source, min(len(source), IMAGES))
     scale = jax.jit(lambda x: projected.calibrate(projection, x))(images)
     return recipes.calibrated(state, scale)
-
-
-def _remember(config: ConfigDict, source: Source, state: State) -> State:
-    feature_sets = drifting.build_feature_sets(config)
-    real = jax.jit(feature_sets)(_some(source, config.train.positives))
-    return state.replace(critic=state.critic.replace(stats={"real": real}))
 
 
 def _some(source: Source, count: int) -> Images:
@@ -57,8 +68,7 @@ def _some(source: Source, count: int) -> Images:
     return to_float(jnp.asarray(np.stack([source[int(i)]["image"] for i in taken])))
 
 
-def _components(config: ConfigDict, source: Source, log: Callable[[str], None]) -> dict:
-    mirror, wanted = config.data.flip, config.model.latent_dim
+def _components(source: Source, wanted: int, mirror: bool, log: Callable[[str], None]) -> dict:
     count = min(len(source), pca.MOST) * (1 + mirror)
     if len(source) < pca.LEAST:
         raise InputError(

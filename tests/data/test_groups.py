@@ -10,7 +10,9 @@ from PIL import Image
 from jaxgan.config import loading as configs
 from jaxgan.data import folds, groups, layout, splits
 from jaxgan.data import prepared as records
+from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import FolderSource
+from jaxgan.data.grouped_split import kept_together
 from jaxgan.data.loader import Subset, open_source
 from jaxgan.data.prepare.decode import Options
 from jaxgan.data.prepare.options import Request
@@ -96,6 +98,14 @@ def test_copies_tie_groups_together() -> None:
     tied = groups.joined(copies, np.array([7, 7, 8, 8, 9, 4]))
     assert tied.tolist() == [0, 0, 2, 2, 0, 5]
     assert groups.joined(copies, None) is copies
+
+
+def test_images_of_a_group_are_not_called_duplicates(tmp_path: Path, caplog) -> None:
+    draw(tmp_path, [f"{c}/p{p}_{i}.png" for c in "ab" for p in range(4) for i in range(2)])
+    source = open_source(tmp_path, 8, grouped=r"name:^(p\d)_")
+    found = kept_together(source)
+    assert len(set(found.group.tolist())) == 4
+    assert "none among 16 images" in sentence(found, source.names.__getitem__)
 
 
 def test_large_groups_are_dealt_evenly(tmp_path: Path) -> None:

@@ -97,8 +97,8 @@ def test_a_gan_learns_from_the_train_side_alone(tmp_path: Path, capsys) -> None:
         assert sum(about["counts"].values()) == count and words in printed
         assert "left alone" in printed or sides == "merge"
         assert "cat" in printed and f"{count // 2}" in printed  # The account's table.
-    with lock.held(tmp_path / "use"), pytest.raises(InputError, match="one run at a time"):
-        run.run(config, tmp_path / "use")
+    with lock.held(tmp_path / "new"), pytest.raises(InputError, match="one run at a time"):
+        run.run(config, tmp_path / "new")
 
 
 def test_sides_inside_classes(tmp_path: Path, caplog) -> None:

@@ -313,3 +313,14 @@ def test_patients_stay_on_one_side(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("patientid,filename,label\n" + rows)
     found = read(tmp_path, 8, grouped="column:patientid")
     assert found.groups is not None and len(set(found.groups.tolist())) == N
+
+
+def test_a_table_that_gives_no_classes_is_named(tmp_path: Path) -> None:
+    """huggingface/datasets#6777 and #5278: it was left out without a word."""
+    flat(tmp_path)
+    (tmp_path / "list.csv").write_text("name;kind\n00000000;cat\n")
+    (tmp_path / "manifest.jsonl").write_text('{"seed": 1}')
+    (tmp_path / "points.csv").write_text("file,left_eye_x\n00000000.png,3\n")
+    said = "\n".join(discover.find(tmp_path).told)
+    assert "not used: list.csv with name, kind: a table of classes needs columns" in said
+    assert "points" not in said and "manifest" not in said

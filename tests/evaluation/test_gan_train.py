@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flax import linen as nn
-from ml_collections import ConfigDict
 from PIL import Image
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.sections import ClassifierData
 from jaxgan.data.loader import Concat, InMemory, Subset
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.evaluation import gan_train, gan_train_table
@@ -19,9 +19,7 @@ from jaxgan.evaluation.gan_train import Sides, equal_numbers, measure, separate
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[2]
-DATA = ConfigDict(
-    {"resolution": 16, "crop": "center", "on_error": "skip", "split": (0.5, 0.2, 0.3)}
-)
+DATA = ClassifierData(resolution=16, crop="center", on_error="skip", split=(0.5, 0.2, 0.3))
 
 
 def ridge(source, seed, name):
@@ -200,8 +198,8 @@ def test_a_network_learns_as_many_steps_from_both(tmp_path: Path, monkeypatch) -
     for side, number in (("train", 6), ("fake", 8), ("real", 10)):
         folders[side] = write(tmp_path / side, ToySource(32, count=number, seed=number))
     large = write(tmp_path / "large", ToySource(40, count=1))
-    gan_train.set_resolution(config, large, folders["fake"], None, "toy")
-    assert config.data.resolution == 32
+    assert gan_train.smallest(large, folders["fake"], None, "toy") == 32
+    assert gan_train.smallest(None, "toy") is None
     result = gan_train.run(config, **folders, seeds=1, workdir=str(tmp_path / "runs"))
     for kind in ("real", "generated"):
         folder = tmp_path / "runs" / f"{kind}_seed_5"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import changed, parse
 from jaxgan.experiment import budget, pipeline, timing
 from jaxgan.experiment.stages import classify
 from jaxgan.types import InputError
@@ -25,7 +26,7 @@ def priced(monkeypatch, step=0.5, gan=0.5):
     one = timing.Trial(1.0, 3.0, step, 0.0, lambda step: 0, 2**30, 2**20, 0.01)
     learns = one._replace(step=gan)
 
-    def prices(config, plan, seconds=0.0):
+    def prices(plan, seconds=0.0):
         ways = {arm.way: one for arm in plan.folds[0].arms}
         trains = plan.folds[0].needed and not plan.outside
         return timing.Prices(learns if trains else None, ways, (0.0, 0.0), (0.0, 0.0))
@@ -82,9 +83,9 @@ def test_more_time_never_gives_a_wider_interval_than_is_narrow_enough(monkeypatc
 def test_what_was_chosen_is_put_into_the_config() -> None:
     config = twin(seeds=(7, 3))
     choice = budget.Choice(4, 2, 3, 120, 0.03, 0.05, 500.0, 24)
-    budget.apply(config, choice)
-    assert config.data.folds == 4 and config.gan.train.steps == 120
-    assert config.seeds[:4] == (7, 3, 0, 1) and len(set(config.seeds)) == budget.MOST_SEEDS
+    made = changed(parse(config), budget.apply(config.seeds, choice))
+    assert made.data.folds == 4 and made.gan.train.steps == 120 and made.gan.train.kimg is None
+    assert made.seeds[:4] == (7, 3, 0, 1) and len(set(made.seeds)) == budget.MOST_SEEDS
 
 
 @pytest.mark.slow

@@ -182,7 +182,7 @@ def test_anothers_failure_and_one_that_cannot_be_drawn_from_are_taken_alike(
     monkeypatch.setattr(gans, "_draw", drawn)
     jobs = plan.pick("samples")
     with log.Log(tmp_path) as told:
-        site = Site(config, plan, plan.folds[0], tmp_path, told, workers.Share(0, 2))
+        site = Site(plan.config, plan, plan.folds[0], tmp_path, told, workers.Share(0, 2))
         made = gans.from_gans(site, jobs, plan.real, None)
     assert tried == ["gan/cat-all-0", "gan/cat-all-1"]
     assert {(job.seed, job.key.selected) for job in jobs if job.output in made.samples} == {

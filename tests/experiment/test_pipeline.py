@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data import splits
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine.progress import NotFiniteError
@@ -270,7 +271,7 @@ def planned(*names, **changes):
     config = twin()
     config.update_from_flattened_dict({"data.subset": 1.0} | changes)
     config.arms = names
-    return {arm.name: arm for arm in plan_arms(config, COUNTS)}
+    return {arm.name: arm for arm in plan_arms(parse(config), COUNTS)}
 
 
 def numbers(arm):
@@ -494,10 +495,10 @@ def test_every_gan_is_looked_at_for_copies_of_what_it_saw() -> None:
     drawn = {size: draw(labels, real.classes, (0, 1, 2), size=size, **how) for size in (None, 4)}
 
     def audited() -> tuple[Site, list]:
-        planned = plan_arms(config, {"cat": 15, "dog": 15})
+        planned = plan_arms(parse(config), {"cat": 15, "dog": 15})
         fold = jobs.Fold(0, "", parts, planned, drawn, planned[0])
-        plan = Plan(real, None, [fold], {}, jobs.jobs(config, [fold]))
-        site = Site(config, plan, fold, None, None)
+        plan = Plan(real, None, [fold], {}, jobs.jobs(jobs.sizes(parse(config)), [fold]))
+        site = Site(parse(config), plan, fold, None, None)
         return site, audit.generators(site, plan.pick("samples"))
 
     site, found = audited()

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import pipeline
@@ -31,7 +32,7 @@ def twin(**changes):
 def planned(*names, counts=COUNTS, **changes):
     config = twin(**changes)
     config.arms = names
-    return {arm.name: arm for arm in plan_arms(config, counts)}
+    return {arm.name: arm for arm in plan_arms(parse(config), counts)}
 
 
 def frozen(*names, **changes):
@@ -39,7 +40,7 @@ def frozen(*names, **changes):
     config = twin(**changes)
     config.classifier = configs.load(str(ROOT / "configs" / "vgg16_frozen.py"))
     config.arms = names
-    return {arm.name: arm for arm in plan_arms(config, COUNTS)}
+    return {arm.name: arm for arm in plan_arms(parse(config), COUNTS)}
 
 
 def test_what_generates_is_told_by_source() -> None:
@@ -162,7 +163,7 @@ def test_arms_that_cannot_be(names, changes, words) -> None:
             config.add.amounts = amounts
     config.arms = names
     with pytest.raises(InputError, match=words):
-        plan_arms(config, COUNTS)
+        plan_arms(parse(config), COUNTS)
 
 
 def test_principal_components_need_three_pictures() -> None:

@@ -56,7 +56,7 @@ HONEST = {
     ],
     "export": [["--workdir=gan", "--out=out"]],
     "convert": [["--source=gan", "--out=out.safetensors"]],
-    "gan_train": [[*JUDGE, "--real=images", "--fake=others", "--seeds=1"]],
+    "gan_train": [[JUDGE[0], *JUDGE[2:], "--real=images", "--fake=others", "--seeds=1"]],
     "experiment": [[*SMALL, "--workdir=out"], ["--compare", "gan"]],
     "prepare": [["--source=images", "--out=out", "--resolution=16"]],
     "predict": [["--workdir=classifier", "--images=images/a", "--out=out.csv"]],
@@ -65,7 +65,7 @@ HONEST = {
     "pull": [["--repo=you/cats", "--out=out"]],
     "jaxgan": [
         ["train", *TINY, "--workdir=out"],
-        ["train", "wgan512", "toy", "--workdir=out", "--set", "train.steps=2"],
+        ["train", "wgan512", "toy", "--workdir=out", "--set", "data.limit=2"],
         ["experiment", "images", "--budget=10m", "--dry-run"],
         ["sample", "gan", "--num=2", "--out=out"],
         ["predict", "classifier", "images/a", "picture.png"],

@@ -236,7 +236,7 @@ def test_a_run_is_drawn_from_as_any_generator(run, tmp_path) -> None:
     # Films, exports and whatever paints from latents have the module.
     generator = recipes.build_generator(sampler.config)
     paint = sample.make_paint(generator)
-    painted = paint(sampler.variables, sample.latents_of(sampler.config, [3, 9, 4]))
+    painted = paint(sampler.variables, sampler.latents([3, 9, 4]))
     assert np.abs(np.asarray(painted).astype(int) - images).max() <= 1
     sample.save(sampler, [1, 2], tmp_path / "out")
     assert len([*(tmp_path / "out").glob("*.png")]) == 2

@@ -74,3 +74,47 @@ def test_nothing_controls_the_terminal(text: str) -> None:
     assert not any((ord(c) < 32 and c not in "\t\n\r") or c in "\x7f\x9b\u202e" for c in shown)
     if text.isprintable():
         assert shown == text
+
+
+def test_a_missing_path_names_what_is_near(tmp_path, monkeypatch) -> None:
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert paths.near("pest") == "; did you mean pets?"
+    assert paths.near(tmp_path / "pest/") == f"; did you mean {tmp_path}/pets?"
+    assert paths.near("quite another") == paths.near("no/such/place") == ""
+
+
+def test_a_run_is_no_folder_of_images(tmp_path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    paths.check_no_run(tmp_path, "--source")  # Anybody's file may have that name.
+    (tmp_path / "metrics.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"--source must be a folder of images, and .* a run"):
+        paths.check_no_run(tmp_path, "--source")
+
+
+def test_outputs_are_not_mixed_with_images_sets_and_runs(tmp_path: Path) -> None:
+    for name in ("set/dataset_info.json", "set/features.json", "run/config.json", "a/b/x.PNG"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "run" / "x.png").touch()
+    (tmp_path / "a" / "seed1.png").touch()
+    for name in ("set", "run", "run/checkpoints/2"):
+        with pytest.raises(InputError, match=r"^--out must be"):
+            paths.check_folder(str(tmp_path / name), "--out")
+    paths.check_folder(str(tmp_path / "set"), "--out", of_set=True)
+    for name, deep, but in (("a/b", False, ""), ("a", True, r"seed1\.png"), ("a", False, "")):
+        with pytest.raises(InputError, match="without images of others"):
+            paths.check_no_images(str(tmp_path / name), "--out", deep=deep, but=but)
+    paths.check_no_images(str(tmp_path / "a"), "--out", but=r"seed\d\.png")
+    (tmp_path / "a" / "seed1.png").unlink()
+    (tmp_path / "a" / "b" / "x.PNG").unlink()
+    paths.check_no_images(str(tmp_path), "--out", deep=True)  # Those of a run are its own.
+
+
+def test_a_tree_with_a_pipe_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").touch()
+    paths.check_tree(tmp_path)
+    os.mkfifo(tmp_path / "a" / "pipe")
+    with pytest.raises(InputError, match="a/pipe is none"):
+        paths.check_tree(tmp_path)

@@ -5,13 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
-from ml_collections import ConfigDict
 
 
-def learned_from(n: int, size: int | None, config: ConfigDict) -> int:
+def learned_from(n: int, size: int | None, share: float, retrain: int) -> int:
     """Of a class of n pictures, how many its generator learns from: see `draw`."""
-    share = config.data.subset
-    if config.gan.retrain > 1:
+    if retrain > 1:
         return counted(n, share) if size is None else size
     return n if size is None else round(size / share)
 

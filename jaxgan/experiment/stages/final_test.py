@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
-from ml_collections import ConfigDict
 
 from jaxgan.data.folder import Source
 from jaxgan.engine import log
@@ -27,7 +26,7 @@ def validated(workdir: epath.Path) -> float:
 
 
 def test(
-    config: ConfigDict,
+    steps: int,
     recipe: Recipe,
     predictor: Any,
     workdir: epath.Path,
@@ -68,7 +67,7 @@ def test(
     }
     judged = {r["step"]: r["accuracy"] for r in curve["validation"]}
     return {
-        "steps": config.train.steps,
+        "steps": steps,
         "best_step": restored.step,
         "validation_accuracy": judged[restored.step],
         "test_accuracy": float((probabilities.argmax(1) == test.labels).mean()),

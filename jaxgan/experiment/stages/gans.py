@@ -6,6 +6,7 @@ from functools import cache, partial
 from etils import epath
 
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import changed
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.engine.checkpoint import Checkpoints
@@ -13,7 +14,7 @@ from jaxgan.errors import FileError
 from jaxgan.experiment.design.jobs import Job, Samples
 from jaxgan.experiment.stages.site import Made, Site, going_on, listed
 from jaxgan.sampling import best_of_n, sample
-from jaxgan.training import monitor, run
+from jaxgan.training import run
 from jaxgan.types import Recipe
 
 
@@ -92,13 +93,12 @@ def from_gans(
 
 def _train(site: Site, gan: Job, source: Source, recipe: Recipe, number: int) -> dict:
     """Train a GAN, or find that it was; return what results.json says of it."""
-    config, workdir = site.config.gan.copy_and_resolve_references(), site.folder / gan.folder
-    config.seed = (config.seed + gan.gan + 1000 * gan.fold) % 2**32
-    with config.unlocked():
-        config.data.classes = (gan.name,) if gan.name else tuple(source.classes)
+    workdir, classes = site.folder / gan.folder, [gan.name] if gan.name else source.classes
+    seed = (site.config.gan.seed + gan.gan + 1000 * gan.fold) % 2**32
+    config = changed(site.config.gan, {"seed": seed, "data.classes": classes})
 
     def work() -> dict:
-        monitor.check(config, len(source))
+        run.check_evaluation(config, len(source))
         configs.claim(workdir, config)
         label = f"gan {workdir.name}"
         with site.outlook.doing(gan, f"{site.label}GAN of {gan.name or 'all classes'}"):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from etils import epath
-from ml_collections import ConfigDict
 
+from jaxgan.config.typed import PCA
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.experiment.design.jobs import Job, Samples
@@ -83,7 +83,7 @@ def principal(
     """
     folder = epath.Path(workdir)
     fit = components(source, folder)
-    sampler = sample.Sampler(ConfigDict(), 0, _checksum(source), fit, pca.draw)
+    sampler = sample.Sampler(PCA(), 0, _checksum(source), fit, pca.draw)
     sample.save(sampler, seeds, folder / PICTURES, manifest=manifest)
     return drawn(folder, seeds, source.resolution)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from etils import epath
-from ml_collections import ConfigDict
 
+from jaxgan.config.typed import Experiment
 from jaxgan.data.dataset import Dataset, Source
 from jaxgan.data.loader import Subset
 from jaxgan.engine.log import Log
@@ -49,7 +49,7 @@ class Site(NamedTuple):
         outlook: of all jobs.
     """
 
-    config: ConfigDict
+    config: Experiment
     plan: Plan
     fold: Fold
     folder: epath.Path

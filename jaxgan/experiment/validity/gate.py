@@ -1,12 +1,11 @@
 """The gate: a GAN must beat principal components, which train nothing."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from etils import epath
 from jaxtyping import UInt8
-from ml_collections import ConfigDict
 
 from jaxgan.data.folder import Source
 from jaxgan.engine.log import Log
@@ -105,7 +104,7 @@ def _alone(arm: Arm, counts: Mapping[str, int]) -> Arm:
 
 
 def distances(
-    config: ConfigDict,
+    judge: str,
     real: Mapping[str, Source],
     learned: Mapping[str, Source],
     made: Mapping[str, Source],
@@ -114,13 +113,13 @@ def distances(
     """How far both sides' samples of each class lie from real images that no one learned from.
 
     Args:
-        config: the GANs'; its critics' features do not judge.
+        judge: the name of the features.
         real: validation images, by class.
         learned: what the GANs learned from.
         made: their samples.
         workdir: by class, where the principal components are kept.
     """
-    judge, found = judge_of(config), {}
+    found = {}
     for name, samples in made.items():
         count = min(len(samples), MOST)
         if min(len(real[name]), count) < LEAST or len(learned[name]) < pca.LEAST:
@@ -143,37 +142,38 @@ def of_first_fold(site: Site, samples: Samples, reached: Pair | None) -> dict[st
     if not jobs:
         return None
     real, config = site.plan.real, site.config.gan
+    critics = judges.seen_by_critics(config.backbones, config.init_from)
     made = {job.name: samples[job.output] for job in jobs}
     learned = {job.name: site.learned(job, real) for job in jobs}
     called = {job.name: epath.Path(job.folder).name for job in jobs}
     held_out = classes_of(real, site.fold.sides.validation)
     place = site.folder / site.fold.place / "pca"
-    found = distances(config, held_out, learned, made, lambda name: place / called[name])
-    return about(config, reached, len(site.fold.sides.validation), found)
+    found = distances(judge_of(critics), held_out, learned, made, lambda name: place / called[name])
+    return about(critics, reached, len(site.fold.sides.validation), found)
 
 
 def _stack(source: Source) -> UInt8[np.ndarray, "n h w 3"]:
     return np.stack([source[i]["image"] for i in range(min(len(source), MOST))])
 
 
-def judge_of(config: ConfigDict) -> str:
-    """The features on which an experiment's GANs are judged."""
-    return judges.unseen(judges.seen_by_critics(config), judges.CHEAP)
+def judge_of(critics: Collection[str]) -> str:
+    """The features on which GANs are judged, by the networks of their critics."""
+    return judges.unseen(critics, judges.CHEAP)
 
 
 def about(
-    config: ConfigDict, reached: Pair | None, images: int, found: Mapping[str, Pair]
+    critics: Collection[str], reached: Pair | None, images: int, found: Mapping[str, Pair]
 ) -> dict[str, Any] | None:
     """What results.json says of the gate; None where nothing could be compared.
 
     Args:
-        config: the GANs'.
+        critics: the networks that the GANs' critics were trained on.
         reached: shares of the validation images that classifiers get right which learned from
             the samples of either side.
         images: how many validation images there are.
         found: see `distances`.
     """
-    judge, critics = judge_of(config), judges.seen_by_critics(config)
+    judge = judge_of(critics)
     parts, better = [], []
     if reached is not None:
         ours, theirs = reached
