@@ -1,9 +1,9 @@
-"""What classifiers learn from generated pictures: GAN-train (CAS) and GAN-test, beside GAN-base.
+"""What classifiers learn from generated images: GAN-train (CAS) and GAN-test, beside GAN-base.
 
     python scripts/gan_train.py --config configs/googlenet.py --real TEST --fake GENERATED \
         --train TRAIN [--seeds 3] [--json FILE]
 
-Each is a folder of class folders or a prepared set. A classifier learns from as many pictures of
+Each is a folder of class folders or a prepared set. A classifier learns from as many images of
 TRAIN and another of GENERATED, in as many steps; both are tested on TEST, which the GAN should not
 have seen either, and the first one on GENERATED. Without --train, TEST is parted by data.split.
 All are seen at the resolution of the smallest, or at --config.data.resolution.

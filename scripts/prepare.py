@@ -1,4 +1,4 @@
-"""Looks at pictures, says what is wrong with them, and writes a data set that loads fast.
+"""Looks at images, says what is wrong with them, and writes a data set that loads fast.
 
     python scripts/prepare.py --source DIR --out DIR --resolution 64 [--clean drop]
     python scripts/prepare.py --source DIR --resolution 64 --dry-run --report report.html
@@ -7,7 +7,7 @@ The source is a folder with one folder per class, or a folder of one class; or s
 or .tar; or tfds:NAME or hf:NAME, a set of tensorflow-datasets or of datasets. Nothing in it is
 changed. Run again, it goes on where it stopped.
 
-Pictures are read by all cores or, with --runner, by the workers of that runner of Apache Beam, to
+Images are read by all cores or, with --runner, by the workers of that runner of Apache Beam, to
 the same result. Flags that are not below then go to Beam:
 
     python scripts/prepare.py --source DIR --out DIR --resolution 64
@@ -85,7 +85,7 @@ def _given(values: dict[str, Any]) -> bool:
 
 
 def main(of_beam: Sequence[str] = ()) -> None:
-    # Not by the processes that read pictures.
+    # Not by the processes that read images.
     from jaxgan.data.prepare import options, pipeline, report, summary
 
     if FLAGS["quality"].present and FLAGS.encoding not in ("jpeg", "webp"):

@@ -1,4 +1,4 @@
-"""Draws pictures from the averaged generator of a run.
+"""Draws images from the averaged generator of a run.
 
     python scripts/sample.py --workdir D --num 100 --out DIR [--seed S] [--grid FILE.png]
     python scripts/sample.py --workdir D --seeds 1-4,9 --out DIR
@@ -7,18 +7,18 @@
     python scripts/sample.py --workdir D --history FILE.gif
     python scripts/sample.py --workdir D --num 100 --out DIR --metadata [--licence cc0-1.0]
 
-Picture i is drawn from seed S + i, whatever the batch size; DIR/manifest.jsonl lists them. Films
+Image i is drawn from seed S + i, whatever the batch size; DIR/manifest.jsonl lists them. Films
 are .mp4 (pip install 'jaxgan[video]'), .gif, .webp or .png. Of a StyleGAN2 also:
 
     python scripts/sample.py --workdir D --seeds 1-4 --truncation 0.7 --noise const --out DIR
     python scripts/sample.py --workdir D --style_mixing FILE.png --rows 1-4 --columns 5-8
     python scripts/sample.py --workdir D --project PICTURE --out DIR
 
---select N draws N x --surplus pictures (or --num) and keeps the best by a measure: outlier (how
-usual), density (in how many neighbourhoods of real pictures), realism (how deep in one), classifier
+--select N draws N x --surplus images (or --num) and keeps the best by a measure: outlier (how
+usual), density (in how many neighbourhoods of real images), realism (how deep in one), classifier
 (how surely --classifier, a run's folder, says --label), or none, the control. Real
-pictures are those that the run learned from, or --real's. manifest.jsonl then has the scores of
-what is kept, DIR/drawn.jsonl those of all, and DIR/selection.json what it did to the pictures.
+images are those that the run learned from, or --real's. manifest.jsonl then has the scores of
+what is kept, DIR/drawn.jsonl those of all, and DIR/selection.json what it did to the images.
 """
 
 import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.

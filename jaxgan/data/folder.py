@@ -138,15 +138,15 @@ class _File(NamedTuple):
     def open(
         self, data: bytes, entry: int, wait: bool = False, resolution: int | None = None
     ) -> tuple[np.ndarray, list[str]]:
-        """An image and what is odd about it."""
+        """Return an image and what is odd about it."""
         side = resolution or self.resolution
         head, whole = quality.decoded(data, 2 * side, self.scale, wait)
         odd = quality.oddities(self.entries.name(entry), head)
         return np.array(images.square_of(whole, side, self.crop)), odd
 
     def first(self, entry: int) -> tuple[np.ndarray | ranges.Deep | str, list[str], bytes]:
-        """An image, what is odd about it, and its file's digest; its range where it waits for the
-        scale of the set, or why it cannot be read."""
+        """Return an image, what is odd about it, and its file's digest; its range where it waits
+        for the scale of the set, or why it cannot be read."""
         digest = b""
         try:
             data = self.data(entry)
@@ -224,7 +224,7 @@ def _look(
 def _of_classes(
     found: Files, names: Sequence[str]
 ) -> tuple[Entries, Int64[np.ndarray, " n"], Int32[np.ndarray, " n"]]:
-    """The entries of some classes, in the order of these, and their labels."""
+    """Return the entries of some classes, in the order of these, and their labels."""
     own = found.entries.labels()
     position = [names.index(name) if name in names else len(names) for name in found.classes]
     labels = np.array(position, np.int32)[own]
@@ -251,7 +251,7 @@ def _sides(
     digests: Sequence[bytes],
     grouped: Int64[np.ndarray, " n"] | None,
 ) -> tuple[Int32[np.ndarray, " n"] | None, tuple[float, ...] | None]:
-    """The sides to use and their shares, where folders give any."""
+    """Return the sides to use and their shares, where folders give any."""
     if by_folder is None:
         return None, None
     if given_sides != "use":
@@ -288,7 +288,7 @@ def memory_limit() -> int:
 
 
 def choose(there: Sequence[str], classes: Sequence[str] | None) -> tuple[str, ...]:
-    """The classes wanted, or all that there are."""
+    """Return the classes wanted, or all that there are."""
     if classes is None:
         return tuple(there)
     missing = [name for name in classes if name not in there]

@@ -11,7 +11,7 @@ from jaxgan.errors import InputError
 
 
 def check_classes(source: Source) -> None:
-    """Raises InputError where there is nothing to tell apart."""
+    """Raise InputError where there is nothing to tell apart."""
     if len(source.classes) < 2:
         raise InputError(
             f"a classifier needs two classes or more, got only {', '.join(source.classes)}"
@@ -33,7 +33,7 @@ def split(
         rule: by which images are the same, see `duplicates.near_duplicates`.
 
     Raises:
-        InputError: a tenth or more of the pictures stand in two classes, or there are too few.
+        InputError: a tenth or more of the images stand in two classes, or there are too few.
     """
     sides = getattr(source, "sides", None)
     if sides is not None:
@@ -61,7 +61,7 @@ def split(
 def kept_together(
     source: Source, duplicates: splits.Duplicates | None = None, rule: str | float = "auto"
 ) -> splits.Duplicates:
-    """Which images must stay on one side: copies, and those of a group.
+    """Return which images must stay on one side: copies, and those of a group.
 
     Args:
         source: images.
@@ -87,7 +87,7 @@ def _say(duplicates: splits.Duplicates, source: Source) -> None:
 
 
 def copies(source: Source, rule: str | float = "auto") -> splits.Duplicates:
-    """Which images are the same by a rule, after a look at what the classes share.
+    """Return which images are the same by a rule, after a look at what the classes share.
 
     Raises:
         InputError: a tenth or more of the images stand in two classes.

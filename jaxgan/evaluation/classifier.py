@@ -18,7 +18,7 @@ from jaxgan.system.paths import near
 def evaluate_classifier(
     workdir: epath.PathLike, path: str, part: str = "all", step: int | None = None
 ) -> dict:
-    """What the best checkpoint of a classifier's run makes of the pictures of `path`.
+    """Return what the best checkpoint of a classifier's run makes of the images of `path`.
 
     Args:
         workdir: the run's folder.
@@ -27,7 +27,7 @@ def evaluate_classifier(
         step: a certain checkpoint.
 
     Raises:
-        InputError: no classifier's run, or pictures of other classes.
+        InputError: no classifier's run, or images of other classes.
     """
     if not loader.exists(path):
         raise InputError(

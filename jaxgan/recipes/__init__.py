@@ -26,7 +26,7 @@ from jaxgan.types import PRNGKey, Recipe
 def build(
     config: ConfigDict | Config, axis_name: str | None = None, pictures: Pictures = Pictures()
 ) -> Recipe:
-    """The recipe of a checked training config.
+    """Return the recipe of a checked training config.
 
     Args:
         config: of a GAN or a classifier; a classifier's has `model.num_classes` set.
@@ -39,7 +39,7 @@ def build(
 
 
 def needs_pictures(config: GAN) -> bool:
-    """Whether the step of a GAN's config depends on its pictures."""
+    """Return whether the step of a GAN's config depends on its images."""
     durations = [config.vision.start if config.vision else None]
     if isinstance(config, Drifting):
         durations += [config.optim.generator.t_max, config.optim.generator.warmup]
@@ -80,7 +80,7 @@ def abstract_ema(config: GAN | PCA) -> Any:
 
 
 def _pca(config: PCA, axis_name: str | None, pictures: Pictures) -> Recipe:
-    """The shapes alone: what trains nothing has no step."""
+    """Return the shapes alone: what trains nothing has no step."""
     generator = build_generator(config)
 
     def init(key: PRNGKey) -> GANState:

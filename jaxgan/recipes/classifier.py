@@ -68,7 +68,7 @@ def recipe(config: Classifier, axis_name: str | None, pictures: Pictures) -> Rec
 
 
 def build_classifier(config: ConfigDict | Config, axis_name: str | None = None) -> nn.Module:
-    """The module of a classifier's config: `(images [b, h, w, c], train)`."""
+    """Return the module of a classifier's config: `(images [b, h, w, c], train)`."""
     config = parse(config)
     model, module = config.model, partial(common.module, config.train.remat)
     same = {
@@ -111,12 +111,12 @@ def _optimiser(
 
 
 def follows_length(optim: ClassifierOptim) -> bool:
-    """Whether a classifier's step depends on how many of them there will be."""
+    """Return whether a classifier's step depends on how many of them there will be."""
     return optim.schedule != "constant" or bool(optim.warmup)
 
 
 def classifier_layers(config: Classifier) -> list[str]:
-    """The names of a classifier's layers: "conv1", "inception3a", ..."""
+    """Return the names of a classifier's layers: "conv1", "inception3a", ..."""
     found = dataclasses.replace(config.model, num_classes=config.model.num_classes or 2)
     model = build_classifier(dataclasses.replace(config, model=found))
     images = common.images(config.data.resolution)

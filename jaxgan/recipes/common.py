@@ -33,7 +33,7 @@ class Pictures(NamedTuple):
 
 
 def build_augment(policy: Sequence[str]) -> Augment | None:
-    """Random changes of pictures, one after the other, then ADA's; None where there are none."""
+    """Random changes of images, one after the other, then ADA's; None where there are none."""
     kinds = {
         "flip": diffaugment.flip,
         "crop": diffaugment.crop,

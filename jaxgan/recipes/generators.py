@@ -20,7 +20,7 @@ Kind: TypeAlias = tuple[type[nn.Module], dict[str, Any]]  # With what it alone t
 
 
 def build_generator(config: ConfigDict | Config, axis_name: str | None = None) -> nn.Module:
-    """The generator module of a GAN's config: `(latents [b, z], train)`."""
+    """Return the generator module of a GAN's config: `(latents [b, z], train)`."""
     config = parse(config)
     model, resolution = config.model, config.data.resolution
     if model.name == "stylegan2":

@@ -26,7 +26,7 @@ class Second(NamedTuple):
 
 
 def applies(vision: Vision | None) -> TypeGuard[Vision]:
-    """Whether a GAN's config has a second critic."""
+    """Return whether a GAN's config has a second critic."""
     return vision is not None and vision.backbone != "none" and vision.weight > 0
 
 

@@ -39,7 +39,7 @@ def untied(
     say: Say,
     grouped: tuple[int, ...] | None = None,
 ) -> tuple[Scanned, Duplicates]:
-    """Without new pictures that are like some of two sides; and which of the rest are the same."""
+    """Without new images that are like some of two sides; and which of the rest are the same."""
     while True:
         table = scanned.rows.table[scanned.good]
         read = scanned.details
@@ -67,7 +67,7 @@ def assigned(
     decided: dict[bytes, int],
     say: Say,
 ) -> Int64[np.ndarray, " n"]:
-    """The side of each image, also of one that is dropped; -1 of what goes nowhere.
+    """Return the side of each image, also of one that is dropped; -1 of what goes nowhere.
 
     Sides that folders give are used, unless they are to be merged. Else it depends on the files'
     bytes alone: it is the same at any resolution, and in any crop.
@@ -116,7 +116,7 @@ def tell_gaps(
     rows: Int64[np.ndarray, " n"],
     say: Say,
 ) -> None:
-    """Says where a side that was decided before has lost its last picture of a class."""
+    """Say where a side that was decided before has lost its last image of a class."""
     labels = diagnosis.rows.table["label"][rows]
     for side, name in enumerate(prepared.SIDES):
         for label, of_class in enumerate(diagnosis.classes):

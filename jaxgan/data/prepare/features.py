@@ -1,4 +1,4 @@
-"""A network's features of all pictures, computed once: what an earlier run computed is kept."""
+"""A network's features of all images, computed once: what an earlier run computed is kept."""
 
 import time
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ PAUSE = 10  # Seconds between lines of progress.
 
 
 def with_features(scanned: Scanned, function: Features, name: str, say: Say) -> Scanned:
-    """The same, but that strangeness goes by the network's features; before `Scanned.but`.
+    """Return the same, but that strangeness goes by the network's features; before `Scanned.but`.
 
     Args:
-        scanned: all parts, none of whose pictures was left out.
+        scanned: all parts, none of whose images was left out.
         function: computes them.
         name: of the network, and with it of its files beside the parts.
         say: takes lines of progress.

@@ -1,4 +1,4 @@
-"""From any pictures to a prepared set: find, scan in parallel, diagnose, decide, write."""
+"""From any images to a prepared set: find, scan in parallel, diagnose, decide, write."""
 
 import errno
 import os
@@ -38,12 +38,12 @@ from jaxgan.errors import InputError
 from jaxgan.system import machine, paths, sealed
 from jaxgan.system.terminal import printable
 
-PART = 512  # Pictures, at most; a part that is done is not done again.
-PART_BYTES = 2**26  # Of uncompressed pictures in a part, at most.
+PART = 512  # Images, at most; a part that is done is not done again.
+PART_BYTES = 2**26  # Of uncompressed images in a part, at most.
 
 
 class Result(NamedTuple):
-    """What came of it; while `prepared` lasts, `scanned` has the pictures."""
+    """What came of it; while `prepared` lasts, `scanned` has the images."""
 
     files: Files
     scanned: Scanned
@@ -57,7 +57,7 @@ class Result(NamedTuple):
 
 @contextmanager
 def log(out: Path | None) -> Iterator[Say]:
-    """Says lines on the screen and, where there is a folder, in its `log.txt`."""
+    """Say lines on the screen and, where there is a folder, in its `log.txt`."""
     if out is None:
         yield lambda line: print(printable(line), flush=True)
         return
@@ -75,7 +75,7 @@ def log(out: Path | None) -> Iterator[Say]:
 
 
 def summary(result: Result) -> list[str]:
-    """What was found, in lines."""
+    """Return what was found, in lines."""
     found, rows = result.findings, result.diagnosis.rows
     lines = []
     for reason in doctor.REASONS:
@@ -183,7 +183,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
 
 
 def _as_flags(sentence: str) -> str:
-    """A sentence that names settings of a config, with the flags that they are here."""
+    """Return a sentence that names settings of a config, with the flags that they are here."""
     return re.sub(r"data\.(layout|given_sides|groups)\b", r"--\1", sentence)
 
 
@@ -212,7 +212,7 @@ def _account(
 
 @contextmanager
 def _room(request: Request) -> Iterator[None]:
-    """Puts a full disk in words."""
+    """Put a full disk in words."""
     try:
         yield
     except OSError as error:
@@ -242,7 +242,7 @@ def _about(request: Request) -> dict[str, str]:
 
 
 def _name(source: str) -> str:
-    """The source without where it lies on this machine."""
+    """Return the source without where it lies on this machine."""
     for kind in paths.NAMED:
         if source.startswith(kind):
             return kind + "/".join(Path(source.removeprefix(kind)).parts[-2:])
@@ -258,7 +258,7 @@ def _write_sets(
     more: dict[str, Any],
     say: Say,
 ) -> dict[str, str]:
-    """A set for each resolution, in folders of their own where there are several."""
+    """Return a set for each resolution, in folders of their own where there are several."""
     prints, options = {}, scanned.options
     entry = scanned.rows.table["entry"][scanned.good]
     grouped = None if found.groups is None else np.array(found.groups)[entry]
@@ -272,7 +272,7 @@ def _write_sets(
 
 
 def _scan(read_all: ReadAll, found: Files, request: Request, work: Path, say: Say) -> Scanned:
-    """All parts, those done before as they are."""
+    """Return all parts, those done before as they are."""
     options, entries = request.options, found.entries
     marks = _marks(found) if options.align and found.tables else {}
     size = min(PART, max(32, PART_BYTES // (3 * max(options.resolutions) ** 2)))
@@ -304,7 +304,7 @@ def _scan(read_all: ReadAll, found: Files, request: Request, work: Path, say: Sa
 
 
 def _marks(found: Files) -> dict[str, list[Landmarks]]:
-    """Landmarks of the tables at the top, by the pictures' names or, where it is clear, the last
+    """Landmarks of the tables at the top, by the images' names or, where it is clear, the last
     part of them."""
     marks: dict[str, list[Landmarks]] = {}
     for table in found.tables:

@@ -24,7 +24,7 @@ from jaxgan.errors import InputError
 from jaxgan.system.paths import NAMED, TFDS, check_no_run, near
 from jaxgan.system.terminal import printable
 
-LARGEST = 512 * 1024**2  # Bytes of a picture file; what is larger is no picture.
+LARGEST = 512 * 1024**2  # Bytes of an image file; what is larger is no image.
 ZIP = b"PK\3\4"  # How an archive begins; what is in it stands at its end.
 START = 32  # Bytes that say what a file is.
 
@@ -104,7 +104,7 @@ def exists(source: str | os.PathLike) -> bool:
 
 
 def _library(source: str) -> Any:
-    """What reads the sets of another library; importing that takes seconds."""
+    """Return what reads the sets of another library; importing that takes seconds."""
     if source.startswith(TFDS):
         from jaxgan.data.sources import tfds
 
@@ -127,7 +127,7 @@ def _refuse_prepared(path: Path, flag: str) -> None:
 
 
 def read(root: str, place: Place) -> bytes:
-    """The bytes of a file; by any process, in any thread.
+    """Return the bytes of a file; by any process, in any thread.
 
     Raises:
         Exception: it cannot be read; `images.reason` puts it in words.
@@ -246,7 +246,7 @@ def _without(root: str, paths: Sequence[str]) -> list[str]:
 
 
 def start(root: str, place: Place) -> bytes:
-    """The first bytes of a file, which may be large."""
+    """Return the first bytes of a file, which may be large."""
     if root.startswith(NAMED):
         return read(root, place)[:START]
     if isinstance(place, tuple):

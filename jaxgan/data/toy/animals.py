@@ -4,7 +4,7 @@ One recipe draws both animals, from the same coats, eyes, scenes, light and came
 `TONGUE` and `TRAITS` say how often, and how far, a cat's face differs from a dog's. Neither colours
 nor ears alone give the animal away (some cats have folded ones, some dogs pricked ones): a
 classifier has to put together ears, eyes, muzzle, nose and whiskers, which takes it more than a
-hundred pictures.
+hundred images.
 
 Top down: the set, the scene, the camera; `sitter` and `painting` have the animals.
 """
@@ -80,7 +80,7 @@ ToySource = read  # As it was called before.
 
 
 def draw(kind: str, rng: Rng, resolution: int) -> np.ndarray:
-    """One portrait, uint8 [resolution, resolution, 3] in [0, 255].
+    """Return one portrait, uint8 [resolution, resolution, 3] in [0, 255].
 
     Args:
         kind: "cat" or "dog".

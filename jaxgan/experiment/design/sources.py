@@ -15,7 +15,7 @@ from jaxgan.types import InputError
 
 
 def folders(text: str | None) -> dict[str, str]:
-    """The folders of generated pictures from elsewhere, by source.
+    """Return the folders of generated images from elsewhere, by source.
 
     Args:
         text: `config.generated`: a folder, whose source is `GIVEN`, or a mapping of sources to
