@@ -11,6 +11,7 @@ draws `--samples`. A row of `--out` has a recipe's
     frechet_alexnet, frechet_vgg16   to held-out images, the mean over classes; on the last layer
     frechet_levels                   on AlexNet's convolutions 1, 2, 3 and 5, of 128 px
     recall_...                       share of held-out images that samples come near to
+    each                             these of each class
     gan_train                        accuracy on held-out images of a ResNet that trains on samples
 
 Rows that FILE has are not computed again. `real` is what training images have in place of samples;
@@ -225,6 +226,7 @@ def main() -> None:
                 row["cpu_seconds"].append(round(seconds))
             judged = [judge(*both) for both in zip(drawn, held, strict=True)]
             row |= {key: float(np.mean([one[key] for one in judged])) for key in judged[0]}
+            row["each"] = [{k: float(f"{x:.4g}") for k, x in one.items()} for one in judged]
             if len(sides) > 1:
                 row["gan_train"] = learnt(drawn, held, source)
             row = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()}

@@ -41,10 +41,10 @@ def get_config() -> ConfigDict:
     gan = config.gan
     gan.model.backbone = "random"  # Needs no file; vgg16 does, and is better: see drifted64.py.
     gan.train.kimg = None
-    gan.train.steps = 400
-    gan.train.log_every = 50
-    gan.train.sample_every = 200
-    gan.train.checkpoint_every = 200
+    gan.train.steps = 800
+    gan.train.log_every = 100
+    gan.train.sample_every = 400
+    gan.train.checkpoint_every = 400
 
     config.classifier = load(str(HERE / "resnet.py"))
     config.classifier.data.resolution = 32
