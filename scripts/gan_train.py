@@ -24,9 +24,9 @@ from jaxgan.training import run
 
 command.config_flag()
 command.workdir_flag("Folder for the classifiers' runs; not kept by default.")
-path_flag("real", "Real pictures to test with.", sets=True, required=True)
-path_flag("fake", "Generated pictures.", sets=True, required=True)
-path_flag("train", "Real pictures to learn from, those of the GAN.", sets=True)
+path_flag("real", "Real images to test with.", sets=True, required=True)
+path_flag("fake", "Generated images.", sets=True, required=True)
+path_flag("train", "Real images to learn from, those of the GAN.", sets=True)
 flags.DEFINE_integer("seeds", 3, "How many classifiers learn from each side.", lower_bound=1)
 path_flag("json", "File for all figures.")
 FLAGS = flags.FLAGS

@@ -33,16 +33,16 @@ from jaxgan.system.paths import path_flag
 path_flag("source", "Folder, .zip, .tar, tfds:NAME or hf:NAME, or tfds:DIR or hf:DIR.", sets=True)
 path_flag("out", "Folder for the prepared set.")
 flags.DEFINE_list("resolution", None, "Side in pixels; several, like 64,128, make a set each.")
-flags.DEFINE_enum("crop", "center", ["center", "stretch", "none"], "none: only square pictures.")
+flags.DEFINE_enum("crop", "center", ["center", "stretch", "none"], "none: only square images.")
 flags.DEFINE_enum("align", "none", ["none", "landmarks"], "Crop faces by .cat, .xml or .csv files.")
 flags.DEFINE_enum(
-    "border", "reflect", ["reflect", "gray", "reject"], "Where an aligned crop leaves its picture."
+    "border", "reflect", ["reflect", "gray", "reject"], "Where an aligned crop leaves its image."
 )
 flags.DEFINE_enum(
     "clean",
     "report",
     ["report", "drop", "quarantine"],
-    "What becomes of doubtful pictures; quarantine copies them to OUT/quarantine, too.",
+    "What becomes of doubtful images; quarantine copies them to OUT/quarantine, too.",
 )
 flags.DEFINE_integer("strangest", 0, "How many of the strangest count as doubtful.", 0)
 flags.DEFINE_enum("features", "auto", ["auto", "vgg16", "light"], "By which they are strange.")
@@ -64,13 +64,13 @@ flags.DEFINE_string(
     "groups", None, "What stays on one side: folder, column:NAME, name:PATTERN or path:PATTERN."
 )
 flags.DEFINE_string(
-    "duplicates", "auto", "Which pictures are the same: auto, exact, off, or a likeness in (0, 1)."
+    "duplicates", "auto", "Which images are the same: auto, exact, off, or a likeness in (0, 1)."
 )
-flags.DEFINE_bool("doctor", True, "Look for doubtful pictures, not only unreadable ones.")
+flags.DEFINE_bool("doctor", True, "Look for doubtful images, not only unreadable ones.")
 flags.DEFINE_bool("dry_run", False, "Write no set.")
 path_flag("report", "File for the report; OUT/report.html by default.")
 path_flag("json", "File for all findings.")
-flags.DEFINE_string("runner", None, "Of Apache Beam, to read the pictures; needs make beam.")
+flags.DEFINE_string("runner", None, "Of Apache Beam, to read the images; needs make beam.")
 flags.mark_flag_as_required("resolution")
 FLAGS = flags.FLAGS
 

@@ -49,7 +49,7 @@ def total_steps(
         length = "epochs" if train.epochs is not None else "kimg"
         raise InputError(
             f"a training must have at most {MOST_STEPS:,} steps, and {getattr(train, length):,} "
-            f"{length} of {pictures:,} pictures are {batches:,}"
+            f"{length} of {pictures:,} images are {batches:,}"
         )
     if prelude is None:
         return max(1, batches)

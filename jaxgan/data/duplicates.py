@@ -97,7 +97,7 @@ def near_duplicates(source: Source, rule: str | float = "auto") -> Duplicates:
     """
     rule = parse(rule)
     if not len(source):
-        raise InputError("a split needs at least one picture, the source has none")
+        raise InputError("a split needs at least one image, the source has none")
 
     of = dataset.of(source)
 

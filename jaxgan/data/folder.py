@@ -189,7 +189,7 @@ def _look(
             if isinstance(image, str):
                 name = file.entries.name(int(chosen[position]))
                 if on_error == "raise":
-                    raise InputError(f"every picture must be readable, {name} is not: {image}")
+                    raise InputError(f"every image must be readable, {name} is not: {image}")
                 seen.unreadable.append((name, image))
                 continue
             seen.sources.append(source)
@@ -274,12 +274,12 @@ def _report(
         first = ", ".join(f"{name} ({why})" for name, why in unreadable[:3])
         more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
         logger.warning(
-            "left out %d of %d pictures that cannot be read: %s%s",
+            "left out %d of %d images that cannot be read: %s%s",
             *(len(unreadable), found, first, more),
         )
     for label, name in enumerate(classes):
         if not (labels == label).any():
-            raise InputError(f"every class needs a readable picture, {name} has none")
+            raise InputError(f"every class needs a readable image, {name} has none")
 
 
 def memory_limit() -> int:
@@ -294,7 +294,7 @@ def choose(there: Sequence[str], classes: Sequence[str] | None) -> tuple[str, ..
     missing = [name for name in classes if name not in there]
     if missing or not classes or len(set(classes)) < len(classes):
         raise InputError(
-            f"classes must name folders with pictures, each once; there are {', '.join(there)}; "
+            f"classes must name folders with images, each once; there are {', '.join(there)}; "
             f"got {', '.join(map(repr, classes)) or 'none'}"
         )
     return tuple(classes)

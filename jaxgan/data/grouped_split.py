@@ -45,7 +45,7 @@ def split(
             if len(across):
                 a, b = source.names[group[across[0]]], source.names[across[0]]
                 logging.getLogger("jaxgan").warning(
-                    "%d pictures are like one on another given side, such as %s and %s: "
+                    "%d images are like one on another given side, such as %s and %s: "
                     "data.given_sides=merge parts them anew",
                     *(len(across), a, b),
                 )
@@ -96,8 +96,8 @@ def copies(source: Source, rule: str | float = "auto") -> splits.Duplicates:
     pairs = splits.across_classes(source, duplicates=duplicates)
     if len(pairs):
         a, b = (source.names[i] for i in pairs[0])
-        text = f"{len(pairs):,} pictures stand in two classes, like {a} and {b}"
+        text = f"{len(pairs):,} images stand in two classes, like {a} and {b}"
         if len(pairs) >= len(source) / 10:
-            raise InputError(f"classes must hold different pictures: {text}")
+            raise InputError(f"classes must hold different images: {text}")
         logging.getLogger("jaxgan").warning("%s: their labels contradict each other", text)
     return duplicates

@@ -237,7 +237,7 @@ def orientation(im: Image.Image) -> int:
 def reason(error: Exception) -> str:
     """Why a file could not be read, in a few words, without its path."""
     if isinstance(error, Image.UnidentifiedImageError):
-        return "not a picture, or of an unknown format"
+        return "not an image, or of an unknown format"
     if isinstance(error, BOMBS) and (pixels := re.search(r"\d+", str(error))):
         return _too_large(int(pixels[0]))
     if isinstance(error, OSError) and error.strerror:

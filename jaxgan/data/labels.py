@@ -80,7 +80,7 @@ def classes_of(
         )
     elif look.alike(direct):
         look.told.append(
-            "all pictures are one class: for more, put each class in a folder of its own, call "
+            "all images are one class: for more, put each class in a folder of its own, call "
             "the files like cat.0.jpg, or add labels.csv with the columns file,label"
         )
     return {}

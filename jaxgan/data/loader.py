@@ -109,7 +109,7 @@ def usual_side(path: str | os.PathLike) -> int:
         except Exception:  # Reading it for good will say what is wrong.
             continue
     if not sides:
-        raise InputError(f"a folder must hold pictures, and {path} has none that can be read")
+        raise InputError(f"a folder must hold images, and {path} has none that can be read")
     return int(np.median(sides))
 
 
@@ -193,7 +193,7 @@ def make_batches(
     """
     of = dataset.of(source)
     if not len(of):
-        raise InputError("batches need at least one picture, the source has none")
+        raise InputError("batches need at least one image, the source has none")
     if batch_size < 1 or batch_size % process_count:
         raise InputError(
             f"the batch size must be a positive multiple of the {process_count} hosts, "
@@ -202,7 +202,7 @@ def make_batches(
     if len(source) < batch_size and process_index == 0:
         present = ", ".join(source.classes[i] for i in np.unique(source.labels))
         logger.warning(
-            "a batch of %d repeats pictures: there are only %d (%s)",
+            "a batch of %d repeats images: there are only %d (%s)",
             *(batch_size, len(source), present),
         )
     share = batch_size // process_count
@@ -255,7 +255,7 @@ def in_order(source: Source, batch_size: int, *, threads: int | None = None) -> 
     """
     of = dataset.of(source)
     if not len(of):
-        raise InputError("batches need at least one picture, the source has none")
+        raise InputError("batches need at least one image, the source has none")
     threads = _best_threads(of) if threads is None else threads
     stack = _stacker(of, threads)
 

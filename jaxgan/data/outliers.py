@@ -136,7 +136,7 @@ def strangeness(
         finite = np.isfinite(features[start : start + BLOCK]).all(axis=1)
         if not finite.all():
             bad = start + finite.argmin()
-            raise ValueError(f"features must be finite, those of picture {bad} are not")
+            raise ValueError(f"features must be finite, those of image {bad} are not")
     groups = np.arange(len(features)) if groups is None else groups
     scores = np.zeros(len(features))
     for label in np.unique(labels):
@@ -167,7 +167,7 @@ def strangeness_beside(
         InputError: fewer than three images in the class.
     """
     if len(reference) < 3:
-        raise InputError(f"strangeness needs three real pictures or more, got {len(reference)}")
+        raise InputError(f"strangeness needs three real images or more, got {len(reference)}")
     drawn = np.random.default_rng(0).permutation(len(reference))[:REFERENCE]
     reference = reference[drawn]
     own, none = np.arange(len(reference)), np.full(len(features), -1)

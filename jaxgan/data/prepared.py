@@ -81,7 +81,7 @@ def read_info(path: str | os.PathLike, name: str = INFO) -> dict[str, Any]:
         ) from error
     if said != info["fingerprint"]:
         raise FileError(
-            f"{file} must have the fingerprint of its pictures, and has another: {remedy}"
+            f"{file} must have the fingerprint of its images, and has another: {remedy}"
         )
     if sealed.checksum(info) != info.get(sealed.CHECKSUM):
         raise FileError(f"{file} must be as it was written, and was changed: {remedy}")

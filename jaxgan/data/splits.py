@@ -140,7 +140,7 @@ def _fill_sides(sides, draws, holds, fixed, share, classes, called="pictures") -
                         continue
                     if not fixed.any() and not counts[side, label]:
                         raise InputError(
-                            "every side of a split needs a picture of each class: too few of "
+                            "every side of a split needs an image of each class: too few of "
                             f"{name} are different from each other and from the other classes' "
                             f"{called}"
                         )

@@ -43,7 +43,7 @@ def evaluate_classifier(
     source = open_source(data, config.seed, scale and ranges.Scale(*scale))
     if part == "all" and loader.fingerprint(source) == trained:
         logging.getLogger("jaxgan").warning(
-            "these are the pictures it learned from: --split test takes those that it did not see"
+            "these are the images it learned from: --split test takes those that it did not see"
         )
     if part != "all":
         if data.duplicates is None and getattr(source, "sides", None) is None:

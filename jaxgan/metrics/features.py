@@ -212,7 +212,7 @@ def extract(
         for picture in batch:
             if picture.dtype != np.uint8 or picture.shape != (*kind.shape[:2], 3):
                 raise InputError(
-                    "features need pictures of one size, uint8 [h, w, 3], got "
+                    "features need images of one size, uint8 [h, w, 3], got "
                     f"{kind.dtype} {list(kind.shape)} and {picture.dtype} {list(picture.shape)}"
                 )
         missing = [np.zeros_like(kind)] * (batch_size - len(batch))

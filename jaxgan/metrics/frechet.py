@@ -27,7 +27,7 @@ def moments(features: Float[np.ndarray, "n d"]) -> Moments:
     """
     n, d = features.shape
     if n < 2:
-        raise InputError(f"a Fréchet distance needs two pictures or more on each side, got {n}")
+        raise InputError(f"a Fréchet distance needs two images or more on each side, got {n}")
     if not np.isfinite(features).all():
         raise InputError("features must be finite, and some are not")
     x = features.astype(np.float64)
@@ -97,7 +97,7 @@ def chance(
     """
     n, m = len(real), len(fake)
     if min(n, m) < 4:
-        raise InputError(f"the floor needs four pictures or more on each side, got {min(n, m)}")
+        raise InputError(f"the floor needs four images or more on each side, got {min(n, m)}")
     rng = np.random.default_rng(seed)
     both = np.concatenate([real - real.mean(axis=0), fake - fake.mean(axis=0)])
 

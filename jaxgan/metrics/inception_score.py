@@ -37,7 +37,7 @@ def inception_score(
     """
     if len(features) < 2 * SPLITS:
         raise InputError(
-            f"an Inception score needs {2 * SPLITS} pictures, two a part, got {len(features)}"
+            f"an Inception score needs {2 * SPLITS} images, two a part, got {len(features)}"
         )
     order = np.random.default_rng(seed).permutation(len(features))
     found = []

@@ -33,7 +33,7 @@ def polynomial_mmd(one: Float[np.ndarray, "n d"], other: Float[np.ndarray, "m d"
     """
     n, m = len(one), len(other)
     if min(n, m) < 2:
-        raise InputError(f"a kernel distance needs two pictures or more a side, got {min(n, m)}")
+        raise InputError(f"a kernel distance needs two images or more a side, got {min(n, m)}")
 
     def within(x: np.ndarray) -> float:
         # What an image has with itself does not count.
@@ -79,7 +79,7 @@ def kernel_distance(
     """
     n, m = len(one), len(other)
     if min(n, m) < LEAST:
-        raise InputError(f"a kernel distance needs {LEAST} pictures a side, got {min(n, m)}")
+        raise InputError(f"a kernel distance needs {LEAST} images a side, got {min(n, m)}")
     both = np.concatenate([one, other])
     if not np.isfinite(both).all():
         raise InputError("features must be finite, and some are not")

@@ -79,7 +79,7 @@ def find_copies(
     """
     least = min(len(view.features) for view in [train, *(held_out or [])])
     if least < LEAST:
-        raise InputError(f"copies need {LEAST} real pictures to compare with, got {least}")
+        raise InputError(f"copies need {LEAST} real images to compare with, got {least}")
     groups = np.arange(len(train.features)) if train_groups is None else train_groups
     ours, own = nearest(fake, train), nearest([train], train, groups)
     return judge(ours, own if held_out is None else nearest(held_out, train), own, level)

@@ -39,7 +39,7 @@ def radii(
     """From each point to its k-th nearest other one, squared."""
     if len(features) <= neighbours:
         raise InputError(
-            f"precision and recall need more than {neighbours} pictures a side, got {len(features)}"
+            f"precision and recall need more than {neighbours} images a side, got {len(features)}"
         )
     found = np.empty(len(features))
     for rows, between in squared_distances(features, features):

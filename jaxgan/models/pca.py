@@ -80,7 +80,7 @@ def fit(
             more components than images (with their mirrors) less one.
     """
     if len(source) < LEAST:
-        raise InputError(f"principal components need {LEAST} pictures or more, got {len(source)}")
+        raise InputError(f"principal components need {LEAST} images or more, got {len(source)}")
     taken = np.linspace(0, len(source) - 1, min(len(source), MOST)).round().astype(int)
     count = len(taken) * (1 + mirror)
     check_components(components, count, mirror)
@@ -90,7 +90,7 @@ def fit(
     basis = _basis([_centred(grams[0]), *grams[1:]])
     pixels = source.resolution**2 * 3
     if not len(basis.values):
-        raise InputError(f"pictures must differ, and all {len(source)} are alike")
+        raise InputError(f"images must differ, and all {len(source)} are alike")
     if components is None:
         k = choose(grams, pixels)
     elif components < 1:
@@ -121,7 +121,7 @@ def check_components(components: int | float | None, count: int, mirror: bool) -
         return
     if not 1 <= components < count or components != int(components):
         raise InputError(
-            f"components must be within [1, {count - 1}], the pictures"
+            f"components must be within [1, {count - 1}], the images"
             f"{' and mirrors' * mirror} less one, or a share of the variance within (0, 1), "
             f"got {components:g}"
         )
@@ -225,7 +225,7 @@ def _grams(source: Source, parts: Sequence[np.ndarray], mirror: bool) -> list[Ma
             for gram in (plain, turned):
                 gram[here[::-1]] = gram[here].T
     if plain_colour:
-        raise InputError(f"pictures must show something, and all {len(source)} are of one colour")
+        raise InputError(f"images must show something, and all {len(source)} are of one colour")
     return [(plain + turned) / 2, (plain - turned) / 2] if mirror else [plain]
 
 

@@ -177,7 +177,7 @@ def check_judge(judge: Judge, resolution: int) -> None:
     theirs = judge.classifier.config.data
     if theirs.resolution != resolution:
         raise InputError(
-            f"--classifier must be of pictures of {resolution} px, as the generator's "
+            f"--classifier must be of images of {resolution} px, as the generator's "
             f"are, got {theirs.resolution} px"
         )
     if judge.label not in theirs.classes:
@@ -220,7 +220,7 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
     said = configs.read_run(workdir).get("data", {})
     if loader.fingerprint(source) != said.get("fingerprint"):
         raise InputError(
-            f"the pictures that the run learned from must be as they were, and those of "
+            f"the images that the run learned from must be as they were, and those of "
             f"{config.data.path} have changed: give others with --real"
         )
     return _to_train(source)
@@ -229,7 +229,7 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
 def _at(data: TrainingData | PCAData, seed: int) -> Source:
     if not loader.exists(data.path):
         raise InputError(
-            f"the pictures that the run learned from must be there to compare with, and "
+            f"the images that the run learned from must be there to compare with, and "
             f"{data.path} does not exist: give others with --real"
         )
     return open_source(data, seed)
@@ -243,7 +243,7 @@ def _to_train(source: Source) -> Source:
 def table(about: dict[str, Any]) -> str:
     """Return what selection did, as a person reads it."""
     found = about.get("effect")
-    lines = [f"kept {about['kept']:,} of {about['drawn']:,} pictures drawn, by {about['by']}"]
+    lines = [f"kept {about['kept']:,} of {about['drawn']:,} images drawn, by {about['by']}"]
     if "features" not in about:
         return f"{lines[0]}; what that does is told with features: {nets.INSTALL}"
     if found is None:
@@ -251,7 +251,7 @@ def table(about: dict[str, Any]) -> str:
             f"{lines[0]}; what that does is told of {selection.LEAST} and {2 * selection.LEAST} "
             "real ones or more"
         )
-    judged = f"{about['real']['pictures']:,} real pictures: half of them chose, half judge"
+    judged = f"{about['real']['pictures']:,} real images: half of them chose, half judge"
     lines.append(f"{judged} ({about['features']['name']} at {about['features']['size']} px)")
     widths = {"before": 22, "after": 24, "change": 27}
     heads = "".join(f"{when:>{width}}" for when, width in widths.items())
@@ -281,7 +281,7 @@ def _warnings(found: dict[str, Any]) -> list[str]:
     authentic = found["authenticity"]
     if authentic["after"]["high"] < authentic["real"]["low"]:
         lines.append(
-            f"what is kept is nearer to training pictures than these are to each other (authentic "
+            f"what is kept is nearer to training images than these are to each other (authentic "
             f"{authentic['real']['value']:.3f}): look for copies with evaluate.py --train"
         )
     return lines

@@ -197,7 +197,7 @@ def read(file: epath.PathLike, resolution: int, tell: Callable[[str], None]) -> 
         picture = images.open_picture(paths.read(path))
     except Exception as error:  # Pillow's decoders raise nearly anything.
         raise InputError(
-            f"--project must be a picture that can be read, got {file}: {images.reason(error)}"
+            f"--project must be an image that can be read, got {file}: {images.reason(error)}"
         ) from error
     height, width = picture.shape[:2]
     if (height, width) == (resolution, resolution):

@@ -189,7 +189,7 @@ def _step(checkpoints: Checkpoints, step: int | str | None) -> int | None:
         raise InputError(f"--step must be a number or best, got {step!r}")
     if checkpoints.best is None:
         raise InputError(
-            f"--step=best needs a run that measured its pictures (config.evaluate.every above 0), "
+            f"--step=best needs a run that measured its images (config.evaluate.every above 0), "
             f"and that of {checkpoints.folder.parent} did not"
         )
     return checkpoints.best

@@ -64,9 +64,7 @@ def select(
     if by in LOOK_AT_REAL:
         for side, name in ((drawn, "drawn"), (real, "real")):
             if not np.isfinite(side).all():
-                raise InputError(
-                    f"features must be finite, and some of the {name} pictures are not"
-                )
+                raise InputError(f"features must be finite, and some of the {name} images are not")
     if by == "classifier":
         if classified is None:
             raise InputError("selection by classifier needs what a classifier says, got nothing")
@@ -85,7 +83,7 @@ def check(by: str, keep: int, drawn: int) -> None:
     if by not in MEASURES:
         raise InputError(f"--by must be one of {', '.join(MEASURES)}, got {by!r}")
     if not 1 <= keep <= drawn:
-        raise InputError(f"--select must be from 1 to the {drawn:,} pictures drawn, got {keep:,}")
+        raise InputError(f"--select must be from 1 to the {drawn:,} images drawn, got {keep:,}")
 
 
 def realism(drawn: Features, real: Float[np.ndarray, "m d"], neighbours: int = REALISM) -> Scores:
@@ -181,7 +179,7 @@ def effect(
     keep = len(selection.kept)
     if keep < LEAST or len(real) < 2 * LEAST:
         raise InputError(
-            f"what selection does is told of {LEAST} kept pictures and {2 * LEAST} real ones or "
+            f"what selection does is told of {LEAST} kept images and {2 * LEAST} real ones or "
             f"more, got {keep} and {len(real)}"
         )
     order = np.random.default_rng(seed).permutation(len(real))

@@ -298,7 +298,7 @@ def _pair(
     shapes = [[t.shape for t in tables] for tables in (a, b)]
     if shapes[0] != shapes[1]:
         raise InputError(
-            f"both arms need the same seeds and test pictures, got {shapes[0]} and {shapes[1]}"
+            f"both arms need the same seeds and test images, got {shapes[0]} and {shapes[1]}"
         )
     return a, b
 

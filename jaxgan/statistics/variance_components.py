@@ -105,8 +105,8 @@ def as_tables(tables: Tables | np.ndarray) -> list[np.ndarray]:
     found = [np.asarray(t, np.float64) for t in several if t.shape[-1]]
     if not found or not all(t.shape[-2] for t in found):
         raise InputError(
-            "an interval needs at least one seed and one picture in each fold, got seeds and "
-            f"pictures {[t.shape[-2:] for t in several]}"
+            "an interval needs at least one seed and one image in each fold, got seeds and "
+            f"images {[t.shape[-2:] for t in several]}"
         )
     return found
 

@@ -38,7 +38,7 @@ def make_alarm(
         best, last = max(reached, default=0.0), (reached or [1.0])[-1]
         if last < min_diversity and (best >= min_diversity or last < 0.75 * best):
             return (
-                f"the samples' diversity is {last:.2f} of the real pictures', after {best:.2f} at "
+                f"the samples' diversity is {last:.2f} of the real images', after {best:.2f} at "
                 f"best and below {min_diversity:g}"
             )
         # The first row after a start is of one step, and has no rate: a resumed run has one more.

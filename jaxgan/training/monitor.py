@@ -59,7 +59,7 @@ def check(evaluate: Evaluate, critics: Collection[str], resolution: int, count: 
     least = min(count, evaluate.pictures)
     if least < LEAST:
         raise InputError(
-            f"evaluate.every must be 0 with fewer than {LEAST} pictures a side, got {least}"
+            f"evaluate.every must be 0 with fewer than {LEAST} images a side, got {least}"
         )
     if not evaluate.allow_seen:
         judges.check(evaluate.features, critics, "evaluate.features", "evaluate.allow_seen=True")

@@ -82,7 +82,7 @@ def test_what_failed_is_told_in_a_line_each(failed) -> None:
     folder, results, ended = failed
     lines = (folder / "log.txt").read_text().splitlines()
     why = "the loss is nan at step 3"
-    assert f"the GAN of cat (size all) failed, arms without its pictures go on: {why}" in lines
+    assert f"the GAN of cat (size all) failed, arms without its images go on: {why}" in lines
     assert f"gan-train of add failed, so that config.stop_below decides nothing: {NEEDS}" in lines
     for seed in (0, 1):
         assert f"add seed {seed} failed, the others go on: {NEEDS}" in lines

@@ -125,7 +125,7 @@ def refused(generated, tmp_path, monkeypatch, words) -> None:
 
 def test_too_few(tmp_path, monkeypatch) -> None:
     folder = save(tmp_path / "made", 3)
-    words = r"must hold \d+ pictures of cat, as the arms need, and .*made has 3$"
+    words = r"must hold \d+ images of cat, as the arms need, and .*made has 3$"
     refused(folder, tmp_path, monkeypatch, words)
 
 
@@ -206,7 +206,7 @@ def test_a_folder_must_have_images_to_select_from(tmp_path, monkeypatch) -> None
         config.verdict.primary = ("add:20+selection", "real")
         return config
 
-    with pytest.raises(InputError, match="must hold 21 pictures of cat"):
+    with pytest.raises(InputError, match="must hold 21 images of cat"):
         pipeline.run(arms(save(tmp_path / "made", 20)), tmp_path / "run")
 
 

@@ -117,10 +117,10 @@ def aligned(picture: Picture, landmarks: Landmarks, border: Border) -> UInt8[np.
     size = np.array([picture.shape[1], picture.shape[0]])
     for eye in (landmarks.left_eye, landmarks.right_eye):
         if (eye < 0).any() or (eye > size).any():
-            raise InputError(f"eyes must lie in the picture, {told(size)} pixels, got {told(eye)}")
+            raise InputError(f"eyes must lie in the image, {told(size)} pixels, got {told(eye)}")
     if where.side > 2 * size.min():
         raise InputError(
-            f"a crop's side must be at most twice the picture's shorter one, {size.min()}, "
+            f"a crop's side must be at most twice the image's shorter one, {size.min()}, "
             f"got {where.side:.0f}"
         )
     side = round(where.side)
@@ -133,7 +133,7 @@ def aligned(picture: Picture, landmarks: Landmarks, border: Border) -> UInt8[np.
     ends = start + ends @ step.T
     if border == "reject" and ((ends < 0) | (ends > size)).any():
         raise OutsideError(
-            "a crop must lie in its picture, this one leaves it by "
+            "a crop must lie in its image, this one leaves it by "
             f"{np.maximum(-ends, ends - size).max() + 0.5:.0f} pixels"
         )
     low = np.floor(ends.min(axis=0)).astype(np.int64) - MARGIN

@@ -27,7 +27,7 @@ def before(request: Request, say: Say, are_given: bool = False) -> dict[bytes, i
     if before is None:
         return {}
     if before["fractions"] != list(request.fractions):
-        say("the shares of the split are others than before: all pictures are parted anew")
+        say("the shares of the split are others than before: all images are parted anew")
         return {}
     return {bytes.fromhex(source): side for source, side in before["sides"].items()}
 
@@ -54,7 +54,7 @@ def untied(
         new = np.flatnonzero((touched.sum(axis=1) > 1)[tied] & (own < 0))
         if not len(new):  # What was there before stays where it is.
             return scanned, same
-        say(f"left out {len(new):,} new pictures that tie two sides of the split together")
+        say(f"left out {len(new):,} new images that tie two sides of the split together")
         scanned = scanned.but(dict.fromkeys(scanned.good[new].tolist(), TIES))
 
 
@@ -74,7 +74,7 @@ def assigned(
     """
     if not kept.any():
         raise InputError(
-            f"a picture must be left, and of {len(diagnosis.rows):,} none is: "
+            f"an image must be left, and of {len(diagnosis.rows):,} none is: "
             + "; ".join(sorted(set(dropped.values()))[:3])
         )
     table = diagnosis.rows.table[diagnosis.good]
@@ -121,4 +121,4 @@ def tell_gaps(
     for side, name in enumerate(prepared.SIDES):
         for label, of_class in enumerate(diagnosis.classes):
             if request.fractions[side] and not (labels[sides == side] == label).any():
-                say(f"no picture of {of_class} is left to {name}: another --out is parted anew")
+                say(f"no image of {of_class} is left to {name}: another --out is parted anew")

@@ -141,7 +141,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
         if request.out is not None:
             unmatched = decisions.unmatched(diagnosis, human)
             if unmatched:
-                told = f"{len(unmatched):,} rows of decisions.csv name no picture here"
+                told = f"{len(unmatched):,} rows of decisions.csv name no image here"
                 say(f"{told}, like {unmatched[0]}")
             table = decisions.table(diagnosis, dropped, human)
             sealed.write(request.out / decisions.FILE, table)
@@ -177,7 +177,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
         )
         yield Result(found, scanned, diagnosis, dropped, what, advised, about, same.rule)
         if problem is not None and request.dry_run and kept.any():
-            say(f"these pictures cannot be split: {problem}")
+            say(f"these images cannot be split: {problem}")
         elif problem is not None:
             raise problem
 
@@ -267,7 +267,7 @@ def _write_sets(
         more["options"] = options._replace(resolutions=(resolution,))._asdict()
         info = write.write_set(folder, scanned, at, found.classes, kept, side, more, grouped)
         prints[f"fingerprint at {resolution} px"] = info["fingerprint"]
-        say(f"{sum(info['counts'].values()):,} pictures at {resolution} px: {folder}")
+        say(f"{sum(info['counts'].values()):,} images at {resolution} px: {folder}")
     return prints
 
 

@@ -95,7 +95,7 @@ def progress(pictures: int, say: Say) -> Callable[[int, float], None]:
         if now - told >= pause:
             told, rate = now, done / max(now - start, 1e-3)
             eta = (pictures - done) / rate if rate else 0
-            say(f"{done:,} of {pictures:,} pictures  {rate:,.0f}/s  eta {eta:,.0f} s")
+            say(f"{done:,} of {pictures:,} images  {rate:,.0f}/s  eta {eta:,.0f} s")
 
     return tell
 
@@ -141,7 +141,7 @@ def scan_all(
         tell(those.count.value, 0)
     except BrokenProcessPool as error:
         raise InputError(
-            "a process that reads pictures was ended from outside, perhaps for lack of memory; "
+            "a process that reads images was ended from outside, perhaps for lack of memory; "
             "what was finished is kept: run the same again"
         ) from error
 

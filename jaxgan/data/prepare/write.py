@@ -62,7 +62,7 @@ def write_set(
     for name, number in doctor.count(classes, labels).items():
         if not number:
             raise InputError(
-                f"every class must have a picture that is at least {resolution} px and not "
+                f"every class must have an image that is at least {resolution} px and not "
                 f"dropped, and {name} has none"
             )
     folder.mkdir(parents=True, exist_ok=True)

@@ -118,11 +118,11 @@ def _refuse_prepared(path: Path, flag: str) -> None:
     """A folder that `scripts/prepare.py` has written holds shards, and perhaps a quarantine."""
     if (path / "dataset_info.json").is_file() and (path / "features.json").is_file():
         raise InputError(
-            f"{flag} must hold pictures, and {path} is a prepared set: {flag}={TFDS}{path} reads it"
+            f"{flag} must hold images, and {path} is a prepared set: {flag}={TFDS}{path} reads it"
         )
     if (path / "dataset.json").is_file() and any(path.glob("*.array_record*")):  # Of WebP.
         raise InputError(
-            f"{flag} must hold pictures, and {path} is a prepared set: give what it was made of"
+            f"{flag} must hold images, and {path} is a prepared set: give what it was made of"
         )
 
 
@@ -186,7 +186,7 @@ def _laid_out(
     left_out += more
     if not pictures:
         raise InputError(
-            f"{flag} must hold pictures, in class folders or directly, and {root} has none "
+            f"{flag} must hold images, in class folders or directly, and {root} has none "
             f"({left_out.total()} other files"
             + "".join(f"; {line}" for line in walk.told(kinds) if ":" in line)
             + ")"
@@ -204,10 +204,10 @@ def _laid_out(
     if laid.beside:
         told.append(
             f"left out what lies beside the class folders, not in one: {len(laid.beside)} "
-            f"pictures, {printable(laid.beside[0])} the first"
+            f"images, {printable(laid.beside[0])} the first"
         )
     if len(laid.classes) > 1 and (empty := _without(root, paths)):
-        told.append(f"left out folders without pictures: {printable(', '.join(empty))}")
+        told.append(f"left out folders without images: {printable(', '.join(empty))}")
     of: list[str] | None = None
     if grouped:
         used = [paths[i] for i in laid.pictures]

@@ -88,7 +88,7 @@ def find(
         if value in names
     )
     if not found:
-        raise InputError(f"{flag} must hold pictures, and {source} has none with a label")
+        raise InputError(f"{flag} must hold images, and {source} has none with a label")
     classes = tuple(dict.fromkeys(printable(name) for _, name in sorted(names.values())))
     kinds = list(splits)
     width = max(6, *(len(str(len(r.values))) for r in rows))
@@ -180,7 +180,7 @@ def _splits(wanted: _Wanted, flag: str) -> dict[str, Any]:
     every = {kind: every[kind] for kind in every if not wanted.splits or kind in wanted.splits}
     every = {kind: s for kind, s in every.items() if s.num_rows}
     if not every:
-        raise InputError(f"{flag} must hold pictures, and {wanted.name} has no rows")
+        raise InputError(f"{flag} must hold images, and {wanted.name} has no rows")
     return every
 
 

@@ -88,7 +88,7 @@ def find(
         ) from error
     labelled = [each for each in found if each[0] >= 0]
     if not labelled:
-        raise InputError(f"{flag} must hold pictures, and {source} has none with a label")
+        raise InputError(f"{flag} must hold images, and {source} has none with a label")
     values = sorted({each[0] for each in labelled})
     names = [printable(name) for name in _names(builder, opened, values)]
     entries = []
@@ -209,7 +209,7 @@ def _keys(where: str, builder: Any) -> tuple[str, str | None]:
     image = [key for key in supervised[:1] if key in pictures] or pictures
     if len(image) != 1:
         got = ", ".join(pictures) or f"none among {', '.join(sorted(features)) or 'its features'}"
-        raise InputError(f"a set must have one picture in each example, and {where} has {got}")
+        raise InputError(f"a set must have one image in each example, and {where} has {got}")
     labels = sorted(k for k, f in features.items() if isinstance(f, tfds.features.ClassLabel))
     whole = [key for key, feature in features.items() if _is_integer(feature)]
     label = [key for key in (*supervised[1:2], "label") if key in whole][:1] or labels

@@ -62,9 +62,9 @@ def read(
     if not classes or len(set(classes)) < len(classes):
         raise InputError(f"toy classes must be one or more, each once, got {list(classes)}")
     if count < 1:
-        raise InputError(f"count, the toy pictures of a class, must be >= 1, got {count}")
+        raise InputError(f"count, the toy images of a class, must be >= 1, got {count}")
     if seed < 0:
-        raise InputError(f"seed of the toy pictures must be >= 0, got {seed}")
+        raise InputError(f"seed of the toy images must be >= 0, got {seed}")
 
     def load(index: int) -> np.ndarray:
         kind, number = classes[index // count], index % count
@@ -106,7 +106,7 @@ def check(kind: str, resolution: int) -> None:
     if kind not in KINDS:
         raise InputError(f"toy classes must be among {', '.join(KINDS)}, got {kind!r}")
     if resolution < 8:
-        raise InputError(f"resolution of the toy pictures must be >= 8, got {resolution}")
+        raise InputError(f"resolution of the toy images must be >= 8, got {resolution}")
 
 
 # The scene.

@@ -97,7 +97,7 @@ def parse(name: str) -> Name:
         changes = ", ".join("+" + v for v in VARIANTS)
         raise InputError(
             f"each of config.arms must be one of {', '.join(KINDS)}, with :number or :ratiox (or "
-            f":best), @real pictures a class and {changes} where wanted, got {name!r}"
+            f":best), @real images a class and {changes} where wanted, got {name!r}"
         )
     kind, everywhere, source, best, amount, times, size, variants = found.groups()
     variants = variants.split("+")[1:]
@@ -115,14 +115,14 @@ def parse(name: str) -> Name:
         except ValueError:
             weight = float("nan")
         if not 0 < weight < 1:
-            raise refuse("weight must have the weight of a generated picture, like :0.3, in (0, 1)")
+            raise refuse("weight must have the weight of a generated image, like :0.3, in (0, 1)")
         amount = None
     if amount is not None and kind not in AMOUNTS:
         raise refuse(f"only {', '.join(AMOUNTS)} can have an amount")
     if best and kind not in BEST:
         raise refuse(f"only {', '.join(BEST)} can have the best of some amounts")
     if source is not None and (kind in WITHOUT or kind == "pca"):
-        raise refuse("only an arm with generated pictures can name their [source]")
+        raise refuse("only an arm with generated images can name their [source]")
     if source == "pca":
         raise refuse("principal components are an arm of their own, pca")
     if len(set(variants)) != len(variants):
@@ -137,9 +137,9 @@ def parse(name: str) -> Name:
     if share and ratio is not None and not 0 < ratio <= 1:
         raise refuse("what replace replaces must be a share within (0, 1]")
     if (number or 0) > MOST or (ratio or 0.0) > MOST_TIMES:
-        raise refuse(f"an amount must be at most {MOST:,} pictures a class, or {MOST_TIMES:,}x")
+        raise refuse(f"an amount must be at most {MOST:,} images a class, or {MOST_TIMES:,}x")
     if size is not None and not (len(size) < 10 and int(size)):
-        raise refuse("@ must be followed by at least 1 picture a class")
+        raise refuse("@ must be followed by at least 1 image a class")
     read = Name(
         kind,
         everywhere is not None,
@@ -152,5 +152,5 @@ def parse(name: str) -> Name:
         weight,
     )
     if read.selection and not read.generates:
-        raise refuse("+selection needs generated pictures")
+        raise refuse("+selection needs generated images")
     return read

@@ -75,7 +75,7 @@ def open_folder(
         mine = loader.Subset(there, np.flatnonzero(there.labels == there.classes.index(name)))
         if len(mine) < most[name]:
             raise InputError(
-                f"config.generated must hold {most[name]:,} pictures of {name}, as the arms need, "
+                f"config.generated must hold {most[name]:,} images of {name}, as the arms need, "
                 f"and {path} has {len(mine):,}"
             )
         found[name] = mine

@@ -33,7 +33,7 @@ def from_principal(site: Site, samples: Sequence[Job]) -> Made:
             manifest: str = f"manifest_{job.images}_{job.seed}.jsonl",
         ) -> dict:
             site.log.line(
-                f"drawing {job.images:,} pictures from the principal components of {workdir.name}",
+                f"drawing {job.images:,} images from the principal components of {workdir.name}",
                 "detail",
             )
             with site.outlook.doing(job, f"{site.label}principal components of {job.name}"):

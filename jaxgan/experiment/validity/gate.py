@@ -84,7 +84,7 @@ def gan_train(learn: Learn, arm: Arm, log: Log) -> float | None:
             raise
         log.line(f"{alone.name} failed, so that config.stop_below decides nothing: {error}")
         return None
-    log.line(f"learning from generated pictures reaches {reached:.1%} of validation pictures")
+    log.line(f"learning from generated images reaches {reached:.1%} of validation images")
     return reached
 
 
