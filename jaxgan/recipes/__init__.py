@@ -12,12 +12,12 @@ from ml_collections import ConfigDict
 from jaxgan.config.typed import GAN, PCA, Config, Drifting, Network, Projected, StyleGAN2, parse
 from jaxgan.models.projected import Projection
 from jaxgan.recipes import classifier, drifting, gan, projected, second_critic, stylegan2
+from jaxgan.recipes.augmentation import build_augment as build_augment
 from jaxgan.recipes.classifier import build_classifier as build_classifier
 from jaxgan.recipes.classifier import classifier_layers as classifier_layers
 from jaxgan.recipes.classifier import follows_length as follows_length
-from jaxgan.recipes.common import Pictures as Pictures
-from jaxgan.recipes.common import build_augment as build_augment
-from jaxgan.recipes.common import extra_batches as extra_batches
+from jaxgan.recipes.durations import Pictures as Pictures
+from jaxgan.recipes.durations import extra_batches as extra_batches
 from jaxgan.recipes.generators import build_generator as build_generator
 from jaxgan.steps.state import GANState, Net
 from jaxgan.types import PRNGKey, Recipe

@@ -14,7 +14,7 @@ from jaxgan.config.models import (
 )
 from jaxgan.config.typed import Config, parse
 from jaxgan.models import dcgan, fastgan, pca, refiner, wgan
-from jaxgan.recipes import common, stylegan2
+from jaxgan.recipes import networks, stylegan2
 
 Kind: TypeAlias = tuple[type[nn.Module], dict[str, Any]]  # With what it alone takes.
 
@@ -28,11 +28,11 @@ def build_generator(config: ConfigDict | Config, axis_name: str | None = None) -
     if model.name == "pca":
         return pca.Generator(resolution, model.latent_dim, model.shrink)
     kind, own = _kind(model)
-    return common.module(config.train.remat, kind)(
+    return networks.module(config.train.remat, kind)(
         resolution=resolution,
         latent_dim=model.latent_dim,
         channels=model.channels,
-        dtype=common.dtype(config.precision),
+        dtype=networks.dtype(config.precision),
         axis_name=axis_name,
         **own,
     )
