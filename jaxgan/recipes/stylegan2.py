@@ -14,7 +14,7 @@ from jaxgan.config.sections import Adam
 from jaxgan.config.typed import StyleGAN2
 from jaxgan.models import stylegan2
 from jaxgan.recipes import second_critic
-from jaxgan.recipes.common import Pictures
+from jaxgan.recipes.durations import Pictures
 from jaxgan.steps import optimizers, schedules
 from jaxgan.steps import stylegan2 as steps
 from jaxgan.steps.state import AidedStyleGAN2State, StyleGAN2State, new_net

@@ -63,11 +63,11 @@ __all__ = [
 
 
 def run(config: ConfigDict, workdir: epath.PathLike) -> None:
-    """Trains what the config says, in `workdir`; going on where a run of it is there already.
+    """Train what the config says, in `workdir`; going on where a run of it is there already.
 
     Raises:
         InputError: a config, folder or workdir that will not do, or that another process works
-            in, or processes that differ in config, versions or pictures; before any training.
+            in, or processes that differ in config, versions or images; before any training.
     """
     with ExitStack() as held:
         _run(config, workdir, held)

@@ -142,6 +142,7 @@ def test_bf16_keeps_float32_weights() -> None:
     assert all(m.dtype == np.float32 for m in metrics.values())
 
 
+@pytest.mark.slow
 def test_a_checkpoint_moves_to_another_number_of_devices(tmp_path: Path, monkeypatch) -> None:
     """Saved by two devices, it goes on on one, and back."""
     file = CONFIGS[0].with_name("wgan512.py")

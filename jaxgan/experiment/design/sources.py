@@ -16,7 +16,7 @@ from jaxgan.types import InputError
 
 
 def folders(text: str | None) -> dict[str, str]:
-    """The folders of generated pictures from elsewhere, by source.
+    """Return the folders of generated images from elsewhere, by source.
 
     Args:
         text: `config.generated`: a folder, whose source is `GIVEN`, or a mapping of sources to
@@ -76,7 +76,7 @@ def open_folder(
         mine = loader.Subset(there, np.flatnonzero(there.labels == there.classes.index(name)))
         if len(mine) < most[name]:
             raise InputError(
-                f"config.generated must hold {most[name]:,} pictures of {name}, as the arms need, "
+                f"config.generated must hold {most[name]:,} images of {name}, as the arms need, "
                 f"and {path} has {len(mine):,}"
             )
         found[name] = mine
