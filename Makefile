@@ -6,15 +6,22 @@ VENV_BEAM ?= .venv-beam
 ARGS ?=
 # Two files of tests at a time; not those whose processes wait for each other.
 TWO = -n 2 --dist loadfile
+# Tests that have a target of their own.
+ELSEWHERE = --ignore=tests/parity --ignore=tests/beam
 
-.PHONY: aot demo test fuzz parity beam lint docs clean $(VENV)
+.PHONY: aot demo test test-all fuzz parity beam lint docs clean $(VENV)
 
 demo: $(VENV)
 	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py --budget=270s --workdir runs/demo \
 		--config.data.limit=2000 --config.data.split=0.24,0.06,0.7 --config.arms=real+augmentation,add+augmentation
 
+# What takes less than some seconds each: minutes. All else is marked `slow`.
 test: $(VENV)
-	$(VENV)/bin/python -m pytest tests --ignore=tests/parity --ignore=tests/beam --ignore=tests/engine/test_distributed.py $(TWO) $(ARGS)
+	$(VENV)/bin/python -m pytest tests $(ELSEWHERE) -m 'not slow' $(TWO) $(ARGS)
+
+# All of it: the better part of an hour.
+test-all: $(VENV)
+	$(VENV)/bin/python -m pytest tests $(ELSEWHERE) --ignore=tests/engine/test_distributed.py $(TWO) $(ARGS)
 	$(VENV)/bin/python -m pytest tests/engine/test_distributed.py
 
 # Bad settings, command lines and files, as many times as usual; other ones each time.

@@ -4,24 +4,29 @@
 
 DIR holds class folders. Of each class `--train` images are trained on; as many others, at most 300,
 are held out. A recipe is a config of `configs/`, with overrides after a plus sign
-(meowgan64+model.channels=256); for each class it trains until the process has used `--seconds` of
-CPU time, compiling left out, and draws `--samples`. A row of `--out` has a recipe's
+(meowgan64+model.channels=256), or with torch: before it that system as published, in plain PyTorch.
+For each class it trains until the process has used `--seconds` of CPU time, compiling left out, and
+draws `--samples`. A row of `--out` has a recipe's
 
-    frechet_alexnet, frechet_vgg16   to held-out images, the mean over classes
-    recall_alexnet, recall_vgg16     share of held-out images that samples come near to
+    frechet_alexnet, frechet_vgg16   to held-out images, the mean over classes; on the last layer
+    frechet_levels                   on AlexNet's convolutions 1, 2, 3 and 5, of 128 px
+    recall_...                       share of held-out images that samples come near to
+    each                             these of each class
     gan_train                        accuracy on held-out images of a ResNet that trains on samples
 
-Rows that FILE has are not computed again. `real` is what training images have in place of samples,
-and `--grids DIR` gets 64 samples of each.
+Rows that FILE has are not computed again. `real` is what training images have in place of samples;
+`--keep DIR` gets a grid of 64 samples of each recipe, and all of them as an array (`.npy`).
 """
 
 import ast
 import contextlib
 import json
 import time
+from functools import cache
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import measure
 import numpy as np
 from absl import flags
@@ -30,6 +35,7 @@ from PIL import Image
 from jaxgan import recipes
 from jaxgan.cli import command
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.engine.log import grid
@@ -38,8 +44,11 @@ from jaxgan.metrics import features
 from jaxgan.metrics.frechet import frechet_distance, moments
 from jaxgan.metrics.prdc import prdc
 from jaxgan.models import pca
+from jaxgan.models.layers.convolution import conv
+from jaxgan.models.layers.pooling import max_pool
 from jaxgan.sampling import sample
 from jaxgan.training import fitting
+from jaxgan.training.gan import attraction
 from jaxgan.training.run import look_at
 
 flags.DEFINE_string("data", None, "A folder of class folders.", required=True)
@@ -51,10 +60,11 @@ flags.DEFINE_integer("train", 300, "Images a class to train on.")
 flags.DEFINE_integer("samples", 400, "To draw for each class.")
 flags.DEFINE_float("seconds", 400, "CPU seconds for each class.")
 flags.DEFINE_string("out", "benchmarks/results/samples_2-core-cpu.jsonl", "File of the rows.")
-flags.DEFINE_string("grids", None, "Folder for images of samples.")
+flags.DEFINE_string("keep", None, "Folder for grids and arrays of samples.")
 FLAGS = flags.FLAGS
 
 HELD_OUT = 300  # Images a class, at most.
+TORCH = "torch:"
 
 
 class Samples:
@@ -90,16 +100,29 @@ def config_of(name: str, seed: int):
 
 def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, float]:
     """Train a recipe on a class for `--seconds`; return samples, steps and seconds used."""
-    config = config_of(name, seed)
-    seeds = np.arange(FLAGS.samples, dtype=np.uint32)
+    given = config_of(name.removeprefix(TORCH), seed)
+    if name.startswith(TORCH):
+        import torch_samples
+
+        images = np.stack([record["image"] for record in source])
+        return torch_samples.train(given, images, FLAGS.seconds, seed, FLAGS.samples)
+    config, seeds = parse(given), np.arange(FLAGS.samples, dtype=np.uint32)
     began = time.process_time()
     if config.model.name == "pca":
         fit = pca.fit(source, None)
         return pca.draw(fit, range(FLAGS.samples)), 0, time.process_time() - began
-    recipe = recipes.build(config, None, look_at(config, source))
+    recipe = recipes.build(config, None, look_at(config.data.normalise, source))
     init_key, train_key = jax.random.split(jax.random.key(seed))
-    state = fitting.fit(config, source, jax.jit(recipe.init)(init_key), lambda line: None)
-    turns = None if config.train.get("same_batch", True) else config.train.n_critic
+    state = fitting.fit(
+        source,
+        jax.jit(recipe.init)(init_key),
+        projection=recipes.build_projection(config),
+        attraction=attraction(config),
+        latent_dim=config.model.latent_dim,
+        mirror=config.data.flip,
+        log=lambda line: None,
+    )
+    turns = None if config.train.same_batch else config.train.n_critic
     batches = loader.make_batches(
         source, batch_size=config.train.batch_size, seed=seed, flip=config.data.flip, turns=turns
     )
@@ -128,16 +151,35 @@ def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, float]
         if step % 5 == 0:
             jax.block_until_ready(state)
             used = time.process_time() - began - compiling
-    draw = sample.draw_with(config)
+    draw = sample.Sampler.of(config).draw
     images = [np.asarray(draw(state.ema, part)) for part in np.array_split(seeds, 8)]
     return np.concatenate(images), step, used
+
+
+@cache
+def levels(size: int = 128) -> features.Features:
+    """Return AlexNet's convolutions 1, 2, 3 and 5, averaged: fine texture counts as form does."""
+    alexnet = features.alexnet(size)
+
+    @jax.jit
+    def means(weights, images):
+        x = jax.image.resize(images.astype(jnp.float32), (len(images), size, size, 3), "cubic")
+        x = (x / 255 - jnp.array(features.MEAN)) / jnp.array(features.STD)
+        found = []
+        for i, ((kernel, bias), kind) in enumerate(zip(weights, features.ALEXNET, strict=True)):
+            x = max_pool(x, 3, 2) if i in (1, 2) else x
+            x = jax.nn.relu(conv(x, kernel, *kind) + bias)
+            found.append(x.mean(axis=(1, 2)))
+        return jnp.concatenate([found[i] for i in (0, 1, 2, 4)], axis=1)
+
+    return alexnet._replace(name="levels", dimension=896, function=means)
 
 
 def judge(drawn: np.ndarray, held: np.ndarray) -> dict[str, float]:
     """Return distances of samples to held-out images, on two networks' features."""
     row = {}
-    for name in ("alexnet", "vgg16"):
-        net = getattr(features, name)(FLAGS.resolution)
+    nets = {"alexnet": features.alexnet(FLAGS.resolution), "levels": levels()}
+    for name, net in (nets | {"vgg16": features.vgg16(FLAGS.resolution)}).items():
         x, y = (features.extract(net, list(images)).astype(np.float64) for images in (drawn, held))
         row[f"frechet_{name}"] = float(frechet_distance(moments(y), moments(x)))
         row[f"recall_{name}"] = float(prdc(y, x, 3).recall)
@@ -150,7 +192,7 @@ def learnt(drawn: list[np.ndarray], held: list[np.ndarray], like: Source) -> flo
     with config.unlocked():
         config.data.resolution = FLAGS.resolution
         config.train.update({"steps": 300, "epochs": None, "checkpoint_every": 300})
-    fit = gan_train.fit_with(config)
+    fit = gan_train.fit_with(parse(config))
     test = Samples(held, like)
     ask = fit(Samples(drawn, like), 0, "samples")
     return float((ask(test).argmax(axis=1) == test.labels).mean())
@@ -184,6 +226,7 @@ def main() -> None:
                 row["cpu_seconds"].append(round(seconds))
             judged = [judge(*both) for both in zip(drawn, held, strict=True)]
             row |= {key: float(np.mean([one[key] for one in judged])) for key in judged[0]}
+            row["each"] = [{k: float(f"{x:.4g}") for k, x in one.items()} for one in judged]
             if len(sides) > 1:
                 row["gan_train"] = learnt(drawn, held, source)
             row = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()}
@@ -192,11 +235,12 @@ def main() -> None:
             print(json.dumps(row), flush=True)
             with out.open("a") as file:
                 file.write(json.dumps(row) + "\n")
-            if FLAGS.grids:
-                picture = grid(np.concatenate([x[: 64 // len(drawn)] for x in drawn]))
-                Path(FLAGS.grids).mkdir(parents=True, exist_ok=True)
-                file_name = f"{name}_{FLAGS.seconds:g}_{seed}.png".replace("/", "_")
-                Image.fromarray(np.asarray(picture)).save(Path(FLAGS.grids) / file_name)
+            if FLAGS.keep:
+                sheet = np.asarray(grid(np.concatenate([x[: 64 // len(drawn)] for x in drawn])))
+                stem = Path(FLAGS.keep) / f"{name}_{data}_{FLAGS.seconds:g}s_{seed}"
+                stem.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(sheet).save(f"{stem}.png")
+                np.save(f"{stem}.npy", np.stack(drawn))
 
 
 if __name__ == "__main__":

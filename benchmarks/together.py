@@ -15,9 +15,9 @@ from ml_collections import ConfigDict
 from jaxgan import recipes
 from jaxgan.cli import command
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.engine import loop, sharding, vmapped
 from jaxgan.engine.updates import fold_in
-from jaxgan.training import frozen_features
 from jaxgan.types import InputError, Recipe
 
 KEY = jax.random.key(0)
@@ -42,9 +42,9 @@ def main() -> None:
 
 
 def make_batch(config: ConfigDict) -> dict[str, np.ndarray]:
-    """Random pictures, or a published trunk's features where it stays as it is."""
+    """Random images, or a published trunk's features where it stays as it is."""
     batch, _ = measure.make_batch(config)
-    if not frozen_features.applies(config):
+    if not parse(config).trunk_stays:
         return batch
     model, images = recipes.build_classifier(config), batch["image"].astype(np.float32)
     features = jax.eval_shape(lambda x: model.init_with_output(KEY, x, method="trunk")[0], images)

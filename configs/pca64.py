@@ -30,6 +30,9 @@ def get_config() -> ConfigDict:
     config.data.resolution = 64
     config.data.crop = "center"  # Or stretch: to the square.
     config.data.on_error = "skip"  # Unreadable images are left out and named; or raise.
+    # What the classes are: auto; folders, inner, table, names or one where it is ambiguous.
+    config.data.layout = "auto"
+    config.data.given_sides = "use"  # Learn from train/ alone, where there is one; or merge.
 
     config.model = ConfigDict()
     config.model.name = "pca"

@@ -16,6 +16,7 @@ TITLES = {  # Of the tables, with the config whose values stand in it.
             "dcgan": "dcgan64",
             "fastgan": "fastgan256",
             "projected": "projected64",
+            "drifting": "drifted64",
             "stylegan2": "stylegan2_ada128",
             "googlenet": "googlenet",
             "resnet": "resnet",
@@ -28,7 +29,7 @@ TITLES = {  # Of the tables, with the config whose values stand in it.
 KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 INTRO = """# All settings
 
-What each setting of a config may be, as it is declared and checked (`jaxgan/config/settings.py`);
+What each setting of a config may be, as it is declared and checked (`jaxgan/config/sections.py`);
 `--config.a.b=value` or `--set a.b=value` sets one, and [configs and choices](configs.md) says what
 they are for. The last column is the value in one config. In an experiment those of a training stand
 below `gan.` and `classifier.`.

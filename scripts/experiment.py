@@ -15,6 +15,9 @@ command with --worker 0/4, --worker 1/4 and so on.
 With --budget=10m it chooses folds, seeds and GAN steps for that time, and says first what it can
 find in it; a finished one that is given more adds seeds and folds, and redoes nothing.
 
+With --gan=auto the GANs are what suits the size of the images and the device (docs/configs.md),
+with --gan=NAME those of another config.
+
 With --dry_run it trains nothing: a few steps of each kind are timed, and what the whole would take
 on this machine is printed: time, memory of a device, disk.
 """
@@ -36,11 +39,13 @@ path_flag("compare", "Folders of finished experiments, to be tabulated.", remote
 flags.DEFINE_enum("format", "text", ["text", "md"], "How --compare prints; md is Markdown.")
 flags.DEFINE_string("worker", "0/1", "K/N: do the share of process K of N, from 0 on.")
 flags.DEFINE_string("budget", None, "Time to spend, like 90s, 10m or 1.5h.")
+flags.DEFINE_string("gan", None, "Another GAN's config, like refined64, or auto.")
 flags.DEFINE_bool("dry_run", False, "Predict the cost; train and write nothing.")
 if not any(argument.partition("=")[0] == "--compare" for argument in sys.argv):
     command.config_flag()
     command.workdir_flag()
     command.track_flag()
+    command.log_flag()
 
 
 def main(others: list[str]) -> None:
@@ -48,7 +53,9 @@ def main(others: list[str]) -> None:
         begin = time.perf_counter()
         command.check_goes_with({"format": "compare"})
         command.use_devices()
+        from jaxgan.config import checks
         from jaxgan.experiment import budget, forecast, pipeline
+        from jaxgan.experiment.design import choose_gan
         from jaxgan.experiment.stages import workers
 
         share = workers.parse(FLAGS.worker)
@@ -56,14 +63,20 @@ def main(others: list[str]) -> None:
         if seconds and share.count > 1:
             raise InputError("--budget needs a single process, without --worker")
         config, workdir = command.read_config()
+        told_first: tuple[str, ...] = ()
+        if FLAGS.gan is not None:
+            if lost := command.overridden("gan."):
+                raise InputError(f"--gan takes the place of config.gan: without --config.{lost[0]}")
+            config, line = choose_gan.put(config, FLAGS.gan)
+            told_first = (line,)
         if FLAGS.dry_run and seconds:
-            print(budget.say(budget.choose(config, seconds, begin)[0], seconds))
+            print(budget.say(budget.choose(checks.parsed(config), seconds, begin)[0], seconds))
         elif FLAGS.dry_run:
-            print(forecast.table(forecast.predict(config)))
+            print(forecast.table(forecast.predict(checks.parsed(config))))
         elif seconds:
-            budget.spend(config, workdir, seconds, begin)
+            budget.spend(checks.parsed(config), workdir, seconds, begin, told_first)
         else:
-            pipeline.run(config, workdir, share)
+            pipeline.run(config, workdir, share, told_first=told_first)
         return
     from jaxgan.experiment.report import tables
 

@@ -18,6 +18,7 @@ from absl import flags
 
 from jaxgan.cli import command
 from jaxgan.config import loading as configs
+from jaxgan.data import loader
 from jaxgan.errors import InputError
 from jaxgan.sampling import cards, export, sample
 from jaxgan.system import paths
@@ -64,6 +65,11 @@ def _classifier(licences: dict[str, str | None]) -> None:
         raise InputError(f"--step must be the number of a checkpoint, got {FLAGS.step!r}")
     if FLAGS.onnx:
         onnx.check()
+    if FLAGS.data and not loader.exists(FLAGS.data):
+        raise InputError(
+            f"--data must be a folder of class folders, and {FLAGS.data} does not exist"
+            f"{paths.near(FLAGS.data)}"
+        )
     step = None if FLAGS.step is None else int(FLAGS.step)
     one = api.Classifier(FLAGS.workdir, step, FLAGS.arm)
     measured = one.measured

@@ -8,19 +8,25 @@ Any value of the config is set with --config.a.b=value. Run again, it goes on wh
 import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
+import jax
+
 from jaxgan.cli import command
-from jaxgan.training import run
+from jaxgan.training import closing, run
 
 command.config_flag()
 command.workdir_flag()
 command.host_flags()
 command.track_flag()
+command.log_flag()
 
 
 def main() -> None:
     config, workdir = command.read_config()
     run.run(config, workdir)
-    print(f"done: {workdir}")
+    if jax.process_index() == 0:
+        if lines := closing.table(workdir):
+            print(lines)
+        print(f"done: {workdir}")
 
 
 if __name__ == "__main__":

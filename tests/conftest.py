@@ -13,6 +13,7 @@ sys.path[:0] = [str(HERE), str(HERE / "fuzz")]  # For helpers: test files are no
 # The same tiny nets are compiled by many tests, and run for a few steps each.
 _CACHE = tempfile.TemporaryDirectory()
 os.environ |= {
+    "OPENBLAS_NUM_THREADS": "1",  # `make test` has two processes, whose threads would spin.
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
     "JAX_NUMPY_RANK_PROMOTION": "raise",

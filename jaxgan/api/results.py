@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from markupsafe import escape as text
 
@@ -10,6 +10,7 @@ from jaxgan.api.models import Classifier
 from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
 from jaxgan.experiment import ensemble
+from jaxgan.experiment.schema import Results
 from jaxgan.system import sealed
 
 
@@ -27,7 +28,7 @@ class Experiment:
         if not file.exists():
             raise InputError(f"{workdir} must hold a finished experiment, and has no results.json")
         remedy = "run the same experiment again, which writes it anew"
-        self.results: dict[str, Any] = sealed.load(file, remedy, strict=False)
+        self.results = cast(Results, sealed.load(file, remedy, strict=False))
 
     @property
     def verdict(self) -> str:

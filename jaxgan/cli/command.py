@@ -5,6 +5,7 @@ terminal, Ctrl-C and SIGTERM. Who reads standard output may leave: the program g
 """
 
 import ast
+import difflib
 import logging
 import os
 import re
@@ -18,7 +19,7 @@ from ml_collections import ConfigDict, config_flags
 
 from jaxgan.config import loading as configs
 from jaxgan.errors import InputError
-from jaxgan.system import paths, sealed, terminal
+from jaxgan.system import paths, screen, sealed, terminal
 
 FLAGS = flags.FLAGS
 KINDS = {  # What absl says of a value, and what it should be.
@@ -41,7 +42,7 @@ def run(
     devices: bool = True,
     others_with: str | None = None,
 ) -> None:
-    """Parses the flags, calls `main` and exits with the right code.
+    """Parse the flags, call `main` and exit with the right code.
 
     Args:
         main: the script's one call; reads its flags from `FLAGS`.
@@ -69,8 +70,11 @@ def run(
             check_hosts(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     except flags.IllegalFlagValueError as error:
         _fail(name, _wrong_type(config, error), 2)
+    except flags.UnrecognizedFlagError as error:
+        _fail(name, _unknown(error), 2)
     except (flags.Error, InputError, OSError) as error:
         _fail(name, error, 2)
+    screen.begin(FLAGS.log if "log" in FLAGS else "auto")
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     # Orbax prints the traceback of what it raises: here it becomes a sentence.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
@@ -86,6 +90,7 @@ def run(
             tracking.check(FLAGS.track)
             os.environ[tracking.VARIABLE] = FLAGS.track
         main(extra) if others_with else main()
+        screen.end()
         sys.stdout.flush()
         lost = getattr(sys.stdout, "lost", None)
         if lost is not None and lost.errno not in interrupts.GONE:
@@ -113,10 +118,12 @@ def run(
     except Exception:
         _end_soon(1)
         raise
+    finally:
+        screen.end()
 
 
 def use_devices() -> None:
-    """Sets JAX up, and joins the other hosts; JAX takes a second to import."""
+    """Set JAX up, and join the other hosts; JAX takes a second to import."""
     from jaxgan.engine import compilation_cache, distributed
 
     compilation_cache.avoid_slow_kernels()
@@ -126,7 +133,7 @@ def use_devices() -> None:
 
 
 def check_outputs(*files: str | None) -> None:
-    """Makes the folders of the files that are named; what cannot be written is an OSError now."""
+    """Make the folders of the files that are named; what cannot be written is an OSError now."""
     for name in filter(None, files):
         paths.check_output(name)
         file = Path(name)
@@ -187,6 +194,12 @@ def track_flag() -> None:
     )
 
 
+def log_flag() -> None:
+    """Defines `--log`: what is printed; `log.txt` and `metrics.jsonl` have everything always."""
+    text = "auto: a live line on a terminal; plain: lines; quiet: results alone; json: objects."
+    flags.DEFINE_enum("log", "auto", screen.MODES, text)
+
+
 def host_flags() -> None:
     """Defines the flags of a program that may run on several hosts; `run` joins them."""
     flags.DEFINE_string("coordinator", None, "On several hosts: HOST:PORT of process 0.")
@@ -195,7 +208,7 @@ def host_flags() -> None:
 
 
 def check_hosts(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
-    """Raises InputError for flags that do not tell where the other processes are."""
+    """Raise InputError for flags that do not tell where the other processes are."""
     given = {
         "--coordinator": coordinator,
         "--num_processes": num_processes,
@@ -217,27 +230,33 @@ def check_hosts(coordinator: str | None, num_processes: int | None, process_id: 
         )
 
 
+def overridden(prefix: str) -> list[str]:
+    """Return the settings that the command line gives, whose names begin so."""
+    names = config_flags.get_override_values(FLAGS["config"])
+    return [name for name in names if name.startswith(prefix)]
+
+
 def read_config() -> tuple[ConfigDict, str]:
-    """The config with its overrides, lengths settled, and the run's folder."""
+    """Return the config with its overrides, lengths settled, and the run's folder."""
     from jaxgan.config import settings  # It imports JAX.
 
     config = FLAGS.config.copy_and_resolve_references()
-    overridden = list(config_flags.get_override_values(FLAGS["config"]))
-    configs.check_inherited(config, overridden)
+    given = overridden("")
+    configs.check_inherited(config, given)
     settings.check(config)
     for prefix in ("train.", "gan.train.", "classifier.train."):
         section = config
         for part in prefix.split(".")[:-1]:
             section = section.get(part) if section is not None else None
         if section is not None:
-            configs.settle_length(section, overridden, prefix)
+            configs.settle_length(section, given, prefix)
     spec = config_flags.get_config_filename(FLAGS["config"])
     stem = "_".join(part for part in (Path(spec.split(":")[0]).stem, *spec.split(":")[1:]) if part)
     return config, FLAGS.workdir or os.path.join("runs", stem)
 
 
 def _with_config(argv: Sequence[str]) -> list[str]:
-    """The command line with the config's file in place of its name: see `loading.find`."""
+    """Return the command line with the config's file in place of its name: see `loading.find`."""
     found = list(argv)
     if "config" not in FLAGS:
         return found
@@ -292,6 +311,13 @@ def _with_tuple(config: ConfigDict | None, argument: str) -> str:
     return f"{name}={tuple(item(text.strip()) for text in value.split(',') if text.strip())}"
 
 
+def _unknown(error: flags.UnrecognizedFlagError) -> Exception:
+    """absl's complaint with the nearest flag, those of the `jaxgan` command among them."""
+    close = difflib.get_close_matches(error.flagname, [*FLAGS, "set", "data"], 1)
+    nearest = f"did you mean --{close[0]}?" if close else "--help lists them"
+    return InputError(f"there is no flag --{error.flagname}: {nearest}")
+
+
 def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
     """absl's complaint in our words, where it is about a path, a number or the config."""
     if isinstance(error.__context__, InputError):
@@ -314,6 +340,7 @@ def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
 def _fail(name: str, error: Exception, code: int) -> None:
     from jaxgan.cli import interrupts
 
+    screen.end()
     interrupts.end()
     text = str(error)
     if isinstance(error, OSError):

@@ -86,7 +86,7 @@ def _interrupted(number: int, frame: "Any") -> None:
 
 
 def _open_streams() -> None:
-    """Opens closed ones to nowhere: the next file would get their number, and what C prints."""
+    """Open closed ones to nowhere: the next file would get their number, and what C prints."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)

@@ -22,10 +22,13 @@ jaxgan VERB --help. Exit codes: 0 done, 1 bad input, 2 bad usage.
 """
 
 import difflib
+import re
 import sys
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from jaxgan.system import screen
 
 # The flags that a verb's leading words are: a choice for each number of words.
 WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -68,8 +71,12 @@ NEEDS: dict[str, tuple[tuple[tuple[str, ...], ...], str]] = {
 CONFIGS = {"experiment": "quickstart", "gan-train": "resnet"}  # Where none is given.
 SHELLS = {
     "bash": """_jaxgan() {{
-    local word="${{COMP_WORDS[COMP_CWORD]}}"
+    local word="${{COMP_WORDS[COMP_CWORD]}}" flags=""
+    case "${{COMP_WORDS[1]}}" in
+{bash_flags}
+    esac
     if [ "$COMP_CWORD" = 1 ]; then COMPREPLY=($(compgen -W "{verbs}" -- "$word"))
+    elif [[ "$word" == -* ]]; then COMPREPLY=($(compgen -W "$flags" -- "$word"))
     elif [ "${{COMP_WORDS[1]}}" = train ] || [ "${{COMP_WORDS[1]}}" = configs ]; then
         COMPREPLY=($(compgen -W "{configs}" -- "$word") $(compgen -f -- "$word"))
     else COMPREPLY=($(compgen -f -- "$word")); fi
@@ -77,13 +84,19 @@ SHELLS = {
 complete -F _jaxgan jaxgan""",
     "zsh": """#compdef jaxgan
 _jaxgan() {{
+    local flags=""
+    case "$words[2]" in
+{bash_flags}
+    esac
     if (( CURRENT == 2 )); then compadd {verbs}
+    elif [[ "$words[CURRENT]" == -* ]]; then compadd -- ${{=flags}}
     elif [[ $words[2] == (train|configs) ]]; then compadd {configs}; _files
     else _files; fi
 }}
 compdef _jaxgan jaxgan""",
     "fish": """complete -c jaxgan -n __fish_use_subcommand -f -a "{verbs}"
-complete -c jaxgan -n "__fish_seen_subcommand_from train configs" -a "{configs}\"""",
+complete -c jaxgan -n "__fish_seen_subcommand_from train configs" -a "{configs}"
+{fish_flags}""",
 }
 
 
@@ -178,7 +191,7 @@ def _check_needed(verb: str, flags: Sequence[str]) -> None:
 
 
 def _is_images(path: str) -> bool:
-    """Whether a path is a folder of images and not a run."""
+    """Return whether a path is a folder of images and not a run."""
     return Path(path).is_dir() and not (Path(path) / "config.json").exists()
 
 
@@ -190,6 +203,8 @@ def _script(verb: str, words: Sequence[str]) -> None:
     except ValueError as error:
         _refuse(str(error))
     sys.argv = [f"jaxgan {verb}", *flags]
+    if not {"-h", "--help"} & {*flags}:
+        screen.greet("loading JAX ...")
     file = loading.folder("scripts") / f"{verb.replace('-', '_')}.py"
     # As `runpy.run_path` does, but that would put the script's path into `sys.argv`.
     module = types.ModuleType("__main__")
@@ -240,8 +255,33 @@ def _completion(words: Sequence[str]) -> None:
 
     if len(words) != 1 or words[0] not in SHELLS:
         _refuse(f"completion takes one of {', '.join(SHELLS)}")
-    verbs, configs = " ".join(VERBS), " ".join(loading.known())
-    print(SHELLS[words[0]].format(verbs=verbs, configs=configs))
+    flags = {verb: _flags(verb) for verb in WORDS}
+    print(
+        SHELLS[words[0]].format(
+            verbs=" ".join(VERBS),
+            configs=" ".join(loading.known()),
+            bash_flags="\n".join(
+                f"    {verb}) flags='{' '.join(f'--{name}' for name in names)}' ;;"
+                for verb, names in flags.items()
+            ),
+            fish_flags="\n".join(
+                f'complete -c jaxgan -n "__fish_seen_subcommand_from {verb}" -l {name}'
+                for verb, names in flags.items()
+                for name in names
+            ),
+        )
+    )
+
+
+def _flags(verb: str) -> list[str]:
+    """Return the flags that a verb's script defines, without running it."""
+    from jaxgan.config import loading
+
+    text = (loading.folder("scripts") / f"{verb.replace('-', '_')}.py").read_text()
+    found = re.findall(r'(?:DEFINE_\w+|path_flag)\(\s*"(\w+)"', text)
+    for name in re.findall(r"command\.(\w+)_flags?\(", text):
+        found += {"config": ["config", "set"], "host": ["coordinator"]}.get(name, [name])
+    return sorted({*found, *(["data"] if verb in ("train", "experiment") else [])})
 
 
 def _refuse(sentence: str, code: int = 2) -> None:

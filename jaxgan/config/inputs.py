@@ -1,14 +1,16 @@
 """The images that a config's `data` section names."""
 
-from ml_collections import ConfigDict
-
+from jaxgan.config.sections import PCAData, TrainingData
 from jaxgan.data import loader, ranges
 from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
+from jaxgan.system import paths
 
 
-def open_source(data: ConfigDict, seed: int = 0, scale: ranges.Scale | None = None) -> Source:
-    """The images of a config's `data` section.
+def open_source(
+    data: TrainingData | PCAData, seed: int = 0, scale: ranges.Scale | None = None
+) -> Source:
+    """Return the images of a config's `data` section.
 
     Args:
         data: the section.
@@ -17,8 +19,8 @@ def open_source(data: ConfigDict, seed: int = 0, scale: ranges.Scale | None = No
     """
     if not loader.exists(data.path):
         raise InputError(
-            f"data.path must be a folder of pictures, and {data.path} does not exist: set it with "
-            f"--config.data.path=DIR (or =toy for drawn ones)"
+            f"data.path must be a folder of images, and {data.path} does not exist: set it with "
+            f"--config.data.path=DIR (or =toy for drawn ones){paths.near(data.path)}"
         )
     return loader.open_source(
         data.path,
@@ -28,8 +30,8 @@ def open_source(data: ConfigDict, seed: int = 0, scale: ranges.Scale | None = No
         on_error=data.on_error,
         count=data.limit,
         seed=seed,
-        given_sides=data.get("given_sides", "use"),
-        reading=data.get("layout", "auto"),
-        grouped=data.get("groups"),
+        given_sides=data.given_sides,
+        reading=data.layout,
+        grouped=data.groups,
         scale=scale,
     )

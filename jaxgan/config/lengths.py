@@ -1,17 +1,21 @@
 """How long a training is: by steps, epochs or thousands of images; and which steps are traced."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ml_collections import ConfigDict
 
+from jaxgan.config.declarations import MOST_STEPS
 from jaxgan.errors import InputError
 
-MOST_STEPS = 10**9  # Of a training: JAX counts them in 32 bits.
+if TYPE_CHECKING:
+    from jaxgan.config.sections import Train
+
 LENGTHS = ("steps", "epochs", "kimg")
 
 
 def settle_length(train: ConfigDict, overridden: Sequence[str], prefix: str) -> None:
-    """Leaves one of steps, epochs and kimg set: the one given on the command line, if any."""
+    """Leave one of steps, epochs and kimg set: the one given on the command line, if any."""
     given = [name for name in LENGTHS if f"{prefix}{name}" in overridden]
     if len(given) > 1:
         raise InputError(f"set one of {', '.join(f'{prefix}{n}' for n in given)}, not {len(given)}")
@@ -21,15 +25,15 @@ def settle_length(train: ConfigDict, overridden: Sequence[str], prefix: str) -> 
 
 
 def total_steps(
-    train: ConfigDict,
+    train: "Train",
     pictures: int,
     pictures_a_step: int,
     prelude: Callable[[int], int] | None = None,
 ) -> int:
-    """Steps of a training, whichever way its length is given.
+    """Return steps of a training, whichever way its length is given.
 
     Args:
-        train: the section, with one of steps, epochs and kimg (thousands of pictures) set.
+        train: the section, with one of steps, epochs and kimg (thousands of images) set.
         pictures: how many there are in an epoch.
         pictures_a_step: how many real ones are in a batch.
         prelude: batches besides its own that a step takes, by the steps before it.
@@ -39,13 +43,13 @@ def total_steps(
     """
     if train.steps is not None:
         return train.steps
-    shown = train.epochs * pictures if train.epochs is not None else train.kimg * 1000
+    shown = (train.kimg or 0) * 1000 if train.epochs is None else train.epochs * pictures
     batches, steps = round(shown / pictures_a_step), 0
     if batches > MOST_STEPS:
         length = "epochs" if train.epochs is not None else "kimg"
         raise InputError(
-            f"a training must have at most {MOST_STEPS:,} steps, and {train[length]:,} {length} of "
-            f"{pictures:,} pictures are {batches:,}"
+            f"a training must have at most {MOST_STEPS:,} steps, and {getattr(train, length):,} "
+            f"{length} of {pictures:,} images are {batches:,}"
         )
     if prelude is None:
         return max(1, batches)
@@ -56,7 +60,7 @@ def total_steps(
 
 
 def profile_steps(profile: str | None, name: str = "config") -> range:
-    """The steps to trace, from FIRST:COUNT; none where it is None.
+    """Return the steps to trace, from FIRST:COUNT; none where it is None.
 
     Raises:
         InputError: it is not two whole numbers above 0 with a colon between them.

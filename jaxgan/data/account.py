@@ -18,11 +18,12 @@ HARMFUL = (
 )
 FAR = 4.0  # Standard deviations by which a class's share on a side is off
 TIMES = 1.5  # and times as large or small.
+LOPSIDED = 3  # Times as many images in a class as in another.
 SHOWN = 3
 
 
 def lines(source: Source, split: Split | None = None, gan: bool = False) -> list[str]:
-    """The account of a source.
+    """Return the account of a source.
 
     Args:
         source: images.
@@ -50,7 +51,7 @@ def lines(source: Source, split: Split | None = None, gan: bool = False) -> list
 
 
 def describe_data(source: Source) -> dict:
-    """What `run.json` says of a set of pictures."""
+    """Return what `run.json` says of a set of images."""
     counts = np.bincount(source.labels, minlength=len(source.classes)).tolist()
     content = getattr(source, "content", None)
     return {
@@ -68,7 +69,7 @@ def table(
     classes: Sequence[str],
     sides: Int[np.ndarray, " n"] | None = None,
 ) -> list[str]:
-    """Images per class and side."""
+    """Return images per class and side."""
     columns: dict[str, np.ndarray] = {}
     if sides is not None:
         columns |= {name: sides == side for side, name in enumerate(SIDES)}
@@ -92,7 +93,7 @@ def table(
 def left_out(
     counts: Mapping[str, int], kinds: Mapping[str, int], unreadable: Mapping[str, int]
 ) -> list[str]:
-    """What was left out, by reason and extension, in one line; nothing where nothing was."""
+    """Return what was left out, by reason and extension, in one line; nothing where nothing was."""
     said = walk.told(kinds)
     said += [f"{n:,} {what}" for what, n in sorted(counts.items()) if n and what != "no picture"]
     said += [f"{n:,} unreadable: {why}" for why, n in sorted(unreadable.items())]
@@ -100,7 +101,7 @@ def left_out(
 
 
 def oddities(counts: Mapping[str, int]) -> list[str]:
-    """What was done about images that are not plain, in one line."""
+    """Return what was done about images that are not plain, in one line."""
     said = [
         f"{n:,} {quality.NOTES[what]}"
         for what, n in sorted(counts.items())
@@ -128,6 +129,26 @@ def uneven(
                     f"warning: {name} is {mine:.0%} of {where} and {share:.0%} of the other sides"
                 )
     return found
+
+
+def lopsided(
+    labels: Int[np.ndarray, " n"],
+    classes: Sequence[str],
+    outcome: str,
+    arms: Sequence[str],
+) -> list[str]:
+    """Return what an experiment on classes of unequal size does not measure or try yet."""
+    counts = np.bincount(labels, minlength=len(classes))
+    if counts.max() < LOPSIDED * counts.min():
+        return []
+    most, least = (f"{classes[i]} {counts[i]:,}" for i in (counts.argmax(), counts.argmin()))
+    further = []
+    if outcome == "accuracy":
+        further.append("--config.verdict.outcome=balanced_accuracy counts each class the same")
+    if not any(arm.partition("+")[0] == "balance" for arm in arms):
+        further.append("the arm balance fills up the smaller classes")
+    told = f"warning: unequal classes, {most} against {least}: see the rows per class"
+    return ["; ".join([told, *further])]
 
 
 def few(

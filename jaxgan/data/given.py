@@ -2,10 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Int32, Int64
 
+from jaxgan.data import dataset
+from jaxgan.data.dataset import Dataset, Source
 from jaxgan.errors import InputError
 
 SIDES = ("train", "validation", "test")
@@ -19,7 +22,7 @@ def settled(
     digests: Sequence[bytes],
     grouped: Int64[np.ndarray, " n"] | None = None,
 ) -> tuple[str, Int32[np.ndarray, " n"]]:
-    """The sides that folders give, all three of them, and a sentence on how.
+    """Return the sides that folders give, all three of them, and a sentence on how.
 
     Where none is to test with, validation is; where none is to validate with, some images of train
     are, by a stable hash.
@@ -39,7 +42,7 @@ def settled(
             if not ((given == side) & (labels == label)).any():
                 raise InputError(
                     f"every given side must hold every class, and {SIDES[side]} has no {name}: "
-                    f"choose classes, or merge the sides (given_sides=merge)"
+                    f"choose data.classes, or merge the sides: data.given_sides=merge"
                 )
     if len(set(given.tolist())) == 3:
         return "the given sides train, validation and test are used as they are", given
@@ -62,6 +65,23 @@ def settled(
         f"images of train are validation"
     )
     return said, sides
+
+
+def to_learn_from(source: Source) -> tuple[Dataset, str]:
+    """Return the images that a GAN learns from, and a sentence where others are left alone.
+
+    Where folders give sides, those are the images of train; what is held out stays unseen.
+    """
+    of = dataset.of(source)
+    if of.sides is None or of.given is None:
+        return of, ""
+    train = np.flatnonzero(of.given == 0)
+    rest = len(of) - len(train)
+    said = (
+        f"the GAN learns from the {len(train):,} images of train alone; {rest:,} on other sides "
+        f"are left alone: data.given_sides=merge takes all"
+    )
+    return replace(of.select(train), sides=None, given=None), said
 
 
 def _again(key: float) -> float:

@@ -1,10 +1,11 @@
 """The class of each image: by the folder that it lies in, a table, or the files' names."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from jaxgan.data.tables import Tables, match
+from jaxgan.data.tables import BESIDE, Tables, match
 
 IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
 MASKS = {"masks", "mask", "segmentationclass", "segmentations", "groundtruth", "ground_truth"}
@@ -12,7 +13,7 @@ Parts = dict[str, list[str]]  # The folders and the name of each path.
 
 
 def instead(reading: str) -> str:
-    """The setting that chooses another reading; of `scripts/prepare.py` it is --layout."""
+    """Return the setting that chooses another reading; of `scripts/prepare.py` it is --layout."""
     return f"data.layout={reading}"
 
 
@@ -21,7 +22,7 @@ def folder_of(paths: Sequence[str], parts: Parts, depth: int) -> str:
 
 
 def tops_of(paths: Iterable[str], parts: Parts, depth: int) -> dict[str, list[str]]:
-    """The files of each folder at this depth; "" has those that lie in none."""
+    """Return the files of each folder at this depth; "" has those that lie in none."""
     found: dict[str, list[str]] = {}
     for path in paths:
         split = parts[path]
@@ -32,7 +33,7 @@ def tops_of(paths: Iterable[str], parts: Parts, depth: int) -> dict[str, list[st
 def classes_of(
     paths: Sequence[str], parts: Parts, depth: int, look: "Look", beside: list[str]
 ) -> dict[str, str]:
-    """The class of each picture; nothing where there is one class only, without a name."""
+    """Return the class of each image; nothing where there is one class only, without a name."""
     root, tops = folder_of(paths, parts, depth), tops_of(paths, parts, depth)
     direct = tops.pop("", [])
     low = {name.lower(): name for name in tops}
@@ -55,8 +56,16 @@ def classes_of(
         )
         return dict.fromkeys(tops[images[0]], images[0])
     if tops:
+        others = sorted(name for name in tops if name.lower() not in IMAGES)
+        if images and others:
+            look.told.append(
+                f"{images[0]} is the name of no class, and is read as one beside "
+                f"{', '.join(others[:3])}: {instead('one')} takes all as one class"
+            )
         beside += direct
         return {path: name for name, files in tops.items() for path in files}
+    if found := look.beside(direct):
+        return found
     if found := prefixes(direct):
         names = ", ".join(sorted(set(found.values())))
         look.told.append(
@@ -64,16 +73,21 @@ def classes_of(
             f"({instead('one')} takes all as one class)"
         )
         return found
-    if look.alike(direct):
+    unknown = look.tables.unknown(root)
+    if unknown:
         look.told.append(
-            "all pictures are one class: for more, put each class in a folder of its own, call "
+            f"not used: {'; '.join(unknown[:3])}: a table of classes needs columns like file,label"
+        )
+    elif look.alike(direct):
+        look.told.append(
+            "all images are one class: for more, put each class in a folder of its own, call "
             "the files like cat.0.jpg, or add labels.csv with the columns file,label"
         )
     return {}
 
 
 def prefixes(paths: Iterable[str]) -> dict[str, str] | None:
-    """Classes by names like `cat.0.jpg`: all of them, two prefixes, two pictures of each."""
+    """Classes by names like `cat.0.jpg`: all of them, two prefixes, two images of each."""
     found = {}
     for path in paths:
         match = re.fullmatch(r"([^\W\d].*?)[._\- ]+\d+\.\w+", path.rpartition("/")[2])
@@ -91,13 +105,27 @@ class Look:
         self.tables, self.told = tables, told
         self.used: list[str] = []
 
+    def beside(self, paths: Sequence[str]) -> dict[str, str]:
+        """Return the class of each image, by a file beside it."""
+        found = self.tables.beside(paths)
+        self.used += [os.path.splitext(path)[0] + BESIDE for path in found]
+        if found:
+            self.told.append(f"the classes are those of the {BESIDE} files beside the images")
+            self._missing(paths, found, f"a {BESIDE} file")
+        return found
+
+    def _missing(self, paths: Sequence[str], found: dict[str, str], where: str) -> None:
+        if without := [path for path in paths if path not in found]:
+            count = f"{len(without):,} image{'s' * (len(without) > 1)}"
+            self.told.append(f"left out {count} without a label in {where}, {without[0]} the first")
+
     def alike(self, paths: Iterable[str]) -> bool:
-        """Whether several names start with letters: classes may have been meant."""
+        """Return whether several names start with letters: classes may have been meant."""
         starts = Counter(re.match(r"[^\W\d]*", p.rpartition("/")[2])[0] for p in paths)  # type: ignore
         return sum(n > 1 for start, n in starts.items() if start) > 1
 
     def table(self, folder: str, paths: Sequence[str], strong: bool = True) -> dict[str, str]:
-        """The class of each image below `folder`, by the table there."""
+        """Return the class of each image below `folder`, by the table there."""
         tables = self.tables.with_labels(folder)
         if not tables:
             return {}
@@ -116,10 +144,5 @@ class Look:
         found = match(name, rows, folder, paths, "label")
         self.used.append(name)
         self.told.append(f"the classes are those of {name}")
-        if len(found) < len(paths):
-            without = next(path for path in paths if path not in found)
-            self.told.append(
-                f"left out {len(paths) - len(found)} images without a label in {name}, {without} "
-                f"the first"
-            )
+        self._missing(paths, found, name)
         return found

@@ -42,7 +42,7 @@ class Layout(NamedTuple):
 
 
 def is_hidden(path: str) -> bool:
-    """Whether a file, or a folder above it, is hidden or a tool's own."""
+    """Return whether a file, or a folder above it, is hidden or a tool's own."""
     return any(part.startswith(".") or part in TOOLS for part in path.split("/"))
 
 
@@ -93,7 +93,10 @@ def recognise(
         of = of or _as_asked(left, parts, depth, look, beside, reading)
     archives = [p for p in others if p.lower().endswith(ARCHIVES)]
     if archives:
-        told.append(f"left out {len(archives)} archives inside, like {archives[0]}: unpack them")
+        told.append(
+            f"left out {len(archives)} archive{'s' * (len(archives) > 1)} inside, like "
+            f"{archives[0]}: unpack what is needed"
+        )
     return _laid_out(paths, of, given, beside, look)
 
 
@@ -144,7 +147,7 @@ def _sided(
     beside: list[str],
     stem: str,
     wanted: Sequence[str] | None,
-) -> tuple[dict[str, str], dict[str, int]] | None:
+) -> tuple[dict[str, str], dict[str, int] | None] | None:
     """Classes and sides where the folders are sides of a split."""
     tops = tops_of(left, parts, depth)
     direct = tops.pop("", [])
@@ -179,7 +182,7 @@ def _sided(
         f"the folders {', '.join(sorted(sides))} are sides of a split, not classes "
         f"({instead('folders')} takes them as classes)"
     )
-    return of, given
+    return of, given if len(set(given.values())) > 1 else None
 
 
 def _plain(

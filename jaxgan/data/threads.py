@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from jaxgan.system import machine
+from jaxgan.system import machine, screen
 
 T = TypeVar("T")
+PAUSE = 4.0  # Seconds between two lines.
 
 
 def in_threads(function: Callable[[int], T], count: int) -> Iterator[T]:
@@ -21,21 +22,19 @@ def in_threads(function: Callable[[int], T], count: int) -> Iterator[T]:
     ahead = 8 * machine.cores()
     waiting: deque[Future[T]] = deque()
     start = shown = time.monotonic()
-    pause = 0.5 if sys.stderr.isatty() else 10
-    end = "\r" if sys.stderr.isatty() else "\n"
     try:
-        for i in range(ahead + count):
-            if i < count:
-                waiting.append(threads.submit(function, i))
-            if i < ahead:
-                continue
-            yield waiting.popleft().result()
-            now, done = time.monotonic(), i - ahead + 1
-            if now - start > 2 and (now - shown > pause or shown == start):
-                shown = now
-                rate = f"{done / (now - start):.0f}/s"
-                print(f"pictures read: {done} of {count} ({rate})", end=end, file=sys.stderr)
+        with screen.stage("reading images", "images") as stage:
+            for i in range(ahead + count):
+                if i < count:
+                    waiting.append(threads.submit(function, i))
+                if i < ahead:
+                    continue
+                yield waiting.popleft().result()
+                now, done = time.monotonic(), i - ahead + 1
+                stage.at(done, count)
+                if not screen.is_live() and now - shown > (2 if shown == start else PAUSE):
+                    shown = now
+                    rate = f"{done / (now - start):.0f}/s"
+                    print(f"images read: {done} of {count} ({rate})", file=sys.stderr)
     finally:
         threads.shutdown(cancel_futures=True)
-        if shown > start and end == "\r":
-            print(file=sys.stderr)

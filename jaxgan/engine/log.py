@@ -1,4 +1,4 @@
-"""What a run says: `metrics.jsonl`, TensorBoard, `log.txt`, progress lines and picture grids."""
+"""What a run says: `metrics.jsonl`, TensorBoard, `log.txt`, progress lines and image grids."""
 
 import io
 import math
@@ -23,7 +23,10 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util import tensor_util
 
 from jaxgan.engine import tracking
-from jaxgan.system import sealed
+from jaxgan.system import screen, sealed
+from jaxgan.system.screen import duration
+
+__all__ = ["Log", "duration", "grid", "png", "read_metrics"]
 
 COPY = 30  # Seconds between two copies of the open files to an object store.
 
@@ -31,7 +34,7 @@ Pictures = UInt8[np.ndarray, "n h w c"]
 
 
 def grid(images: Pictures, columns: int | None = None) -> UInt8[np.ndarray, "h2 w2 c"]:
-    """Pictures side by side, a gap of 2 px between them; as square as can be by default."""
+    """Return images side by side, a gap of 2 px between them; as square as can be by default."""
     n, h, w, c = images.shape
     across = min(n, columns or math.ceil(math.sqrt(n)))
     rows = math.ceil(n / across)
@@ -43,7 +46,7 @@ def grid(images: Pictures, columns: int | None = None) -> UInt8[np.ndarray, "h2 
 
 
 def png(image: UInt8[np.ndarray, "h w c"]) -> bytes:
-    """The picture as a PNG file's bytes."""
+    """Return the image as a PNG file's bytes."""
     buffer = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
     return buffer.getvalue()
@@ -59,12 +62,14 @@ class Log:
 
     Attributes:
         folder: the run's.
+        stage: what the run is, for `screen.stage`; "" where the stage around it says it.
         here: the local one, of which `flush` copies what is new; `folder` itself where it is local.
     """
 
     def __init__(self, workdir: epath.PathLike, label: str = ""):
         self.folder = epath.Path(workdir)
         self._label = f"{label}: " if label else ""
+        self.stage = "" if label else "training"
         self._on = jax.process_index() == 0
         self.here = Path(self.folder)
         if not self._on:
@@ -99,7 +104,7 @@ class Log:
                     self._temporary.cleanup()
 
     def flush(self) -> None:
-        """Writes what is new to the run's folder now, also where that is an object store."""
+        """Write what is new to the run's folder now, also where that is an object store."""
         if self._on:
             self._events.flush()
             self._copy()
@@ -114,23 +119,28 @@ class Log:
         self._next = time.monotonic() + COPY
 
     def _files(self) -> dict[Path, tuple[int, int]]:
-        """What an object store must have, and in which state it is."""
+        """Return what an object store must have, and in which state it is."""
         if not self._remote:
             return {}
         about = {file: file.stat() for file in self.here.rglob("*") if file.is_file()}
         return {file: (stat.st_size, stat.st_mtime_ns) for file, stat in about.items()}
 
-    def line(self, text: str) -> None:
-        """Prints a line, and keeps it in `log.txt`."""
+    def line(self, text: str, kind: str = "line") -> None:
+        """Print a line as `screen.say` does for its kind, and keep it in `log.txt`."""
         if self._on:
-            print(self._label + text, flush=True)
+            screen.say(self._label + text, kind)
             self._append("log.txt", self._label + text + "\n")
 
+    def detail(self, text: str) -> None:
+        """Print a line, but not below a live line that shows a stage of several."""
+        self.line(text, "detail" if self._label else "line")
+
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Adds a row to `metrics.jsonl` and points to TensorBoard's curves."""
+        """Add a row to `metrics.jsonl` and points to TensorBoard's curves."""
         if not self._on:
             return
         self._append("metrics.jsonl", sealed.row({"step": step, **values}))
+        screen.event("metrics", run=self.folder.as_posix(), step=step, **values)
         metadata = scalar_metadata.create_summary_metadata(None, None)
         for name, value in values.items():
             tensor = tensor_util.make_tensor_proto(np.float32(value))
@@ -139,7 +149,7 @@ class Log:
         tracking.send(self._trackers, "metrics", step, values)
 
     def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
-        """Saves `<name>/<step>.png`, and shows it in TensorBoard."""
+        """Save `<name>/<step>.png`, and show it in TensorBoard."""
         if not self._on:
             return
         data = png(image)
@@ -153,7 +163,7 @@ class Log:
         tracking.send(self._trackers, "image", step, name, image)
 
     def rewind(self, step: int) -> None:
-        """Drops rows after `step`: a resumed run writes them again."""
+        """Drop rows after `step`: a resumed run writes them again."""
         if self._on and (file := self.here / "metrics.jsonl").exists():
             rows = [row for row in sealed.rows(file) if row.get("step", math.inf) <= step]
             sealed.write(file, map(sealed.row, rows))
@@ -207,12 +217,5 @@ class _Events:
 
 
 def read_metrics(workdir: epath.PathLike) -> list[dict]:
-    """The rows of a run's `metrics.jsonl`."""
+    """Return the rows of a run's `metrics.jsonl`."""
     return sealed.rows(epath.Path(workdir) / "metrics.jsonl")
-
-
-def duration(seconds: float) -> str:
-    """`4:05`, or `1:04:05` from an hour on."""
-    minutes, s = divmod(round(seconds), 60)
-    hours, m = divmod(minutes, 60)
-    return f"{hours}:{m:02d}:{s:02d}" if hours else f"{m}:{s:02d}"

@@ -18,6 +18,7 @@ from jaxgan.engine.profiler import tracer
 from jaxgan.engine.progress import NotFiniteError, Progress, SetbackError
 from jaxgan.engine.updates import Updates, fold_in
 from jaxgan.errors import FileError
+from jaxgan.system import screen
 from jaxgan.types import Recipe, State
 
 __all__ = ["CollapseError", "Evaluation", "NotFiniteError", "TrainOptions", "train"]
@@ -86,20 +87,21 @@ def run(
     devices, say = sharding.spread(options.parallel), members.logs[0].line
     with (
         distributed.stop_signals() as stopped,
-        watch_memory(options.memory, say) as compile_step,
+        screen.stage(members.logs[0].stage, "images"),
+        watch_memory(options.memory, members.logs[0].detail) as compile_step,
         tracer(options.profile, members.logs[0]) as trace,
     ):
         updates = Updates(recipe, batches, devices, options.batch_axis, compile_step)
         training = Training(
             recipe, options, members, devices, updates, evaluate, measure, stopped, trace
         )
-        at = restore(training)
-        if at is None:
-            at = LoopState(0, init(training), 0)
-        else:
-            say(f"going on from the checkpoint of step {at.step:,}")
+        with screen.stage("setting up", once=True):
+            found = restore(training)
+            at = LoopState(0, init(training), 0) if found is None else found
         if at.step >= options.steps:
-            say(f"already trained to step {at.step:,}")
+            say(f"already finished: trained to step {at.step:,}")
+        elif found is not None:
+            say(f"going on from the checkpoint of step {at.step:,}")
         while True:
             try:
                 begin(training, at)
@@ -196,13 +198,14 @@ def follow(training: Training, at: LoopState, begun: bool) -> None:
     options, step = training.options, at.step
     last, told = step == options.steps, step % options.log_every == 0
     due = step % options.checkpoint_every == 0 or last or (told and _long_ago(options, at))
+    soon = training.evaluate is not None and step in options.sample_at
     shown = training.evaluate is not None and (step % options.sample_every == 0 or last)
     measured = step % options.measure_every == 0 or step in options.measure_at or last
     measured = measured and training.measure is not None
     found, ranked, cautious = {}, False, options.on_alarm != "warn"
-    if due or shown or measured or (cautious and (told or begun)):
+    if due or shown or soon or measured or (cautious and (told or begun)):
         at.progress.flush(step)
-        if shown or measured:
+        if shown or soon or measured:
             found, ranked = assess(training, at, shown, measured)
         if cautious:
             _check(at.progress.wrong, step)
@@ -224,15 +227,18 @@ def assess(training: Training, at: LoopState, shown: bool, measured: bool) -> tu
     _check_weights(training, at, whole)
     if jax.process_index() == 0:
         found = {i: {} for i in at.progress.going}
-        if shown and training.evaluate is not None:
+        soon = at.step in options.sample_at
+        if (shown or soon) and training.evaluate is not None:
             for i in found:
-                judged = training.evaluate(members.part(whole, i))
-                found[i] |= judged.metrics
+                with screen.stage("evaluating"):
+                    judged = training.evaluate(members.part(whole, i))
+                found[i] |= judged.metrics if shown else {}
                 for name, image in judged.images.items():
                     members.logs[i].image(at.step, name, image)
             at.progress.judged(at.step, found)
         if measured and training.measure is not None:
-            more = {i: training.measure(members.part(whole, i), at.step) for i in found}
+            with screen.stage("measuring"):
+                more = {i: training.measure(members.part(whole, i), at.step) for i in found}
             at.progress.judged(at.step, more)
             found = {i: found[i] | more[i] for i in found}
     distributed.meet()

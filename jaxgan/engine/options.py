@@ -18,6 +18,7 @@ class TrainOptions(NamedTuple):
         pictures_a_step: images in a batch, for the rate in images per second.
         seed: of the weights and of all noise in training.
         log_every, sample_every, checkpoint_every: in steps; `sample_every` calls `evaluate`.
+        sample_at: further steps after which `evaluate` is called, for its images alone.
         checkpoint_minutes: saves, too, at the first line of the log so long after the last save.
         steps_per_call: so many steps are dispatched at once, where nothing is due between them.
         measure_every: in steps; calls `measure`.
@@ -40,6 +41,7 @@ class TrainOptions(NamedTuple):
     seed: int = 0
     log_every: int = 100
     sample_every: int = 1000
+    sample_at: frozenset[int] = frozenset()
     checkpoint_every: int = 1000
     checkpoint_minutes: float | None = None
     steps_per_call: int = 1
@@ -59,7 +61,8 @@ class TrainOptions(NamedTuple):
     def due(self, step: int) -> bool:
         """Return whether something is to be done after this step."""
         every = (self.log_every, self.sample_every, self.checkpoint_every, self.measure_every)
-        return any(step % n == 0 for n in every) or step in self.measure_at or step == self.steps
+        some = {*self.sample_at, *self.measure_at, self.steps}
+        return any(step % n == 0 for n in every) or step in some
 
 
 class Evaluation(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 from jaxgan.engine.log import Log, duration, read_metrics
 from jaxgan.engine.options import TrainOptions
 from jaxgan.engine.updates import Updates
+from jaxgan.system import screen
 from jaxgan.types import InputError
 
 ADVICE = "lower the learning rates or change the seed"
@@ -54,6 +55,7 @@ class Progress:
         self._asked: tuple[int, int, float] | None = None
         self._first = self._told = first
         self._rows: list[dict] = []
+        self._words = ""
         if jax.process_index() == 0:
             for log in logs:
                 log.rewind(first)  # Also of rows that a kill before the first checkpoint left.
@@ -95,6 +97,7 @@ class Progress:
         self._pending.append((step, count, metrics))
         if len(self._pending) > 2:  # Batches of steps not yet run fill the device's memory.
             jax.block_until_ready(self._pending[-3][2])
+        screen.at(step, self._steps, self._pictures * len(self._logs), self._words)
         if self._asked:
             self._log(*self._take())
 
@@ -146,7 +149,8 @@ class Progress:
         for i, mean in means.items():
             self._row(i, step, mean | timing)
         share = math.floor(100 * step / self._steps)
-        self._line(f"step {step:,}/{self._steps:,}  {share}%  {eta}{_shown(means)}")
+        self._words = in_words(means)
+        self._progress(f"step {step:,}/{self._steps:,}  {share}%  {eta}{_shown(means)}")
         self._told = step
         self.begin()
         self._drawn, self._waited = drawn, waited
@@ -157,7 +161,9 @@ class Progress:
             if metrics:
                 self._row(i, step, metrics)
         if any(found.values()):
-            self._line(f"step {step:,}  {_shown(found)}")
+            self._words = in_words(found) or self._words
+            screen.at(step, self._steps, self._pictures * len(self._logs), self._words)
+            self._progress(f"step {step:,}  {_shown(found)}")
 
     def _row(self, i: int, step: int, metrics: dict[str, float]) -> None:
         self._logs[i].metrics(step, metrics)
@@ -168,8 +174,8 @@ class Progress:
         if self.wrong and not before:
             self._logs[0].line(f"ALARM at step {step:,}: {self.wrong}")
 
-    def _line(self, text: str) -> None:
-        self._logs[0].line(text + ("  ALARM" if self.wrong else ""))
+    def _progress(self, text: str) -> None:
+        self._logs[0].line(text + ("  ALARM" if self.wrong else ""), "progress")
 
 
 def _rows(step: int, count: int, metrics: dict) -> Iterator[tuple[int, dict]]:
@@ -180,10 +186,21 @@ def _rows(step: int, count: int, metrics: dict) -> Iterator[tuple[int, dict]]:
 
 
 def _shown(found: Mapping[int, dict[str, Any]]) -> str:
-    """The means over the trainings."""
+    """Return the means over the trainings."""
     rows = list(found.values())
     names = rows[0] if rows else ()
     return numbers({name: float(np.mean([row[name] for row in rows])) for name in names})
+
+
+def in_words(found: Mapping[int, dict[str, float]]) -> str:
+    """Return the losses, or what a look found, for the live line, as means over the trainings."""
+    rows = list(found.values())
+    mean = {name: float(np.mean([row[name] for row in rows])) for name in (rows[0] if rows else ())}
+    if "validation_accuracy" in mean:
+        return f"{mean['validation_accuracy']:.1%} validation accuracy"
+    losses = {name.removesuffix("loss"): mean[name] for name in mean if name.endswith("loss")}
+    said = ", ".join(f"{name.replace('_', ' ')}{x:.3g}" for name, x in losses.items())
+    return f"loss {said}" if losses else ""
 
 
 def numbers(metrics: dict[str, float]) -> str:

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, UInt8
 from safetensors.numpy import save
 
 from jaxgan import recipes
+from jaxgan.config.typed import changed
 from jaxgan.engine.log import read_metrics
 from jaxgan.evaluation import onnx
 from jaxgan.metrics import classification
@@ -90,9 +91,7 @@ def joined(members: Sequence[Classifier]) -> dict[str, np.ndarray]:
 
 def say(one: Classifier) -> Any:
     """Return the function (weights of `joined`, uint8 images) -> probabilities."""
-    config = one.config.copy_and_resolve_references()
-    with config.unlocked():
-        config.train.remat = False
+    config = changed(one.config, {"train.remat": False})
     predict = make_predict(recipes.build_classifier(config))
 
     def probabilities(weights: Weights, images: UInt8[Array, "b r r 3"]) -> Float[Array, "b k"]:
@@ -146,18 +145,18 @@ def card(
     ]
     named = {} if measured is None else {"accuracy": measured["accuracy"]["value"]}
     parts = [
-        cards.front_matter("classifier", config, licence, named, called),
+        cards.front_matter("classifier", config.model.name, licence, named, called),
         f"# {config.model.name}, {side} px, {called}",
         f"{intro} It gives every image one of its classes: it does not know what is none of them.",
         cards.table(("", ""), rows),
         "## Training images",
-        cards.images(about, cards.folder(config), data_licence, "use it commercially"),
+        cards.images(about, cards.folder(config.data.path), data_licence, "use it commercially"),
         "## Measured",
         *_measured(members, workdir, measured),
         "## Use",
         _use(members),
         "## Config",
-        cards.settings(config),
+        cards.settings(config.given),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -168,9 +168,7 @@ def _stage_run(
         export.run(sampler, folder, staged, **licences)
         taken = sampler.step
     (staged / CARD).rename(staged / "README.md")
-    values = configs.to_dict(config)
-    values["data"]["path"] = cards.folder(config).strip("`")
-    sealed.save(staged / "config.json", values, indent=2)
+    sealed.save(staged / "config.json", cards.published(config.given), indent=2)
     if about := cards.read_about(folder):
         about |= {"command": cards.short(about.get("command") or "")}
         sealed.save(staged / "run.json", about, indent=2)

@@ -10,6 +10,7 @@ from jaxgan.experiment import ladder, outcomes
 from jaxgan.experiment import verdict as words
 from jaxgan.experiment.answers import Answers
 from jaxgan.experiment.outcomes import OUTCOMES, Tables
+from jaxgan.experiment.schema import Judged
 from jaxgan.metrics.classification import auroc, calibration_error
 from jaxgan.statistics import crossed, group_sequential, learning_curve, power
 from jaxgan.statistics.crossed import Interval
@@ -35,8 +36,8 @@ def judge(
     failed: Sequence[Mapping[str, Any]] = (),
     same_samples: float | None = None,
     groups: Mapping[int, Int[np.ndarray, " n"]] | None = None,
-) -> dict[str, Any]:
-    """The verdict, the arms and their contrasts, as results.json holds them.
+) -> Judged:
+    """Return the verdict, the arms and their contrasts, as results.json holds them.
 
     The primary contrast alone gives the verdict. All others, each arm against its `base`, have
     intervals that cover together (Bonferroni) and p-values adjusted together (Holm). Runs may be
@@ -98,7 +99,7 @@ def judge(
     else:
         verdict |= {"word": "no verdict", "sentence": words.no_verdict(primary, failed)}
         verdict |= {"difference": None, "low": None, "high": None, "level": at}
-    return {
+    judged: Any = {
         "verdict": verdict,
         "arms": arms,
         "contrasts": [
@@ -108,6 +109,7 @@ def judge(
         "ladder": ladder.cheapest(answers, arms, level),
         "worth": _worth(answers, primary[0], about, level),
     }
+    return judged
 
 
 def _verdict(
@@ -118,7 +120,7 @@ def _verdict(
     assumed: Components | None,
     same_samples: float | None,
 ) -> dict[str, Any]:
-    """What the primary contrast, `first`, says."""
+    """Return what the primary contrast, `first`, says."""
     primary, at, margin = (first["a"], first["b"]), first["level"], asked["margin"]
     both = answers.common(*primary)
     interval = Interval(*(first[k] for k in ("difference", "low", "high", "se", "df")))
@@ -232,7 +234,7 @@ def _contrast(answers: Answers, a: str, b: str, level: float) -> dict[str, Any]:
 def _per_class(
     answers: Answers, primary: tuple[str, str], classes: Sequence[str], level: float
 ) -> dict[str, Any]:
-    """The primary contrast's rise of each class's recall; the intervals cover together."""
+    """Return the primary contrast's rise of each class's recall; the intervals cover together."""
     seeds = answers.common(*primary)
     a, b = (answers.tables(arm, seeds, "accuracy") for arm in primary)
     labels = [answers.labels[k] for k in seeds]
@@ -256,7 +258,7 @@ def _power(
     level: float,
     assumed: Components,
 ) -> dict[str, Any]:
-    """The smallest effects: by assumed variances before, by observed ones after."""
+    """Return the smallest effects: by assumed variances before, by observed ones after."""
     seeds = answers.common(*primary)
     a, b = (answers.tables(arm, seeds) for arm in primary)
     images, folds = sum(of.shape[1] for of in a), len(seeds)

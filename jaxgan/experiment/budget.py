@@ -3,16 +3,18 @@
 import math
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from etils import epath
-from ml_collections import ConfigDict
 
+from jaxgan.config.typed import Experiment, changed
 from jaxgan.errors import InputError
 from jaxgan.experiment import forecast, pipeline, timing
 from jaxgan.experiment.design.plan import Plan, prepare
+from jaxgan.experiment.schema import Results
 from jaxgan.experiment.verdict import points
 from jaxgan.statistics import power
 from jaxgan.system import sealed
@@ -66,7 +68,7 @@ class Choice(NamedTuple):
     images: int
 
 
-def choose(config: ConfigDict, budget: float, begin: float | None = None) -> tuple[Choice, Plan]:
+def choose(config: Experiment, budget: float, begin: float | None = None) -> tuple[Choice, Plan]:
     """Folds, seeds and GAN steps for the time that there is.
 
     A few steps of each kind are timed. Of the designs whose interval is expected to be narrow
@@ -88,8 +90,7 @@ def choose(config: ConfigDict, budget: float, begin: float | None = None) -> tup
     found: list[Choice] = []
     least, known, plan, most = float("inf"), None, None, 0
     for count in (config.data.folds,) if config.data.folds > 1 else FOLDS:
-        mine = config.copy_and_resolve_references()
-        mine.data.folds = count
+        mine = changed(config, {"data.folds": count})
         try:
             plan = prepare(mine, plan)
         except InputError:
@@ -97,7 +98,7 @@ def choose(config: ConfigDict, budget: float, begin: float | None = None) -> tup
                 raise
             continue
         if known is None:  # The images of one split serve to time the steps of all.
-            known = timing.prices(mine, plan, SECONDS)
+            known = timing.prices(plan, SECONDS)
         kinds = "samples", "features", "classifier", "choice"
         seed = plan.pick(*kinds, fold=0, seeds=(0,))
         each = SLOWER * sum(forecast.seconds(known, job) for job in seed)
@@ -148,15 +149,19 @@ def _before_seeds(plan: Plan, known: timing.Prices, folds: int, steps: int) -> f
     return SLOWER * sum(forecast.seconds(known, job) for job in jobs)
 
 
-def apply(config: ConfigDict, choice: Choice) -> None:
-    """Put a choice into the experiment's config: folds, GAN steps, and as many seeds as may be."""
-    config.data.folds = choice.folds
+def apply(seeds: Sequence[int], choice: Choice) -> dict[str, Any]:
+    """Return a config's values of a choice: folds, GAN steps, and as many seeds as may be.
+
+    Args:
+        seeds: that it has; they come first.
+        choice: of the design.
+    """
+    more = [n for n in range(MOST_SEEDS + len(seeds)) if n not in seeds]
+    found = {"data.folds": choice.folds}
     if choice.gan_steps:
-        train = config.gan.train
-        with config.gan.unlocked():
-            train.steps, train.epochs, train.kimg = choice.gan_steps, None, None
-    more = [n for n in range(MOST_SEEDS + len(config.seeds)) if n not in config.seeds]
-    config.seeds = (*config.seeds, *more)[: max(MOST_SEEDS, len(config.seeds))]
+        found |= {"gan.train.steps": choice.gan_steps}
+        found |= {"gan.train.epochs": None, "gan.train.kimg": None}
+    return found | {"seeds": (*seeds, *more)[: max(MOST_SEEDS, len(seeds))]}
 
 
 def say(choice: Choice, budget: float) -> str:
@@ -170,7 +175,13 @@ def say(choice: Choice, budget: float) -> str:
     )
 
 
-def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: float) -> dict:
+def spend(
+    config: Experiment,
+    workdir: epath.PathLike,
+    budget: float,
+    begin: float,
+    told_first: tuple[str, ...] = (),
+) -> Results | None:
     """Run an experiment within a budget; with a larger one than before it goes on.
 
     Args:
@@ -178,6 +189,7 @@ def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: flo
         workdir: its folder.
         budget: seconds, counted from `begin`.
         begin: `time.perf_counter()` when the program started.
+        told_first: lines to begin the log with.
 
     Raises:
         InputError: as `choose` and `pipeline.run`.
@@ -199,14 +211,14 @@ def spend(config: ConfigDict, workdir: epath.PathLike, budget: float, begin: flo
         chosen = Choice(*(before[name] for name in Choice._fields))
         kept = before | {"budget": before["budget"] + budget}
         line = f"{_short(budget)} more: further seeds and folds are added, nothing is redone"
-    apply(config, chosen)
     return pipeline.run(
-        config,
+        changed(config, apply(config.seeds, chosen)),
         workdir,
         until=begin + budget * (1 - END),
+        ends=begin + budget,
         begin_folds=chosen.begun if before is None else None,
         before=plan,
-        told_first=(line,),
+        told_first=(*told_first, line),
         claimed=lambda: sealed.save(file, kept),
     )
 

@@ -9,7 +9,6 @@ import numpy as np
 from etils import epath
 
 from jaxgan import __version__
-from jaxgan.config import loading as configs
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.engine import log
@@ -22,11 +21,12 @@ from jaxgan.experiment.report import flipped_images
 from jaxgan.experiment.report.cost import cost
 from jaxgan.experiment.report.formatting import SENSIBLE
 from jaxgan.experiment.report.page import write_report
-from jaxgan.experiment.results import Record, Results, Tested
+from jaxgan.experiment.results import Record, held_out
+from jaxgan.experiment.schema import ArmResult, Judged, Results
 from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import audit, checks, gate
 from jaxgan.experiment.validity.likeness import samples_shared
-from jaxgan.system import sealed
+from jaxgan.system import screen, sealed
 
 TOLD = "verdicts.jsonl"
 
@@ -39,7 +39,7 @@ def conclude(
     environment: dict[str, Any],
     begin: float,
     seeds_planned: bool,
-) -> dict[str, Any]:
+) -> Results:
     """Judge, check, and write all that there is to read; return what `results.json` holds.
 
     Args:
@@ -58,41 +58,42 @@ def conclude(
     config, plan, folder = site.config, site.plan, site.folder
     seconds = record.seconds
     seconds["classify"] = sum(run["seconds"] for run in [*record.runs, *record.failed])
-    asked = {"seeds": list(config.seeds)} | configs.to_dict(config.verdict)
+    asked = {"seeds": list(config.seeds)} | config.given["verdict"]
     if not seeds_planned or config.verdict.width is not None:
         del asked["seeds"]
     told = sealed.rows(folder / TOLD)
-    guards = [*_checks(sites, record, opened), checks.as_planned(asked, told)]
+    with screen.stage("checking that the verdict holds"):
+        guards = [*_checks(sites, record, opened), checks.as_planned(asked, told)]
     # Stages that were finished before count, too.
     seconds["total"] = max(time.perf_counter() - begin, sum(seconds.values()))
     made = _samples(site, record)
     first = site.fold.sides
     counted = {part: counts(plan.real, getattr(first, part)) for part in first._fields}
-    found = Results(
-        3,
-        __version__,
-        configs.to_dict(config),
-        list(plan.real.classes),
+    found: Any = {
+        "format": 3,
+        "jaxgan": __version__,
+        "config": config.given,
+        "classes": list(plan.real.classes),
         **_judged(site, record, made),
-        guards=guards,
-        gate=gate.of_first_fold(site, record.samples[site.fold.number], record.reached),
-        data={
+        "guards": guards,
+        "gate": gate.of_first_fold(site, record.samples[site.fold.number], record.reached),
+        "data": {
             "path": config.data.path,
             **data,
             "duplicates": plan.duplicates,
             "folds": len(plan.folds),
             "counts": counted,
         },
-        test=Tested.of(plan, record.folds),
-        runs=record.runs,
-        failed=record.failed,
-        generators=record.generators,
-        failed_generators=record.failed_generators,
-        figures=_figures(site, made),
-        environment=environment,
-        seconds={name: round(s, 1) for name, s in seconds.items()},
-        ended=record.ended,
-    ).to_dict()
+        "test": held_out(plan, record.folds),
+        "runs": record.runs,
+        "failed": record.failed,
+        "generators": record.generators,
+        "failed_generators": record.failed_generators,
+        "figures": _figures(site, made),
+        "environment": environment,
+        "seconds": {name: round(s, 1) for name, s in seconds.items()},
+        "ended": record.ended,
+    }
     tested = np.concatenate([plan.folds[k].sides.test for k in sites])
     real = loader.Subset(plan.real, tested)
     found["figures"]["test"] = flipped_images.save(found, real, folder)
@@ -102,8 +103,14 @@ def conclude(
     sealed.write(folder / TOLD, map(sealed.row, [*told, asked | now]))
     found = sealed.seal(found)
     sealed.write(folder / "results.json", json.dumps(found, indent=1) + "\n")
-    for line in _lines(found, write_report(found, folder)):
-        site.log.line(line)
+    with screen.stage("writing the report"):
+        report = write_report(found, folder)
+    for guard in found["guards"]:
+        words = {True: "passed", False: "FAILED", None: "not made"}[guard["passed"]]
+        kind = "detail" if guard["passed"] else "result"
+        site.log.line(f"check {guard['name']}: {words}: {guard['sentence']}", kind)
+    for line in _lines(found, report):
+        site.log.line(line, "result")
     if found["verdict"]["difference"] is None:
         raise InputError(
             f"the verdict needs both its arms, and the same command tries again what failed: "
@@ -122,17 +129,20 @@ def _samples(site: Site, record: Record) -> list[dict[str, Source]]:
     return [*sides.values()]
 
 
-def _judged(site: Site, record: Record, made: list[dict[str, Source]]) -> dict[str, Any]:
+def _judged(site: Site, record: Record, made: list[dict[str, Source]]) -> Judged:
     verdict = site.config.verdict
     return judge(
         record.runs,
         site.plan.labels,
         site.plan.real.classes,
-        primary=tuple(verdict.primary),
+        primary=verdict.primary,
         about=arms.about(site.fold.arms),
         seeds=len(site.config.seeds),
-        **{name: verdict[name] for name in ("outcome", "level", "margin", "width")},
-        looks=tuple(verdict.looks),
+        outcome=verdict.outcome,
+        level=verdict.level,
+        margin=verdict.margin,
+        width=verdict.width,
+        looks=verdict.looks,
         failed=record.failed,
         groups=site.plan.groups,
         same_samples=samples_shared(made) if made else None,
@@ -173,21 +183,17 @@ def _figures(site: Site, made: list[dict[str, Source]]) -> dict[str, dict[str, s
     return figures
 
 
-def _lines(results: dict[str, Any], report: epath.Path) -> list[str]:
+def _lines(results: Results, report: epath.Path) -> list[str]:
     """Return what an experiment says at its end."""
-    words = {True: "passed", False: "FAILED", None: "not made"}
-    verdict = results["verdict"]
+    verdict, guards = results["verdict"], results["guards"]
+    passed = sum(guard["passed"] is True for guard in guards)
+    steps = [step["sentence"] for step in results["next"]]
     said = [results["ladder"], results["gate"]]
+    said = [one for one in said if one and not any(one["sentence"] in step for step in steps)]
     beside = [verdict["beside"], verdict["elsewhere"]] if verdict["difference"] is not None else []
     return [
-        *(
-            f"{name:<24} {arm['accuracy']:7.1%} test accuracy{_interval(arm)}"
-            for name, arm in results["arms"].items()
-        ),
-        *(
-            f"guard {guard['name']}: {words[guard['passed']]}: {guard['sentence']}"
-            for guard in results["guards"]
-        ),
+        *_table(results),
+        f"{passed} of {len(guards)} checks passed",
         *(
             f"the GAN of {failure['name']} failed: {failure['error']}"
             for failure in results["failed_generators"]
@@ -197,7 +203,7 @@ def _lines(results: dict[str, Any], report: epath.Path) -> list[str]:
             for failure in results["failed"]
         ),
         f"cost: {' '.join(results['cost']['sentences'])}",
-        *(one["sentence"] for one in said if one),
+        *(one["sentence"] for one in said),
         f"report: {report}",
         f"{verdict['word']}: {verdict['sentence']}",
         *([verdict["conditions"]] if verdict["difference"] is not None else []),
@@ -205,13 +211,30 @@ def _lines(results: dict[str, Any], report: epath.Path) -> list[str]:
         *(
             "next: "
             + step["sentence"]
-            + (f"\n    {step['command']}" if step.get("command") else "")
+            + (f"\n    {command}" if (command := step.get("command")) else "")
             for step in results["next"]
         ),
     ]
 
 
-def _interval(arm: dict) -> str:
+def _table(results: Results) -> list[str]:
+    """Return a line per arm: its test accuracy, and its difference to the arm it is made from."""
+    scale = 1 if results["verdict"]["outcome"] in ("log_loss", "brier") else 100
+    to_base = {(c["a"], c["b"]): c for c in results["contrasts"]}
+    rows = [("arm", "test accuracy", "", "difference")]
+    for name, arm in results["arms"].items():
+        found, said = to_base.get((name, arm.get("base", "real"))), ""
+        if found:
+            said = f"{scale * found['difference']:+.3g}"
+            if found["low"] is not None and found["high"] - found["low"] <= SENSIBLE:
+                said += f" ({scale * found['low']:+.3g} to {scale * found['high']:+.3g})"
+            said += f" to {arm.get('base', 'real')}"
+        rows.append((name, f"{arm['accuracy']:.1%}", _interval(arm).strip(), said))
+    wide = [max(len(row[i]) for row in rows) for i in range(4)]
+    return ["  ".join(map(str.ljust, row, wide)).rstrip() for row in rows]
+
+
+def _interval(arm: ArmResult) -> str:
     """Return an arm's interval in brackets, as the report has it; "" where there is none."""
     if arm["low"] is None:
         return ""

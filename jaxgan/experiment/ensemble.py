@@ -1,11 +1,12 @@
 """The classifiers of one arm of a finished experiment, used as one."""
 
 import difflib
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from etils import epath
 
+from jaxgan.experiment.schema import Results, Run
 from jaxgan.metrics import classification, networks
 from jaxgan.system import sealed
 from jaxgan.types import InputError
@@ -43,7 +44,8 @@ def load(workdir: epath.PathLike, arm: str = BEST) -> Ensemble:
     file = folder / "results.json"
     if not file.exists():
         raise InputError(f"{workdir} must hold a finished experiment, and has no results.json")
-    results = sealed.load(file, f"run the experiment in {workdir} again", strict=False)
+    again = f"run the experiment in {workdir} again"
+    results = cast(Results, sealed.load(file, again, strict=False))
     arm = choose(results, arm)
     folds = len({run.get("fold", 0) for run in results["runs"]})
     several = max(folds, results["config"]["data"].get("folds", 1)) > 1
@@ -57,7 +59,7 @@ def load(workdir: epath.PathLike, arm: str = BEST) -> Ensemble:
     return Ensemble(arm, members, measure(results, arm), about)
 
 
-def choose(results: dict[str, Any], arm: str) -> str:
+def choose(results: Results, arm: str) -> str:
     """Return the name of an arm; of "best" that whose classifiers validate best.
 
     Validation decides, not the test: the accuracy that is then stated was not chosen by. Of equal
@@ -78,7 +80,7 @@ def choose(results: dict[str, Any], arm: str) -> str:
     return max(trained, key=lambda name: _validated(results, name))
 
 
-def measure(results: dict[str, Any], arm: str) -> dict[str, Any]:
+def measure(results: Results, arm: str) -> dict[str, Any]:
     """Return what an arm's ensemble makes of the test images: see `classification.summarise`.
 
     With folds each image is judged by the classifiers of its own fold alone, which did not train
@@ -97,8 +99,8 @@ def measure(results: dict[str, Any], arm: str) -> dict[str, Any]:
     return classification.summarise(np.concatenate(log_p), np.concatenate(labels), classes) | about
 
 
-def _trained(results: dict[str, Any], arm: str) -> dict[str, int]:
-    """The training images of an arm by what they are, like "cat, real"."""
+def _trained(results: Results, arm: str) -> dict[str, int]:
+    """Return the training images of an arm by what they are, like "cat, real"."""
     return {
         f"{name}, {kind}": n
         for name, kinds in results["arms"].get(arm, {}).get("pictures", {}).items()
@@ -107,11 +109,11 @@ def _trained(results: dict[str, Any], arm: str) -> dict[str, int]:
     }
 
 
-def _runs(results: dict[str, Any], arm: str) -> list[dict[str, Any]]:
+def _runs(results: Results, arm: str) -> list[Run]:
     return [run for run in results["runs"] if run["arm"] == arm]
 
 
-def _validated(results: dict[str, Any], arm: str) -> tuple[float, float]:
+def _validated(results: Results, arm: str) -> tuple[float, float]:
     """The mean validation accuracy of an arm, and the mean loss below 0, at the chosen steps."""
     runs = _runs(results, arm)
     losses = [

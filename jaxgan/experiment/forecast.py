@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ml_collections import ConfigDict
-
+from jaxgan.config.sections import Train
+from jaxgan.config.typed import Experiment
 from jaxgan.engine import log
 from jaxgan.experiment import timing
 from jaxgan.experiment.design.jobs import Job
@@ -57,7 +57,7 @@ def _once_classifying(known: Prices) -> float:
     return compiled + known.features[1] + known.selection[1]
 
 
-def predict(config: ConfigDict, at_least: float = timing.SECONDS) -> list[Stage]:
+def predict(config: Experiment, at_least: float = timing.SECONDS) -> list[Stage]:
     """The cost of an experiment's stages; trains nothing and writes nothing.
 
     Counted are steps, the images that GANs draw, the features by which the best are chosen and
@@ -75,7 +75,7 @@ def predict(config: ConfigDict, at_least: float = timing.SECONDS) -> list[Stage]
         OutOfMemoryError: a step does not fit; names what to lower.
     """
     plan = prepare(config)
-    known = timing.prices(config, plan, at_least)
+    config, known = plan.config, timing.prices(plan, at_least)
     stages, gans = [], plan.pick("gan")
     if known.gan is not None:
         took = known.gan.compile + sum(seconds(known, job) for job in gans)
@@ -99,7 +99,7 @@ def predict(config: ConfigDict, at_least: float = timing.SECONDS) -> list[Stage]
     return [*stages, Stage("classifiers", len(classifiers), took, need, disk)]
 
 
-def _kept(train: ConfigDict, steps: int, ranked: int) -> int:
+def _kept(train: Train, steps: int, ranked: int) -> int:
     """Checkpoints that a finished run keeps, at most: the latest two and the best one.
 
     Args:

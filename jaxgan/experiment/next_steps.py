@@ -2,22 +2,21 @@
 
 import math
 import shlex
-from collections.abc import Mapping
 from typing import Any
 
 from jaxgan.engine import log
 from jaxgan.experiment.design import arm_names
 from jaxgan.experiment.outcomes import OUTCOMES
+from jaxgan.experiment.schema import Results, Sentence
 from jaxgan.experiment.verdict import WIDEST, points
 from jaxgan.statistics import power
 from jaxgan.statistics.variance_components import Components
 
-Results = Mapping[str, Any]
 MOST_SEEDS = 20
 FEW_IMAGES = 40  # A class: below it a GAN was seen to harm.
 
 
-def what_next(results: Results) -> list[dict[str, str]]:
+def what_next(results: Results) -> list[Sentence]:
     """Steps, the most useful one first: each a "sentence" and, where one helps, a "command"."""
     verdict = results["verdict"]
     found = []
@@ -48,8 +47,8 @@ def what_next(results: Results) -> list[dict[str, str]]:
 
 
 def beaten(results: Results) -> str | None:
-    """A sentence where the verdict's GANs are no better than principal components, which train
-    nothing; None where they are, or where that was not compared.
+    """Return a sentence where the verdict's GANs are no better than principal components, which
+    train nothing; None where they are, or where that was not compared.
     """
     gate = results.get("gate")
     if gate and not gate["passed"]:
@@ -70,8 +69,8 @@ def beaten(results: Results) -> str | None:
     return None
 
 
-def step(sentence: str, command: str | None = None) -> dict[str, str]:
-    return {"sentence": sentence} | ({"command": command} if command else {})
+def step(sentence: str, command: str | None = None) -> Sentence:
+    return {"sentence": sentence, "command": command} if command else {"sentence": sentence}
 
 
 def unfinished(results: Results) -> list[str]:
@@ -98,7 +97,7 @@ def unfinished(results: Results) -> list[str]:
     return late
 
 
-def _helped(results: Results) -> list[dict[str, str]]:
+def _helped(results: Results) -> list[Sentence]:
     a, b = results["verdict"]["primary"]
     ladder = results.get("ladder")
     found = []
@@ -119,7 +118,7 @@ def _helped(results: Results) -> list[dict[str, str]]:
     return found
 
 
-def _hurt(results: Results) -> list[dict[str, str]]:
+def _hurt(results: Results) -> list[Sentence]:
     a, b = results["verdict"]["primary"]
     return [
         step(f"Use {b}, and not {a}."),
@@ -130,7 +129,7 @@ def _hurt(results: Results) -> list[dict[str, str]]:
     ]
 
 
-def _equal(results: Results) -> list[dict[str, str]]:
+def _equal(results: Results) -> list[Sentence]:
     verdict, ladder = results["verdict"], results.get("ladder")
     found = []
     if OUTCOMES[verdict["outcome"]].share:
@@ -146,7 +145,7 @@ def _equal(results: Results) -> list[dict[str, str]]:
     return found
 
 
-def _noisy(results: Results) -> list[dict[str, str]]:
+def _noisy(results: Results) -> list[Sentence]:
     """Why it is noisy, and the command that would tell, with its cost."""
     verdict = results["verdict"]
     found = (verdict.get("power") or {}).get("observed")

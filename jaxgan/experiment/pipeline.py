@@ -12,14 +12,17 @@ from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import Experiment, changed
 from jaxgan.data import account, loader
 from jaxgan.data.folder import Source
 from jaxgan.engine import log, sharding
 from jaxgan.experiment.answers import Answers
 from jaxgan.experiment.conclude import conclude
 from jaxgan.experiment.design import arms
-from jaxgan.experiment.design.plan import Plan, at, prepare
+from jaxgan.experiment.design.plan import Plan, prepare
+from jaxgan.experiment.outlook import Outlook
 from jaxgan.experiment.results import Record
+from jaxgan.experiment.schema import Results
 from jaxgan.experiment.stages.classify import Classifiers
 from jaxgan.experiment.stages.generate import generate
 from jaxgan.experiment.stages.site import Site
@@ -30,20 +33,21 @@ from jaxgan.types import InputError, Recipe
 
 
 def run(
-    config: ConfigDict,
+    config: ConfigDict | Experiment,
     workdir: epath.PathLike,
     share: Share = Share(),
     *,
     until: float | None = None,
+    ends: float | None = None,
     begin_folds: int | None = None,
     before: Plan | None = None,
     told_first: tuple[str, ...] = (),
     claimed: Callable[[], None] = lambda: None,
-) -> dict:
+) -> Results | None:
     """Run the experiment of `config` in `workdir`; return what `results.json` holds there.
 
     Several processes with one workdir each do their `share`; the first writes the report, and what
-    the others return is empty.
+    the others return is None.
 
     Args:
         config: the experiment's.
@@ -51,6 +55,7 @@ def run(
         share: of the work.
         until: `time.perf_counter()` from which on no further fold or seed is begun; the first seed
             of the first fold always is.
+        ends: when the whole should be over, for the terminal.
         begin_folds: begin no more folds than the first so many; None: as there is time for.
         before: a plan for the same images, which are not read again.
         told_first: lines to begin the log with.
@@ -67,9 +72,11 @@ def run(
     plan = prepare(config, before)
     share = share._replace(workers=folder / "workers")
     with share.locked(folder), share.alive():
-        configs.claim(folder, config, training.describe_data(plan.real))
+        configs.claim(folder, plan.config, training.describe_data(plan.real))
         claimed()
-        return _Experiment(config, plan, folder, share, begin, until, begin_folds).run(told_first)
+        outlook = Outlook(plan.jobs, folder, ends)
+        one = _Experiment(plan, folder, share, begin, until, begin_folds, outlook)
+        return one.run(told_first)
 
 
 class _Experiment:
@@ -77,23 +84,26 @@ class _Experiment:
 
     def __init__(
         self,
-        config: ConfigDict,
         plan: Plan,
         folder: epath.Path,
         share: Share,
         begin: float,
         until: float | None,
-        begin_folds: int | None = None,
+        begin_folds: int | None,
+        outlook: Outlook,
     ):
-        self.config, self.plan, self.folder, self.share = config, plan, folder, share
+        self.plan, self.folder, self.share = plan, folder, share
+        # Its `config.json` does without the classes.
+        self.config = changed(plan.config, {"classifier.data.classes": plan.real.classes})
         self.begin, self.until = begin, until
         self.begin_folds = len(plan.folds) if begin_folds is None else begin_folds
+        self.outlook = outlook
         self.told: log.Log
         self.trained: dict[int, Classifiers] = {}
         self.drawn: dict[int, int] = {}  # Of each fold, for how many seeds there are samples.
         self.record = Record()
 
-    def run(self, told_first: tuple[str, ...]) -> dict:
+    def run(self, told_first: tuple[str, ...]) -> Results | None:
         real = self.plan.real
         about = training.describe_data(real)
         configs.claim_data(self.folder, about["fingerprint"], data=about)
@@ -108,7 +118,7 @@ class _Experiment:
         with log.Log(self.folder) as self.told:
             return self._run(about, told_first)
 
-    def _run(self, about: dict, told_first: tuple[str, ...]) -> dict:
+    def _run(self, about: dict, told_first: tuple[str, ...]) -> Results | None:
         real, parts = self.plan.real, self.plan.folds
         for line in told_first:
             self.told.line(line)
@@ -120,10 +130,18 @@ class _Experiment:
             + f"{len(one.train):,} to train, {len(one.validation):,} to validate, "
             f"{len(one.test):,} to test" + " (each once in all)" * (len(parts) > 1)
         )
-        for line in account.lines(real, one, gan=bool(arms.of_gans(parts[0].needed))):
+        said = account.lines(real, one, gan=bool(arms.of_gans(parts[0].needed)))
+        names = [arm.name for arm in parts[0].arms]
+        outcome = self.config.verdict.outcome
+        for line in said + account.lopsided(real.labels, real.classes, outcome, names):
             self.told.line(line)
         for arm in parts[0].arms:
             self.told.line(f"arm {arm.name}: {arm.description}")
+        done, count = self.outlook.finished()
+        if done == count:
+            self.told.line("already finished: nothing is trained, the report is written again")
+        elif done:
+            self.told.line(f"going on: {done} of {count} jobs are finished")
         self.record.seconds["data"] = time.perf_counter() - self.begin
 
         for positions in self._blocks():
@@ -136,7 +154,7 @@ class _Experiment:
             raise InputError(f"no classifier could be trained: {self.record.failed[0]['error']}")
         if self.share.index:
             self.told.line("done; worker 0 writes the report")
-            return {}
+            return None
         if self.record.ended:
             self.told.line(self.record.ended)
         return self._finish(about)
@@ -155,7 +173,7 @@ class _Experiment:
         return self.until is None or time.perf_counter() + seconds < self.until
 
     def _seed_takes(self) -> float:
-        """Seconds of all arms of a seed, in the fold and seed that took longest."""
+        """Return seconds of all arms of a seed, in the fold and seed that took longest."""
         took: dict[tuple[int, int], float] = {}
         for run in [*self.record.runs, *self.record.failed]:
             key = run["fold"], run["seed"]
@@ -163,7 +181,7 @@ class _Experiment:
         return max(took.values(), default=0.0)
 
     def _open(self, k: int, positions: range) -> bool:
-        """Whether fold k is begun: now, unless there is no time for its GANs and a seed."""
+        """Return whether fold k is begun: now, unless there is no time for its GANs and a seed."""
         if k in self.trained:
             return True
         gans = max((sum(g["seconds"] for g in self._of(j)) for j in self.trained), default=0.0)
@@ -193,7 +211,8 @@ class _Experiment:
         return False
 
     def _site(self, k: int) -> Site:
-        return Site(self.config, self.plan, self.plan.folds[k], self.folder, self.told, self.share)
+        fold = self.plan.folds[k]
+        return Site(self.config, self.plan, fold, self.folder, self.told, self.share, self.outlook)
 
     def _of(self, k: int) -> list[dict]:
         return [
@@ -201,7 +220,7 @@ class _Experiment:
         ]
 
     def _begin(self, k: int) -> Classifiers:
-        """The GANs of a fold, and its classifiers, not trained yet."""
+        """Return the GANs of a fold, and its classifiers, not trained yet."""
         config = self.config
         self.record.samples[k] = {}
         self._generate(k, range(1))
@@ -248,7 +267,7 @@ class _Experiment:
         """All real images at the GANs' resolution, and the GANs' recipe: compiled once."""
         config, images = self.config, self.plan.real
         if config.gan.data.resolution != images.resolution:
-            images = training.open_source(at(config, config.gan), config.seed)
+            images = training.open_source(config.data.at(config.gan.data.resolution), config.seed)
         if images.names != self.plan.real.names:  # The split speaks of positions.
             raise InputError(f"the images of {config.data.path} must not change during a run")
         return images, recipes.build(config.gan, sharding.axis_name(config.parallel))
@@ -263,10 +282,10 @@ class _Experiment:
         )
         if answers.interval(*config.verdict.primary) is None:
             return False
-        look = seeds in tuple(config.verdict.looks)
+        look = seeds in config.verdict.looks
         if look and answers.decided(
             *config.verdict.primary,
-            tuple(config.verdict.looks),
+            config.verdict.looks,
             len(config.seeds),
             config.verdict.level,
             config.verdict.margin,
@@ -281,7 +300,7 @@ class _Experiment:
                 return True
         return False
 
-    def _finish(self, about: dict) -> dict:
+    def _finish(self, about: dict) -> Results:
         sites = {k: self._site(k) for k in self.record.folds}
         opened = {k: self.trained[k].opened() for k in sites}
         return conclude(

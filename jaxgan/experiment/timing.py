@@ -5,15 +5,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from ml_collections import ConfigDict
+from flax import linen as nn
 
 from jaxgan import recipes
-from jaxgan.config import loading as configs
+from jaxgan.config.typed import GAN, Network, changed
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.engine.timing import stored_bytes
 from jaxgan.experiment.design import jobs
-from jaxgan.experiment.design import plan as plans
+from jaxgan.experiment.design.plan import Plan
 from jaxgan.experiment.stages import classify
 from jaxgan.metrics import classification, features
 from jaxgan.sampling import sample
@@ -22,7 +22,7 @@ from jaxgan.steps.classifier import make_predict
 from jaxgan.training import frozen_features, run
 
 SECONDS = 3.0  # For which steps are timed, at least.
-SOME = 64  # Pictures by which the choosing of the best is timed.
+SOME = 64  # Images by which the choosing of the best is timed.
 
 
 class Trial(NamedTuple):
@@ -31,12 +31,12 @@ class Trial(NamedTuple):
     Attributes:
         init: seconds before there were weights.
         compile: seconds more before each program had run once, and those of the first look.
-        step: seconds a step, the loading of its pictures included.
+        step: seconds a step, the loading of its images included.
         prelude: of a turn that comes before some steps; 0 where there are none.
         preludes: how many of these, by the steps done before.
         memory: bytes of a device.
         checkpoint: bytes of the state but for what is all zeros, which takes none in a file.
-        look: seconds a generated picture of a GAN, or a batch that a classifier judges.
+        look: seconds a generated image of a GAN, or a batch that a classifier judges.
     """
 
     init: float
@@ -49,8 +49,8 @@ class Trial(NamedTuple):
     look: float
 
 
-def trial(config: ConfigDict, source: Source, seconds: float = SECONDS) -> Trial:
-    """A few steps of a training with random weights; nothing of it is kept.
+def trial(config: Network, source: Source, seconds: float = SECONDS) -> Trial:
+    """Return a few steps of a training with random weights; nothing of it is kept.
 
     Args:
         config: of a GAN or a classifier.
@@ -60,10 +60,13 @@ def trial(config: ConfigDict, source: Source, seconds: float = SECONDS) -> Trial
     Raises:
         OutOfMemoryError: names what to lower.
     """
-    is_gan = config.model.name in configs.GANS
+    is_gan = isinstance(config, GAN)
     timed = run.time_training(config, source, seconds, "gan." if is_gan else "classifier.")
     state = timed.state
-    look, more = _draw(config, state) if is_gan else _judge(config, state, source)
+    if isinstance(config, GAN):
+        look, more = _draw(sample.Sampler.of(config).draw, state)
+    else:
+        look, more = _judge(recipes.build_classifier(config), state, source)
     return Trial(
         timed.init,
         timed.compile + more,
@@ -86,16 +89,16 @@ def _twice(call: Callable[[], Any]) -> tuple[float, float]:
     return second, max(0.0, first - second)
 
 
-def _draw(config: ConfigDict, state: Any) -> tuple[float, float]:
-    """Seconds a generated picture, and those before the first one."""
-    draw, seeds = sample.draw_with(config), np.arange(16, dtype=np.uint32)
+def _draw(draw: sample.Draw, state: Any) -> tuple[float, float]:
+    """Return seconds a generated image, and those before the first one."""
+    seeds = np.arange(16, dtype=np.uint32)
     each, more = _twice(lambda: np.asarray(draw(state.ema, seeds)))
     return each / len(seeds), more
 
 
-def _judge(config: ConfigDict, state: Any, source: Source) -> tuple[float, float]:
-    """Seconds a batch that is judged, and those before the first one."""
-    predictor = make_predict(recipes.build_classifier(config))
+def _judge(model: nn.Module, state: Any, source: Source) -> tuple[float, float]:
+    """Return seconds a batch that is judged, and those before the first one."""
+    predictor = make_predict(model)
     first = np.arange(min(len(source), classification.BATCH))
     some = loader.in_memory(loader.Subset(source, first))
     return _twice(lambda: classification.judge(predictor, state.variables, some))
@@ -117,29 +120,26 @@ class Prices(NamedTuple):
     selection: tuple[float, float]
 
 
-def prices(config: ConfigDict, plan: plans.Plan, seconds: float = SECONDS) -> Prices:
+def prices(plan: Plan, seconds: float = SECONDS) -> Prices:
     """Time a few steps of each kind on the experiment's own images; nothing is kept.
 
     Raises:
         OutOfMemoryError: a step does not fit; names what to lower.
     """
-    fold, gan, selection = plan.folds[0], None, (0.0, 0.0)
+    config, fold, gan, selection = plan.config, plan.folds[0], None, (0.0, 0.0)
     if gans := plan.pick("gan", fold=0):
-        job, section, images = gans[0], config.gan.copy_and_resolve_references(), plan.real
+        job, section, images = gans[0], config.gan, plan.real
         if job.name:
-            with section.unlocked():
-                section.data.classes = (job.name,)
+            section = changed(section, {"data.classes": [job.name]})
         if section.data.resolution != images.resolution:
-            images = run.open_source(plans.at(config, section), config.seed)
+            images = run.open_source(config.data.at(section.data.resolution), config.seed)
         positions = fold.sides.train[jobs.learned(fold, job.key, job.name, job.gan)]
         gan = trial(section, loader.Subset(images, positions), seconds)
         if any(job.looks for job in plan.pick("samples", fold=0)):
-            selection = _selection(config, images)
-    section = config.classifier
-    with section.unlocked():
-        section.data.classes = tuple(plan.real.classes)
+            selection = _selection(config.select.by, images)
+    section = changed(config.classifier, {"data.classes": plan.real.classes})
     whole, batch = loader.Subset(plan.real, fold.sides.train), (0.0, 0.0)
-    if frozen_features.applies(section):
+    if section.trunk_stays:
         least = max(section.train.batch_size, frozen_features.BATCH)
         some = loader.in_memory(loader.Subset(whole, np.arange(min(len(whole), least))))
         each, more = _twice(lambda: frozen_features.look(section, some))
@@ -157,9 +157,9 @@ def prices(config: ConfigDict, plan: plans.Plan, seconds: float = SECONDS) -> Pr
     return Prices(gan, found, batch, selection)
 
 
-def _selection(config: ConfigDict, images: Source) -> tuple[float, float]:
+def _selection(by: str, images: Source) -> tuple[float, float]:
     """Seconds an image of the features by which samples are selected, and before the first one."""
-    if not (config.select.by in LOOK_AT_REAL or features.available()):
+    if not (by in LOOK_AT_REAL or features.available()):
         return 0.0, 0.0
     net = features.vgg16(features.input_size(images.resolution))
     some = [images[i]["image"] for i in range(min(len(images), SOME))]

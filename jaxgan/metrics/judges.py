@@ -5,13 +5,12 @@ whatever it makes. So distances are taken on features that no critic of the run 
 """
 
 import json
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from etils import epath
-from ml_collections import ConfigDict
 
+from jaxgan.config import values
 from jaxgan.errors import FileError, InputError
 from jaxgan.metrics import features
 from jaxgan.system import paths, sealed
@@ -21,36 +20,24 @@ CHEAP = ("alexnet", "vgg16", "light")  # The judges, the cheapest network first.
 USUAL = ("vgg16", "alexnet", "light")  # The judges, the usual one first.
 
 
-def seen_by_critics(config: ConfigDict) -> tuple[str, ...]:
-    """The networks through which the critics of a run look: any `backbone` in its config.
-
-    The first critic's, and that of a second one whose weight is above 0.
-    A run that begins with another run's weights (`init_from`) has that run's, too.
+def seen_by_critics(backbones: Iterable[str], *starts: str | None) -> tuple[str, ...]:
+    """Return the networks that critics were trained on.
 
     Args:
-        config: of a GAN, an experiment, or anything else, which has none.
+        backbones: through which they look.
+        starts: runs whose weights they began with, whose critics' networks count, too.
     """
-    found = set(_backbones(config.to_dict()))
-    for start in filter(None, (config.get("init_from"), config.get("gan", {}).get("init_from"))):
+    found = set(backbones)
+    for start in filter(None, starts):
         file = epath.Path(start) / "config.json"
         if file.exists():
             remedy = f"restore it, or begin with another run than {start}"
-            found |= set(_backbones(sealed.load(file, remedy, strict=False)))
+            found |= set(values.backbones(sealed.load(file, remedy, strict=False)))
     return tuple(name for name in NETWORKS if name in found)
 
 
-def _backbones(section: dict[str, Any]) -> Iterator[str]:
-    if section.get("weight") == 0:  # A second critic that is off.
-        return
-    for name, value in section.items():
-        if isinstance(value, dict):
-            yield from _backbones(value)
-        elif name in ("backbone", "backbones") and value:
-            yield from re.findall(r"\w+", value if isinstance(value, str) else " ".join(value))
-
-
 def unseen(critics: Collection[str], order: Collection[str] = USUAL) -> str:
-    """The first features of `order` that are installed and that no critic used.
+    """Return the first features of `order` that are installed and that no critic used.
 
     Args:
         critics: see `seen_by_critics`.

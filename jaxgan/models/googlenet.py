@@ -13,16 +13,20 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers.common import BatchNorm, Conv, Dropout, uniform
+from jaxgan.models.layers.conv_layer import Conv, uniform
+from jaxgan.models.layers.dropout import Dropout
+from jaxgan.models.layers.normalisation import BatchNorm
+from jaxgan.models.layers.perceptron import perceptron
 from jaxgan.models.layers.pooling import adaptive_avg_pool, max_pool
-from jaxgan.types import ClassLogits, Images, InputError
+from jaxgan.models.layers.shapes import check_side
+from jaxgan.types import ClassLogits, Images
 
 # torchvision's init, a normal distribution cut off only at 200 standard deviations.
 NORMAL = nn.initializers.normal(0.01)
 
 
 def dense(features: int, fan_in: int, name: str | None = None) -> nn.Dense:
-    """A layer of a head, in float32."""
+    """Return a layer of a head, in float32."""
     return nn.Dense(features, kernel_init=NORMAL, bias_init=uniform(fan_in), name=name)
 
 
@@ -107,7 +111,7 @@ class AuxiliaryHead(nn.Module):
 
 
 class GoogLeNet(nn.Module):
-    """Pictures to class logits.
+    """Images to class logits.
 
     Attributes:
         num_classes: any count.
@@ -169,7 +173,7 @@ class GoogLeNet(nn.Module):
     def __call__(
         self, images: Images, train: bool
     ) -> ClassLogits | tuple[ClassLogits, ClassLogits, ClassLogits]:
-        """Classifies.
+        """Classify.
 
         Args:
             images: [b, h, w, c] in [-1, 1], of any size from 32 px.
@@ -180,7 +184,7 @@ class GoogLeNet(nn.Module):
             aux2's).
 
         Raises:
-            InputError: the pictures are smaller than 32 px.
+            InputError: the images are smaller than 32 px.
         """
         pooled, halfway = self._trunk(images, train)
         logits = self.head(pooled, train)
@@ -191,30 +195,25 @@ class GoogLeNet(nn.Module):
         return logits
 
     def head(self, x: Float[Array, "b f"], train: bool) -> ClassLogits:
-        """The trunk's features [b, f] to logits [b, num_classes]."""
-        x = self.drop(x, train)
-        for layer in self.layers:
-            x = nn.relu(layer(x))
-        return self.fc(x)
+        """Return the logits [b, num_classes] of the trunk's features [b, f]."""
+        return perceptron(self.drop(x, train), [*self.layers, self.fc])
 
     def trunk(self, images: Images, train: bool = False) -> Float[Array, "b f"]:
-        """What the head sees: 1024 numbers a picture (times `width`), float32.
+        """Return what the head sees: 1024 numbers an image (times `width`), float32.
 
         Args:
             images: [b, h, w, c] in [-1, 1], of any size from 32 px.
             train: as in `__call__`.
 
         Raises:
-            InputError: the pictures are smaller than 32 px.
+            InputError: the images are smaller than 32 px.
         """
         return self._trunk(images, train)[0]
 
     features = trunk
 
     def _trunk(self, images: Array, train: bool) -> tuple[Array, tuple[Array, Array]]:
-        height, width = images.shape[1:3]
-        if min(height, width) < 32:
-            raise InputError(f"input must be at least 32 px, got {height} x {width}")
+        check_side(images)
         x = max_pool(self.conv1(images, train), 3, 2, ceil=True)
         x = self.conv3(self.conv2(x, train), train)
         x = max_pool(x, 3, 2, ceil=True)

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxgan.models.backbones import Backbone, Level, fixed_conv
-from jaxgan.models.layers.common import Conv
+from jaxgan.models.layers.conv_layer import Conv
 from jaxgan.types import Images
 
 SMALLEST = 5  # The side of a level up to which a head has no strided convolution.

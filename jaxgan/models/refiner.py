@@ -7,7 +7,11 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxgan.models.layers.common import BatchNorm, Conv, check_latents, enlarged, gated
+from jaxgan.models.layers.conv_layer import Conv
+from jaxgan.models.layers.gating import gated
+from jaxgan.models.layers.normalisation import BatchNorm
+from jaxgan.models.layers.shapes import check_latents
+from jaxgan.models.layers.upsampling import enlarged
 from jaxgan.models.pca import Fit
 from jaxgan.types import Images, InputError, Latents
 
@@ -38,18 +42,10 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, latents: Latents, train: bool) -> Images:
-        """Draw.
+        """Draw images [b, resolution, resolution, 3], float32, hardly beyond [-1, 1].
 
-        Args:
-            latents: [b, latent_dim], standard normal.
-            train: normalise by the batch and update `batch_stats`.
-
-        Returns:
-            Images [b, resolution, resolution, 3], float32, hardly beyond [-1, 1].
-
-        Raises:
-            InputError: the resolution is no power of two from 32 to 256, or the latents are not
-                of latent_dim.
+        `latents` are standard normal; training normalises by the batch and updates `batch_stats`.
+        Other sizes than the generator's are an InputError.
         """
         sizes = widths(self.resolution, self.channels)
         check_latents(latents, self.latent_dim)

@@ -2,7 +2,7 @@
 
 References:
     He et al., Deep Residual Learning for Image Recognition, 2016 (table 1; section 4.2 for the
-    first layer of small pictures).
+    first layer of small images).
 """
 
 import itertools
@@ -13,10 +13,15 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers.common import BatchNorm, Conv, Dropout, uniform
+from jaxgan.models.layers.conv_layer import Conv, uniform
+from jaxgan.models.layers.dropout import Dropout
+from jaxgan.models.layers.imagenet import standardised
+from jaxgan.models.layers.normalisation import BatchNorm
+from jaxgan.models.layers.perceptron import perceptron
 from jaxgan.models.layers.pooling import max_pool
-from jaxgan.models.vgg import HE, MEAN, STD
-from jaxgan.types import ClassLogits, Images, InputError
+from jaxgan.models.layers.shapes import check_side
+from jaxgan.models.vgg import HE
+from jaxgan.types import ClassLogits, Images
 
 FEATURES = (64, 128, 256, 512)
 STEMS = {
@@ -56,7 +61,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Pictures to class logits.
+    """Images to class logits.
 
     Attributes:
         num_classes: any count.
@@ -102,7 +107,7 @@ class ResNet(nn.Module):
         self.fc = nn.Dense(self.num_classes, kernel_init=init, bias_init=init)
 
     def __call__(self, images: Images, train: bool) -> ClassLogits:
-        """Classifies.
+        """Classify.
 
         Args:
             images: [b, h, w, 3] in [-1, 1], of any size from 32 px.
@@ -112,34 +117,26 @@ class ResNet(nn.Module):
             Logits [b, num_classes], float32.
 
         Raises:
-            InputError: the pictures are smaller than 32 px.
+            InputError: the images are smaller than 32 px.
         """
         return self.head(self.trunk(images, train), train)
 
     def head(self, x: Float[Array, "b f"], train: bool) -> ClassLogits:
-        """The trunk's features [b, f] to logits [b, num_classes]."""
-        x = self.drop(x, train)
-        for layer in self.layers:
-            x = nn.relu(layer(x))
-        return self.fc(x)
+        """Return the logits [b, num_classes] of the trunk's features [b, f]."""
+        return perceptron(self.drop(x, train), [*self.layers, self.fc])
 
     def trunk(self, images: Images, train: bool = False) -> Float[Array, "b f"]:
-        """What the head sees: 512 numbers a picture (times `width`), float32.
+        """Return what the head sees: 512 numbers an image (times `width`), float32.
 
         Args:
             images: [b, h, w, 3] in [-1, 1], of any size from 32 px.
             train: as in `__call__`.
 
         Raises:
-            InputError: the pictures are smaller than 32 px.
+            InputError: the images are smaller than 32 px.
         """
-        height, width = images.shape[1:3]
-        if min(height, width) < 32:
-            raise InputError(f"input must be at least 32 px, got {height} x {width}")
-        x = images
-        if self.imagenet:
-            mean, std = (jnp.array(v, x.dtype)[None, None, None] for v in (MEAN, STD))
-            x = ((x + 1) / 2 - mean) / std
+        check_side(images)
+        x = standardised((images + 1) / 2) if self.imagenet else images
         x = nn.relu(self.bn1(self.conv1(x), use_running_average=not train))
         if self.stem == "imagenet":
             x = max_pool(x, 3, 2, 1)

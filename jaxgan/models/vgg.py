@@ -12,25 +12,27 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.models.layers.common import Conv, Dropout
+from jaxgan.models.layers.conv_layer import Conv
+from jaxgan.models.layers.dropout import Dropout
+from jaxgan.models.layers.imagenet import standardised
 from jaxgan.models.layers.pooling import adaptive_avg_pool, max_pool
-from jaxgan.types import ClassLogits, Images, InputError
+from jaxgan.models.layers.shapes import check_side
+from jaxgan.types import ClassLogits, Images
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values in [0, 1].
 
 # He et al., Delving Deep into Rectifiers, 2015, eq. 14, by the fan out, as torchvision has it.
 HE = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 class VGG16(nn.Module):
-    """Pictures to class logits.
+    """Images to class logits.
 
     Attributes:
         num_classes: any count.
         hidden: features of the head's hidden layers.
         grid: the head sees grid x grid means of the last block's features; 7 is the published
-            one. With 1, for small pictures, it sees the mean over the whole picture.
+            one. With 1, for small images, it sees the mean over the whole image.
         width: factor on every layer's features, for small machines.
         dropout: after each hidden layer.
         imagenet: normalise by ImageNet's moments, which weights trained there expect.
@@ -72,7 +74,7 @@ class VGG16(nn.Module):
         self.drop = Dropout(self.dropout, self.axis_name)
 
     def __call__(self, images: Images, train: bool) -> ClassLogits:
-        """Classifies.
+        """Classify.
 
         Args:
             images: [b, h, w, 3] in [-1, 1], of any size from 32 px.
@@ -82,34 +84,29 @@ class VGG16(nn.Module):
             Logits [b, num_classes], float32.
 
         Raises:
-            InputError: the pictures are smaller than 32 px.
+            InputError: the images are smaller than 32 px.
         """
         return self.head(self.trunk(images, train), train)
 
     def trunk(self, images: Images, train: bool = False) -> Float[Array, "b f"]:
-        """What the head sees: grid x grid x 512 numbers a picture (times `width`), float32."""
+        """What the head sees: grid x grid x 512 numbers an image (times `width`), float32."""
         x = self._convolved(images)
         x = adaptive_avg_pool(x, self.grid) if self.grid > 1 else x.mean((1, 2))
         return x.reshape(len(x), -1)
 
     def head(self, x: Float[Array, "b f"], train: bool) -> ClassLogits:
-        """The trunk's features [b, f] to logits [b, num_classes]."""
+        """Return the trunk's features [b, f] to logits [b, num_classes]."""
         for layer in self.layers[:-1]:
             x = self.drop(nn.relu(layer(x)), train)
         return self.layers[-1](x)
 
     def features(self, images: Images, train: bool = False) -> Float[Array, "b f"]:
-        """The last block's 512 features (times `width`), averaged over the picture, float32."""
+        """The last block's 512 features (times `width`), averaged over the image, float32."""
         return self._convolved(images).mean((1, 2))
 
     def _convolved(self, images: Images) -> Float[Array, "b h2 w2 f"]:
-        height, width = images.shape[1:3]
-        if min(height, width) < 32:
-            raise InputError(f"input must be at least 32 px, got {height} x {width}")
-        x = images
-        if self.imagenet:
-            mean, std = (jnp.array(v, x.dtype)[None, None, None] for v in (MEAN, STD))
-            x = ((x + 1) / 2 - mean) / std
+        check_side(images)
+        x = standardised((images + 1) / 2) if self.imagenet else images
         for block in self.convs:
             for conv in block:
                 x = nn.relu(conv(x))

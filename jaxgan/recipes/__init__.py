@@ -1,5 +1,6 @@
 """From a config to a recipe: the one place that knows all the models."""
 
+import dataclasses
 from functools import partial
 from typing import Any
 
@@ -8,23 +9,24 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
+from jaxgan.config.typed import GAN, PCA, Config, Drifting, Network, Projected, StyleGAN2, parse
 from jaxgan.models.projected import Projection
-from jaxgan.recipes import classifier, gan, projected, second_critic, stylegan2
+from jaxgan.recipes import classifier, drifting, gan, projected, second_critic, stylegan2
+from jaxgan.recipes.augmentation import build_augment as build_augment
 from jaxgan.recipes.classifier import build_classifier as build_classifier
 from jaxgan.recipes.classifier import classifier_layers as classifier_layers
 from jaxgan.recipes.classifier import follows_length as follows_length
-from jaxgan.recipes.common import Pictures as Pictures
-from jaxgan.recipes.common import build_augment as build_augment
-from jaxgan.recipes.common import extra_batches as extra_batches
+from jaxgan.recipes.durations import Pictures as Pictures
+from jaxgan.recipes.durations import extra_batches as extra_batches
 from jaxgan.recipes.generators import build_generator as build_generator
 from jaxgan.steps.state import GANState, Net
 from jaxgan.types import PRNGKey, Recipe
 
 
 def build(
-    config: ConfigDict, axis_name: str | None = None, pictures: Pictures = Pictures()
+    config: ConfigDict | Config, axis_name: str | None = None, pictures: Pictures = Pictures()
 ) -> Recipe:
-    """The recipe of a checked training config.
+    """Return the recipe of a checked training config.
 
     Args:
         config: of a GAN or a classifier; a classifier's has `model.num_classes` set.
@@ -32,27 +34,32 @@ def build(
         pictures: those to learn from, where schedules count epochs or `data.normalise` is
             statistics; shapes do not depend on it.
     """
-    return _RECIPES[config.model.name](config, axis_name, pictures)
+    made = parse(config)
+    return _RECIPES[made.model.name](made, axis_name, pictures)
 
 
-def needs_pictures(config: ConfigDict) -> bool:
-    """Whether the step of a GAN's config depends on its pictures."""
-    sections = (config.augment, config.optim.generator, config.optim.critic)
-    durations = [s.get(key) for s in sections for key in ("noise_until", "t_max", "warmup")]
-    durations.append(config.get("vision", {}).get("start"))
-    statistics = config.data.get("normalise") == "statistics"
-    return statistics or any("epoch" in (d or "") for d in durations)
+def needs_pictures(config: GAN) -> bool:
+    """Return whether the step of a GAN's config depends on its images."""
+    durations = [config.vision.start if config.vision else None]
+    if isinstance(config, Drifting):
+        durations += [config.optim.generator.t_max, config.optim.generator.warmup]
+    elif not isinstance(config, StyleGAN2):
+        players = config.optim.generator, config.optim.critic
+        durations += [config.augment.noise_until, *(player.t_max for player in players)]
+        durations += [player.warmup for player in players]
+    return config.data.normalise == "statistics" or any("epoch" in (d or "") for d in durations)
 
 
-def build_projection(config: ConfigDict) -> Projection | None:
+def build_projection(config: Network | PCA) -> Projection | None:
     """Return the frozen network of a GAN's critic, the first or the second; None without one.
 
     Raises:
         InputError: its weights are not installed.
     """
-    if config.model.name == "projected":
-        return projected.build_projection(config)
-    return second_critic.build_projection(config.vision) if second_critic.applies(config) else None
+    if isinstance(config, Projected):
+        return projected.build_projection(config.model)
+    vision = config.vision if isinstance(config, GAN) else None
+    return second_critic.build_projection(vision) if second_critic.applies(vision) else None
 
 
 def calibrated(state: GANState, scale: Array) -> GANState:
@@ -62,17 +69,18 @@ def calibrated(state: GANState, scale: Array) -> GANState:
     return state.replace(**{name: net.replace(stats=net.stats | {"scale": scale})})
 
 
-def abstract_ema(config: ConfigDict) -> Any:
+def abstract_ema(config: GAN | PCA) -> Any:
     """Shapes and types of the averaged generator's variables."""
-    config = second_critic.without(config)  # Sampling does without the critics' weights.
-    if config.model.name == "projected":
+    if isinstance(config, GAN):  # Sampling does without the critics' weights.
+        config = dataclasses.replace(config, vision=None)
+    if isinstance(config, Projected | Drifting):
         make = partial(projected.first_average, build_generator(config), config.model.latent_dim)
         return jax.eval_shape(make, jax.random.key(0))
     return jax.eval_shape(build(config).init, jax.random.key(0)).ema
 
 
-def _pca(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
-    """The shapes alone: what trains nothing has no step."""
+def _pca(config: PCA, axis_name: str | None, pictures: Pictures) -> Recipe:
+    """Return the shapes alone: what trains nothing has no step."""
     generator = build_generator(config)
 
     def init(key: PRNGKey) -> GANState:
@@ -90,6 +98,7 @@ _RECIPES = {
     "fastgan": gan.recipe,
     "pca": _pca,
     "projected": projected.recipe,
+    "drifting": drifting.recipe,
     "stylegan2": stylegan2.recipe,
     "googlenet": classifier.recipe,
     "resnet": classifier.recipe,

@@ -1,5 +1,6 @@
 """From a config to a classifier and its recipe."""
 
+import dataclasses
 from functools import partial
 
 import jax
@@ -9,26 +10,35 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from jaxgan.config.lengths import total_steps
+from jaxgan.config.models import GoogLeNetModel, ResNetModel, VGG16Model
+from jaxgan.config.sections import ClassifierOptim
+from jaxgan.config.typed import Classifier, Config, parse
 from jaxgan.models import googlenet, resnet, vgg
-from jaxgan.recipes import common
-from jaxgan.recipes.common import Pictures
+from jaxgan.recipes import augmentation, networks
+from jaxgan.recipes.durations import Pictures
 from jaxgan.steps import classifier, linear_probe, optimizers, schedules
 from jaxgan.steps.state import AveragedState, ClassifierState, new_net
 from jaxgan.types import Batch, Metrics, PRNGKey, Recipe, State
 from jaxgan.weights import torchvision
 
 
-def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Recipe:
+def recipe(config: Classifier, axis_name: str | None, pictures: Pictures) -> Recipe:
     model = build_classifier(config, axis_name)
-    train, decay = config.train, config.train.get("ema_decay", 0.0)
-    tx = _optimiser(config, pictures)
+    train, optim, decay = config.train, config.optim, config.train.ema_decay
+    heads = torchvision.HEADS[config.model.name]
+    steps = total_steps(train, pictures.count, train.batch_size) if follows_length(optim) else 0
+    tx = _optimiser(optim, heads, float(steps))
 
     def init(key: PRNGKey) -> ClassifierState:
-        net = new_net(model.lazy_init(key, common.images(config), False), tx)
+        net = new_net(model.lazy_init(key, networks.images(config.data.resolution), False), tx)
         if not decay:
             return ClassifierState(jnp.int32(0), net)
         averages = {  # Copies, since donated buffers must not be shared.
-            kind: {k: jax.tree.map(jnp.copy, x) for k, x in layers.items() if _moves(config, k)}
+            kind: {
+                k: jax.tree.map(jnp.copy, x)
+                for k, x in layers.items()
+                if _moves(optim.trunk, heads, k)
+            }
             for kind, layers in net.variables.items()
         }
         return AveragedState(jnp.int32(0), net, averages)
@@ -36,15 +46,16 @@ def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Rec
     more = {
         "label_smoothing": train.label_smoothing,
         "mixup": train.mixup,
-        "feature_noise": train.get("feature_noise", 0.0),
+        "feature_noise": train.feature_noise,
         "ema_decay": decay,
         "microbatch": train.microbatch,
         "axis_name": axis_name,
     }
-    frozen = config.optim.trunk == 0
-    augment = common.build_augment(train.augment)
-    cutmix = train.get("cutmix", 0.0)
-    whole = classifier.make_step(model, tx, augment=augment, frozen=frozen, cutmix=cutmix, **more)
+    frozen = optim.trunk == 0
+    augment = augmentation.build_augment(train.augment)
+    whole = classifier.make_step(
+        model, tx, augment=augment, frozen=frozen, cutmix=train.cutmix, **more
+    )
     if not frozen:
         return Recipe(init, whole)
     probe = linear_probe.make_step(model, tx, **more)
@@ -56,33 +67,35 @@ def recipe(config: ConfigDict, axis_name: str | None, pictures: Pictures) -> Rec
     return Recipe(init, step)
 
 
-def build_classifier(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
-    """The module of a classifier's config: `(images [b, h, w, c], train)`."""
-    model = config.model
+def build_classifier(config: ConfigDict | Config, axis_name: str | None = None) -> nn.Module:
+    """Return the module of a classifier's config: `(images [b, h, w, c], train)`."""
+    made: Classifier = parse(config)
+    model, module = made.model, partial(networks.module, made.train.remat)
     same = {
         "num_classes": model.num_classes,
-        "hidden": tuple(model.hidden),
+        "hidden": model.hidden,
         "width": model.width,
-        "dtype": common.dtype(config),
+        "dtype": networks.dtype(made.precision),
         "axis_name": axis_name,
     }
-    if model.name == "googlenet":
-        return common.module(config, googlenet.GoogLeNet)(aux_heads=model.aux_heads, **same)
+    if isinstance(model, GoogLeNetModel):
+        return module(googlenet.GoogLeNet)(aux_heads=model.aux_heads, **same)
+    assert isinstance(model, ResNetModel | VGG16Model)
     same |= {"dropout": model.dropout, "imagenet": model.pretrained is not None}
-    if model.name == "resnet":
-        large = config.data.resolution >= resnet.SMALL or model.pretrained is not None
+    if isinstance(model, ResNetModel):
+        large = made.data.resolution >= resnet.SMALL or model.pretrained is not None
         stem = model.stem or ("imagenet" if large else "cifar")
-        return common.module(config, resnet.ResNet)(blocks=tuple(model.blocks), stem=stem, **same)
-    return common.module(config, vgg.VGG16)(grid=model.grid, **same)
+        return module(resnet.ResNet)(blocks=model.blocks, stem=stem, **same)
+    return module(vgg.VGG16)(grid=model.grid, **same)
 
 
-def _optimiser(config: ConfigDict, pictures: Pictures) -> optax.GradientTransformation:
-    """Runs of older configs have a constant rate and nothing else."""
-    settings, train = config.optim, config.train
+def _optimiser(
+    settings: ClassifierOptim, heads: tuple[str, ...], steps: float
+) -> optax.GradientTransformation:
+    """Return the optimiser of a training of so many steps."""
     rate: float | optax.Schedule = settings.learning_rate
-    if follows_length(config):
-        steps = float(total_steps(train, pictures.count, train.batch_size))
-        schedule = schedules.constant(settings.learning_rate)
+    if follows_length(settings):
+        schedule = optax.constant_schedule(settings.learning_rate)
         if settings.schedule == "cosine":
             schedule = schedules.cosine(settings.learning_rate, settings.final, steps)
         rate = schedules.warmed_up(schedule, settings.warmup * steps)
@@ -90,37 +103,34 @@ def _optimiser(config: ConfigDict, pictures: Pictures) -> optax.GradientTransfor
         tx = optimizers.sgd(rate, settings.momentum)
     else:
         tx = optimizers.adam(rate, settings.b1, settings.b2)
-    if settings.get("weight_decay"):
+    if settings.weight_decay:
         tx = optimizers.decayed(tx, rate, settings.weight_decay)
     if settings.trunk != 1 or settings.frozen:
-        tx = optimizers.scaled(tx, partial(_factor, config))
+        tx = optimizers.scaled(tx, partial(_factor, settings, heads))
     return tx
 
 
-def follows_length(config: ConfigDict) -> bool:
-    """Whether a classifier's step depends on how many of them there will be."""
-    return config.optim.get("schedule", "constant") != "constant" or bool(
-        config.optim.get("warmup")
-    )
+def follows_length(optim: ClassifierOptim) -> bool:
+    """Return whether a classifier's step depends on how many of them there will be."""
+    return optim.schedule != "constant" or bool(optim.warmup)
 
 
-def classifier_layers(config: ConfigDict) -> list[str]:
-    """The names of a classifier's layers: "conv1", "inception3a", ..."""
-    own = config.copy_and_resolve_references()
-    with own.unlocked():
-        own.model.num_classes = own.model.num_classes or 2
-    model, images = build_classifier(own), common.images(own)
+def classifier_layers(config: Classifier) -> list[str]:
+    """Return the names of a classifier's layers: "conv1", "inception3a", ..."""
+    found = dataclasses.replace(config.model, num_classes=config.model.num_classes or 2)
+    model = build_classifier(dataclasses.replace(config, model=found))
+    images = networks.images(config.data.resolution)
     shapes = jax.eval_shape(lambda key: model.lazy_init(key, images, False), jax.random.key(0))
     return sorted(shapes["params"])
 
 
-def _moves(config: ConfigDict, layer: str) -> bool:
+def _moves(trunk: float, heads: tuple[str, ...], layer: str) -> bool:
     """Whether training changes a classifier's layer; batch statistics move in a frozen one, too."""
-    return config.optim.trunk != 0 or layer.startswith(torchvision.HEADS[config.model.name])
+    return trunk != 0 or layer.startswith(heads)
 
 
-def _factor(config: ConfigDict, name: str) -> float:
+def _factor(optim: ClassifierOptim, heads: tuple[str, ...], name: str) -> float:
     """Of the learning rate, for an array of a classifier."""
-    if name.startswith(tuple(config.optim.frozen)):
+    if name.startswith(optim.frozen):
         return 0.0
-    return 1.0 if name.startswith(torchvision.HEADS[config.model.name]) else config.optim.trunk
+    return 1.0 if name.startswith(heads) else optim.trunk

@@ -1,14 +1,14 @@
 """From a config's `vision` section to a second critic; older configs have no such section."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 
+from jaxgan.config.sections import Vision
 from jaxgan.models import backbones, projected
-from jaxgan.recipes import common
+from jaxgan.recipes import networks
 from jaxgan.steps import optimizers
 from jaxgan.steps.second_critic import SecondCritic, make
 from jaxgan.steps.state import Net, new_net
@@ -25,22 +25,12 @@ class Second(NamedTuple):
     start: float
 
 
-def applies(config: ConfigDict) -> bool:
-    """Whether a GAN's config has a second critic."""
-    vision = config.get("vision")
+def applies(vision: Vision | None) -> TypeGuard[Vision]:
+    """Return whether a GAN's config has a second critic."""
     return vision is not None and vision.backbone != "none" and vision.weight > 0
 
 
-def without(config: ConfigDict) -> ConfigDict:
-    """Return the config of the same generator without a second critic."""
-    if not applies(config):
-        return config
-    alone = config.copy_and_resolve_references()
-    alone.vision.weight = 0.0
-    return alone
-
-
-def build_projection(vision: ConfigDict) -> projected.Projection:
+def build_projection(vision: Vision) -> projected.Projection:
     """Return the frozen network of a `vision` section.
 
     Raises:
@@ -52,26 +42,32 @@ def build_projection(vision: ConfigDict) -> projected.Projection:
 
 
 def build(
-    config: ConfigDict, augment: Augment | None, steps: Callable[[str], float]
+    vision: Vision | None,
+    augment: Augment | None,
+    steps: Callable[[str], float],
+    *,
+    resolution: int,
+    precision: str,
 ) -> Second | None:
     """Return the second critic of a config that has one.
 
     Args:
-        config: of a GAN.
+        vision: its section.
         augment: of what both critics see, of images in [-1, 1].
         steps: of a duration.
+        resolution: of the images.
+        precision: of the computation.
     """
-    if not applies(config):
+    if not applies(vision):
         return None
-    vision = config.vision
     projection = build_projection(vision)
     views = projected.make_views(projection, whole=False)
-    heads = projected.Heads((), vision.head_width, common.dtype(config))
+    heads = projected.Heads((), vision.head_width, networks.dtype(precision))
     tx = optimizers.adam(vision.learning_rate, vision.b1, vision.b2)
     ones = jnp.ones(projected.factors(projection))
 
     def init(key: PRNGKey) -> Net:
-        shapes = jax.eval_shape(views, common.images(config), ones)
+        shapes = jax.eval_shape(views, networks.images(resolution), ones)
         net = new_net(heads.lazy_init(jax.random.fold_in(key, KEY), shapes, False), tx)
         return net.replace(stats={**net.stats, "scale": ones})
 

@@ -1,6 +1,7 @@
 """From a config to a StyleGAN2 and its recipe; and what its named settings are."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +9,12 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from jaxgan.augment import ada
+from jaxgan.config.models import StyleGAN2Model
+from jaxgan.config.sections import Adam
+from jaxgan.config.typed import StyleGAN2
 from jaxgan.models import stylegan2
 from jaxgan.recipes import second_critic
-from jaxgan.recipes.common import Pictures
+from jaxgan.recipes.durations import Pictures
 from jaxgan.steps import optimizers, schedules
 from jaxgan.steps import stylegan2 as steps
 from jaxgan.steps.state import AidedStyleGAN2State, StyleGAN2State, new_net
@@ -83,59 +87,63 @@ def settings(name: str, resolution: int) -> dict:
     } | given
 
 
+def chosen(name: str, resolution: int) -> dict[str, Any]:
+    """Return the values of a config for a named choice at a resolution; `settings` says which."""
+    own = settings(name, resolution)
+    return {
+        "data.resolution": resolution,
+        "data.flip": own["flip"],
+        "model.channel_base": int(32768 * own["features"]),
+        "model.mapping_layers": own["mapping_layers"],
+        "model.group_size": own["group_size"],
+        "loss.r1": own["r1"],
+        "augment.speed_kimg": own["speed_kimg"],
+        "optim.generator.learning_rate": own["learning_rate"],
+        "optim.critic.learning_rate": own["learning_rate"],
+        "train.batch_size": own["batch_size"],
+        "train.ema_kimg": own["ema_kimg"],
+        "train.ema_ramp": own["ema_ramp"],
+    }
+
+
 def choose(config: ConfigDict, name: str, resolution: int) -> ConfigDict:
-    """The config with the values of a named choice at a resolution; `settings` says which."""
-    chosen = settings(name, resolution)
-    config.data.resolution, config.data.flip = resolution, chosen["flip"]
-    config.model.channel_base = int(32768 * chosen["features"])
-    config.model.mapping_layers = chosen["mapping_layers"]
-    config.model.group_size = chosen["group_size"]
-    config.loss.r1 = chosen["r1"]
-    config.augment.speed_kimg = chosen["speed_kimg"]
-    for player in (config.optim.generator, config.optim.critic):
-        player.learning_rate = chosen["learning_rate"]
-    config.train.batch_size = chosen["batch_size"]
-    config.train.ema_kimg, config.train.ema_ramp = chosen["ema_kimg"], chosen["ema_ramp"]
+    """The config with the values of a named choice at a resolution: see `chosen`."""
+    config.update_from_flattened_dict(chosen(name, resolution))
     return config
 
 
-def make_generator(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
+def make_generator(config: StyleGAN2, axis_name: str | None = None) -> nn.Module:
     model = config.model
     return stylegan2.Generator(
         resolution=config.data.resolution,
         latent_dim=model.latent_dim,
-        num_classes=num_classes(config),
+        num_classes=config.num_classes,
         w_dim=model.w_dim,
         channel_base=model.channel_base,
         channel_max=model.channel_max,
         mapping_layers=model.mapping_layers,
         clamp=model.clamp,
-        bf16_blocks=_bf16_blocks(config),
+        bf16_blocks=_bf16_blocks(model, config.precision),
         axis_name=axis_name,
     )
 
 
-def make_critic(config: ConfigDict, axis_name: str | None = None) -> nn.Module:
+def make_critic(config: StyleGAN2, axis_name: str | None = None) -> nn.Module:
     model = config.model
     return stylegan2.Discriminator(
         resolution=config.data.resolution,
-        num_classes=num_classes(config),
+        num_classes=config.num_classes,
         channel_base=model.channel_base,
         channel_max=model.channel_max,
         clamp=model.clamp,
-        bf16_blocks=_bf16_blocks(config),
+        bf16_blocks=_bf16_blocks(model, config.precision),
         group_size=model.group_size,
         axis_name=axis_name,
     )
 
 
-def num_classes(config: ConfigDict) -> int:
-    """0 without conditioning."""
-    return len(config.data.classes) if config.model.conditional else 0
-
-
-def _bf16_blocks(config: ConfigDict) -> int:
-    return config.model.bf16_blocks if config.precision == "bf16" else 0
+def _bf16_blocks(model: StyleGAN2Model, precision: str) -> int:
+    return model.bf16_blocks if precision == "bf16" else 0
 
 
 def frozen_layers(resolution: int) -> list[str]:
@@ -150,7 +158,7 @@ def frozen_layers(resolution: int) -> list[str]:
 
 
 def recipe(
-    config: ConfigDict, axis_name: str | None = None, pictures: Pictures = Pictures()
+    config: StyleGAN2, axis_name: str | None = None, pictures: Pictures = Pictures()
 ) -> Recipe:
     """The recipe of a checked config."""
     loss, train, model = config.loss, config.train, config.model
@@ -165,14 +173,20 @@ def recipe(
             critic_tx, lambda name: 0.0 if name.startswith(still) else 1.0
         )
     adaptive = config.augment.p is None
-    augment = ada.make(tuple(config.augment.policy)) if config.augment.policy else None
+    augment = ada.make(config.augment.policy) if config.augment.policy else None
     steps_of = partial(schedules.steps, pictures=pictures.count, pictures_a_step=train.batch_size)
-    second = second_critic.build(config, augment, steps_of)
+    second = second_critic.build(
+        config.vision,
+        augment,
+        steps_of,
+        resolution=config.data.resolution,
+        precision=config.precision,
+    )
 
     def init(key: PRNGKey) -> StyleGAN2State:
         generator, critic = make_generator(config), make_critic(config)  # In no `pmap`.
         generator_key, critic_key = jax.random.split(key)
-        size, classes = config.data.resolution, num_classes(config)
+        size, classes = config.data.resolution, config.num_classes
         z = jax.ShapeDtypeStruct((2, model.latent_dim), jnp.float32)
         images = jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32)
         labels = jax.ShapeDtypeStruct((2,), jnp.int32) if classes else None
@@ -208,7 +222,7 @@ def recipe(
         ema_kimg=train.ema_kimg,
         # From an average that is good already a ramp would begin with forgetting it.
         ema_ramp=None if config.init_from else train.ema_ramp,
-        conditional=num_classes(config) > 0,
+        conditional=config.num_classes > 0,
         microbatch=train.microbatch,
         remat=train.remat,
         axis_name=axis_name,
@@ -222,6 +236,6 @@ def recipe(
     return Recipe(init, steps.whole(turns), turns=due)
 
 
-def _optimiser(section: ConfigDict, lazy: steps.Lazy):
+def _optimiser(section: Adam, lazy: steps.Lazy):
     make = partial(optimizers.lazy_adam, interval=lazy.every) if lazy.weight else optimizers.adam
     return make(section.learning_rate, section.b1, section.b2)

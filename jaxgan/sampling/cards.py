@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from etils import epath
-from ml_collections import ConfigDict
 
 from jaxgan.config import loading as configs
 from jaxgan.engine.log import read_metrics
@@ -32,7 +31,7 @@ def check_licence(licence: str | None) -> None:
 
 def front_matter(
     kind: str,
-    config: ConfigDict,
+    model: str,
     licence: str | None = None,
     metrics: dict[str, float] | None = None,
     name: str = "",
@@ -41,7 +40,7 @@ def front_matter(
 
     Args:
         kind: of `KINDS`.
-        config: of the run.
+        model: its name.
         licence: of the weights, an identifier of the hub; None: not stated.
         metrics: measured on images that the model did not train on, for `model-index`.
         name: of the model there.
@@ -51,7 +50,7 @@ def front_matter(
         "library_name": "jaxgan",
         "license": licence or "unknown",
         "pipeline_tag": task,
-        "tags": ["jaxgan", "jax", *tags, config.model.name],
+        "tags": ["jaxgan", "jax", *tags, model],
     }
     if metrics:
         results = {
@@ -126,16 +125,20 @@ def evaluations(workdir: epath.PathLike) -> list[str]:
     return [f"`{f.name}`:\n\n```json\n{_read(f)}\n```" for f in files if f.name not in KNOWN]
 
 
-def folder(config: ConfigDict) -> str:
+def folder(path: str | None) -> str:
     """Return the name of the images' folder, without where it lay."""
-    return f"`{epath.Path(config.data.path or '').name or 'not known'}`"
+    return f"`{epath.Path(path or '').name or 'not known'}`"
 
 
-def settings(config: ConfigDict) -> str:
-    """Return the config as JSON, with the name of the images' folder alone."""
-    values = configs.to_dict(config)
-    values["data"] |= {"path": folder(config).strip("`")}
-    return "```json\n" + json.dumps(values, indent=2) + "\n```"
+def published(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a config, as JSON has it, with the name of the images' folder alone."""
+    data = given["data"]
+    return given | {"data": data | {"path": folder(data.get("path")).strip("`")}}
+
+
+def settings(given: dict[str, Any]) -> str:
+    """Return a config, as JSON has it, as a card shows it."""
+    return "```json\n" + json.dumps(published(given), indent=2) + "\n```"
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -146,7 +149,7 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _read(file: epath.Path) -> str:
-    """The JSON of an evaluation, as the user put it there."""
+    """Return the JSON of an evaluation, as the user put it there."""
     try:
         values = json.loads(paths.check_plain(file).read_bytes())
         if isinstance(values, dict) and sealed.CHECKSUM in values:

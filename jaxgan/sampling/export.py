@@ -9,10 +9,8 @@ from etils import epath
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import export
 from jaxtyping import Array, UInt8
-from ml_collections import ConfigDict
 from safetensors.numpy import save
 
-from jaxgan import recipes
 from jaxgan.sampling import cards
 from jaxgan.sampling.sample import Sampler
 from jaxgan.system import sealed
@@ -48,27 +46,27 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     named = flat(sampler.variables)
     about = card(sampler, workdir, data_licence, licence)  # First: it may be refused.
-    sealed.write(folder / FILES[0], bytes(program(sampler.config, named).serialize()))
+    sealed.write(folder / FILES[0], bytes(program(sampler, named).serialize()))
     sealed.write(folder / FILES[1], save(named))
     sealed.write(folder / FILES[2], about)
     return f"step {sampler.step:,} as {', '.join(FILES)}: {folder}"
 
 
 def flat(variables: Any) -> dict[str, np.ndarray]:
-    """A tree of weights as arrays by name, like "params/conv4/kernel"."""
+    """Return a tree of weights as arrays by name, like "params/conv4/kernel"."""
     named = flatten_dict(jax.device_get(variables), sep="/")
     return {name: np.asarray(named[name]) for name in sorted(named)}
 
 
-def program(config: ConfigDict, weights: dict[str, np.ndarray]) -> export.Exported:
-    """The generator for any number of pictures, on a CPU, an NVIDIA GPU or a TPU.
+def program(sampler: Sampler, weights: dict[str, np.ndarray]) -> export.Exported:
+    """Return the generator for any number of images, on a CPU, an NVIDIA GPU or a TPU.
 
     Returns:
-        (weights, latents [b, z]) -> uint8 pictures [b, h, w, 3]; of a StyleGAN2 (weights, latents,
+        (weights, latents [b, z]) -> uint8 images [b, h, w, 3]; of a StyleGAN2 (weights, latents,
         truncation []) and, where it has classes, (weights, latents, truncation, classes int32 [b]).
     """
-    generator: Any = recipes.build_generator(config)
-    of_style = config.model.name == "stylegan2"
+    generator, model = sampler.generator, sampler.config.model
+    of_style = model.name == "stylegan2"
     with_classes = of_style and generator.num_classes > 0
 
     def paint(weights: Weights, latents: Array, *more: Array) -> UInt8[Array, "b h w c"]:
@@ -84,7 +82,7 @@ def program(config: ConfigDict, weights: dict[str, np.ndarray]) -> export.Export
     (b,) = export.symbolic_shape("b")
     shapes = [
         {name: jax.ShapeDtypeStruct(x.shape, x.dtype) for name, x in weights.items()},
-        jax.ShapeDtypeStruct((b, config.model.latent_dim), jnp.float32),
+        jax.ShapeDtypeStruct((b, model.latent_dim), jnp.float32),
     ]
     if of_style:
         shapes.append(jax.ShapeDtypeStruct((), jnp.float32))
@@ -107,7 +105,7 @@ def card(
     about = cards.read_about(workdir)
     resolution = config.data.resolution
     source = about.get("source")  # Of a converted network: run.json is about the conversion.
-    origin = cards.folder(config) if source is None else "not known"
+    origin = cards.folder(config.data.path) if source is None else "not known"
     intro = "A generator of images, trained with jaxgan."
     if source is not None:
         digest = source["sha256"]
@@ -121,7 +119,7 @@ def card(
     known = cards.curves(workdir, sampler.step) + cards.evaluations(workdir)
     nothing = "Nothing: `jaxgan evaluate REAL GENERATED` measures it."
     parts = [
-        cards.front_matter("gan", config, licence),
+        cards.front_matter("gan", config.model.name, licence),
         f"# {config.model.name}, {resolution} px, {epath.Path(workdir).resolve().name}",
         f"{intro} It draws what its training images made likely, and nothing that it draws is a "
         "photograph.",
@@ -131,23 +129,24 @@ def card(
         "## Measured",
         "\n\n".join(known) or nothing,
         "## Use",
-        _use(config),
+        _use(sampler),
         "## Config",
-        cards.settings(config),
+        cards.settings(config.given),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _use(config: ConfigDict) -> str:
+def _use(sampler: Sampler) -> str:
+    config = sampler.config
     more, note = "", "Wherever JAX runs, with `flatbuffers` and `safetensors`, without jaxgan."
     if config.model.name == "stylegan2":
         more = ", np.float32(0.7)"
         note += " The third argument is the truncation psi (1 for none)."
-        if recipes.build_generator(config).num_classes:  # type: ignore[attr-defined]
+        if sampler.generator.num_classes:
             more += ", np.zeros(8, np.int32)"
             note += " The fourth are the classes' numbers."
     draw = f"np.random.default_rng(0).standard_normal((8, {config.model.latent_dim}), np.float32)"
-    if config.get("sample", {}).get("latents") == "numpy":
+    if config.numpy_latents:
         size = config.model.latent_dim
         draw = f"np.random.RandomState(0).randn(8, {size}).astype(np.float32)"
     return f"""{note}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from etils import epath
 
-from jaxgan.sampling import cards, stylegan2
+from jaxgan.sampling import cards
 from jaxgan.sampling.sample import Sampler
 from jaxgan.sampling.stylegan2 import Style
 from jaxgan.system import sealed
@@ -18,7 +18,7 @@ def labels(sampler: Sampler, style: Style, seeds: Sequence[int]) -> list[str] | 
     classes: list[str] = list(sampler.config.data.classes or ())
     numbers = None
     if sampler.config.model.name == "stylegan2":
-        numbers = stylegan2.labels(sampler.config, style.label, seeds)
+        numbers = sampler.labels(style.label, seeds)
     if numbers is not None:
         return [classes[int(i)] if classes else str(int(i)) for i in numbers]
     return classes * len(seeds) if len(classes) == 1 else None

@@ -1,4 +1,4 @@
-"""Pictures from the averaged generator of a run: each is drawn from a seed of its own."""
+"""Images from the averaged generator of a run: each is drawn from a seed of its own."""
 
 import hashlib
 import io
@@ -14,11 +14,13 @@ import numpy as np
 from etils import epath
 from flax import linen as nn
 from jaxtyping import Array, Float32, Int, UInt8
-from ml_collections import ConfigDict
 from PIL import Image
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.models import GANModel, PCAModel
+from jaxgan.config.sections import Evaluate
+from jaxgan.config.typed import GAN, PCA
 from jaxgan.engine.checkpoint import Best, Checkpoints, checksums
 from jaxgan.engine.log import grid
 from jaxgan.errors import FileError
@@ -44,27 +46,60 @@ class Sampler(NamedTuple):
         step: the checkpoint's step.
         checksum: of the averaged weights, hexadecimal.
         variables: the averaged weights and batch statistics.
-        draw: (variables, seeds [b]) -> uint8 pictures [b, h, w, c].
+        draw: (variables, seeds [b]) -> uint8 images [b, h, w, c].
     """
 
-    config: ConfigDict
+    config: GAN | PCA
     step: int
     checksum: str
     variables: Any
     draw: Draw
+
+    @classmethod
+    def of(
+        cls,
+        config: GAN | PCA,
+        variables: Any = None,
+        step: int = 0,
+        checksum: str = "",
+        style: Style = Style(),
+    ) -> "Sampler":
+        """Return the sampler of a config's generator with these weights."""
+        generator, classes = recipes.build_generator(config), config.data.classes
+        draw = draw_with(generator, config.model, config.numpy_latents, style, classes)
+        return cls(config, step, checksum, variables, draw)
+
+    @property
+    def generator(self) -> Any:
+        """Return the module."""
+        return recipes.build_generator(self.config)
+
+    @property
+    def critics(self) -> tuple[str, ...]:
+        """Return the networks that its critics were trained on."""
+        return judges.seen_by_critics(self.config.backbones, self.config.init_from)
+
+    def latents(self, seeds: Sequence[int]) -> Float32[np.ndarray, "n z"]:
+        """Return the latents from which the images of these seeds are drawn."""
+        return latents_of(self.config.model.latent_dim, seeds, self.config.numpy_latents)
+
+    def labels(self, label: str | None, seeds: Sequence[int]) -> Int[np.ndarray, " n"] | None:
+        """Return the classes of the images of these seeds: see `stylegan2.labels`."""
+        count = self.generator.num_classes
+        return stylegan2.labels(count, self.config.data.classes, label, seeds)
 
     def __repr__(self) -> str:  # Without the weights.
         return f"Sampler({self.config.model.name}, step {self.step:,}, {self.checksum})"
 
 
 def latents(seeds: Int[Array, " b"], latent_dim: int) -> Latents:
-    """A standard normal latent per seed: it does not depend on the others."""
+    """Return a standard normal latent per seed: it does not depend on the others."""
     return jax.vmap(lambda s: jax.random.normal(jax.random.key(s), (latent_dim,)))(seeds)
 
 
 @lru_cache
 def make_draw(generator: nn.Module, latent_dim: int) -> Draw:
-    """The compiled sampler of a generator, in evaluation mode."""
+    """Return the compiled sampler of a generator, in evaluation mode."""
 
     @jax.jit
     def draw(variables: Any, seeds: Int[Array, " b"]) -> UInt8[Array, "b h w c"]:
@@ -76,7 +111,7 @@ def make_draw(generator: nn.Module, latent_dim: int) -> Draw:
 
 @lru_cache
 def make_paint(generator: nn.Module) -> Callable[[Any, Any], UInt8[Array, "b h w c"]]:
-    """The compiled generator, in evaluation mode: (variables, latents) -> uint8 pictures."""
+    """Return the compiled generator, in evaluation mode: (variables, latents) -> uint8 images."""
 
     @jax.jit
     def paint(variables: Any, latents: Latents) -> UInt8[Array, "b h w c"]:
@@ -85,14 +120,18 @@ def make_paint(generator: nn.Module) -> Callable[[Any, Any], UInt8[Array, "b h w
     return paint
 
 
-def latents_of(config: ConfigDict, seeds: Sequence[int]) -> Float32[np.ndarray, "n z"]:
-    """The latents from which a run's generator draws the pictures of these seeds.
+def latents_of(
+    size: int, seeds: Sequence[int], by_numpy: bool = False
+) -> Float32[np.ndarray, "n z"]:
+    """Return the latents from which a generator draws the images of these seeds.
 
-    With `sample.latents` "numpy" in its config, as a published generator's has, they are those of
-    its own tool: `numpy.random.RandomState(seed).randn(1, z)`.
+    Args:
+        size: of a latent.
+        seeds: of the images.
+        by_numpy: `numpy.random.RandomState(seed).randn(1, z)`, as the tool of a published
+            generator has them, whose config has `sample.latents` "numpy".
     """
-    size = config.model.latent_dim
-    if config.get("sample", {}).get("latents") == "numpy":
+    if by_numpy:
         rows = [np.random.RandomState(int(seed)).randn(1, size) for seed in seeds]
         return np.concatenate(rows).astype(np.float32)
     return np.asarray(latents(jnp.asarray(np.array(seeds, np.uint32)), size))
@@ -101,7 +140,7 @@ def latents_of(config: ConfigDict, seeds: Sequence[int]) -> Float32[np.ndarray, 
 def restore(
     workdir: epath.PathLike, step: int | str | None = None, style: Style = Style()
 ) -> Sampler:
-    """The averaged generator of a run, and nothing else of its checkpoint.
+    """Return the averaged generator of a run, and nothing else of its checkpoint.
 
     Args:
         workdir: the run's folder.
@@ -113,36 +152,32 @@ def restore(
             do.
     """
     config = configs.read_claim(workdir)
-    if configs.is_experiment(config) or config.model.name not in configs.GENERATORS:
+    if not isinstance(config, GAN | PCA):
+        model = None if configs.is_experiment(config) else config.model.name
         raise InputError(
-            f"--workdir must hold the run of a generator, and {configs.holds(workdir, config)}"
+            f"--workdir must hold the run of a generator, and {configs.holds(workdir, model)}"
         )
-    stylegan2.check(config, style)
+    generator, classes = recipes.build_generator(config), config.data.classes
+    stylegan2.check(config.model.name, generator, classes, style)
     folder = epath.Path(workdir) / "checkpoints"
     if not folder.exists():
         raise InputError(f"--workdir must hold a checkpoint, and {folder} does not exist")
-    with Checkpoints(workdir, best_of(config), read_only=True) as checkpoints:
+    with Checkpoints(workdir, best_of(config.evaluate), read_only=True) as checkpoints:
         found = checkpoints.restore_ema(recipes.abstract_ema(config), _step(checkpoints, step))
     if found is None:
         raise InputError(f"--workdir must hold a checkpoint, and there is none in {folder}")
     taken, variables = found
     words = json.dumps(checksums(variables), sort_keys=True)
-    return Sampler(
-        config=config,
-        step=taken,
-        checksum=hashlib.sha256(words.encode()).hexdigest()[:16],
-        variables=variables,
-        draw=draw_with(config, style),
-    )
+    checksum = hashlib.sha256(words.encode()).hexdigest()[:16]
+    return Sampler.of(config, variables, taken, checksum, style)
 
 
-def best_of(config: ConfigDict) -> Best | None:
+def best_of(evaluate: Evaluate | None) -> Best | None:
     """What makes a checkpoint of a GAN's run the best one; None of runs that know no such thing."""
-    section = config.get("evaluate")
-    if section is None:
+    if evaluate is None or not evaluate.best:
         return None
-    mode = "min" if section.best in ("frechet", "kid") else "max"
-    return Best(f"evaluate/{section.best}", mode)
+    mode = "min" if evaluate.best in ("frechet", "kid") else "max"
+    return Best(f"evaluate/{evaluate.best}", mode)
 
 
 def _step(checkpoints: Checkpoints, step: int | str | None) -> int | None:
@@ -154,28 +189,42 @@ def _step(checkpoints: Checkpoints, step: int | str | None) -> int | None:
         raise InputError(f"--step must be a number or best, got {step!r}")
     if checkpoints.best is None:
         raise InputError(
-            f"--step=best needs a run that measured its pictures (config.evaluate.every above 0), "
+            f"--step=best needs a run that measured its images (config.evaluate.every above 0), "
             f"and that of {checkpoints.folder.parent} did not"
         )
     return checkpoints.best
 
 
-def draw_with(config: ConfigDict, style: Style = Style()) -> Draw:
-    """The sampler of a config's generator."""
-    generator = recipes.build_generator(config)
-    if config.model.name == "pca":  # Image by image, as in experiments.
+def draw_with(
+    generator: Any,
+    model: GANModel | PCAModel,
+    by_numpy: bool = False,
+    style: Style = Style(),
+    classes: Sequence[str] = (),
+) -> Draw:
+    """Return the sampler of a generator.
+
+    Args:
+        generator: the module.
+        model: of which it is.
+        by_numpy: see `latents_of`.
+        style: how a StyleGAN2 draws.
+        classes: the names of its classes, one of which `style` may ask for.
+    """
+    if isinstance(model, PCAModel):  # Image by image, as in experiments.
         return lambda variables, seeds: pca.draw(
-            pca.Fit(**variables["params"]), np.asarray(seeds), config.model.shrink
+            pca.Fit(**variables["params"]), np.asarray(seeds), model.shrink
         )
-    if config.model.name != "stylegan2":
-        return make_draw(generator, config.model.latent_dim)
+    if model.name != "stylegan2":
+        return make_draw(generator, model.latent_dim)
+    count = generator.num_classes
     to_ws = stylegan2.make_to_ws(generator, style.truncation, style.cutoff)
     synthesise = stylegan2.make_synthesise(generator, style.noise)
 
     def draw(variables: Any, seeds: Int[Array | np.ndarray, " b"]) -> UInt8[Array, "b h w c"]:
         numbers = np.asarray(seeds).tolist()
-        labels = stylegan2.labels(config, style.label, numbers)
-        ws = to_ws(variables, latents_of(config, numbers), labels)
+        labels = stylegan2.labels(count, classes, style.label, numbers)
+        ws = to_ws(variables, latents_of(model.latent_dim, numbers, by_numpy), labels)
         return synthesise(variables, ws, jnp.asarray(seeds))
 
     return draw
@@ -184,8 +233,15 @@ def draw_with(config: ConfigDict, style: Style = Style()) -> Draw:
 def pictures(
     sampler: Sampler, seeds: Sequence[int], batch_size: int = BATCH
 ) -> Iterator[UInt8[np.ndarray, "h w c"]]:
-    """The picture of each seed, in order."""
-    for i, batch in enumerate(batches(sampler, seeds, batch_size)):
+    """The image of each seed, in order."""
+    return drawn(sampler.draw, sampler.variables, seeds, batch_size)
+
+
+def drawn(
+    draw: Draw, variables: Any, seeds: Sequence[int], batch_size: int = BATCH
+) -> Iterator[UInt8[np.ndarray, "h w c"]]:
+    """The image of each seed, in order, of a generator with these weights."""
+    for i, batch in enumerate(_batches(draw, variables, seeds, batch_size)):
         yield from np.asarray(batch)[: len(seeds) - i * batch_size]
 
 
@@ -193,10 +249,16 @@ def batches(
     sampler: Sampler, seeds: Sequence[int], batch_size: int = BATCH
 ) -> Iterator[UInt8[Array, "b h w c"]]:
     """The same, on the device; one program serves all, as the last batch repeats the last seed."""
+    return _batches(sampler.draw, sampler.variables, seeds, batch_size)
+
+
+def _batches(
+    draw: Draw, variables: Any, seeds: Sequence[int], batch_size: int
+) -> Iterator[UInt8[Array, "b h w c"]]:
     for i in range(0, len(seeds), batch_size):
         part = list(seeds[i : i + batch_size])
         padded = np.array(part + part[-1:] * (batch_size - len(part)), np.uint32)
-        yield sampler.draw(sampler.variables, padded)
+        yield draw(variables, padded)
 
 
 def save(
@@ -208,9 +270,9 @@ def save(
     scores: Sequence[float] | None = None,
     manifest: str = "manifest.jsonl",
 ) -> None:
-    """Writes a file per seed, and a manifest: file, seed, sha256, the checkpoint's step and
+    """Write a file per seed, and a manifest: file, seed, sha256, the checkpoint's step and
     checksum, the networks of the critic's features, and the score where there is one."""
-    critics = judges.seen_by_critics(sampler.config)
+    critics = sampler.critics
     folder = epath.Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -264,9 +326,9 @@ def mix(
     columns: Sequence[int],
     layers: str | None = None,
 ) -> UInt8[np.ndarray, "h w c"]:
-    """A sheet of mixed styles: the pictures of `rows`, some layers of each from those of `columns`.
+    """A sheet of mixed styles: the images of `rows`, some layers of each from those of `columns`.
 
-    Its first column and row are the pictures themselves.
+    Its first column and row are the images themselves.
 
     Args:
         sampler: of a StyleGAN2.
@@ -282,32 +344,31 @@ def mix(
         Karras et al., A Style-Based Generator Architecture for Generative Adversarial Networks,
         2019, section 3.1 and figure 3.
     """
-    config, variables = sampler.config, sampler.variables
-    if config.model.name != "stylegan2":
-        raise InputError(f"--style_mixing needs the run of a stylegan2, got a {config.model.name}")
-    generator: Any = recipes.build_generator(config)
+    name, variables, generator = sampler.config.model.name, sampler.variables, sampler.generator
+    if name != "stylegan2":
+        raise InputError(f"--style_mixing needs the run of a stylegan2, got a {name}")
     chosen = stylegan2.layer_numbers(layers, generator.num_ws)
     to_ws = stylegan2.make_to_ws(generator, style.truncation, style.cutoff)
     synthesise = stylegan2.make_synthesise(generator, style.noise)
     seeds = [*rows, *columns]
-    labels = stylegan2.labels(config, style.label, seeds)
-    ws = np.asarray(to_ws(variables, latents_of(config, seeds), labels))
+    labels = sampler.labels(style.label, seeds)
+    ws = np.asarray(to_ws(variables, sampler.latents(seeds), labels))
     of_rows, of_columns = ws[: len(rows)], ws[len(rows) :]
 
-    def drawn(ws: np.ndarray, seeds: Sequence[int]) -> list[np.ndarray]:
+    def painted(ws: np.ndarray, seeds: Sequence[int]) -> list[np.ndarray]:
         return list(np.asarray(synthesise(variables, ws, np.array(seeds, np.uint32))))
 
-    top = drawn(of_columns, columns)
+    top = painted(of_columns, columns)
     sheet = [np.full_like(top[0], 255), *top]
     for own, seed in zip(of_rows, rows, strict=True):
         mixed = np.repeat(own[None], len(columns) + 1, axis=0)
         mixed[1:, chosen] = of_columns[:, chosen]
-        sheet += drawn(mixed, [seed] * len(mixed))
+        sheet += painted(mixed, [seed] * len(mixed))
     return grid(np.stack(sheet), len(columns) + 1)
 
 
 def parse_seeds(text: str, flag: str = "--seeds") -> list[int]:
-    """The seeds of "1-1000" or "1,5,7-9", in that order.
+    """Return the seeds of "1-1000" or "1,5,7-9", in that order.
 
     Raises:
         InputError: malformed, or a seed that is not below 2**32.
@@ -327,7 +388,7 @@ def parse_seeds(text: str, flag: str = "--seeds") -> list[int]:
 
 
 def check_request(num: int, seed: int, file_format: str) -> None:
-    """Raises InputError for a number, seed or format that cannot be."""
+    """Raise InputError for a number, seed or format that cannot be."""
     if num < 1:
         raise InputError(f"--num must be at least 1, got {num}")
     if not 0 <= seed <= 2**32 - num:

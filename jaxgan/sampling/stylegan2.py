@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
-from ml_collections import ConfigDict
 
-from jaxgan import recipes
 from jaxgan.types import InputError, to_uint8
 
 NOISES = ("const", "random", "none")
@@ -23,7 +21,7 @@ class Style(NamedTuple):
     """How a StyleGAN2 draws.
 
     Attributes:
-        truncation: psi; 1 changes nothing, 0 draws the mean picture.
+        truncation: psi; 1 changes nothing, 0 draws the mean image.
         cutoff: layers that are truncated, counted from the coarsest; all where None.
         noise: of each pixel: "const", the network's own; "random", drawn from the seed; "none".
         label: the class, by name or number, for networks with classes; all in turn where None.
@@ -39,16 +37,23 @@ class Style(NamedTuple):
     label: str | None = None
 
 
-def check(config: ConfigDict, style: Style) -> None:
-    """Raises InputError for what a run's generator cannot do."""
-    asked = [name for name, mine in zip(FLAGS, style, strict=True) if mine != FLAGS[name]]
-    if config.model.name != "stylegan2":
+def check(name: str, generator: Generator, classes: Sequence[str], style: Style) -> None:
+    """Raise InputError for what a run's generator cannot do.
+
+    Args:
+        name: of its model.
+        generator: the run's.
+        classes: that it trained on.
+        style: what is asked for.
+    """
+    asked = [flag for flag, mine in zip(FLAGS, style, strict=True) if mine != FLAGS[flag]]
+    if name != "stylegan2":
         if asked:
-            raise InputError(f"{asked[0]} needs the run of a stylegan2, got a {config.model.name}")
+            raise InputError(f"{asked[0]} needs the run of a stylegan2, got a {name}")
         return
     if not math.isfinite(style.truncation):
         raise InputError(f"--truncation must be a finite number, got {style.truncation}")
-    layers = recipes.build_generator(config).num_ws
+    layers = generator.num_ws
     if style.cutoff is not None and not 0 <= style.cutoff <= layers:
         raise InputError(
             f"--truncation_cutoff must be from 0 to {layers}, the layers of this network, "
@@ -56,34 +61,34 @@ def check(config: ConfigDict, style: Style) -> None:
         )
     if style.noise not in NOISES:
         raise InputError(f"--noise must be one of {', '.join(NOISES)}, got {style.noise!r}")
-    labels(config, style.label, [])
+    labels(generator.num_classes, classes, style.label, [])
 
 
 FLAGS = {"--truncation": 1.0, "--truncation_cutoff": None, "--noise": "const", "--class": None}
 
 
 def labels(
-    config: ConfigDict, label: str | None, seeds: Sequence[int]
+    count: int, classes: Sequence[str], label: str | None, seeds: Sequence[int]
 ) -> Int[np.ndarray, " n"] | None:
-    """The classes of some pictures; None for a network without.
+    """Return the classes of some images; None for a network without.
 
     Args:
-        config: of a StyleGAN2.
+        count: classes of the network; 0 where it has none.
+        classes: their names, if these are known.
         label: one class for all, by its name or number; None takes the classes in turn, each
             seed's being what is left of it by their number.
-        seeds: of the pictures.
+        seeds: of the images.
 
     Raises:
         InputError: a class without conditioning, or an unknown one.
     """
-    count = recipes.build_generator(config).num_classes
     if not count:
         if label is not None:
             raise InputError(f"--class needs a network with classes, got {label!r} for one without")
         return None
     if label is None:
         return (np.array(seeds, np.int64) % count).astype(np.int32)
-    names = [str(name) for name in config.data.classes or ()]
+    names = [str(name) for name in classes or ()]
     names = names if len(names) == count else []
     known = ", ".join(names) or f"0 to {count - 1}"
     if label in names:
@@ -114,11 +119,11 @@ def make_to_ws(generator: Generator, truncation: float = 1.0, cutoff: int | None
 
 @lru_cache
 def make_synthesise(generator: Generator, noise: str) -> Any:
-    """The compiled synthesis: (variables, ws [b, layers, w], seeds [b]) -> uint8 pictures.
+    """Return the compiled synthesis: (variables, ws [b, layers, w], seeds [b]) -> uint8 images.
 
     Args:
         generator: a StyleGAN2's.
-        noise: of each pixel; "random" is drawn from the picture's seed.
+        noise: of each pixel; "random" is drawn from the image's seed.
     """
 
     @jax.jit

@@ -1,4 +1,7 @@
-"""What changes while training goes on: functions of the generator's steps done so far."""
+"""Schedules: functions of the generator's steps done so far.
+
+What optax has in the same roundings is taken from there (`optax.constant_schedule`).
+"""
 
 import re
 
@@ -11,7 +14,7 @@ UNITS = ("steps", "epochs", "kimg")
 
 
 def steps(duration: str, pictures: int, pictures_a_step: int, name: str = "a duration") -> float:
-    """How many steps a duration is: "10 epochs", "500 kimg" (thousands of pictures), "100 steps".
+    """How many steps a duration is: "10 epochs", "500 kimg" (thousands of images), "100 steps".
 
     Args:
         duration: a number and a unit.
@@ -33,11 +36,6 @@ def steps(duration: str, pictures: int, pictures_a_step: int, name: str = "a dur
         )
     size = {"steps": 1, "epochs": pictures / pictures_a_step, "kimg": 1000 / pictures_a_step}
     return float(found[1]) * size[unit]
-
-
-def constant(value: float) -> optax.Schedule:
-    """The same always."""
-    return lambda step: jnp.float32(value)
 
 
 def cosine(start: float, end: float, half_period: float) -> optax.Schedule:

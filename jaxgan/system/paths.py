@@ -1,5 +1,6 @@
 """Flags that name files and folders: what cannot be one is refused when they are parsed."""
 
+import difflib
 import errno
 import os
 import re
@@ -86,6 +87,27 @@ def checked(path: str, flag: str, remote: bool = False, sets: bool = True) -> st
                 f"{flag} must be a path that can be followed, got {path[:200]!r}: {error.strerror}"
             ) from error
     return kind + expanded
+
+
+def near(path: str | os.PathLike[str]) -> str:
+    """Return "; did you mean X?" for what lies beside a path that is missing, or ""."""
+    folder, name = os.path.split(os.fspath(path).rstrip("/"))
+    with suppress(OSError):
+        beside = [one for one in os.listdir(folder or ".") if not one.startswith(".")]
+        if found := difflib.get_close_matches(name, beside, 1):
+            return f"; did you mean {os.path.join(folder, found[0])}?"
+    return ""
+
+
+def check_no_run(folder: str | os.PathLike, flag: str) -> None:
+    """Raise InputError for a run's folder in place of one with images."""
+    claimed = os.path.lexists(os.path.join(folder, "config.json"))
+    left = ("metrics.jsonl", "results.json", "checkpoints", "gan", "classifiers")
+    if claimed and any(os.path.lexists(os.path.join(folder, one)) for one in left):
+        raise InputError(
+            f"{flag} must be a folder of images, and {folder} is that of a run: its samples come "
+            f"from jaxgan sample {folder} --out DIR"
+        )
 
 
 def read(file: str | os.PathLike, most: int | None = None) -> bytes:

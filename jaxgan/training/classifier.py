@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from etils import epath
-from ml_collections import ConfigDict
+from flax import linen as nn
 
 from jaxgan import recipes
+from jaxgan.config.typed import Classifier
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding, vmapped
 from jaxgan.engine.log import Log
@@ -21,7 +22,7 @@ from jaxgan.types import Recipe
 
 
 def train_classifier(
-    config: ConfigDict,
+    config: Classifier,
     training: Source,
     validation: Source | None,
     workdir: epath.PathLike,
@@ -30,7 +31,7 @@ def train_classifier(
     data: dict | None = None,
     recipe: Recipe | None = None,
 ) -> ClassifierState:
-    """Trains a classifier; validation picks the best checkpoint, by accuracy.
+    """Train a classifier; validation picks the best checkpoint, by accuracy.
 
     Args:
         config: of a classifier, `model.num_classes` set.
@@ -38,21 +39,23 @@ def train_classifier(
         validation: what picks the checkpoint; None: nothing does.
         workdir: the run's folder.
         label: stands before each progress line.
-        data: what `run.json` says of the pictures; by default what `training` is.
+        data: what `run.json` says of the images; by default what `training` is.
         recipe: of this very config, where it was built before: its step is not compiled again.
     """
     recipe, batches, options = assemble(config, training, recipe, "classifier." if label else "")
     with Log(workdir, label) as log:
-        introduce(log, config, recipe, training, data)
+        introduce(log, recipe, training, data)
         options = options._replace(
-            best=None if validation is None else BEST, start=starter(config, log, BEST)
+            best=None if validation is None else BEST, start=starter(config, recipe, log, BEST)
         )
-        evaluate = None if validation is None else _evaluate(config, validation)
+        evaluate = (
+            None if validation is None else _evaluate(recipes.build_classifier(config), validation)
+        )
         return train(recipe, batches, options, workdir, log=log, evaluate=evaluate)
 
 
 def train_classifiers(
-    each: Sequence[ConfigDict],
+    each: Sequence[Classifier],
     training: Sequence[Source],
     validation: Source,
     workdirs: Sequence[epath.PathLike],
@@ -60,14 +63,14 @@ def train_classifiers(
     label: str,
     recipe: Recipe,
 ) -> list[NotFiniteError | None]:
-    """Trains classifiers that differ in seed and pictures at once, on the first device.
+    """Train classifiers that differ in seed and images at once, on the first device.
 
     Each comes out as from `train_classifier` but for rounding; see `vmapped.train` for when
     they are saved.
 
     Args:
         each: their configs.
-        training: what each learns from; as many pictures.
+        training: what each learns from; as many images.
         validation: what picks the checkpoints.
         workdirs: the runs' folders.
         label: stands before each progress line.
@@ -80,27 +83,27 @@ def train_classifiers(
         logs = [stack.enter_context(Log(folder, label)) for folder in workdirs]
         batches, options = [], []
         for config, source, log in zip(each, training, logs, strict=True):
-            introduce(log, config, recipe, source)
+            introduce(log, recipe, source)
             _, own, one = assemble(config, source, recipe, "classifier.")
             batches.append(own)
-            options.append(one._replace(best=BEST, start=starter(config, log, BEST)))
-        evaluate = _evaluate(each[0], validation)
+            options.append(one._replace(best=BEST, start=starter(config, recipe, log, BEST)))
+        evaluate = _evaluate(recipes.build_classifier(each[0]), validation)
         return vmapped.train(recipe, batches, options, workdirs, logs=logs, evaluate=evaluate)
 
 
 def assemble(
-    config: ConfigDict, source: Source, recipe: Recipe | None = None, prefix: str = ""
+    config: Classifier, source: Source, recipe: Recipe | None = None, prefix: str = ""
 ) -> Parts:
     """Return the recipe of a classifier, its batches and its options; see `gan.assemble`."""
     if recipe is None:
         axis_name = sharding.axis_name(config.parallel)
         recipe = recipes.build(config, axis_name, recipes.Pictures(len(source)))
     options = make_options(config, len(source), config.train.batch_size, prefix=prefix)
-    return Parts(recipe, make_batches(config, source), options)
+    return Parts(recipe, make_batches(source, config.train.batch_size, config.seed), options)
 
 
-def _evaluate(config: ConfigDict, validation: Source) -> Callable[[ClassifierState], Evaluation]:
-    predictor = make_predict(recipes.build_classifier(config))
+def _evaluate(model: nn.Module, validation: Source) -> Callable[[ClassifierState], Evaluation]:
+    predictor = make_predict(model)
 
     def evaluate(state: ClassifierState) -> Evaluation:
         judged = judge(predictor, state.variables, validation)

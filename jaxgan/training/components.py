@@ -7,47 +7,60 @@ import time
 import jax
 import jax.numpy as jnp
 from etils import epath
-from ml_collections import ConfigDict
 
-from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
-from jaxgan.data import account
+from jaxgan.config.typed import PCA, changed
+from jaxgan.data import account, given
+from jaxgan.data.dataset import Dataset
 from jaxgan.engine.checkpoint import Checkpoints, has_checkpoints
 from jaxgan.engine.log import Log, grid
 from jaxgan.engine.provenance import environment
 from jaxgan.errors import InputError
 from jaxgan.models import pca
 from jaxgan.steps.state import GANState, Net
+from jaxgan.system import lock
 
 
-def fit_components(config: ConfigDict, workdir: epath.PathLike) -> None:
+def fit_components(config: PCA, workdir: epath.PathLike) -> None:
     """Find the principal components of a config's images; `workdir` then holds a run like a GAN's.
 
     Raises:
-        InputError: a config or folder that will not do; too few images for the components, or
-            images that are all alike.
+        InputError: a folder that will not do, or that another process works in; too few images for
+            the components, or images that are all alike.
     """
-    checks.check_training(config)
     if jax.process_count() > 1:
         raise InputError(f"principal components need one process, got {jax.process_count()}")
-    source = open_source(config.data, config.seed)
-    about = account.describe_data(source)
+    source, said = given.to_learn_from(open_source(config.data, config.seed))
+    print("\n".join([said] * bool(said) + account.lines(source)), flush=True)
     folder = epath.Path(workdir)
+    if not _is_done(config, source, folder):
+        clock = time.perf_counter()
+        fit = pca.fit(source, config.model.components, config.model.mirror)
+        with lock.held(folder):  # Not before: what was refused leaves no folder.
+            _write(config, source, folder, fit, time.perf_counter() - clock)
+
+
+def _is_done(config: PCA, source: Dataset, folder: epath.Path) -> bool:
+    about = account.describe_data(source)
     if (folder / "config.json").exists():  # Their number was found before.
-        with config.unlocked():
-            config.model.latent_dim = configs.read_claim(folder).model.latent_dim
-        configs.claim(folder, config)
-        configs.claim_data(folder, about["fingerprint"])
+        before: PCA = configs.read_claim(folder)
+        configs.claim(folder, changed(config, {"model.latent_dim": before.model.latent_dim}))
+        configs.claim_data(folder, about["fingerprint"], data=about)
         if has_checkpoints(folder):
             logging.getLogger("jaxgan").warning("the components of %s are there already", folder)
-            return
-    clock = time.perf_counter()
-    fit = pca.fit(source, config.model.components, config.model.mirror)
-    with config.unlocked():
-        config.model.latent_dim = len(fit.variances)
+            return True
+    return False
+
+
+def _write(config: PCA, source: Dataset, folder: epath.Path, fit: pca.Fit, seconds: float) -> None:
+    if _is_done(config, source, folder):  # By another process, meanwhile.
+        return
+    about = account.describe_data(source)
+    model = config.model
+    config = changed(config, {"model.latent_dim": len(fit.variances)})
     configs.claim(folder, config)
-    configs.claim_data(folder, about["fingerprint"])
+    configs.claim_data(folder, about["fingerprint"], data=about)
     with Log(folder) as log, Checkpoints(folder) as checkpoints:
         (folder / "run.json").write_text(
             json.dumps(environment() | {"data": about}, indent=2) + "\n"
@@ -55,18 +68,18 @@ def fit_components(config: ConfigDict, workdir: epath.PathLike) -> None:
         count, rest = len(fit.variances), float(fit.noise[0]) * (fit.mean.size - len(fit.variances))
         share = float(fit.variances.sum()) / (float(fit.variances.sum()) + rest)
         rule = "under which images left out are likeliest"
-        if config.model.components is not None:
-            rule = f"by model.components={config.model.components:g}"
+        if model.components is not None:
+            rule = f"by model.components={model.components:g}"
         taken = min(len(source), pca.MOST)
         log.line(
             f"{count:,} components of {taken:,} of {len(source):,} images at {source.resolution} "
-            f"px{', and their mirrors' * config.model.mirror}, {rule}: they hold {share:.1%} of "
-            f"the variance; {time.perf_counter() - clock:.1f} s"
+            f"px{', and their mirrors' * model.mirror}, {rule}: they hold {share:.1%} of "
+            f"the variance; {seconds:.1f} s"
         )
         log.metrics(1, {"components": count, "variance_share": share})
-        images = pca.draw(fit, range(36 if source.resolution <= 128 else 16), config.model.shrink)
+        images = pca.draw(fit, range(36 if source.resolution <= 128 else 16), model.shrink)
         log.image(1, "samples", grid(images))
         nothing = Net({}, {}, ())
         state = GANState(jnp.int32(1), nothing, nothing, {"params": fit._asdict()})
-        checkpoints.save(1, state, configs.to_dict(config), {"next_index": 0})
+        checkpoints.save(1, state, config.given, {"next_index": 0})
         checkpoints.wait()

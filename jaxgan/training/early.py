@@ -5,14 +5,13 @@ on features that no critic of the run used. Nothing in here changes the training
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, UInt8
-from ml_collections import ConfigDict
 
 from jaxgan.data.folder import Source
 from jaxgan.data.loader import Subset
@@ -61,7 +60,7 @@ class Distance(NamedTuple):
         return cls(judge, (found - mean) / std, mean, std, net)
 
     def of(self, images: UInt8[np.ndarray, "m h w 3"]) -> float:
-        """The distance of some images from the real ones."""
+        """Return the distance of some images from the real ones."""
         found = (features.extract(self.net, images) - self.mean) / self.std
         return float(frechet_distance(moments(self.real), moments(found)))
 
@@ -76,7 +75,8 @@ def steps(total: int) -> dict[int, float]:
 
 
 def make_early(
-    config: ConfigDict,
+    critics: Collection[str],
+    seed: int,
     source: Source,
     draw: sample.Draw,
     tell: Callable[[str], None],
@@ -85,7 +85,8 @@ def make_early(
     """Compare a GAN with principal components at `steps`.
 
     Args:
-        config: of a GAN.
+        critics: the networks that its critics are trained on.
+        seed: of the choice of images.
         source: what it learns from.
         draw: its sampler.
         tell: is told what cannot be compared, and what is to be expected.
@@ -96,13 +97,13 @@ def make_early(
         `early/distance` and `early/distance_pca`; to none where there is nothing to compare.
     """
     due = steps(total)
-    judge = judges.unseen(judges.seen_by_critics(config), judges.CHEAP)
+    judge = judges.unseen(critics, judges.CHEAP)
     seeds = range(SEEDS, SEEDS + min(COUNT, len(source)))
 
     @cache
     def rival() -> tuple[Distance, float, float]:
-        """The distances, principal components' own, and the real images' variety."""
-        mixed = np.random.default_rng(config.seed).permutation(len(source))
+        """Return the distances, principal components' own, and the real images' variety."""
+        mixed = np.random.default_rng(seed).permutation(len(source))
         real = np.stack([source[int(i)]["image"] for i in mixed[: len(seeds)]])
         fitted = max(pca.LEAST, min(FITTED, VALUES // real[0].size))
         fit = pca.fit(Subset(source, np.sort(mixed[:fitted])))
@@ -119,8 +120,7 @@ def make_early(
         except InputError as error:  # Images that are all alike.
             tell(f"not compared with principal components: {error}")
             return {}
-        sampler = sample.Sampler(config, step, "", variables, draw)
-        images = np.stack(list(sample.pictures(sampler, seeds)))
+        images = np.stack(list(sample.drawn(draw, variables, seeds)))
         ours, share = distance.of(images), due[step]
         before = [row[f"{PREFIX}distance"] for row in rows if f"{PREFIX}distance" in row]
         said = sentence(share, ours, theirs, before[0] if before else None, judge)
@@ -144,7 +144,7 @@ def foreseen(first: float, last: float) -> float:
 def sentence(
     share: float, ours: float, theirs: float, first: float | None, judge: str
 ) -> str | None:
-    """What a look says; None where there is nothing to warn of.
+    """Return what a look says; None where there is nothing to warn of.
 
     Args:
         share: of the steps that are done, one of SHARES.

@@ -1,4 +1,4 @@
-"""Classifiers whose trunk stays as it is: its features of every picture are computed once."""
+"""Classifiers whose trunk stays as it is: its features of every image are computed once."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, UInt8
-from ml_collections import ConfigDict
 
 from jaxgan import prng, recipes
+from jaxgan.config.typed import Classifier
 from jaxgan.data.folder import Source
 from jaxgan.data.loader import in_order
 from jaxgan.types import to_float
@@ -20,10 +20,10 @@ BATCH = 64
 
 
 class Views:
-    """A source whose "image" is what a trunk makes of some views of a picture.
+    """A source whose "image" is what a trunk makes of some views of an image.
 
     Attributes:
-        images: float32 [n, v, f]; the first view is the picture as it is.
+        images: float32 [n, v, f]; the first view is the image as it is.
     """
 
     def __init__(self, source: Source, images: Float[np.ndarray, "n v f"]):
@@ -39,25 +39,22 @@ class Views:
         return {"image": self.images[index], "label": self.labels[index]}
 
 
-def applies(config: ConfigDict) -> bool:
-    """Whether a classifier's trunk is published and stays as it is, so that `look` can be used."""
-    return config.optim.trunk == 0 and config.model.pretrained is not None
-
-
-def look(config: ConfigDict, source: Source, views: int = 1) -> Views:
-    """What the frozen trunk makes of each picture, and of augmented views of it.
+def look(config: Classifier, source: Source, views: int = 1) -> Views:
+    """Return what the frozen trunk makes of each image, and of augmented views of it.
 
     Args:
-        config: of a classifier to which it `applies`; its seed draws the augmentations.
-        source: pictures.
-        views: of each picture: as it is, and so many less one as `train.augment` makes them.
+        config: of a classifier whose trunk stays; its seed draws the augmentations.
+        source: images.
+        views: of each image: as it is, and so many less one as `train.augment` makes them.
     """
-    weights = imagenet.read(config)
+    assert config.model.pretrained is not None
+    name, where = config.model.name, config.model.pretrained
+    weights = imagenet.read(name, where, recipes.build(config))
     variables = {  # Without the head, which has no weights yet.
         kind: {name: x for name, x in layers.items() if _whole(x)}
         for kind, layers in weights.items()
     }
-    policy = tuple(config.train.augment)
+    policy = config.train.augment
     trunk = _make_trunk(recipes.build_classifier(config), policy, config.seed)
     rows, first = [], 0
     count = views if policy else 1
@@ -73,7 +70,7 @@ def look(config: ConfigDict, source: Source, views: int = 1) -> Views:
 
 @lru_cache  # Compiled once for all sources.
 def _make_trunk(model: nn.Module, policy: tuple[str, ...], seed: int) -> Callable[..., Array]:
-    """(variables, uint8 pictures, the first one's number, view) -> the trunk's features."""
+    """(variables, uint8 images, the first one's number, view) -> the trunk's features."""
     augment = recipes.build_augment(policy)
 
     @jax.jit

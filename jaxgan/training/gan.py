@@ -4,15 +4,16 @@ from functools import cache
 
 import numpy as np
 from etils import epath
-from ml_collections import ConfigDict
 
 from jaxgan import recipes
+from jaxgan.config.typed import GAN, Drifting
 from jaxgan.data.channel_stats import moments
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
 from jaxgan.engine.log import Log, grid, read_metrics
 from jaxgan.engine.loop import Evaluation, train
 from jaxgan.errors import InputError
+from jaxgan.metrics import judges
 from jaxgan.sampling import sample
 from jaxgan.steps.state import GANState
 from jaxgan.training import early, fitting, monitor
@@ -21,16 +22,18 @@ from jaxgan.training.mode_collapse import make_alarm, mean_distance
 from jaxgan.training.options import Parts, introduce, make_batches, make_options, starter
 from jaxgan.types import Recipe
 
+SOON = (25, 100)  # Steps after which samples are shown, however long the training is.
+
 
 def train_gan(
-    config: ConfigDict,
+    config: GAN,
     source: Source,
     workdir: epath.PathLike,
     *,
     label: str = "",
     recipe: Recipe | None = None,
 ) -> GANState:
-    """Trains a GAN.
+    """Train a GAN.
 
     Args:
         config: of a GAN.
@@ -41,7 +44,8 @@ def train_gan(
     """
     prefix = "gan." if label else ""  # Only an experiment labels its runs.
     recipe, batches, options = assemble(config, source, recipe, prefix)
-    settings, draw = config.train, sample.draw_with(config)
+    settings, draw = config.train, sample.Sampler.of(config).draw
+    critics = judges.seen_by_critics(config.backbones, config.init_from)
     seeds = np.arange(36 if config.data.resolution <= 128 else 16, dtype=np.uint32)
     some = np.random.default_rng(config.seed).permutation(len(source))[: len(seeds)]
 
@@ -55,12 +59,24 @@ def train_gan(
         return Evaluation({"diversity": diversity}, {"samples": grid(images)})
 
     with Log(workdir, label) as log:
-        introduce(log, config, recipe, source)
+        introduce(log, recipe, source)
         every, looked = config.evaluate.every or options.steps, early.steps(options.steps)
-        watch = (
-            monitor.make_monitor(config, source, draw, log.line) if config.evaluate.every else None
-        )
-        look = early.make_early(config, source, draw, log.line, options.steps)
+        watch, plan = None, (config.seed, source, draw, log.line)
+        if config.evaluate.every:
+            watch = monitor.make_monitor(config.evaluate, *plan)
+        look = early.make_early(critics, *plan, options.steps)
+        begin = starter(config, recipe, log)
+
+        def start(state: GANState) -> GANState:
+            return fitting.fit(
+                source,
+                begin(state),
+                projection=recipes.build_projection(config),
+                attraction=attraction(config),
+                latent_dim=config.model.latent_dim,
+                mirror=config.data.flip,
+                log=log.line,
+            )
 
         def measure(state: GANState, step: int) -> dict[str, float]:
             found = {}
@@ -69,20 +85,27 @@ def train_gan(
             return found | look(state.ema, step, read_metrics(workdir) if step in looked else ())
 
         options = options._replace(
-            start=lambda state: fitting.fit(config, source, starter(config, log)(state), log.line),
-            alarm=make_alarm(settings.min_diversity, config.loss.get("name") != "wasserstein"),
+            start=start,
+            alarm=make_alarm(settings.min_diversity, config.loss.name != "wasserstein"),
             on_alarm=settings.on_collapse,
             rollbacks=settings.rollbacks,
+            sample_at=frozenset(SOON),
             measure_every=every,
             measure_at=frozenset(looked),
-            best=sample.best_of(config),
+            best=sample.best_of(config.evaluate),
         )
         return train(recipe, batches, options, workdir, log=log, evaluate=evaluate, measure=measure)
 
 
-def assemble(
-    config: ConfigDict, source: Source, recipe: Recipe | None = None, prefix: str = ""
-) -> Parts:
+def attraction(config: GAN) -> fitting.Attraction | None:
+    """Return what attracts the samples of a drifting model; None of others."""
+    if not isinstance(config, Drifting):
+        return None
+    sets = recipes.drifting.build_feature_sets(config.model)
+    return fitting.Attraction(sets, config.train.positives)
+
+
+def assemble(config: GAN, source: Source, recipe: Recipe | None = None, prefix: str = "") -> Parts:
     """Return the recipe of a GAN, the given one if it can be, its batches and its options.
 
     Args:
@@ -93,10 +116,12 @@ def assemble(
     """
     train = config.train
     if recipe is None or recipes.needs_pictures(config):
-        recipe = recipes.build(config, sharding.axis_name(config.parallel), look_at(config, source))
-    turns = None if train.get("same_batch", True) else train.n_critic
-    conditional = config.model.get("conditional", False)
-    batches = make_batches(config, source, flip=config.data.flip, labels=conditional, turns=turns)
+        recipe = recipes.build(
+            config, sharding.axis_name(config.parallel), look_at(config.data.normalise, source)
+        )
+    turns = None if train.same_batch else train.n_critic
+    more = {"flip": config.data.flip, "labels": config.model.conditional, "turns": turns}
+    batches = make_batches(source, train.batch_size, config.seed, **more)
     recipe = mirrored(recipe) if config.data.flip else recipe
     prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
     shown = train.batch_size * (turns or 1)
@@ -104,25 +129,24 @@ def assemble(
     return Parts(recipe, batches, options._replace(batch_axis=0 if turns is None else 1))
 
 
-def look_at(config: ConfigDict, source: Source) -> recipes.Pictures:
-    """What a GAN's recipe may depend on; the moments are computed only where it does."""
-    if config.data.get("normalise", "range") == "range":
+def look_at(normalise: str, source: Source) -> recipes.Pictures:
+    """Return what a GAN's recipe may depend on; the moments are computed only where it does."""
+    if normalise == "range":
         return recipes.Pictures(len(source))
     return recipes.Pictures(len(source), *moments(source))
 
 
-def settle_classes(config: ConfigDict, source: Source) -> None:
-    """Puts the classes that there are into a conditional GAN's config.
+def settle_classes(conditional: bool, source: Source) -> dict[str, list[str]]:
+    """Return the classes that there are for a conditional GAN's config: new values.
 
     Raises:
         InputError: there is only one.
     """
-    if not config.model.get("conditional"):
-        return
+    if not conditional:
+        return {}
     if len(source.classes) < 2:
         raise InputError(
             f"model.conditional must be false without class folders, two or more of them, got only "
             f"{', '.join(source.classes)}"
         )
-    with config.unlocked():
-        config.data.classes = tuple(source.classes)
+    return {"data.classes": list(source.classes)}

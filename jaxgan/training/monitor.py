@@ -1,19 +1,19 @@
-"""How near generated pictures are to real ones, while a GAN trains: curves, and the best step.
+"""How near generated images are to real ones, while a GAN trains: curves, and the best step.
 
-Always the same latents beside the same real pictures of those that the GAN learns from, without
+Always the same latents beside the same real images of those that the GAN learns from, without
 augmentation. Nothing in here changes the training.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache, partial
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float, UInt8
-from ml_collections import ConfigDict
 
+from jaxgan.config.sections import Evaluate
 from jaxgan.data.folder import Source
 from jaxgan.data.outliers import descriptor
 from jaxgan.errors import InputError
@@ -30,64 +30,63 @@ Look = Callable[[Iterable[UInt8[np.ndarray, "h w 3"]]], Float[np.ndarray, "n d"]
 Monitor = Callable[[Any, int], dict[str, float]]
 
 
-def settle(config: ConfigDict) -> None:
-    """Puts the features that are taken in place of `evaluate.features=auto`, where there is a use.
+def settle(evaluate: Evaluate, critics: Collection[str]) -> dict[str, str]:
+    """Return the features in place of `evaluate.features=auto`, where there is a use: new values.
 
     They are none that the critic is trained on: see `judges`.
     So a run that goes on elsewhere cannot mix two kinds of features unnoticed.
     """
-    if config.evaluate.every and config.evaluate.features == "auto":
-        config.evaluate.features = judges.unseen(judges.seen_by_critics(config))
+    if evaluate.every and evaluate.features == "auto":
+        return {"evaluate.features": judges.unseen(critics)}
+    return {}
 
 
-def check(config: ConfigDict, count: int) -> None:
-    """Refuses, before any training, what could not be measured.
+def check(evaluate: Evaluate, critics: Collection[str], resolution: int, count: int) -> None:
+    """Refuse, before any training, what could not be measured.
 
     Args:
-        config: of a GAN, settled.
-        count: how many pictures it learns from.
+        evaluate: the section, settled.
+        critics: the networks that the critics are trained on.
+        resolution: of the images.
+        count: how many images it learns from.
 
     Raises:
-        InputError: weights that are not installed or not the right ones; too few pictures;
+        InputError: weights that are not installed or not the right ones; too few images;
             features that the critic is trained on.
     """
-    if not config.evaluate.every:
+    if not evaluate.every:
         return
-    least = min(count, config.evaluate.pictures)
+    least = min(count, evaluate.pictures)
     if least < LEAST:
         raise InputError(
-            f"evaluate.every must be 0 with fewer than {LEAST} pictures a side, got {least}"
+            f"evaluate.every must be 0 with fewer than {LEAST} images a side, got {least}"
         )
-    if not config.evaluate.get("allow_seen", False):
-        judges.check(
-            config.evaluate.features,
-            judges.seen_by_critics(config),
-            "evaluate.features",
-            "evaluate.allow_seen=True",
-        )
-    _look(config)
+    if not evaluate.allow_seen:
+        judges.check(evaluate.features, critics, "evaluate.features", "evaluate.allow_seen=True")
+    _look(evaluate.features, resolution)
 
 
 def make_monitor(
-    config: ConfigDict, source: Source, draw: sample.Draw, tell: Callable[[str], None]
+    evaluate: Evaluate, seed: int, source: Source, draw: sample.Draw, tell: Callable[[str], None]
 ) -> Monitor:
-    """What measures an averaged generator, and keeps to its share of the time.
+    """Return what measures an averaged generator, and keeps to its share of the time.
 
     Args:
-        config: of a GAN, settled and checked.
+        evaluate: the section, settled and checked.
+        seed: of the choice of images, and of intervals.
         source: what it learns from.
         draw: its sampler.
         tell: is told what is not measured, and why.
 
     Returns:
         From the averaged weights and batch statistics and the step to the metrics of
-        `config.evaluate`: `evaluate/kid`, `evaluate/kid/low`, `evaluate/kid/high` and so on, 95 %
+        `evaluate`: `evaluate/kid`, `evaluate/kid/low`, `evaluate/kid/high` and so on, 95 %
         intervals; to none where evaluations would take more than their share of the time, which
         the first one alone may do, or weights are not finite.
     """
-    section, look = config.evaluate, _look(config)
-    count = min(section.pictures, len(source))
-    chosen = np.sort(np.random.default_rng(config.seed).permutation(len(source))[:count])
+    look = _look(evaluate.features, source.resolution)
+    count = min(evaluate.pictures, len(source))
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(source))[:count])
     seeds = range(SEEDS, SEEDS + count)
     began, spent, latest = time.perf_counter(), 0.0, 0.0
 
@@ -100,22 +99,21 @@ def make_monitor(
         now = time.perf_counter()
         # What the next one takes is known from the latest one, but for the first.
         share = (spent + latest) / (now - began + latest)
-        if share > section.share:
+        if share > evaluate.share:
             tell(
                 f"not evaluated at step {step:,}: evaluations would take {share:.0%} of the time, "
-                f"and evaluate.share is {section.share:.0%}"
+                f"and evaluate.share is {evaluate.share:.0%}"
             )
             return {}
         if not all(np.isfinite(x).all() for x in jax.tree.leaves(jax.device_get(variables))):
             tell(f"not evaluated at step {step:,}: the averaged generator is not finite")
             return {}
-        sampler = sample.Sampler(config, step, "", variables, draw)
-        ours, theirs = real(), look(sample.pictures(sampler, seeds))
-        if section.features == "light":  # Of several units.
+        ours, theirs = real(), look(sample.drawn(draw, variables, seeds))
+        if evaluate.features == "light":  # Of several units.
             mean, std = ours.mean(axis=0), np.maximum(ours.std(axis=0), 1e-6)
             ours, theirs = (ours - mean) / std, (theirs - mean) / std
         found = {}
-        for name, about in compare(ours, theirs, config.seed, section.metrics).items():
+        for name, about in compare(ours, theirs, seed, evaluate.metrics).items():
             found[PREFIX + name] = about["value"]
             found |= {f"{PREFIX}{name}/{end}": about[end] for end in ("low", "high")}
         latest = time.perf_counter() - now
@@ -125,8 +123,8 @@ def make_monitor(
     return measure
 
 
-def _look(config: ConfigDict) -> Look:
-    if config.evaluate.features == "light":
+def _look(features: str, resolution: int) -> Look:
+    if features == "light":
         return lambda pictures: np.stack([descriptor(picture) for picture in pictures])
-    net = networks.by_name(config.evaluate.features, config.data.resolution)
+    net = networks.by_name(features, resolution)
     return partial(nets.extract, net)

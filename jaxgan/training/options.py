@@ -7,10 +7,10 @@ import jax
 import numpy as np
 from clu import parameter_overview
 from clu import platform as cluster
-from ml_collections import ConfigDict
 
 from jaxgan.config import lengths
-from jaxgan.config import loading as configs
+from jaxgan.config.sections import Train
+from jaxgan.config.typed import Classifier, Network
 from jaxgan.data import account, loader
 from jaxgan.data.folder import Source
 from jaxgan.engine.checkpoint import Best
@@ -31,20 +31,24 @@ class Parts(NamedTuple):
     options: TrainOptions
 
 
-def starter(config: ConfigDict, log: Log, best: Best | None = None) -> Callable[[State], State]:
-    """What a new run makes of its random weights."""
-    if config.init_from is not None:
-        return lambda state: init_from.start(config, log.line, best)(state)
-    if config.model.get("pretrained") is not None:
-        return lambda state: imagenet.start(config, log.line)(state)
+def starter(
+    config: Network, recipe: Recipe, log: Log, best: Best | None = None
+) -> Callable[[State], State]:
+    """Return what a new run makes of its random weights."""
+    name, folder = config.model.name, config.init_from
+    if folder is not None:
+        return lambda state: init_from.start(folder, name, recipe, log.line, best)(state)
+    where = config.model.pretrained if isinstance(config, Classifier) else None
+    if where is not None:
+        return lambda state: imagenet.start(name, where, recipe, log.line)(state)
     return lambda state: state
 
 
-def make_batches(config: ConfigDict, source: Source, **more: Any) -> Any:
+def make_batches(source: Source, batch_size: int, seed: int, **more: Any) -> Any:
     return loader.make_batches(
         source,
-        batch_size=config.train.batch_size,
-        seed=config.seed,
+        batch_size=batch_size,
+        seed=seed,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
         **more,
@@ -52,7 +56,7 @@ def make_batches(config: ConfigDict, source: Source, **more: Any) -> Any:
 
 
 def make_options(
-    config: ConfigDict,
+    config: Network,
     pictures: int,
     pictures_a_step: int,
     prelude: Callable[[int], int] = lambda step: 0,
@@ -65,25 +69,23 @@ def make_options(
         log_every=config.train.log_every,
         sample_every=config.train.sample_every,
         checkpoint_every=config.train.checkpoint_every,
-        checkpoint_minutes=config.train.get("checkpoint_minutes"),
-        steps_per_call=config.train.get("steps_per_call", 1),
+        checkpoint_minutes=config.train.checkpoint_minutes,
+        steps_per_call=config.train.steps_per_call,
         parallel=config.parallel,
-        config=configs.to_dict(config),
+        config=config.given,
         profile=lengths.profile_steps(config.train.profile),
-        memory=memory_settings(config, prefix),
+        memory=memory_settings(config.train, config.precision, prefix),
     )
 
 
-def memory_settings(config: ConfigDict, prefix: str = "") -> Settings:
-    """Those of one network's config that decide over the memory of its step."""
-    train, bf16 = config.train, config.precision == "bf16"
+def memory_settings(train: Train, precision: str, prefix: str = "") -> Settings:
+    """Return those of one network that decide over the memory of its step."""
+    bf16 = precision == "bf16"
     return Settings(train.batch_size, train.microbatch, train.remat, bf16, prefix)
 
 
-def introduce(
-    log: Log, config: ConfigDict, recipe: Recipe, source: Source, data: dict | None = None
-) -> None:
-    """Writes `run.json` and `parameters.txt`, and says what begins."""
+def introduce(log: Log, recipe: Recipe, source: Source, data: dict | None = None) -> None:
+    """Write `run.json` and `parameters.txt`, and say what begins."""
     abstract = jax.eval_shape(recipe.init, jax.random.key(0))
     nets = {name: net for name, net in vars(abstract).items() if hasattr(net, "params")}
     tables, counts = [], []
@@ -96,11 +98,11 @@ def introduce(
         about = environment() | {"data": data or account.describe_data(source)}
         sealed.save(log.folder / "run.json", about, indent=2)
     summary = (
-        f"{len(source):,} pictures of {', '.join(_present(source))} at {source.resolution} px; "
+        f"{len(source):,} images of {', '.join(_present(source))} at {source.resolution} px; "
         f"parameters: {', '.join(counts)}; {jax.device_count()} x {jax.devices()[0].device_kind}"
     )
     cluster.work_unit().set_notes(summary)  # What a cluster's console shows.
-    log.line(summary)
+    log.detail(summary)
 
 
 def _present(source: Source) -> list[str]:

@@ -5,46 +5,50 @@ import os
 import re
 
 import jax
-from ml_collections import ConfigDict
 
 from jaxgan import recipes
+from jaxgan.config.sections import Train
+from jaxgan.config.typed import Classifier, Network
 from jaxgan.engine import sharding
 from jaxgan.errors import InputError
 from jaxgan.weights import imagenet, init_from
 
 
-def make_deterministic(config: ConfigDict) -> None:
-    """Asks XLA for the same bits each time on a GPU, too; before JAX looks for devices."""
-    if config.deterministic:
+def make_deterministic(wanted: bool) -> None:
+    """Ask XLA for the same bits each time on a GPU, too; before JAX looks for devices."""
+    if wanted:
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
 
 
-def check_start(config: ConfigDict, name: str = "config") -> None:
-    """Raises InputError where what a run is to begin with is not there or does not fit."""
+def check_start(config: Network, name: str = "config") -> None:
+    """Raise InputError where what a run is to begin with is not there or does not fit."""
+    model = config.model.name
     if config.init_from is not None:
-        init_from.check(config, name)
-    elif config.model.get("pretrained") is not None:
-        imagenet.read(config)
+        known = not isinstance(config, Classifier) or config.model.num_classes is not None
+        init_from.check(config.init_from, model, recipes.build(config) if known else None, name)
+    elif isinstance(config, Classifier) and config.model.pretrained is not None:
+        imagenet.read(model, config.model.pretrained, recipes.build(config))
     recipes.build_projection(config)
 
 
-def check_batches(config: ConfigDict, prefix: str = "") -> None:
-    """Raises InputError where the devices do not divide the batches of a config.
+def check_batches(train: Train, model: str, prefix: str = "") -> None:
+    """Raise InputError where the devices do not divide the batches of a training.
 
     Args:
-        config: of one network.
+        train: the section.
+        model: the name of the model.
         prefix: of the settings' names: `gan.` or `classifier.` in an experiment's.
     """
     for key in ("batch_size", "microbatch"):
-        count, name = config.train[key] or 0, f"{prefix}train.{key}"
+        count, name = getattr(train, key) or 0, f"{prefix}train.{key}"
         sharding.check_batch(count, name)
-        if config.model.name == "stylegan2":  # Half of a batch is for path lengths.
+        if model == "stylegan2":  # Half of a batch is for path lengths.
             sharding.check_batch(count // 2, f"half of {name}")
 
 
 def check_precision(precision: str) -> None:
-    """Says that bf16 is slow on a CPU, which only imitates it.
+    """Say that bf16 is slow on a CPU, which only imitates it.
 
     Raises:
         InputError: bf16 on an NVIDIA GPU that has none.

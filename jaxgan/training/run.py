@@ -11,7 +11,8 @@ from ml_collections import ConfigDict
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
-from jaxgan.data import account, loader
+from jaxgan.config.typed import GAN, Classifier, Network, changed
+from jaxgan.data import account, given, loader
 from jaxgan.data.account import describe_data
 from jaxgan.data.folder import Source
 from jaxgan.data.grouped_split import check_classes, copies, kept_together, split
@@ -20,8 +21,9 @@ from jaxgan.engine.checkpoint import has_checkpoints
 from jaxgan.engine.provenance import environment, versions
 from jaxgan.engine.timing import Timing, time_steps
 from jaxgan.errors import InputError
+from jaxgan.metrics import judges
 from jaxgan.metrics.networks import BEST
-from jaxgan.system import lock
+from jaxgan.system import lock, screen
 from jaxgan.training import classifier, frozen_features, gan, monitor
 from jaxgan.training.classifier import train_classifier, train_classifiers
 from jaxgan.training.components import fit_components
@@ -39,6 +41,7 @@ __all__ = [
     "BEST",
     "check_batches",
     "check_classes",
+    "check_evaluation",
     "check_precision",
     "check_start",
     "copies",
@@ -50,7 +53,7 @@ __all__ = [
     "memory_settings",
     "open_source",
     "run",
-    "settle_classes",
+    "settled",
     "split",
     "time_training",
     "train_classifier",
@@ -60,50 +63,50 @@ __all__ = [
 
 
 def run(config: ConfigDict, workdir: epath.PathLike) -> None:
-    """Trains what the config says, in `workdir`; going on where a run of it is there already.
+    """Train what the config says, in `workdir`; going on where a run of it is there already.
 
     Raises:
         InputError: a config, folder or workdir that will not do, or that another process works
-            in, or processes that differ in config, versions or pictures; before any training.
+            in, or processes that differ in config, versions or images; before any training.
     """
     with ExitStack() as held:
         _run(config, workdir, held)
 
 
-def _run(config: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
-    if config.get("model", {}).get("name") == "pca":
-        fit_components(config, workdir)
+def _run(asked: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
+    if asked.get("model", {}).get("name") == "pca":
+        fit_components(checks.check_training(asked), workdir)
         return
-    make_deterministic(config)
+    make_deterministic(bool(asked.get("deterministic")))
     sharding.check_devices()  # What follows speaks to all of them.
     with distributed.agreed():
-        if configs.is_experiment(config):
-            raise InputError("this config is an experiment's: run scripts/experiment.py with it")
-        checks.check_training(config)
+        if configs.is_experiment(asked):
+            raise InputError("this config is an experiment's: jaxgan experiment takes it")
+        config: Network = checks.check_training(asked)
         sharding.spread(config.parallel)
-        check_batches(config)
+        check_batches(config.train, config.model.name)
         check_precision(config.precision)
     distributed.check_same(
-        config=json.dumps(configs.to_dict(config), sort_keys=True), versions=str(versions())
+        config=json.dumps(config.given, sort_keys=True), versions=str(versions())
     )
+    parts = None
     with distributed.agreed():
         source = open_source(config.data, config.seed)
-        if config.model.name in configs.CLASSIFIERS:
+        if isinstance(config, Classifier):
             check_classes(source)
-            with config.unlocked():
-                config.model.num_classes = len(source.classes)
-                config.data.classes = tuple(source.classes)
-            parts = split(source, config.data.split, rule=config.data.get("duplicates", "auto"))
+            classes = {"model.num_classes": len(source.classes), "data.classes": source.classes}
+            config = changed(config, classes)
+            parts = split(source, config.data.split, rule=config.data.rule)
             tell(account.lines(source, parts))
         else:
-            tell(account.lines(source, gan=True))
-        if config.model.name in configs.GANS:
-            monitor.settle(config)
-            settle_classes(config, source)
+            source, said = given.to_learn_from(source)
+            tell([said] * bool(said) + account.lines(source, gan=True))
+        if isinstance(config, GAN):
+            config = settled(config, source)
         about = describe_data(source)
         if jax.process_index() == 0:
-            if config.model.name in configs.GANS:
-                monitor.check(config, len(source))
+            if isinstance(config, GAN):
+                check_evaluation(config, len(source))
             held.enter_context(lock.held(workdir))
             if not has_checkpoints(workdir):
                 check_start(config)
@@ -112,17 +115,31 @@ def _run(config: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
     with distributed.agreed():
         if jax.process_index() == 0:
             configs.claim_data(workdir, about["fingerprint"], data=about)
-    if config.model.name in configs.GANS:
+    if isinstance(config, GAN):
         train_gan(config, source, workdir)
         return
+    assert isinstance(config, Classifier) and parts is not None
     training, validation = (loader.Subset(source, i) for i in (parts.train, parts.validation))
-    if frozen_features.applies(config):
+    if config.trunk_stays:
         training = frozen_features.look(config, training, config.train.views)
         validation = frozen_features.look(config, validation)
     train_classifier(config, training, validation, workdir, data=about)
 
 
-def time_training(config: ConfigDict, source: Source, seconds: float, prefix: str = "") -> Timing:
+def settled(config: GAN, source: Source) -> GAN:
+    """Return a GAN's config with the features that evaluate it, and its classes."""
+    critics = judges.seen_by_critics(config.backbones, config.init_from)
+    new = monitor.settle(config.evaluate, critics)
+    return changed(config, new | settle_classes(config.model.conditional, source))
+
+
+def check_evaluation(config: GAN, count: int) -> None:
+    """Raise InputError for what a GAN's training could not measure on so many images."""
+    critics = judges.seen_by_critics(config.backbones, config.init_from)
+    monitor.check(config.evaluate, critics, config.data.resolution, count)
+
+
+def time_training(config: Network, source: Source, seconds: float, prefix: str = "") -> Timing:
     """Time a few steps of what would be trained, with random weights; nothing of it is kept.
 
     Args:
@@ -134,11 +151,14 @@ def time_training(config: ConfigDict, source: Source, seconds: float, prefix: st
     Raises:
         OutOfMemoryError: names what to lower.
     """
-    assemble = gan.assemble if config.model.name in configs.GANS else classifier.assemble
-    return time_steps(*assemble(config, source, prefix=prefix), seconds)
+    if isinstance(config, GAN):
+        return time_steps(*gan.assemble(config, source, prefix=prefix), seconds)
+    assert isinstance(config, Classifier)
+    return time_steps(*classifier.assemble(config, source, prefix=prefix), seconds)
 
 
 def tell(lines: Sequence[str]) -> None:
     """Print an account, on one process alone."""
     if jax.process_index() == 0:
-        print("\n".join(lines), flush=True)
+        for line in lines:
+            screen.say(line)

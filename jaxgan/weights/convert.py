@@ -13,11 +13,12 @@ from safetensors.numpy import save
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import GAN, StyleGAN2, changed, parse
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.engine.provenance import environment
 from jaxgan.recipes import stylegan2
 from jaxgan.system import lock, sealed
-from jaxgan.types import InputError, State
+from jaxgan.types import InputError, Recipe, State
 from jaxgan.weights import stylegan2_ada
 from jaxgan.weights.stylegan2_ada import NETS, Published, Sizes
 
@@ -39,7 +40,7 @@ def run(
     if epath.Path(source).is_dir():
         if epath.Path(out).suffix != ".safetensors":
             raise InputError(f"--out must be a .safetensors file for a run's folder, got {out}")
-        size = configs.read_claim(source).get("data", {}).get("resolution")
+        size = configs.read_claim(source).given["data"].get("resolution")
         if resolution not in (None, size):
             raise InputError(f"--resolution must be that of {source}, {size}, got {resolution}")
         to_safetensors(source, out)
@@ -52,37 +53,34 @@ def run(
         raise InputError(
             f"--resolution must be that of {source}, {numbers.resolution}, got {resolution}"
         )
-    to_run(found, adapted(config, numbers, found), out, source)
+    to_run(found, adapted(parse(config), numbers, found), out, source)
 
 
-def adapted(config: ConfigDict, numbers: Sizes, found: Published) -> ConfigDict:
+def adapted(config: StyleGAN2, numbers: Sizes, found: Published) -> StyleGAN2:
     """A StyleGAN2's config with the numbers of a published network, which draws as its tool does.
 
     It computes in float32. Classes have their numbers as names.
     """
-    config = config.copy_and_resolve_references()
-    with config.unlocked():
-        stylegan2.choose(config, "auto", numbers.resolution)
-        config.data.classes = tuple(str(i) for i in range(numbers.num_classes))
-        config.model.update(
-            conditional=numbers.num_classes > 0,
-            latent_dim=numbers.latent_dim,
-            w_dim=numbers.w_dim,
-            channel_base=numbers.channel_base,
-            channel_max=numbers.channel_max,
-            mapping_layers=numbers.mapping_layers,
-            group_size=found.group_size,
-            bf16_blocks=0,
-            clamp=found.clamp,
-        )
-        config.sample = ConfigDict({"latents": "numpy"})
-    return config
+    own = {
+        "data.classes": tuple(str(i) for i in range(numbers.num_classes)),
+        "model.conditional": numbers.num_classes > 0,
+        "model.latent_dim": numbers.latent_dim,
+        "model.w_dim": numbers.w_dim,
+        "model.channel_base": numbers.channel_base,
+        "model.channel_max": numbers.channel_max,
+        "model.mapping_layers": numbers.mapping_layers,
+        "model.group_size": found.group_size,
+        "model.bf16_blocks": 0,
+        "model.clamp": found.clamp,
+        "sample.latents": "numpy",
+    }
+    return changed(config, stylegan2.chosen("auto", numbers.resolution) | own)
 
 
 def to_run(
-    found: Published, config: ConfigDict, out: epath.PathLike, source: epath.PathLike
+    found: Published, config: StyleGAN2, out: epath.PathLike, source: epath.PathLike
 ) -> None:
-    """Writes a run folder with the networks as the checkpoint of step 0, optimisers at their start.
+    """Write a run folder with the networks as the checkpoint of step 0, optimisers at their start.
 
     Raises:
         InputError: the arrays are not those of such a network, or `out` holds another run.
@@ -129,7 +127,7 @@ def _check_shapes(variables: dict, wanted: dict, net: str, source: epath.PathLik
 
 
 def to_safetensors(workdir: epath.PathLike, out: epath.PathLike) -> None:
-    """Writes the latest checkpoint's generator, critic and averaged generator as one file.
+    """Write the latest checkpoint's generator, critic and averaged generator as one file.
 
     A StyleGAN2's arrays have the published names and layout, "G_ema.synthesis.b4.const" and so on,
     which `load_state_dict` of the published tool takes; those of others our names and layout,
@@ -139,16 +137,16 @@ def to_safetensors(workdir: epath.PathLike, out: epath.PathLike) -> None:
         InputError: no GAN's run, or no checkpoint.
     """
     config = configs.read_claim(workdir)
-    if configs.is_experiment(config) or config.model.name not in configs.GANS:
+    if not isinstance(config, GAN):
         raise InputError(f"--source must hold the run of a GAN, and {workdir} does not")
-    state = _restored(config, workdir)
+    state = _restored(recipes.build(config), workdir)
     named: dict[str, np.ndarray] = {}
     about = {"step": str(int(state.step))}
     for name, variables in zip(
         NETS, (state.generator.variables, state.critic.variables, state.ema), strict=True
     ):
         variables = jax.device_get(variables)
-        if config.model.name == "stylegan2":
+        if isinstance(config, StyleGAN2):
             arrays = stylegan2_ada.to_published(variables, name)
             named |= {f"{name}.{key}": array for key, array in arrays.items()}
             about["clamp"] = str(config.model.clamp or "")
@@ -163,8 +161,8 @@ def to_safetensors(workdir: epath.PathLike, out: epath.PathLike) -> None:
     print(f"{len(named)} arrays of step {about['step']}: {out}")
 
 
-def _restored(config: ConfigDict, workdir: epath.PathLike) -> State:
-    abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
+def _restored(recipe: Recipe, workdir: epath.PathLike) -> State:
+    abstract = jax.eval_shape(recipe.init, jax.random.key(0))
     with Checkpoints(workdir, read_only=True) as checkpoints:
         restored = checkpoints.restore(abstract)
     if restored is None:

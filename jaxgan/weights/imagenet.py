@@ -8,19 +8,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
-from jaxgan import recipes
 from jaxgan.metrics import features
 from jaxgan.steps.state import ClassifierState
+from jaxgan.types import Recipe
 from jaxgan.weights import download, torch_files, torchvision
 
 
-def read(config: ConfigDict) -> Any:
-    """The weights that `config.model.pretrained` names, as far as they fit the config's model.
+def read(name: str, where: str, recipe: Recipe) -> Any:
+    """Published weights, as far as they fit a classifier.
 
     Args:
-        config: of a classifier, `model.num_classes` set.
+        name: of its model.
+        where: what `config.model.pretrained` names.
+        recipe: of the classifier, whose number of classes is set.
 
     Returns:
         A tree like the model's variables, with None where a layer begins anew: a head for other
@@ -29,7 +30,6 @@ def read(config: ConfigDict) -> Any:
     Raises:
         InputError: no such file, not to be had, damaged, or of another architecture.
     """
-    name, where = config.model.name, config.model.pretrained
     if where == "features":
         tensors: Mapping[str, np.ndarray] = _lpips()
     else:
@@ -37,17 +37,17 @@ def read(config: ConfigDict) -> Any:
             folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
             flag = "--config.model.pretrained"
             published = torchvision.PUBLISHED[name]
-            where = download.fetch(*published, folder / "jaxgan" / "weights", flag)
+            where = str(download.fetch(*published, folder / "jaxgan" / "weights", flag))
         tensors = torch_files.read_weights(where)
-    net = jax.eval_shape(recipes.build(config).init, jax.random.key(0)).net
+    net = jax.eval_shape(recipe.init, jax.random.key(0)).net
     return torchvision.convert(name, tensors, net.variables, str(where))
 
 
 def start(
-    config: ConfigDict, tell: Callable[[str], None]
+    name: str, where: str, recipe: Recipe, tell: Callable[[str], None]
 ) -> Callable[[ClassifierState], ClassifierState]:
     """From a fresh state to one with published weights; see `read`."""
-    found = read(config)
+    found = read(name, where, recipe)
 
     def begin(state: ClassifierState) -> ClassifierState:
         fresh = []
@@ -61,7 +61,7 @@ def start(
         variables = jax.tree_util.tree_map_with_path(choose, state.net.variables, found)
         taken = len(jax.tree.leaves(variables)) - len(fresh)
         begun = f"; begun anew: {', '.join(fresh)}" if fresh else ""
-        tell(f"{taken} arrays from {config.model.pretrained}{begun}")
+        tell(f"{taken} arrays from {where}{begun}")
         net = state.net.replace(params=variables["params"], stats=variables["batch_stats"])
         # Donated buffers must not be shared.
         return state.replace(net=net).averaged(lambda new, _: jax.tree.map(jnp.copy, new))

@@ -5,54 +5,58 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.engine.checkpoint import Best, Checkpoints, has_checkpoints
 from jaxgan.steps.state import Net
-from jaxgan.types import InputError, State
+from jaxgan.types import InputError, PRNGKey, Recipe, State
 
 
-def check(config: ConfigDict, name: str = "config") -> ConfigDict:
-    """The config of the run that `config.init_from` names.
+def check(
+    folder: str, model: str, recipe: Recipe | None = None, name: str = "config"
+) -> Callable[[PRNGKey], State]:
+    """Return what makes the state of the run in `folder`, from a key.
+
+    Args:
+        folder: the config's `init_from`.
+        model: the name of the model that begins.
+        recipe: its own; None: its shapes are not known yet.
+        name: of the config, for errors.
 
     Raises:
         InputError: no run, or one of another kind of model.
     """
     try:
-        there = configs.read_claim(config.init_from)
+        there = configs.read_claim(folder)
     except InputError as error:
-        raise InputError(
-            f"{name}.init_from must be the folder of a run, got {config.init_from}"
-        ) from error
+        raise InputError(f"{name}.init_from must be the folder of a run, got {folder}") from error
     kind = None if configs.is_experiment(there) else there.model.name
-    if kind != config.model.name:
+    if kind != model:
         raise InputError(
-            f"{name}.init_from must be a run of the same kind of model, {config.model.name}, "
-            f"got {config.init_from}, which is {'an experiment' if kind is None else f'of {kind}'}"
+            f"{name}.init_from must be a run of the same kind of model, {model}, "
+            f"got {folder}, which is {'an experiment' if kind is None else f'of {kind}'}"
         )
-    if not has_checkpoints(config.init_from):
-        raise InputError(
-            f"{name}.init_from must hold a checkpoint, and there is none in {config.init_from}"
-        )
-    if config.model.get("num_classes", 1) is not None:  # Else the shapes are not known yet.
-        ours, theirs = (_shapes(_abstract(each)) for each in (config, there))
+    if not has_checkpoints(folder):
+        raise InputError(f"{name}.init_from must hold a checkpoint, and there is none in {folder}")
+    init = recipes.build(there).init
+    if recipe is not None:
+        ours, theirs = (_shapes(_abstract(each)) for each in (recipe.init, init))
         for net, shapes in ours.items():
             if net != "second" and not shapes & theirs[net]:
                 raise InputError(
                     f"{name}.init_from must have something that fits the {net}, and "
-                    f"{config.init_from} has not"
+                    f"{folder} has not"
                 )
-    return there
+    return init
 
 
-def _abstract(config: ConfigDict) -> State:
-    return jax.eval_shape(recipes.build(config).init, jax.random.key(0))
+def _abstract(init: Callable[[PRNGKey], State]) -> State:
+    return jax.eval_shape(init, jax.random.key(0))
 
 
 def _shapes(state: State) -> dict[str, set]:
-    """The names and shapes of each net's weights."""
+    """Return the names and shapes of each net's weights."""
     nets = {name: net.params for name, net in vars(state).items() if isinstance(net, Net)}
     return {
         name: {(_name(path), x.shape) for path, x in jax.tree_util.tree_leaves_with_path(params)}
@@ -61,23 +65,29 @@ def _shapes(state: State) -> dict[str, set]:
 
 
 def start(
-    config: ConfigDict, tell: Callable[[str], None], best: Best | None = None
+    folder: str,
+    model: str,
+    recipe: Recipe,
+    tell: Callable[[str], None],
+    best: Best | None = None,
 ) -> Callable[[State], State]:
-    """From a fresh state to one with the weights of the run in `config.init_from`.
+    """From a fresh state to one with the weights of the run in `folder`.
 
     Weights, batch statistics and averages of equal name and shape are taken; optimisers begin anew.
-    Layers are named by their size, so a larger resolution takes all but the layers at the pictures.
+    Layers are named by their size, so a larger resolution takes all but the layers at the images.
 
     Args:
-        config: of the run that begins.
+        folder: the config's `init_from`.
+        model: the name of the model that begins.
+        recipe: its own.
         tell: is told what was taken and what was not.
         best: the metric whose best checkpoint is taken; the latest where None.
 
     Raises:
         InputError: no run there, of another kind, without a whole checkpoint, or nothing fits.
     """
-    abstract = _abstract(check(config))
-    with Checkpoints(config.init_from, best, read_only=True) as checkpoints:
+    abstract = _abstract(check(folder, model, recipe))
+    with Checkpoints(folder, best, read_only=True) as checkpoints:
         restored = checkpoints.restore(abstract, checkpoints.best if best else None)
     assert restored is not None
 
@@ -111,7 +121,7 @@ def start(
         tree = jax.tree_util.tree_map_with_path(choose, new)
         begun = f"; begun anew: {', '.join(fresh)}" if fresh else ""
         count = f"{len(taken)} of {len(taken) + len(fresh)}"
-        tell(f"{net}: {count} arrays from {config.init_from}, step {restored.step:,}{begun}")
+        tell(f"{net}: {count} arrays from {folder}, step {restored.step:,}{begun}")
         return tree
 
     return begin

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TINY = [
     "--config.data.path=toy",
@@ -78,10 +80,10 @@ def test_sample_writes_pictures_a_manifest_and_a_grid(gan: Path, tmp_path: Path)
 
 def test_sample_keeps_the_first_of_a_surplus(gan: Path, tmp_path: Path) -> None:
     out = call(*("sample", f"--workdir={gan}", "--select=3", "--by=none", "--out", tmp_path)).stdout
-    assert "kept 3 of 12 pictures drawn, by none" in out and len(files(tmp_path)) == 3
+    assert "kept 3 of 12 images drawn, by none" in out and len(files(tmp_path)) == 3
     rows = [json.loads(r) for r in (tmp_path / "drawn.jsonl").read_text().splitlines()]
     assert [r["kept"] for r in rows] == [True] * 3 + [False] * 9
-    assert "from 1 to the 2 pictures drawn, got 3" in refused(
+    assert "from 1 to the 2 images drawn, got 3" in refused(
         "sample", f"--workdir={gan}", "--select=3", "--num=2", "--out", tmp_path
     )
 

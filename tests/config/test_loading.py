@@ -146,12 +146,10 @@ def test_the_same_keys_in_every_gans_config(file: Path) -> None:
         if config.model.name not in configs.GANS:
             continue
         full = {"wgan": "wgan512", "dcgan": "dcgan64_paper", "projected": "refined64"}
+        full["drifting"] = "drifted64"
         full |= {"stylegan2": "stylegan2_ada128", "fastgan": "fastgan256"}
         assert set(configs.keys(config)) == set(configs.keys(gan(full[config.model.name]))) | own
-        if config.model.name in (
-            "projected",
-            "stylegan2",
-        ):  # With other losses, and lazily: a step of its own.
+        if config.model.name in ("projected", "drifting", "stylegan2"):  # Steps of their own.
             continue
         outside = lambda config: {k for k in configs.keys(config) if not k.startswith("model.")}  # noqa: E731
         assert outside(config) == outside(wgan()) | own

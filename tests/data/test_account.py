@@ -234,3 +234,13 @@ def test_images_that_are_drawn_have_an_account() -> None:
 
 def test_what_would_let_a_file_in_is_told_once() -> None:
     assert walk.told({".jp2": 3, ".heic": 4, ".txt": 3})[1:] == ["3 .jp2", "3 .txt"]
+
+
+def test_unequal_classes_are_told_what_counts_them_the_same() -> None:
+    labels = np.repeat([0, 1], [500, 40])
+    (told,) = account.lopsided(labels, ("cat", "dog"), "accuracy", ("real", "add+augmentation"))
+    assert "cat 500 against dog 40" in told
+    assert "verdict.outcome=balanced_accuracy" in told and "the arm balance" in told
+    (told,) = account.lopsided(labels, ("cat", "dog"), "macro_f1", ("real", "balance+augmentation"))
+    assert "outcome" not in told and "arm" not in told
+    assert account.lopsided(np.repeat([0, 1], [60, 40]), ("cat", "dog"), "accuracy", ()) == []

@@ -10,7 +10,10 @@ from PIL import Image
 from jaxgan.config import loading as configs
 from jaxgan.data import folds, groups, layout, splits
 from jaxgan.data import prepared as records
+from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import FolderSource
+from jaxgan.data.given import to_learn_from
+from jaxgan.data.grouped_split import kept_together
 from jaxgan.data.loader import Subset, open_source
 from jaxgan.data.prepare.decode import Options
 from jaxgan.data.prepare.options import Request
@@ -98,6 +101,14 @@ def test_copies_tie_groups_together() -> None:
     assert groups.joined(copies, None) is copies
 
 
+def test_images_of_a_group_are_not_called_duplicates(tmp_path: Path, caplog) -> None:
+    draw(tmp_path, [f"{c}/p{p}_{i}.png" for c in "ab" for p in range(4) for i in range(2)])
+    source = open_source(tmp_path, 8, grouped=r"name:^(p\d)_")
+    found = kept_together(source)
+    assert len(set(found.group.tolist())) == 4
+    assert "none among 16 images" in sentence(found, source.names.__getitem__)
+
+
 def test_large_groups_are_dealt_evenly(tmp_path: Path) -> None:
     """Largest first: no fold has twice its share of a class, whatever the groups' sizes."""
     sizes = [20, 12, 9, 7, 5, 4, 3, 2, 2, 1, 1, 1]
@@ -151,7 +162,7 @@ def test_groups_must_not_straddle_given_sides(tmp_path: Path) -> None:
         open_source(tmp_path, 8, grouped=rule)
     assert open_source(tmp_path, 8, grouped=rule, given_sides="merge").sides is None
     with (
-        pytest.raises(InputError, match=r"one side, and data\.groups puts"),
+        pytest.raises(InputError, match=r"one side, and --groups puts"),
         prepared(
             Request(str(tmp_path), tmp_path.parent / "out", Options((8,)), grouped=rule), print
         ),
@@ -207,6 +218,10 @@ def test_given_sides_are_those_of_a_prepared_set(tmp_path: Path) -> None:
         assert {source.names[i].partition("/")[0] for i in split.validation} == {
             "val" if len(sides) == 3 else "train"
         }
+        alone, told = to_learn_from(source)  # What a GAN does.
+        assert set(alone.names) == {source.names[i] for i in split.train} and "of train" in told
+        every = open_source(tmp_path / f"{sides[1]}.set", 8, given_sides="merge")
+        assert len(to_learn_from(every)[0]) == len(source)
         merged = "\n".join(prepare(raw, tmp_path / f"{sides[1]}.set", given_sides="merge"))
         assert "the given sides are merged" in merged
         assert not records.read_info(tmp_path / f"{sides[1]}.set")["given_sides"]
@@ -357,6 +372,7 @@ def test_a_small_class_has_its_share_on_each_side(seed: int) -> None:
         assert (labels[part.validation] == 1).sum() == 6
 
 
+@pytest.mark.slow
 def test_an_experiment_counts_group_by_group(tmp_path: Path, monkeypatch) -> None:
     """From the folder to the report, with answers that are drawn and no training."""
     config = configs.load(str(Path(__file__).parents[2] / "configs/quickstart.py"), test=True)

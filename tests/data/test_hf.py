@@ -219,3 +219,25 @@ def test_what_the_library_cannot_load(
     monkeypatch.setattr(hf, "_unreachable", lambda: True)
     with pytest.raises(InputError, match=r"somebody/pets must be downloaded.*cannot be reached"):
         discover.find("hf:somebody/pets")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", ["bytes and path", "bytes in a struct", "bytes"])
+def test_parquet_of_other_programs_holds_images(datasets: Any, tmp_path: Path, kind: str) -> None:
+    """Written without what the library notes beside its columns; texts alone are no images."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    files: list[Any] = []
+    for i in range(4):
+        file = io.BytesIO()
+        Image.fromarray(picture(i)).save(file, "PNG")
+        files.append(file.getvalue())
+    whole = [{"bytes": f, "path": f"{i}.png"} for i, f in enumerate(files)]
+    images = {"bytes and path": whole, "bytes": files}.get(kind, [{"bytes": f} for f in files])
+    table = {"photo": images, "label": ["cat", "dog"] * 2}
+    parquet.write_table(pyarrow.table(table), tmp_path / "a.parquet")
+    found = discover.find(f"hf:{tmp_path / 'a.parquet'}")
+    assert found.classes == ("cat", "dog")
+    assert sorted(discover.read(found.root, e.place) for e in found.entries) == sorted(files)
+    parquet.write_table(pyarrow.table({"text": ["a"], "label": [0]}), tmp_path / "b.parquet")
+    with pytest.raises(InputError, match=r"must have a column of images.*columns: text, label"):
+        discover.find(f"hf:{tmp_path / 'b.parquet'}")

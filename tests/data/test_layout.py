@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgan.config import load
 from jaxgan.data import layout
 from jaxgan.data.folder import FolderSource
 from jaxgan.data.loader import open_source
 from jaxgan.data.sources import discover
 from jaxgan.data.tables import Tables
 from jaxgan.errors import InputError
+from jaxgan.system import lock
 from jaxgan.training import run
 
 
@@ -79,6 +81,24 @@ def test_afhq_is_not_a_class_train(tmp_path: Path, caplog) -> None:
     source = open_source(tmp_path, 8)
     test = {n for n, side in zip(source.names, source.sides, strict=True) if side == 2}
     assert test == {n for n in source.names if n.startswith("val/")}
+
+
+def test_a_gan_learns_from_the_train_side_alone(tmp_path: Path, capsys) -> None:
+    """What folders hold out stays unseen, unless the sides are merged; the account says so."""
+    for side, n in (("train", 6), ("val", 4), ("test", 4)):
+        draw(tmp_path / "set", [x for c in ("cat", "dog") for x in numbered(f"{side}/{c}", n)])
+    config = load("pca64")
+    config.data.path, config.data.resolution = str(tmp_path / "set"), 8
+    for sides, count, words in (("use", 12, "the 12 images of train alone; 16"), ("merge", 28, "")):
+        config.data.given_sides = sides
+        run.run(config, tmp_path / sides)
+        printed = capsys.readouterr().out
+        about = json.loads((tmp_path / sides / "run.json").read_text())["data"]
+        assert sum(about["counts"].values()) == count and words in printed
+        assert "left alone" in printed or sides == "merge"
+        assert "cat" in printed and f"{count // 2}" in printed  # The account's table.
+    with lock.held(tmp_path / "new"), pytest.raises(InputError, match="one run at a time"):
+        run.run(config, tmp_path / "new")
 
 
 def test_sides_inside_classes(tmp_path: Path, caplog) -> None:

@@ -173,13 +173,13 @@ def test_every_side_has_every_class_however_few_there_are(cats, dogs, first):
 
 def test_too_few_pictures_are_refused_with_their_number():
     cats = PLAIN[:5]
-    with pytest.raises(InputError, match="at least 3 different pictures for a split, dog has 1"):
+    with pytest.raises(InputError, match="at least 3 different images for a split, dog has 1"):
         split(Pictures([*cats, PLAIN[5]], [0] * 5 + [1]))
-    with pytest.raises(InputError, match="at least 3 different pictures for a split, dog has 1"):
+    with pytest.raises(InputError, match="at least 3 different images for a split, dog has 1"):
         split(Pictures([*cats, *[PLAIN[5]] * 4], [0] * 5 + [1] * 4))
     with pytest.raises(InputError, match="at least 2 different"):
         split(Pictures([*cats, PLAIN[5]], [0] * 5 + [1]), (0.5, 0, 0.5))
-    with pytest.raises(InputError, match="at least one picture"):
+    with pytest.raises(InputError, match="at least one image"):
         split(Pictures([]))
 
 
@@ -247,3 +247,17 @@ def test_a_side_without_pictures_is_filled_by_new_ones_only():
     labels, duplicates = grown(30, [b"a" * 16, b"b" * 16])
     after = assign(labels, ("cat",), (0.5, 0.25, 0.25), duplicates, decided)
     assert (after[:30] == 0).all() and sorted(after[30:].tolist()) == [1, 2]
+
+
+@pytest.mark.parametrize(("many", "few"), [(500, 40), (300, 8), (59, 12)])
+def test_small_classes_have_their_share_on_every_side(many: int, few: int) -> None:
+    """Rounded down; a share of 40 left to chance is off by 3 or more of 10, one time in three."""
+    fractions = (0.6, 0.15, 0.25)
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        digests = [rng.bytes(16) for _ in range(many + few)]
+        labels = np.repeat([0, 1], [many, few])
+        found = Duplicates(np.arange(many + few), digests)
+        sides = assign(labels, ("cat", "dog"), fractions, found)
+        counts = np.bincount(sides[labels == 1], minlength=3)
+        assert (counts >= np.floor(np.array(fractions) * few)).all()

@@ -16,11 +16,13 @@ CASES = {
         {"train.same_batch": False, "train.microbatch": 8},
     ),
     "dcgan": ("meowgan64", {}),  # With batch normalisation of both, dropout and noise.
+    "drifting": ("drifted64", {"train.positives": 16}),
     "stylegan2": ("stylegan2_ada128", {"augment.p": 0.6}),  # Lazy terms in every step.
     "googlenet": ("googlenet", {"data.resolution": 64}),
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_number_of_devices_changes_nothing(case: str) -> None:
     config, overrides = CASES[case]

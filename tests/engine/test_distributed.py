@@ -190,6 +190,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     return folder, {name: [each[name] for each in found] for name in found[0]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS, ids="_".join)
 def test_two_processes_learn_what_one_learns(
     trained: tuple, tmp_path: Path, run: tuple[str, str], monkeypatch: pytest.MonkeyPatch
@@ -210,6 +211,7 @@ def test_two_processes_learn_what_one_learns(
         assert any(part in jax.tree_util.keystr(path) for path, _ in leaves), part
 
 
+@pytest.mark.slow
 def test_only_the_first_process_writes(trained: tuple) -> None:
     folder = trained[0] / "wgan512 jit"
     rows = read_metrics(folder)
@@ -219,6 +221,7 @@ def test_only_the_first_process_writes(trained: tuple) -> None:
     assert len(json.loads((folder / "run.json").read_text())["devices"]) == 4
 
 
+@pytest.mark.slow
 def test_processes_that_differ_are_refused_everywhere(trained: tuple) -> None:
     folder, refusals = trained
     for name in ("pictures", "config"):
@@ -232,6 +235,7 @@ def test_processes_that_differ_are_refused_everywhere(trained: tuple) -> None:
     assert not (folder / "refused" / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_dead_process_ends_the_others_and_all_go_on_and_stop_together(tmp_path: Path) -> None:
     run = tmp_path / "run"
     log = run / "log.txt"
@@ -268,6 +272,7 @@ def get_config():
 """
 
 
+@pytest.mark.slow
 def test_a_dead_coordinator_ends_the_others_and_the_run_goes_on(tmp_path: Path) -> None:
     """As users start it; what compiles here was compiled for `trained`."""
     (tmp_path / "twin.py").write_text(TWIN)
@@ -300,6 +305,7 @@ PATIENT = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("process", "sentence"),
     [(1, "the coordinator must answer within 2 s"), (0, "all 2 processes must start within 2 s")],

@@ -15,6 +15,7 @@ from jaxgan.config import loading as configs
 from jaxgan.models.layers import convolution
 
 ROOT = Path(__file__).parents[2]
+FAST = ("dcgan64",)
 HEAVY = {"stablehlo.convolution", "stablehlo.dot_general"}
 
 
@@ -75,7 +76,9 @@ def lowered(step, arguments: tuple, platform: str):
         return ir.Module.parse(exported.mlir_module())
 
 
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in TWINS]
+)
 def test_steps_lower_for_every_platform(name: str) -> None:
     """With a real loop over turns and microbatches on GPU and TPU, written out on a CPU."""
     config = TWINS[name]

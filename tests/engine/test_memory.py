@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import memory, sharding
@@ -200,5 +201,5 @@ def test_out_of_memory_in_a_dry_run(name: str, prefix: str, call: int, monkeypat
     with pytest.raises(
         OutOfMemoryError, match=rf"^out of memory: .*: set {prefix}\.train\.batch_size="
     ) as found:
-        timing.trial(config, ToySource(config.data.resolution, count=4), 0.0)
+        timing.trial(parse(config), ToySource(config.data.resolution, count=4), 0.0)
     assert "\n" not in str(found.value)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
@@ -32,6 +33,7 @@ def curves(name: str, precision: str, steps: int, **changes: object) -> dict[str
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
+@pytest.mark.slow
 def test_a_gan_learns_the_same() -> None:
     """The losses stay within 15 % of what they move in float32 (7 % when this was written)."""
     rates = {f"optim.{player}.learning_rate": 1e-3 for player in ("generator", "critic")}
@@ -41,6 +43,7 @@ def test_a_gan_learns_the_same() -> None:
         assert np.abs(whole[name] - half[name]).mean() < 0.15 * whole[name].std(), name
 
 
+@pytest.mark.slow
 def test_a_classifier_learns_the_same() -> None:
     """The loss of the second half is within 10 % (5 % when this was written)."""
     changes = {

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import changed, parse
 from jaxgan.experiment import budget, pipeline, timing
 from jaxgan.experiment.stages import classify
 from jaxgan.types import InputError
@@ -25,7 +26,7 @@ def priced(monkeypatch, step=0.5, gan=0.5):
     one = timing.Trial(1.0, 3.0, step, 0.0, lambda step: 0, 2**30, 2**20, 0.01)
     learns = one._replace(step=gan)
 
-    def prices(config, plan, seconds=0.0):
+    def prices(plan, seconds=0.0):
         ways = {arm.way: one for arm in plan.folds[0].arms}
         trains = plan.folds[0].needed and not plan.outside
         return timing.Prices(learns if trains else None, ways, (0.0, 0.0), (0.0, 0.0))
@@ -50,7 +51,7 @@ def least_of(config):
     with pytest.raises(
         InputError, match=r"--budget=1s is too little .* about (\d+\.?\d*[mh])$"
     ) as e:
-        budget.choose(config, 1.0)
+        budget.choose(parse(config), 1.0)
     return budget.parse(str(e.value).rsplit(" ", 1)[1])
 
 
@@ -59,17 +60,17 @@ def test_too_small_a_budget_names_the_least_that_works(monkeypatch, gan) -> None
     priced(monkeypatch, gan=gan)
     config = twin(**{"gan.train.steps": 40})
     least = least_of(config)
-    choice, _ = budget.choose(config, least)
+    choice, _ = budget.choose(parse(config), least)
     assert choice.seeds * choice.begun >= 2
     with pytest.raises(InputError, match="is too little"):
-        budget.choose(config, least - 90)
+        budget.choose(parse(config), least - 90)
 
 
 def test_more_time_never_gives_a_wider_interval_than_is_narrow_enough(monkeypatch) -> None:
     priced(monkeypatch)
     config = twin(**{"gan.train.steps": 400})
     least = least_of(config)
-    choices = [budget.choose(config, least * more)[0] for more in (1, 1.5, 2, 4, 8, 16)]
+    choices = [budget.choose(parse(config), least * more)[0] for more in (1, 1.5, 2, 4, 8, 16)]
     halves = [max(choice.half, budget.ENOUGH) for choice in choices]
     assert all(b <= a + 0.002 for a, b in itertools.pairwise(halves)), halves
     for choice, more in zip(choices, (1, 1.5, 2, 4, 8, 16), strict=True):
@@ -82,11 +83,12 @@ def test_more_time_never_gives_a_wider_interval_than_is_narrow_enough(monkeypatc
 def test_what_was_chosen_is_put_into_the_config() -> None:
     config = twin(seeds=(7, 3))
     choice = budget.Choice(4, 2, 3, 120, 0.03, 0.05, 500.0, 24)
-    budget.apply(config, choice)
-    assert config.data.folds == 4 and config.gan.train.steps == 120
-    assert config.seeds[:4] == (7, 3, 0, 1) and len(set(config.seeds)) == budget.MOST_SEEDS
+    made = changed(parse(config), budget.apply(config.seeds, choice))
+    assert made.data.folds == 4 and made.gan.train.steps == 120 and made.gan.train.kimg is None
+    assert made.seeds[:4] == (7, 3, 0, 1) and len(set(made.seeds)) == budget.MOST_SEEDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folds", [1, 3])
 def test_a_second_budget_adds_to_the_first_and_redoes_nothing(monkeypatch, tmp_path, folds) -> None:
     """The time is over after so many classifiers as each budget has room for."""
@@ -108,7 +110,7 @@ def test_a_second_budget_adds_to_the_first_and_redoes_nothing(monkeypatch, tmp_p
     for left in (2 * folds, 2 * folds + 2):
         clock["left"] = left
         mine = config.copy_and_resolve_references()
-        found = budget.spend(mine, tmp_path / "run", 3600.0, budget.time.perf_counter())
+        found = budget.spend(parse(mine), tmp_path / "run", 3600.0, budget.time.perf_counter())
         counts.append({(r["fold"], r["seed"], r["arm"]) for r in found["runs"]})
         assert found["ended"].startswith("the time is over")
     assert len(done) == len(set(done)) == len(counts[1]) and counts[0] < counts[1]
@@ -119,4 +121,4 @@ def test_a_second_budget_adds_to_the_first_and_redoes_nothing(monkeypatch, tmp_p
 def test_a_folder_without_a_budget_is_not_gone_on_with(tmp_path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match="begun without --budget"):
-        budget.spend(twin(), tmp_path, 60.0, 0.0)
+        budget.spend(parse(twin()), tmp_path, 60.0, 0.0)

@@ -14,6 +14,8 @@ from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.sections import Train
+from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.data.toy.animals import ToySource
@@ -108,7 +110,7 @@ def test_a_dry_run_adds_up_and_trains_nothing(monkeypatch) -> None:
         for train, steps in ((config.gan.train, 10), (config.classifier.train, 20)):
             train.steps, train.epochs, train.kimg = steps, None, None
             train.sample_every = train.checkpoint_every = 8
-    gans, drawing, classifiers = forecast.predict(config)
+    gans, drawing, classifiers = forecast.predict(parse(config))
     assert [name for name, _ in tried] == [config.gan.model.name, *["resnet"] * 2]
     assert gans[:4] == ("GANs", 2, pytest.approx(3 + 2 * (1 + 10 * 0.5 + 8 * 0.25)), 2**30)
     assert gans.disk == (2 * 2 + 1) * 2**20  # Steps 8 and 10 of each, and one that is written.
@@ -141,7 +143,7 @@ def test_a_finished_run_keeps_as_many_checkpoints_as_are_counted(
     with Log(tmp_path) as log:
         loop.train(Recipe(begin, step), batches, options, tmp_path, log=log, evaluate=evaluate)
     kept = [p for p in (tmp_path / "checkpoints").iterdir() if p.name.isdecimal()]
-    train = ConfigDict({"checkpoint_every": every})
+    train = Train(checkpoint_every=every)
     assert len(kept) == forecast._kept(train, 9, ranked)
 
 
@@ -179,7 +181,7 @@ def test_a_frozen_trunk_looks_as_often_as_is_planned(augmented: bool, monkeypatc
         job.output: loader.Subset(plan.real, np.resize(cats, fold.needed[job.key][job.name]))
         for job in plan.pick("samples")
     }
-    images = ClassifierImages(Site(config, plan, fold, None, None), samples)
+    images = ClassifierImages(Site(plan.config, plan, fold, None, None), samples)
     for job in plan.pick("classifier"):
         images.of(job)
     features = plan.pick("features")
@@ -187,13 +189,16 @@ def test_a_frozen_trunk_looks_as_often_as_is_planned(augmented: bool, monkeypatc
     assert all(job.steps == -(-job.images // 4) * job.views for job in features)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_takes_what_is_counted(tmp_path: Path) -> None:
     """A frozen trunk's weights are in it; its momentum, which stays zero, takes no place."""
     config = frozen_trunk().classifier
     config.model.num_classes, config.model.width = 2, 0.25
     config.model.hidden, config.model.grid = (), 1
     features = np.random.default_rng(0).normal(size=(8, 1, 128)).astype(np.float32)
-    found = timing.trial(config, frozen_features.Views(ToySource(32, count=4), features), 0.0)
+    found = timing.trial(
+        parse(config), frozen_features.Views(ToySource(32, count=4), features), 0.0
+    )
     state = recipes.build(config).init(jax.random.key(0))
     head = sum(x.nbytes for name, layer in state.net.params.items()
                if name.startswith("fc") for x in layer.values())  # fmt: skip
@@ -206,6 +211,7 @@ def test_a_checkpoint_takes_what_is_counted(tmp_path: Path) -> None:
     assert 0.85 * found.checkpoint < size < 1.02 * found.checkpoint
 
 
+@pytest.mark.slow
 def test_the_script_prints_a_table_and_writes_nothing(tmp_path) -> None:
     twin = tmp_path / "twin.py"
     twin.write_text(

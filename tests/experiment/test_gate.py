@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from etils import epath
-from ml_collections import ConfigDict
 
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import GAN, Experiment, parse
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import next_steps
 from jaxgan.experiment.design import arms, draws
@@ -25,7 +25,7 @@ def planned(*names, **changes):
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
     config.update_from_flattened_dict(changes)
     config.arms = names
-    return plan_arms(config, COUNTS)
+    return plan_arms(parse(config), COUNTS)
 
 
 def test_both_sides_learn_from_as_many_generated_images_and_no_real_one() -> None:
@@ -65,7 +65,7 @@ def test_noise_is_farther_off_than_components_and_real_images_are_nearer(noise, 
         rng = np.random.default_rng(0)
         made = [row | {"image": rng.integers(0, 256, (16, 16, 3)).astype(np.uint8)} for row in made]
     sides = ({"cat": side} for side in (real, learned, made))
-    found = gate.distances(ConfigDict(), *sides, lambda name: tmp_path / name)
+    found = gate.distances("light", *sides, lambda name: tmp_path / name)
     ours, theirs = found["cat"]
     assert (ours > theirs) == noise
     assert [*(tmp_path / "cat").glob("pca-*.npz")]
@@ -75,27 +75,26 @@ def test_few_images_are_not_compared(tmp_path) -> None:
     few, many = (ToySource(16, count=n, classes=("cat",)) for n in (7, 20))
     for sides in ((few, many, many), (many, many, few)):
         given = ({"cat": side} for side in sides)
-        assert gate.distances(ConfigDict(), *given, lambda name: tmp_path) == {}
-    assert gate.about(ConfigDict(), None, 30, {}) is None
+        assert gate.distances("light", *given, lambda name: tmp_path) == {}
+    assert gate.about((), None, 30, {}) is None
 
 
 def test_a_gan_must_beat_them_by_all_that_was_compared() -> None:
-    critic = ConfigDict({"critic": {"backbone": "vgg16"}})
-    good = gate.about(critic, (0.8, 0.7), 120, {"cat": (100.0, 143.0)})
+    good = gate.about(("vgg16",), (0.8, 0.7), 120, {"cat": (100.0, 143.0)})
     assert good["passed"] and good["critic"] == ["vgg16"] and good["judge"] != "vgg16"
     assert good["sentence"].startswith("The GANs beat principal components, which train nothing")
     assert "trained on features of vgg16" in good["judged"]
     for reached, distance in (((0.7, 0.7), (1.0, 2.0)), ((0.8, 0.7), (2.0, 2.0)), (None, (3, 2))):
-        bad = gate.about(ConfigDict(), reached, 120, {"cat": distance})
+        bad = gate.about((), reached, 120, {"cat": distance})
         assert not bad["passed"] and "are no better than principal" in bad["sentence"]
     assert (
         "reaches 51.1% of 120 validation images, from those of principal components 80.4%"
-        in (gate.about(ConfigDict(), (0.511, 0.804), 120, {})["sentence"])
+        in (gate.about((), (0.511, 0.804), 120, {})["sentence"])
     )
 
 
 def test_what_next_says_so() -> None:
-    bad = gate.about(ConfigDict(), (0.5, 0.7), 120, {})
+    bad = gate.about((), (0.5, 0.7), 120, {})
     assert (
         next_steps.beaten({"gate": bad}) == f"{bad['sentence']} Train them longer, or take those."
     )
@@ -118,7 +117,7 @@ def test_an_experiment_compares_its_first_folds_gans(tmp_path) -> None:
             for name in made
         ]  # fmt: skip
         plan = SimpleNamespace(real=real, pick=lambda *kinds, **of: some)
-        site = Site(ConfigDict({"gan": {}}), plan, fold, epath.Path(tmp_path), None)
+        site = Site(Experiment(gan=GAN()), plan, fold, epath.Path(tmp_path), None)
         samples = {job.output: made[job.name] for job in some}
         return gate.of_first_fold(site, samples, (0.9, 0.8))
 

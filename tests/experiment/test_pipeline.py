@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data import splits
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine.progress import NotFiniteError
@@ -194,6 +195,7 @@ def begun_anew(folder, there, *arms):
         shutil.rmtree(there / "classifiers" / arm)
 
 
+@pytest.mark.slow
 def test_seeds_at_once_come_to_what_each_does(finished, tmp_path, monkeypatch) -> None:
     folder, results, _ = finished
     begun_anew(folder, tmp_path / "run", "real+augmentation")
@@ -219,6 +221,7 @@ def test_seeds_at_once_come_to_what_each_does(finished, tmp_path, monkeypatch) -
     assert load_classifier(workdir).step == again["runs"][-1]["best_step"]
 
 
+@pytest.mark.slow
 def test_a_seed_that_fails_among_others_is_left_out(finished, tmp_path, monkeypatch) -> None:
     folder, results, _ = finished
     begun_anew(folder, tmp_path / "run")
@@ -268,7 +271,7 @@ def planned(*names, **changes):
     config = twin()
     config.update_from_flattened_dict({"data.subset": 1.0} | changes)
     config.arms = names
-    return {arm.name: arm for arm in plan_arms(config, COUNTS)}
+    return {arm.name: arm for arm in plan_arms(parse(config), COUNTS)}
 
 
 def numbers(arm):
@@ -337,10 +340,10 @@ def test_a_subset_makes_every_arm_smaller() -> None:
         ("add-all", "only replace can be of -all"),
         ("add:1.5", "like :1000 or :2x"),
         ("replace:2", r"share within \(0, 1\]"),
-        ("add@0", "at least 1 picture"),
+        ("add@0", "at least 1 image"),
         ("add+selection+selection", "can stand once"),
-        ("copies+selection", "needs generated pictures"),
-        ("add@11", "needs 11 real pictures a class to train with, and there are 10 of cat"),
+        ("copies+selection", "needs generated images"),
+        ("add@11", "needs 11 real images a class to train with, and there are 10 of cat"),
     ],
 )
 def test_arms_that_cannot_be(name, words) -> None:
@@ -349,7 +352,7 @@ def test_arms_that_cannot_be(name, words) -> None:
 
 
 def test_a_size_that_leaves_the_seeds_nothing_to_draw() -> None:
-    with pytest.raises(InputError, match=r"needs 12 real pictures a class, for each seed .* 80%"):
+    with pytest.raises(InputError, match=r"needs 12 real images a class, for each seed .* 80%"):
         planned("real@9", **{"data.subset": 0.8})
     assert planned("real@8", **{"data.subset": 0.8})
 
@@ -492,10 +495,10 @@ def test_every_gan_is_looked_at_for_copies_of_what_it_saw() -> None:
     drawn = {size: draw(labels, real.classes, (0, 1, 2), size=size, **how) for size in (None, 4)}
 
     def audited() -> tuple[Site, list]:
-        planned = plan_arms(config, {"cat": 15, "dog": 15})
+        planned = plan_arms(parse(config), {"cat": 15, "dog": 15})
         fold = jobs.Fold(0, "", parts, planned, drawn, planned[0])
-        plan = Plan(real, None, [fold], {}, jobs.jobs(config, [fold]))
-        site = Site(config, plan, fold, None, None)
+        plan = Plan(real, None, [fold], {}, jobs.jobs(jobs.sizes(parse(config)), [fold]))
+        site = Site(parse(config), plan, fold, None, None)
         return site, audit.generators(site, plan.pick("samples"))
 
     site, found = audited()

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import pipeline
@@ -31,7 +32,7 @@ def twin(**changes):
 def planned(*names, counts=COUNTS, **changes):
     config = twin(**changes)
     config.arms = names
-    return {arm.name: arm for arm in plan_arms(config, counts)}
+    return {arm.name: arm for arm in plan_arms(parse(config), counts)}
 
 
 def frozen(*names, **changes):
@@ -39,7 +40,7 @@ def frozen(*names, **changes):
     config = twin(**changes)
     config.classifier = configs.load(str(ROOT / "configs" / "vgg16_frozen.py"))
     config.arms = names
-    return {arm.name: arm for arm in plan_arms(config, COUNTS)}
+    return {arm.name: arm for arm in plan_arms(parse(config), COUNTS)}
 
 
 def test_what_generates_is_told_by_source() -> None:
@@ -129,8 +130,8 @@ def test_generated_pictures_come_first_from_any_position_on(start) -> None:
         (("weight:1.5",), {}, r"like :0.3, in \(0, 1\)"),
         (("weight:2x",), {}, r"like :0.3, in \(0, 1\)"),
         (("copies:best",), {}, "only add, pca can have the best of some amounts"),
-        (("real[drawn]",), {}, "only an arm with generated pictures can name"),
-        (("pca[drawn]:1",), {}, "only an arm with generated pictures can name"),
+        (("real[drawn]",), {}, "only an arm with generated images can name"),
+        (("pca[drawn]:1",), {}, "only an arm with generated images can name"),
         (("add[pca]:1",), {}, "an arm of their own, pca"),
         (("reweight:2",), {}, "can have an amount"),
         (("add[drawn]",), {}, r"'add\[drawn\]' must name a source .* and it names none"),
@@ -162,7 +163,7 @@ def test_arms_that_cannot_be(names, changes, words) -> None:
             config.add.amounts = amounts
     config.arms = names
     with pytest.raises(InputError, match=words):
-        plan_arms(config, COUNTS)
+        plan_arms(parse(config), COUNTS)
 
 
 def test_principal_components_need_three_pictures() -> None:
@@ -210,6 +211,7 @@ def finished(tmp_path_factory):
     return folder, results, learned
 
 
+@pytest.mark.slow
 def test_without_gans_all_arms_come_out(finished) -> None:
     folder, results, _ = finished
     assert not results["failed"] and not (folder / "run" / "gan").exists()
@@ -219,6 +221,7 @@ def test_without_gans_all_arms_come_out(finished) -> None:
     assert len({r["steps"] for r in results["runs"]}) == 1
 
 
+@pytest.mark.slow
 def test_samples_of_principal_components_differ_between_seeds(finished) -> None:
     folder, results, learned = finished
     files = {p.stem for p in (folder / "run" / "pca" / "cat" / "pictures").glob("*.png")}
@@ -231,6 +234,7 @@ def test_samples_of_principal_components_differ_between_seeds(finished) -> None:
     assert len([*(folder / "run" / "pca" / "cat").glob("pca-*.npz")]) == 1  # Found once.
 
 
+@pytest.mark.slow
 def test_the_chosen_amount_validates_best_and_alone_is_tested(finished) -> None:
     folder, results, learned = finished
     text = (folder / "run" / classify.OPENED).read_text()
@@ -246,6 +250,7 @@ def test_the_chosen_amount_validates_best_and_alone_is_tested(finished) -> None:
         assert len(each[0]) < len(each[1])
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_done_again(finished, monkeypatch) -> None:
     folder, results, _ = finished
     never = lambda *a, **b: pytest.fail("a finished stage was run again")  # noqa: E731

@@ -78,7 +78,7 @@ def described(cats):
 
 
 @pytest.mark.parametrize("change", [np.copy, jpeg, resized])
-@pytest.mark.parametrize("where", ["real", "generated"])
+@pytest.mark.parametrize("where", ["real", pytest.param("generated", marks=pytest.mark.slow)])
 def test_planted_test_pictures_are_found(cats, change, where) -> None:
     held_out = Pictures(cats[:30])
     learned = {"real": Pictures(cats[100:150]), "generated": Pictures(cats[150:200], 1)}
@@ -109,6 +109,7 @@ BOTH = arm("replace-all", (20, 80), (20, 80))
 REAL = arm("real", (100, 0), (100, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["blurred", "reddish"])
 def test_planted_confounding_is_always_found(described, change) -> None:
     for seed in range(20):
@@ -207,6 +208,7 @@ def test_planted_copies_are_found_and_fresh_pictures_are_not_copies(cats) -> Non
     assert same["passed"] is None
 
 
+@pytest.mark.slow
 def test_fresh_pictures_fail_the_copy_audit_no_more_often_than_stated(cats) -> None:
     failed = 0
     for seed in range(10):

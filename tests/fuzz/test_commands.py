@@ -51,6 +51,7 @@ def sentence(script: str, text: str, about: object) -> str:
     return lines[0]
 
 
+@pytest.mark.slow
 def test_bad_command_lines(world: Path, scripts: Scripts) -> None:
     there = {*os.listdir(world), "cache"}
     lines = invocations.bad(random.Random(0 if LONGER == 1 else None))
@@ -70,6 +71,7 @@ def test_bad_command_lines(world: Path, scripts: Scripts) -> None:
     assert count > COUNT / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "words"),
     [

@@ -77,7 +77,7 @@ def drawn(rng: np.random.Generator, n: int, d: int, apart: bool = False):
     return (0.5 * deviations + 1.3 * x if apart else x).astype(np.float32)
 
 
-@pytest.mark.parametrize("d", [16, 128])
+@pytest.mark.parametrize("d", [16, pytest.param(128, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("n", "m"), [(50, 50), (200, 200), (60, 400), (300, 60)])
 def test_the_floor_is_the_distance_of_as_many_real_pictures(n: int, m: int, d: int) -> None:
     """Whether or not the generated ones are like them, and with more features than pictures, too.
@@ -124,6 +124,7 @@ def like_a_networks(rng: np.random.Generator, n: int, scale: float = 1.0):
     return np.maximum(0.3 + (rng.standard_t(9, (n, d)) * deviations) @ axes, 0).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m", "draws"), [(60, 60, 1000), (20, 50, 1000), (300, 300, 100)])
 def test_the_kernel_distances_interval_holds_0_as_often_as_it_says(
     n: int, m: int, draws: int
@@ -139,6 +140,7 @@ def test_the_kernel_distances_interval_holds_0_as_often_as_it_says(
     assert stats.binomtest(held, draws, 0.95).pvalue > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1.1, 1.3, 1.6])
 def test_the_kernel_distances_interval_holds_a_distance_that_is_not_0(scale: float) -> None:
     rng = np.random.default_rng(0)
@@ -198,6 +200,7 @@ def test_prdc_sees_lost_modes_and_far_pictures() -> None:
     assert far.precision == far.recall == far.density == far.coverage == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "m", "draws"), [(50, 50, 250), (50, 120, 150), (200, 200, 80)], ids=str
 )
@@ -251,15 +254,15 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("call", "rule"),
     [
-        (lambda: frechet.moments(normals(1)), "two pictures or more on each side, got 1"),
+        (lambda: frechet.moments(normals(1)), "two images or more on each side, got 1"),
         (lambda: frechet.moments(np.full((4, 2), np.nan)), "must be finite"),
-        (lambda: kid.kernel_distance(normals(19), normals(50)), "20 pictures a side, got 19"),
+        (lambda: kid.kernel_distance(normals(19), normals(50)), "20 images a side, got 19"),
         (lambda: kid.kernel_distance(np.full((20, 2), np.nan), normals(20, 2)), "be finite"),
         (
             lambda: frechet.chance(normals(3), normals(9), 1, 2),
-            "four pictures or more on each side, got 3",
+            "four images or more on each side, got 3",
         ),
-        (lambda: prdc.radii(normals(5)), "more than 5 pictures a side, got 5"),
+        (lambda: prdc.radii(normals(5)), "more than 5 images a side, got 5"),
     ],
 )
 def test_too_little_to_measure_is_one_sentence(call, rule: str) -> None:

@@ -12,7 +12,8 @@ from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.models import wgan
 from jaxgan.models.dcgan import Discriminator, Generator
-from jaxgan.models.layers import common
+from jaxgan.models.layers.conv_layer import Conv
+from jaxgan.models.layers.dropout import Dropout
 from jaxgan.types import InputError
 
 KEY = jax.random.key(0)
@@ -154,7 +155,7 @@ def test_without_normalisation_each_logit_is_its_pictures_own(options: dict, alo
     assert (slopes[1:].max() == 0) == alone
 
 
-def largest(layer: common.Conv, variables: dict) -> float:
+def largest(layer: Conv, variables: dict) -> float:
     """The largest singular value of the kernel that the layer applies: each tap's picture."""
     taps = jnp.eye(4 * 4 * 3).reshape(-1, 4, 4, 3)
     matrix = layer.apply(variables, taps, False)[:, 0, 0]
@@ -162,7 +163,7 @@ def largest(layer: common.Conv, variables: dict) -> float:
 
 
 def test_spectral_norm_is_1() -> None:
-    layer, x = common.Conv(8, 4, spectral_norm=True), jnp.ones((2, 4, 4, 3))
+    layer, x = Conv(8, 4, spectral_norm=True), jnp.ones((2, 4, 4, 3))
     variables = jax.jit(partial(layer.init, train=True))(KEY, x)
     assert largest(layer, variables) == pytest.approx(1, rel=0.02)
     layer.apply(variables, x, False)  # Would raise if it moved u.
@@ -181,7 +182,7 @@ def test_spectral_norm_is_of_every_convolution() -> None:
 
 
 def test_dropout_of_whole_channels() -> None:
-    drop = common.Dropout(0.3, channels=True)
+    drop = Dropout(0.3, channels=True)
     out = np.asarray(drop.apply({}, jnp.ones((40, 3, 3, 50)), True, rngs={"dropout": KEY}))
     assert (out == out[:, :1, :1]).all()
     np.testing.assert_allclose(np.unique(out), [0, 1 / 0.7], rtol=1e-6)

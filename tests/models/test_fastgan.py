@@ -11,7 +11,8 @@ from jaxgan import recipes
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.models import fastgan
-from jaxgan.models.layers.common import enlarged, gated
+from jaxgan.models.layers.gating import gated
+from jaxgan.models.layers.upsampling import enlarged
 from jaxgan.steps import losses
 from jaxgan.types import InputError
 
@@ -133,6 +134,7 @@ def test_the_margin_of_the_hinge() -> None:
     assert float(smooth.critic(1 + 0 * zeros, -1 + 0 * zeros, key)) == 0
 
 
+@pytest.mark.slow
 def test_only_real_images_are_rebuilt_and_that_teaches_the_critic() -> None:
     config = configs.load(CONFIG, test=True)
     config.optim.critic.learning_rate = 2e-3

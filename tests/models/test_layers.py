@@ -8,7 +8,10 @@ from jax.sharding import PartitionSpec as P
 
 from jaxgan.engine import sharding
 from jaxgan.models import wgan
-from jaxgan.models.layers import common, convolution
+from jaxgan.models.layers import convolution
+from jaxgan.models.layers.conv_layer import Conv, ConvTranspose, remat
+from jaxgan.models.layers.dropout import Dropout
+from jaxgan.models.layers.normalisation import InstanceNorm
 
 # Sizes, windows, strides and paddings of the nets, and odd ones that leave a remainder.
 CASES = [
@@ -149,12 +152,12 @@ def test_phases_are_for_cpus_only() -> None:
 
 
 def test_dropout_belongs_to_the_example() -> None:
-    drop, x, key = common.Dropout(0.3), jnp.ones((8, 500)), jax.random.key(5)
+    drop, x, key = Dropout(0.3), jnp.ones((8, 500)), jax.random.key(5)
     whole = drop.apply({}, x, True, rngs={"dropout": key})
     assert abs((whole == 0).mean() - 0.3) < 0.03
     np.testing.assert_allclose(np.unique(whole), [0, 1 / 0.7], rtol=1e-6)
     assert not np.array_equal(whole[0], whole[1])
-    split = common.Dropout(0.3, sharding.AXIS)
+    split = Dropout(0.3, sharding.AXIS)
     parts = jax.pmap(
         lambda x: split.apply({}, x, True, rngs={"dropout": key}), axis_name=sharding.AXIS
     )(x.reshape(2, 4, 500))
@@ -162,10 +165,11 @@ def test_dropout_belongs_to_the_example() -> None:
     np.testing.assert_array_equal(drop.apply({}, x, False), x)
 
 
+@pytest.mark.slow
 def test_remat_keeps_less_and_changes_no_gradient() -> None:
     """What is kept for the gradients, besides weights: less than half."""
     images = jax.random.normal(jax.random.key(0), (8, 32, 32, 3))
-    plain, frugal = (module(32, 32) for module in (wgan.Critic, common.remat(wgan.Critic)))
+    plain, frugal = (module(32, 32) for module in (wgan.Critic, remat(wgan.Critic)))
     variables = plain.init(jax.random.key(1), images, True)
     weights = sum(x.nbytes for x in jax.tree.leaves(variables))
     kept, grads = [], []
@@ -208,8 +212,8 @@ def test_convolutions_inside_shard_map_give_the_sum_of_the_shards():
 def test_modules_compute_in_bfloat16_with_float32_weights():
     x = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
     for layer in (
-        common.Conv(4, 3, 2, 1, use_bias=True, dtype=jnp.bfloat16),
-        common.ConvTranspose(4, 4, 2, 1, dtype=jnp.bfloat16),
+        Conv(4, 3, 2, 1, use_bias=True, dtype=jnp.bfloat16),
+        ConvTranspose(4, 4, 2, 1, dtype=jnp.bfloat16),
     ):
         y, variables = layer.init_with_output(jax.random.key(1), x)
         assert y.dtype == jnp.bfloat16
@@ -220,8 +224,8 @@ def test_modules_compute_in_bfloat16_with_float32_weights():
 
 def test_weights_start_within_pytorchs_bounds():
     x = jnp.zeros((1, 8, 8, 16))
-    conv = common.Conv(32, 4, use_bias=True).init(jax.random.key(0), x)["params"]
-    transposed = common.ConvTranspose(32, 4).init(jax.random.key(0), x)["params"]
+    conv = Conv(32, 4, use_bias=True).init(jax.random.key(0), x)["params"]
+    transposed = ConvTranspose(32, 4).init(jax.random.key(0), x)["params"]
     for values, fan_in in (
         (conv["kernel"], 16 * 16),
         (conv["bias"], 16 * 16),
@@ -234,7 +238,7 @@ def test_weights_start_within_pytorchs_bounds():
 
 def test_instance_norm_sees_one_picture_and_forgets_its_scale():
     x = jax.random.normal(jax.random.key(0), (3, 8, 8, 4))
-    layer = common.InstanceNorm()
+    layer = InstanceNorm()
     y, variables = layer.init_with_output(jax.random.key(1), x)
     assert_close(y.mean((1, 2)) + 1, jnp.ones((3, 4)))
     assert_close(y.var((1, 2)), jnp.ones((3, 4)), 1e-4)

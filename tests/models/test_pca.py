@@ -138,6 +138,7 @@ def test_likelihood_is_that_of_the_normal_density() -> None:
         assert ours[k - 1] == pytest.approx(density, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_fifty_pictures_of_512_px_take_seconds() -> None:
     images = np.random.default_rng(0).integers(0, 256, (50, 512, 512, 3), dtype=np.uint8)
     begin = time.process_time()
@@ -168,7 +169,7 @@ def alike() -> Pictures:
 @pytest.mark.parametrize(
     ("source", "components", "words"),
     [
-        (pictures(2), None, "3 pictures or more, got 2"),
+        (pictures(2), None, "3 images or more, got 2"),
         (flat(1, 2, 3), None, "all 3 are of one colour"),
         (alike(), None, "all 5 are alike"),
         (pictures(5), 10, r"within \[1, 9\].*got 10"),
@@ -235,7 +236,7 @@ def test_a_run_is_drawn_from_as_any_generator(run, tmp_path) -> None:
     # Films, exports and whatever paints from latents have the module.
     generator = recipes.build_generator(sampler.config)
     paint = sample.make_paint(generator)
-    painted = paint(sampler.variables, sample.latents_of(sampler.config, [3, 9, 4]))
+    painted = paint(sampler.variables, sampler.latents([3, 9, 4]))
     assert np.abs(np.asarray(painted).astype(int) - images).max() <= 1
     sample.save(sampler, [1, 2], tmp_path / "out")
     assert len([*(tmp_path / "out").glob("*.png")]) == 2
@@ -263,7 +264,7 @@ def test_the_same_command_finds_nothing_anew_and_other_images_are_refused(run, m
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"data.limit": 1}, "need 3 pictures or more, got 2"),
+        ({"data.limit": 1}, "need 3 images or more, got 2"),
         ({"model.components": 60.0}, r"within \[1, 47\].*got 60"),
         ({"model.components": -1.0}, "model.components must be above 0"),
         ({"model.shrink": 1.5}, r"model.shrink must be within \[0, 1\]"),

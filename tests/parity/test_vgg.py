@@ -7,7 +7,8 @@ import pytest
 import torch
 from vision import models
 
-from jaxgan.models.vgg import MEAN, STD, VGG16
+from jaxgan.models.layers.imagenet import MEAN, STD
+from jaxgan.models.vgg import VGG16
 from jaxgan.weights import torchvision
 
 

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.config.checks import check_training
+from jaxgan.config.typed import parse
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.recipes import stylegan2
 from jaxgan.training import run
@@ -106,6 +107,7 @@ def test_conditioning_needs_classes(tmp_path: Path) -> None:
         run.run(config, tmp_path)
 
 
+@pytest.mark.slow
 def test_layers_are_frozen_from_the_pictures_on() -> None:
     assert stylegan2.frozen_layers(16)[:5] == [
         *("b16/fromrgb/", "b16/conv0/", "b16/conv1/", "b16/skip/", "b8/conv0/"),
@@ -138,6 +140,7 @@ def test_layers_are_frozen_from_the_pictures_on() -> None:
     assert {layer.rpartition("/")[0] for layer in stays} == {x.rstrip("/") for x in layers}
 
 
+@pytest.mark.slow
 def test_a_larger_one_begins_with_a_smaller_ones_layers(tmp_path: Path) -> None:
     """And neither forgets the average with a ramp, nor begins with its p."""
     there = recipes.build(twin()).init(jax.random.key(1)).replace(p=np.float32(0.3))
@@ -146,7 +149,8 @@ def test_a_larger_one_begins_with_a_smaller_ones_layers(tmp_path: Path) -> None:
         checkpoints.save(3, there, {}, {})
     config, told = twin(**{"data.resolution": 32, "init_from": str(tmp_path)}), []
     mine = recipes.build(config).init(jax.random.key(2))
-    begun = init_from.start(config, told.append)(mine)
+    start = init_from.start(config.init_from, "stylegan2", recipes.build(config), told.append)
+    begun = start(mine)
     for name in ("generator", "critic"):
         ours, theirs, got = (
             dict(jax.tree_util.tree_leaves_with_path(getattr(state, name).params))
@@ -174,13 +178,14 @@ def test_it_begins_with_a_converted_network(tmp_path: Path) -> None:
     file.write_bytes(b"")
     base = configs.load(str(CONFIGS / "stylegan2_ada256.py"))
     numbers = stylegan2_ada.sizes(found, file)
-    convert.to_run(found, convert.adapted(base, numbers, found), tmp_path / "run", file)
+    convert.to_run(found, convert.adapted(parse(base), numbers, found), tmp_path / "run", file)
 
     config = twin(init_from=str(tmp_path / "run"))
-    init_from.check(config)
+    init_from.check(config.init_from, "stylegan2", recipes.build(config))
     fresh = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), abstract)
     told: list[str] = []
-    begun = init_from.start(config, told.append)(fresh)
+    start = init_from.start(config.init_from, "stylegan2", recipes.build(config), told.append)
+    begun = start(fresh)
     for got, name in zip(
         (begun.generator.variables, begun.critic.variables, begun.ema), nets, strict=True
     ):

@@ -11,6 +11,7 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from jaxgan.config import loading as configs
+from jaxgan.config import sections, typed
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment.design import plan
@@ -34,7 +35,7 @@ class Painter(nn.Module):
         return jnp.broadcast_to(colour, (len(latents), 8, 8, 3))
 
 
-CONFIG = ConfigDict({"data": {"resolution": 8, "crop": "center", "classes": ("cat",)}})
+CONFIG = typed.PCA(data=sections.PCAData(resolution=8, crop="center", classes=("cat",)))
 SAMPLER = sample.Sampler(CONFIG, 5, "abc", {"params": {}}, sample.make_draw(Painter(), 4))
 REAL = ToySource(8, count=20)
 
@@ -46,7 +47,8 @@ def redness(variables, images):
 
 
 def judge(label: str = "red", resolution: int = 8) -> Judge:
-    config = ConfigDict({"data": {"resolution": resolution, "classes": ("blue", "red")}})
+    data = sections.ClassifierData(resolution=resolution, classes=("blue", "red"))
+    config = typed.Classifier(data=data)
     return Judge("runs/c", Classifier(config, 3, {}, redness), label)
 
 
@@ -109,16 +111,16 @@ def test_few_pictures_are_kept_without_telling_what_that_does(stand_in) -> None:
 
 def test_bad_input_is_one_sentence(stand_in, tmp_path: Path) -> None:
     for one, rule in (
-        (judge(resolution=16), "pictures of 8 px, as the generator's are, got 16 px"),
+        (judge(resolution=16), "images of 8 px, as the generator's are, got 16 px"),
         (judge("green"), "class of the classifier, of blue, red, got 'green'"),
     ):
         with pytest.raises(InputError, match=rule):
             best_of_n.keep_best(SAMPLER, range(8), 2, "classifier", REAL, one)
     with pytest.raises(InputError, match="come with --classifier"):
-        best_of_n.open_judge(None, None, CONFIG)
-    with pytest.raises(InputError, match="from 1 to the 8 pictures drawn, got 9"):
+        best_of_n.open_judge(None, None, CONFIG.data)
+    with pytest.raises(InputError, match="from 1 to the 8 images drawn, got 9"):
         best_of_n.keep_best(SAMPLER, range(8), 9, "density", REAL)
-    with pytest.raises(InputError, match="more than 3 pictures a side, got 2"):
+    with pytest.raises(InputError, match="more than 3 images a side, got 2"):
         best_of_n.keep_best(SAMPLER, range(8), 2, "realism", loader.Subset(REAL, [1, 2]))
 
 
@@ -132,13 +134,13 @@ def learned(workdir: Path, config: ConfigDict, source) -> None:
 def test_real_pictures_are_those_that_the_run_learned_from(tmp_path: Path, monkeypatch) -> None:
     config = configs.load(str(ROOT / "configs" / "wgan512.py"), test=True)
     config.data.limit = 6
-    source = run.open_source(config.data, config.seed)
+    source = run.open_source(typed.parse(config).data, config.seed)
     learned(tmp_path / "run", config, source)
     assert best_of_n.open_real(tmp_path / "run").names == source.names
     learned(tmp_path / "other", config, loader.Subset(source, [0, 1]))
     with pytest.raises(InputError, match="those of toy have changed: give others with --real"):
         best_of_n.open_real(tmp_path / "other")
-    with pytest.raises(InputError, match="must be a folder of pictures, and nowhere is none"):
+    with pytest.raises(InputError, match="must be a folder of images, and nowhere is none"):
         best_of_n.open_real(tmp_path / "run", "nowhere")
     config.data.path = "nowhere"
     learned(tmp_path / "moved", config, source)
@@ -162,13 +164,14 @@ def test_those_of_an_experiment_are_its_training_pictures(tmp_path: Path) -> Non
     config.data.limit = 12
     plan.inherit(config)
     configs.claim(tmp_path, config)
-    seen = run.open_source(plan.at(config, config.classifier), config.seed)
+    data = typed.parse(config).data
+    seen = run.open_source(data.at(config.classifier.data.resolution), config.seed)
     part = run.split(seen, config.data.split).train
     dogs = part[seen.labels[part] == 1]
     gan = config.gan.copy_and_resolve_references()
     with gan.unlocked():
         gan.data.classes = ("dog",)
-    pictures = run.open_source(plan.at(config, config.gan), config.seed)
+    pictures = run.open_source(data.at(config.gan.data.resolution), config.seed)
     learned(tmp_path / "gan" / "dog", gan, loader.Subset(pictures, dogs))
     found = best_of_n.open_real(tmp_path / "gan" / "dog")
     assert found.resolution == gan.data.resolution != seen.resolution

@@ -59,7 +59,7 @@ def test_an_export_draws_what_sample_draws(name: str, tmp_path: Path, monkeypatc
     assert values["images"].shape == (8, size, size, 3) and values["images"].dtype == np.uint8
     assert set(values["sampler"].platforms) == {"cpu", "cuda", "tpu"}
     seeds = range(8)
-    z = sample.latents_of(sampler.config, seeds)
+    z = sampler.latents(seeds)
     more = [np.float32(1), np.arange(8, dtype=np.int32) % 2] if of_style else []
     found = np.asarray(values["sampler"].call(values["weights"], z, *more))
     expected = np.stack(list(sample.pictures(sampler, seeds, 8)))
@@ -69,7 +69,7 @@ def test_an_export_draws_what_sample_draws(name: str, tmp_path: Path, monkeypatc
         np.testing.assert_array_equal(values["sampler"].call(values["weights"], z[:1]), found[:1])
     if of_style:  # Any truncation.
         style = Style(0.3)
-        truncated = sampler._replace(draw=sample.draw_with(sampler.config, style))
+        truncated = sample.Sampler.of(sampler.config, sampler.variables, style=style)
         more[0] = np.float32(0.3)
         found = np.asarray(values["sampler"].call(values["weights"], z, *more)).astype(int)
         assert np.abs(found - np.stack(list(sample.pictures(truncated, seeds, 8)))).max() <= 1

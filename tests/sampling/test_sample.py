@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
-from ml_collections import ConfigDict
 from PIL import Image
 
+from jaxgan.config.typed import PCA
 from jaxgan.sampling import sample
 from jaxgan.types import InputError
 
@@ -22,7 +22,7 @@ class Painter(nn.Module):
         return jnp.broadcast_to(colour, (len(latents), 8, 8, 3))
 
 
-SAMPLER = sample.Sampler(ConfigDict(), 5, "abc", {"params": {}}, sample.make_draw(Painter(), 4))
+SAMPLER = sample.Sampler(PCA(), 5, "abc", {"params": {}}, sample.make_draw(Painter(), 4))
 
 
 def test_a_picture_depends_on_its_seed_alone() -> None:
@@ -100,12 +100,10 @@ def test_too_many_seeds() -> None:
 
 
 def test_latents_like_numpy() -> None:
-    config = ConfigDict({"model": {"latent_dim": 7}, "sample": {"latents": "numpy"}})
-    found = sample.latents_of(config, [3, 1])
+    found = sample.latents_of(7, [3, 1], by_numpy=True)
     np.testing.assert_array_equal(
         found[1], np.random.RandomState(1).randn(1, 7)[0].astype(np.float32)
     )
-    del config.sample
-    own = sample.latents_of(config, [3, 1])
+    own = sample.latents_of(7, [3, 1])
     np.testing.assert_array_equal(own, sample.latents(jnp.array([3, 1], jnp.uint32), 7))
     assert np.abs(own - found).min() > 1e-3

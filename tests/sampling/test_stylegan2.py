@@ -14,6 +14,7 @@ from sampling.test_export import made
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.metrics import lpips
 from jaxgan.metrics.lpips import Lpips
 from jaxgan.sampling import projection, sample, stylegan2, video
@@ -40,7 +41,7 @@ def sampler_of(style: Style = Style(), classes: tuple = ("cat", "dog", "7")) -> 
     for block in variables["params"]["synthesis"].values():
         for name in ("weight", "bias"):
             block["torgb"][name] *= scale
-    return sample.Sampler(config, 5, "abc", variables, sample.draw_with(config, style))
+    return sample.Sampler.of(parse(config), variables, 5, "abc", style)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def sampler() -> sample.Sampler:
 
 
 def drawn(sampler: sample.Sampler, style: Style, seeds: list[int] = SEEDS) -> np.ndarray:
-    sampler = sampler._replace(draw=sample.draw_with(sampler.config, style))
+    sampler = sample.Sampler.of(sampler.config, sampler.variables, style=style)
     return np.stack(list(sample.pictures(sampler, seeds, 4))).astype(int)
 
 
@@ -65,8 +66,8 @@ def test_psi_goes_to_the_mean_picture(sampler) -> None:
 
 def test_a_cutoff_truncates_the_coarse_layers_alone(sampler) -> None:
     generator = recipes.build_generator(sampler.config)
-    z = sample.latents_of(sampler.config, SEEDS)
-    labels = stylegan2.labels(sampler.config, None, SEEDS)
+    z = sampler.latents(SEEDS)
+    labels = sampler.labels(None, SEEDS)
     whole, cut = (
         np.asarray(stylegan2.make_to_ws(generator, *about)(sampler.variables, z, labels))
         for about in ((1.0, None), (0.25, 2))
@@ -86,7 +87,7 @@ def test_noise_is_the_networks_or_the_seeds_or_none(sampler) -> None:
 def test_classes_by_name_by_number_and_in_turn(sampler) -> None:
     in_turn = drawn(sampler, Style())
     for label, number in (("cat", 0), ("dog", 1), ("7", 2), ("1", 1)):
-        np.testing.assert_array_equal(stylegan2.labels(sampler.config, label, SEEDS), [number] * 3)
+        np.testing.assert_array_equal(sampler.labels(label, SEEDS), [number] * 3)
         found = drawn(sampler, Style(label=label))
         same = [np.array_equal(a, b) for a, b in zip(found, in_turn, strict=True)]
         assert same == [seed % 3 == number for seed in SEEDS]
@@ -136,6 +137,7 @@ def small_distance() -> Lpips:
     return Lpips(network, [np.full(8, 1.0, "f4") for _ in range(5)])
 
 
+@pytest.mark.slow
 def test_a_picture_of_the_generator_is_found_again(tmp_path, monkeypatch, capsys) -> None:
     sampler = sampler_of(classes=())
     monkeypatch.setattr(lpips, "load", small_distance)
@@ -213,8 +215,8 @@ OF_STYLES = {
     ("--interpolate=a.gif", "--noise=random"): "--noise must be const or none in a film",
     ("--interpolate=a.gif", "--seeds=1"): "a film must have equally many seeds, two or more",
     ("--interpolate=a.avi",): "--interpolate must be a .mp4, .gif, .webp or .png file, got a.avi",
-    ("--project=README.md",): "--project must be a picture that can be read, got README.md",
-    ("--project=none.png",): "--project must be a picture that can be read, got none.png",
+    ("--project=README.md",): "--project must be an image that can be read, got README.md",
+    ("--project=none.png",): "--project must be an image that can be read, got none.png",
 }
 OF_OTHERS = {
     ("--truncation=0.7",): "--truncation needs the run of a stylegan2, got a dcgan",
@@ -231,6 +233,7 @@ OF_CLASSES = {
 }
 
 
+@pytest.mark.slow
 def test_what_a_run_cannot_do_is_one_sentence(tmp_path: Path) -> None:
     runs = {name: made(name, tmp_path / name) for name in ("stylegan2_ada128", "dcgan64_paper")}
     conditional = configs.load(str(ROOT / "configs" / "stylegan2_ada128.py"), test=True)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.sampling import sample, video
 from jaxgan.types import InputError
 
@@ -105,7 +106,7 @@ def test_films_of_other_generators_pass_through_their_pictures(name: str) -> Non
     # Large weights, or all pictures are gray.
     variables = dict(generator.init(jax.random.key(0), z, False))
     variables["params"] = jax.tree.map(lambda x: 4 * x, variables["params"])
-    sampler = sample.Sampler(config, 0, "", variables, sample.draw_with(config))
+    sampler = sample.Sampler.of(parse(config), variables)
     expected = np.stack(list(sample.pictures(sampler, [7, 2], 4))).astype(int)
     frames = list(video.interpolate(video.space_of(sampler), [7, 2], 3, batch_size=4))
     found = np.stack(frames).astype(int)

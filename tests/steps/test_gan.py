@@ -79,6 +79,7 @@ def leaves_close(a, b, tolerance):
         assert error < tolerance, (jax.tree_util.keystr(path), error)
 
 
+@pytest.mark.slow
 def test_jit_and_pmap_agree_in_every_leaf() -> None:
     states = []
     for mode in ("jit", "pmap"):
@@ -92,6 +93,7 @@ def test_jit_and_pmap_agree_in_every_leaf() -> None:
     leaves_close(*states, 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis_name", [None, sharding.AXIS])
 def test_microbatches_change_nothing(axis_name: str | None) -> None:
     """Without batch normalisation, the one thing that sees more than an example."""

@@ -112,7 +112,7 @@ def test_augmentations_and_noise_draw_apart() -> None:
     def second(images, p, key):
         return images - 0.5 * prng.normal(prng.fold_in(key, 1), images.shape)
 
-    plugs = {"augment": second, "instance_noise": schedules.constant(0.5)}
+    plugs = {"augment": second, "instance_noise": optax.constant_schedule(0.5)}
     _, _, metrics = once(Power(2), grays(*[51] * 8), **plugs)
     assert metrics["real_score"] == pytest.approx(0.36 + 2 * 0.25, rel=0.1)
 
@@ -122,7 +122,7 @@ def test_microbatches_change_nothing() -> None:
     plugs = {
         "loss": losses.non_saturating((0.7, 1.0), 0.3),
         "augment": diffaugment.cutout(),
-        "instance_noise": schedules.constant(0.1),
+        "instance_noise": optax.constant_schedule(0.1),
     }
     real = grays(0, 60, 153, 255)
     _, *whole = once(Power(2), real, rate=0.1, **plugs)

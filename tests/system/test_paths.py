@@ -76,6 +76,22 @@ def test_nothing_controls_the_terminal(text: str) -> None:
         assert shown == text
 
 
+def test_a_missing_path_names_what_is_near(tmp_path, monkeypatch) -> None:
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert paths.near("pest") == "; did you mean pets?"
+    assert paths.near(tmp_path / "pest/") == f"; did you mean {tmp_path}/pets?"
+    assert paths.near("quite another") == paths.near("no/such/place") == ""
+
+
+def test_a_run_is_no_folder_of_images(tmp_path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    paths.check_no_run(tmp_path, "--source")  # Anybody's file may have that name.
+    (tmp_path / "metrics.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"--source must be a folder of images, and .* a run"):
+        paths.check_no_run(tmp_path, "--source")
+
+
 def test_outputs_are_not_mixed_with_images_sets_and_runs(tmp_path: Path) -> None:
     for name in ("set/dataset_info.json", "set/features.json", "run/config.json", "a/b/x.PNG"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine.log import read_metrics
 from jaxgan.evaluation import folders
@@ -51,7 +52,7 @@ def test_looks_are_at_shares_of_the_steps() -> None:
 def compared(draw, source=None, total=100):
     source = source or ToySource(16, count=20, classes=("cat",))
     lines: list[str] = []
-    look = early.make_early(twin(), source, draw, lines.append, total)
+    look = early.make_early((), 0, source, draw, lines.append, total)
     rows: list[dict] = []
     for step in early.steps(total):
         rows.append(look({"step": np.float32(step)}, step, rows))
@@ -123,28 +124,26 @@ def test_what_a_critic_was_trained_on_does_not_judge(backbone, seen, judge, monk
     config = twin(**{"evaluate.every": 1})
     with config.unlocked():
         config.critic = {"backbone": backbone}
-    assert judges.seen_by_critics(config) == seen
-    monitor.settle(config)
-    assert config.evaluate.features == judge
+    made = parse(config)
+    assert judges.seen_by_critics(made.backbones, made.init_from) == seen
+    assert monitor.settle(made.evaluate, seen) == {"evaluate.features": judge}
 
 
 def test_a_run_that_begins_with_anothers_weights_has_its_critic_too(tmp_path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model": {"backbone": "vgg16"}}))
-    assert judges.seen_by_critics(twin(init_from=str(tmp_path))) == ("vgg16",)
-    assert judges.seen_by_critics(twin(init_from=str(tmp_path / "gone"))) == ()
+    assert judges.seen_by_critics((), str(tmp_path)) == ("vgg16",)
+    assert judges.seen_by_critics((), str(tmp_path / "gone"), None) == ()
 
 
 def test_equal_ones_are_refused_unless_asked(monkeypatch) -> None:
     monkeypatch.setattr(features, "available", lambda name="vgg16": name != "alexnet")
-    monkeypatch.setattr(monitor, "_look", lambda config: None)
+    monkeypatch.setattr(monitor, "_look", lambda *about: None)
     config = twin(**{"evaluate.every": 1, "evaluate.features": "vgg16"})
-    with config.unlocked():
-        config.critic = {"backbone": "vgg16"}
     words = "no critic of the run was trained on, such as light .*allow_seen=True.*got vgg16"
     with pytest.raises(InputError, match=words):
-        monitor.check(config, 100)
+        monitor.check(config.evaluate, ("vgg16",), 16, 100)
     config.evaluate.allow_seen = True
-    monitor.check(config, 100)
+    monitor.check(config.evaluate, ("vgg16",), 16, 100)
 
 
 def test_samples_say_what_their_critic_was_trained_on(tmp_path) -> None:

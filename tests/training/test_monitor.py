@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from jaxgan import recipes
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.engine.log import read_metrics
@@ -36,7 +37,7 @@ def twin(**changes: object) -> ConfigDict:
 def last_state(workdir: Path):
     config = configs.read_claim(workdir)
     abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
-    with Checkpoints(workdir, sample.best_of(config), read_only=True) as checkpoints:
+    with Checkpoints(workdir, sample.best_of(config.evaluate), read_only=True) as checkpoints:
         restored = checkpoints.restore(abstract)
     assert restored is not None and restored.step == STEPS
     return restored.state
@@ -110,7 +111,7 @@ def stand_in(config: ConfigDict, tell=lambda line: None) -> monitor.Monitor:
         noise = 128 + variables["deviation"] * rng.normal(size=(len(seeds), 16, 16, 3))
         return noise.clip(0, 255).astype(np.uint8)
 
-    return monitor.make_monitor(config, source, draw, tell)
+    return monitor.make_monitor(parse(config).evaluate, config.seed, source, draw, tell)
 
 
 def test_evaluations_keep_to_their_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,12 +149,9 @@ def test_features_are_settled_before_training(monkeypatch: pytest.MonkeyPatch) -
     config = twin(**{"evaluate.features": "auto"})
     for installed, expected in ((True, "vgg16"), (False, "light")):
         monkeypatch.setattr(features, "available", lambda name="": installed)  # noqa: B023
-        mine = config.copy_and_resolve_references()
-        monitor.settle(mine)
-        assert mine.evaluate.features == expected
+        assert monitor.settle(config.evaluate, ()) == {"evaluate.features": expected}
     off = twin(**{"evaluate.features": "auto", "evaluate.every": 0})
-    monitor.settle(off)
-    assert off.evaluate.features == "auto"
+    assert monitor.settle(off.evaluate, ()) == {}
 
 
 def test_what_cannot_be_measured_is_refused_before_training(
@@ -164,7 +162,7 @@ def test_what_cannot_be_measured_is_refused_before_training(
     monkeypatch.setattr(features, "PACKAGE", "not_installed_at_all")
     with pytest.raises(InputError, match=r"vgg16 needs weights .*jaxgan\[features\]"):
         run.run(twin(**{"evaluate.features": "vgg16", "data.resolution": 32}), tmp_path / "a")
-    with pytest.raises(InputError, match=r"must be 0 with .* 20 pictures a side, got 8"):
+    with pytest.raises(InputError, match=r"must be 0 with .* 20 images a side, got 8"):
         run.run(twin(**{"data.limit": 4}), tmp_path / "b")
     assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data.loader import Concat, Subset
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import provenance
@@ -26,14 +27,14 @@ def shared(count: int):
 
 
 def test_classes_with_the_same_pictures_are_refused() -> None:
-    with pytest.raises(InputError, match=r"hold different pictures: 40 pictures .* toy/cat/"):
+    with pytest.raises(InputError, match=r"hold different images: 40 images .* toy/cat/"):
         run.split(shared(40), (0.5, 0.25, 0.25))
 
 
 def test_a_few_shared_pictures_are_named(caplog) -> None:
     with caplog.at_level(logging.WARNING, "jaxgan"):
         run.split(shared(2), (0.5, 0.25, 0.25))
-    assert "2 pictures stand in two classes" in caplog.text
+    assert "2 images stand in two classes" in caplog.text
 
 
 def test_one_class_is_nothing_to_tell_apart() -> None:
@@ -90,7 +91,7 @@ def test_the_loop_is_told_what_to_trace_and_what_takes_memory() -> None:
     file = Path(__file__).parents[2] / "configs" / "googlenet.py"
     config = configs.load(str(file), test=True)
     config.train.profile, config.train.microbatch, config.precision = "3:2", 2, "bf16"
-    options = make_options(config, 12, 4)
+    options = make_options(parse(config), 12, 4)
     assert list(options.profile) == [3, 4]
     assert options.memory == (config.train.batch_size, 2, False, True, "")
 
@@ -128,7 +129,7 @@ def test_what_is_timed_is_what_would_be_trained(file: str, axis: int, monkeypatc
     if file == "vgg16_small":
         config.model.num_classes = 2
     monkeypatch.setattr(run, "time_steps", lambda *given: given)
-    recipe, batches, options, seconds = run.time_training(config, SOURCE, 2.0, "some.")
+    recipe, batches, options, seconds = run.time_training(parse(config), SOURCE, 2.0, "some.")
     assert seconds == 2.0 and options.batch_axis == axis and options.memory.prefix == "some."
     shape = next(batches)["image"].shape
     assert shape[axis] == config.train.batch_size and len(shape) == axis + 4

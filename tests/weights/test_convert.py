@@ -79,7 +79,7 @@ def test_a_network_becomes_a_run_that_draws_what_it_draws(nets, run: Path) -> No
     model = sample.restore(run).config.model
     ours = config().model
     for name in ("latent_dim", "w_dim", "mapping_layers", "group_size", "clamp", "conditional"):
-        assert model[name] == ours[name]
+        assert getattr(model, name) == ours[name]
     style, seeds = Style(0.7, 3, "const", "2"), [4, 1, 2**32 - 1]
     found = np.stack(list(sample.pictures(sample.restore(run, style=style), seeds, 4)))
     z = np.concatenate([np.random.RandomState(seed).randn(1, 8) for seed in seeds])
@@ -135,6 +135,7 @@ def test_the_card_of_a_published_network_claims_no_training(run: Path) -> None:
     assert "| converted | 20" in card and "trained with" not in card
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REFERENCE.exists(), reason="no ../shared/reference")
 def test_the_same_seeds_are_the_same_pictures(tmp_path: Path) -> None:
     """Through the scripts, against what the published tool drew."""

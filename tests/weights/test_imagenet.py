@@ -7,6 +7,7 @@ from safetensors.numpy import save_file
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.evaluation.classifier import evaluate_classifier
 from jaxgan.training import frozen_features, run
@@ -49,7 +50,18 @@ def write(config, file, classes=5):
     return net, tensors
 
 
-@pytest.fixture(scope="module", params=[("googlenet", 0.0625), ("vgg16_small", 1 / 64)])
+def start(config, log):
+    name, where = config.model.name, config.model.pretrained
+    return imagenet.start(name, where, recipes.build(config), log)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(("googlenet", 0.0625), marks=pytest.mark.slow),
+        ("vgg16_small", 1 / 64),
+    ],
+)
 def case(request, tmp_path_factory):
     config = small(*request.param)
     file = tmp_path_factory.mktemp("weights") / "net.safetensors"
@@ -62,7 +74,7 @@ def test_the_trunk_is_taken_and_the_head_begins_anew(case):
     config, net, _, _ = case
     told = []
     fresh = recipes.build(config).init(jax.random.key(0))
-    begun = imagenet.start(config, told.append)(fresh)
+    begun = start(config, told.append)(fresh)
     before, after, there = (leaves(s.variables) for s in (fresh.net, begun.net, net))
     heads = torchvision.HEADS[config.model.name]
     for path, x in after.items():
@@ -81,12 +93,12 @@ def test_another_architecture_is_refused(case, tmp_path):
     other = config.copy_and_resolve_references()
     other.model.pretrained = str(tmp_path / "less.safetensors")
     with pytest.raises(InputError, match=rf"must be of {config.model.name}, whose {name} is \["):
-        imagenet.read(other)
+        imagenet.read(other.model.name, other.model.pretrained, recipes.build(other))
     bad = tensors | {name: tensors[name][:1]}
     save_file(bad, str(tmp_path / "shape.safetensors"))
     other.model.pretrained = str(tmp_path / "shape.safetensors")
     with pytest.raises(InputError, match=r"has \[1, .*there"):
-        run.check_start(other)
+        run.check_start(parse(other))
 
 
 def test_frozen_views_are_the_trunks_features(case):
@@ -94,8 +106,8 @@ def test_frozen_views_are_the_trunks_features(case):
     config.optim.trunk = 0.0
     config.train.augment = ("flip",)
     source = ToySource(32, count=3)
-    found = frozen_features.look(config, source, 4)
-    begun = imagenet.start(config, lambda text: None)(recipes.build(config).init(jax.random.key(0)))
+    found = frozen_features.look(parse(config), source, 4)
+    begun = start(config, lambda text: None)(recipes.build(config).init(jax.random.key(0)))
     model = recipes.build_classifier(config)
     images = np.stack([source[i]["image"] for i in range(len(source))])
     trunk = jax.jit(lambda x: model.apply(begun.net.variables, x, method="trunk"))
@@ -112,6 +124,7 @@ def test_frozen_views_are_the_trunks_features(case):
     assert kinds == {True, False}
 
 
+@pytest.mark.slow
 def test_trains_on_frozen_features(case, tmp_path):
     config = case[0].copy_and_resolve_references()
     config.model.num_classes = None

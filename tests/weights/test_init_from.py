@@ -32,6 +32,14 @@ def fresh(config: ConfigDict, seed: int):
     return jax.tree.map(lambda x: jax.numpy.asarray(draw(x)), abstract)
 
 
+def check(config):
+    return init_from.check(config.init_from, config.model.name, recipes.build(config))
+
+
+def begin(config, log):
+    return init_from.start(config.init_from, config.model.name, recipes.build(config), log)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of MeowGAN's twin at 16 px, with its checkpoint of step 3."""
@@ -48,7 +56,7 @@ def test_all_of_an_equal_net_is_taken_and_the_optimiser_begins_anew(run) -> None
     folder, there = run
     config, told = twin("meowgan64", init_from=str(folder)), []
     mine = fresh(config, 2)
-    begun = init_from.start(config, told.append)(mine)
+    begun = begin(config, told.append)(mine)
     for got, want in (
         (begun.generator.variables, there.generator.variables),
         (begun.critic.variables, there.critic.variables),
@@ -63,7 +71,7 @@ def test_a_larger_resolution_takes_the_layers_that_agree(run) -> None:
     folder, there = run
     config, told = twin("meowgan64", **{"data.resolution": 32, "init_from": str(folder)}), []
     mine = fresh(config, 2)
-    begun = init_from.start(config, told.append)(mine)
+    begun = begin(config, told.append)(mine)
     params, ours, theirs = (s.generator.params for s in (begun, mine, there))
     for layer in ("conv4", "norm4", "conv8", "norm8"):
         jax.tree.map(np.testing.assert_array_equal, params[layer], theirs[layer])
@@ -75,14 +83,14 @@ def test_a_larger_resolution_takes_the_layers_that_agree(run) -> None:
 def test_bad_starts_are_refused(run, tmp_path: Path) -> None:
     folder, _ = run
     with pytest.raises(InputError, match=r"config\.init_from must be the folder of a run, got"):
-        init_from.check(twin("meowgan64", init_from=str(tmp_path / "nowhere")))
+        check(twin("meowgan64", init_from=str(tmp_path / "nowhere")))
     with pytest.raises(InputError, match=r"same kind of model, wgan, got .* of dcgan"):
-        init_from.check(twin("wgan512", init_from=str(folder)))
+        check(twin("wgan512", init_from=str(folder)))
     changes = {"model.channels": 16, "model.latent_dim": 5, "init_from": str(folder)}
     other = twin("meowgan64", **changes)
     with pytest.raises(InputError, match="something that fits the generator"):
-        init_from.check(other)
+        check(other)
     configs.claim(tmp_path, twin("meowgan64"))
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(InputError, match="must hold a checkpoint"):
-        init_from.start(twin("meowgan64", init_from=str(tmp_path)), print)
+        begin(twin("meowgan64", init_from=str(tmp_path)), print)

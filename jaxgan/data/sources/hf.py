@@ -88,7 +88,7 @@ def find(
         if value in names
     )
     if not found:
-        raise InputError(f"{flag} must hold pictures, and {source} has none with a label")
+        raise InputError(f"{flag} must hold images, and {source} has none with a label")
     classes = tuple(dict.fromkeys(printable(name) for _, name in sorted(names.values())))
     kinds = list(splits)
     width = max(6, *(len(str(len(r.values))) for r in rows))
@@ -117,7 +117,7 @@ def find(
 
 
 def read(root: str, place: tuple[int, int]) -> bytes:
-    """The bytes of an image.
+    """Return the bytes of an image.
 
     Args:
         root: of `find`.
@@ -127,18 +127,20 @@ def read(root: str, place: tuple[int, int]) -> bytes:
     found = _columns(root.removeprefix(HF))[split][row].as_py()
     if found is None:
         raise ValueError("an empty row")
+    if isinstance(found, bytes):
+        return found
     return found["bytes"] or paths.read(found["path"], EXTERNAL)
 
 
 @functools.lru_cache(4)
 def _columns(about: str) -> list[Any]:
-    """The images of each split; read where they are asked for."""
+    """Return the images of each split; read where they are asked for."""
     known = json.loads(about)
     return [_table(tuple(files)).column(known["image"]) for files in known["files"]]
 
 
 def _table(files: Sequence[str]) -> Any:
-    """The rows of Arrow files, which stay where they are on the disk."""
+    """Return the rows of Arrow files, which stay where they are on the disk."""
     import pyarrow
 
     return pyarrow.concat_tables(
@@ -168,7 +170,7 @@ def _parse(source: str) -> _Wanted:
 
 
 def _splits(wanted: _Wanted, flag: str) -> dict[str, Any]:
-    """The splits wanted, by name, each with its Arrow files."""
+    """Return the splits wanted, by name, each with its Arrow files."""
     found = _loaded(wanted)
     every = dict(sorted(found.items())) if isinstance(found, Mapping) else {"train": found}
     if missing := [name for name in wanted.splits if name not in every]:
@@ -178,7 +180,7 @@ def _splits(wanted: _Wanted, flag: str) -> dict[str, Any]:
     every = {kind: every[kind] for kind in every if not wanted.splits or kind in wanted.splits}
     every = {kind: s for kind, s in every.items() if s.num_rows}
     if not every:
-        raise InputError(f"{flag} must hold pictures, and {wanted.name} has no rows")
+        raise InputError(f"{flag} must hold images, and {wanted.name} has no rows")
     return every
 
 
@@ -210,14 +212,12 @@ def _loaded(wanted: _Wanted) -> Any:
 
 
 def _unreachable() -> bool:
-    """Whether the Hub is: the library says so after half a minute of trying."""
+    """Return whether the Hub is: the library says so after half a minute of trying."""
     if urllib.request.getproxies() or "HF_ENDPOINT" in os.environ:
         return False
-    try:
-        socket.getaddrinfo(HUB, 443)
-    except OSError:
-        return True
-    return False
+    with contextlib.suppress(OSError):
+        return not socket.getaddrinfo(HUB, 443)
+    return True
 
 
 @contextlib.contextmanager
@@ -238,8 +238,9 @@ def _offline() -> Iterator[None]:
 
 
 def _image(where: str, features: Mapping[str, Any], asked: str | None) -> str:
-    """The column of images."""
+    """Return the column of images: declared as such or, in Parquet of other programs, of bytes."""
     found = [name for name, feature in features.items() if type(feature).__name__ == "Image"]
+    found = found or [name for name, feature in features.items() if _is_binary(feature)]
     if asked in found:
         return str(asked)
     if asked or not found:
@@ -256,8 +257,13 @@ def _image(where: str, features: Mapping[str, Any], asked: str | None) -> str:
     return "image" if "image" in found else found[0]
 
 
+def _is_binary(feature: Any) -> bool:
+    inside = feature.get("bytes") if isinstance(feature, Mapping) else feature
+    return getattr(inside, "dtype", None) in ("binary", "large_binary")
+
+
 def _label(where: str, features: Mapping[str, Any], columns: Mapping[str, str]) -> str:
-    """The column of labels: one with the names of classes, or of numbers or texts."""
+    """Return the column of labels: one with the names of classes, or of numbers or texts."""
     plain = [name for name, feature in features.items() if _is_plain(feature)]
     if (asked := columns.get("label")) is not None:
         if asked not in plain:
@@ -284,12 +290,8 @@ def _label(where: str, features: Mapping[str, Any], columns: Mapping[str, str]) 
 
 
 def _is_plain(feature: Any) -> bool:
-    if type(feature).__name__ == "ClassLabel":
-        return True
-    return (
-        type(feature).__name__ == "Value"
-        and re.match(r"u?int|string|large_string|bool", str(feature.dtype)) is not None
-    )
+    kind, plain = type(feature).__name__, r"u?int|string|large_string|bool"
+    return kind == "ClassLabel" or (kind == "Value" and bool(re.match(plain, str(feature.dtype))))
 
 
 def _group_column(rule: str | None, where: str, features: Mapping[str, Any]) -> str | None:
@@ -308,7 +310,7 @@ def _group_column(rule: str | None, where: str, features: Mapping[str, Any]) -> 
 def _names(
     wanted: _Wanted, features: Mapping[str, Any], label: str | None, values: Sequence[Any]
 ) -> dict[Any, tuple[int, str]]:
-    """The number and name of each value's class, of those that occur."""
+    """Return the number and name of each value's class, of those that occur."""
     if label is None:
         return {None: (0, Path(wanted.name).name)}
     known = getattr(features[label], "names", None)
@@ -322,15 +324,17 @@ def _names(
 def _look(
     split: Any, files: Sequence[str], image: str, label: str | None, group: str | None
 ) -> _Rows:
-    """What the rows say but for the pixels, column by column."""
+    """Return what the rows say but for the pixels, column by column."""
     import pyarrow.compute as pc
 
     table = _table(files) if files else None
     if table is None or table.num_rows != split.num_rows or image not in table.column_names:
         raise InputError("a set of datasets must lie in Arrow files, whole and in order")
-    column = table.column(image)
-    data, place = (pc.struct_field(column, name) for name in ("bytes", "path"))
-    sizes, places = pc.binary_length(data).to_pylist(), place.to_pylist()
+    data, places = table.column(image), [None] * table.num_rows
+    if inside := [field.name for field in getattr(data.type, "fields", ())]:
+        places = pc.struct_field(data, "path").to_pylist() if "path" in inside else places
+        data = pc.struct_field(data, "bytes")
+    sizes = pc.binary_length(data).to_pylist()
     begins = pc.binary_slice(data, 0, 2).to_pylist()
     times = [os.stat(files[0]).st_mtime_ns] * len(sizes)
     extensions = []

@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
-from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.sections import ClassifierTrain, GANTrain
+from jaxgan.config.typed import Experiment
 from jaxgan.data import splits
 from jaxgan.data.folder import Source
 from jaxgan.experiment.design.arms import Arm, Key, Needed, needed, of_gans
@@ -90,29 +91,67 @@ class Job:
     looks: int = 0
 
 
-def jobs(config: ConfigDict, folds: Sequence[Fold]) -> list[Job]:
+class Sizes(NamedTuple):
+    """What the jobs of an experiment depend on, besides its arms.
+
+    Attributes:
+        seeds: of the classifiers.
+        epochs: whose epochs are the steps of all arms.
+        retrained: whether each class has several GANs.
+        conditional: whether one GAN generates all classes.
+        surplus: how many images are generated for each that is selected.
+        gan: the GANs' section.
+        classifier: the classifiers'.
+        trunk_stays: whether theirs does.
+    """
+
+    seeds: tuple[int, ...]
+    epochs: str
+    retrained: bool
+    conditional: bool
+    surplus: int
+    gan: GANTrain
+    classifier: ClassifierTrain
+    trunk_stays: bool
+
+
+def sizes(config: Experiment) -> Sizes:
+    gan, classifier = config.gan, config.classifier
+    return Sizes(
+        config.seeds,
+        config.epochs,
+        gan.retrain > 1,
+        gan.model.conditional,
+        config.select.surplus,
+        gan.train,
+        classifier.train,
+        classifier.trunk_stays,
+    )
+
+
+def jobs(sizes: Sizes, folds: Sequence[Fold]) -> list[Job]:
     """Return all jobs; none comes before one that it needs."""
-    found = [job for fold in folds for job in _of_fold(config, fold)]
+    found = [job for fold in folds for job in _of_fold(sizes, fold)]
     return [*{job.output: job for job in found}.values()]
 
 
-def _of_fold(config: ConfigDict, fold: Fold) -> Iterator[Job]:
-    yield from _gans(config, fold)
-    seeds = range(len(config.seeds))
+def _of_fold(sizes: Sizes, fold: Fold) -> Iterator[Job]:
+    yield from _gans(sizes, fold)
+    seeds = range(len(sizes.seeds))
     for key, counts in fold.needed.items():
         for seed in seeds:
             for name in _classes(fold.needed, key):
                 if name in counts:
-                    yield _samples(config, fold, key, name, seed)
-    if frozen_features.applies(config.classifier):
-        yield from _real_features(config, fold)
+                    yield _samples(sizes, fold, key, name, seed)
+    if sizes.trunk_stays:
+        yield from _real_features(sizes, fold)
     for seed in seeds:
         for arm in fold.arms:
-            each = [[*classifier(config, fold, one, seed)] for one in arm.trained]
+            each = [[*classifier(sizes, fold, one, seed)] for one in arm.trained]
             for found in each:
                 yield from found
             if arm.choices:
-                folder, output = _result(config, fold, arm, seed)
+                folder, output = _result(sizes, fold, arm, seed)
                 choices = tuple(found[-1] for found in each)
                 looks = batches(len(fold.sides.test), classification.BATCH)
                 yield Job("choice", fold.number, output, folder, choices, seed, arm, looks=looks)
@@ -124,20 +163,20 @@ def _classes(needed: Needed, key: Key) -> list[str]:
     return list(dict.fromkeys(name for counts in alike for name in counts))
 
 
-def _gans(config: ConfigDict, fold: Fold) -> Iterator[Job]:
+def _gans(sizes: Sizes, fold: Fold) -> Iterator[Job]:
     for size in dict.fromkeys(key.size for key in of_gans(fold.needed)):
         key = Key(size, False)
-        names = [""] if conditional(config) else _classes(fold.needed, key)
+        names = [""] if sizes.conditional else _classes(fold.needed, key)
         for gan in sorted({draw.gan for draw in fold.draws[size]}):
             for name in names:
-                yield _gan(config, fold, key, name, gan)
+                yield _gan(sizes, fold, key, name, gan)
 
 
-def _gan(config: ConfigDict, fold: Fold, key: Key, name: str, gan: int) -> Job:
-    called = (name or "conditional") + _suffix(key, gan, config.gan.retrain > 1)
-    train, images = config.gan.train, len(learned(fold, key, name, gan))
+def _gan(sizes: Sizes, fold: Fold, key: Key, name: str, gan: int) -> Job:
+    called = (name or "conditional") + _suffix(key, gan, sizes.retrained)
+    train, images = sizes.gan, len(learned(fold, key, name, gan))
     batch = train.batch_size * (turns(train) or 1)
-    steps = configs.total_steps(train, images, batch, recipes.extra_batches(config.gan))
+    steps = configs.total_steps(train, images, batch, recipes.extra_batches(train))
     folder = f"{fold.place}gan/{called}"
     return Job(
         "gan", fold.number, f"{folder}.json", folder, key=key, name=name, gan=gan, images=images,
@@ -145,20 +184,20 @@ def _gan(config: ConfigDict, fold: Fold, key: Key, name: str, gan: int) -> Job:
     )  # fmt: skip
 
 
-def _samples(config: ConfigDict, fold: Fold, key: Key, name: str, seed: int) -> Job:
+def _samples(sizes: Sizes, fold: Fold, key: Key, name: str, seed: int) -> Job:
     """Return the job that generates a class's images for a seed."""
     gan, count = fold.draws[key.size][seed].gan, fold.needed[key][name]
-    images, inputs = count * surplus(config, key), ()
+    images, inputs = count * (sizes.surplus if key.selected else 1), ()
     if key.source == "pca":
         several = len({draw.gan for draw in fold.draws[key.size]}) > 1
         folder = f"{fold.place}pca/{name}{_suffix(key, gan, several)}"
         output = f"{folder}_{images}_{seed}.json"
     elif key.source is None:
-        folder = f"{fold.place}generated/{name}{_suffix(key, gan, config.gan.retrain > 1)}"
+        folder = f"{fold.place}generated/{name}{_suffix(key, gan, sizes.retrained)}"
         folder += "-selected" * key.selected
         output = f"{folder}_{count}_{seed}.json"
-        whose = "" if conditional(config) else name
-        inputs = (_gan(config, fold, Key(key.size, False), whose, gan),)
+        whose = "" if sizes.conditional else name
+        inputs = (_gan(sizes, fold, Key(key.size, False), whose, gan),)
     else:
         folder = ""
         output = f"{fold.place}{key.source}/{name}{_suffix(key, gan, True)}"
@@ -188,16 +227,6 @@ def learned(fold: Fold, key: Key, name: str, gan: int) -> Int[np.ndarray, " n"]:
     return found[name] if name else np.concatenate([*found.values()])
 
 
-def conditional(config: ConfigDict) -> bool:
-    """Whether one GAN of the experiment generates all classes."""
-    return bool(config.gan.model.get("conditional"))
-
-
-def surplus(config: ConfigDict, key: Key) -> int:
-    """Return how many images are generated for each that is kept."""
-    return config.select.surplus if key.selected else 1
-
-
 def _features(fold: Fold, called: str, images: int, views: int) -> Job:
     """Return the job that extracts a frozen trunk's features of some images."""
     size = frozen_features.BATCH
@@ -206,35 +235,35 @@ def _features(fold: Fold, called: str, images: int, views: int) -> Job:
     return Job("features", fold.number, output, images=images, batch=size, steps=steps, views=views)
 
 
-def _real_features(config: ConfigDict, fold: Fold) -> Iterator[Job]:
+def _real_features(sizes: Sizes, fold: Fold) -> Iterator[Job]:
     """Return those of the images to train, to validate and to test with."""
-    views = config.classifier.train.views if any(arm.policy for arm in fold.arms) else 1
+    views = sizes.classifier.views if any(arm.policy for arm in fold.arms) else 1
     for part, seen in zip(fold.sides._fields, (views, 1, 1), strict=True):
         yield _features(fold, part, len(getattr(fold.sides, part)), seen)
 
 
-def classifier(config: ConfigDict, fold: Fold, arm: Arm, seed: int) -> Iterator[Job]:
+def classifier(sizes: Sizes, fold: Fold, arm: Arm, seed: int) -> Iterator[Job]:
     """Return the job of one classifier, after the jobs of features that it needs."""
-    train, inputs = config.classifier.train, []
+    train, inputs = sizes.classifier, []
     for name, n in arm.pictures.items():
         if not n["generated"]:
             continue
-        given = _samples(config, fold, arm.key, name, seed)
-        if frozen_features.applies(config.classifier):
+        given = _samples(sizes, fold, arm.key, name, seed)
+        if sizes.trunk_stays:
             # As they are, all arms share those of the largest.
             count = n["generated"] if arm.policy else fold.needed[arm.key][name]
             found = _features(fold, given.output, count, train.views if arm.policy else 1)
             given = replace(found, inputs=(given,), seed=seed, key=given.key, name=name)
             yield given
         inputs.append(given)
-    base = arm if config.epochs == "arm" else fold.base
+    base = arm if sizes.epochs == "arm" else fold.base
     images = sum(sum(n.values()) for n in base.pictures.values())
     steps = configs.total_steps(train, images, train.batch_size)
     looks = batches(len(fold.sides.validation), classification.BATCH)
     looks *= batches(steps, train.sample_every)
     if not any(arm in one.choices for one in fold.arms):
         looks += batches(len(fold.sides.test), classification.BATCH)
-    folder, output = _result(config, fold, arm, seed)
+    folder, output = _result(sizes, fold, arm, seed)
     own = sum(sum(n.values()) for n in arm.pictures.values())
     yield Job(
         "classifier", fold.number, output, folder, tuple(inputs), seed, arm, images=own,
@@ -242,16 +271,16 @@ def classifier(config: ConfigDict, fold: Fold, arm: Arm, seed: int) -> Iterator[
     )  # fmt: skip
 
 
-def _result(config: ConfigDict, fold: Fold, arm: Arm, seed: int) -> tuple[str, str]:
+def _result(sizes: Sizes, fold: Fold, arm: Arm, seed: int) -> tuple[str, str]:
     """Return the folder of an arm's classifier, and its result's file."""
     called = arm.name.translate(str.maketrans("[]", "()"))  # Checkpoints take [] for patterns.
-    folder = f"{fold.place}classifiers/{called}/{config.seeds[seed]}"
+    folder = f"{fold.place}classifiers/{called}/{sizes.seeds[seed]}"
     return folder, f"{folder}/result.json"
 
 
-def turns(train: ConfigDict) -> int | None:
+def turns(train: GANTrain) -> int | None:
     """Return how many batches a GAN's step takes, one a critic update; None: all share one."""
-    return None if train.get("same_batch", True) else train.n_critic
+    return None if train.same_batch else train.n_critic
 
 
 def batches(n: int, size: int) -> int:

@@ -9,19 +9,22 @@ from ml_collections import ConfigDict
 
 from jaxgan.config import checks, settings
 from jaxgan.config import loading as configs
+from jaxgan.config.loading import inherit as inherit
+from jaxgan.config.questions import ExperimentData
+from jaxgan.config.typed import Experiment, changed
 from jaxgan.data import dataset, folds, loader, splits
 from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import Source
+from jaxgan.data.images import Crop
 from jaxgan.engine import distributed, sharding
 from jaxgan.experiment import outcomes
 from jaxgan.experiment.design.arms import of_gans
 from jaxgan.experiment.design.draws import draw
-from jaxgan.experiment.design.jobs import Fold, Job, Kind, jobs
+from jaxgan.experiment.design.jobs import Fold, Job, Kind, jobs, sizes
 from jaxgan.experiment.design.plan_arms import plan_arms
 from jaxgan.experiment.design.sources import folders, open_folder
 from jaxgan.experiment.validity.leakage import check_folder
 from jaxgan.statistics import group_sequential
-from jaxgan.training import monitor
 from jaxgan.training import run as training
 from jaxgan.types import InputError
 
@@ -35,6 +38,7 @@ class Plan(NamedTuple):
         folds: what to do in each.
         outside: generated images from elsewhere, by source and class.
         jobs: all that there is to do, in order.
+        config: the experiment's, with what followed from the images.
     """
 
     real: Source
@@ -42,6 +46,7 @@ class Plan(NamedTuple):
     folds: list[Fold]
     outside: dict[str, dict[str, Source]]
     jobs: list[Job]
+    config: Experiment = Experiment()
 
     @property
     def labels(self) -> dict[int, np.ndarray]:
@@ -74,74 +79,86 @@ class Plan(NamedTuple):
         ]
 
 
-def prepare(config: ConfigDict, before: Plan | None = None) -> Plan:
+def prepare(given: ConfigDict | Experiment, before: Plan | None = None) -> Plan:
     """Open and part the images, and check all that can be checked before any training.
 
     Args:
-        config: the experiment's.
+        given: the experiment's config.
         before: a plan for the same images, which are not read again.
 
     Raises:
         InputError: a config or folder that will not do.
     """
-    if not configs.is_experiment(config):
-        raise InputError("this config trains one network: run scripts/train.py with it")
+    if not configs.is_experiment(given):
+        raise InputError("this config trains one network: jaxgan train takes it")
     if found := distributed.cluster():
         raise InputError(
             f"an experiment must run as one process, and here are {found.get_process_count()}"
         )
-    settings.check(config)
-    inherit(config)
-    checks.check_experiment(config)
-    group_sequential.check_looks(tuple(config.verdict.looks), len(config.seeds))
-    training.make_deterministic(config)
-    monitor.settle(config.gan)
-    for name in ("gan", "classifier"):
-        training.check_batches(config[name], f"{name}.")
-        training.check_precision(config[name].precision)
+    if isinstance(given, Experiment):
+        whole = configs.from_dict(given.given)
+    else:
+        settings.check(given)
+        whole = given.copy_and_resolve_references()
+    inherit(whole)
+    config = checks.check_experiment(whole)
+    group_sequential.check_looks(config.verdict.looks, len(config.seeds))
+    training.make_deterministic(config.deterministic)
+    for name, stage in (("gan", config.gan), ("classifier", config.classifier)):
+        training.check_batches(stage.train, stage.model.name, f"{name}.")
+        training.check_precision(stage.precision)
     sharding.check_alone(config.vmap_seeds, "config.vmap_seeds")
 
     real = (
-        before.real if before else training.open_source(at(config, config.classifier), config.seed)
+        before.real
+        if before
+        else training.open_source(config.data.at(config.classifier.data.resolution), config.seed)
     )
     training.check_classes(real)
-    with config.classifier.unlocked():
-        config.classifier.model.num_classes = len(real.classes)
-    training.settle_classes(config.gan, real)
+    gan = training.settled(config.gan, real)
+    config = changed(
+        config,
+        {"gan": gan.given, "classifier.model.num_classes": len(real.classes)},
+    )
     copies = before.copies if before else None
     if copies is None and (config.data.folds > 1 or getattr(real, "sides", None) is None):
-        same = training.copies(real, config.data.get("duplicates", "auto"))
+        same = training.copies(real, config.data.rule)
         copies = training.kept_together(real, same)
-    parts = _folds(config, real, _sides(config, real, copies))
+    parts = _folds(config, real, _sides(config.data, real, copies))
     tested = np.concatenate([part.sides.test for part in parts])
     outcomes.check(config.verdict.outcome, real.labels[tested], real.classes)
-    for name in ("gan", "classifier"):
-        training.check_start(config[name], f"config.{name}")
-    return Plan(real, copies, parts, _outside(config, real, parts), jobs(config, parts))
+    training.check_start(config.gan, "config.gan")
+    training.check_start(config.classifier, "config.classifier")
+    if of_gans(parts[0].needed):
+        for drawn in next(iter(parts[0].draws.values())):
+            for positions in drawn.learned.values():
+                training.check_evaluation(config.gan, len(positions))
+    resolution = config.classifier.data.resolution
+    outside = _outside(config.generated, resolution, config.data.crop, real, parts)
+    return Plan(real, copies, parts, outside, jobs(sizes(config), parts), config)
 
 
 def _sides(
-    config: ConfigDict, real: Source, copies: splits.Duplicates | None
+    data: ExperimentData, real: Source, copies: splits.Duplicates | None
 ) -> list[splits.Split]:
     """The split, or each fold's."""
-    count = config.data.folds
+    count = data.folds
     if count == 1:
-        rule = config.data.get("duplicates", "auto")
-        parts = training.split(real, config.data.split, copies, rule)
+        parts = training.split(real, data.split, copies, data.rule)
         _check_parts(real, parts)
         return [parts]
     assert copies is not None
-    train, validation, _ = config.data.split
+    train, validation, _ = data.split
     return folds.folds(real, count, validation / (train + validation), copies)
 
 
-def _folds(config: ConfigDict, real: Source, sides: list[splits.Split]) -> list[Fold]:
+def _folds(config: Experiment, real: Source, sides: list[splits.Split]) -> list[Fold]:
     """Return each fold's arms and draws."""
     found: list[Fold] = []
     how = {"share": config.data.subset, "retrain": config.gan.retrain, "seed": config.seed}
     for number, own in enumerate(sides):
         arms = plan_arms(config, counts(real, own.train))
-        labels, seeds = real.labels[own.train], tuple(config.seeds)
+        labels, seeds = real.labels[own.train], config.seeds
         draws = {
             size: draw(labels, real.classes, seeds, size=size, **how)
             for size in dict.fromkeys(arm.size for arm in arms)
@@ -153,18 +170,16 @@ def _folds(config: ConfigDict, real: Source, sides: list[splits.Split]) -> list[
     return found
 
 
-def _outside(config: ConfigDict, real: Source, parts: list[Fold]) -> dict[str, dict[str, Source]]:
+def _outside(
+    generated: str | None, resolution: int, crop: Crop, real: Source, parts: list[Fold]
+) -> dict[str, dict[str, Source]]:
     """Generated images from elsewhere, none of which is like one that is held out."""
-    if of_gans(parts[0].needed):
-        for drawn in next(iter(parts[0].draws.values())):
-            for positions in drawn.learned.values():
-                monitor.check(config.gan, len(positions))
-    known, most = folders(config), defaultdict(lambda: defaultdict(int))
+    known, most = folders(generated), defaultdict(lambda: defaultdict(int))
     for key, counts in [pair for part in parts for pair in part.needed.items()]:
         for name, n in counts.items():  # There must be something to select from.
             most[key.source][name] = max(most[key.source][name], n + key.selected)
     outside = {
-        source: open_folder(config, path, real.classes, most[source])
+        source: open_folder(path, resolution, crop, real.classes, most[source])
         for source, path in known.items()
         if source in most
     }
@@ -176,22 +191,6 @@ def _outside(config: ConfigDict, real: Source, parts: list[Fold]) -> dict[str, d
             own = dataset.of(source).relabel(tuple(real.classes), name)
             check_folder(own, loader.Subset(real, held_out))
     return outside
-
-
-def inherit(config: ConfigDict) -> None:
-    """The stages' configs take the experiment's images and devices."""
-    for section in (config.gan, config.classifier):
-        with section.unlocked():
-            for name in configs.INHERITED:
-                section.data[name] = config.data[name]
-            section.parallel, section.deterministic = config.parallel, config.deterministic
-
-
-def at(config: ConfigDict, section: ConfigDict) -> ConfigDict:
-    """The experiment's pictures at a stage's resolution."""
-    data = ConfigDict(config.data.to_dict())
-    data.resolution = section.data.resolution
-    return data
 
 
 def counts(source: Source, indices: np.ndarray) -> dict[str, int]:

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from ml_collections import ConfigDict
-
+from jaxgan.config.questions import Add, Replace
+from jaxgan.config.sections import ClassifierTrain
+from jaxgan.config.typed import Experiment
 from jaxgan.experiment.design import arm_names
 from jaxgan.experiment.design.arms import GIVEN, Arm
 from jaxgan.experiment.design.draws import counted, learned_from
 from jaxgan.experiment.design.sources import folders
 from jaxgan.models import pca
-from jaxgan.training import frozen_features
 from jaxgan.types import InputError
 
 MIXUP = 0.2  # Alpha of +mixup where the config has none.
@@ -19,11 +20,35 @@ FEATURE_NOISE = 0.1  # Likewise, of +features.
 AMOUNTS = (0.5, 1.0, 2.0)  # Generated pictures per real one, of which `:best` is one.
 
 
-def plan_arms(config: ConfigDict, counts: Mapping[str, int]) -> list[Arm]:
+class _Asked(NamedTuple):
+    """What the names of arms speak of.
+
+    Attributes:
+        replace: the section.
+        add: the section.
+        train: the classifier's.
+        trunk_stays: whether its trunk does.
+        folders: of images from elsewhere, by source.
+        subset: share of the training images that each seed draws.
+        retrain: GANs a class.
+        seeds: how many there are.
+    """
+
+    replace: Replace
+    add: Add
+    train: ClassifierTrain
+    trunk_stays: bool
+    folders: Mapping[str, str]
+    subset: float
+    retrain: int
+    seeds: int
+
+
+def plan_arms(config: Experiment, counts: Mapping[str, int]) -> list[Arm]:
     """The arms of an experiment.
 
     Args:
-        config: the experiment's; `arms`, `data.subset`, `replace` and `add` matter here.
+        config: the experiment's.
         counts: real training pictures of each class.
 
     Raises:
@@ -34,31 +59,39 @@ def plan_arms(config: ConfigDict, counts: Mapping[str, int]) -> list[Arm]:
         if name not in counts:
             raise InputError(f"config.replace.classes must be of {', '.join(counts)}, got {name!r}")
 
-    planned = [_arm(config, counts, text) for text in config.arms]
+    asked = _Asked(
+        config.replace,
+        config.add,
+        config.classifier.train,
+        config.classifier.trunk_stays,
+        folders(config.generated),
+        config.data.subset,
+        config.gan.retrain,
+        len(config.seeds),
+    )
+    planned = [_arm(asked, counts, text) for text in config.arms]
     first: dict[tuple, str] = {}
     for one in planned:
         if (other := first.setdefault(one.does, one.name)) != one.name:
             raise InputError(
                 f"config.arms must train differently, and {one.name} would train the same as "
                 f"{other} (config.classifier.train.augment is "
-                f"{tuple(config.classifier.train.augment)})"
+                f"{asked.train.augment})"
             )
     return planned
 
 
-def _arm(
-    config: ConfigDict, counts: Mapping[str, int], text: str, ratio: float | None = None
-) -> Arm:
+def _arm(asked: _Asked, counts: Mapping[str, int], text: str, ratio: float | None = None) -> Arm:
     """Return an arm by its name, or one of its choices, with `ratio` generated images per real."""
     name = arm_names.parse(text)
-    source = _source(config, name, text)
-    _check_counts(config, counts, name, text, source == "pca")
-    amounts = _amounts(config)
+    source = _source(asked.folders, name, text)
+    _check_counts(asked, counts, name, text, source == "pca")
+    amounts = _amounts(asked.add.amounts)
     given = ratio, name.ratio, amounts[-1] if name.best else None
-    default = config.replace.share if name.kind == "replace" else config.add.ratio
+    default = asked.replace.share if name.kind == "replace" else asked.add.ratio
     most = next((r for r in given if r is not None), default)
-    pictures = _pictures(config, counts, name, text, most)
-    policy, mixup, cutmix, noise = _way(config, name, text)
+    pictures = _pictures(asked, counts, name, text, most)
+    policy, mixup, cutmix, noise = _way(asked.train, asked.trunk_stays, name, text)
     several = name.best and ratio is None
     return Arm(
         text if ratio is None else f"{text}/{ratio:g}x",
@@ -73,13 +106,12 @@ def _arm(
         source=source,
         weights=_weights(name, pictures),
         pretrain=name.kind == "pretrain",
-        choices=tuple(_arm(config, counts, text, a) for a in amounts if several),
+        choices=tuple(_arm(asked, counts, text, a) for a in amounts if several),
     )
 
 
-def _source(config: ConfigDict, name: arm_names.Name, text: str) -> str | None:
+def _source(known: Mapping[str, str], name: arm_names.Name, text: str) -> str | None:
     """Return what generates an arm's images: see `Arm`."""
-    known = folders(config)
     if not name.generates:
         return name.source
     if name.source is None and GIVEN in known:
@@ -94,46 +126,45 @@ def _source(config: ConfigDict, name: arm_names.Name, text: str) -> str | None:
 
 
 def _check_counts(
-    config: ConfigDict, counts: Mapping[str, int], name: arm_names.Name, text: str, fitted: bool
+    asked: _Asked, counts: Mapping[str, int], name: arm_names.Name, text: str, fitted: bool
 ) -> None:
     """Raise InputError where there are too few real images for an arm's size or components."""
-    share = config.data.subset
+    share = asked.subset
     short = [f"{n:,} of {c}" for c, n in counts.items() if n < (name.size or 0)]
     if short:
         raise InputError(
-            f"arm {text!r} needs {name.size:,} real pictures a class to train with, and there "
+            f"arm {text!r} needs {name.size:,} real images a class to train with, and there "
             f"are {', '.join(short)}"
         )
     shared = [f"{n:,} of {c}" for c, n in counts.items() if (name.size or 0) > counted(n, share)]
-    if name.size and shared and len(config.seeds) > 1:
+    if name.size and shared and asked.seeds > 1:
         raise InputError(
-            f"arm {text!r} needs {math.ceil(name.size / share):,} real pictures a "
+            f"arm {text!r} needs {math.ceil(name.size / share):,} real images a "
             f"class, for each seed to draw {share:.0%} of them, and there are {', '.join(shared)}"
         )
-    seen = {c: learned_from(n, name.size, config) for c, n in counts.items()}
+    seen = {c: learned_from(n, name.size, share, asked.retrain) for c, n in counts.items()}
     few = [f"{n:,} of {c}" for c, n in seen.items() if n < pca.LEAST]
     if fitted and few:
         raise InputError(
-            f"arm {text!r} needs {pca.LEAST} real pictures a class or more to find principal "
+            f"arm {text!r} needs {pca.LEAST} real images a class or more to find principal "
             f"components in, and there are {', '.join(few)}"
         )
 
 
 def _pictures(
-    config: ConfigDict, counts: Mapping[str, int], name: arm_names.Name, text: str, ratio: float
+    asked: _Asked, counts: Mapping[str, int], name: arm_names.Name, text: str, ratio: float
 ) -> dict[str, dict[str, int]]:
     """Return how many images of each class are real, generated and copies."""
-    real = {c: name.size or counted(n, config.data.subset) for c, n in counts.items()}
+    real = {c: name.size or counted(n, asked.subset) for c, n in counts.items()}
 
     def numbers(c: str, n: int) -> dict[str, int]:
         amount = round(n * ratio) if name.number is None else name.number
-        replaced = config.replace.classes or tuple(counts)
+        replaced = asked.replace.classes or tuple(counts)
         if name.kind == "replace" and not name.everywhere and c not in replaced:
             amount = 0
         if name.kind == "replace" and amount > n:
             raise InputError(
-                f"arm {text!r} needs {amount:,} real pictures of {c} to replace, and there are "
-                f"{n:,}"
+                f"arm {text!r} needs {amount:,} real images of {c} to replace, and there are {n:,}"
             )
         found = arm_names.KINDS[name.kind](n, max(real.values()), amount)
         return dict(zip(("real", "generated", "copies"), found, strict=True))
@@ -142,26 +173,25 @@ def _pictures(
 
 
 def _way(
-    config: ConfigDict, name: arm_names.Name, text: str
+    train: ClassifierTrain, trunk_stays: bool, name: arm_names.Name, text: str
 ) -> tuple[tuple[str, ...], float, float, float]:
     """Return how an arm is trained: see `Arm.way`."""
-    train, variants = config.classifier.train, name.variants
-    policy = tuple(train.augment) if "augmentation" in variants else ()
+    variants = name.variants
+    policy = train.augment if "augmentation" in variants else ()
     policy += tuple(
         v for v in ("randaugment", "trivialaugment") if v in variants and v not in policy
     )
-    frozen_trunk = frozen_features.applies(config.classifier)
-    if frozen_trunk and policy not in ((), tuple(train.augment)):
+    if trunk_stays and policy not in ((), train.augment):
         raise InputError(
             f"arm {text!r} needs a trunk that learns (config.classifier.optim.trunk above 0): "
-            f"a frozen one sees pictures changed as config.classifier.train.augment says"
+            f"a frozen one sees images changed as config.classifier.train.augment says"
         )
-    if frozen_trunk and "cutmix" in variants:
+    if trunk_stays and "cutmix" in variants:
         raise InputError(
             f"arm {text!r} needs a trunk that learns (config.classifier.optim.trunk above 0): "
             f"a frozen one's features have no rectangles (take +mixup or +features)"
         )
-    if "features" in variants and not frozen_trunk:
+    if "features" in variants and not trunk_stays:
         raise InputError(
             f"arm {text!r} needs a pretrained trunk that stays as it is "
             f"(config.classifier.optim.trunk=0), as in configs/vgg16_frozen.py"
@@ -169,7 +199,7 @@ def _way(
 
     def strength(key: str, default: float, *own: str) -> float:
         """As configured with augmentation; of a variant of its own never 0."""
-        set_to = train.get(key, 0.0)
+        set_to = getattr(train, key)
         if set(own) & set(variants):
             return set_to or default
         return set_to if "augmentation" in variants else 0.0
@@ -184,9 +214,9 @@ def _way(
     return policy, mixup, cutmix, strength("feature_noise", FEATURE_NOISE, "features")
 
 
-def _amounts(config: ConfigDict) -> tuple[float, ...]:
-    """Those of `:best`, rising."""
-    amounts = tuple(config.add.get("amounts", AMOUNTS))
+def _amounts(given: tuple[float, ...] | None) -> tuple[float, ...]:
+    """Those of `:best`, rising; older configs have none."""
+    amounts = AMOUNTS if given is None else given
     numbers = all(isinstance(a, int | float) and 0 < a < math.inf for a in amounts)
     if len(amounts) < 2 or not numbers or len(set(amounts)) != len(amounts):
         raise InputError(

@@ -6,25 +6,25 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from etils import epath
-from ml_collections import ConfigDict
 
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
+from jaxgan.data.images import Crop
 from jaxgan.experiment.design.arms import GIVEN
 from jaxgan.system import paths
 from jaxgan.types import InputError
 
 
-def folders(config: ConfigDict) -> dict[str, str]:
-    """The folders of generated pictures from elsewhere, by source.
+def folders(text: str | None) -> dict[str, str]:
+    """Return the folders of generated images from elsewhere, by source.
 
-    `config.generated` is a folder, whose source is `GIVEN`, or a mapping of sources to folders,
-    written as text: "{'diffusion': 'DIR'}".
+    Args:
+        text: `config.generated`: a folder, whose source is `GIVEN`, or a mapping of sources to
+            folders, written as text: "{'diffusion': 'DIR'}"; None: there are none.
 
     Raises:
         InputError: it begins as a mapping and is none, or a source cannot be an arm's.
     """
-    text = config.generated
     if not text:
         return {}
     if not text.lstrip().startswith("{"):
@@ -49,13 +49,14 @@ def folders(config: ConfigDict) -> dict[str, str]:
 
 
 def open_folder(
-    config: ConfigDict, path: str, classes: Sequence[str], most: Mapping[str, int]
+    path: str, resolution: int, crop: Crop, classes: Sequence[str], most: Mapping[str, int]
 ) -> dict[str, Source]:
     """Return the classes of a folder of generated images.
 
     Args:
-        config: the experiment's.
         path: of the folder.
+        resolution: of the classifiers.
+        crop: to the square.
         classes: all of the experiment.
         most: images that the arms need, by class.
 
@@ -64,7 +65,7 @@ def open_folder(
     """
     if not epath.Path(path).expanduser().is_dir():
         raise InputError(f"config.generated must be a folder of class folders, and {path} is none")
-    there = loader.open_source(path, config.classifier.data.resolution, crop=config.data.crop)
+    there = loader.open_source(path, resolution, crop=crop)
     found = {}
     for name in sorted(most):
         if name not in there.classes:
@@ -75,7 +76,7 @@ def open_folder(
         mine = loader.Subset(there, np.flatnonzero(there.labels == there.classes.index(name)))
         if len(mine) < most[name]:
             raise InputError(
-                f"config.generated must hold {most[name]:,} pictures of {name}, as the arms need, "
+                f"config.generated must hold {most[name]:,} images of {name}, as the arms need, "
                 f"and {path} has {len(mine):,}"
             )
         found[name] = mine

@@ -2,14 +2,15 @@
 
 import math
 import statistics
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from jaxgan.engine import log
+from jaxgan.experiment.schema import Cost, Results
 
 
-def cost(results: Mapping) -> dict:
+def cost(results: Results) -> Cost:
     """Return what an experiment took, and what its GANs' hours would have bought instead.
 
     Args:
@@ -83,7 +84,7 @@ def cost(results: Mapping) -> dict:
     }
 
 
-def _ensemble(results: Mapping, further: int) -> dict | None:
+def _ensemble(results: Results, further: int) -> dict[str, Any] | None:
     real = [r for r in results["runs"] if r["arm"] == "real"][: 1 + further]
     if len(real) < 2 or any(r.get("fold", 0) for r in results["runs"]):
         return None  # Classifiers of two folds answer no image in common.

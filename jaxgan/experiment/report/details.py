@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 from jaxgan.experiment import next_steps, verdict
 from jaxgan.experiment.report import view
 from jaxgan.experiment.report.formatting import between, duration, percent, signed, style
+from jaxgan.experiment.schema import Results, Run
 from jaxgan.reporting import html, plots
-
-Results = dict[str, Any]
 
 
 class Check(NamedTuple):
@@ -78,7 +77,7 @@ def classes(results: Results) -> list[html.Table]:
 
 
 def _rise(results: Results) -> html.Table | None:
-    """How much the recall of each class rises, beside how many images there were."""
+    """Return how much the recall of each class rises, beside how many images there were."""
     verdict = results["verdict"]
     found, counts = verdict.get("per_class"), results.get("data", {}).get("counts", {})
     if not found:
@@ -138,7 +137,8 @@ def sweep(results: Results) -> plots.Heat | None:
 def learning(results: Results) -> list[tuple[str, list[plots.Curves]]]:
     """Return each arm's curves of accuracy and loss, all on the same axes."""
     last = max((run["steps"] for run in results["runs"]), default=0)
-    every = [point for run in results["runs"] for half in run["curve"].values() for point in half]
+    curves = [run["curve"] for run in results["runs"]]
+    every = [point for curve in curves for point in (*curve["train"], *curve["validation"])]
     losses = [p["loss"] for p in every if _finite(p.get("loss"))]
     accuracies = [100 * p["accuracy"] for p in every if _finite(p.get("accuracy"))]
     if not losses or not accuracies:
@@ -166,7 +166,7 @@ def late(results: Results) -> str:
 
 
 def _panels(
-    runs: list[Results], measure: str
+    runs: Sequence[Run], measure: str
 ) -> list[tuple[str, list[plots.Points], plots.Points]]:
     """Training and validation; accuracies in %."""
     factor, unit = (100, ", %") if measure == "accuracy" else (1, "")
@@ -270,7 +270,7 @@ def run(results: Results) -> Mapping[str, Any]:
 
 
 def _counts(results: Results) -> html.Table:
-    """How many images each split has, and each arm trains on."""
+    """Return how many images each split has, and each arm trains on."""
     names = {"train": "training"}
     rows: list[list[object]] = [
         [names.get(part, part), *(counts.get(c, 0) for c in results["classes"])]

@@ -7,12 +7,13 @@ from etils import epath
 
 from jaxgan.data.folder import Source
 from jaxgan.engine.log import png
+from jaxgan.experiment.schema import Results
 from jaxgan.system import sealed
 
 MOST = 12
 
 
-def turned(results: dict[str, Any], most: int = MOST) -> dict[str, list[dict[str, Any]]]:
+def turned(results: Results, most: int = MOST) -> dict[str, list[dict[str, Any]]]:
     """Return the test images that the primary contrast helped and hurt most, over its seeds.
 
     Returns:
@@ -52,7 +53,7 @@ def turned(results: dict[str, Any], most: int = MOST) -> dict[str, list[dict[str
     return {"helped": pick(1), "hurt": pick(-1)}
 
 
-def save(results: dict[str, Any], test: Source, workdir: epath.PathLike) -> dict[str, str]:
+def save(results: Results, test: Source, workdir: epath.PathLike) -> dict[str, str]:
     """Write the changed test images under `workdir`/figures/test; name -> file, for the report.
 
     Args:

@@ -1,16 +1,16 @@
 """report.html, a file that needs nothing else, and beside it the figure and tables for papers."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
 
 from jaxgan.experiment.report import details, tables, view
+from jaxgan.experiment.schema import Results
 from jaxgan.reporting import html, plots
 from jaxgan.system import sealed
 
 
-def write_report(results: Mapping[str, Any], workdir: epath.PathLike) -> epath.Path:
+def write_report(results: Results, workdir: epath.PathLike) -> epath.Path:
     """Write report.html, runs.csv, arms.csv, contrasts.csv, figure.svg and figure.png.
 
     Images are inlined, figures are SVG, and there is no script: the page asks for nothing from
@@ -24,7 +24,7 @@ def write_report(results: Mapping[str, Any], workdir: epath.PathLike) -> epath.P
     Returns:
         The path of report.html.
     """
-    workdir, results = epath.Path(workdir), dict(results)
+    workdir = epath.Path(workdir)
     sealed.write(workdir / "runs.csv", tables.runs_csv(results))
     sealed.write(workdir / "arms.csv", tables.arms_csv(results))
     sealed.write(workdir / "contrasts.csv", tables.contrasts_csv(results))
@@ -38,7 +38,7 @@ def write_report(results: Mapping[str, Any], workdir: epath.PathLike) -> epath.P
     return path
 
 
-def page(results: dict[str, Any], workdir: epath.Path) -> dict[str, Any]:
+def page(results: Results, workdir: epath.Path) -> dict[str, Any]:
     """Return what the page shows, by the names of `templates/experiment.html`."""
     head = view.headline(results)
     return {

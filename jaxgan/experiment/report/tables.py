@@ -1,13 +1,14 @@
 """Tables beside results.json, a summary for issues, and several experiments in one table."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 from etils import epath
 
 from jaxgan.errors import FileError
 from jaxgan.experiment.report import view
+from jaxgan.experiment.schema import Results
 from jaxgan.experiment.verdict import points
 from jaxgan.reporting import html
 from jaxgan.system import sealed, spreadsheet
@@ -28,12 +29,12 @@ COLUMNS = (
 AGAIN = "delete it and run the experiment's command again"
 
 
-def runs_csv(results: dict[str, Any]) -> str:
+def runs_csv(results: Results) -> str:
     """Return a line per arm and seed, accuracies in [0, 1]; empty where a run does not say."""
     return spreadsheet.table(COLUMNS, results["runs"])
 
 
-def arms_csv(results: dict[str, Any]) -> str:
+def arms_csv(results: Results) -> str:
     """Return a line per arm, for papers: its outcomes, and its difference to its base."""
     own = ("accuracy", "low", "high", "seeds", "ensemble")
     outcomes = ("balanced_accuracy", "macro_f1", "log_loss", "brier")
@@ -50,13 +51,13 @@ def arms_csv(results: dict[str, Any]) -> str:
     return spreadsheet.table(columns, rows)
 
 
-def contrasts_csv(results: dict[str, Any]) -> str:
+def contrasts_csv(results: Results) -> str:
     """Return a line per contrast, differences in accuracies; empty where there is no interval."""
     columns = ("a", "b", "primary", "difference", "low", "high", "level", "se", "df", "p", "holm")
     return spreadsheet.table(columns, results.get("contrasts", []))
 
 
-def load(workdir: epath.PathLike) -> dict[str, Any]:
+def load(workdir: epath.PathLike) -> Results:
     """Return the results of the experiment in `workdir`.
 
     Raises:
@@ -65,7 +66,7 @@ def load(workdir: epath.PathLike) -> dict[str, Any]:
     file = epath.Path(workdir) / "results.json"
     if not file.exists():
         raise InputError(f"--compare needs folders of finished experiments, and {file} is missing")
-    results = sealed.load(file, AGAIN, strict=False)
+    results = cast(Results, sealed.load(file, AGAIN, strict=False))
     if not {"verdict", "arms", "runs"} <= set(results):
         raise InputError(f"{file} must hold an experiment's results, and has no verdict or arms")
     labels, folds = (np.array(results.get("test", {}).get(key, [])) for key in ("labels", "fold"))
@@ -76,7 +77,7 @@ def load(workdir: epath.PathLike) -> dict[str, Any]:
     return results
 
 
-def check_accuracy(run: dict[str, Any], labels: np.ndarray, file: epath.PathLike) -> None:
+def check_accuracy(run: Mapping[str, Any], labels: np.ndarray, file: epath.PathLike) -> None:
     """Raise FileError where a run's test accuracy is not that of its probabilities."""
     found = np.asarray(run["probabilities"], np.float64)
     fits = found.ndim == 2 and len(found) == len(labels)
@@ -87,7 +88,7 @@ def check_accuracy(run: dict[str, Any], labels: np.ndarray, file: epath.PathLike
         )
 
 
-def summary(results: dict[str, Any]) -> str:
+def summary(results: Results) -> str:
     """Return the verdict, the arms and what next in Markdown, for issues and chats."""
     return html.render(
         "experiment.md",

@@ -20,9 +20,9 @@ from jaxgan.experiment.report.formatting import (
     signed,
     style,
 )
+from jaxgan.experiment.schema import Contrast, Limits, Results
 from jaxgan.reporting import html, plots
 
-Results = dict[str, Any]
 MOST_ROWS = 8  # Of the main figure.
 LARGE = 4  # Classes whose samples stand first; further ones are folded.
 COLUMNS, FIRST, MANY = 5, 10, 7  # Images in a row and on a sheet, and in a row of the folded rest.
@@ -72,10 +72,10 @@ def headline(results: Results) -> Headline:
     notes = [row["sentence"] for row in others if row] + _power(results)
     if worth := results.get("worth"):
         notes.append(f"{worth['arm']} is {worth['sentence']}.")
-    if results.get("ladder"):
-        notes.append(results["ladder"]["sentence"])
-    if (results.get("gate") or {}).get("passed"):  # Else it stands among what to do next.
-        notes.append(results["gate"]["sentence"])
+    if ladder := results.get("ladder"):
+        notes.append(ladder["sentence"])
+    if (gate := results.get("gate")) and gate["passed"]:  # Else it is among what to do next.
+        notes.append(gate["sentence"])
     if results.get("ended"):
         notes.append(f"{results['ended'].capitalize()}.")
     failed = [row["name"] for row in results.get("guards") or () if row.get("passed") is False]
@@ -89,7 +89,7 @@ def headline(results: Results) -> Headline:
 
 
 def _power(results: Results) -> list[str]:
-    """What the design could have found, and whether it stopped early."""
+    """Return what the design could have found, and whether it stopped early."""
     verdict, said = results["verdict"], []
     power = verdict.get("power") or {}
     seen = power.get("seen")
@@ -116,13 +116,13 @@ def level(results: Results) -> str:
     return f"{100 * results['verdict'].get('level', 0.95):.3g} %"
 
 
-def contrasts(results: Results) -> list[Results]:
+def contrasts(results: Results) -> list[Contrast]:
     """Return each arm's difference to its base: the primary one first, then the cheapest arms."""
     verdict = results["verdict"]
     if verdict["difference"] is None:
         return []
     a, b = verdict["primary"]
-    first = {key: verdict.get(key) for key in ("difference", "low", "high")} | {"a": a, "b": b}
+    first: Any = {k: verdict.get(k) for k in ("difference", "low", "high")} | {"a": a, "b": b}
     others = [c for c in results.get("contrasts") or () if (c["a"], c["b"]) != (a, b)]
     return [first, *sorted((c for c in others if _to_base(results, c)), key=lambda c: rung(c["a"]))]
 
@@ -220,13 +220,13 @@ def arms(results: Results) -> tuple[plots.Dots, html.Table, str, list[str]]:
     return chart, html.Table(head, lines), caption, further
 
 
-def difference(contrast: Results, share: bool, widest: float = SENSIBLE) -> str:
+def difference(contrast: Contrast, share: bool, widest: float = SENSIBLE) -> str:
     """Return a contrast as "−2.8 (−4.7 to −0.8)"."""
     limits = between(contrast.get("low"), contrast.get("high"), share, widest)
     return f"{signed(contrast['difference'], share)} ({limits})"
 
 
-def _to_base(results: Results, contrast: Results) -> bool:
+def _to_base(results: Results, contrast: Contrast) -> bool:
     return contrast["b"] == results["arms"].get(contrast["a"], {}).get("base", "real")
 
 
@@ -242,8 +242,8 @@ def _from_base(results: Results, name: str, share: bool) -> html.Cell | str:
     return "–"
 
 
-def _limits(of: Results, factor: float, share: bool) -> tuple[float | None, float | None]:
-    """An interval for a figure; none where it is too wide to say anything."""
+def _limits(of: Limits, factor: float, share: bool) -> tuple[float | None, float | None]:
+    """Return an interval for a figure; none where it is too wide to say anything."""
     low, high = of.get("low"), of.get("high")
     if low is None or high is None or (share and high - low > SENSIBLE):
         return None, None

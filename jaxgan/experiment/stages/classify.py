@@ -1,4 +1,4 @@
-"""The classifiers of an experiment: every arm with every seed, equal in all but their pictures."""
+"""The classifiers of an experiment: every arm with every seed, equal in all but their images."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -6,15 +6,16 @@ from functools import cache
 
 import numpy as np
 from etils import epath
-from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config import typed
+from jaxgan.config.typed import changed
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
 from jaxgan.engine.memory import OutOfMemoryError
 from jaxgan.experiment.design.arms import Arm
-from jaxgan.experiment.design.jobs import Job, classifier
+from jaxgan.experiment.design.jobs import Job, classifier, sizes
 from jaxgan.experiment.report import tables
 from jaxgan.experiment.stages.classifier_images import ClassifierImages
 from jaxgan.experiment.stages.final_test import OPENED, test, validated
@@ -25,7 +26,7 @@ from jaxgan.training import run as training
 from jaxgan.types import InputError, Recipe
 
 APART = 1000  # Between the seeds of two folds' weights.
-Built = dict[tuple, tuple[ConfigDict, Recipe]]  # By what differs between arms.
+Built = dict[tuple, tuple[typed.Classifier, Recipe]]  # By what differs between arms.
 # Trains what is left of a group of jobs, or of their choices by number: what went wrong, by seed's
 # position, and seconds each.
 Together = Callable[[int], tuple[dict[int | None, Exception | None], float]]
@@ -48,11 +49,8 @@ class Classifiers:
     ):
         self.config, self.share, self.site = site.config, site.share, site
         self.fold, self.arms = site.fold.number, site.fold.arms
-        section = self.config.classifier
-        with section.unlocked():
-            section.data.classes = tuple(site.plan.real.classes)
         self._images = ClassifierImages(site, samples)
-        self._predictor = make_predict(recipes.build_classifier(section))
+        self._predictor = make_predict(recipes.build_classifier(self.config.classifier))
         self._built: Built = first._built if first else {}
 
     def train(self, positions: range) -> tuple[list[dict], list[dict]]:
@@ -85,7 +83,7 @@ class Classifiers:
 
         It is no arm of the verdict, and sees no test image.
         """
-        *_, job = classifier(self.config, self.site.fold, arm, 0)
+        *_, job = classifier(sizes(self.config), self.site.fold, arm, 0)
 
         def work() -> dict:
             self._train(job, arm.name)
@@ -95,18 +93,19 @@ class Classifiers:
         return self.share.once(number, kept, work)["validation_accuracy"]
 
     def finished(self, position: int) -> bool:
-        """Whether all arms have a result of the seed at this position."""
+        """Return whether all arms have a result of the seed at this position."""
         jobs = self._jobs(range(position, position + 1))
         return all((self.site.folder / job.output).exists() for job in jobs)
 
     def opened(self) -> list[dict]:
-        """When the test pictures were opened, and by whom."""
+        """When the test images were opened, and by whom."""
         return sealed.rows(self.site.folder / self.site.fold.place / OPENED)
 
-    def _begin(self, job: Job) -> tuple[ConfigDict, Source, epath.Path]:
+    def _begin(self, job: Job) -> tuple[typed.Classifier, Source, epath.Path]:
         """Config, images and folder of a classifier, claimed."""
-        mine, workdir = self._built_for(job)[0].copy_and_resolve_references(), self._workdir(job)
-        mine.seed = (self.config.seeds[job.seed] + APART * self.fold) % 2**32
+        assert job.seed is not None
+        seed = (self.config.seeds[job.seed] + APART * self.fold) % 2**32
+        mine, workdir = changed(self._built_for(job)[0], {"seed": seed}), self._workdir(job)
         source = self._images.of(job)
         configs.claim(workdir, mine)
         return mine, source, workdir
@@ -114,15 +113,16 @@ class Classifiers:
     def _workdir(self, job: Job) -> epath.Path:
         return self.site.folder / job.folder
 
-    def _built_for(self, job: Job) -> tuple[ConfigDict, Recipe]:
-        return _build(self.config, job, self._built)
+    def _built_for(self, job: Job) -> tuple[typed.Classifier, Recipe]:
+        return _build(self.config.classifier, job, self._built)
 
     def _train(self, job: Job, label: str) -> None:
         mine, source, workdir = self._begin(job)
         recipe = self._built_for(job)[1]
-        training.train_classifier(
-            mine, source, self._images.validation, workdir, label=label, recipe=recipe
-        )
+        with self.site.outlook.doing(job, label):
+            training.train_classifier(
+                mine, source, self._images.validation, workdir, label=label, recipe=recipe
+            )
 
     def _job(self, number: int, job: Job, together: Together | None) -> dict:
         """Do a job, with the training before it; return its result."""
@@ -140,10 +140,10 @@ class Classifiers:
                 seconds = self._learn(job, 0, together)
             clock = time.perf_counter()
             about = run | {"gan": gan}
-            own, recipe = self._built_for(best)
+            recipe = self._built_for(best)[1]
             tested = (self._predictor, self._workdir(best), self._images.test)
             folder = self.site.folder / self.site.fold.place
-            result = about | test(own, recipe, *tested, folder, about | more) | more
+            result = about | test(best.steps, recipe, *tested, folder, about | more) | more
             if seconds is not None:
                 result["seconds"] = round(seconds + time.perf_counter() - clock, 1)
             return result
@@ -176,7 +176,7 @@ class Classifiers:
     ) -> tuple[Job, float | None, dict]:
         """The choice that validates best, the first of equals, and what its run says of that.
 
-        All of them are trained, and none sees a test picture.
+        All of them are trained, and none sees a test image.
         """
         tried: list[dict] = []
         for i, one in enumerate(job.inputs):
@@ -203,15 +203,16 @@ class Classifiers:
             clock = time.perf_counter()
             each = [job.inputs[choice] if job.kind == "choice" else job for job in jobs]
             left = [job for job in each if not (self.site.folder / job.output).exists()]
-            seeds = ", ".join(str(self.config.seeds[job.seed]) for job in left)
+            seeds = ", ".join(str(self.config.seeds[job.seed or 0]) for job in left)
             assert each[0].arm is not None
             label = f"{self.site.label}{each[0].arm.name} seeds {seeds}"
             try:
                 mine, sources, workdirs = zip(*map(self._begin, left), strict=True)
-                found = training.train_classifiers(
-                    mine, sources, self._images.validation, workdirs, label=label,
-                    recipe=self._built_for(each[0])[1],
-                )  # fmt: skip
+                with self.site.outlook.doing(left[0], label):
+                    found = training.train_classifiers(
+                        mine, sources, self._images.validation, workdirs, label=label,
+                        recipe=self._built_for(each[0])[1],
+                    )  # fmt: skip
             except OutOfMemoryError as error:
                 text = f"out of memory with {len(left)} seeds at once: set a lower vmap_seeds"
                 found = [InputError(f"{text} ({error})")] * len(left)
@@ -224,23 +225,19 @@ class Classifiers:
         return [self._job(number, job, several) for job in jobs]
 
 
-def as_arm(section: ConfigDict, arm: Arm) -> ConfigDict:
-    """A classifier's config, trained the way of an arm."""
-    own = section.copy_and_resolve_references()
-    train = own.train
-    with own.unlocked():
-        train.augment, train.mixup, train.cutmix, train.feature_noise = arm.way
-    return own
+def as_arm(section: typed.Classifier, arm: Arm) -> typed.Classifier:
+    """Return a classifier's config, trained the way of an arm."""
+    names = ("augment", "mixup", "cutmix", "feature_noise")
+    return changed(section, dict(zip((f"train.{n}" for n in names), arm.way, strict=True)))
 
 
-def _build(config: ConfigDict, job: Job, built: Built) -> tuple[ConfigDict, Recipe]:
+def _build(section: typed.Classifier, job: Job, built: Built) -> tuple[typed.Classifier, Recipe]:
     """The config and recipe of a classifier: as many as there are different steps to compile."""
     arm, steps = job.arm, job.steps
     assert arm is not None
     if (arm.way, steps) not in built:
-        own = as_arm(config.classifier, arm)
-        with own.unlocked():
-            own.train.steps, own.train.epochs, own.train.kimg = steps, None, None
+        length = {"train.steps": steps, "train.epochs": None, "train.kimg": None}
+        own = changed(as_arm(section, arm), length)
         recipe = recipes.build(own, sharding.axis_name(own.parallel))
         first = next(iter(built.values()), (own, recipe))[1]
         if own.optim.schedule == "constant":  # Else the length is a part of the program.

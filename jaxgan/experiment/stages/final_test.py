@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
-from ml_collections import ConfigDict
 
 from jaxgan.data.folder import Source
 from jaxgan.engine import log
@@ -21,13 +20,13 @@ OPENED = "test_opened.jsonl"
 
 
 def validated(workdir: epath.Path) -> float:
-    """The best validation accuracy of a run."""
+    """Return the best validation accuracy of a run."""
     rows = log.read_metrics(workdir)
     return max(r["validation_accuracy"] for r in rows if "validation_accuracy" in r)
 
 
 def test(
-    config: ConfigDict,
+    steps: int,
     recipe: Recipe,
     predictor: Any,
     workdir: epath.Path,
@@ -35,7 +34,7 @@ def test(
     folder: epath.Path,
     run: dict,
 ) -> dict:
-    """The best checkpoint's predictions: the one time that this run sees the test pictures."""
+    """Return the best checkpoint's predictions: the one time that this run sees the test images."""
     with Checkpoints(workdir, training.BEST, read_only=True) as checkpoints:  # Moves nothing.
         best = checkpoints.best
         restored = checkpoints.restore(jax.eval_shape(recipe.init, jax.random.key(0)), best)
@@ -68,7 +67,7 @@ def test(
     }
     judged = {r["step"]: r["accuracy"] for r in curve["validation"]}
     return {
-        "steps": config.train.steps,
+        "steps": steps,
         "best_step": restored.step,
         "validation_accuracy": judged[restored.step],
         "test_accuracy": float((probabilities.argmax(1) == test.labels).mean()),

@@ -6,6 +6,7 @@ from functools import cache, partial
 from etils import epath
 
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import changed
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.engine.checkpoint import Checkpoints
@@ -13,7 +14,7 @@ from jaxgan.errors import FileError
 from jaxgan.experiment.design.jobs import Job, Samples
 from jaxgan.experiment.stages.site import Made, Site, going_on, listed
 from jaxgan.sampling import best_of_n, sample
-from jaxgan.training import monitor, run
+from jaxgan.training import run
 from jaxgan.types import Recipe
 
 
@@ -64,7 +65,7 @@ def from_gans(
             "seconds": share.spent(site.folder / gan.output),
             "fold": gan.fold,
         }
-        lost = "failed, arms without its pictures go on"
+        lost = "failed, arms without its images go on"
         site.log.line(f"the GAN of {called(gan, name)} {lost}: {why}")
 
     for number, (gan, name, mine) in share.order(pieces):
@@ -92,16 +93,16 @@ def from_gans(
 
 def _train(site: Site, gan: Job, source: Source, recipe: Recipe, number: int) -> dict:
     """Train a GAN, or find that it was; return what results.json says of it."""
-    config, workdir = site.config.gan.copy_and_resolve_references(), site.folder / gan.folder
-    config.seed = (config.seed + gan.gan + 1000 * gan.fold) % 2**32
-    with config.unlocked():
-        config.data.classes = (gan.name,) if gan.name else tuple(source.classes)
+    workdir, classes = site.folder / gan.folder, [gan.name] if gan.name else source.classes
+    seed = (site.config.gan.seed + gan.gan + 1000 * gan.fold) % 2**32
+    config = changed(site.config.gan, {"seed": seed, "data.classes": classes})
 
     def work() -> dict:
-        monitor.check(config, len(source))
+        run.check_evaluation(config, len(source))
         configs.claim(workdir, config)
         label = f"gan {workdir.name}"
-        state = run.train_gan(config, source, workdir, label=label, recipe=recipe)
+        with site.outlook.doing(gan, f"{site.label}GAN of {gan.name or 'all classes'}"):
+            state = run.train_gan(config, source, workdir, label=label, recipe=recipe)
         return {"workdir": gan.folder.removeprefix(site.fold.place), "steps": int(state.step)}
 
     about = site.share.once(number, site.folder / gan.output, work)
@@ -139,8 +140,8 @@ def _draw(site: Site, jobs: Sequence[Job], learned: Source, number: int) -> tupl
 
     def work(job: Job) -> dict:
         how = f", the best of {config.select.surplus} times as many" if key.selected else ""
-        seed = config.seeds[job.seed]
-        site.log.line(f"drawing {count:,} pictures of {called} for seed {seed}{how}")
+        seed = config.seeds[job.seed or 0]
+        site.log.line(f"drawing {count:,} images of {called} for seed {seed}{how}", "detail")
         seeds, scores, about = [*site.latents(job)], None, {}
         if key.selected:
             kept = best_of_n.keep_best(
@@ -148,7 +149,8 @@ def _draw(site: Site, jobs: Sequence[Job], learned: Source, number: int) -> tupl
             )  # fmt: skip
             seeds, scores, about = kept.seeds, kept.scores, {"selection": [kept.about]}
         manifest = f"manifest_{job.seed}.jsonl"
-        sample.save(sampler(), seeds, out, scores=scores, manifest=manifest)
+        with site.outlook.doing(job, f"{site.label}samples of {called}"):
+            sample.save(sampler(), seeds, out, scores=scores, manifest=manifest)
         return {"seeds": seeds} | listed(out, manifest) | about
 
     # One file a seed: an experiment that is given more seeds draws theirs alone.

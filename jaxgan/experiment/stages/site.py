@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from etils import epath
-from ml_collections import ConfigDict
 
+from jaxgan.config.typed import Experiment
 from jaxgan.data.dataset import Dataset, Source
 from jaxgan.data.loader import Subset
 from jaxgan.engine.log import Log
 from jaxgan.experiment.design.jobs import Fold, Job, Samples, learned
 from jaxgan.experiment.design.plan import Plan
+from jaxgan.experiment.outlook import Outlook
 from jaxgan.experiment.stages.workers import Share
 from jaxgan.system import sealed
 
@@ -45,14 +46,16 @@ class Site(NamedTuple):
         folder: the experiment's workdir.
         log: the experiment's.
         share: of the jobs, which is this process's.
+        outlook: of all jobs.
     """
 
-    config: ConfigDict
+    config: Experiment
     plan: Plan
     fold: Fold
     folder: epath.Path
     log: Log
     share: Share = Share()
+    outlook: Outlook = Outlook((), epath.Path())
 
     def latents(self, job: Job) -> range:
         """Return the latents' seeds of a sample's images, below 2**32; other folds have others."""

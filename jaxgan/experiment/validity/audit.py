@@ -1,4 +1,4 @@
-"""All checks of a finished experiment, from the pictures themselves; `checks` has each of them."""
+"""All checks of a finished experiment, from the images themselves; `checks` has each of them."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -42,7 +42,8 @@ def checks(
         guards.equal_steps(runs),
         guards.opened_once(opened, runs),
     ]
-    begun = (stage for stage in ("gan", "classifier") if config[stage].get("init_from"))
+    starts = {"gan": config.gan.init_from, "classifier": config.classifier.init_from}
+    begun = (stage for stage, start in starts.items() if start)
     found += [guards.unknown_start(f"config.{stage}.init_from") for stage in begun]
     if not planned:
         return found
@@ -53,7 +54,7 @@ def checks(
         for _, same in groupby(jobs, key=lambda job: job.key)
         for job in sorted(same, key=lambda job: -(job.seed or 0))
     }
-    critics = judges.seen_by_critics(config.gan)
+    critics = judges.seen_by_critics(config.gan.backbones, config.gan.init_from)
     features = [
         {name: looks(source, critics) for name, source in side.items()} for side in (train, first)
     ]
@@ -73,7 +74,7 @@ def _relabelled(samples: Samples, job: Job, real: Source) -> dataset.Dataset:
 
 def generators(site: Site, jobs: Sequence[Job]) -> list[tuple[str, Job]]:
     """Return some samples of each class and GAN, or of each folder, and what to call these."""
-    elsewhere, found = folders(site.config), {}
+    elsewhere, found = folders(site.config.generated), {}
     for job in jobs:
         size, selected, made_by = job.key
         called = job.name + f"@{size}" * (size is not None) + " selected" * selected
@@ -90,7 +91,7 @@ def generators(site: Site, jobs: Sequence[Job]) -> list[tuple[str, Job]]:
 def _sources(site: Site, job: Job) -> Source:
     """Return what samples come from; of images from elsewhere, all that train stand for that."""
     real, train = site.plan.real, site.fold.sides.train
-    if job.key.source not in folders(site.config):
+    if job.key.source not in folders(site.config.generated):
         return site.learned(job, real)
     return loader.Subset(real, train[real.labels[train] == real.classes.index(job.name)])
 

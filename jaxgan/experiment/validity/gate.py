@@ -1,12 +1,11 @@
 """The gate: a GAN must beat principal components, which train nothing."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from etils import epath
 from jaxtyping import UInt8
-from ml_collections import ConfigDict
 
 from jaxgan.data.folder import Source
 from jaxgan.engine.log import Log
@@ -31,7 +30,7 @@ Pair = tuple[float, float]  # Of the GANs, and of principal components.
 
 
 def rivals(planned: Sequence[Arm], primary: Sequence[str]) -> tuple[Arm, Arm] | None:
-    """The verdict's arm of a GAN and the one of principal components that is its like.
+    """Return the verdict's arm of a GAN and the one of principal components that is its like.
 
     Both with generated images alone, as many of each class; a class without any keeps its real
     ones. None where the verdict is about no GAN, or no arm has principal components.
@@ -53,7 +52,7 @@ def rivals(planned: Sequence[Arm], primary: Sequence[str]) -> tuple[Arm, Arm] | 
 
 
 def learn_alone(learn: Learn, pair: tuple[Arm, Arm], log: Log) -> Pair | None:
-    """What classifiers reach that learn from samples of GANs, or of components, alone."""
+    """Return what classifiers reach that learn from samples of GANs, or of components, alone."""
     try:
         ours, theirs = (learn(arm) for arm in pair)
     except Exception as error:
@@ -85,12 +84,12 @@ def gan_train(learn: Learn, arm: Arm, log: Log) -> float | None:
             raise
         log.line(f"{alone.name} failed, so that config.stop_below decides nothing: {error}")
         return None
-    log.line(f"learning from generated pictures reaches {reached:.1%} of validation pictures")
+    log.line(f"learning from generated images reaches {reached:.1%} of validation images")
     return reached
 
 
 def _alone(arm: Arm, counts: Mapping[str, int]) -> Arm:
-    """An arm whose classifier learns from its generated images only, in its own way."""
+    """Return an arm whose classifier learns from its generated images only, in its own way."""
     pictures = {
         name: {"real": 0 if counts[name] else n["real"], "generated": counts[name], "copies": 0}
         for name, n in arm.pictures.items()
@@ -105,7 +104,7 @@ def _alone(arm: Arm, counts: Mapping[str, int]) -> Arm:
 
 
 def distances(
-    config: ConfigDict,
+    judge: str,
     real: Mapping[str, Source],
     learned: Mapping[str, Source],
     made: Mapping[str, Source],
@@ -114,13 +113,13 @@ def distances(
     """How far both sides' samples of each class lie from real images that no one learned from.
 
     Args:
-        config: the GANs'; its critics' features do not judge.
+        judge: the name of the features.
         real: validation images, by class.
         learned: what the GANs learned from.
         made: their samples.
         workdir: by class, where the principal components are kept.
     """
-    judge, found = judge_of(config), {}
+    found = {}
     for name, samples in made.items():
         count = min(len(samples), MOST)
         if min(len(real[name]), count) < LEAST or len(learned[name]) < pca.LEAST:
@@ -136,44 +135,45 @@ def distances(
 
 
 def of_first_fold(site: Site, samples: Samples, reached: Pair | None) -> dict[str, Any] | None:
-    """What results.json says of the first fold's GANs; see `about`."""
+    """Return what results.json says of the first fold's GANs; see `about`."""
     jobs = site.plan.pick("samples", fold=site.fold.number, seeds=range(1))
     jobs = [job for job in jobs if job.key.source is None and not job.key.selected]
     jobs = [job for job in jobs if job.key == jobs[0].key and job.output in samples]
     if not jobs:
         return None
     real, config = site.plan.real, site.config.gan
+    critics = judges.seen_by_critics(config.backbones, config.init_from)
     made = {job.name: samples[job.output] for job in jobs}
     learned = {job.name: site.learned(job, real) for job in jobs}
     called = {job.name: epath.Path(job.folder).name for job in jobs}
     held_out = classes_of(real, site.fold.sides.validation)
     place = site.folder / site.fold.place / "pca"
-    found = distances(config, held_out, learned, made, lambda name: place / called[name])
-    return about(config, reached, len(site.fold.sides.validation), found)
+    found = distances(judge_of(critics), held_out, learned, made, lambda name: place / called[name])
+    return about(critics, reached, len(site.fold.sides.validation), found)
 
 
 def _stack(source: Source) -> UInt8[np.ndarray, "n h w 3"]:
     return np.stack([source[i]["image"] for i in range(min(len(source), MOST))])
 
 
-def judge_of(config: ConfigDict) -> str:
-    """The features on which an experiment's GANs are judged."""
-    return judges.unseen(judges.seen_by_critics(config), judges.CHEAP)
+def judge_of(critics: Collection[str]) -> str:
+    """Return the features on which GANs are judged, by the networks of their critics."""
+    return judges.unseen(critics, judges.CHEAP)
 
 
 def about(
-    config: ConfigDict, reached: Pair | None, images: int, found: Mapping[str, Pair]
+    critics: Collection[str], reached: Pair | None, images: int, found: Mapping[str, Pair]
 ) -> dict[str, Any] | None:
-    """What results.json says of the gate; None where nothing could be compared.
+    """Return what results.json says of the gate; None where nothing could be compared.
 
     Args:
-        config: the GANs'.
+        critics: the networks that the GANs' critics were trained on.
         reached: shares of the validation images that classifiers get right which learned from
             the samples of either side.
         images: how many validation images there are.
         found: see `distances`.
     """
-    judge, critics = judge_of(config), judges.seen_by_critics(config)
+    judge = judge_of(critics)
     parts, better = [], []
     if reached is not None:
         ours, theirs = reached

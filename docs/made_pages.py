@@ -1,0 +1,56 @@
+"""Writes the glossary from the report's own, and the gallery from its runs, for the pages."""
+
+import json
+from pathlib import Path
+
+import jaxgan
+
+TERMS = Path(jaxgan.__file__).parent / "reporting" / "templates" / "glossary.txt"
+INTRO = """# Glossary
+
+The words of the reports, where the same ones are underlined. {ref}`genindex` has what Python knows.
+
+```{glossary}
+"""
+GALLERY = """# Gallery
+
+What short trainings on a CPU come to: 300 drawn cats at 32 px, at a width that a CPU can train,
+seeds 0 to 15, which nobody chose. It is no contest: nobody tuned them for these images, most GANs
+need a hundred times as long, and drawn cats are easier than real ones. Distances are to the real
+images, on features that no critic used, beside that of principal components, which train nothing.
+`python benchmarks/gallery.py` makes it anew.
+"""
+
+
+def write(folder: Path) -> None:
+    """Write both pages; files that would not change are left alone."""
+    lines = (line.partition(": ") for line in TERMS.read_text().splitlines() if line.strip())
+    terms = "\n\n".join(f"{term}\n  {text}" for term, _, text in lines)
+    _put(folder / "glossary.md", f"{INTRO}{terms}\n```\n")
+    file = folder / "images" / "gallery" / "runs.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    _put(folder / "gallery.md", "\n".join([GALLERY, *map(_section, rows)]))
+
+
+def _section(row: dict) -> str:
+    name = row["config"]
+    about = [f"{row['steps']:,} steps" if row["steps"] else "nothing is trained"]
+    about.append(f"{row['cpu_seconds']:,.0f} CPU seconds, compiling included")
+    about += [row["parameters"]] if "parameters" in row else []
+    about += [f"a step needs {row['memory']}"] if "memory" in row else []
+    if "early/distance" in row:
+        ours, theirs = row["early/distance"], row["early/distance_pca"]
+        about.append(f"distance {ours:.0f} (principal components {theirs:.0f})")
+    settings = " ".join(f"--set {key}={_value(value)}" for key, value in row["settings"].items())
+    image = f"![Sixteen samples of {name}](images/gallery/{name.replace(':', '_')}.png)"
+    command = f"    jaxgan train {name} --data toy {settings}"
+    return f"## {name}\n\n{image}\n\n{'; '.join(about)}.\n\n{command}\n"
+
+
+def _value(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _put(file: Path, text: str) -> None:
+    if not file.exists() or file.read_text() != text:
+        file.write_text(text)

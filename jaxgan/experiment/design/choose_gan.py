@@ -1,0 +1,65 @@
+"""`--gan`: another GAN than the config's; `auto` chooses one by resolution, device and weights."""
+
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxgan.config import loading
+from jaxgan.errors import InputError
+from jaxgan.models import backbones
+
+AUTO = "auto"
+BACKBONE = "vgg16"
+# Up to which side. Why these, and what is not measured: docs/configs.md.
+SIZES = ((32, "drifted32", {}), (64, "drifted64", {}), (128, "drifted128", {}))
+LARGE = (256, "drifted128", {"data.resolution": 256, "model.backbone_size": 128})
+
+
+def put(config: ConfigDict, name: str) -> tuple[ConfigDict, str]:
+    """Put a GAN into an experiment's config.
+
+    Args:
+        config: the experiment's; it is not changed.
+        name: of a GAN's config, like "meowgan64" or "wgan512:dog"; or "auto".
+
+    Returns:
+        The config, and a sentence for the log.
+
+    Raises:
+        InputError: no such config, or one that is no GAN's.
+    """
+    if name != AUTO:
+        return _with(config, loading.load(name), name), f"GAN: {name}, by --gan"
+    side, device = int(config.classifier.data.resolution), jax.default_backend()
+    spec, values = choose(side, device)
+    gan = loading.load(spec)
+    gan.update_from_flattened_dict(values)
+    return _with(config, gan, spec), (
+        f"GAN: {spec} at {gan.data.resolution} px on features of "
+        f"{gan.model.backbone}, chosen for a classifier of {side} px on {device}"
+        + (f"; {backbones.INSTALL} brings better features" if "model.backbone" in values else "")
+    )
+
+
+def choose(side: int, device: str) -> tuple[str, dict[str, Any]]:
+    """Return the name of a GAN's config, and values that differ in it.
+
+    Args:
+        side: of what the classifier sees, in px.
+        device: where the GAN trains, "cpu" or another; a CPU has no time for 256 px.
+    """
+    rows = SIZES if device == "cpu" else (*SIZES, LARGE)
+    _, spec, values = next((row for row in rows if side <= row[0]), rows[-1])
+    if not backbones.available(BACKBONE):
+        values = {**values, "model.backbone": "random"}
+    return spec, values
+
+
+def _with(config: ConfigDict, gan: ConfigDict, spec: str) -> ConfigDict:
+    if gan.get("model") is None or gan.model.name not in loading.GANS:
+        raise InputError(f"--gan must name a GAN's config, like refined64, or auto, got {spec}")
+    found = config.copy_and_resolve_references()
+    gan.retrain = config.gan.retrain
+    found.gan = gan
+    return found

@@ -1,0 +1,1 @@
+from etils import epath as epath
