@@ -101,7 +101,7 @@ def test_bad_command_lines(world: Path, scripts: Scripts) -> None:
         (["train", *invocations.TINY, "--workdir=set"], "than that of a set"),
         (["train", *invocations.TINY, "--workdir=images"], "without images of others"),
         (["convert", "--source=gan", "--out=o.safetensors", "--resolution=32"], "that of gan, 16"),
-        (["convert", "--source=text.txt", "--out=o"], "which is not in it"),
+        (["convert", "--source=hi.txt", "--out=o"], "it uses 105, which is not in it"),
         (["sample", "--workdir=gan", "--out=o", "--num=x"], "--num must be a whole number"),
     ],
     ids=lambda value: "" if isinstance(value, str) else " ".join(value),
