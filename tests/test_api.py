@@ -91,7 +91,7 @@ def test_an_experiment_is_read_from_its_folder(tmp_path, monkeypatch) -> None:
 
     asked = {}
 
-    def finish(made, place):
+    def finish(made, place, **more):
         asked.update(path=made.data.path, steps=made.classifier.train.steps, place=str(place))
         verdict = {"word": "helps", "sentence": "It <helps>.", "difference": 0.02}
         arm = {"accuracy": 0.9, "low": 0.8, "high": 1.0, "pictures": {}}
