@@ -150,7 +150,8 @@ def separate(train: Source, test: Source, fake: Source) -> Sides:
     Raises:
         InputError: generated pictures are test pictures, or a class has no test picture left.
     """
-    group, digests, _ = splits.near_duplicates(loader.Concat([train, fake, test]))
+    found = splits.near_duplicates(loader.Concat([train, fake, test]))
+    group, digests = found.group, found.digest
     first = len(train) + len(fake)
     common = set(digests[len(train) : first]) & set(digests[first:])
     if common:
