@@ -1,5 +1,6 @@
 """What an experiment will cost on this machine, from a few steps on its own pictures."""
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -77,6 +78,8 @@ def predict(given: ConfigDict | Experiment, at_least: float = timing.SECONDS) ->
         OutOfMemoryError: a step does not fit; names what to lower.
     """
     plan = prepare(given)
+    for line in (plan.duplicates, *plan.account):
+        logging.getLogger("jaxgan").warning("%s", line)
     config, known = plan.config, timing.prices(plan, at_least)
     stages, gans = [], plan.pick("gan")
     if known.gan is not None:
