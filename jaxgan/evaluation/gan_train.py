@@ -150,7 +150,8 @@ def separate(train: Source, test: Source, fake: Source) -> Sides:
     Raises:
         InputError: generated images are test images, or a class has no test image left.
     """
-    group, digests, *_ = splits.near_duplicates(loader.Concat([train, fake, test]))
+    found = splits.near_duplicates(loader.Concat([train, fake, test]))
+    group, digests = found.group, found.digest
     first = len(train) + len(fake)
     common = set(digests[len(train) : first]) & set(digests[first:])
     if common:
