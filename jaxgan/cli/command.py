@@ -5,10 +5,8 @@ terminal, Ctrl-C and SIGTERM. Who reads standard output may leave: the program g
 """
 
 import ast
-import difflib
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,16 +15,12 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from jaxgan.cli import complaints
 from jaxgan.config import loading as configs
 from jaxgan.errors import InputError
 from jaxgan.system import paths, screen, sealed, terminal
 
 FLAGS = flags.FLAGS
-KINDS = {  # What absl says of a value, and what it should be.
-    "invalid literal for int": "a whole number",
-    "could not convert string to float": "a number",
-    r"\('Non-boolean": "true or false",
-}
 LONGEST = 700  # Characters of a sentence.
 paths.path_flag(
     "compilation_cache",
@@ -69,9 +63,9 @@ def run(
         if "coordinator" in FLAGS:
             check_hosts(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     except flags.IllegalFlagValueError as error:
-        _fail(name, _wrong_type(config, error), 2)
+        _fail(name, complaints.wrong_type(config, error), 2)
     except flags.UnrecognizedFlagError as error:
-        _fail(name, _unknown(error), 2)
+        _fail(name, complaints.unknown(error, [*FLAGS]), 2)
     except (flags.Error, InputError, OSError) as error:
         _fail(name, error, 2)
     screen.begin(FLAGS.log if "log" in FLAGS else "auto")
@@ -309,32 +303,6 @@ def _with_tuple(config: ConfigDict | None, argument: str) -> str:
             return text
 
     return f"{name}={tuple(item(text.strip()) for text in value.split(',') if text.strip())}"
-
-
-def _unknown(error: flags.UnrecognizedFlagError) -> Exception:
-    """absl's complaint with the nearest flag, those of the `jaxgan` command among them."""
-    close = difflib.get_close_matches(error.flagname, [*FLAGS, "set", "data"], 1)
-    nearest = f"did you mean --{close[0]}?" if close else "--help lists them"
-    return InputError(f"there is no flag --{error.flagname}: {nearest}")
-
-
-def _wrong_type(config: ConfigDict | None, error: Exception) -> Exception:
-    """absl's complaint in our words, where it is about a path, a number or the config."""
-    if isinstance(error.__context__, InputError):
-        return error.__context__
-    for said, kind in KINDS.items():
-        if (found := re.match(rf"flag --(\w+)=(.*?): {said}", str(error), re.DOTALL)) is not None:
-            return InputError(f"--{found[1]} must be {kind}, got {found[2][:200]!r}")
-    found = re.match(r"flag --config\.([\w.]+)=(.*?): ", str(error), re.DOTALL)
-    if config is None or found is None:
-        return error
-    name, value = found.groups()
-    section = config
-    *path, last = name.split(".")
-    for part in path:
-        section = section[part]  # type: ignore[index]
-    kind = section.get_type(last)  # type: ignore[attr-defined]
-    return InputError(f"config.{name} must be of type {kind.__name__}, got {value!r}")
 
 
 def _fail(name: str, error: Exception, code: int) -> None:

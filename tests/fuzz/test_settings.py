@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from ml_collections import ConfigDict, config_flags
 
-from jaxgan.cli import command
+from jaxgan.cli import command, complaints
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.config import settings as declared
@@ -115,7 +115,7 @@ def parsed(values: flags.FlagValues, argv: list[str], patch: pytest.MonkeyPatch)
     try:
         values(argv)
     except flags.IllegalFlagValueError as error:
-        raise command._wrong_type(config, error) from error
+        raise complaints.wrong_type(config, error) from error
     return command.read_config()[0]
 
 

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,16 +62,20 @@ def log(out: Path | None) -> Iterator[Say]:
         yield lambda line: print(printable(line), flush=True)
         return
     out.mkdir(parents=True, exist_ok=True)
-    with open(out / "log.txt", "a", encoding="utf-8") as file:
+    file = open(out / "log.txt", "a", encoding="utf-8")  # noqa: SIM115
 
-        def say(line: str) -> None:
-            print(printable(line), flush=True)
-            try:
-                print(printable(line), file=file, flush=True)
-            except OSError as error:
-                raise sealed.named(error, out / "log.txt") from error
+    def say(line: str) -> None:
+        print(printable(line), flush=True)
+        try:
+            print(printable(line), file=file, flush=True)
+        except OSError as error:
+            raise sealed.named(error, out / "log.txt") from error
 
+    try:
         yield say
+    finally:
+        with suppress(OSError):  # On a full disk, what `say` has raised.
+            file.close()
 
 
 def summary(result: Result) -> list[str]:
