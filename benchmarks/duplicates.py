@@ -10,7 +10,8 @@ less those that both a quarter of the distance of different faces and a look at 
 same photograph. Lines that the file of `--results` already has are not measured again.
 
 The thresholds of `duplicates` and `leaks` were chosen on such a choice of images. `--other`
-measures on those of DIR that it left out, where there are enough.
+measures on those of DIR that it left out, where there are enough; benchmarks/results has what
+`--other --most 600 4500 200` gave on 1,200 faces of pets and 20,373 of cats.
 """
 
 import argparse

@@ -66,7 +66,9 @@ def open_source(
         given = {name: value for name, value in given.items() if value is not None}
         return animals.read(resolution, seed=seed, **given).in_memory()
     if prepared.is_prepared(path):
-        found = prepared.read(path, resolution, classes=classes, grouped=grouped)
+        found = prepared.read(
+            path, resolution, classes=classes, grouped=grouped, given_sides=given_sides
+        )
     else:
         found = folder.read(
             path,

@@ -145,6 +145,7 @@ def read(
     classes: Sequence[str] | None = None,
     in_memory: int | None = None,
     grouped: str | None = None,
+    given_sides: str = "use",
 ) -> Dataset:
     """Read a prepared set, whose sides were decided when it was prepared.
 
@@ -154,6 +155,7 @@ def read(
         classes: the classes wanted, in the order of their labels; None takes all.
         in_memory: as for `folder.read`.
         grouped: which images stay on one side, by their names; None: as the set was prepared.
+        given_sides: "use": a GAN learns from train alone where folders gave the sides.
 
     Raises:
         InputError: a damaged set, a class that it does not have, or a larger resolution.
@@ -188,6 +190,7 @@ def read(
         load=load,
         sides=sides[records],
         fractions=tuple(info["fractions"]),
+        given=sides[records] if info.get("given_sides") and given_sides == "use" else None,
         groups=_grouped(info, grouped, paths, records, sides[records]),
     )
     size = len(found) * resolution**2 * 3

@@ -1,5 +1,6 @@
 """Generated images beside real ones, from any folders: what `evaluate.py --real --fake` does."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -99,7 +100,13 @@ def evaluate(
         flag: loader.open_source(path, resolution, given_sides="merge")
         for flag, path in paths.items()
     }
-    inputs.check_counts({name: LEAST[name] for name in names}, sources)
+    try:
+        inputs.check_counts({name: LEAST[name] for name in names}, sources)
+    except InputError:  # Perhaps for what was left out.
+        for flag, source in sources.items():
+            for line in account.left_out(source.left_out, source.kinds, {}):
+                logging.getLogger("jaxgan").warning("%s: %s", flag, line)
+        raise
     inputs.check_colours(sources)
     digests = {flag: inputs.digests(source) for flag, source in sources.items()}
     inputs.check_disjoint(sources, digests)

@@ -28,7 +28,7 @@ from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.config.sections import ClassifierData
 from jaxgan.config.typed import Classifier, changed
-from jaxgan.data import loader, splits
+from jaxgan.data import account, loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
 from jaxgan.errors import InputError
@@ -113,13 +113,15 @@ def open_sides(
     def opened(path: str, flag: str, classes: Sequence[str] | None = None) -> Source:
         if path != "toy" and not Path(path).expanduser().is_dir():
             raise InputError(f"{flag} must be a folder of class folders, and {path} is none")
-        return loader.open_source(
+        source = loader.open_source(
             *(path, data.resolution),
             classes=classes,
             crop=data.crop,
             on_error=data.on_error,
             seed=seed,
         )
+        print("\n".join([f"{flag}:", *account.lines(source)]), flush=True)
+        return source
 
     def alike(path: str, flag: str) -> Source:
         source = opened(path, flag)
@@ -150,7 +152,7 @@ def separate(train: Source, test: Source, fake: Source) -> Sides:
     Raises:
         InputError: generated images are test images, or a class has no test image left.
     """
-    group, digests, _ = splits.near_duplicates(loader.Concat([train, fake, test]))
+    group, digests, *_ = splits.near_duplicates(loader.Concat([train, fake, test]))
     first = len(train) + len(fake)
     common = set(digests[len(train) : first]) & set(digests[first:])
     if common:

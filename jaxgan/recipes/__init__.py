@@ -34,8 +34,8 @@ def build(
         pictures: those to learn from, where schedules count epochs or `data.normalise` is
             statistics; shapes do not depend on it.
     """
-    config = parse(config)
-    return _RECIPES[config.model.name](config, axis_name, pictures)
+    made = parse(config)
+    return _RECIPES[made.model.name](made, axis_name, pictures)
 
 
 def needs_pictures(config: GAN) -> bool:

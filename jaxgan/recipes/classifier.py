@@ -69,23 +69,23 @@ def recipe(config: Classifier, axis_name: str | None, pictures: Pictures) -> Rec
 
 def build_classifier(config: ConfigDict | Config, axis_name: str | None = None) -> nn.Module:
     """Return the module of a classifier's config: `(images [b, h, w, c], train)`."""
-    config = parse(config)
-    model, module = config.model, partial(networks.module, config.train.remat)
+    made: Classifier = parse(config)
+    model, module = made.model, partial(networks.module, made.train.remat)
     same = {
         "num_classes": model.num_classes,
         "hidden": model.hidden,
         "width": model.width,
-        "dtype": networks.dtype(config.precision),
+        "dtype": networks.dtype(made.precision),
         "axis_name": axis_name,
     }
     if isinstance(model, GoogLeNetModel):
         return module(googlenet.GoogLeNet)(aux_heads=model.aux_heads, **same)
+    assert isinstance(model, ResNetModel | VGG16Model)
     same |= {"dropout": model.dropout, "imagenet": model.pretrained is not None}
     if isinstance(model, ResNetModel):
-        large = config.data.resolution >= resnet.SMALL or model.pretrained is not None
+        large = made.data.resolution >= resnet.SMALL or model.pretrained is not None
         stem = model.stem or ("imagenet" if large else "cifar")
         return module(resnet.ResNet)(blocks=model.blocks, stem=stem, **same)
-    assert isinstance(model, VGG16Model)
     return module(vgg.VGG16)(grid=model.grid, **same)
 
 

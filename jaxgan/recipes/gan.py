@@ -138,6 +138,6 @@ def _kind(model: GANModel, axis_name: str | None) -> Kind:
         "selu": model.selu,
         "norm": model.norm,
         "spectral_norm": model.spectral_norm,
-        "dropout": tuple(model.dropout),
+        "dropout": model.dropout,
         "axis_name": axis_name,
     }

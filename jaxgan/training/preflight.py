@@ -23,14 +23,12 @@ def make_deterministic(wanted: bool) -> None:
 
 def check_start(config: Network, name: str = "config") -> None:
     """Raise InputError where what a run is to begin with is not there or does not fit."""
-    model, of_classes = config.model, isinstance(config, Classifier)
+    model = config.model.name
     if config.init_from is not None:
-        known = not of_classes or config.model.num_classes is not None
-        init_from.check(
-            config.init_from, model.name, recipes.build(config) if known else None, name
-        )
+        known = not isinstance(config, Classifier) or config.model.num_classes is not None
+        init_from.check(config.init_from, model, recipes.build(config) if known else None, name)
     elif isinstance(config, Classifier) and config.model.pretrained is not None:
-        imagenet.read(model.name, config.model.pretrained, recipes.build(config))
+        imagenet.read(model, config.model.pretrained, recipes.build(config))
     recipes.build_projection(config)
 
 

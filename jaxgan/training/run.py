@@ -153,6 +153,7 @@ def time_training(config: Network, source: Source, seconds: float, prefix: str =
     """
     if isinstance(config, GAN):
         return time_steps(*gan.assemble(config, source, prefix=prefix), seconds)
+    assert isinstance(config, Classifier)
     return time_steps(*classifier.assemble(config, source, prefix=prefix), seconds)
 
 

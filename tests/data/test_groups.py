@@ -12,6 +12,7 @@ from jaxgan.data import folds, groups, layout, splits
 from jaxgan.data import prepared as records
 from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import FolderSource
+from jaxgan.data.given import to_learn_from
 from jaxgan.data.grouped_split import kept_together
 from jaxgan.data.loader import Subset, open_source
 from jaxgan.data.prepare.decode import Options
@@ -217,6 +218,10 @@ def test_given_sides_are_those_of_a_prepared_set(tmp_path: Path) -> None:
         assert {source.names[i].partition("/")[0] for i in split.validation} == {
             "val" if len(sides) == 3 else "train"
         }
+        alone, told = to_learn_from(source)  # What a GAN does.
+        assert set(alone.names) == {source.names[i] for i in split.train} and "of train" in told
+        every = open_source(tmp_path / f"{sides[1]}.set", 8, given_sides="merge")
+        assert len(to_learn_from(every)[0]) == len(source)
         merged = "\n".join(prepare(raw, tmp_path / f"{sides[1]}.set", given_sides="merge"))
         assert "the given sides are merged" in merged
         assert not records.read_info(tmp_path / f"{sides[1]}.set")["given_sides"]

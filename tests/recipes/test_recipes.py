@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.engine import sharding
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.evaluation.classifier import evaluate_classifier
@@ -60,7 +61,7 @@ def test_a_step_keeps_all_shapes(file: Path) -> None:
     recipe, key = recipes.build(config), jax.random.key(0)
     state = jax.eval_shape(recipe.init, key)
     if is_gan:
-        assert shapes(recipes.abstract_ema(config)) == shapes(state.ema)
+        assert shapes(recipes.abstract_ema(parse(config))) == shapes(state.ema)
     size, count = config.data.resolution, config.train.batch_size
     lead = (count,) if config.train.get("same_batch", True) else (config.train.n_critic, count)
     batch = {
@@ -84,7 +85,7 @@ def test_at_its_own_size_all_weights_are_float32(file: Path) -> None:
     for net in nets:
         assert {x.dtype for x in jax.tree.leaves(net.params)} == {np.dtype("float32")}
     if config.model.name in configs.GANS:
-        assert shapes(recipes.abstract_ema(config)) == shapes(state.ema)
+        assert shapes(recipes.abstract_ema(parse(config))) == shapes(state.ema)
 
 
 def last_state(workdir: Path):

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jaxgan.config.sections import Add, ClassifierTrain, Replace
+from jaxgan.config.questions import Add, Replace
+from jaxgan.config.sections import ClassifierTrain
 from jaxgan.config.typed import Experiment
 from jaxgan.experiment.design import arm_names
 from jaxgan.experiment.design.arms import GIVEN, Arm

@@ -9,6 +9,7 @@ from etils import epath
 
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
+from jaxgan.data.images import Crop
 from jaxgan.experiment.design.arms import GIVEN
 from jaxgan.system import paths
 from jaxgan.types import InputError
@@ -48,7 +49,7 @@ def folders(text: str | None) -> dict[str, str]:
 
 
 def open_folder(
-    path: str, resolution: int, crop: str, classes: Sequence[str], most: Mapping[str, int]
+    path: str, resolution: int, crop: Crop, classes: Sequence[str], most: Mapping[str, int]
 ) -> dict[str, Source]:
     """Return the classes of a folder of generated images.
 

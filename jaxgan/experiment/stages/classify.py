@@ -141,10 +141,10 @@ class Classifiers:
                 seconds = self._learn(job, 0, together)
             clock = time.perf_counter()
             about = run | {"gan": gan}
-            own, recipe = self._built_for(best)
+            recipe = self._built_for(best)[1]
             tested = (self._predictor, self._workdir(best), self._images.test)
             folder = self.site.folder / self.site.fold.place
-            result = about | test(own.train.steps, recipe, *tested, folder, about | more) | more
+            result = about | test(best.steps, recipe, *tested, folder, about | more) | more
             if seconds is not None:
                 result["seconds"] = round(seconds + time.perf_counter() - clock, 1)
             return result
@@ -205,7 +205,7 @@ class Classifiers:
             clock = time.perf_counter()
             each = [job.inputs[choice] if job.kind == "choice" else job for job in jobs]
             left = [job for job in each if not (self.site.folder / job.output).exists()]
-            seeds = ", ".join(str(self.config.seeds[job.seed]) for job in left)
+            seeds = ", ".join(str(self.config.seeds[job.seed or 0]) for job in left)
             assert each[0].arm is not None
             label = f"{self.site.label}{each[0].arm.name} seeds {seeds}"
             try:

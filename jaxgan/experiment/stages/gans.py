@@ -140,7 +140,7 @@ def _draw(site: Site, jobs: Sequence[Job], learned: Source, number: int) -> tupl
 
     def work(job: Job) -> dict:
         how = f", the best of {config.select.surplus} times as many" if key.selected else ""
-        seed = config.seeds[job.seed]
+        seed = config.seeds[job.seed or 0]
         site.log.line(f"drawing {count:,} images of {called} for seed {seed}{how}", "detail")
         seeds, scores, about = [*site.latents(job)], None, {}
         if key.selected:
