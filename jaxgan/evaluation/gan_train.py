@@ -86,7 +86,9 @@ def run(
 
 
 def smallest(*paths: str | None) -> int | None:
-    """That of the smallest images: enlarged ones are told from others by their blur alone."""
+    """Return that of the smallest images: enlarged ones are told from others by their
+    blur alone.
+    """
     return min((loader.usual_side(p) for p in paths if p not in (None, "toy")), default=None)
 
 

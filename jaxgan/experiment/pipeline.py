@@ -270,7 +270,9 @@ class _Experiment:
         return images, recipes.build(config.gan, sharding.axis_name(config.parallel))
 
     def _decided(self, seeds: int) -> bool:
-        """Whether so many seeds are enough: by a look at the verdict, or by the width asked for."""
+        """Return whether so many seeds are enough: by a look at the verdict, or by the width asked
+        for.
+        """
         config = self.config
         if seeds >= len(config.seeds):
             return False

@@ -92,7 +92,7 @@ def test_bad_command_lines(world: Path, scripts: Scripts) -> None:
         (["train", "--config=bad.py"], "bad.py, line 2"),
         (["train", "--config=odd.py"], "odd.py, line 2 is not: KeyError"),
         (["train", "--config=list.py"], "must return a ConfigDict, got list"),
-        (["evaluate", "--real=images", "--fake=pipes", "--features=light", "--cache="], "picture"),
+        (["evaluate", "--real=images", "--fake=pipes", "--features=light", "--cache="], "image"),
         (["evaluate", "--real=images", "--fake=others", "--json=pipe"], "a file to write"),
     ],
     ids=lambda value: "" if isinstance(value, str) else " ".join(value),
