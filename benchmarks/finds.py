@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def mirrored(source: loader.Source, test: np.ndarray, fresh: np.ndarray) -> bool:
-    """Whether the guard refuses a folder that holds mirrored test images among others."""
+    """Return whether the guard refuses a folder that holds mirrored test images among others."""
     made = loader.in_memory(loader.Subset(source, np.r_[fresh, test]))
     images = made.images.copy()
     images[len(fresh) :] = images[len(fresh) :, :, ::-1]

@@ -77,7 +77,7 @@ def compare(about: dict, figure: str, times: dict[str, measure.Timing]) -> None:
 
 
 def keys() -> dict[str, measure.Run]:
-    """The key of a step."""
+    """Return the key of a step."""
     key = jax.random.key(0)
 
     def run(fold: Callable) -> measure.Run:
@@ -93,7 +93,7 @@ def keys() -> dict[str, measure.Run]:
 
 
 def loading(source: Source) -> dict[str, measure.Run]:
-    """A batch from memory, half of whose images are mirrored."""
+    """Return a batch from memory, half of whose images are mirrored."""
 
     def on_host(batches: Iterator) -> Iterator:
         for batch in batches:
@@ -166,7 +166,7 @@ def steps(source: Source, folder: Path) -> list[measure.Run]:
 
 
 def saving(folder: Path) -> dict[str, measure.Timing]:
-    """How long training waits while a state is saved, the save before being done."""
+    """Return how long training waits while a state is saved, the save before being done."""
     state = {"weights": jnp.ones((FLAGS.megabytes, 2**18))}
     times: dict[str, list[float]] = {"summed_first": [], "in_background": []}
     with Checkpoints(folder / "checkpoints") as checkpoints:

@@ -14,7 +14,7 @@ ITERATIONS = 3
 
 
 def largest(program: Program, count: int) -> list[dict[str, Any]]:
-    """The operations that take the most time, as rows of figures.
+    """Return the operations that take the most time, as rows of figures.
 
     Args:
         program: warm.
@@ -75,7 +75,7 @@ def _host_events(data: Any) -> Iterator[tuple[str, float]]:
 
 
 def _sources(program: Program) -> dict[str, str]:
-    """The place in the program that each instruction of the compiled one comes from."""
+    """Return the place in the program that each instruction of the compiled one comes from."""
     pattern = r'^\s*(?:ROOT )?%?([\w.-]+) = .*metadata={[^}]*op_name="([^"]+)"'
     found = re.findall(pattern, program.compiled.as_text(), re.MULTILINE)
     return {name: re.sub(r"^jit\(\w+\)/", "", source) for name, source in found}

@@ -1,13 +1,13 @@
-"""Pictures per second from JPEG files to batches, beside bare Pillow and PyTorch's DataLoader.
+"""Images per second from JPEG files to batches, beside bare Pillow and PyTorch's DataLoader.
 
     python benchmarks/loader.py
     python benchmarks/loader.py --data DIR --resolution 128
     python benchmarks/loader.py --train configs/quickstart.py
 
 Without --data it writes JPEG files with a photograph's spectrum to a temporary folder. All
-contenders give the same uint8 pictures, from files that the system has cached; they take turns, and
+contenders give the same uint8 images, from files that the system has cached; they take turns, and
 medians count. With --train it measures one thing only: which share of the time a GAN's training on
-these pictures waits for them. Prints one JSON object per figure.
+these images waits for them. Prints one JSON object per figure.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ flags.DEFINE_integer("turn", 384, "Pictures that a contender reads in each of it
 flags.DEFINE_integer("rounds", 9, "Turns of each contender; or lines of the training log.", 1)
 flags.DEFINE_string("train", None, "A GAN's config, or an experiment's, to train on the pictures.")
 flags.DEFINE_integer("steps", 20, "Of training in a line of its log.", 1)
-Turn = Callable[[], float]  # Pictures per second.
+Turn = Callable[[], float]  # Images per second.
 
 
 def write_pictures(folder: Path, count: int, size: int) -> None:
@@ -72,7 +72,7 @@ def write_pictures(folder: Path, count: int, size: int) -> None:
 
 
 def read(resolution: int, file: Path) -> np.ndarray:
-    """What the package does to a JPEG file, in as few calls of Pillow as will do."""
+    """Return what the package does to a JPEG file, in as few calls of Pillow as will do."""
     with Image.open(file) as im:
         im.draft("RGB", (2 * resolution, 2 * resolution))
         side = min(im.size)
@@ -96,7 +96,7 @@ class Files:
 
 
 def rate(batches: Iterator, pictures: int) -> float:
-    """Pictures per second of a loader that is under way: what it reads ahead does not count."""
+    """Images per second of a loader that is under way: what it reads ahead does not count."""
     for _ in range(2):
         next(batches)
     start, done = time.perf_counter(), 0
@@ -188,7 +188,7 @@ def compare(root: Path) -> None:
 
 
 def wait(root: Path) -> None:
-    """Trains, and reports `waiting_share` of the log: each line's, but the first one's."""
+    """Train, and report `waiting_share` of the log: each line's, but the first one's."""
     config = configs.load(FLAGS.train)
     config = config.gan if configs.is_experiment(config) else config
     with config.unlocked(), tempfile.TemporaryDirectory() as folder:
@@ -211,7 +211,7 @@ def wait(root: Path) -> None:
 
 
 def describe() -> dict:
-    """What every figure carries."""
+    """Return what every figure carries."""
     packages = ("pillow", "grain", "numpy", *(["torch"] if torch else []))
     return {
         "resolution": FLAGS.resolution,

@@ -36,7 +36,7 @@ def define_flags() -> None:
 
 
 def read_config() -> tuple[ConfigDict, str]:
-    """The training config that the flags name, checked, and its name.
+    """Return the training config that the flags name, checked, and its name.
 
     Raises:
         InputError: no `--stage` for an experiment, one for another config, or a bad value.
@@ -63,7 +63,7 @@ def read_config() -> tuple[ConfigDict, str]:
 
 
 def make_batch(config: ConfigDict) -> tuple[dict[str, np.ndarray], int]:
-    """Random pictures as a loader gives them, and which of their axes counts pictures."""
+    """Random images as a loader gives them, and which of their axes counts images."""
     rng, size = np.random.default_rng(0), config.data.resolution
     shape = (config.train.batch_size, size, size, 3)
     if config.model.name in configs.GANS:
@@ -74,7 +74,7 @@ def make_batch(config: ConfigDict) -> tuple[dict[str, np.ndarray], int]:
 
 
 def pictures_a_step(config: ConfigDict) -> int:
-    """Real pictures that one iteration takes from the loader, as the training log counts them."""
+    """Real images that one iteration takes from the loader, as the training log counts them."""
     several = config.model.name in configs.GANS and not config.train.get("same_batch", True)
     return config.train.batch_size * (config.train.n_critic if several else 1)
 
@@ -96,7 +96,7 @@ class Program(NamedTuple):
 
 
 def build(config: ConfigDict) -> Program:
-    """The step of a training config, with random weights, on one batch again and again."""
+    """Return the step of a training config, with random weights, on one batch again and again."""
     recipe = recipes.build(config, sharding.axis_name(config.parallel))
     devices = sharding.spread(config.parallel)
     init_key, train_key = jax.random.split(jax.random.key(config.seed))
@@ -188,7 +188,7 @@ def device_name() -> str:
 
 
 def describe(config: ConfigDict, name: str) -> dict[str, Any]:
-    """What every figure of a config's benchmark carries."""
+    """Return what every figure of a config's benchmark carries."""
     return {
         "config": name,
         "overrides": config_flags.get_override_values(FLAGS["config"]),
@@ -212,7 +212,7 @@ def torch_version() -> str:
 def report(
     about: Mapping[str, Any], figure: str, value: float | None, unit: str, **more: Any
 ) -> None:
-    """Prints one figure as a line of JSON, numbers to four digits."""
+    """Print one figure as a line of JSON, numbers to four digits."""
     line = {"figure": figure, "value": value, "unit": unit, **about, **more}
     short = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in line.items()}
     print(json.dumps(short), flush=True)

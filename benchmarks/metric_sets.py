@@ -1,4 +1,4 @@
-"""Real pictures, and what becomes of them, as the metrics see them; features are kept in files."""
+"""Real images, and what becomes of them, as the metrics see them; features are kept in files."""
 
 import hashlib
 import io
@@ -15,11 +15,11 @@ from jaxgan.metrics.memorization import View
 
 Images = np.ndarray  # uint8 [n, h, w, 3]
 Change = Callable[[Images], Images]
-CHUNK = 1000  # Pictures in a file.
+CHUNK = 1000  # Images in a file.
 
 
 def read_pool(folder: str, count: int, resolution: int = 64, seed: int = 0) -> Images:
-    """So many pictures of a folder, in random order, no two of which are near copies."""
+    """So many images of a folder, in random order, no two of which are near copies."""
     source = loader.open_source(folder, resolution)
     first = np.unique(splits.near_duplicates(source).group)
     drawn = np.random.default_rng(seed).permutation(first)[:count]
@@ -27,10 +27,10 @@ def read_pool(folder: str, count: int, resolution: int = 64, seed: int = 0) -> I
 
 
 class Viewer:
-    """VGG16's features and the outlines of pictures, computed once.
+    """VGG16's features and the outlines of images, computed once.
 
     Args:
-        folder: where they are kept, by the pictures' pixels.
+        folder: where they are kept, by the images' pixels.
     """
 
     def __init__(self, folder: Path):
@@ -96,5 +96,5 @@ def shifted(images: Images) -> Images:
 
 
 def foggy(images: Images) -> Images:
-    """A fifth of each picture over the mean of all."""
+    """Return a fifth of each image over the mean of all."""
     return (0.8 * images.mean(axis=0) + 0.2 * images).round().astype(np.uint8)

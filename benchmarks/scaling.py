@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def start(devices: int, processes: int) -> Contender:
-    """Starts a program for these devices, shared out among so many processes."""
+    """Start a program for these devices, shared out among so many processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         coordinator = f"127.0.0.1:{free.getsockname()[1]}"
@@ -94,7 +94,7 @@ def end(processes: list[subprocess.Popen]) -> None:
 
 
 def _turn(contender: Contender) -> float:
-    """Lets it take a turn; the seconds of one iteration."""
+    """Let it take a turn; the seconds of one iteration."""
     with suppress(BrokenPipeError):
         for process in contender.processes:
             process.stdin.write("go\n")
@@ -106,7 +106,7 @@ def _turn(contender: Contender) -> float:
 
 
 def take_turns(program: measure.Program) -> None:
-    """Runs one turn for each line that comes in, and prints the seconds of an iteration."""
+    """Run one turn for each line that comes in, and print the seconds of an iteration."""
     program.run(1)
     start = time.perf_counter()
     program.run(1)

@@ -90,7 +90,7 @@ def report_program(program: measure.Program, about: dict) -> None:
 
 
 def torch_runs(config: ConfigDict, about: dict) -> dict[str, measure.Run]:
-    """The three modes of PyTorch, warm; without those that fail, whose error is reported."""
+    """Return the three modes of PyTorch, warm; without those that fail, whose error is reported."""
     import torch_steps
 
     if config.model.name not in torch_steps.STEPS:

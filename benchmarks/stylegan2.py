@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def compiled(config: ConfigDict, batch: Mapping) -> dict[str, Run]:
-    """Each turn as the trainer compiles it, on one state."""
+    """Return each turn as the trainer compiles it, on one state."""
     recipe = recipes.build(config, sharding.axis_name(config.parallel))
     devices = sharding.spread(config.parallel)
     key = jax.random.key(config.seed)
@@ -120,7 +120,7 @@ def repeated(work, wait) -> Run:
 
 
 def load(config: ConfigDict) -> float:
-    """Seconds a picture from a source in memory."""
+    """Return seconds an image from a source in memory."""
     source, size = loader.in_memory(ToySource(config.data.resolution, count=200)), 64
     batches = loader.make_batches(source, batch_size=size, seed=0, flip=config.data.flip)
     next(batches)

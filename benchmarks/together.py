@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def make_batch(config: ConfigDict) -> dict[str, np.ndarray]:
-    """Random pictures, or a published trunk's features where it stays as it is."""
+    """Random images, or a published trunk's features where it stays as it is."""
     batch, _ = measure.make_batch(config)
     if not parse(config).trunk_stays:
         return batch

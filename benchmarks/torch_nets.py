@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 def generator(resolution: int, latent_dim: int, channels: int) -> nn.Module:
-    """WGAN-GP's: latents [b, z, 1, 1] to pictures [b, 3, h, w] in [-1, 1]."""
+    """WGAN-GP's: latents [b, z, 1, 1] to images [b, 3, h, w] in [-1, 1]."""
     layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, channels, 4, 1, 0, bias=False)]
     size = 4
     while size < resolution:
@@ -24,7 +24,7 @@ def generator(resolution: int, latent_dim: int, channels: int) -> nn.Module:
 
 
 def critic(resolution: int, channels: int) -> nn.Module:
-    """WGAN-GP's: pictures [b, 3, h, w] to scores [b]."""
+    """WGAN-GP's: images [b, 3, h, w] to scores [b]."""
     layers: list[nn.Module] = []
     size, previous = resolution // 2, 3
     while size >= 4:
@@ -86,7 +86,7 @@ class AuxiliaryHead(nn.Module):
 
 
 class GoogLeNet(nn.Module):
-    """Pictures [b, 3, h, w] to a list of logits [b, classes]: the head's, the auxiliary heads'."""
+    """Images [b, 3, h, w] to a list of logits [b, classes]: the head's, the auxiliary heads'."""
 
     def __init__(
         self,

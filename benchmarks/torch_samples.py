@@ -119,7 +119,7 @@ def _optimiser(net: nn.Module, optim: ConfigDict) -> torch.optim.Optimizer:
 
 
 def _normaliser(config: ConfigDict, real: Tensor) -> tuple[Tensor, Tensor]:
-    """What the critic sees is 0 and 1 in mean and deviation, or as it is."""
+    """Return what the critic sees is 0 and 1 in mean and deviation, or as it is."""
     if config.data.get("normalise") != "statistics":
         return torch.tensor(0.0), torch.tensor(1.0)
     x = real.float() / 127.5 - 1

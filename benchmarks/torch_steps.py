@@ -23,7 +23,7 @@ Step = Callable[[], Tensor]  # One iteration; returns its loss.
 
 
 def make_step(config: ConfigDict, batch: Mapping[str, np.ndarray], mode: str) -> Step:
-    """One iteration of a training config, on the batch that `measure.make_batch` gives.
+    """Return one iteration of a training config, on the batch that `measure.make_batch` gives.
 
     Raises:
         KeyError: a model that has no counterpart here.
@@ -74,7 +74,7 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def penalty(critic: nn.Module, real: Tensor, fake: Tensor, t: Tensor) -> Tensor:
-    """Mean of (|gradient| - 1)^2 between real and fake (WGAN-GP, eq. 3)."""
+    """Return mean of (|gradient| - 1)^2 between real and fake (WGAN-GP, eq. 3)."""
     x = t * real + (1 - t) * fake
     if torch.compiler.is_compiling():  # The one way to a second derivative in a compiled graph.
         slopes = torch.func.grad(lambda x: critic(x).sum())(x)
@@ -185,7 +185,7 @@ def googlenet(
 
 
 def augment(images: Tensor, padding: float = 0.125) -> Tensor:
-    """Flips every second picture and shifts each by up to `padding` of the side, mirrored."""
+    """Flip every second image and shift each by up to `padding` of the side, mirrored."""
     b, _, h, w = images.shape
     pad_h, pad_w = max(1, round(h * padding)), max(1, round(w * padding))
     flipped = torch.rand(b, 1, 1, 1, device=images.device) < 0.5

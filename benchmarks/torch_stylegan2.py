@@ -16,7 +16,7 @@ TAPS = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
 
 
 def _filter(x: Tensor, low: int, high: int, gain: float = 1.0, stride: int = 1) -> Tensor:
-    """The filter in both directions, one after the other."""
+    """Return the filter in both directions, one after the other."""
     channels = x.shape[1]
     taps = (TAPS.to(x) * math.sqrt(gain))[None, None].expand(channels, 1, 4)
     x = F.pad(x, (low, high, low, high))
@@ -102,7 +102,7 @@ class Modulated(nn.Module):
 
 
 class Generator(nn.Module):
-    """Styles [b, layers, w] to pictures [b, 3, h, w]; `mapping` makes styles."""
+    """Styles [b, layers, w] to images [b, 3, h, w]; `mapping` makes styles."""
 
     def __init__(
         self,
@@ -196,7 +196,7 @@ class Block(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures [b, 3, h, w] to logits [b]."""
+    """Images [b, 3, h, w] to logits [b]."""
 
     def __init__(self, widths: dict[int, int], clamp: float | None, group_size: int = 4):
         super().__init__()

@@ -45,7 +45,7 @@ def make_turns(config: ConfigDict, batch: Mapping[str, np.ndarray], mode: str) -
     path_mean = torch.zeros((), device=device)
 
     def styles(count: int) -> Tensor:
-        """Those of `count` latents, some of two mixed; their mean joins the average."""
+        """Return those of `count` latents, some of two mixed; their mean joins the average."""
         w, other = (
             generator.mapping(torch.randn(count, model.latent_dim, device=device)) for _ in range(2)
         )

@@ -3,7 +3,7 @@
     python scripts/train.py --config configs/dcgan64_paper.py --config.data.path=DIR
 
 The settings are the paper's (Radford et al., 2015), but for the width, which is MeowGAN's, latents,
-which are normal, and pictures, which are drawn from averaged weights.
+which are normal, and images, which are drawn from averaged weights.
 
 Cost: 3,576,704 + 2,765,568 parameters, 100 epochs at batch 128.
 Result: not yet run at this size.

@@ -3,7 +3,7 @@
     python scripts/experiment.py --config configs/experiment_cats_dogs.py --config.data.path=DIR
 
 DIR holds the folders `cat` and `dog`. 2,500 images a class to train and 500 a class to test, as
-published, where there are 3,300; the published run has one seed and no validation pictures. Its
+published, where there are 3,300; the published run has one seed and no validation images. Its
 cats alone are generated, so that being generated tells the class: `replace-all` has 85 % of both.
 It finds 98.8 % with 85 % of the cats generated and 99.7 % with real cats alone, with flips and from
 an ImageNet-pretrained start; this one starts from scratch, and only its arm `real+augmentation`
@@ -28,18 +28,18 @@ HERE = Path(__file__).parent
 def get_config(nets: str = "wgan512") -> ConfigDict:
     gan, _, classifier = nets.partition(",")
     config = ConfigDict()
-    config.seed = 0  # Of the choice of pictures.
+    config.seed = 0  # Of the choice of images.
     config.seeds = (0, 1, 2, 3, 4)  # Of the classifiers, for every arm; --config.seeds=5 is this.
     config.parallel = "auto"  # jit over all devices; or pmap.
     config.deterministic = False  # True: the same bits on a GPU too, at some cost in speed.
 
     config.data = ConfigDict()
-    config.data.path = "data/faces"  # Holds one folder per class; "toy" draws pictures.
+    config.data.path = "data/faces"  # Holds one folder per class; "toy" draws images.
     config.data.classes = ()  # The class folders to use; () is all.
-    config.data.limit = config_dict.placeholder(int)  # Pictures a class, at most.
+    config.data.limit = config_dict.placeholder(int)  # Images a class, at most.
     config.data.limit = 3300
     config.data.crop = "stretch"  # To the square, as the original; or center.
-    config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.
+    config.data.on_error = "skip"  # Unreadable images are left out and named; or raise.
     config.data.split = (25 / 33, 3 / 33, 5 / 33)  # Train, validation, test; copies together.
     config.data.duplicates = "auto"  # Which images are the same; or exact, off, a likeness.
     config.data.given_sides = "use"  # Of folders like train and test; or merge: part them anew.
@@ -56,8 +56,8 @@ def get_config(nets: str = "wgan512") -> ConfigDict:
     # Images from elsewhere, in class folders: DIR, or "{'diffusion': DIR}" beside the GANs' own.
     config.generated = config_dict.placeholder(str)
     config.epochs = "real"  # All arms have the steps of that arm's epochs; or arm: their own.
-    # Ends before the arms where learning from generated pictures reaches less of the validation
-    # pictures than this share.
+    # Ends before the arms where learning from generated images reaches less of the validation
+    # images than this share.
     config.stop_below = config_dict.placeholder(float)
     config.vmap_seeds = 1  # Classifiers of an arm trained at once, on one device: for small ones.
     config.replace = ConfigDict({"share": 0.85, "classes": ("cat",)})  # () is all classes.
@@ -77,7 +77,7 @@ def get_config(nets: str = "wgan512") -> ConfigDict:
 
     name, _, argument = gan.partition(":")
     config.gan = load(f"{HERE / name}.py:{argument}")
-    config.gan.retrain = 1  # GANs a class; several: each with its own draw of the pictures.
+    config.gan.retrain = 1  # GANs a class; several: each with its own draw of the images.
     config.classifier = load(str(HERE / f"{classifier or 'googlenet'}.py"))
     return config
 

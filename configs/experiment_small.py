@@ -7,7 +7,7 @@ published, where DIR has 425 a class; validation images are real ones here, and 
 seeds. 100 test images tell little: --config.data.folds=5 tests each image once. Besides:
 augmentation, which needs no GAN, the best of a surplus, plain copies of real images, a placebo,
 and samples of principal components, which train nothing.
-It finds 83.7 -> 85.7, 81.6 -> 87.8 and 82.7 -> 82.7 % on 98 test pictures, none of them
+It finds 83.7 -> 85.7, 81.6 -> 87.8 and 82.7 -> 82.7 % on 98 test images, none of them
 significant, and 86.7 % with augmentation alone.
 
 Another GAN, with its resolution, and another classifier:

@@ -1,10 +1,10 @@
-"""How many generated pictures help how many real ones: a sweep of both.
+"""How many generated images help how many real ones: a sweep of both.
 
     python scripts/experiment.py --config configs/experiment_sweep.py --config.data.path=DIR
 
-50, 100, 300 and all real pictures a class, with 0 to 8 times as many generated ones; the GANs of
+50, 100, 300 and all real images a class, with 0 to 8 times as many generated ones; the GANs of
 each size learn from so many. The arms
-without generated pictures are the learning curve that tells what they are worth in real ones.
+without generated images are the learning curve that tells what they are worth in real ones.
 
 Cost: four StyleGAN2-ADA at 64 px a class, 1,000 kimg each; 84 VGG16.
 Result: not yet run at this size.

@@ -2,7 +2,7 @@
 
     python scripts/train.py --config configs/googlenet.py --config.data.path=DIR
 
-DIR holds one folder of pictures per class. The best checkpoint by validation accuracy is kept:
+DIR holds one folder of images per class. The best checkpoint by validation accuracy is kept:
 python scripts/evaluate.py --workdir runs/googlenet --data DIR --split test
 
 Cost: 9,936,038 parameters for two classes, 10 epochs at 250 px.
@@ -21,12 +21,12 @@ def get_config() -> ConfigDict:
     config.init_from = config_dict.placeholder(str)  # A run's folder, to begin with its weights.
 
     config.data = ConfigDict()
-    config.data.path = "data/faces"  # Holds one folder per class; "toy" draws pictures.
+    config.data.path = "data/faces"  # Holds one folder per class; "toy" draws images.
     config.data.classes = ()  # The class folders to use; () is all.
-    config.data.limit = config_dict.placeholder(int)  # Pictures a class, at most.
+    config.data.limit = config_dict.placeholder(int)  # Images a class, at most.
     config.data.resolution = 250
     config.data.crop = "stretch"  # To the square, as the original; or center.
-    config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.
+    config.data.on_error = "skip"  # Unreadable images are left out and named; or raise.
     config.data.split = (0.7, 0.15, 0.15)  # Train, validation, test; copies stay together.
     config.data.duplicates = "auto"  # Which images are the same; or exact, off, a likeness.
     config.data.given_sides = "use"  # Of folders like train and test; or merge: part them anew.
@@ -66,11 +66,11 @@ def get_config() -> ConfigDict:
     # Of flip, crop, color, translation, cutout, randaugment and trivialaugment, in this order.
     config.train.augment = ("flip", "crop")
     config.train.mixup = 0.0  # Alpha of its Beta distribution; 0 mixes nothing.
-    config.train.cutmix = 0.0  # Likewise; with both, each pair of pictures has one of them.
+    config.train.cutmix = 0.0  # Likewise; with both, each pair of images has one of them.
     config.train.feature_noise = 0.0  # On a frozen trunk's features, in their deviations.
     config.train.ema_decay = 0.0  # Of averaged weights, which predict; 0 keeps no averages.
-    config.train.views = 8  # Of each augmented picture, one plain, where a published trunk stays.
-    config.train.microbatch = config_dict.placeholder(int)  # Pictures at a time; all where None.
+    config.train.views = 8  # Of each augmented image, one plain, where a published trunk stays.
+    config.train.microbatch = config_dict.placeholder(int)  # Images at a time; all where None.
     config.train.remat = False  # True: keep only what convolutions put out.
     config.train.profile = config_dict.placeholder(str)  # FIRST:COUNT steps, for TensorBoard.
     config.train.log_every = 20  # In steps, as are the two below.

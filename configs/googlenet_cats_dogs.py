@@ -5,7 +5,7 @@
 DIR holds the folders `cat` and `dog`. The weights of torchvision are fetched once; where there is
 no network, take its file: --config.model.pretrained=googlenet-1378be20.pth.
 
-Published: 99.7 % of 1,000 pictures after 10 epochs on 5,000 real ones.
+Published: 99.7 % of 1,000 images after 10 epochs on 5,000 real ones.
 Cost: 6,129,826 parameters besides the auxiliary heads, 10 epochs at 250 px.
 Result: not yet run at this size.
 """

@@ -2,7 +2,7 @@
 
     python scripts/train.py --config configs/meowgan64.py --config.data.path=DIR
 
-As published, but that pictures are drawn from averaged weights and the discriminator's rate falls
+As published, but that images are drawn from averaged weights and the discriminator's rate falls
 and rises at every step, not once an epoch. Its wishes: it stops and resumes; the set's own mean and
 deviation are --config.data.normalise=statistics, mixed precision --config.precision=bf16.
 

@@ -3,7 +3,7 @@
     python scripts/train.py --config configs/r3gan64.py --config.data.path=DIR
 
 The paper's loss and penalties, not its backbone; the discriminator has no batch normalisation,
-with which a picture has no gradient of its own.
+with which an image has no gradient of its own.
 
 Cost: 12,658,432 + 11,032,576 parameters, 100 epochs at batch 64.
 Result: not yet run at this size. At an eighth of the width (--config.model.channels=128), batch 32

@@ -7,8 +7,8 @@ wider net on a quarter of the side learns more in the same time than a narrow on
 (64 px, 150 steps: 97.1 %, and 91.0 % for a quarter of the features on half of the side).
 
 Cost: 1,230,754 parameters for two classes; on one CPU core 0.07 s a step at 32 px, 0.19 s at 64.
-Result of the averaged weights on 600 other pictures, 600 to learn from (2026-11): faces of cats and
-dogs at 64 px, 150 steps, 97.1 % (sd 0.1 points between two seeds); drawn pictures at 32 px, 300
+Result of the averaged weights on 600 other images, 600 to learn from (2026-11): faces of cats and
+dogs at 64 px, 150 steps, 97.1 % (sd 0.1 points between two seeds); drawn images at 32 px, 300
 steps, 92.9 % (sd 0.9 between three).
 """
 

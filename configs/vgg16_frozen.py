@@ -3,7 +3,7 @@
     python scripts/train.py --config configs/vgg16_frozen.py --config.data.path=DIR
 
 The convolutions' weights come with the `features` extra: no network is needed. Their features are
-computed once, of each picture and of some augmented views of it.
+computed once, of each image and of some augmented views of it.
 
 Cost: 1,026 parameters that learn, for two classes.
 Result: not yet run at this size.

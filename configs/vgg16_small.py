@@ -2,7 +2,7 @@
 
     python scripts/train.py --config configs/vgg16_small.py --config.data.path=DIR
 
-Published: 82.7 to 83.7 % of 98 test pictures after 15 or 25 epochs on 300 + 300 real ones, by SGD;
+Published: 82.7 to 83.7 % of 98 test images after 15 or 25 epochs on 300 + 300 real ones, by SGD;
 86.7 % with colour jitter and flips. Two ways to begin on a head start, with the convolutions as
 they are (a step then takes milliseconds, since their features are computed once in an experiment):
 --config.model.pretrained=features (weights of the `features` extra, no network needed) or imagenet,
@@ -30,7 +30,7 @@ def get_config() -> ConfigDict:
     del model.aux_heads
     model.name = "vgg16"
     model.hidden = (4096, 4096)
-    model.grid = 7  # Means that the head sees, a side; 1 is the mean of the picture.
+    model.grid = 7  # Means that the head sees, a side; 1 is the mean of the image.
     model.dropout = 0.5  # After each hidden layer.
     # Here "features", too: the convolutions' weights that come with the `features` extra.
     model.pretrained = None

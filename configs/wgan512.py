@@ -2,7 +2,7 @@
 
     python scripts/train.py --config configs/wgan512.py:cat --config.data.path=DIR
 
-DIR holds a folder `cat` (or `dog`) of pictures. The rates are its README's; its code has the
+DIR holds a folder `cat` (or `dog`) of images. The rates are its README's; its code has the
 generator's and the critic's exchanged.
 
 Cost: 14,463,712 + 11,203,296 parameters, 130 epochs.
@@ -23,14 +23,14 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.init_from = config_dict.placeholder(str)  # A run's folder, to begin with its weights.
 
     config.data = ConfigDict()
-    config.data.path = "data/faces"  # Holds one folder per class; "toy" draws pictures.
+    config.data.path = "data/faces"  # Holds one folder per class; "toy" draws images.
     config.data.classes = (name,)  # The class folders to use; () is all.
-    config.data.limit = config_dict.placeholder(int)  # Pictures a class, at most.
+    config.data.limit = config_dict.placeholder(int)  # Images a class, at most.
     config.data.resolution = 512
     config.data.crop = "stretch"  # To the square, as the original; or center.
     config.data.normalise = "range"  # To [-1, 1]; or statistics: the set's mean and deviation.
-    config.data.flip = False  # Mirror every second picture.
-    config.data.on_error = "skip"  # Unreadable pictures are left out and named; or raise.
+    config.data.flip = False  # Mirror every second image.
+    config.data.on_error = "skip"  # Unreadable images are left out and named; or raise.
     # What the classes are: auto; folders, inner, table, names or one where it is ambiguous.
     config.data.layout = "auto"
     config.data.given_sides = "use"  # Learn from train/ alone, where there is one; or merge.
@@ -48,13 +48,13 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.loss.targets = (0.0, 1.0, 1.0)  # Least squares: a, b and c.
     config.loss.margin = (1.0, 1.0)  # Hinge: drawn from, for each logit.
     config.loss.gradient_penalty = 10.0  # lambda.
-    config.loss.r1 = 0.0  # gamma, of real pictures.
+    config.loss.r1 = 0.0  # gamma, of real images.
     config.loss.r2 = 0.0  # gamma, of generated ones.
 
     config.augment = ConfigDict()  # Of what the critic sees, real and generated alike.
     config.augment.policy = ()  # Of flip, color, translation, cutout; the last three: DiffAugment.
     # Or ADA's: bgc, bg, blit, geom, filter, noise, ..., with a p of .1 to .6, or their traces show.
-    config.augment.p = 1.0  # Of the pictures, each is applied to this share; flips to half of it.
+    config.augment.p = 1.0  # Of the images, each is applied to this share; flips to half of it.
     config.augment.noise = 0.0  # Standard deviation of Gaussian noise,
     config.augment.noise_until = config_dict.placeholder(str)  # straight to 0, like "500 kimg".
 
@@ -72,7 +72,7 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.optim.critic = optimiser(1e-4, 0.5, 0.9)
     config.optim.critic.clip = config_dict.placeholder(float)  # Bound of the critic's weights.
 
-    config.evaluate = ConfigDict()  # Of averaged samples, beside pictures that it learns from:
+    config.evaluate = ConfigDict()  # Of averaged samples, beside images that it learns from:
     config.evaluate.every = 0  # in so many steps; 0 is never.
     config.evaluate.pictures = 2048  # Of each side; fewer where there are fewer real ones.
     config.evaluate.metrics = ("frechet", "kid", "precision", "recall", "density", "coverage")
@@ -94,11 +94,11 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.train.boost.n_critic = 100
     config.train.boost.first = 0  # in so many steps at the start,
     config.train.boost.every = 0  # and in every so manieth; 0 is none.
-    config.train.ema_decay = 0.999  # Of the averaged generator that pictures are drawn from.
-    config.train.microbatch = config_dict.placeholder(int)  # Pictures at a time; all where None.
+    config.train.ema_decay = 0.999  # Of the averaged generator that images are drawn from.
+    config.train.microbatch = config_dict.placeholder(int)  # Images at a time; all where None.
     config.train.remat = False  # True: keep only what convolutions put out.
     config.train.profile = config_dict.placeholder(str)  # FIRST:COUNT steps, for TensorBoard.
-    config.train.min_diversity = 0.4  # Of the samples, as a share of real pictures'; below: alarm.
+    config.train.min_diversity = 0.4  # Of the samples, as a share of real images'; below: alarm.
     config.train.on_collapse = "warn"  # Or stop, or rollback: to the last good checkpoint,
     config.train.rollbacks = 3  # so many times at most.
     config.train.log_every = 50  # In steps, as are the two below.

@@ -4,18 +4,19 @@
 `jaxgan.api`, which is imported when one of them is first used.
 """
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # Importing typing takes long enough for a Ctrl-C.
 if TYPE_CHECKING:
+    from typing import Any
+
     from jaxgan.api import compare, load, load_config, train
     from jaxgan.errors import InputError
 
 __all__ = ["InputError", "compare", "load", "load_config", "train"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name == "InputError":
         from jaxgan.errors import InputError
 

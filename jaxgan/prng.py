@@ -1,4 +1,4 @@
-"""Random numbers that belong to a picture, not to a device.
+"""Random numbers that belong to an image, not to a device.
 
 Each example's key is folded from its index in the *global* batch, so a step draws the same numbers
 on one device, on eight, under `jit` and under `pmap`. Wherever a key is asked for, the examples'
@@ -18,13 +18,13 @@ def example_keys(
     axis_name: str | None = None,
     images: Shaped[Array, "b ..."] | None = None,
 ) -> Key[Array, " b"]:
-    """A key per example of this device's part of the batch.
+    """Return a key per example of this device's part of the batch.
 
     Args:
         key: the batch's key; the examples' own keys are returned as they are.
         count: examples on this device.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
-        images: the examples' pictures. Where arrays are global, the keys lie on their devices, and
+        images: the examples' images. Where arrays are global, the keys lie on their devices, and
             so does what is drawn from the keys alone: else each device would draw it all.
     """
     if key.ndim:

@@ -1,7 +1,7 @@
 """The shapes and small types that everything else speaks in.
 
 Shape letters: `b` batch, `h` height, `w` width, `c` channels, `z` latent size, `k` classes.
-Pictures are NHWC: uint8 in [0, 255] outside a model, float32 in [-1, 1] inside it.
+Images are NHWC: uint8 in [0, 255] outside a model, float32 in [-1, 1] inside it.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from jaxgan.errors import InputError as InputError
 
 Images = Float[Array, "b h w c"]
 Latents = Float[Array, "b z"]
-Logits = Float[Array, " b"]  # A critic's or discriminator's: one number a picture.
+Logits = Float[Array, " b"]  # A critic's or discriminator's: one number an image.
 ClassLogits = Float[Array, "b k"]
 Scalar = Float[Array, ""]
 PRNGKey = Key[Array, ""]
@@ -63,9 +63,9 @@ def to_float(images: UInt8[Array, "*b h w c"]) -> Float[Array, "*b h w c"]:
 def standardise(
     images: Images, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Float[Array, "b h w c"]:
-    """Pictures in [-1, 1] to mean 0 and deviation 1 per channel of their set.
+    """Return images in [-1, 1] to mean 0 and deviation 1 per channel of their set.
 
-    It is what a critic sees, of real and drawn pictures alike. The generator stays within [-1, 1],
+    It is what a critic sees, of real and drawn images alike. The generator stays within [-1, 1],
     all of which tanh reaches: nothing lies outside, and a sample is drawn as ever. Instance noise
     and augmentations come after it, in units of the set's deviation.
 

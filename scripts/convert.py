@@ -4,7 +4,7 @@
     python scripts/convert.py --source DIR --out FILE.safetensors
 
 Of a network file of the PyTorch tool nothing is run, and PyTorch is not needed. DIR can be sampled
-from, exported, and trained on from (--config.init_from=DIR); the same seeds give the pictures of
+from, exported, and trained on from (--config.init_from=DIR); the same seeds give the images of
 the published generator. FILE.safetensors holds the generator, its average and the discriminator; of
 a StyleGAN2 by the published names, so that it goes both ways.
 """

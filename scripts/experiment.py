@@ -53,6 +53,7 @@ def main(others: list[str]) -> None:
         begin = time.perf_counter()
         command.check_goes_with({"format": "compare"})
         command.use_devices()
+        from jaxgan.config import checks
         from jaxgan.experiment import budget, forecast, pipeline
         from jaxgan.experiment.design import choose_gan
         from jaxgan.experiment.stages import workers
@@ -69,11 +70,11 @@ def main(others: list[str]) -> None:
             config, line = choose_gan.put(config, FLAGS.gan)
             told_first = (line,)
         if FLAGS.dry_run and seconds:
-            print(budget.say(budget.choose(config, seconds, begin)[0], seconds))
+            print(budget.say(budget.choose(checks.parsed(config), seconds, begin)[0], seconds))
         elif FLAGS.dry_run:
-            print(forecast.table(forecast.predict(config)))
+            print(forecast.table(forecast.predict(checks.parsed(config))))
         elif seconds:
-            budget.spend(config, workdir, seconds, begin, told_first)
+            budget.spend(checks.parsed(config), workdir, seconds, begin, told_first)
         else:
             pipeline.run(config, workdir, share, told_first=told_first)
         return

@@ -1,9 +1,9 @@
-"""What classifiers learn from generated pictures: GAN-train (CAS) and GAN-test, beside GAN-base.
+"""What classifiers learn from generated images: GAN-train (CAS) and GAN-test, beside GAN-base.
 
     python scripts/gan_train.py --config configs/googlenet.py --real TEST --fake GENERATED \
         --train TRAIN [--seeds 3] [--json FILE]
 
-Each is a folder of class folders or a prepared set. A classifier learns from as many pictures of
+Each is a folder of class folders or a prepared set. A classifier learns from as many images of
 TRAIN and another of GENERATED, in as many steps; both are tested on TEST, which the GAN should not
 have seen either, and the first one on GENERATED. Without --train, TEST is parted by data.split.
 All are seen at the resolution of the smallest, or at --config.data.resolution.
@@ -17,16 +17,16 @@ from ml_collections import config_flags
 
 from jaxgan.cli import command
 from jaxgan.errors import InputError
-from jaxgan.evaluation import gan_train
+from jaxgan.evaluation import gan_train, gan_train_table
 from jaxgan.system import sealed
 from jaxgan.system.paths import path_flag
 from jaxgan.training import run
 
 command.config_flag()
 command.workdir_flag("Folder for the classifiers' runs; not kept by default.")
-path_flag("real", "Real pictures to test with.", sets=True, required=True)
-path_flag("fake", "Generated pictures.", sets=True, required=True)
-path_flag("train", "Real pictures to learn from, those of the GAN.", sets=True)
+path_flag("real", "Real images to test with.", sets=True, required=True)
+path_flag("fake", "Generated images.", sets=True, required=True)
+path_flag("train", "Real images to learn from, those of the GAN.", sets=True)
 flags.DEFINE_integer("seeds", 3, "How many classifiers learn from each side.", lower_bound=1)
 path_flag("json", "File for all figures.")
 FLAGS = flags.FLAGS
@@ -45,7 +45,7 @@ def main() -> None:
     result = gan_train.run(
         *(config, FLAGS.real, FLAGS.fake, FLAGS.train), seeds=FLAGS.seeds, workdir=FLAGS.workdir
     )
-    print(gan_train.table(result))
+    print(gan_train_table.table(result))
     if FLAGS.json:
         sealed.save(FLAGS.json, result, indent=2)
 

@@ -1,4 +1,4 @@
-"""Looks at pictures, says what is wrong with them, and writes a data set that loads fast.
+"""Looks at images, says what is wrong with them, and writes a data set that loads fast.
 
     python scripts/prepare.py --source DIR --out DIR --resolution 64 [--clean drop]
     python scripts/prepare.py --source DIR --resolution 64 --dry-run --report report.html
@@ -7,7 +7,7 @@ The source is a folder with one folder per class, or a folder of one class; or s
 or .tar; or tfds:NAME or hf:NAME, a set of tensorflow-datasets or of datasets. Nothing in it is
 changed. Run again, it goes on where it stopped.
 
-Pictures are read by all cores or, with --runner, by the workers of that runner of Apache Beam, to
+Images are read by all cores or, with --runner, by the workers of that runner of Apache Beam, to
 the same result. Flags that are not below then go to Beam:
 
     python scripts/prepare.py --source DIR --out DIR --resolution 64
@@ -33,16 +33,16 @@ from jaxgan.system.paths import path_flag
 path_flag("source", "Folder, .zip, .tar, tfds:NAME or hf:NAME, or tfds:DIR or hf:DIR.", sets=True)
 path_flag("out", "Folder for the prepared set.")
 flags.DEFINE_list("resolution", None, "Side in pixels; several, like 64,128, make a set each.")
-flags.DEFINE_enum("crop", "center", ["center", "stretch", "none"], "none: only square pictures.")
+flags.DEFINE_enum("crop", "center", ["center", "stretch", "none"], "none: only square images.")
 flags.DEFINE_enum("align", "none", ["none", "landmarks"], "Crop faces by .cat, .xml or .csv files.")
 flags.DEFINE_enum(
-    "border", "reflect", ["reflect", "gray", "reject"], "Where an aligned crop leaves its picture."
+    "border", "reflect", ["reflect", "gray", "reject"], "Where an aligned crop leaves its image."
 )
 flags.DEFINE_enum(
     "clean",
     "report",
     ["report", "drop", "quarantine"],
-    "What becomes of doubtful pictures; quarantine copies them to OUT/quarantine, too.",
+    "What becomes of doubtful images; quarantine copies them to OUT/quarantine, too.",
 )
 flags.DEFINE_integer("strangest", 0, "How many of the strangest count as doubtful.", 0)
 flags.DEFINE_enum("features", "auto", ["auto", "vgg16", "light"], "By which they are strange.")
@@ -64,13 +64,13 @@ flags.DEFINE_string(
     "groups", None, "What stays on one side: folder, column:NAME, name:PATTERN or path:PATTERN."
 )
 flags.DEFINE_string(
-    "duplicates", "auto", "Which pictures are the same: auto, exact, off, or a likeness in (0, 1)."
+    "duplicates", "auto", "Which images are the same: auto, exact, off, or a likeness in (0, 1)."
 )
-flags.DEFINE_bool("doctor", True, "Look for doubtful pictures, not only unreadable ones.")
+flags.DEFINE_bool("doctor", True, "Look for doubtful images, not only unreadable ones.")
 flags.DEFINE_bool("dry_run", False, "Write no set.")
 path_flag("report", "File for the report; OUT/report.html by default.")
 path_flag("json", "File for all findings.")
-flags.DEFINE_string("runner", None, "Of Apache Beam, to read the pictures; needs make beam.")
+flags.DEFINE_string("runner", None, "Of Apache Beam, to read the images; needs make beam.")
 flags.mark_flag_as_required("resolution")
 FLAGS = flags.FLAGS
 
@@ -85,7 +85,7 @@ def _given(values: dict[str, Any]) -> bool:
 
 
 def main(of_beam: Sequence[str] = ()) -> None:
-    # Not by the processes that read pictures.
+    # Not by the processes that read images.
     from jaxgan.data.prepare import options, pipeline, report, summary
 
     if FLAGS["quality"].present and FLAGS.encoding not in ("jpeg", "webp"):

@@ -1,4 +1,4 @@
-"""Draws pictures from the averaged generator of a run.
+"""Draws images from the averaged generator of a run.
 
     python scripts/sample.py --workdir D --num 100 --out DIR [--seed S] [--grid FILE.png]
     python scripts/sample.py --workdir D --seeds 1-4,9 --out DIR
@@ -7,18 +7,18 @@
     python scripts/sample.py --workdir D --history FILE.gif
     python scripts/sample.py --workdir D --num 100 --out DIR --metadata [--licence cc0-1.0]
 
-Picture i is drawn from seed S + i, whatever the batch size; DIR/manifest.jsonl lists them. Films
+Image i is drawn from seed S + i, whatever the batch size; DIR/manifest.jsonl lists them. Films
 are .mp4 (pip install 'jaxgan[video]'), .gif, .webp or .png. Of a StyleGAN2 also:
 
     python scripts/sample.py --workdir D --seeds 1-4 --truncation 0.7 --noise const --out DIR
     python scripts/sample.py --workdir D --style_mixing FILE.png --rows 1-4 --columns 5-8
     python scripts/sample.py --workdir D --project PICTURE --out DIR
 
---select N draws N x --surplus pictures (or --num) and keeps the best by a measure: outlier (how
-usual), density (in how many neighbourhoods of real pictures), realism (how deep in one), classifier
+--select N draws N x --surplus images (or --num) and keeps the best by a measure: outlier (how
+usual), density (in how many neighbourhoods of real images), realism (how deep in one), classifier
 (how surely --classifier, a run's folder, says --label), or none, the control. Real
-pictures are those that the run learned from, or --real's. manifest.jsonl then has the scores of
-what is kept, DIR/drawn.jsonl those of all, and DIR/selection.json what it did to the pictures.
+images are those that the run learned from, or --real's. manifest.jsonl then has the scores of
+what is kept, DIR/drawn.jsonl those of all, and DIR/selection.json what it did to the images.
 """
 
 import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
@@ -50,21 +50,21 @@ from jaxgan.types import InputError
 
 command.workdir_flag("The run's folder.")
 flags.DEFINE_integer("num", None, "How many: 64, or 8 of a film; with --select: to choose among.")
-path_flag("out", "Folder for the pictures and their manifest.", remote=True)
-flags.DEFINE_integer("seed", 0, "Of the first picture; the next have the next ones.")
+path_flag("out", "Folder for the images and their manifest.", remote=True)
+flags.DEFINE_integer("seed", 0, "Of the first image; the next have the next ones.")
 flags.DEFINE_string("seeds", None, "In place of both, like 1-1000 or 1,5,7-9.")
 flags.DEFINE_string("format", "png", "png or jpg.")
 flags.DEFINE_bool("metadata", False, "Write metadata.jsonl and a card: a set for `datasets`.")
 flags.DEFINE_string("licence", None, "Of the images, like cc0-1.0, for that card.")
-path_flag("grid", "File for one picture of all (PNG), at most 400.")
+path_flag("grid", "File for one image of all (PNG), at most 400.")
 path_flag("history", "File for the training as an animation.")
 flags.DEFINE_string("step", None, "The checkpoint: a number or best; the latest by default.")
-flags.DEFINE_integer("batch_size", sample.BATCH, "Pictures drawn at once.", lower_bound=1)
+flags.DEFINE_integer("batch_size", sample.BATCH, "Images drawn at once.", lower_bound=1)
 
 flags.DEFINE_integer("select", None, "How many of a surplus to keep.")
 flags.DEFINE_string("by", "outlier", f"With --select: {', '.join(selection.MEASURES)}.")
 flags.DEFINE_integer("surplus", 4, "With --select: drawn for each that is kept.", lower_bound=1)
-path_flag("real", "Real pictures to train with, to select by.", sets=True)
+path_flag("real", "Real images to train with, to select by.", sets=True)
 path_flag("classifier", "The folder of a classifier's run, to select by.", remote=True)
 flags.DEFINE_string("label", None, "The class that it should say; the run's, if it has one.")
 
@@ -74,7 +74,7 @@ flags.DEFINE_float("fps", 30, "Its frames a second.", lower_bound=1, upper_bound
 flags.DEFINE_string("cells", "1x1", "Rows x columns of films side by side, seeds of its own each.")
 flags.DEFINE_string("space", None, "z or w, where it walks; by default w of a StyleGAN2, else z.")
 
-flags.DEFINE_float("truncation", 1.0, "psi: less than 1 for more usual pictures.")
+flags.DEFINE_float("truncation", 1.0, "psi: less than 1 for more usual images.")
 flags.DEFINE_integer("truncation_cutoff", None, "Layers that are truncated; all by default.")
 flags.DEFINE_string("noise", "const", "Of each pixel: const, random or none.")
 flags.DEFINE_string("class", None, "Name or number, for a network with classes; else in turn.")
@@ -82,7 +82,7 @@ path_flag("style_mixing", "File for a grid (PNG): rows with styles of columns.")
 flags.DEFINE_string("rows", "1-4", "Its seeds of rows.")
 flags.DEFINE_string("columns", "5-8", "Its seeds of columns.")
 flags.DEFINE_string("layers", None, "Layers from the columns, like 0-3; the coarsest 2 of 5.")
-path_flag("project", "A picture to look for in w.")
+path_flag("project", "An image to look for in w.")
 flags.DEFINE_integer("project_steps", 1000, "How long.", lower_bound=1)
 flags.mark_flag_as_required("workdir")
 FLAGS = flags.FLAGS
@@ -132,7 +132,7 @@ def main() -> None:
         seeds, scores = _best(sampler, seeds)
     if FLAGS.out:
         sample.save(sampler, seeds, FLAGS.out, FLAGS.format, FLAGS.batch_size, scores)
-        print(f"{len(seeds)} pictures of step {sampler.step}: {FLAGS.out}")
+        print(f"{len(seeds)} images of step {sampler.step}: {FLAGS.out}")
         if FLAGS.metadata:
             imagefolder.describe(sampler, style, seeds, FLAGS.out, FLAGS.format, FLAGS.licence)
     if FLAGS.grid:
@@ -156,7 +156,7 @@ def _seeds() -> Sequence[int]:
     if FLAGS.select is not None:
         selection.check(FLAGS.by, FLAGS.select, len(seeds))
     elif FLAGS["by"].present:
-        raise InputError("--by must come with --select, the number of pictures to keep")
+        raise InputError("--by must come with --select, the number of images to keep")
     return seeds
 
 

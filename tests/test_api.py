@@ -32,6 +32,7 @@ def trained(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_a_generator_draws_as_the_script_does(trained, tmp_path) -> None:
     generator = jaxgan.load(trained[0].workdir)
     images = generator.sample(3, seed=5)
@@ -44,6 +45,7 @@ def test_a_generator_draws_as_the_script_does(trained, tmp_path) -> None:
     assert len(repr(generator.sampler)) < 200
 
 
+@pytest.mark.slow
 def test_a_classifier_predicts_folders_files_and_arrays_alike(trained, tmp_path) -> None:
     classifier = jaxgan.load(trained[1].workdir)
     assert classifier.net.step == 3 and classifier.classes == ("cat", "dog")
@@ -89,7 +91,7 @@ def test_an_experiment_is_read_from_its_folder(tmp_path, monkeypatch) -> None:
 
     asked = {}
 
-    def finish(made, place):
+    def finish(made, place, **more):
         asked.update(path=made.data.path, steps=made.classifier.train.steps, place=str(place))
         verdict = {"word": "helps", "sentence": "It <helps>.", "difference": 0.02}
         arm = {"accuracy": 0.9, "low": 0.8, "high": 1.0, "pictures": {}}
@@ -150,6 +152,7 @@ def test_the_package_itself_is_light(tmp_path) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env).returncode == 0
 
 
+@pytest.mark.slow
 def test_predictions_are_rows_of_a_file(trained, tmp_path) -> None:
     Image.new("RGB", (40, 50), "gray").save(tmp_path / "a, b.png")
     script = [

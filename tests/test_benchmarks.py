@@ -41,6 +41,7 @@ def figures(script: str, *arguments: str) -> list[dict]:
     return lines
 
 
+@pytest.mark.slow
 def test_a_step() -> None:
     config = ("--config=configs/wgan_pets.py", "--config.train.batch_size=6")
     lines = figures("step", *config, *QUICK, "--kernels=2")
@@ -58,6 +59,7 @@ def test_a_step() -> None:
     assert kernels[0]["value"] >= kernels[1]["value"] and kernels[0]["name"]
 
 
+@pytest.mark.slow
 def test_an_experiment_has_stages() -> None:
     error = call("step", "--config=configs/quickstart.py", code=1).stderr
     assert "--stage must be given" in error and len(error.splitlines()) == 1

@@ -5,9 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 FILE = Path(__file__).parents[1] / "docs" / "first_steps.ipynb"
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     notebook = json.loads(FILE.read_text())

@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 from jaxgan.api.inputs import as_folder
 from jaxgan.api.models import Classifier, Generator, Images, Predictions
 from jaxgan.api.results import Comparison, Experiment
+from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.errors import InputError
 from jaxgan.evaluation import folders
@@ -71,12 +72,12 @@ def experiment(
     """
     begin = time.perf_counter()
     made = _config(config, {"data.path": str(images)} | dict(settings or {}))
-    place = _place(workdir, config, images)
+    place = _place(workdir, config if isinstance(config, str) else None, images)
     made, *lines = (made,) if gan is None else choose_gan.put(made, gan)
     if budget is None:
         pipeline.run(made, place, told_first=tuple(lines))
     else:
-        budgets.spend(made, place, budgets.parse(budget), begin, tuple(lines))
+        budgets.spend(checks.parsed(made), place, budgets.parse(budget), begin, tuple(lines))
     return Experiment(place)
 
 
@@ -97,7 +98,7 @@ def train(
     """
     given = {} if images is None else {"data.path": str(images)}
     made = _config(config, given | dict(settings or {}))
-    place = _place(workdir, config)
+    place = _place(workdir, config if isinstance(config, str) else None)
     run.run(made, str(place))
     found = load(place)
     assert not isinstance(found, Experiment)
@@ -196,10 +197,10 @@ def _settle(config: ConfigDict, before: dict[str, Any], prefix: str, settings: S
             train[name] = None
 
 
-def _place(workdir: str | Path | None, config: str | ConfigDict, images: Any = None) -> Path:
+def _place(workdir: str | Path | None, config: str | None, images: Any = None) -> Path:
     if workdir is not None:
         return Path(workdir)
-    if not isinstance(config, str):
+    if config is None:
         raise InputError("a config that is no file needs a workdir")
     parts = [Path(config.partition(":")[0]).stem, config.partition(":")[2]]
     parts += [Path(images).name] if images is not None else []

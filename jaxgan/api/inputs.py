@@ -10,7 +10,7 @@ from jaxgan.errors import InputError
 
 
 def as_folder(images: Any, place: Path) -> str:
-    """A folder with the images: itself, or one of links to files or of an array's images."""
+    """Return a folder with the images: itself, or one of links to files or of an array's images."""
     if isinstance(images, str | Path) and not Path(images).expanduser().is_file():
         return str(images)
     place.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def as_folder(images: Any, place: Path) -> str:
 
 
 def called(name: str, folder: str, images: Any) -> str:
-    """An image's name: as given, or within its folder, or its number in an array."""
+    """Return an image's name: as given, or within its folder, or its number in an array."""
     own = name.removeprefix(f"{Path(folder).name}/")  # A plain folder is read as a class.
     if str(images) == folder:
         return own

@@ -1,8 +1,8 @@
-"""Adaptive discriminator augmentation: random changes of pictures, and how many of them.
+"""Adaptive discriminator augmentation: random changes of images, and how many of them.
 
-Each is applied to a picture with probability p, to real and generated pictures alike. While p is
-below about .8, the generator learns the pictures and not what is done to them. All that moves a
-picture is one resampling, all that changes its colours one matrix.
+Each is applied to an image with probability p, to real and generated images alike. While p is
+below about .8, the generator learns the images and not what is done to them. All that moves an
+image is one resampling, all that changes its colours one matrix.
 
 References:
     Karras et al., Training Generative Adversarial Networks with Limited Data, 2020, section 3 and
@@ -46,11 +46,11 @@ NORMAL = {"scale": 1, "stretch": 1, "move": 2, "brightness": 1, "contrast": 1, "
 NORMAL |= {"band1": 1, "band2": 1, "band3": 1, "band4": 1, "noise": 1}
 INTERVAL = 4  # Steps between two adjustments of p.
 
-Applied = Mapping[str, Bool[Array, " b"]]  # By transformation: to which pictures.
+Applied = Mapping[str, Bool[Array, " b"]]  # By transformation: to which images.
 
 
 class Draws(NamedTuple):
-    """What chance decides about each picture, by transformation."""
+    """What chance decides about each image, by transformation."""
 
     gates: Mapping[str, Float[Array, " b"]]  # U[0, 1): applied where its gate is below p.
     values: Mapping[str, Float[Array, "k b"]]  # What with: see UNIFORM and NORMAL.
@@ -58,7 +58,7 @@ class Draws(NamedTuple):
 
 
 def check(groups: str | Sequence[str]) -> tuple[str, ...]:
-    """The transformations of one or several groups, in the paper's order.
+    """Return the transformations of one or several groups, in the paper's order.
 
     Raises:
         InputError: there is no such group.
@@ -71,9 +71,9 @@ def check(groups: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def make(groups: str | Sequence[str]) -> Augment:
-    """The transformations of one or several of GROUPS; `bgc` is the paper's choice.
+    """Return the transformations of one or several of GROUPS; `bgc` is the paper's choice.
 
-    Pictures, of 1 or 3 channels, come back in the type that they came in; in between it is float32
+    Images, of 1 or 3 channels, come back in the type that they came in; in between it is float32
     at least. They are changed in the paper's order, whatever that of the groups.
 
     Raises:
@@ -88,10 +88,10 @@ def make(groups: str | Sequence[str]) -> Augment:
 
 
 def draw(shape: tuple[int, ...], key: Keys) -> Draws:
-    """What chance decides: the same whichever transformations are chosen.
+    """Return what chance decides: the same whichever transformations are chosen.
 
     Args:
-        shape: of the pictures, [b, h, w, c].
+        shape: of the images, [b, h, w, c].
         key: the batch's, or the examples' own.
     """
     keys = prng.example_keys(key, shape[0])
@@ -108,7 +108,7 @@ def draw(shape: tuple[int, ...], key: Keys) -> Draws:
 
 
 def apply(names: Sequence[str], images: Images, p: Scalar, draws: Draws) -> Images:
-    """The pictures with `names` of ALL applied to those whose gates are open; no others change."""
+    """The images with `names` of ALL applied to those whose gates are open; no others change."""
     either = 1 - jnp.sqrt(jnp.maximum(1 - p, 0))  # One rotation or the other, or both: p.
     chances = {"rotate": either, "rotate_again": either}
     x = images.astype(jnp.promote_types(images.dtype, jnp.float32))
@@ -134,10 +134,10 @@ def adjust(
 
     Args:
         p: the last one.
-        signs: r_t, the mean of sign(D(x)) over the real pictures seen since.
+        signs: r_t, the mean of sign(D(x)) over the real images seen since.
         images: how many these are, on all devices together.
         target: of r_t.
-        speed_kimg: thousands of pictures in which p goes from 0 to 1, where r_t stays above.
+        speed_kimg: thousands of images in which p goes from 0 to 1, where r_t stays above.
     """
     return jnp.clip(p + jnp.sign(signs - target) * images / (1000 * speed_kimg), 0, 1)
 
@@ -159,7 +159,7 @@ def _move(images: Images, applied: Applied, draws: Draws) -> Images:
 def _recolor(images: Images, applied: Applied, draws: Draws) -> Images:
     maps = [_only(applied[n], COLORS[n](draws.values[n])) for n in applied]
     total = reduce(_product, reversed(maps))[:, :3].astype(images.dtype)
-    if images.shape[3] == 1:  # As a gray picture of three channels: the mean of what they become.
+    if images.shape[3] == 1:  # As a gray image of three channels: the mean of what they become.
         scale, offset = total[..., :3].sum(2).mean(1), total[..., 3].mean(1)
         return images * scale[:, None, None, None] + offset[:, None, None, None]
     # Written out by channel: on a CPU a product with so small a matrix, or its gradient, is slow.
@@ -170,7 +170,7 @@ def _recolor(images: Images, applied: Applied, draws: Draws) -> Images:
 
 
 def _filter(images: Images, applied: Applied, draws: Draws) -> Images:
-    power = jnp.array([10, 1, 1, 1]) / 13  # Of pictures: 1 / f.
+    power = jnp.array([10, 1, 1, 1]) / 13  # Of images: 1 / f.
     gains = jnp.ones((len(images), 4))
     for i, name in enumerate(BANDS):
         if name in applied:

@@ -1,7 +1,7 @@
-"""Pictures moved by affine maps, and filtered by bands: what `ada` executes.
+"""Images moved by affine maps, and filtered by bands: what `ada` executes.
 
-Both are linear in the pictures and made of matrix products, look-ups and their transposes: any
-order of differentiation is as fast as the first. Beyond its border a picture goes on mirrored, for
+Both are linear in the images and made of matrix products, look-ups and their transposes: any
+order of differentiation is as fast as the first. Beyond its border an image goes on mirrored, for
 ever: its pixels and theirs make one period of a periodic signal, so that nothing needs padding.
 """
 
@@ -28,7 +28,7 @@ _LEAD = 5
 
 
 def _mirrored(positions: np.ndarray, size: int) -> np.ndarray:
-    """The pixels that lie at `positions` of a line of `size` that goes on mirrored."""
+    """Return the pixels that lie at `positions` of a line of `size` that goes on mirrored."""
     positions = np.abs(positions) % (2 * size - 2)
     return np.minimum(positions, 2 * size - 2 - positions)
 
@@ -46,7 +46,7 @@ def _upsampling(size: int) -> Float[np.ndarray, "samples size"]:
 
 @cache
 def _downsampling(size: int) -> Float[np.ndarray, "size samples"]:
-    """Samples from -5 to 2 size + 4 at twice the resolution to the pixels of a line."""
+    """Sample from -5 to 2 size + 4 at twice the resolution to the pixels of a line."""
     matrix = np.zeros((size, 2 * size + len(SYM6) - 2), np.float32)
     for tap, value in enumerate(SYM6):
         matrix[np.arange(size), 2 * np.arange(size) + tap] = value
@@ -54,7 +54,7 @@ def _downsampling(size: int) -> Float[np.ndarray, "size samples"]:
 
 
 def _both_axes(rows: Array, columns: Array, planes: Float[Array, "b c h w"]) -> Array:
-    """rows [y, h] @ plane @ columns [x, w]^T, these the same for all pictures or one for each."""
+    """rows [y, h] @ plane @ columns [x, w]^T, these the same for all images or one for each."""
     rows, columns = (m.reshape(-1, 1, *m.shape[-2:]) for m in (rows, columns))
     half = jnp.matmul(rows, planes, precision="highest")
     return jnp.matmul(half, columns.swapaxes(2, 3), precision="highest")
@@ -87,7 +87,7 @@ def _places(y: Float[Array, "b n"], x: Float[Array, "b n"], h: int, w: int) -> _
 
 @jax.custom_vjp
 def _look_up(samples: Float[Array, "b c m"], places: _Places) -> Float[Array, "b c n"]:
-    """The weighted sum of each place's neighbours."""
+    """Return the weighted sum of each place's neighbours."""
     fetch = jax.vmap(lambda picture, at: picture.at[:, at].get(mode="promise_in_bounds"))
     at, weights = places
     terms = [fetch(samples, at[:, i]) * weights[:, None, i] for i in range(4)]
@@ -96,7 +96,7 @@ def _look_up(samples: Float[Array, "b c m"], places: _Places) -> Float[Array, "b
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _spread(values: Float[Array, "b c n"], places: _Places, m: int) -> Float[Array, "b c m"]:
-    """The transpose of `_look_up` in `m` samples."""
+    """Return the transpose of `_look_up` in `m` samples."""
 
     def one(part: tuple[Float[Array, "c n"], _Places]) -> Float[Array, "c m"]:
         values, (at, weights) = part
@@ -105,7 +105,7 @@ def _spread(values: Float[Array, "b c n"], places: _Places, m: int) -> Float[Arr
             total = total.at[:, at[i]].add(values * weights[None, i], mode="promise_in_bounds")
         return total
 
-    # On a CPU, a whole batch at once takes four times as long as one picture after the other.
+    # On a CPU, a whole batch at once takes four times as long as one image after the other.
     return jax.lax.platform_dependent(
         (values, places), cpu=partial(jax.lax.map, one), default=jax.vmap(one)
     )
@@ -122,10 +122,10 @@ _spread.defvjp(
 
 
 def warp(images: Images, source: Float[Array, "b 3 3"]) -> Images:
-    """Moves pictures: twice the resolution, bilinear look-up, and back.
+    """Move images: twice the resolution, bilinear look-up, and back.
 
     The wavelet filter is orthogonal: whole steps come out exactly. It isn't quite symmetric, so a
-    mirrored picture differs a little from its pixels in reverse order.
+    mirrored image differs a little from its pixels in reverse order.
 
     Args:
         images: at least 2 pixels wide and high.
@@ -171,7 +171,7 @@ def _bands() -> Float[np.ndarray, "4 43"]:
 
 @cache
 def _band_matrices(size: int) -> Float[np.ndarray, "4 size size"]:
-    """Each band's filter of a line that goes on mirrored, as a matrix."""
+    """Return each band's filter of a line that goes on mirrored, as a matrix."""
     bands = _bands()
     matrices = np.zeros((len(bands), size, size), np.float32)
     pixels, reach = np.arange(size), bands.shape[1] // 2
@@ -182,7 +182,7 @@ def _band_matrices(size: int) -> Float[np.ndarray, "4 size size"]:
 
 
 def amplify(images: Images, gains: Float[Array, "b 4"]) -> Images:
-    """Multiplies four bands of frequencies, from the lowest to the highest octave, on either axis.
+    """Multiply four bands of frequencies, from the lowest to the highest octave, on either axis.
 
     References:
         Karras et al., 2020 (see `warp`), appendix B: lines 80 to 88.

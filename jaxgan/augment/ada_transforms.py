@@ -1,4 +1,4 @@
-"""Affine maps of pixels and of colours, as `ada` draws them: one matrix per picture.
+"""Affine maps of pixels and of colours, as `ada` draws them: one matrix per image.
 
 References:
     Karras et al., Training Generative Adversarial Networks with Limited Data, 2020, appendix B.
@@ -15,8 +15,8 @@ Values = Float[Array, "k b"]  # Draws from U[0, 1), called u, or from N(0, 1), c
 Size = tuple[int, int]  # Height and width.
 Matrices = Float[Array, "b n n"]
 
-# Of pixels (x, y, 1), about the middle of the picture, y downwards. All are *inverse*: from a pixel
-# of the result to where it lies in the picture.
+# Of pixels (x, y, 1), about the middle of the image, y downwards. All are *inverse*: from a pixel
+# of the result to where it lies in the image.
 
 
 def _affine(xx: Row, xy: Row, yx: Row, yy: Row, x: Row, y: Row) -> Matrices:
@@ -95,7 +95,7 @@ _CROSS = np.array([[0.0, -1, 1, 0], [1, 0, -1, 0], [-1, 1, 0, 0], [0] * 4]) / np
 
 
 def _sum(constant: np.ndarray, *terms: tuple[Row, np.ndarray]) -> Matrices:
-    """A matrix, and others times a number of each picture's."""
+    """Return a matrix, and others times a number of each image's."""
     total = jnp.asarray(constant, jnp.float32)[None]
     for number, matrix in terms:
         total += number[:, None, None] * jnp.asarray(matrix, jnp.float32)[None]

@@ -1,6 +1,6 @@
-"""Random changes of pictures on the device: functions of (images, p, key).
+"""Random changes of images on the device: functions of (images, p, key).
 
-Each is applied to a picture with probability `p`; p = 0 is the identity exactly.
+Each is applied to an image with probability `p`; p = 0 is the identity exactly.
 """
 
 import jax
@@ -11,7 +11,7 @@ from jaxgan.types import Augment, Images, Keys, Scalar
 
 
 def flip() -> Augment:
-    """Mirrors left and right every second picture that is drawn."""
+    """Mirror left and right every second image that is drawn."""
 
     def augment(images: Images, p: Scalar, key: Keys) -> Images:
         u = prng.uniform(key, (images.shape[0], 1, 1, 1))
@@ -21,7 +21,7 @@ def flip() -> Augment:
 
 
 def crop(padding: float = 0.125) -> Augment:
-    """Shifts by up to `padding` of the side, the border mirrored: pad, then crop at random.
+    """Shift by up to `padding` of the side, the border mirrored: pad, then crop at random.
 
     References:
         He et al., Deep Residual Learning for Image Recognition, 2016, section 4.2.
@@ -48,7 +48,7 @@ def _shift(images: Images, share: float, border: str, p: Scalar, key: Keys) -> I
 def color() -> Augment:
     """Brightness by up to .5, then saturation by 0 to 2, then contrast by .5 to 1.5.
 
-    With `translation` and `cutout` it is DiffAugment, of real and generated pictures alike.
+    With `translation` and `cutout` it is DiffAugment, of real and generated images alike.
 
     References:
         Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training, 2020.
@@ -67,7 +67,7 @@ def color() -> Augment:
 
 
 def translation(share: float = 0.125) -> Augment:
-    """Shifts by up to `share` of the side; what comes in is 0, gray (reference: see `color`)."""
+    """Shift by up to `share` of the side; what comes in is 0, gray (reference: see `color`)."""
 
     def augment(images: Images, p: Scalar, key: Keys) -> Images:
         return _shift(images, share, "constant", p, key)
@@ -76,7 +76,7 @@ def translation(share: float = 0.125) -> Augment:
 
 
 def cutout(share: float = 0.5) -> Augment:
-    """Sets a square to 0, `share` of the side wide, anywhere (reference: see `color`)."""
+    """Set a square to 0, `share` of the side wide, anywhere (reference: see `color`)."""
 
     def augment(images: Images, p: Scalar, key: Keys) -> Images:
         b, h, w, _ = images.shape
@@ -93,7 +93,7 @@ def cutout(share: float = 0.5) -> Augment:
 
 
 def gaussian_noise(images: Images, std: Scalar, key: Keys) -> Images:
-    """Adds N(0, std): "instance noise", which keeps real and generated pictures from parting.
+    """Add N(0, std): "instance noise", which keeps real and generated images from parting.
 
     References:
         Sønderby et al., Amortised MAP Inference for Image Super-resolution, 2017, section 3.3.
@@ -103,7 +103,7 @@ def gaussian_noise(images: Images, std: Scalar, key: Keys) -> Images:
 
 
 def chain(*augments: Augment) -> Augment:
-    """One after the other, each with the same `p` and a key of its own."""
+    """Return one after the other, each with the same `p` and a key of its own."""
 
     def augment(images: Images, p: Scalar, key: Keys) -> Images:
         for i, each in enumerate(augments):

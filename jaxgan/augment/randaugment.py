@@ -1,4 +1,4 @@
-"""RandAugment and TrivialAugment, on the device: changes of a picture, drawn from fourteen.
+"""RandAugment and TrivialAugment, on the device: changes of an image, drawn from fourteen.
 
 References:
     Cubuk et al., RandAugment: Practical Automated Data Augmentation with a Reduced Search Space,
@@ -35,7 +35,7 @@ def randaugment(count: int = 2, magnitude: float = 0.9) -> Augment:
 
 
 def trivialaugment() -> Augment:
-    """One of the fourteen changes, each time with another magnitude: nothing is to be tuned.
+    """Return one of the fourteen changes, each time with another magnitude: nothing is to be tuned.
 
     References:
         Müller & Hutter, TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation, 2021,
@@ -68,14 +68,14 @@ def _identity(x: Picture, level: Scalar) -> Picture:
 
 
 def autocontrast(x: Picture, level: Scalar) -> Picture:
-    """Each channel stretched to [0, 255]; one that is flat stays."""
+    """Return each channel stretched to [0, 255]; one that is flat stays."""
     low, high = x.min((0, 1), keepdims=True), x.max((0, 1), keepdims=True)
     flat = high - low < 1
     return jnp.where(flat, x, (x - low) * 255 / jnp.where(flat, 1, high - low))
 
 
 def equalize(x: Picture, level: Scalar) -> Picture:
-    """Each channel's gray levels spread evenly, by their ranks; one that is flat stays."""
+    """Return each channel's gray levels spread evenly, by their ranks; one that is flat stays."""
     levels = jnp.round(x).astype(jnp.int32)
     counts = (levels[..., None] == jnp.arange(256)[None, None, None]).sum((0, 1))  # [c, 256]
     last = jnp.take_along_axis(counts, levels.max((0, 1))[:, None], 1)
@@ -88,7 +88,7 @@ def equalize(x: Picture, level: Scalar) -> Picture:
 
 
 def solarize(x: Picture, level: Scalar) -> Picture:
-    """What is brighter than a threshold is inverted."""
+    """Return what is brighter than a threshold is inverted."""
     return jnp.where(x < jnp.floor(256 * (1 - jnp.abs(level))), x, 255 - x)
 
 
@@ -114,7 +114,7 @@ def brightness(x: Picture, level: Scalar) -> Picture:
 
 
 def sharpness(x: Picture, level: Scalar) -> Picture:
-    """Towards a smoothed picture, or away from it; the border stays."""
+    """Towards a smoothed image, or away from it; the border stays."""
     h, w = x.shape[:2]
     sums = sum(x[i : h - 2 + i, j : w - 2 + j] for i in range(3) for j in range(3))
     smooth = (sums + 4 * x[1:-1, 1:-1]) / 13

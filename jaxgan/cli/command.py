@@ -42,7 +42,7 @@ def run(
     devices: bool = True,
     others_with: str | None = None,
 ) -> None:
-    """Parses the flags, calls `main` and exits with the right code.
+    """Parse the flags, call `main` and exit with the right code.
 
     Args:
         main: the script's one call; reads its flags from `FLAGS`.
@@ -123,7 +123,7 @@ def run(
 
 
 def use_devices() -> None:
-    """Sets JAX up, and joins the other hosts; JAX takes a second to import."""
+    """Set JAX up, and join the other hosts; JAX takes a second to import."""
     from jaxgan.engine import compilation_cache, distributed
 
     compilation_cache.avoid_slow_kernels()
@@ -133,7 +133,7 @@ def use_devices() -> None:
 
 
 def check_outputs(*files: str | None) -> None:
-    """Makes the folders of the files that are named; what cannot be written is an OSError now."""
+    """Make the folders of the files that are named; what cannot be written is an OSError now."""
     for name in filter(None, files):
         paths.check_output(name)
         file = Path(name)
@@ -208,7 +208,7 @@ def host_flags() -> None:
 
 
 def check_hosts(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
-    """Raises InputError for flags that do not tell where the other processes are."""
+    """Raise InputError for flags that do not tell where the other processes are."""
     given = {
         "--coordinator": coordinator,
         "--num_processes": num_processes,
@@ -237,7 +237,7 @@ def overridden(prefix: str) -> list[str]:
 
 
 def read_config() -> tuple[ConfigDict, str]:
-    """The config with its overrides, lengths settled, and the run's folder."""
+    """Return the config with its overrides, lengths settled, and the run's folder."""
     from jaxgan.config import settings  # It imports JAX.
 
     config = FLAGS.config.copy_and_resolve_references()
@@ -256,7 +256,7 @@ def read_config() -> tuple[ConfigDict, str]:
 
 
 def _with_config(argv: Sequence[str]) -> list[str]:
-    """The command line with the config's file in place of its name: see `loading.find`."""
+    """Return the command line with the config's file in place of its name: see `loading.find`."""
     found = list(argv)
     if "config" not in FLAGS:
         return found

@@ -3,11 +3,13 @@
 Importing it is enough. Only the standard library's lightest parts are used here.
 """
 
+import _signal as signal  # type: ignore  # Quicker: without enum, functools and collections.
 import os
-import signal
 import sys
-from contextlib import suppress
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 GONE = {32, 5}  # EPIPE, EIO: who read a stream has left, which is no error.
 
@@ -21,7 +23,7 @@ class Stream:
         lost: what broke it, or None.
     """
 
-    def __init__(self, stream: Any):
+    def __init__(self, stream: "Any"):
         self._stream, self.lost = stream, None
 
     def write(self, text: str) -> int:
@@ -31,7 +33,7 @@ class Stream:
             self._lose(error)
         return len(text)
 
-    def writelines(self, lines: Any) -> None:
+    def writelines(self, lines: "Any") -> None:
         self.write("".join(lines))
 
     def flush(self) -> None:
@@ -46,10 +48,12 @@ class Stream:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self._stream.fileno())
         os.close(null)
-        with suppress(OSError):
+        try:  # Without contextlib, whose import takes longer than this file's.
             self._stream.flush()
+        except OSError:
+            return
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> "Any":
         return getattr(self._stream, name)
 
 
@@ -63,7 +67,7 @@ def end() -> None:
     state["ending"] = True
 
 
-def _interrupted(number: int, frame: Any) -> None:
+def _interrupted(number: int, frame: "Any") -> None:
     """KeyboardInterrupt; but where nobody could catch it, one line and the end."""
     importing = state["ending"] or not state["running"]
     while frame is not None and not importing:
@@ -73,13 +77,16 @@ def _interrupted(number: int, frame: Any) -> None:
     if not importing:
         raise KeyboardInterrupt
     if not state["ending"]:
-        with suppress(OSError):
-            os.write(2, f"{os.path.basename(sys.argv[0])}: stopped\n".encode())
+        name = os.path.basename(sys.argv[0]).replace("__main__.py", "jaxgan")
+        try:
+            os.write(2, f"{name}: stopped\n".encode())
+        finally:
+            os._exit(130)
     os._exit(130)
 
 
 def _open_streams() -> None:
-    """Opens closed ones to nowhere: the next file would get their number, and what C prints."""
+    """Open closed ones to nowhere: the next file would get their number, and what C prints."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)

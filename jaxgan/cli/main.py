@@ -191,7 +191,7 @@ def _check_needed(verb: str, flags: Sequence[str]) -> None:
 
 
 def _is_images(path: str) -> bool:
-    """Whether a path is a folder of images and not a run."""
+    """Return whether a path is a folder of images and not a run."""
     return Path(path).is_dir() and not (Path(path) / "config.json").exists()
 
 

@@ -84,14 +84,14 @@ def _describe(folder: Path) -> tuple[str, str, str]:
 
 
 def _damaged(folder: Path, error: Exception) -> str:
-    """Which of its files is not as it was written."""
+    """Return which of its files is not as it was written."""
     names = ("config.json", "results.json", "metrics.jsonl")
     found = [name for name in names if str(folder / name) in str(error)]
     return f"{' '.join(found[:1]) or 'a file'} is damaged or cannot be read"
 
 
 def _progress(config: dict[str, Any], rows: list[dict[str, Any]]) -> tuple[str, str]:
-    """How far a run is, and its best figure."""
+    """Return how far a run is, and its best figure."""
     last = max((row["step"] for row in rows), default=0)
     steps = config.get("train", {}).get("steps")
     state = f"step {last:,}" + (f" of {steps:,}" if steps else "")

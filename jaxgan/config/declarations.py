@@ -140,7 +140,7 @@ def several(
 
 
 def optional(setting: Setting, default: Any = None) -> Any:
-    """One that not every config has, and what it is in those."""
+    """Return one that not every config has, and what it is in those."""
     return dataclasses.replace(setting, required=False, default=default)
 
 
@@ -205,7 +205,7 @@ def _check_number(name: str, value: float, setting: Setting) -> None:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is one that `config.json` can hold."""
+    """Return whether a value is one that `config.json` can hold."""
     if is_several(value):
         return all(map(is_plain, value))
     return value is None or isinstance(value, bool | int | float | str)

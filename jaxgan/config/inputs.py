@@ -10,7 +10,7 @@ from jaxgan.system import paths
 def open_source(
     data: TrainingData | PCAData, seed: int = 0, scale: ranges.Scale | None = None
 ) -> Source:
-    """The images of a config's `data` section.
+    """Return the images of a config's `data` section.
 
     Args:
         data: the section.

@@ -15,7 +15,7 @@ LENGTHS = ("steps", "epochs", "kimg")
 
 
 def settle_length(train: ConfigDict, overridden: Sequence[str], prefix: str) -> None:
-    """Leaves one of steps, epochs and kimg set: the one given on the command line, if any."""
+    """Leave one of steps, epochs and kimg set: the one given on the command line, if any."""
     given = [name for name in LENGTHS if f"{prefix}{name}" in overridden]
     if len(given) > 1:
         raise InputError(f"set one of {', '.join(f'{prefix}{n}' for n in given)}, not {len(given)}")
@@ -30,10 +30,10 @@ def total_steps(
     pictures_a_step: int,
     prelude: Callable[[int], int] | None = None,
 ) -> int:
-    """Steps of a training, whichever way its length is given.
+    """Return steps of a training, whichever way its length is given.
 
     Args:
-        train: the section, with one of steps, epochs and kimg (thousands of pictures) set.
+        train: the section, with one of steps, epochs and kimg (thousands of images) set.
         pictures: how many there are in an epoch.
         pictures_a_step: how many real ones are in a batch.
         prelude: batches besides its own that a step takes, by the steps before it.
@@ -49,7 +49,7 @@ def total_steps(
         length = "epochs" if train.epochs is not None else "kimg"
         raise InputError(
             f"a training must have at most {MOST_STEPS:,} steps, and {getattr(train, length):,} "
-            f"{length} of {pictures:,} pictures are {batches:,}"
+            f"{length} of {pictures:,} images are {batches:,}"
         )
     if prelude is None:
         return max(1, batches)
@@ -60,7 +60,7 @@ def total_steps(
 
 
 def profile_steps(profile: str | None, name: str = "config") -> range:
-    """The steps to trace, from FIRST:COUNT; none where it is None.
+    """Return the steps to trace, from FIRST:COUNT; none where it is None.
 
     Raises:
         InputError: it is not two whole numbers above 0 with a colon between them.

@@ -8,52 +8,27 @@ import traceback
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from etils import epath
 from ml_collections import ConfigDict
 
 import jaxgan
-from jaxgan.config.lengths import LENGTHS
+from jaxgan.config.claims import claim as claim
+from jaxgan.config.claims import claim_data as claim_data
+from jaxgan.config.claims import differences as differences
+from jaxgan.config.claims import holds as holds
+from jaxgan.config.claims import read_claim as read_claim
+from jaxgan.config.claims import read_run as read_run
+from jaxgan.config.lengths import LENGTHS as LENGTHS
 from jaxgan.config.lengths import settle_length as settle_length
 from jaxgan.config.lengths import total_steps as total_steps
-from jaxgan.config.names import CLASSIFIERS, STAGES
+from jaxgan.config.names import CLASSIFIERS as CLASSIFIERS
 from jaxgan.config.names import GANS as GANS
 from jaxgan.config.names import GENERATORS as GENERATORS
+from jaxgan.config.names import STAGES
 from jaxgan.config.values import from_dict as from_dict
-from jaxgan.config.values import is_dict, is_experiment, to_dict
-from jaxgan.errors import FileError, InputError
-from jaxgan.system import paths, sealed
-
-if TYPE_CHECKING:
-    from jaxgan.config.typed import Config
-
-# What may change when a run goes on in its folder.
-FREE = (
-    *("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile"),
-    *("min_diversity", "on_collapse", "rollbacks", "checkpoint_minutes", "steps_per_call"),
-)
-RESUMABLE = {
-    "parallel",
-    "evaluate",  # Which older runs do not have.
-    *(f"evaluate.{name}" for name in ("every", "share", "allow_seen")),
-    "gan.evaluate",
-    *(f"gan.evaluate.{name}" for name in ("every", "share", "allow_seen")),
-    "seeds",
-    "arms",
-    "stop_below",
-    "vmap_seeds",
-    "verdict.primary",
-    "verdict.level",
-    "verdict.margin",
-    "verdict.outcome",
-    "verdict.width",
-    "data.path",  # The fingerprint of the images says whether they are the same.
-    *(f"{stage}.data.path" for stage in STAGES),
-    *(f"train.{name}" for name in (*LENGTHS, *FREE)),
-    *(f"{stage}.parallel" for stage in STAGES),
-    *(f"{stage}.train.{name}" for stage in STAGES for name in FREE),
-}
+from jaxgan.config.values import is_experiment
+from jaxgan.config.values import to_dict as to_dict
+from jaxgan.errors import InputError
 
 
 def folder(name: str) -> Path:
@@ -194,194 +169,3 @@ def inherit(config: ConfigDict) -> None:
             for name in (name for name in INHERITED if name in config.data):
                 section.data[name] = config.data[name]
             section.parallel, section.deterministic = config.parallel, config.deterministic
-
-
-def differences(there: dict[str, Any], here: dict[str, Any], prefix: str = "") -> list[str]:
-    """One line per value in which two configs (as `to_dict` gives them) differ."""
-    lines: list[str] = []
-    for name in sorted({*there, *here}):
-        a, b, dotted = there.get(name), here.get(name), prefix + name
-        if is_dict(a) and is_dict(b):
-            lines += differences(a, b, f"{dotted}.")
-        elif a != b and dotted not in RESUMABLE and not (name == "vision" and _off(a, b)):
-            lines.append(f"{dotted} is {a!r} there and {b!r} here")
-    return lines
-
-
-def _off(*sections: dict[str, Any] | None) -> bool:
-    """Whether there is no second critic, as in older runs, which have no such section."""
-    return all((section or {}).get("backbone", "none") == "none" for section in sections)
-
-
-# What a run leaves in its folder after `config.json`.
-STARTED = ("checkpoints", "run.json", "data.json", "metrics.jsonl", "gan", "classifiers", "fold0")
-
-
-def _kind(config: dict[str, Any]) -> str:
-    if "arms" in config:
-        return "an experiment"
-    return f"a run of {config.get('model', {}).get('name', 'another network')}"
-
-
-def claim(
-    workdir: epath.PathLike, config: "ConfigDict | Config", data: dict[str, Any] | None = None
-) -> None:
-    """Makes `workdir` this config's run folder: writes `config.json` there.
-
-    Args:
-        workdir: the folder.
-        config: the run's.
-        data: what `run.describe_data` says of its images, which may lie elsewhere now.
-
-    Raises:
-        InputError: it already holds a run with another config, or one that began with other images.
-        FileError: it holds a run whose config is damaged or missing.
-    """
-    folder = epath.Path(workdir)
-    file, ours = folder / "config.json", to_dict(config)
-    if file.exists():
-        there = sealed.load(file, _anew(folder))
-        if (kind := _kind(there)) != _kind(ours):
-            raise InputError(
-                f"--workdir must be new or hold a run of the same config, and {folder} holds "
-                f"{kind}: choose another --workdir"
-            )
-        lines = differences(there, ours)
-        if lines:
-            more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
-            raise InputError(
-                f"--workdir must be new or hold a run of the same config; in {folder} "
-                f"{'; '.join(lines[:3])}{more}"
-            )
-    if data is not None:
-        _check_data(folder, data, start="init_from" in ours)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--workdir must be a folder, got the file {folder}")
-    if not file.exists():
-        _check_new(folder, file, STARTED)
-        paths.check_folder(os.fspath(folder), "--workdir")
-        paths.check_no_images(os.fspath(folder), "--workdir", deep=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    sealed.save(file, ours, indent=2)
-
-
-def _anew(folder: epath.Path) -> str:
-    return f"restore it, or delete {folder} and run the same command again"
-
-
-def _check_new(folder: epath.Path, file: epath.Path, names: Sequence[str]) -> None:
-    """Raises FileError where a run lost a file that it began with."""
-    for name in names:
-        if (folder / name).exists() and not file.exists():  # Another worker may write it now.
-            raise FileError(
-                f"{file} must be there where a run was begun ({folder / name} is), and is missing: "
-                f"{_anew(folder)}"
-            )
-
-
-def claim_data(
-    workdir: epath.PathLike,
-    fingerprint: str,
-    name: str = "data.json",
-    *,
-    data: dict[str, Any] | None = None,
-) -> None:
-    """Tie `workdir` to one set of images: a split of others could mix up what was learned from.
-
-    Args:
-        workdir: the run's folder.
-        fingerprint: of the images.
-        name: of the file that holds it.
-        data: what else `run.describe_data` says of them.
-
-    Raises:
-        InputError: the run in it began with other images.
-        FileError: what it began with is damaged or missing.
-    """
-    data = {"fingerprint": fingerprint} | (data or {})
-    _check_data(workdir, data, name)
-    folder = epath.Path(workdir)
-    file = folder / name
-    if file.exists():
-        return
-    if name == "data.json":
-        _check_new(folder, file, STARTED[-4:])
-    about = {key: data[key] for key in ("fingerprint", "content") if data.get(key)}
-    if "counts" in data:
-        about["images"] = sum(data["counts"].values())
-    sealed.save(file, about)
-
-
-def _check_data(
-    workdir: epath.PathLike, data: dict[str, Any], name: str = "data.json", start: bool = False
-) -> None:
-    """Raise InputError where the run in `workdir` began with other images, wherever they lay."""
-    folder = epath.Path(workdir)
-    file = folder / name
-    if not file.exists():
-        return
-    there = sealed.load(file, _anew(folder))
-    if there.get("fingerprint") == data["fingerprint"]:
-        return
-    if data.get("content") and there.get("content") == data["content"]:
-        return  # Of a single class, whose folder has another name now.
-    counts = ""
-    if "images" in there and "counts" in data:
-        counts = f" ({there['images']:,} then, {sum(data['counts'].values()):,} now)"
-    begin = f", with --config.init_from={workdir} to begin with its weights" if start else ""
-    raise InputError(
-        f"a run must go on with the images that it began with, and those of {workdir} have "
-        f"changed since{counts}: choose a new --workdir{begin}"
-    )
-
-
-def read_claim(workdir: epath.PathLike) -> Any:
-    """Return the config of the run in `workdir`, as the code takes it.
-
-    Raises:
-        InputError: there is none, or it is of no model that there is.
-        FileError: it is damaged.
-    """
-    from jaxgan.config.typed import read_given  # It imports JAX.
-
-    file = epath.Path(workdir) / "config.json"
-    if not file.exists():
-        raise InputError(
-            f"--workdir must be the folder of a run, with a config.json, got {workdir}"
-            f"{_near_runs(epath.Path(workdir))}"
-        )
-    return read_given(sealed.load(file, _anew(epath.Path(workdir))))
-
-
-def _near_runs(folder: epath.Path) -> str:
-    """The runs inside a folder, or beside where it should be those of the nearest name."""
-    if folder.is_dir():
-        found = [str(file.parent) for file in sorted(folder.glob("*/config.json"))]
-    else:
-        beside = {
-            file.parent.name: str(file.parent) for file in folder.parent.glob("*/config.json")
-        }
-        found = [beside[name] for name in difflib.get_close_matches(folder.name, beside, 3)]
-    return f"; did you mean {' or '.join(found[:3])}?" if found else ""
-
-
-def holds(workdir: epath.PathLike, model: str | None) -> str:
-    """Say what a run's folder holds, and what it is for, where another kind was wanted.
-
-    Args:
-        workdir: the folder.
-        model: the name of the run's; None: an experiment's.
-    """
-    if model is None:
-        runs = [str(f.parent) for f in sorted(epath.Path(workdir).glob("gan/*/config.json"))]
-        of = f": its GANs are {', '.join(runs[:4])}" if runs else ""
-        return f"{workdir} is an experiment's{of}; jaxgan predict {workdir} --arm best IMAGES"
-    if model in CLASSIFIERS:
-        return f"{workdir} holds a classifier ({model}): jaxgan predict {workdir} IMAGES"
-    return f"{workdir} holds a generator ({model}): jaxgan sample {workdir} --out DIR"
-
-
-def read_run(workdir: epath.PathLike) -> dict[str, Any]:
-    """What `run.json` of a run says: versions, devices, images."""
-    folder = epath.Path(workdir)
-    return sealed.load(folder / "run.json", _anew(folder), strict=False)

@@ -38,8 +38,8 @@ class WGANModel(GANModel):
 class DCGANModel(GANModel):
     channels: int = whole(1, 2**15)
     slope: float = number(0.0, 1e3)
-    dropout: tuple[float, ...] | float = several(PART, 0, 100, single=True)
-    generator_dropout: tuple[float, ...] | float = several(PART, 0, 100, single=True)
+    dropout: tuple[float, ...] = several(PART, 0, 100)
+    generator_dropout: float = PART
     norm: bool = TRUTH
     selu: bool = TRUTH
     spectral_norm: bool = TRUTH
@@ -63,7 +63,7 @@ class RefinerModel(GANModel):
     backbone_size: int = whole(1, 4096)
     selu: bool = optional(TRUTH)
     slope: float = optional(number(0.0, 1e3))
-    generator_dropout: tuple[float, ...] | float = optional(several(PART, 0, 100, single=True))
+    generator_dropout: float = optional(PART)
 
 
 @section

@@ -12,7 +12,6 @@ from typing import Literal
 from jaxgan.augment import ada
 from jaxgan.config.declarations import (
     ANY,
-    BETWEEN,
     LARGEST,
     PART,
     SHARE,
@@ -32,9 +31,7 @@ from jaxgan.config.names import (
     CLASSIFIER_AUGMENTS,
     LOSSES,
     METRICS,
-    OUTCOMES,
     SCHEDULES,
-    SELECTED_BY,
 )
 from jaxgan.data import layout
 from jaxgan.models import backbones
@@ -73,7 +70,7 @@ class Data:
 @section
 class TrainingData(Data):
     resolution: int = whole(1, 4096)
-    split: tuple[float, ...] | None = optional(SPLIT)
+    split: tuple[float, float, float] | None = optional(SPLIT)
 
 
 @section
@@ -100,7 +97,7 @@ class ProjectedData(GANData):
 
 @section
 class ClassifierData(TrainingData):
-    split: tuple[float, ...] = SPLIT
+    split: tuple[float, float, float] = SPLIT
     flip: bool = optional(TRUTH, False)
 
 
@@ -329,38 +326,3 @@ class Sample:
     """How seeds become latents; "numpy" as the published tool does."""
 
     latents: str = optional(text(), "")
-
-
-@section
-class ExperimentData(Data):
-    split: tuple[float, float, float] = SPLIT
-    folds: int = whole(1, 1000)
-    subset: float = SOME
-
-
-@section
-class Replace:
-    share: float = SOME
-    classes: tuple[str, ...] = several(text(), 0, 100_000)
-
-
-@section
-class Add:
-    ratio: float = positive(1000.0)
-    amounts: tuple[float, ...] = several(positive(1000.0), 0, 100)
-
-
-@section
-class Select:
-    by: str = text(*SELECTED_BY)
-    surplus: int = whole(1, 1000)
-
-
-@section
-class Verdict:
-    primary: tuple[str, str] = several(text(), 2, 2)
-    outcome: str = text(*OUTCOMES)
-    level: float = BETWEEN
-    margin: float | None = maybe(BETWEEN)
-    width: float | None = maybe(BETWEEN)
-    looks: tuple[int, ...] = several(whole(1, 1000))

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from ml_collections import ConfigDict
 
-from jaxgan.config import models, sections, values
+from jaxgan.config import models, questions, sections, values
 from jaxgan.config.declarations import (
     BETWEEN,
     SEED,
@@ -116,6 +116,11 @@ class StyleGAN2(GAN):
     augment: sections.AdaptiveAugment = sections.AdaptiveAugment()
     optim: sections.LazyPlayers = sections.LazyPlayers()
 
+    @property
+    def num_classes(self) -> int:
+        """Return how many classes the networks are told; 0 without conditioning."""
+        return len(self.data.classes) if self.model.conditional else 0
+
 
 @section
 class Classifier(Network):
@@ -163,7 +168,7 @@ class PCA:
 
 @section
 class Experiment:
-    data: sections.ExperimentData = sections.ExperimentData()
+    data: questions.ExperimentData = questions.ExperimentData()
     seed: int = SEED
     seeds: tuple[int, ...] = several(SEED)
     parallel: str = text("auto", "jit", "pmap")
@@ -173,10 +178,10 @@ class Experiment:
     epochs: str = text("real", "arm")
     stop_below: float | None = maybe(BETWEEN)
     vmap_seeds: int = whole(1, 1000)
-    replace: sections.Replace = sections.Replace()
-    add: sections.Add = sections.Add()
-    select: sections.Select = sections.Select()
-    verdict: sections.Verdict = sections.Verdict()
+    replace: questions.Replace = questions.Replace()
+    add: questions.Add = questions.Add()
+    select: questions.Select = questions.Select()
+    verdict: questions.Verdict = questions.Verdict()
     gan: Any = None
     classifier: Any = None
     given: dict[str, Any] = GIVEN

@@ -49,7 +49,7 @@ def to_dict(config: ConfigDict | Given) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any]) -> ConfigDict:
-    """The inverse of `to_dict`: lists become tuples."""
+    """Return the inverse of `to_dict`: lists become tuples."""
 
     def convert(value: Any) -> Any:
         if is_dict(value):

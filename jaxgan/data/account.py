@@ -23,7 +23,7 @@ SHOWN = 3
 
 
 def lines(source: Source, split: Split | None = None, gan: bool = False) -> list[str]:
-    """The account of a source.
+    """Return the account of a source.
 
     Args:
         source: images.
@@ -51,7 +51,7 @@ def lines(source: Source, split: Split | None = None, gan: bool = False) -> list
 
 
 def describe_data(source: Source) -> dict:
-    """What `run.json` says of a set of pictures."""
+    """Return what `run.json` says of a set of images."""
     counts = np.bincount(source.labels, minlength=len(source.classes)).tolist()
     content = getattr(source, "content", None)
     return {
@@ -69,7 +69,7 @@ def table(
     classes: Sequence[str],
     sides: Int[np.ndarray, " n"] | None = None,
 ) -> list[str]:
-    """Images per class and side."""
+    """Return images per class and side."""
     columns: dict[str, np.ndarray] = {}
     if sides is not None:
         columns |= {name: sides == side for side, name in enumerate(SIDES)}
@@ -93,7 +93,7 @@ def table(
 def left_out(
     counts: Mapping[str, int], kinds: Mapping[str, int], unreadable: Mapping[str, int]
 ) -> list[str]:
-    """What was left out, by reason and extension, in one line; nothing where nothing was."""
+    """Return what was left out, by reason and extension, in one line; nothing where nothing was."""
     said = walk.told(kinds)
     said += [f"{n:,} {what}" for what, n in sorted(counts.items()) if n and what != "no picture"]
     said += [f"{n:,} unreadable: {why}" for why, n in sorted(unreadable.items())]
@@ -101,7 +101,7 @@ def left_out(
 
 
 def oddities(counts: Mapping[str, int]) -> list[str]:
-    """What was done about images that are not plain, in one line."""
+    """Return what was done about images that are not plain, in one line."""
     said = [
         f"{n:,} {quality.NOTES[what]}"
         for what, n in sorted(counts.items())
@@ -137,7 +137,7 @@ def lopsided(
     outcome: str,
     arms: Sequence[str],
 ) -> list[str]:
-    """What an experiment on classes of unequal size does not measure or try yet."""
+    """Return what an experiment on classes of unequal size does not measure or try yet."""
     counts = np.bincount(labels, minlength=len(classes))
     if counts.max() < LOPSIDED * counts.min():
         return []

@@ -83,7 +83,7 @@ def _keep_nearest(best: np.ndarray, far: np.ndarray, pairs: list[tuple[np.ndarra
 
 
 def alike(vectors: Vectors, pairs: Pairs) -> tuple[Pairs, Float32[np.ndarray, " m"]]:
-    """Those whose outlines correlate by more than SAME, and by how much."""
+    """Return those whose outlines correlate by more than SAME, and by how much."""
     alike = np.zeros(len(pairs), np.float32)
     for some in blocks(len(pairs)):
         one, other = (vectors[rows].astype(np.float32) for rows in pairs[some].T)

@@ -1,4 +1,4 @@
-"""The mean and the standard deviation of a set of pictures, per channel."""
+"""The mean and the standard deviation of a set of images, per channel."""
 
 import numpy as np
 from jaxtyping import Float64, UInt8
@@ -10,7 +10,7 @@ Moments = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def sums(pictures: UInt8[np.ndarray, "n h w 3"]) -> Float64[np.ndarray, "n 2 3"]:
-    """Of each picture and channel, the sums of the values and of their squares, exactly."""
+    """Of each image and channel, the sums of the values and of their squares, exactly."""
     n, h, w, _ = pictures.shape
     # Along the rows in the type that holds whole numbers up to 255^2 w, which is the work.
     kind = np.float32 if 255**2 * w <= 2**24 else np.float64
@@ -28,7 +28,7 @@ def mean_and_std(totals: Float64[np.ndarray, "2 3"], pixels: int) -> Moments:
 
 
 def moments(source: Source) -> Moments:
-    """(mean, std) of each channel over all pixels of all pictures, of values in [0, 1]."""
+    """(mean, std) of each channel over all pixels of all images, of values in [0, 1]."""
     of_each = in_threads(lambda i: sums(source[i]["image"][None])[0], len(source))
     total = np.zeros((2, 3))
     for found in of_each:

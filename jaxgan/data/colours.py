@@ -40,7 +40,7 @@ def to_srgb(im: Image.Image) -> Image.Image:
 
 
 def _mode(im: Image.Image, data: bytes) -> str:
-    """The mode in which an image is converted; "" where its profile is for other images."""
+    """Return the mode in which an image is converted; "" where its profile is for other images."""
     space = _space(data)
     if space == "L" and im.mode in ("1", "L", "LA", "La"):
         return "L"

@@ -17,7 +17,7 @@ SOME = 256  # Files that a thread looks at together.
 
 
 def scale(found: Files) -> tuple[Scale | None, str]:
-    """The scale of all gray images beyond 8 bits, and a sentence; None and "" without any.
+    """Return the scale of all gray images beyond 8 bits, and a sentence; None and "" without any.
 
     Of a PNG file the first bytes tell; others that may be such are opened.
     """

@@ -51,7 +51,7 @@ class Duplicates(NamedTuple):
 
 
 def parse(rule: str | float, name: str = "data.duplicates") -> str | float:
-    """The rule that a setting names.
+    """Return the rule that a setting names.
 
     Raises:
         InputError: it is neither one of RULES nor a number within (0, 1).
@@ -70,7 +70,7 @@ def parse(rule: str | float, name: str = "data.duplicates") -> str | float:
 
 
 def sentence(found: Duplicates, name: Callable[[int], str]) -> str:
-    """How many images are like another one, and by which rule."""
+    """Return how many images are like another one, and by which rule."""
     group = found.group if found.copies is None else found.copies
     members = np.bincount(group, minlength=len(group))
     several = np.flatnonzero(members > 1)
@@ -97,7 +97,7 @@ def near_duplicates(source: Source, rule: str | float = "auto") -> Duplicates:
     """
     rule = parse(rule)
     if not len(source):
-        raise InputError("a split needs at least one picture, the source has none")
+        raise InputError("a split needs at least one image, the source has none")
 
     of = dataset.of(source)
 
@@ -236,7 +236,7 @@ def _distances(read: Read, pairs: Pairs) -> Float32[np.ndarray, " m"]:
 
 
 def _chains(pairs: Pairs) -> list[Int64[np.ndarray, " m"]]:
-    """The images of each chain of pairs, sorted."""
+    """Return the images of each chain of pairs, sorted."""
     from scipy.sparse import coo_array  # It takes a fifth of a second.
     from scipy.sparse.csgraph import connected_components
 
@@ -250,7 +250,7 @@ def _chains(pairs: Pairs) -> list[Int64[np.ndarray, " m"]]:
 
 
 def _large(pairs: Pairs) -> Int64[np.ndarray, " m"]:
-    """The first image of each chain of more than TOP."""
+    """Return the first image of each chain of more than TOP."""
     return np.array([chain[0] for chain in _chains(pairs) if len(chain) > candidates.TOP], np.int64)
 
 

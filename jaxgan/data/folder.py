@@ -138,15 +138,15 @@ class _File(NamedTuple):
     def open(
         self, data: bytes, entry: int, wait: bool = False, resolution: int | None = None
     ) -> tuple[np.ndarray, list[str]]:
-        """An image and what is odd about it."""
+        """Return an image and what is odd about it."""
         side = resolution or self.resolution
         head, whole = quality.decoded(data, 2 * side, self.scale, wait)
         odd = quality.oddities(self.entries.name(entry), head)
         return np.array(images.square_of(whole, side, self.crop)), odd
 
     def first(self, entry: int) -> tuple[np.ndarray | ranges.Deep | str, list[str], bytes]:
-        """An image, what is odd about it, and its file's digest; its range where it waits for the
-        scale of the set, or why it cannot be read."""
+        """Return an image, what is odd about it, and its file's digest; its range where it waits
+        for the scale of the set, or why it cannot be read."""
         digest = b""
         try:
             data = self.data(entry)
@@ -189,7 +189,7 @@ def _look(
             if isinstance(image, str):
                 name = file.entries.name(int(chosen[position]))
                 if on_error == "raise":
-                    raise InputError(f"every picture must be readable, {name} is not: {image}")
+                    raise InputError(f"every image must be readable, {name} is not: {image}")
                 seen.unreadable.append((name, image))
                 continue
             seen.sources.append(source)
@@ -224,7 +224,7 @@ def _look(
 def _of_classes(
     found: Files, names: Sequence[str]
 ) -> tuple[Entries, Int64[np.ndarray, " n"], Int32[np.ndarray, " n"]]:
-    """The entries of some classes, in the order of these, and their labels."""
+    """Return the entries of some classes, in the order of these, and their labels."""
     own = found.entries.labels()
     position = [names.index(name) if name in names else len(names) for name in found.classes]
     labels = np.array(position, np.int32)[own]
@@ -251,7 +251,7 @@ def _sides(
     digests: Sequence[bytes],
     grouped: Int64[np.ndarray, " n"] | None,
 ) -> tuple[Int32[np.ndarray, " n"] | None, tuple[float, ...] | None]:
-    """The sides to use and their shares, where folders give any."""
+    """Return the sides to use and their shares, where folders give any."""
     if by_folder is None:
         return None, None
     if given_sides != "use":
@@ -274,12 +274,12 @@ def _report(
         first = ", ".join(f"{name} ({why})" for name, why in unreadable[:3])
         more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
         logger.warning(
-            "left out %d of %d pictures that cannot be read: %s%s",
+            "left out %d of %d images that cannot be read: %s%s",
             *(len(unreadable), found, first, more),
         )
     for label, name in enumerate(classes):
         if not (labels == label).any():
-            raise InputError(f"every class needs a readable picture, {name} has none")
+            raise InputError(f"every class needs a readable image, {name} has none")
 
 
 def memory_limit() -> int:
@@ -288,13 +288,13 @@ def memory_limit() -> int:
 
 
 def choose(there: Sequence[str], classes: Sequence[str] | None) -> tuple[str, ...]:
-    """The classes wanted, or all that there are."""
+    """Return the classes wanted, or all that there are."""
     if classes is None:
         return tuple(there)
     missing = [name for name in classes if name not in there]
     if missing or not classes or len(set(classes)) < len(classes):
         raise InputError(
-            f"classes must name folders with pictures, each once; there are {', '.join(there)}; "
+            f"classes must name folders with images, each once; there are {', '.join(there)}; "
             f"got {', '.join(map(repr, classes)) or 'none'}"
         )
     return tuple(classes)

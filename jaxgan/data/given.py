@@ -22,7 +22,7 @@ def settled(
     digests: Sequence[bytes],
     grouped: Int64[np.ndarray, " n"] | None = None,
 ) -> tuple[str, Int32[np.ndarray, " n"]]:
-    """The sides that folders give, all three of them, and a sentence on how.
+    """Return the sides that folders give, all three of them, and a sentence on how.
 
     Where none is to test with, validation is; where none is to validate with, some images of train
     are, by a stable hash.

@@ -11,7 +11,7 @@ from jaxgan.errors import InputError
 
 
 def check_classes(source: Source) -> None:
-    """Raises InputError where there is nothing to tell apart."""
+    """Raise InputError where there is nothing to tell apart."""
     if len(source.classes) < 2:
         raise InputError(
             f"a classifier needs two classes or more, got only {', '.join(source.classes)}"
@@ -33,7 +33,7 @@ def split(
         rule: by which images are the same, see `duplicates.near_duplicates`.
 
     Raises:
-        InputError: a tenth or more of the pictures stand in two classes, or there are too few.
+        InputError: a tenth or more of the images stand in two classes, or there are too few.
     """
     sides = getattr(source, "sides", None)
     if sides is not None:
@@ -46,7 +46,7 @@ def split(
             if len(across):
                 a, b = source.names[group[across[0]]], source.names[across[0]]
                 logging.getLogger("jaxgan").warning(
-                    "%d pictures are like one on another given side, such as %s and %s: "
+                    "%d images are like one on another given side, such as %s and %s: "
                     "data.given_sides=merge parts them anew",
                     *(len(across), a, b),
                 )
@@ -62,7 +62,7 @@ def split(
 def kept_together(
     source: Source, duplicates: splits.Duplicates | None = None, rule: str | float = "auto"
 ) -> splits.Duplicates:
-    """Which images must stay on one side: copies, and those of a group.
+    """Return which images must stay on one side: copies, and those of a group.
 
     Args:
         source: images.
@@ -88,7 +88,7 @@ def _say(duplicates: splits.Duplicates, source: Source) -> None:
 
 
 def copies(source: Source, rule: str | float = "auto") -> splits.Duplicates:
-    """Which images are the same by a rule, after a look at what the classes share.
+    """Return which images are the same by a rule, after a look at what the classes share.
 
     Raises:
         InputError: a tenth or more of the images stand in two classes.
@@ -97,8 +97,8 @@ def copies(source: Source, rule: str | float = "auto") -> splits.Duplicates:
     pairs = splits.across_classes(source, duplicates=duplicates)
     if len(pairs):
         a, b = (source.names[i] for i in pairs[0])
-        text = f"{len(pairs):,} pictures stand in two classes, like {a} and {b}"
+        text = f"{len(pairs):,} images stand in two classes, like {a} and {b}"
         if len(pairs) >= len(source) / 10:
-            raise InputError(f"classes must hold different pictures: {text}")
+            raise InputError(f"classes must hold different images: {text}")
         logging.getLogger("jaxgan").warning("%s: their labels contradict each other", text)
     return duplicates

@@ -41,7 +41,7 @@ def check(rule: str | None, name: str = "data.groups") -> None:
 def find(
     rule: str, paths: Sequence[str], tables: Tables, known: Sequence[str] | None = None
 ) -> dict[str, str]:
-    """The group of each image.
+    """Return the group of each image.
 
     Args:
         rule: see `check`. By folder, images are of one group where the folders that they lie in
@@ -101,7 +101,7 @@ def _column(rule: str, column: str, paths: Sequence[str], tables: Tables) -> dic
 
 
 def numbered(names: Sequence[str]) -> Int64[np.ndarray, " n"]:
-    """The groups as numbers."""
+    """Return the groups as numbers."""
     return np.unique(np.asarray(names, object).astype(str), return_inverse=True)[1].astype(np.int64)
 
 
@@ -143,7 +143,7 @@ def check_sides(
 def joined(
     copies: Int[np.ndarray, " n"], groups: Int[np.ndarray, " n"] | None
 ) -> Int[np.ndarray, " n"]:
-    """What must stay together: copies, groups, and all that these tie to each other.
+    """Return what must stay together: copies, groups, and all that these tie to each other.
 
     Args:
         copies: `splits.Duplicates.group`.

@@ -1,6 +1,6 @@
-"""Numpy functions of one picture: open it, whatever it is; crop it square; resize it.
+"""Numpy functions of one image: open it, whatever it is; crop it square; resize it.
 
-A picture is uint8 [h, w, 3], sRGB: colour profiles are converted.
+An image is uint8 [h, w, 3], sRGB: colour profiles are converted.
 """
 
 import hashlib
@@ -34,12 +34,12 @@ Crop = Literal["center", "stretch"]
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF")
 FORMATS += ("HEIF",) * HEIF
 BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")  # Of HEIC files.
-MEGAPIXELS = 150  # Of a picture that is read, at most: cameras have up to 102 or 108.
+MEGAPIXELS = 150  # Of an image that is read, at most: cameras have up to 102 or 108.
 GRID = 16
 OUTLINES = 2 * GRID**2
 FLAT = 0.25  # Mean step between neighbours, in gray levels, below which outlines are noise.
 BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-ORIENTATION = 0x0112  # EXIF tag: how the stored picture must be turned to stand upright.
+ORIENTATION = 0x0112  # EXIF tag: how the stored image must be turned to stand upright.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -62,7 +62,7 @@ Image.init()  # Not thread-safe when left to the first Image.open.
 
 
 def open_picture(file: str | os.PathLike | bytes, *, at_least: int | None = None) -> Picture:
-    """Decodes a whole picture file to RGB, upright.
+    """Decode a whole image file to RGB, upright.
 
     Transparency lies over white; an animation gives its first frame; CMYK and palettes become RGB;
     colours with a profile become sRGB. Gray of more than 8 bits is scaled as `ranges.alone` says:
@@ -77,7 +77,7 @@ def open_picture(file: str | os.PathLike | bytes, *, at_least: int | None = None
         uint8 [h, w, 3].
 
     Raises:
-        Exception: the file cannot be read: damaged, truncated, no picture, more than 150
+        Exception: the file cannot be read: damaged, truncated, no image, more than 150
             megapixels. Pillow's decoders raise nearly anything; `reason` puts it in words.
     """
     return np.array(_open(file, at_least))
@@ -103,7 +103,7 @@ def _open(file: str | os.PathLike | bytes, at_least: int | None) -> Image.Image:
 
 
 def open_file(file: str | os.PathLike | bytes) -> Image.Image:
-    """The file as Pillow opens it: its header is read, its pixels are not.
+    """Return the file as Pillow opens it: its header is read, its pixels are not.
 
     Raises:
         ValueError: it has more than 150 megapixels.
@@ -150,12 +150,12 @@ def _first(file: str | os.PathLike | bytes) -> bytes:
 
 
 def is_heif(begin: bytes) -> bool:
-    """Whether a file that begins like this is HEIC, as phones write it."""
+    """Return whether a file that begins like this is HEIC, as phones write it."""
     return begin[4:8] == b"ftyp" and begin[8:12] in BRANDS
 
 
 def plain_jpeg(data: bytes, at_least: int | None = None) -> Image.Image | None:
-    """What `decode` gives of a small JPEG file with nothing unusual about it; else None.
+    """Return what `decode` gives of a small JPEG file with nothing unusual about it; else None.
 
     It takes two thirds of the time: the header is not searched for what is not there. A file that
     is damaged is left to `open_file` and `decode`, too, which say what is wrong with it.
@@ -181,7 +181,7 @@ def plain_jpeg(data: bytes, at_least: int | None = None) -> Image.Image | None:
 def decode(
     im: Image.Image, at_least: int | None = None, scale: Scale | None = None, wait: bool = False
 ) -> Image.Image:
-    """What `open_picture` gives, of an open file and as Pillow's image, of mode "RGB".
+    """Return what `open_picture` gives, of an open file and as Pillow's image, of mode "RGB".
 
     Args:
         im: the file.
@@ -213,7 +213,7 @@ def decode(
 
 
 def _without_end(im: Image.Image, at_least: int | None) -> Image.Image | None:
-    """A JPEG file of which the last two bytes alone are missing; None where more are.
+    """Return a JPEG file of which the last two bytes alone are missing; None where more are.
 
     Where all pixels are there, what follows them changes none.
     """
@@ -230,14 +230,14 @@ def orientation(im: Image.Image) -> int:
     """EXIF's: 1 is upright, from 5 on width and height are exchanged."""
     try:
         return im.getexif().get(ORIENTATION, 1)
-    except Exception:  # Damaged metadata does not make a picture unreadable.
+    except Exception:  # Damaged metadata does not make an image unreadable.
         return 1
 
 
 def reason(error: Exception) -> str:
     """Why a file could not be read, in a few words, without its path."""
     if isinstance(error, Image.UnidentifiedImageError):
-        return "not a picture, or of an unknown format"
+        return "not an image, or of an unknown format"
     if isinstance(error, BOMBS) and (pixels := re.search(r"\d+", str(error))):
         return _too_large(int(pixels[0]))
     if isinstance(error, OSError) and error.strerror:
@@ -250,7 +250,7 @@ def _too_large(pixels: int) -> str:
 
 
 def crop_square(picture: Picture) -> UInt8[np.ndarray, "s s 3"]:
-    """The largest square in the middle: [h, w, 3] -> [s, s, 3], s = min(h, w)."""
+    """Return the largest square in the middle: [h, w, 3] -> [s, s, 3], s = min(h, w)."""
     return np.array(_middle(Image.fromarray(picture)))
 
 
@@ -265,7 +265,7 @@ def to_square(picture: Picture, resolution: int, crop: Crop) -> UInt8[np.ndarray
 
 
 def square_of(im: Image.Image, resolution: int, crop: Crop) -> Image.Image:
-    """`to_square` of Pillow's pictures."""
+    """`to_square` of Pillow's images."""
     if im.size == (resolution, resolution):
         return im
     # A block mean down to three times the size first: up to 5 times faster, hardly visible.
@@ -284,19 +284,19 @@ def _middle(im: Image.Image) -> Image.Image:
 def outlines(image: np.ndarray) -> Float32[np.ndarray, " 512"]:
     """Signed square roots of the steps right and down on a 17x17 gray reduction, with norm 1.
 
-    The root keeps a few strong edges from deciding all. A flat picture gives zeros.
+    The root keeps a few strong edges from deciding all. A flat image gives zeros.
     """
     return outlines_of(reduced(Image.fromarray(image))[None])[0]
 
 
 def reduced(im: Image.Image) -> UInt8[np.ndarray, "17 17"]:
-    """The gray reduction that `outlines` looks at."""
+    """Return the gray reduction that `outlines` looks at."""
     side = (GRID + 1, GRID + 1)
     return np.asarray(im.convert("L").resize(side, Image.Resampling.BOX))
 
 
 def outlines_of(grays: UInt8[np.ndarray, "n 17 17"]) -> Float32[np.ndarray, "n 512"]:
-    """`outlines` of many pictures."""
+    """`outlines` of many images."""
     gray = grays.astype(np.float32)
     here = gray[:, :-1, :-1]
     steps = np.stack([gray[:, :-1, 1:] - here, gray[:, 1:, :-1] - here], axis=1)

@@ -13,7 +13,7 @@ Parts = dict[str, list[str]]  # The folders and the name of each path.
 
 
 def instead(reading: str) -> str:
-    """The setting that chooses another reading; of `scripts/prepare.py` it is --layout."""
+    """Return the setting that chooses another reading; of `scripts/prepare.py` it is --layout."""
     return f"data.layout={reading}"
 
 
@@ -22,7 +22,7 @@ def folder_of(paths: Sequence[str], parts: Parts, depth: int) -> str:
 
 
 def tops_of(paths: Iterable[str], parts: Parts, depth: int) -> dict[str, list[str]]:
-    """The files of each folder at this depth; "" has those that lie in none."""
+    """Return the files of each folder at this depth; "" has those that lie in none."""
     found: dict[str, list[str]] = {}
     for path in paths:
         split = parts[path]
@@ -33,7 +33,7 @@ def tops_of(paths: Iterable[str], parts: Parts, depth: int) -> dict[str, list[st
 def classes_of(
     paths: Sequence[str], parts: Parts, depth: int, look: "Look", beside: list[str]
 ) -> dict[str, str]:
-    """The class of each picture; nothing where there is one class only, without a name."""
+    """Return the class of each image; nothing where there is one class only, without a name."""
     root, tops = folder_of(paths, parts, depth), tops_of(paths, parts, depth)
     direct = tops.pop("", [])
     low = {name.lower(): name for name in tops}
@@ -80,14 +80,14 @@ def classes_of(
         )
     elif look.alike(direct):
         look.told.append(
-            "all pictures are one class: for more, put each class in a folder of its own, call "
+            "all images are one class: for more, put each class in a folder of its own, call "
             "the files like cat.0.jpg, or add labels.csv with the columns file,label"
         )
     return {}
 
 
 def prefixes(paths: Iterable[str]) -> dict[str, str] | None:
-    """Classes by names like `cat.0.jpg`: all of them, two prefixes, two pictures of each."""
+    """Classes by names like `cat.0.jpg`: all of them, two prefixes, two images of each."""
     found = {}
     for path in paths:
         match = re.fullmatch(r"([^\W\d].*?)[._\- ]+\d+\.\w+", path.rpartition("/")[2])
@@ -106,7 +106,7 @@ class Look:
         self.used: list[str] = []
 
     def beside(self, paths: Sequence[str]) -> dict[str, str]:
-        """The class of each image, by a file beside it."""
+        """Return the class of each image, by a file beside it."""
         found = self.tables.beside(paths)
         self.used += [os.path.splitext(path)[0] + BESIDE for path in found]
         if found:
@@ -120,12 +120,12 @@ class Look:
             self.told.append(f"left out {count} without a label in {where}, {without[0]} the first")
 
     def alike(self, paths: Iterable[str]) -> bool:
-        """Whether several names start with letters: classes may have been meant."""
+        """Return whether several names start with letters: classes may have been meant."""
         starts = Counter(re.match(r"[^\W\d]*", p.rpartition("/")[2])[0] for p in paths)  # type: ignore
         return sum(n > 1 for start, n in starts.items() if start) > 1
 
     def table(self, folder: str, paths: Sequence[str], strong: bool = True) -> dict[str, str]:
-        """The class of each image below `folder`, by the table there."""
+        """Return the class of each image below `folder`, by the table there."""
         tables = self.tables.with_labels(folder)
         if not tables:
             return {}

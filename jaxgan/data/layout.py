@@ -42,7 +42,7 @@ class Layout(NamedTuple):
 
 
 def is_hidden(path: str) -> bool:
-    """Whether a file, or a folder above it, is hidden or a tool's own."""
+    """Return whether a file, or a folder above it, is hidden or a tool's own."""
     return any(part.startswith(".") or part in TOOLS for part in path.split("/"))
 
 

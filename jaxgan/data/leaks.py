@@ -53,7 +53,7 @@ class Leaks(NamedTuple):
 
 
 def find(learned: Source, held_out: Source, seed: int = 0) -> Leaks:
-    """Finds the held-out images of which something that was learned from is a changed copy.
+    """Find the held-out images of which something that was learned from is a changed copy.
 
     Of more than MOST images a random part is looked at.
     """
@@ -89,7 +89,7 @@ def _ordinary(images: UInt8[np.ndarray, "n s s"]) -> float:
 
 
 def symmetries() -> Float32[np.ndarray, "8 2 2"]:
-    """The ways to turn and mirror a square."""
+    """Return the ways to turn and mirror a square."""
     quarter, mirror = np.array([[0, -1], [1, 0]]), np.diag([-1, 1])
     turns = [np.linalg.matrix_power(quarter, k) for k in range(4)]
     return np.array([*turns, *(turn @ mirror for turn in turns)], np.float32)
@@ -111,7 +111,7 @@ VARIANTS = _variants()
 
 
 def read(source: Source, positions: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n s s"]:
-    """Images in gray, SIDE x SIDE."""
+    """Return images in gray, SIDE x SIDE."""
 
     def one(k: int) -> np.ndarray:
         im = Image.fromarray(source[int(positions[k])]["image"]).convert("L")

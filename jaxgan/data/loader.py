@@ -89,12 +89,12 @@ def open_source(
 
 
 def exists(path: str | os.PathLike[str]) -> bool:
-    """Whether there is something at a path that `open_source` may read."""
+    """Return whether there is something at a path that `open_source` may read."""
     return os.fspath(path) == "toy" or discover.exists(path)
 
 
 def usual_side(path: str | os.PathLike) -> int:
-    """The median of the shorter sides in px of the first images; a prepared set's own.
+    """Return the median of the shorter sides in px of the first images; a prepared set's own.
 
     Raises:
         InputError: there is no image that can be read.
@@ -111,7 +111,7 @@ def usual_side(path: str | os.PathLike) -> int:
         except Exception:  # Reading it for good will say what is wrong.
             continue
     if not sides:
-        raise InputError(f"a folder must hold pictures, and {path} has none that can be read")
+        raise InputError(f"a folder must hold images, and {path} has none that can be read")
     return int(np.median(sides))
 
 
@@ -168,18 +168,18 @@ def make_batches(
 
     With `flip` they have "mirror", bool [b], too: the device mirrors faster than the host.
 
-    Every epoch is shuffled anew and covers each picture once; batches run on across its end.
+    Every epoch is shuffled anew and covers each image once; batches run on across its end.
     What batch t holds depends on the source, `seed`, t, `batch_size` and `turns` alone: the hosts'
     shares, one after the other, are the batch of a single host, flips included. A source with
     `weights` gives "weight", float32 [b], too; of one with `phases` each step draws of its phase
     alone, whose epochs begin with it.
 
     Args:
-        source: At least one picture.
+        source: At least one image.
         batch_size: Of all hosts together; divisible by `process_count`.
         seed: At least 0.
         shuffle: False keeps the source's order.
-        flip: Choose with probability 1/2 of each picture that it is to be mirrored.
+        flip: Choose with probability 1/2 of each image that it is to be mirrored.
         labels: False leaves them out.
         turns: Where given, a batch is so many batches on a leading axis: [turns, b, ...].
         start: Batches drawn before: k goes on as an iterator that was never stopped goes on after
@@ -187,15 +187,15 @@ def make_batches(
         process_index: This host.
         process_count: Hosts.
         threads: That load, so that one batch or more is ready while the caller works; 0 loads in
-            the caller. None: as many as help, which is 1 where the pictures are in memory and
+            the caller. None: as many as help, which is 1 where the images are in memory and
             else the cores of this process.
 
     Raises:
-        InputError: no pictures, or a batch that the hosts cannot share evenly.
+        InputError: no images, or a batch that the hosts cannot share evenly.
     """
     of = dataset.of(source)
     if not len(of):
-        raise InputError("batches need at least one picture, the source has none")
+        raise InputError("batches need at least one image, the source has none")
     if batch_size < 1 or batch_size % process_count:
         raise InputError(
             f"the batch size must be a positive multiple of the {process_count} hosts, "
@@ -204,7 +204,7 @@ def make_batches(
     if len(source) < batch_size and process_index == 0:
         present = ", ".join(source.classes[i] for i in np.unique(source.labels))
         logger.warning(
-            "a batch of %d repeats pictures: there are only %d (%s)",
+            "a batch of %d repeats images: there are only %d (%s)",
             *(batch_size, len(source), present),
         )
     share = batch_size // process_count
@@ -240,7 +240,7 @@ def make_batches(
             return batch
         return {name: x.reshape(turns, share, *x.shape[1:]) for name, x in batch.items()}
 
-    # Not grain's own shuffle: it takes 8 ms a picture where there are 10, 0.2 ms where 600.
+    # Not grain's own shuffle: it takes 8 ms an image where there are 10, 0.2 ms where 600.
     batches = grain.MapDataset.range(2**40).map(load)
     iterator = iter(batches.to_iter_dataset(_read_options(threads, grid[0] * share)))
     iterator.set_state({"next_index": start})
@@ -253,11 +253,11 @@ def in_order(source: Source, batch_size: int, *, threads: int | None = None) -> 
     The last batch is filled up with zeros, where the mask is False; `threads` as in `make_batches`.
 
     Raises:
-        InputError: no pictures.
+        InputError: no images.
     """
     of = dataset.of(source)
     if not len(of):
-        raise InputError("batches need at least one picture, the source has none")
+        raise InputError("batches need at least one image, the source has none")
     threads = _best_threads(of) if threads is None else threads
     stack = _stacker(of, threads)
 
@@ -282,7 +282,7 @@ def _best_threads(source: Dataset) -> int:
 def _read_options(threads: int, pictures: int) -> grain.ReadOptions:
     """Grain's threads wait for those of `_stacker`, one for each batch that is under way.
 
-    So many are under way that all threads find a picture to load while one batch is completed, and
+    So many are under way that all threads find an image to load while one batch is completed, and
     one more is kept: a CPU's training step waits 3 % of its time instead of 10 %.
     """
     ahead = 1 + -(-threads // pictures) if threads > 1 else threads
@@ -290,7 +290,7 @@ def _read_options(threads: int, pictures: int) -> grain.ReadOptions:
 
 
 def _stacker(source: Dataset, threads: int) -> Callable[[Int[np.ndarray, " b"]], dict]:
-    """indices -> their pictures and labels, loaded by `threads` threads where that is above 1.
+    """indices -> their images and labels, loaded by `threads` threads where that is above 1.
 
     The threads share each batch: the first one comes soon, and few need room at once.
     """

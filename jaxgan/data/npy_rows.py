@@ -47,7 +47,7 @@ class Stored:
 
 
 def save(file: Path, array: np.ndarray) -> None:
-    """Writes a `.npy` file as a whole or not at all."""
+    """Write a `.npy` file as a whole or not at all."""
     buffer = io.BytesIO()  # Written by numpy itself, a full disk would be an error without number.
     np.save(buffer, array)
     sealed.write(file, buffer.getbuffer())

@@ -1,4 +1,4 @@
-"""Which pictures are unlike the rest of their class: a light descriptor, and a measure on features.
+"""Which images are unlike the rest of their class: a light descriptor, and a measure on features.
 
 The measure takes any features. On a network's it also finds another animal's face among faces; on
 the descriptor's it finds what is hardly a photograph: blanks, noise, text, drawings, blur.
@@ -26,9 +26,9 @@ OPPONENTS = np.array([[0.299, 0.587, 0.114], [1, -1, 0], [0.5, 0.5, -1]], np.flo
 _ANGLES = np.pi * np.arange(DIRECTIONS) / DIRECTIONS
 _TURN = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1).astype(np.float32)
 
-NEIGHBOUR = 50  # A cluster of so many strange pictures does not hide itself.
-REFERENCE = 5000  # Pictures of a class among which neighbours are sought.
-BLOCK = 512  # Pictures at a time, by each core.
+NEIGHBOUR = 50  # A cluster of so many strange images does not hide itself.
+REFERENCE = 5000  # Images of a class among which neighbours are sought.
+BLOCK = 512  # Images at a time, by each core.
 SHRINKAGE = 0.5
 STEADY = 0.01  # The least spread of log distances: below 1 % they count as equal.
 
@@ -36,7 +36,7 @@ View = Callable[[Float32[np.ndarray, "n d"]], Float32[np.ndarray, "n d"]]
 
 
 def descriptor(image: Picture) -> Float32[np.ndarray, " 22"]:
-    """Sharpness, colours and directions of a picture, seen at 64 x 64 px.
+    """Sharpness, colours and directions of an image, seen at 64 x 64 px.
 
     Logarithms of 1 + the mean and the root mean square of the steps between neighbours, in gray
     levels, at 64, 32, 16 and 8 px (a spectrum, and how sparse its edges are); the means of three
@@ -50,7 +50,7 @@ def descriptor(image: Picture) -> Float32[np.ndarray, " 22"]:
 
 
 def seen(image: Picture) -> UInt8[np.ndarray, "64 64 3"]:
-    """The picture as `descriptor` sees it."""
+    """Return the image as `descriptor` sees it."""
     if image.shape[:2] == (SIDE, SIDE):
         return image
     smaller = min(image.shape[:2]) < SIDE
@@ -59,7 +59,7 @@ def seen(image: Picture) -> UInt8[np.ndarray, "64 64 3"]:
 
 
 def descriptors(images: UInt8[np.ndarray, "n 64 64 3"]) -> Float32[np.ndarray, "n 22"]:
-    """`descriptor` of many pictures, for a third of the work."""
+    """`descriptor` of many images, for a third of the work."""
     n = len(images)
     # In planes: products of long rows, and sums along them, are what numpy is fast at.
     planes = np.empty((3, n * SIDE**2), np.float32)
@@ -83,14 +83,14 @@ def descriptors(images: UInt8[np.ndarray, "n 64 64 3"]) -> Float32[np.ndarray, "
 
 
 def _sizes(steps: Float32[np.ndarray, "2 n m"]) -> Float32[np.ndarray, "n 2"]:
-    """Mean and root mean square."""
+    """Return mean and root mean square."""
     mean = np.abs(steps).mean(axis=(0, 2))
     squares = np.einsum("dni,dni->n", steps, steps)
     return np.stack([mean, np.sqrt(squares / (2 * steps.shape[2]))], axis=1)
 
 
 def _steps(gray: Float32[np.ndarray, "n s s"]) -> Float32[np.ndarray, "2 n m"]:
-    """The steps right and down from each pixel that has both neighbours."""
+    """Return the steps right and down from each pixel that has both neighbours."""
     here = gray[:, :-1, :-1]
     right, down = gray[:, :-1, 1:] - here, gray[:, 1:, :-1] - here
     return np.stack([right, down]).reshape(2, len(gray), -1)
@@ -101,27 +101,27 @@ def strangeness(
     labels: Int[np.ndarray, " n"],
     groups: Int[np.ndarray, " n"] | None = None,
 ) -> Float[np.ndarray, " n"]:
-    """How far each picture lies from the others of its class; 0 is the class's median.
+    """Return how far each image lies from the others of its class; 0 is the class's median.
 
-    The distance to the 50th nearest neighbour in the class (in classes below 500 pictures: to the
+    The distance to the 50th nearest neighbour in the class (in classes below 500 images: to the
     one that a tenth of them are nearer than) is an outlier's measure that asks nothing of the
     class's shape, clusters included (Ramaswamy et al.); one sample of the class serves for all as
     neighbours (Sugiyama and Borgwardt), so that the work is linear in n. It is taken twice. First
     between features whitened with a shrunk covariance (in the form of Ledoit and Wolf): far is what
-    has more of something than the class ever has. Then between their directions: of a picture with
+    has more of something than the class ever has. Then between their directions: of an image with
     little in it (blank, noise, text) a network's features are all small, near to everything, but
     in other proportions. Each distance's logarithm is set against the class's median in units of
     the median absolute deviation, and the greater of the two counts.
 
     Args:
         features: float32, any network's or `descriptor`'s.
-        labels: each picture's class.
-        groups: the same number for copies of a picture (`splits.near_duplicates`): they are no
+        labels: each image's class.
+        groups: the same number for copies of an image (`splits.near_duplicates`): they are no
             neighbours of each other, and count once. None: there are no copies.
 
     Returns:
-        float64; the strangest picture has the greatest. 0 for all of a class of fewer than three
-        different pictures.
+        float64; the strangest image has the greatest. 0 for all of a class of fewer than three
+        different images.
 
     Raises:
         ValueError: features that are not finite.
@@ -136,7 +136,7 @@ def strangeness(
         finite = np.isfinite(features[start : start + BLOCK]).all(axis=1)
         if not finite.all():
             bad = start + finite.argmin()
-            raise ValueError(f"features must be finite, those of picture {bad} are not")
+            raise ValueError(f"features must be finite, those of image {bad} are not")
     groups = np.arange(len(features)) if groups is None else groups
     scores = np.zeros(len(features))
     for label in np.unique(labels):
@@ -157,17 +157,17 @@ def strangeness(
 def strangeness_beside(
     features: Float32[np.ndarray, "n d"], reference: Float32[np.ndarray, "m d"]
 ) -> Float[np.ndarray, " n"]:
-    """The same of pictures that are not in the class themselves, and so do not change it.
+    """Return the same of images that are not in the class themselves, and so do not change it.
 
     Args:
-        features: of the pictures.
+        features: of the images.
         reference: of the class.
 
     Raises:
-        InputError: fewer than three pictures in the class.
+        InputError: fewer than three images in the class.
     """
     if len(reference) < 3:
-        raise InputError(f"strangeness needs three real pictures or more, got {len(reference)}")
+        raise InputError(f"strangeness needs three real images or more, got {len(reference)}")
     drawn = np.random.default_rng(0).permutation(len(reference))[:REFERENCE]
     reference = reference[drawn]
     own, none = np.arange(len(reference)), np.full(len(features), -1)

@@ -1,4 +1,4 @@
-"""A prepared set: shards of ArrayRecord and `dataset.json`, read as a source of pictures.
+"""A prepared set: shards of ArrayRecord and `dataset.json`, read as a source of images.
 
 A record is a serialised tf.train.Example with `image`, `label` and `name`, so that
 tensorflow-datasets reads the folder, too.
@@ -55,7 +55,7 @@ def read_info(path: str | os.PathLike, name: str = INFO) -> dict[str, Any]:
     """`dataset.json` of a prepared set, checked.
 
     Raises:
-        InputError: it is damaged, of a newer format, or does not say what its pictures are.
+        InputError: it is damaged, of a newer format, or does not say what its images are.
     """
     file = Path(path).expanduser() / name
     remedy = f"delete {file.parent} and prepare it again"
@@ -81,7 +81,7 @@ def read_info(path: str | os.PathLike, name: str = INFO) -> dict[str, Any]:
         ) from error
     if said != info["fingerprint"]:
         raise FileError(
-            f"{file} must have the fingerprint of its pictures, and has another: {remedy}"
+            f"{file} must have the fingerprint of its images, and has another: {remedy}"
         )
     if sealed.checksum(info) != info.get(sealed.CHECKSUM):
         raise FileError(f"{file} must be as it was written, and was changed: {remedy}")
@@ -95,7 +95,7 @@ def fingerprint(
     labels: Iterable[int],
     digests: Iterable[str],
 ) -> str:
-    """What `folder.read` gives for the same pictures, from the hex digests of their pixels."""
+    """Return what `folder.read` gives for the same images, from the hex digests of their pixels."""
     digest = start_fingerprint(classes, resolution)
     for name, label, pixels in zip(names, labels, digests, strict=True):
         add_digest(digest, name, label, bytes.fromhex(pixels))
@@ -103,7 +103,7 @@ def fingerprint(
 
 
 def check_shards(path: str | os.PathLike, info: dict[str, Any]) -> None:
-    """Compares each shard with the size and SHA-256 that `dataset.json` has of it.
+    """Compare each shard with the size and SHA-256 that `dataset.json` has of it.
 
     Raises:
         InputError: naming the first that is missing or differs.
@@ -127,7 +127,7 @@ def check_shards(path: str | os.PathLike, info: dict[str, Any]) -> None:
 
 
 def decode(data: bytes, encoding: Encoding, resolution: int) -> UInt8[np.ndarray, "r r 3"]:
-    """The picture of a record."""
+    """Return the image of a record."""
     if encoding == "raw":
         return np.frombuffer(data, np.uint8).reshape(resolution, resolution, 3)
     with Image.open(io.BytesIO(data), formats=(encoding.upper(),)) as image:
@@ -224,7 +224,7 @@ RecordSource = read  # As it was called before.
 
 
 def tfds_files(info: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Names and texts of the files by which tensorflow-datasets knows the set."""
+    """Name and texts of the files by which tensorflow-datasets knows the set."""
     r, encoding = info["resolution"], info["encoding"]
     if encoding == "webp":  # It has no such feature.
         return

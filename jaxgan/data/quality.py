@@ -1,4 +1,4 @@
-"""Pictures as the doctor sees them: what the file is, and how sharp, plain or odd the picture."""
+"""Images as the doctor sees them: what the file is, and how sharp, plain or odd the image."""
 
 import os
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from jaxgan.data import colours, images
 from jaxgan.data.ranges import Scale
 
 BLANK = 4.0  # Standard deviation of gray levels below which there is nothing to see.
-BLURRED = 0.05  # Sharpness below which a picture is blurred: a Gaussian of 1.2 pixels.
+BLURRED = 0.05  # Sharpness below which an image is blurred: a Gaussian of 1.2 pixels.
 SOFT = 0.5  # Effective resolution, as a share of the shorter side, below which it was enlarged.
 CUT = 0.08  # Of the level of the low frequencies.
 GRAY = np.array([0.299, 0.587, 0.114], np.float32)
@@ -57,7 +57,7 @@ class Header(NamedTuple):
 
 
 class Measures(NamedTuple):
-    """What can be measured on decoded pictures."""
+    """What can be measured on decoded images."""
 
     contrast: Float[np.ndarray, " n"]  # Standard deviation of the gray levels, of 255.
     sharpness: Float[np.ndarray, " n"]  # Fine steps against coarse: photographs have 0.1 to 0.6.
@@ -65,17 +65,17 @@ class Measures(NamedTuple):
 
 
 def header(data: bytes) -> Header:
-    """Reads a file's header.
+    """Read a file's header.
 
     Raises:
-        Exception: not a picture; `images.reason` puts it in words.
+        Exception: not an image; `images.reason` puts it in words.
     """
     with images.open_file(data) as im:
         return header_of(im)
 
 
 def header_of(im: Image.Image) -> Header:
-    """The same of an open file."""
+    """Return the same of an open file."""
     width, height = im.size
     if images.orientation(im) >= 5 and im.format != "TIFF":  # Whose size is upright.
         width, height = height, width
@@ -110,7 +110,7 @@ def decoded(
 
 
 def oddities(name: str, head: Header) -> list[str]:
-    """What is unusual about a file; nothing of it keeps the picture from being used."""
+    """Return what is unusual about a file; nothing of it keeps the image from being used."""
     found = []
     if os.path.splitext(name)[1].lower() not in SUFFIXES.get(head.format, set()):
         found.append("wrong extension")
@@ -134,14 +134,14 @@ def oddities(name: str, head: Header) -> list[str]:
 
 
 def measure(pictures: UInt8[np.ndarray, "n h w 3"], scales: Sequence[float] = (1.0,)) -> Measures:
-    """Contrast, sharpness and effective resolution of pictures of one size.
+    """Contrast, sharpness and effective resolution of images of one size.
 
     Args:
         pictures: as decoded.
         scales: for each, or for all, how many pixels of the file one of its pixels stands for.
     """
     side = min(pictures.shape[1:3])
-    step = max(1, side // SPECTRUM)  # Of the whole picture: its middle may be empty.
+    step = max(1, side // SPECTRUM)  # Of the whole image: its middle may be empty.
     middle = _middle(pictures)
     gray = middle @ GRAY
     seen = gray if middle.shape == pictures.shape else pictures[:, ::step, ::step] @ GRAY
@@ -179,7 +179,7 @@ def _mean_square(steps: Float32[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n
 
 
 def effective_resolution(gray: Float32[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
-    """The sides in pixels, at most min(h, w), that would hold all the detail.
+    """Return the sides in pixels, at most min(h, w), that would hold all the detail.
 
     Photographs have amplitudes that fall as 1 / frequency (Field, Relations between the statistics
     of natural images, 1987), so power times frequency squared is about level, until the cut that
@@ -201,7 +201,7 @@ def effective_resolution(gray: Float32[np.ndarray, "n h w"]) -> Float64[np.ndarr
 
 
 class _Rings(NamedTuple):
-    """What `effective_resolution` needs for pictures of a size."""
+    """What `effective_resolution` needs for images of a size."""
 
     window: Float32[np.ndarray, "h w"]
     floor: np.float32  # Power of the rounding to bytes.

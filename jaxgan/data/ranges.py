@@ -35,12 +35,12 @@ class DeepError(Exception):
 
 
 def is_deep(mode: str) -> bool:
-    """Whether Pillow's images of this mode have more than 8 bits."""
+    """Return whether Pillow's images of this mode have more than 8 bits."""
     return mode in ("I", "F") or mode.startswith("I;16")
 
 
 def measured(im: Image.Image) -> Deep:
-    """The range of a loaded image of such a mode.
+    """Return the range of a loaded image of such a mode.
 
     Raises:
         ValueError: a value is not finite.
@@ -98,7 +98,7 @@ def _scaled(gray: Shaped[np.ndarray, "h w"], limits: Range) -> UInt8[np.ndarray,
 
 
 def describe(scale: Scale, counts: tuple[int, int]) -> str:
-    """The scale in a sentence.
+    """Return the scale in a sentence.
 
     Args:
         scale: of the set.

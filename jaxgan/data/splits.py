@@ -1,6 +1,6 @@
-"""Train, validation and test sets that do not leak: copies of a picture stay on one side.
+"""Train, validation and test sets that do not leak: copies of an image stay on one side.
 
-`duplicates` says which pictures are copies; mirrored or cropped by more than some 2 % they are not.
+`duplicates` says which images are copies; mirrored or cropped by more than some 2 % they are not.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ __all__ = ["Duplicates", "across_classes", "assign", "group_copies", "near_dupli
 
 
 class Split(NamedTuple):
-    """Positions in the source, sorted; every picture is in exactly one."""
+    """Positions in the source, sorted; every image is in exactly one."""
 
     train: Int64[np.ndarray, " train"]
     validation: Int64[np.ndarray, " validation"]
@@ -35,7 +35,7 @@ def split(
 ) -> Split:
     """Train, validation and test by a stable hash of the files, or of the pixels without any.
 
-    The side of a group of equal pictures follows from the smallest digest in it, so pictures that
+    The side of a group of equal images follows from the smallest digest in it, so images that
     are added move no others, with two exceptions, which a prepared set does not have (`assign`):
     one that joins two groups takes both to one side (and one that becomes the smallest of its
     group may move it); and where a class would have nothing on a side, or a small class less
@@ -43,12 +43,12 @@ def split(
     Pixels depend on the resolution: split once, and use the positions at any resolution.
 
     Args:
-        source: Pictures; read once unless `duplicates` is given.
+        source: Images; read once unless `duplicates` is given.
         fractions: Of train, validation and test, summing to 1; 0 leaves a side empty.
         duplicates: From `near_duplicates(source)`, where it is at hand.
 
     Raises:
-        InputError: bad fractions, or a class with too few different pictures for the sides.
+        InputError: bad fractions, or a class with too few different images for the sides.
     """
     duplicates = near_duplicates(source) if duplicates is None else duplicates
     sides = assign(source.labels, source.classes, fractions, duplicates)
@@ -64,13 +64,13 @@ def assign(
     kept: Bool[np.ndarray, " n"] | None = None,
     called: str = "pictures",
 ) -> Int64[np.ndarray, " n"]:
-    """The side of each picture: 0, 1 or 2; see `split`.
+    """Return the side of each image: 0, 1 or 2; see `split`.
 
     Args:
         labels: positions in `classes`.
         classes: their names.
         fractions: as for `split`.
-        duplicates: of these pictures; a digest may be any bytes that stand for one.
+        duplicates: of these images; a digest may be any bytes that stand for one.
         decided: sides decided before, by digest, which stay. What is like one of these goes to
             its side; what ties two sides together goes nowhere: -1. A side may then be left
             without a class.
@@ -111,7 +111,7 @@ def _uniform(key: bytes) -> float:
 
 
 def _fill_sides(sides, draws, holds, fixed, share, classes, called="pictures") -> None:
-    """Moves groups, not `fixed` ones, in place: to every wanted side goes one of every class, and,
+    """Move groups, not `fixed` ones, in place: to every wanted side goes one of every class, and,
     as far as there are any to spare, the share of a small class, rounded down.
     """
     wanted = np.flatnonzero(share > 0)
@@ -140,7 +140,7 @@ def _fill_sides(sides, draws, holds, fixed, share, classes, called="pictures") -
                         continue
                     if not fixed.any() and not counts[side, label]:
                         raise InputError(
-                            "every side of a split needs a picture of each class: too few of "
+                            "every side of a split needs an image of each class: too few of "
                             f"{name} are different from each other and from the other classes' "
                             f"{called}"
                         )
@@ -150,10 +150,10 @@ def _fill_sides(sides, draws, holds, fixed, share, classes, called="pictures") -
 def across_classes(
     source: Source, *, duplicates: Duplicates | None = None
 ) -> Int64[np.ndarray, "pairs 2"]:
-    """Pairs of positions that hold the same picture under two labels.
+    """Pairs of positions that hold the same image under two labels.
 
-    Each picture whose label differs from that of the first one like it is paired with that one:
-    two classes of the same n pictures give n pairs.
+    Each image whose label differs from that of the first one like it is paired with that one:
+    two classes of the same n images give n pairs.
     """
     group = (near_duplicates(source) if duplicates is None else duplicates).group
     others = np.flatnonzero(source.labels != source.labels[group])

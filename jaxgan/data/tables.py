@@ -44,19 +44,19 @@ class Tables:
         self._known: dict[str, list[tuple[int, dict[str, str]]] | None] = {}
 
     def folders(self) -> list[str]:
-        """Where there are any, the outermost first."""
+        """Return where there are any, the outermost first."""
         return sorted(self._of, key=lambda folder: (folder.count("/") + (folder != ""), folder))
 
     def at(self, folder: str) -> list[str]:
-        """The tables of a folder."""
+        """Return the tables of a folder."""
         return sorted(self._of.get(folder, ()))
 
     def with_labels(self, folder: str) -> list[str]:
-        """Those of a folder that have columns of files and labels."""
+        """Return those of a folder that have columns of files and labels."""
         return [table for table in self.at(folder) if self.rows(table)]
 
     def has_labels(self, folder: str) -> bool:
-        """Whether there is one of these."""
+        """Return whether there is one of these."""
         return any(self.rows(table) for table in self.at(folder))
 
     def rows(self, table: str, columns: Sequence[str] = LABEL) -> Rows | None:
@@ -74,13 +74,13 @@ class Tables:
         return [(row, values.get(file, ""), values.get(column, "")) for row, values in records]
 
     def beside(self, paths: Iterable[str]) -> dict[str, str]:
-        """The label of each image that has one in a file beside it."""
+        """Return the label of each image that has one in a file beside it."""
         stems = {path: os.path.splitext(path)[0] for path in paths} if self._beside else {}
         files = {path: self._beside[stem] for path, stem in stems.items() if stem in self._beside}
         return {path: _text(self._read(file)).strip() for path, file in files.items()}
 
     def records(self, table: str) -> list[tuple[int, dict[str, str]]] | None:
-        """The number of each row, as an editor counts lines, and its values by column."""
+        """Return the number of each row, as an editor counts lines, and its values by column."""
         if table not in self._known:
             try:
                 self._known[table] = _records(table, self._read(table))
@@ -99,7 +99,7 @@ class Tables:
         ]
 
     def without_labels(self, folder: str) -> bool:
-        """Whether a folder's `dataset.json` says that its images have none."""
+        """Return whether a folder's `dataset.json` says that its images have none."""
         for table in self.at(folder):
             if table.rpartition("/")[2] == "dataset.json":
                 try:
@@ -112,7 +112,7 @@ class Tables:
 
 
 def match(table: str, rows: Rows, folder: str, paths: Sequence[str], what: str) -> dict[str, str]:
-    """The value of each image below `folder` that a row names, by its path or its last part.
+    """Return the value of each image below `folder` that a row names, by its path or its last part.
 
     Args:
         table: its name.
@@ -197,7 +197,7 @@ def _plain(name: str) -> str:
 
 
 def _one_hot(records: list[tuple[int, dict[str, str]]], file: str) -> Rows | None:
-    """Rows of a table with a column of 0 and 1 for each class, one 1 in each row."""
+    """Return rows of a table with a column of 0 and 1 for each class, one 1 in each row."""
     found: Rows = []
     for row, values in records:
         numbers = {name: value for name, value in values.items() if name != file}

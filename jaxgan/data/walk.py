@@ -93,7 +93,7 @@ def sort(found: Iterable[Found], start: Callable[[Found], bytes]) -> Sorted:
 
 
 def of_folder(root: Path) -> Sorted:
-    """The files below a folder.
+    """Return the files below a folder.
 
     Raises:
         OSError: a folder in it cannot be read.
@@ -107,12 +107,12 @@ def of_folder(root: Path) -> Sorted:
 
 
 def extensions(paths: Iterable[str]) -> Counter[str]:
-    """How many of some files have each extension."""
+    """Return how many of some files have each extension."""
     return Counter(os.path.splitext(path)[1].lower() for path in paths)
 
 
 def told(kinds: Mapping[str, int]) -> list[str]:
-    """What was left out by extension, and what would let it in."""
+    """Return what was left out by extension, and what would let it in."""
     return [
         f"{n:,} {kind}" + (f": {REMEDY[kind]}" if kind in REMEDY and not transforms.HEIF else "")
         for kind, n in sorted(kinds.items(), key=lambda pair: (-pair[1], pair[0]))

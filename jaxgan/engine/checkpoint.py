@@ -125,7 +125,7 @@ class Checkpoints:
         )
 
     def _check_metrics(self) -> None:
-        """Raises FileError where the metrics that make a checkpoint the best one were changed."""
+        """Raise FileError where the metrics that make a checkpoint the best one were changed."""
         for file in sorted(self.folder.glob("*/metrics/metrics")):
             try:
                 sums = file.parents[1] / "checksums" / "metadata"
@@ -174,7 +174,7 @@ class Checkpoints:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Puts what Orbax and TensorStore raise where they cannot write in one sentence."""
+        """Put what Orbax and TensorStore raise where they cannot write in one sentence."""
         try:
             yield
         except InputError:
@@ -190,7 +190,7 @@ class Checkpoints:
             ) from error
 
     def kept(self) -> str:
-        """What a user has where a run ends by itself; waits for the last save."""
+        """Return what a user has where a run ends by itself; waits for the last save."""
         steps = []
         with suppress(Exception):  # That it failed is said elsewhere.
             self._finish()
@@ -345,6 +345,6 @@ class Checkpoints:
 
 
 def has_checkpoints(workdir: epath.PathLike) -> bool:
-    """Whether a run in `workdir` has saved anything."""
+    """Return whether a run in `workdir` has saved anything."""
     folder = epath.Path(workdir) / "checkpoints"
     return folder.exists() and any(p.name.isdecimal() for p in folder.iterdir())

@@ -22,7 +22,7 @@ SLOW = "xla_cpu_experimental_ynn_fusion_type"
 
 
 def avoid_slow_kernels() -> None:
-    """Keeps XLA from YNN's convolutions on a CPU; before JAX looks for devices.
+    """Keep XLA from YNN's convolutions on a CPU; before JAX looks for devices.
 
     On recent CPUs XLA takes them by default; a filter's gradient then takes 2 to 6 times as long.
     An XLA_FLAGS that already says something about it stays as it is.
@@ -34,7 +34,7 @@ def avoid_slow_kernels() -> None:
 
 
 def keep_programs(folder: str | None = None, limit: int = LIMIT) -> None:
-    """Lets JAX keep what it compiles; before the first compilation.
+    """Let JAX keep what it compiles; before the first compilation.
 
     A folder that cannot be written, or that others may write to, is one warning, and the run goes
     on without.
@@ -73,7 +73,7 @@ def keep_programs(folder: str | None = None, limit: int = LIMIT) -> None:
 
 
 def _tidy(folder: Path, limit: int) -> None:
-    """Removes the programs that were not used for longest, until the others are within `limit`."""
+    """Remove the programs that were not used for longest, until the others are within `limit`."""
     programs = []
     for file in folder.iterdir():
         # By JAX's name for a program: the folder may be one with other things in it.

@@ -57,7 +57,7 @@ def cluster() -> Any:
 def start(
     coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None
 ) -> None:
-    """Joins the processes of several hosts; call it before anything asks JAX for devices.
+    """Join the processes of several hosts; call it before anything asks JAX for devices.
 
     Args:
         coordinator: HOST:PORT where process 0 runs; without it a Cloud TPU pod or a Slurm step is
@@ -124,7 +124,7 @@ def _timer(seconds: float, ring: Callable[[], None]) -> threading.Timer:
 
 
 def end_soon(code: int) -> None:
-    """Ends this process within `GRACE` seconds: its exit waits for others that may never come."""
+    """End this process within `GRACE` seconds: its exit waits for others that may never come."""
     if jax.distributed.is_initialized():
         _timer(GRACE, lambda: os._exit(code))
 
@@ -152,7 +152,7 @@ def agreed() -> Iterator[None]:
 
 
 def check_same(**texts: str) -> None:
-    """Raises InputError, on all processes, where a process has another text than process 0."""
+    """Raise InputError, on all processes, where a process has another text than process 0."""
     mine = [hashlib.sha256(text.encode()).digest() for text in texts.values()]
     mine = np.frombuffer(b"".join(mine), np.uint8).reshape(len(texts), -1)
     everyone = multihost_utils.process_allgather(mine).reshape(-1, *mine.shape)
@@ -163,7 +163,7 @@ def check_same(**texts: str) -> None:
 
 
 def meet() -> None:
-    """Waits for all processes, however long process 0 works alone; a dead one is noticed as ever.
+    """Wait for all processes, however long process 0 works alone; a dead one is noticed as ever.
 
     To be called before the next step: a CPU's collectives give up after half an hour of waiting.
     """

@@ -1,4 +1,4 @@
-"""What a run says: `metrics.jsonl`, TensorBoard, `log.txt`, progress lines and picture grids."""
+"""What a run says: `metrics.jsonl`, TensorBoard, `log.txt`, progress lines and image grids."""
 
 import io
 import math
@@ -34,7 +34,7 @@ Pictures = UInt8[np.ndarray, "n h w c"]
 
 
 def grid(images: Pictures, columns: int | None = None) -> UInt8[np.ndarray, "h2 w2 c"]:
-    """Pictures side by side, a gap of 2 px between them; as square as can be by default."""
+    """Return images side by side, a gap of 2 px between them; as square as can be by default."""
     n, h, w, c = images.shape
     across = min(n, columns or math.ceil(math.sqrt(n)))
     rows = math.ceil(n / across)
@@ -46,7 +46,7 @@ def grid(images: Pictures, columns: int | None = None) -> UInt8[np.ndarray, "h2 
 
 
 def png(image: UInt8[np.ndarray, "h w c"]) -> bytes:
-    """The picture as a PNG file's bytes."""
+    """Return the image as a PNG file's bytes."""
     buffer = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
     return buffer.getvalue()
@@ -104,7 +104,7 @@ class Log:
                     self._temporary.cleanup()
 
     def flush(self) -> None:
-        """Writes what is new to the run's folder now, also where that is an object store."""
+        """Write what is new to the run's folder now, also where that is an object store."""
         if self._on:
             self._events.flush()
             self._copy()
@@ -119,7 +119,7 @@ class Log:
         self._next = time.monotonic() + COPY
 
     def _files(self) -> dict[Path, tuple[int, int]]:
-        """What an object store must have, and in which state it is."""
+        """Return what an object store must have, and in which state it is."""
         if not self._remote:
             return {}
         about = {file: file.stat() for file in self.here.rglob("*") if file.is_file()}
@@ -136,7 +136,7 @@ class Log:
         self.line(text, "detail" if self._label else "line")
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Adds a row to `metrics.jsonl` and points to TensorBoard's curves."""
+        """Add a row to `metrics.jsonl` and points to TensorBoard's curves."""
         if not self._on:
             return
         self._append("metrics.jsonl", sealed.row({"step": step, **values}))
@@ -149,7 +149,7 @@ class Log:
         tracking.send(self._trackers, "metrics", step, values)
 
     def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
-        """Saves `<name>/<step>.png`, and shows it in TensorBoard."""
+        """Save `<name>/<step>.png`, and show it in TensorBoard."""
         if not self._on:
             return
         data = png(image)
@@ -163,7 +163,7 @@ class Log:
         tracking.send(self._trackers, "image", step, name, image)
 
     def rewind(self, step: int) -> None:
-        """Drops rows after `step`: a resumed run writes them again."""
+        """Drop rows after `step`: a resumed run writes them again."""
         if self._on and (file := self.here / "metrics.jsonl").exists():
             rows = [row for row in sealed.rows(file) if row.get("step", math.inf) <= step]
             sealed.write(file, map(sealed.row, rows))
@@ -217,5 +217,5 @@ class _Events:
 
 
 def read_metrics(workdir: epath.PathLike) -> list[dict]:
-    """The rows of a run's `metrics.jsonl`."""
+    """Return the rows of a run's `metrics.jsonl`."""
     return sealed.rows(epath.Path(workdir) / "metrics.jsonl")

@@ -36,8 +36,8 @@ class Settings(NamedTuple):
     """The settings that decide over it.
 
     Attributes:
-        batch_size: pictures in a turn, on all devices.
-        microbatch: pictures at a time, on all devices; all where None.
+        batch_size: images in a turn, on all devices.
+        microbatch: images at a time, on all devices; all where None.
         remat: whether activations are computed again for the gradients.
         bf16: whether convolutions are computed in bfloat16.
         prefix: of the settings' names in the config: `gan.` or `classifier.` in an experiment's.
@@ -58,7 +58,7 @@ class OutOfMemoryError(InputError):
 def watch_memory(
     settings: Settings, tell: Callable[[str], None]
 ) -> Iterator[Callable[..., Callable]]:
-    """Yields compile(step, *arguments) -> the compiled step, which tells what memory it needs.
+    """Yield compile(step, *arguments) -> the compiled step, which tells what memory it needs.
 
     Args:
         settings: what the advice starts from.
@@ -106,7 +106,7 @@ def _compile(step: jax.stages.Wrapped, structure: Any, forms: tuple) -> jax.stag
 
 
 def needs(compiled: jax.stages.Compiled) -> Needs | None:
-    """What the compiler says; None where it does not."""
+    """Return what the compiler says; None where it does not."""
     about: Any = compiled.memory_analysis()
     if about is None:
         return None
@@ -131,7 +131,7 @@ def limit(arguments: Any = ()) -> int | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory was wanting, of the device or of the host."""
+    """Return whether memory was wanting, of the device or of the host."""
     ours = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
     return ours or isinstance(error, MemoryError)
 
@@ -139,12 +139,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 def fitting(
     needed: Needs | None, available: int | None, now: int, counts: Iterable[int]
 ) -> int | None:
-    """The most pictures at a time, of these counts and fewer than now, that should fit.
+    """Return the most images at a time, of these counts and fewer than now, that should fit.
 
     Args:
         needed: by the step as it is.
         available: bytes a device; a tenth of them is left for what else is there.
-        now: pictures at a time.
+        now: images at a time.
         counts: those that will do.
 
     Returns:
@@ -161,7 +161,7 @@ def fitting(
 def advice(
     needed: Needs | None, available: int | None, settings: Settings, devices: int, platform: str
 ) -> str:
-    """What does not fit, and what to lower and to what.
+    """Return what does not fit, and what to lower and to what.
 
     On a CPU that is the batch: XLA's program for one needs as much or more with microbatches,
     `remat` or bfloat16.

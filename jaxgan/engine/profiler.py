@@ -11,7 +11,7 @@ from jaxgan.engine.log import Log
 
 @contextmanager
 def tracer(steps: range, log: Log) -> Iterator[Callable[[int, Any], None]]:
-    """Yields before(step, state), to be called before each step: it begins and ends the trace.
+    """Yield before(step, state), to be called before each step: it begins and ends the trace.
 
     Args:
         steps: those to trace, as far as this run comes to them.

@@ -186,7 +186,7 @@ def _rows(step: int, count: int, metrics: dict) -> Iterator[tuple[int, dict]]:
 
 
 def _shown(found: Mapping[int, dict[str, Any]]) -> str:
-    """The means over the trainings."""
+    """Return the means over the trainings."""
     rows = list(found.values())
     names = rows[0] if rows else ()
     return numbers({name: float(np.mean([row[name] for row in rows])) for name in names})

@@ -14,7 +14,7 @@ PACKAGES = ("jaxgan", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "gra
 
 
 def versions() -> dict[str, str]:
-    """Those of the packages that a run's figures depend on."""
+    """Return those of the packages that a run's figures depend on."""
     return {name: metadata.version(name) for name in PACKAGES}
 
 

@@ -41,26 +41,26 @@ class Devices(NamedTuple):
 
 
 def axis_name(mode: str) -> str | None:
-    """The axis that steps are built with under `mode`."""
+    """Return the axis that steps are built with under `mode`."""
     return AXIS if mode == "pmap" else None
 
 
 def spread(mode: str = "auto") -> Devices:
-    """All of this run's devices, on all hosts, by `mode` (auto is jit)."""
+    """Return all of this run's devices, on all hosts, by `mode` (auto is jit)."""
     if mode not in MODES:
         raise InputError(f"parallel must be one of {', '.join(MODES)}, got {mode!r}")
     return _pmap() if mode == "pmap" else _jit()
 
 
 def check_devices() -> None:
-    """Raises InputError, on all processes, where they differ in their number of devices."""
+    """Raise InputError, on all processes, where they differ in their number of devices."""
     counts = np.bincount([d.process_index for d in jax.devices()])
     if counts.min() != counts.max():
         raise InputError(f"all processes must have as many devices, got {counts.tolist()}")
 
 
 def check_batch(batch_size: int, name: str = "train.batch_size") -> None:
-    """Raises InputError where the devices do not divide the batch."""
+    """Raise InputError where the devices do not divide the batch."""
     counts = np.bincount([d.process_index for d in jax.devices()])
     if batch_size % jax.device_count():
         where = f" ({len(counts)} processes with {counts[0]})" if len(counts) > 1 else ""
@@ -71,7 +71,7 @@ def check_batch(batch_size: int, name: str = "train.batch_size") -> None:
 
 
 def check_alone(value: int, name: str) -> None:
-    """Raises InputError where `name`, which uses one device if above 1, is given several."""
+    """Raise InputError where `name`, which uses one device if above 1, is given several."""
     if value > 1 and jax.device_count() > 1:
         raise InputError(
             f"{name} must be 1 on several devices (give each a process of its own, with --worker), "

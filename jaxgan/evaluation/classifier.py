@@ -18,7 +18,7 @@ from jaxgan.system.paths import near
 def evaluate_classifier(
     workdir: epath.PathLike, path: str, part: str = "all", step: int | None = None
 ) -> dict:
-    """What the best checkpoint of a classifier's run makes of the pictures of `path`.
+    """Return what the best checkpoint of a classifier's run makes of the images of `path`.
 
     Args:
         workdir: the run's folder.
@@ -27,7 +27,7 @@ def evaluate_classifier(
         step: a certain checkpoint.
 
     Raises:
-        InputError: no classifier's run, or pictures of other classes.
+        InputError: no classifier's run, or images of other classes.
     """
     if not loader.exists(path):
         raise InputError(
@@ -43,7 +43,7 @@ def evaluate_classifier(
     source = open_source(data, config.seed, scale and ranges.Scale(*scale))
     if part == "all" and loader.fingerprint(source) == trained:
         logging.getLogger("jaxgan").warning(
-            "these are the pictures it learned from: --split test takes those that it did not see"
+            "these are the images it learned from: --split test takes those that it did not see"
         )
     if part != "all":
         if data.duplicates is None and getattr(source, "sides", None) is None:

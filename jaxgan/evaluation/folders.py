@@ -1,4 +1,4 @@
-"""Generated pictures beside real ones, from any folders: what `evaluate.py --real --fake` does."""
+"""Generated images beside real ones, from any folders: what `evaluate.py --real --fake` does."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from jaxgan.metrics import features as nets
 from jaxgan.metrics.features import Features
 from jaxgan.metrics.memorization import View, find_copies
 
-# The metrics, and the pictures a side without which each cannot be had with its interval.
+# The metrics, and the images a side without which each cannot be had with its interval.
 LEAST = {
     "frechet": 4,
     "kid": 20,
@@ -26,11 +26,11 @@ LEAST = {
     "copies": memorization.LEAST,
     "entropy": 2 * inception_score.SPLITS,
 }
-WORST = 32  # Pairs of a generated picture and its nearest training picture.
+WORST = 32  # Pairs of a generated image and its nearest training image.
 
 
 class Pair(NamedTuple):
-    """A generated picture and the training picture that is nearest to it."""
+    """A generated image and the training image that is nearest to it."""
 
     image: UInt8[np.ndarray, "r r 3"]
     match: UInt8[np.ndarray, "r r 3"]
@@ -53,11 +53,11 @@ def evaluate(
     seed: int = 0,
     keep: str | os.PathLike | None = None,
 ) -> tuple[dict[str, Any], list[Pair]]:
-    """Compares generated pictures with real ones.
+    """Compare generated images with real ones.
 
     Args:
-        real: a folder or a prepared set; with `train`, of pictures that the generator did not see.
-        fake: of generated pictures.
+        real: a folder or a prepared set; with `train`, of images that the generator did not see.
+        fake: of generated images.
         train: of those that it learned from; None: `real` is.
         features: a name, `weights` and `resize` with it: see `networks.by_name`; None: vgg16, or
             another where the critic behind the images was trained on it (see `judges`).
@@ -67,17 +67,17 @@ def evaluate(
         resize: see `features`.
         resolution: the side in px at which all are seen; None takes the sets' own.
         seed: of all that is drawn.
-        keep: folder in which features of real pictures are kept, see `feature_cache.kept`.
+        keep: folder in which features of real images are kept, see `feature_cache.kept`.
 
     Returns:
-        The generated pictures that are nearest to a training picture, with these; and before them
+        The generated images that are nearest to a training image, with these; and before them
         what the JSON file holds: `metrics` with `frechet`, `kid`, `precision`, `recall`, `density`,
         `coverage` and `copies`, or those of them that are wanted, each with `value`, `low`, `high`
         and `interval` (of what: see `intervals.compare`); how they were computed; and `warnings`,
         sentences.
 
     Raises:
-        InputError: folders that cannot be compared, too few pictures, features that cannot be had
+        InputError: folders that cannot be compared, too few images, features that cannot be had
             or that the critic was trained on.
     """
     critics = judges.of_folder(fake)
@@ -120,7 +120,7 @@ def evaluate(
         )
         for flag, mirror in wanted
     }
-    if net.name == "light":  # Of several units: those of the real pictures' deviations.
+    if net.name == "light":  # Of several units: those of the real images' deviations.
         real_ones = found["--real", False]
         mean, std = real_ones.mean(axis=0), np.maximum(real_ones.std(axis=0), 1e-6)
         found = {key: (x - mean) / std for key, x in found.items()}
@@ -160,7 +160,7 @@ def evaluate(
 
 
 def check_metrics(metrics: Sequence[str] | None, features: str) -> None:
-    """Raises InputError for metrics that there are not, or not on these features."""
+    """Raise InputError for metrics that there are not, or not on these features."""
     for name in metrics or ():
         if name not in LEAST:
             raise InputError(f"--metrics must be of {', '.join(LEAST)}, got {name!r}")
@@ -228,7 +228,7 @@ def _copies(
         "p": result.p,
         "exact": held_out is not None,
         "held_out": len(result.held_out.ratio),
-        "left_out": left_out,  # Held-out pictures that are copies of training pictures.
+        "left_out": left_out,  # Held-out images that are copies of training images.
         "nearest": [
             {"fake": pair.fake, "train": pair.train, "ratio": pair.ratio} for pair in pairs
         ],
@@ -236,7 +236,7 @@ def _copies(
 
 
 def _warnings(result: dict[str, Any]) -> list[str]:
-    """What a reader of the figures must know."""
+    """Return what a reader of the figures must know."""
     found, metrics = [], result["metrics"]
     if result["features"]["name"] in (result["judge"]["critic"] or ()):
         found.append(result["judge"]["sentence"])
@@ -262,7 +262,7 @@ def _warnings(result: dict[str, Any]) -> list[str]:
 def _features(
     net: Features, source: Source, mirror: bool, flag: str, keep: str | os.PathLike | None
 ) -> Float[np.ndarray, "n d"]:
-    """Of each picture, or of each one mirrored."""
+    """Of each image, or of each one mirrored."""
     step = -1 if mirror else 1
 
     def pictures() -> Iterator[np.ndarray]:

@@ -1,11 +1,11 @@
-"""GAN-train and GAN-test: generated pictures judged by what classifiers learn from them.
+"""GAN-train and GAN-test: generated images judged by what classifiers learn from them.
 
-GAN-base learns from real pictures, GAN-train from as many generated ones of the same classes, in as
-many steps; both are tested on real pictures that neither the classifiers nor the generator saw.
-GAN-train is as good as GAN-base only where the pictures are both true to their class and as varied
-as real ones. GAN-test is GAN-base's accuracy on the generated pictures: it asks for truth alone,
-and is above GAN-base's own where they are easier than real ones, or copies of training pictures.
-The pictures to learn from have the classes' shares of the real training pictures, so that GAN-train
+GAN-base learns from real images, GAN-train from as many generated ones of the same classes, in as
+many steps; both are tested on real images that neither the classifiers nor the generator saw.
+GAN-train is as good as GAN-base only where the images are both true to their class and as varied
+as real ones. GAN-test is GAN-base's accuracy on the generated images: it asks for truth alone,
+and is above GAN-base's own where they are easier than real ones, or copies of training images.
+The images to learn from have the classes' shares of the real training images, so that GAN-train
 is the classification accuracy score (CAS), too.
 
 References:
@@ -38,17 +38,17 @@ from jaxgan.steps.classifier import make_predict
 from jaxgan.system import lock
 from jaxgan.training import run as training
 
-# (pictures to learn from, seed, name) -> (pictures -> log-probabilities of the classes)
+# (images to learn from, seed, name) -> (images -> log-probabilities of the classes)
 Fit = Callable[[Source, int, str], Callable[[Source], Float[np.ndarray, "n k"]]]
 
 
 class Sides(NamedTuple):
-    """Pictures of the same classes, in the same order, at one resolution."""
+    """Images of the same classes, in the same order, at one resolution."""
 
     train: Source  # Real ones, to learn from.
     test: Source  # Real ones, none of them like one of the other two sides.
     fake: Source  # Generated ones.
-    left_out: int  # Test pictures that were.
+    left_out: int  # Test images that were.
 
 
 def run(
@@ -60,13 +60,13 @@ def run(
     seeds: int = 3,
     workdir: str | None = None,
 ) -> dict[str, Any]:
-    """What `measure` finds for folders, and how: config, fingerprints, versions.
+    """Return what `measure` finds for folders, and how: config, fingerprints, versions.
 
     Args:
         config: a classifier's; its first seed, too.
         real: folder or prepared set to test with.
-        fake: generated pictures.
-        train: real pictures to learn from; see `open_sides`.
+        fake: generated images.
+        train: real images to learn from; see `open_sides`.
         seeds: how many classifiers learn from each side.
         workdir: for their runs; see `fit_with`.
 
@@ -86,26 +86,26 @@ def run(
 
 
 def smallest(*paths: str | None) -> int | None:
-    """That of the smallest pictures: enlarged ones are told from others by their blur alone."""
+    """That of the smallest images: enlarged ones are told from others by their blur alone."""
     return min((loader.usual_side(p) for p in paths if p not in (None, "toy")), default=None)
 
 
 def open_sides(
     data: ClassifierData, real: str, fake: str, train: str | None = None, seed: int = 0
 ) -> Sides:
-    """The pictures of folders or prepared sets.
+    """Return the images of folders or prepared sets.
 
     Args:
         data: a config's section: `resolution`, `crop`, `on_error`, and `split`.
-        real: to test with; without `train`, parted by `split` into pictures to learn from and to
+        real: to test with; without `train`, parted by `split` into images to learn from and to
             test with.
-        fake: generated pictures.
-        train: real pictures to learn from, those of the generator.
-        seed: of drawn pictures, where a path is "toy".
+        fake: generated images.
+        train: real images to learn from, those of the generator.
+        seed: of drawn images, where a path is "toy".
 
     Raises:
-        InputError: classes differ, are fewer than two, or have too few pictures; or generated
-            pictures are test pictures.
+        InputError: classes differ, are fewer than two, or have too few images; or generated
+            images are test images.
     """
 
     def opened(path: str, flag: str, classes: Sequence[str] | None = None) -> Source:
@@ -145,10 +145,10 @@ def open_sides(
 
 
 def separate(train: Source, test: Source, fake: Source) -> Sides:
-    """The three sides, less the test pictures that are near copies of one of another side.
+    """Return the three sides, less the test images that are near copies of one of another side.
 
     Raises:
-        InputError: generated pictures are test pictures, or a class has no test picture left.
+        InputError: generated images are test images, or a class has no test image left.
     """
     found = splits.near_duplicates(loader.Concat([train, fake, test]))
     group, digests = found.group, found.digest
@@ -180,17 +180,17 @@ def separate(train: Source, test: Source, fake: Source) -> Sides:
 def equal_numbers(
     train: Int[np.ndarray, " n"], fake: Int[np.ndarray, " m"], classes: Sequence[str]
 ) -> list[int]:
-    """How many pictures of each class both classifiers learn from.
+    """Return how many images of each class both classifiers learn from.
 
     All of the real ones; where there are fewer generated ones of a class, a share of all classes.
 
     Args:
-        train: labels of the real pictures to learn from.
+        train: labels of the real images to learn from.
         fake: labels of the generated ones.
         classes: their names.
 
     Raises:
-        InputError: a class is missing on a side, or its share is no picture.
+        InputError: a class is missing on a side, or its share is no image.
     """
     real, generated = (np.bincount(side, minlength=len(classes)) for side in (train, fake))
     for name, *counts in zip(classes, real, generated, strict=True):
@@ -212,9 +212,9 @@ def measure(
 ) -> dict[str, Any]:
     """GAN-base, GAN-train and GAN-test, and by how much the second is below the first.
 
-    Each seed trains two classifiers, on pictures that it draws anew where a side has more than are
-    taken. Intervals speak of other seeds and other test pictures (`crossed.crossed_interval`);
-    with one seed, of other pictures alone (Wilson's).
+    Each seed trains two classifiers, on images that it draws anew where a side has more than are
+    taken. Intervals speak of other seeds and other test images (`crossed.crossed_interval`);
+    with one seed, of other images alone (Wilson's).
 
     Args:
         sides: see `open_sides`.
@@ -281,7 +281,7 @@ def check_classifier(config: ConfigDict) -> Classifier:
 
 
 def fit_with(config: Classifier, workdir: str | None = None) -> Fit:
-    """Trains the classifier of a config, and takes its last weights: nothing chooses among them.
+    """Train the classifier of a config, and take its last weights: nothing chooses among them.
 
     Args:
         config: a classifier's.
@@ -316,7 +316,7 @@ def fit_with(config: Classifier, workdir: str | None = None) -> Fit:
 
 
 def _some(source: Source, numbers: Sequence[int], seed: int) -> Source:
-    """So many pictures of each class, chosen by the seed."""
+    """So many images of each class, chosen by the seed."""
     chosen = [
         np.random.default_rng([seed, label]).permutation(np.flatnonzero(source.labels == label))[:n]
         for label, n in enumerate(numbers)
@@ -334,38 +334,3 @@ def _share(right: np.ndarray, level: float) -> dict[str, float | None]:
 def _counts(source: Source) -> dict[str, int]:
     counts = np.bincount(source.labels, minlength=len(source.classes)).tolist()
     return dict(zip(source.classes, counts, strict=True))
-
-
-def table(result: dict[str, Any]) -> str:
-    """The result as a person reads it."""
-    metrics, pictures = result["metrics"], result["pictures"]
-    learned = ", ".join(f"{n:,} {name}" for name, n in pictures["learned from"].items())
-    tested, asked = (sum(pictures[side].values()) for side in ("test", "fake"))
-    classes = list(pictures["test"])
-    wide = max(28, *(len(name) + 2 for name in classes))
-    lines = [
-        f"learned from {learned} images, {len(result['seeds'])} seeds; tested on {tested:,} real "
-        f"and {asked:,} generated images; {result['level']:.0%} intervals",
-        "".ljust(wide) + "GAN-base".rjust(22) + "GAN-train (CAS)".rjust(22) + "GAN-test".rjust(22),
-    ]
-    names = ("gan_base", "gan_train", "gan_test")
-    rows = {"accuracy": [metrics[name] for name in names]}
-    rows |= {one: [metrics[name]["per_class"][one] for name in names] for one in classes}
-    for title, cells in rows.items():
-        lines.append(title.ljust(wide) + "".join(_cell(cell).rjust(22) for cell in cells))
-    gap = metrics["gan_train"]["difference"]
-    text = f"GAN-train - GAN-base: {100 * gap['value']:+.1f} points"
-    if gap["low"] is not None:
-        text += f" [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}]: "
-        text += (
-            "generated images teach less than as many real ones"
-            if gap["high"] < 0
-            else "generated images teach more than as many real ones"
-            if gap["low"] > 0
-            else "no evidence that generated images teach less than as many real ones, or more"
-        )
-    return "\n".join([*lines, text])
-
-
-def _cell(cell: dict[str, float]) -> str:
-    return f"{cell['value']:.1%} [{cell['low']:.1%}, {cell['high']:.1%}]"

@@ -1,4 +1,4 @@
-"""Folders of pictures that are to be compared: whether they can be."""
+"""Folders of images that are to be compared: whether they can be."""
 
 from collections import Counter
 from pathlib import Path
@@ -11,14 +11,14 @@ from jaxgan.data.folder import Source, in_threads
 from jaxgan.errors import InputError
 from jaxgan.system.paths import check_no_run, near
 
-ALIKE = 0.1  # Share of a folder's pictures that are equal, from which on it is told.
-HARDLY = 0.05  # Of the other side's variance of features, below which pictures hardly differ.
-LOOKED_AT = 200  # Pictures of a folder, for their size and colours.
-GRAY = 4.0  # Mean difference of a picture's channels, of 255, below which it has no colours.
+ALIKE = 0.1  # Share of a folder's images that are equal, from which on it is told.
+HARDLY = 0.05  # Of the other side's variance of features, below which images hardly differ.
+LOOKED_AT = 200  # Images of a folder, for their size and colours.
+GRAY = 4.0  # Mean difference of an image's channels, of 255, below which it has no colours.
 
 
 def check_apart(paths: dict[str, str]) -> None:
-    """Raises InputError where one of the folders is none, is another one, or lies in it."""
+    """Raise InputError where one of the folders is none, is another one, or lies in it."""
     given = [(flag, Path(path).expanduser().resolve()) for flag, path in paths.items()]
     for i, (flag, path) in enumerate(given):
         if not path.is_dir():
@@ -35,10 +35,10 @@ def check_apart(paths: dict[str, str]) -> None:
 
 
 def common_size(paths: dict[str, str]) -> int:
-    """The side of the pictures in all folders: the median of the shorter sides.
+    """Return the side of the images in all folders: the median of the shorter sides.
 
     Raises:
-        InputError: it differs, or a folder has no picture.
+        InputError: it differs, or a folder has no image.
     """
     sides = {flag: loader.usual_side(path) for flag, path in paths.items()}
     if len(set(sides.values())) > 1:
@@ -48,7 +48,7 @@ def common_size(paths: dict[str, str]) -> int:
 
 
 def check_counts(least: dict[str, int], sources: dict[str, Source]) -> None:
-    """Raises InputError where there are fewer pictures than a metric of `least` needs."""
+    """Raise InputError where there are fewer images than a metric of `least` needs."""
     concerned = {"copies": ("--real", "--train"), "entropy": ("--fake",)}
     for name, count in least.items():
         for flag in concerned.get(name, ("--real", "--fake")):
@@ -60,7 +60,7 @@ def check_counts(least: dict[str, int], sources: dict[str, Source]) -> None:
 
 
 def check_colours(sources: dict[str, Source]) -> None:
-    """Raises InputError where pictures have one channel on one side, and three on the other."""
+    """Raise InputError where images have one channel on one side, and three on the other."""
     kinds = {}
     for flag, source in sources.items():
         some = np.linspace(0, len(source) - 1, min(len(source), LOOKED_AT)).astype(int)
@@ -72,7 +72,7 @@ def check_colours(sources: dict[str, Source]) -> None:
 
 
 def digests(source: Source) -> list[bytes]:
-    """Equal for pictures that are equal, pixel by pixel."""
+    """Equal for images that are equal, pixel by pixel."""
     return list(in_threads(lambda i: images.digest(source[i]["image"]), len(source)))
 
 
@@ -81,11 +81,11 @@ def alike(
     real: Float[np.ndarray, "n d"],
     fake: Float[np.ndarray, "m d"],
 ) -> list[str]:
-    """Sentences on folders whose pictures are equal, or hardly differ: no figure says much then.
+    """Sentences on folders whose images are equal, or hardly differ: no figure says much then.
 
     Args:
         found: `digests` of each folder, by its flag.
-        real: features of the real pictures.
+        real: features of the real images.
         fake: of the generated ones.
     """
     said, equal = [], {}
@@ -104,7 +104,7 @@ def alike(
 
 
 def check_disjoint(sources: dict[str, Source], found: dict[str, list[bytes]]) -> None:
-    """Raises InputError where generated pictures are real ones, pixel by pixel."""
+    """Raise InputError where generated images are real ones, pixel by pixel."""
     seen = {flag: {d: i for i, d in enumerate(each)} for flag, each in found.items()}
     for flag in set(sources) - {"--fake"}:
         common = seen["--fake"].keys() & seen[flag].keys()

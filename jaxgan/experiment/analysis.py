@@ -120,7 +120,7 @@ def _verdict(
     assumed: Components | None,
     same_samples: float | None,
 ) -> dict[str, Any]:
-    """What the primary contrast, `first`, says."""
+    """Return what the primary contrast, `first`, says."""
     primary, at, margin = (first["a"], first["b"]), first["level"], asked["margin"]
     both = answers.common(*primary)
     interval = Interval(*(first[k] for k in ("difference", "low", "high", "se", "df")))
@@ -234,7 +234,7 @@ def _contrast(answers: Answers, a: str, b: str, level: float) -> dict[str, Any]:
 def _per_class(
     answers: Answers, primary: tuple[str, str], classes: Sequence[str], level: float
 ) -> dict[str, Any]:
-    """The primary contrast's rise of each class's recall; the intervals cover together."""
+    """Return the primary contrast's rise of each class's recall; the intervals cover together."""
     seeds = answers.common(*primary)
     a, b = (answers.tables(arm, seeds, "accuracy") for arm in primary)
     labels = [answers.labels[k] for k in seeds]
@@ -258,7 +258,7 @@ def _power(
     level: float,
     assumed: Components,
 ) -> dict[str, Any]:
-    """The smallest effects: by assumed variances before, by observed ones after."""
+    """Return the smallest effects: by assumed variances before, by observed ones after."""
     seeds = answers.common(*primary)
     a, b = (answers.tables(arm, seeds) for arm in primary)
     images, folds = sum(of.shape[1] for of in a), len(seeds)

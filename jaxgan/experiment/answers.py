@@ -41,7 +41,7 @@ class Answers:
                 self._gan[fold, seed] = run["gan"]
 
     def common(self, *arms: str) -> dict[int, list[int]]:
-        """The seeds of each fold that all of `arms` have; folds without any are left out."""
+        """Return the seeds of each fold that all of `arms` have; folds without any are left out."""
         first, *others = (self._p.get(arm, {}) for arm in arms)
         found = {
             k: [s for s in of if all(s in other.get(k, {}) for other in others)]
@@ -56,7 +56,7 @@ class Answers:
     def tables(
         self, arm: str, seeds: Mapping[int, Sequence[int]], outcome: str | None = None
     ) -> Tables:
-        """The outcome, [seeds, images] of each fold."""
+        """Return the outcome, [seeds, images] of each fold."""
         labels = [self.labels[k] for k in seeds]
         of = OUTCOMES[outcome or self.outcome].values
         return of(self.probabilities(arm, seeds), labels)
@@ -82,14 +82,14 @@ class Answers:
         return found
 
     def gans(self, seeds: Mapping[int, Sequence[int]]) -> list[int]:
-        """The GAN behind each seed of a single fold; [] of several folds or without GANs."""
+        """Return the GAN behind each seed of a single fold; [] of several folds or without GANs."""
         if len(seeds) != 1:
             return []
         ((fold, of),) = seeds.items()
         return [self._gan[fold, s] for s in of] if all((fold, s) in self._gan for s in of) else []
 
     def interval(self, a: str, b: str, level: float = 0.95) -> Interval | None:
-        """That of arm a minus arm b; None where no seed has both."""
+        """Return that of arm a minus arm b; None where no seed has both."""
         seeds = self.common(a, b)
         if not seeds:
             return None

@@ -9,9 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from etils import epath
-from ml_collections import ConfigDict
 
-from jaxgan.config import checks
 from jaxgan.config.typed import Experiment, changed
 from jaxgan.errors import InputError
 from jaxgan.experiment import forecast, pipeline, timing
@@ -70,9 +68,7 @@ class Choice(NamedTuple):
     images: int
 
 
-def choose(
-    given: ConfigDict | Experiment, budget: float, begin: float | None = None
-) -> tuple[Choice, Plan]:
+def choose(config: Experiment, budget: float, begin: float | None = None) -> tuple[Choice, Plan]:
     """Folds, seeds and GAN steps for the time that there is.
 
     A few steps of each kind are timed. Of the designs whose interval is expected to be narrow
@@ -80,7 +76,7 @@ def choose(
     the one with the narrowest interval. Which variances to expect is `power.assumed`.
 
     Args:
-        given: the experiment's config.
+        config: the experiment's.
         budget: seconds in all.
         begin: `time.perf_counter()` from which they count; now by default.
 
@@ -91,7 +87,6 @@ def choose(
         InputError: there is no time for two classifiers of each arm; says how much there must be.
     """
     begin = time.perf_counter() if begin is None else begin
-    config = checks.parsed(given)
     found: list[Choice] = []
     least, known, plan, most = float("inf"), None, None, 0
     for count in (config.data.folds,) if config.data.folds > 1 else FOLDS:
@@ -181,7 +176,7 @@ def say(choice: Choice, budget: float) -> str:
 
 
 def spend(
-    given: ConfigDict,
+    config: Experiment,
     workdir: epath.PathLike,
     budget: float,
     begin: float,
@@ -190,7 +185,7 @@ def spend(
     """Run an experiment within a budget; with a larger one than before it goes on.
 
     Args:
-        given: the experiment's config; its folds, seeds and GAN steps are chosen.
+        config: the experiment's; its folds, seeds and GAN steps are chosen.
         workdir: its folder.
         budget: seconds, counted from `begin`.
         begin: `time.perf_counter()` when the program started.
@@ -207,7 +202,7 @@ def spend(
             f"{workdir} holds an experiment that was begun without --budget: go on without it, or "
             "choose a new --workdir"
         )
-    plan, config = None, checks.parsed(given)
+    plan = None
     if before is None:
         chosen, plan = choose(config, budget, begin)
         kept = chosen._asdict() | {"budget": budget}

@@ -100,7 +100,7 @@ def measure(results: Results, arm: str) -> dict[str, Any]:
 
 
 def _trained(results: Results, arm: str) -> dict[str, int]:
-    """The training images of an arm by what they are, like "cat, real"."""
+    """Return the training images of an arm by what they are, like "cat, real"."""
     return {
         f"{name}, {kind}": n
         for name, kinds in results["arms"].get(arm, {}).get("pictures", {}).items()

@@ -4,8 +4,6 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ml_collections import ConfigDict
-
 from jaxgan.config.sections import Train
 from jaxgan.config.typed import Experiment
 from jaxgan.engine import log
@@ -60,7 +58,7 @@ def _once_classifying(known: Prices) -> float:
     return compiled + known.features[1] + known.selection[1]
 
 
-def predict(given: ConfigDict | Experiment, at_least: float = timing.SECONDS) -> list[Stage]:
+def predict(config: Experiment, at_least: float = timing.SECONDS) -> list[Stage]:
     """The cost of an experiment's stages; trains nothing and writes nothing.
 
     Counted are steps, the images that GANs draw, the features by which the best are chosen and
@@ -70,14 +68,14 @@ def predict(given: ConfigDict | Experiment, at_least: float = timing.SECONDS) ->
     it comes out low, less so the longer the runs are. `vmap_seeds` take as much time as one by one.
 
     Args:
-        given: the experiment's config.
+        config: the experiment's.
         at_least: seconds for which steps of each kind are timed.
 
     Raises:
         InputError: what `pipeline.run` would refuse.
         OutOfMemoryError: a step does not fit; names what to lower.
     """
-    plan = prepare(given)
+    plan = prepare(config)
     for line in (plan.duplicates, *plan.account):
         logging.getLogger("jaxgan").warning("%s", line)
     config, known = plan.config, timing.prices(plan, at_least)

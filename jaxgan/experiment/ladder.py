@@ -26,7 +26,7 @@ class Compared(Protocol):
 
 
 def rung(name: str) -> int:
-    """The place of an arm on the ladder, 0 the cheapest."""
+    """Return the place of an arm on the ladder, 0 the cheapest."""
     read = arm_names.parse(name)
     order = list(RUNGS)
     if read.kind == "pca":
@@ -44,7 +44,7 @@ def rung(name: str) -> int:
 def cheapest(
     answers: Compared, found: Mapping[str, Mapping[str, Any]], level: float
 ) -> dict[str, Any] | None:
-    """The cheapest arm that this design cannot tell from the best one, below it.
+    """Return the cheapest arm that this design cannot tell from the best one, below it.
 
     Args:
         answers: of all arms.

@@ -47,8 +47,8 @@ def what_next(results: Results) -> list[Sentence]:
 
 
 def beaten(results: Results) -> str | None:
-    """A sentence where the verdict's GANs are no better than principal components, which train
-    nothing; None where they are, or where that was not compared.
+    """Return a sentence where the verdict's GANs are no better than principal components, which
+    train nothing; None where they are, or where that was not compared.
     """
     gate = results.get("gate")
     if gate and not gate["passed"]:

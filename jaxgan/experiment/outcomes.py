@@ -87,7 +87,7 @@ OUTCOMES = {
 
 
 def beside(name: str) -> str:
-    """The outcome that stands second to another one: it hears of probabilities, too."""
+    """Return the outcome that stands second to another one: it hears of probabilities, too."""
     return "brier" if name == "log_loss" else "log_loss"
 
 

@@ -170,7 +170,7 @@ class _Experiment:
         return self.until is None or time.perf_counter() + seconds < self.until
 
     def _seed_takes(self) -> float:
-        """Seconds of all arms of a seed, in the fold and seed that took longest."""
+        """Return seconds of all arms of a seed, in the fold and seed that took longest."""
         took: dict[tuple[int, int], float] = {}
         for run in [*self.record.runs, *self.record.failed]:
             key = run["fold"], run["seed"]
@@ -178,7 +178,7 @@ class _Experiment:
         return max(took.values(), default=0.0)
 
     def _open(self, k: int, positions: range) -> bool:
-        """Whether fold k is begun: now, unless there is no time for its GANs and a seed."""
+        """Return whether fold k is begun: now, unless there is no time for its GANs and a seed."""
         if k in self.trained:
             return True
         gans = max((sum(g["seconds"] for g in self._of(j)) for j in self.trained), default=0.0)
@@ -217,7 +217,7 @@ class _Experiment:
         ]
 
     def _begin(self, k: int) -> Classifiers:
-        """The GANs of a fold, and its classifiers, not trained yet."""
+        """Return the GANs of a fold, and its classifiers, not trained yet."""
         config = self.config
         self.record.samples[k] = {}
         self._generate(k, range(1))

@@ -22,7 +22,7 @@ from jaxgan.steps.classifier import make_predict
 from jaxgan.training import frozen_features, run
 
 SECONDS = 3.0  # For which steps are timed, at least.
-SOME = 64  # Pictures by which the choosing of the best is timed.
+SOME = 64  # Images by which the choosing of the best is timed.
 
 
 class Trial(NamedTuple):
@@ -31,12 +31,12 @@ class Trial(NamedTuple):
     Attributes:
         init: seconds before there were weights.
         compile: seconds more before each program had run once, and those of the first look.
-        step: seconds a step, the loading of its pictures included.
+        step: seconds a step, the loading of its images included.
         prelude: of a turn that comes before some steps; 0 where there are none.
         preludes: how many of these, by the steps done before.
         memory: bytes of a device.
         checkpoint: bytes of the state but for what is all zeros, which takes none in a file.
-        look: seconds a generated picture of a GAN, or a batch that a classifier judges.
+        look: seconds a generated image of a GAN, or a batch that a classifier judges.
     """
 
     init: float
@@ -50,7 +50,7 @@ class Trial(NamedTuple):
 
 
 def trial(config: Network, source: Source, seconds: float = SECONDS) -> Trial:
-    """A few steps of a training with random weights; nothing of it is kept.
+    """Return a few steps of a training with random weights; nothing of it is kept.
 
     Args:
         config: of a GAN or a classifier.
@@ -90,14 +90,14 @@ def _twice(call: Callable[[], Any]) -> tuple[float, float]:
 
 
 def _draw(draw: sample.Draw, state: Any) -> tuple[float, float]:
-    """Seconds a generated picture, and those before the first one."""
+    """Return seconds a generated image, and those before the first one."""
     seeds = np.arange(16, dtype=np.uint32)
     each, more = _twice(lambda: np.asarray(draw(state.ema, seeds)))
     return each / len(seeds), more
 
 
 def _judge(model: nn.Module, state: Any, source: Source) -> tuple[float, float]:
-    """Seconds a batch that is judged, and those before the first one."""
+    """Return seconds a batch that is judged, and those before the first one."""
     predictor = make_predict(model)
     first = np.arange(min(len(source), classification.BATCH))
     some = loader.in_memory(loader.Subset(source, first))

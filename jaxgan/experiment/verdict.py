@@ -11,7 +11,7 @@ SURE = 0.9  # Share of a folder that two seeds may have in common and still be o
 
 
 def widest(outcome: Outcome, width: float | None) -> float | None:
-    """The half-width above which an interval that holds 0 is too noisy; None: there is none.
+    """Return the half-width above which an interval that holds 0 is too noisy; None: there is none.
 
     Args:
         outcome: of the verdict.
@@ -21,7 +21,7 @@ def widest(outcome: Outcome, width: float | None) -> float | None:
 
 
 def word(interval: Interval, margin: float | None = None, widest: float | None = WIDEST) -> str:
-    """The verdict, from a difference's interval alone.
+    """Return the verdict, from a difference's interval alone.
 
     "helps" where it lies above 0, "hurts" below. Where a margin is given and the whole interval
     lies closer to 0 than it: "no relevant difference", on whichever side. Else "no evidence", or
@@ -52,7 +52,7 @@ def sentence(
     outcome: Outcome = OUTCOMES["accuracy"],
     subject: str = "generated images",
 ) -> str:
-    """The verdict on `subject` (a plural) in one plain sentence with its figures.
+    """Return the verdict on `subject` (a plural) in one plain sentence with its figures.
 
     Args:
         interval: of the difference, where higher is better.
@@ -126,7 +126,7 @@ def no_verdict(primary: tuple[str, str], failed: Sequence[Mapping[str, Any]]) ->
 def conditions(
     folds: int, seeds: int, same_samples: float | None = None, groups: int | None = None
 ) -> str:
-    """What the interval holds for, in one plain sentence.
+    """Return what the interval holds for, in one plain sentence.
 
     Args:
         folds: how many.
@@ -152,7 +152,7 @@ def conditions(
 
 
 def beside(interval: Interval, outcome: Outcome, level: float) -> str:
-    """What the second outcome says, in one sentence."""
+    """Return what the second outcome says, in one sentence."""
     told = f"{change(interval.value, outcome).capitalize()}"
     if interval.low is None:
         return f"{told}, without an interval."
@@ -162,7 +162,7 @@ def beside(interval: Interval, outcome: Outcome, level: float) -> str:
 
 
 def elsewhere(interval: Interval, folds: int, gans: int, outcome: Outcome, level: float) -> str:
-    """Whether it would hold for other training images or another GAN, in one sentence."""
+    """Return whether it would hold for other training images or another GAN, in one sentence."""
     if folds > 1:
         other = f"other training images and other GANs ({folds} folds, each with its own)"
     else:
@@ -175,7 +175,7 @@ def elsewhere(interval: Interval, folds: int, gans: int, outcome: Outcome, level
 
 
 def points(fraction: float) -> str:
-    """A difference of shares in percentage points, "2.1"; "0.03" rather than "0.0"."""
+    """Return a difference of shares in percentage points, "2.1"; "0.03" rather than "0.0"."""
     value = 100 * fraction
     if float(f"{value:.1f}"):
         return f"{value:.1f}"

@@ -1,4 +1,4 @@
-"""What a trained classifier makes of labelled pictures."""
+"""What a trained classifier makes of labelled images."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class Judgement(metrics.Collection):
 def predict(
     predictor: Predict, variables: Any, source: Source, batch_size: int = BATCH
 ) -> Float[np.ndarray, "n k"]:
-    """Log-probabilities of the classes for every picture of `source`, in order."""
+    """Log-probabilities of the classes for every image of `source`, in order."""
     rows = [
         np.asarray(predictor(variables, batch["image"]))[batch["mask"]]
         for batch in in_order(source, batch_size)
@@ -69,7 +69,7 @@ def summarise(
     """Accuracy with its interval, overall and per class, and the confusion matrix.
 
     Intervals are Wilson's (Wilson, Probable Inference, the Law of Succession, and Statistical
-    Inference, 1927): they speak of other pictures like these, not of another training.
+    Inference, 1927): they speak of other images like these, not of another training.
     """
     guesses = log_probabilities.argmax(1)
     right = guesses == labels
@@ -95,10 +95,10 @@ def summarise(
 def calibration_error(
     probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], bins: int = 15
 ) -> float:
-    """The expected calibration error: how far confidence lies from accuracy, in [0, 1].
+    """Return the expected calibration error: how far confidence lies from accuracy, in [0, 1].
 
-    Pictures fall into `bins` equal intervals (low, high] by the probability of the class that is
-    said; the error is the mean over pictures of |accuracy - mean confidence| of their bin.
+    Images fall into `bins` equal intervals (low, high] by the probability of the class that is
+    said; the error is the mean over images of |accuracy - mean confidence| of their bin.
 
     References:
         Guo et al., On Calibration of Modern Neural Networks, 2017, eq. 3.
@@ -111,10 +111,10 @@ def calibration_error(
 
 
 def auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> float:
-    """The area under the ROC curve, the mean over classes of one against the rest.
+    """Return the area under the ROC curve, the mean over classes of one against the rest.
 
-    A class's area is the probability that a picture of it gets more of its probability than one
-    of another class, ties counted half (Mann and Whitney's statistic). Classes without a picture,
+    A class's area is the probability that an image of it gets more of its probability than one
+    of another class, ties counted half (Mann and Whitney's statistic). Classes without an image,
     or without one of another class, are left out; nan where none is left.
 
     References:
@@ -143,7 +143,7 @@ def _share(right: np.ndarray, level: float) -> dict:
 
 
 def table(summary: dict) -> str:
-    """The summary as a person reads it."""
+    """Return the summary as a person reads it."""
     classes = summary["classes"]
     wide = max(len(name) for name in [*classes, "accuracy"]) + 2
     lines = [f"{summary['pictures']} images; {summary['level']:.0%} intervals"]

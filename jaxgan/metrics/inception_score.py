@@ -1,4 +1,4 @@
-"""The Inception score: are pictures each of one class, and together of many?"""
+"""The Inception score: are images each of one class, and together of many?"""
 
 import numpy as np
 from jaxtyping import Float
@@ -16,10 +16,10 @@ def inception_score(
     seed: int = 0,
     level: float = 0.95,
 ) -> Estimate:
-    """exp of the mean KL divergence of a picture's classes from those of its split, 1 to k.
+    """exp of the mean KL divergence of an image's classes from those of its split, 1 to k.
 
     The mean over SPLITS disjoint parts, with Student's interval. It is biased by the parts' size:
-    compare it only with that of as many pictures. Logits are without the last layer's bias, as the
+    compare it only with that of as many images. Logits are without the last layer's bias, as the
     authors computed them.
 
     Args:
@@ -29,7 +29,7 @@ def inception_score(
         level: of the interval.
 
     Raises:
-        InputError: fewer than two pictures a part.
+        InputError: fewer than two images a part.
 
     References:
         Salimans et al., Improved Techniques for Training GANs, 2016, section 4. Barratt and
@@ -37,7 +37,7 @@ def inception_score(
     """
     if len(features) < 2 * SPLITS:
         raise InputError(
-            f"an Inception score needs {2 * SPLITS} pictures, two a part, got {len(features)}"
+            f"an Inception score needs {2 * SPLITS} images, two a part, got {len(features)}"
         )
     order = np.random.default_rng(seed).permutation(len(features))
     found = []

@@ -14,7 +14,7 @@ from jaxgan.metrics.prdc import prdc
 SHARES = ("precision", "recall", "density", "coverage")
 NAMES = ("frechet", "kid", *SHARES)
 DRAWS = 20  # Of halves.
-ENOUGH = 2048  # Pictures a side, from which on a Fréchet distance is usual.
+ENOUGH = 2048  # Images a side, from which on a Fréchet distance is usual.
 # What an interval is of.
 AT_SIZES = "the mean of sets of these sizes"
 TRUE = "the distance itself, whatever the number of images"
@@ -33,29 +33,29 @@ def with_interval(
 ) -> list[dict[str, float]]:
     """The values of `measure`, a number or several, with intervals by random halves of both sides.
 
-    Halves are drawn without replacement, for repeats bias all of these measures. Of n pictures the
+    Halves are drawn without replacement, for repeats bias all of these measures. Of n images the
     values on halves have the variance s^2 / (n / 2) * (1 - 1/2) = s^2 / n: that of the value on
     all. So their deviation is its standard error, and Student's interval lies around the value.
-    Nothing is below `lowest`. It is an interval for what other pictures drawn likewise would have
+    Nothing is below `lowest`. It is an interval for what other images drawn likewise would have
     in the mean, as many as these: not for infinitely many.
 
     A share near 1 varies little and to one side, and halves may all have 1. Wilson's interval lies
-    around it, with as many pictures as would have the halves' variance, were each drawn alone:
-    a share depends on all pictures, so they are fewer than there are, never more.
+    around it, with as many images as would have the halves' variance, were each drawn alone:
+    a share depends on all images, so they are fewer than there are, never more.
 
     Args:
         measure: of features of both sides.
-        real: features of real pictures.
+        real: features of real images.
         fake: of generated ones.
         seed: of the halves.
         level: of the interval.
         lowest: that a value can be.
-        shares: which of the values are shares, by position, and of how many pictures each.
+        shares: which of the values are shares, by position, and of how many images each.
 
     References:
         Politis, Romano and Wolf, Subsampling, 1999, chapter 2. Wilson, Probable Inference, the Law
         of Succession, and Statistical Inference, 1927. Korn and Graubard, Confidence Intervals for
-        Proportions with Small Expected Number of Positive Counts, 1998: the pictures' number.
+        Proportions with Small Expected Number of Positive Counts, 1998: the images' number.
     """
     halves = _halves(measure, real, fake, seed)
     found = np.atleast_1d(measure(real, fake))
@@ -70,7 +70,7 @@ def with_interval(
 def student(
     value: float, halves: Float[np.ndarray, " k"], level: float = 0.95, lowest: float = 0.0
 ) -> dict[str, float]:
-    """A value with Student's interval, from its values on halves: see `with_interval`."""
+    """Return a value with Student's interval, from its values on halves: see `with_interval`."""
     error = float(halves.std(ddof=1)) * _quantile(halves, level)
     return {"value": value, "low": max(lowest, value - error), "high": value + error}
 
@@ -78,7 +78,7 @@ def student(
 def wilson(
     value: float, halves: Float[np.ndarray, " k"], count: int, level: float = 0.95
 ) -> dict[str, float]:
-    """A share of `count` pictures with Wilson's interval: see `with_interval`."""
+    """Return a share of `count` images with Wilson's interval: see `with_interval`."""
     mean, variance, z = float(halves.mean()), float(halves.var(ddof=1)), _quantile(halves, level)
     alone = mean * (1 - mean)
     n = alone / variance if variance * count > alone else count
@@ -95,19 +95,19 @@ def compare(
     """Fréchet and kernel distance, precision, recall, density and coverage, or some of them.
 
     Each has `value`, `low` and `high` (95 %), and `interval`: of what. That is AT_SIZES, for these
-    measures depend on the number of pictures; but TRUE for the kernel distance. Distances have a
-    `floor`, too: what as many real pictures have from as many others of them, in the mean. It is 0
+    measures depend on the number of images; but TRUE for the kernel distance. Distances have a
+    `floor`, too: what as many real images have from as many others of them, in the mean. It is 0
     for the kernel distance, which has no bias. The Fréchet distance without its bias is
     `at_infinity`: see `frechet.chance`.
 
     Args:
-        real: features of real pictures.
+        real: features of real images.
         fake: of generated ones.
         seed: of all that is drawn.
         names: of NAMES, those that are wanted.
 
     Raises:
-        InputError: too few pictures, or features that are not finite.
+        InputError: too few images, or features that are not finite.
     """
     found: dict[str, dict[str, Any]] = {}
     if "frechet" in names:
@@ -133,7 +133,7 @@ def compare(
 
 
 def values(real: Features, fake: Features) -> dict[str, float]:
-    """The same without intervals: by name."""
+    """Return the same without intervals: by name."""
     shares = dict(zip(SHARES, _shares(real, fake).tolist(), strict=True))
     return {"frechet": float(_frechet(real, fake)), "kid": polynomial_mmd(real, fake), **shares}
 
@@ -141,7 +141,7 @@ def values(real: Features, fake: Features) -> dict[str, float]:
 def _halves(
     measure: Callable[[Features, Features], np.ndarray], real: Features, fake: Features, seed: int
 ) -> Float[np.ndarray, "k v"]:
-    """The values of `measure` on random halves of both sides."""
+    """Return the values of `measure` on random halves of both sides."""
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(DRAWS):

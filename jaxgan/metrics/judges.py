@@ -21,7 +21,7 @@ USUAL = ("vgg16", "alexnet", "light")  # The judges, the usual one first.
 
 
 def seen_by_critics(backbones: Iterable[str], *starts: str | None) -> tuple[str, ...]:
-    """The networks that critics were trained on.
+    """Return the networks that critics were trained on.
 
     Args:
         backbones: through which they look.
@@ -37,7 +37,7 @@ def seen_by_critics(backbones: Iterable[str], *starts: str | None) -> tuple[str,
 
 
 def unseen(critics: Collection[str], order: Collection[str] = USUAL) -> str:
-    """The first features of `order` that are installed and that no critic used.
+    """Return the first features of `order` that are installed and that no critic used.
 
     Args:
         critics: see `seen_by_critics`.

@@ -9,7 +9,7 @@ from scipy import stats
 
 from jaxgan.errors import InputError
 
-LEAST = 20  # Pictures a side.
+LEAST = 20  # Images a side.
 DRAWS = 199  # Of other partings: with the true one 200, which level 0.95 cuts into whole numbers.
 BLOCK = 2**23  # Kernel values at a time.
 TINY = float(np.finfo(np.float64).tiny)
@@ -25,7 +25,7 @@ class Estimate(NamedTuple):
 
 
 def polynomial_mmd(one: Float[np.ndarray, "n d"], other: Float[np.ndarray, "m d"]) -> float:
-    """The unbiased estimate of MMD^2 with the kernel (x.y / d + 1)^3, in float64.
+    """Return the unbiased estimate of MMD^2 with the kernel (x.y / d + 1)^3, in float64.
 
     References:
         Binkowski et al., Demystifying MMD GANs, 2018, section 4. Gretton et al., A Kernel
@@ -33,10 +33,10 @@ def polynomial_mmd(one: Float[np.ndarray, "n d"], other: Float[np.ndarray, "m d"
     """
     n, m = len(one), len(other)
     if min(n, m) < 2:
-        raise InputError(f"a kernel distance needs two pictures or more a side, got {min(n, m)}")
+        raise InputError(f"a kernel distance needs two images or more a side, got {min(n, m)}")
 
     def within(x: np.ndarray) -> float:
-        # What a picture has with itself does not count.
+        # What an image has with itself does not count.
         total = sum(values.sum() - np.trace(values, rows.start) for rows, values in _kernel(x, x))
         return total / (len(x) * (len(x) - 1))
 
@@ -50,16 +50,16 @@ def kernel_distance(
     seed: int = 0,
     level: float = 0.95,
 ) -> Estimate:
-    """`polynomial_mmd` of all pictures, with an interval that holds 0 as often as it says.
+    """`polynomial_mmd` of all images, with an interval that holds 0 as often as it says.
 
     The value is off the true one, t, by two terms (Hoeffding). One is there even if both sides are
-    draws from one distribution. Then any other parting of the pictures into sides is as likely as
+    draws from one distribution. Then any other parting of the images into sides is as likely as
     the true one: the quantile q of |value| over DRAWS partings at random (without replacement) is
-    exact, for any number of pictures and however skewed the values are. The other is 2 <d, e>, d
+    exact, for any number of images and however skewed the values are. The other is 2 <d, e>, d
     being the difference of the sides' means in the kernel's space, so that |d|^2 = t, and e its
     error: its variance grows as t. Where t is the value (or q, if that is more), the variance of
     both terms together is at most s^2 = 4 (s_1^2 / n + s_2^2 / m), with s_i^2 the variance over a
-    side's pictures of how much nearer one is to its own side than to the other. As in Wilson's
+    side's images of how much nearer one is to its own side than to the other. As in Wilson's
     interval of a share, the variance is taken at t, not at the value: the interval is all t for
     which (value - t)^2 <= q^2 + z^2 s^2 t / max(value, q), with the normal quantile z. It holds 0
     where |value| <= q, and is longer upwards.
@@ -71,7 +71,7 @@ def kernel_distance(
         level: of the interval, up to 0.995.
 
     Raises:
-        InputError: fewer than LEAST pictures on a side, or features that are not finite.
+        InputError: fewer than LEAST images on a side, or features that are not finite.
 
     References:
         Hoeffding, A Class of Statistics with Asymptotically Normal Distribution, 1948, section 5.
@@ -79,7 +79,7 @@ def kernel_distance(
     """
     n, m = len(one), len(other)
     if min(n, m) < LEAST:
-        raise InputError(f"a kernel distance needs {LEAST} pictures a side, got {min(n, m)}")
+        raise InputError(f"a kernel distance needs {LEAST} images a side, got {min(n, m)}")
     both = np.concatenate([one, other])
     if not np.isfinite(both).all():
         raise InputError("features must be finite, and some are not")
@@ -89,14 +89,14 @@ def kernel_distance(
     for draw in range(1, 1 + DRAWS):
         sides[rng.permutation(n + m)[:n], draw] = 1
 
-    # Each picture's sums of kernel values with the others of the first side, and with all others.
+    # Each image's sums of kernel values with the others of the first side, and with all others.
     first, whole = np.empty_like(sides), np.empty((n + m, 1))
     for rows, values in _kernel(both, both):
         np.fill_diagonal(values[:, rows], 0)
         first[rows] = values @ sides
         whole[rows] = values.sum(axis=1, keepdims=True)
 
-    # A picture's mean kernel value with its own side, less that with the other side.
+    # An image's mean kernel value with its own side, less that with the other side.
     second = whole - first
     on_first, on_second = first / (n - 1) - second / m, second / (m - 1) - first / n
     values = (sides * on_first).sum(axis=0) / n + ((1 - sides) * on_second).sum(axis=0) / m

@@ -1,4 +1,4 @@
-"""How different two pictures look: LPIPS, a distance of VGG16's features that people agree with."""
+"""How different two images look: LPIPS, a distance of VGG16's features that people agree with."""
 
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ class Lpips(NamedTuple):
 
 
 def load() -> Lpips:
-    """The published weights, version 0.1, of the extra `features`.
+    """Return the published weights, version 0.1, of the extra `features`.
 
     Raises:
         InputError: they are not installed, or not those.
@@ -36,7 +36,7 @@ def load() -> Lpips:
 
 
 def views(lpips: Lpips, images: Float[Array, "b h w 3"]) -> list[Float[Array, "b h2 w2 c"]]:
-    """What the distance compares: each block's output, of length 1 at every position.
+    """Return what the distance compares: each block's output, of length 1 at every position.
 
     Args:
         lpips: the weights.
@@ -52,12 +52,12 @@ def views(lpips: Lpips, images: Float[Array, "b h w 3"]) -> list[Float[Array, "b
 def distance(
     lpips: Lpips, a: list[Float[Array, "b h w c"]], b: list[Float[Array, "b h w c"]]
 ) -> Float[Array, " b"]:
-    """The distances of pictures from their views: 0 for equal ones, about .7 for unlike ones.
+    """Return the distances of images from their views: 0 for equal ones, about .7 for unlike ones.
 
     Args:
         lpips: the weights.
         a: from `views`.
-        b: likewise, of pictures of the same size.
+        b: likewise, of images of the same size.
 
     References:
         Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, 2018,

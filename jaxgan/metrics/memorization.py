@@ -1,4 +1,4 @@
-"""Copies: is a generated picture nearer to one training picture than real ones ever are?"""
+"""Copies: is a generated image nearer to one training image than real ones ever are?"""
 
 import math
 from typing import NamedTuple
@@ -10,33 +10,33 @@ from scipy import stats
 from jaxgan.errors import InputError
 from jaxgan.metrics.prdc import squared_distances
 
-AROUND = 50  # Training pictures around a picture, with which its nearest one is compared.
-SHARES = (0.02, 0.05)  # Of all pictures, the most copy-like, among which the test counts.
-LEAST = 20  # Real pictures without which there is nothing to compare with.
+AROUND = 50  # Training images around an image, with which its nearest one is compared.
+SHARES = (0.02, 0.05)  # Of all images, the most copy-like, among which the test counts.
+LEAST = 20  # Real images without which there is nothing to compare with.
 
 
 class View(NamedTuple):
-    """What of pictures is compared."""
+    """What of images is compared."""
 
     features: Float[np.ndarray, "n d"]
     outlines: Float[np.ndarray, "n 512"]  # By `images.outlines`.
 
 
 class Nearest(NamedTuple):
-    """Of each picture the training picture that it could be a copy of."""
+    """Of each image the training image that it could be a copy of."""
 
     ratio: Float64[np.ndarray, " n"]  # See `find_copies`.
-    distance: Float64[np.ndarray, " n"]  # Of its features to the nearest training picture's.
+    distance: Float64[np.ndarray, " n"]  # Of its features to the nearest training image's.
     match: Int64[np.ndarray, " n"]
 
 
 class Copies(NamedTuple):
-    """What the nearest training pictures say."""
+    """What the nearest training images say."""
 
-    share: float  # Of generated pictures whose ratio is below that of every held-out one.
+    share: float  # Of generated images whose ratio is below that of every held-out one.
     low: float  # Its 95 % interval, of Clopper and Pearson.
     high: float
-    authenticity: float  # Share that is farther from its training picture than that from others.
+    authenticity: float  # Share that is farther from its training image than that from others.
     p: float  # Of as many generated ones among the most copy-like, were they like held-out ones.
     fake: Nearest
     held_out: Nearest
@@ -49,24 +49,24 @@ def find_copies(
     train_groups: Int[np.ndarray, " m"] | None = None,
     level: float = 0.95,
 ) -> Copies:
-    """Compares generated with held-out real pictures, by how near one training picture is to them.
+    """Compare generated with held-out real images, by how near one training image is to them.
 
-    Near alone says little: a common or a blurred picture is near to many. A copy is much nearer to
+    Near alone says little: a common or a blurred image is near to many. A copy is much nearer to
     one than to those around it, in content and in outlines. So a distance counts as a share of the
     mean one to the nearest AROUND, of features and of outlines (the greater of both shares), and
-    the training picture with the smallest share is the one that is compared. If nothing is copied,
-    it is no smaller for generated pictures than for real ones that were held out; then the smallest
+    the training image with the smallest share is the one that is compared. If nothing is copied,
+    it is no smaller for generated images than for real ones that were held out; then the smallest
     2 % of both together are a draw without replacement, and the number of generated ones among them
-    is hypergeometric at most: an exact test. It is made with 5 %, too, for few held-out pictures,
+    is hypergeometric at most: an exact test. It is made with 5 %, too, for few held-out images,
     and the smaller p counts twice (Bonferroni).
 
     Args:
-        fake: of the generated pictures, and of the same ones mirrored.
+        fake: of the generated images, and of the same ones mirrored.
         train: of what the generator learned from.
-        held_out: of real pictures that it did not see, none of them a copy of a training picture,
-            and of the same ones mirrored. None: each training picture stands in for one, against
+        held_out: of real images that it did not see, none of them a copy of a training image,
+            and of the same ones mirrored. None: each training image stands in for one, against
             all others; the test is then not exact, for their distances depend on each other.
-        train_groups: equal for copies among the training pictures; they do not count as neighbours
+        train_groups: equal for copies among the training images; they do not count as neighbours
             of each other.
         level: of the interval.
 
@@ -75,23 +75,23 @@ def find_copies(
         5.1. Authenticity: Alaa et al., How Faithful is your Synthetic Data?, 2022, section 4.3.
 
     Raises:
-        InputError: too few real pictures.
+        InputError: too few real images.
     """
     least = min(len(view.features) for view in [train, *(held_out or [])])
     if least < LEAST:
-        raise InputError(f"copies need {LEAST} real pictures to compare with, got {least}")
+        raise InputError(f"copies need {LEAST} real images to compare with, got {least}")
     groups = np.arange(len(train.features)) if train_groups is None else train_groups
     ours, own = nearest(fake, train), nearest([train], train, groups)
     return judge(ours, own if held_out is None else nearest(held_out, train), own, level)
 
 
 def judge(ours: Nearest, others: Nearest, own: Nearest, level: float = 0.95) -> Copies:
-    """`find_copies`, where it is known which training picture each could be a copy of.
+    """`find_copies`, where it is known which training image each could be a copy of.
 
     Args:
-        ours: of the generated pictures.
-        others: of those that stand for pictures which are no copies.
-        own: of the training pictures, among themselves.
+        ours: of the generated images.
+        others: of those that stand for images which are no copies.
+        own: of the training images, among themselves.
         level: of the interval.
     """
     n, h = len(ours.ratio), len(others.ratio)
@@ -115,12 +115,12 @@ def judge(ours: Nearest, others: Nearest, own: Nearest, level: float = 0.95) -> 
 
 
 def nearest(views: list[View], points: View, own: Int[np.ndarray, " m"] | None = None) -> Nearest:
-    """The training picture of which each picture is most like a copy.
+    """Return the training image of which each image is most like a copy.
 
     Args:
-        views: of the pictures as they are, and mirrored.
-        points: of the training pictures.
-        own: where the pictures are the training pictures: groups, within which nothing counts.
+        views: of the images as they are, and mirrored.
+        points: of the training images.
+        own: where the images are the training images: groups, within which nothing counts.
     """
     found = []
     around = min(AROUND, len(points.features) - 1)

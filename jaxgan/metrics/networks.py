@@ -1,4 +1,4 @@
-"""The networks that may look at pictures, by name; `features.vgg16` is one of them."""
+"""The networks that may look at images, by name; `features.vgg16` is one of them."""
 
 import hashlib
 import json
@@ -41,13 +41,13 @@ RULES = {
 def by_name(
     name: str, resolution: int, weights: str | None = None, resize: str = "clean"
 ) -> Features:
-    """The network called `name`.
+    """Return the network called `name`.
 
     Args:
         name: "vgg16", "alexnet", "inception", "light", or "classifier:" with the folder of a run.
         resolution: side of the images in px; for the first two, which take them as they are.
         weights: file of those of "inception"; None: it is fetched once.
-        resize: how pictures become those that "inception" sees: "clean" or "original".
+        resize: how images become those that "inception" sees: "clean" or "original".
 
     Raises:
         InputError: no such network, or its weights cannot be had.
@@ -70,7 +70,7 @@ def by_name(
 
 @lru_cache
 def inception(file: str | None = None, resize: str = "clean") -> Features:
-    """The network of FID: the 2,048 means of Inception v3's last block.
+    """Return the network of FID: the 2,048 means of Inception v3's last block.
 
     Args:
         file: of the weights, a state dict of PyTorch; None fetches it once.
@@ -102,7 +102,7 @@ def _look(params: Any, images: UInt8[Array, "b h w 3"], resize: str) -> Float32[
 
 
 def cubic(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b n n c"]:
-    """Pictures of values in [0, 255] at `size` px; as they are where they have it."""
+    """Return images of values in [0, 255] at `size` px; as they are where they have it."""
     if x.shape[1:3] == (size, size):
         return x
     shape = (len(x), size, size, x.shape[3])
@@ -110,7 +110,7 @@ def cubic(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b n n c"]:
 
 
 def bilinear(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b n n c"]:
-    """TensorFlow 1's `resize_bilinear`: pixel i of the new picture is at i * old / new."""
+    """TensorFlow 1's `resize_bilinear`: pixel i of the new image is at i * old / new."""
 
     def weights(n: int) -> np.ndarray:
         at = np.arange(size, dtype=np.float32) * np.float32(n / size)
@@ -150,7 +150,7 @@ class Trained(NamedTuple):
 def restore(
     workdir: str | os.PathLike, step: int | None = None, flag: str = "--workdir"
 ) -> Trained:
-    """A classifier; by default of the checkpoint with the best validation accuracy.
+    """Return a classifier; by default of the checkpoint with the best validation accuracy.
 
     Raises:
         InputError: no classifier's run in `workdir`, which `flag` gave, or no checkpoint.
@@ -210,7 +210,7 @@ class Classifier(NamedTuple):
         config: the run's, its classes in `data.classes`.
         step: the checkpoint's.
         variables: weights and batch statistics.
-        predict: (variables, uint8 pictures) -> log-probabilities of the classes.
+        predict: (variables, uint8 images) -> log-probabilities of the classes.
     """
 
     config: typed.Classifier
@@ -225,7 +225,7 @@ class Classifier(NamedTuple):
 def load_classifier(
     workdir: epath.PathLike, step: int | None = None, flag: str = "--workdir"
 ) -> Classifier:
-    """The best checkpoint of a classifier's run, or that of a certain step.
+    """Return the best checkpoint of a classifier's run, or that of a certain step.
 
     Raises:
         InputError: no run of a classifier, or no checkpoint, in `workdir`, which is `flag`'s.

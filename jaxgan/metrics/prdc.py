@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: whether generated pictures lie among the real ones."""
+"""Precision, recall, density and coverage: whether generated images lie among the real ones."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -39,7 +39,7 @@ def radii(
     """From each point to its k-th nearest other one, squared."""
     if len(features) <= neighbours:
         raise InputError(
-            f"precision and recall need more than {neighbours} pictures a side, got {len(features)}"
+            f"precision and recall need more than {neighbours} images a side, got {len(features)}"
         )
     found = np.empty(len(features))
     for rows, between in squared_distances(features, features):
@@ -56,8 +56,8 @@ def prdc(
 ) -> Prdc:
     """Precision and recall by k-nearest-neighbour balls, density and coverage.
 
-    Precision: the share of generated pictures in a ball of a real one; recall: the share of real
-    ones in a ball of a generated one; density: how many real balls hold a generated picture, over
+    Precision: the share of generated images in a ball of a real one; recall: the share of real
+    ones in a ball of a generated one; density: how many real balls hold a generated image, over
     k; coverage: the share of real balls that hold one.
 
     References:

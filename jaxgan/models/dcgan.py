@@ -22,20 +22,20 @@ from jaxgan.types import Images, Latents, Logits
 
 
 class Generator(nn.Module):
-    """Latents to pictures: transposed convolutions that double the size and halve the width.
+    """Latents to images: transposed convolutions that double the size and halve the width.
 
     No convolution has a bias. Weights are N(0, .02), those of normalisation N(1, .02); with SELU
     they are LeCun's, N(0, 1 / inputs), which keeps activations at unit variance.
 
     Attributes:
-        resolution: of the pictures, a power of two from 16 to 1024.
+        resolution: of the images, a power of two from 16 to 1024.
         latent_dim: size of a latent.
         channels: features at 4 x 4, the paper's width h times resolution / 8.
         image_channels: 3 for RGB.
         selu: SELU, and no batch normalisation, in place of batch normalisation and ReLU.
         slope: of ReLU below zero; above 0 it is a LeakyReLU.
         dropout: the share of features that training sets to 0 after each activation.
-        dtype: of the computation; weights, statistics and pictures stay float32.
+        dtype: of the computation; weights, statistics and images stay float32.
         axis_name: the mapped axis over which batch statistics are averaged, if any.
     """
 
@@ -77,13 +77,13 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures to logits: the generator's mirror. The first block is never normalised.
+    """Images to logits: the generator's mirror. The first block is never normalised.
 
     Attributes:
-        resolution: of the pictures, a power of two from 16 to 1024.
+        resolution: of the images, a power of two from 16 to 1024.
         channels: features at 4 x 4.
         selu: SELU, and no batch normalisation, in place of batch normalisation and LeakyReLU .2.
-        norm: batch normalisation; without it each logit depends on its own picture alone, which
+        norm: batch normalisation; without it each logit depends on its own image alone, which
             gradient penalties ask for.
         spectral_norm: of every convolution (Miyato et al., 2018).
         dropout: of whole channels after each block, the first rate after the first; the blocks
@@ -103,7 +103,7 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, images: Images, train: bool) -> Logits:
-        """Judges.
+        """Judge.
 
         Args:
             images: [b, resolution, resolution, c] in [-1, 1].
@@ -113,7 +113,7 @@ class Discriminator(nn.Module):
             Logits [b], float32: higher is more real.
 
         Raises:
-            InputError: the resolution is no power of two from 16 to 1024, or not the pictures'.
+            InputError: the resolution is no power of two from 16 to 1024, or not the images'.
         """
         sizes = widths(self.resolution, self.channels)
         check_images(images, self.resolution)

@@ -39,7 +39,7 @@ Changed = Float[Array, "b h2 w2 c2"]  # Of other sizes than what goes in.
 
 
 def check_resolution(resolution: int) -> None:
-    """Raises InputError for a resolution without a published generator."""
+    """Raise InputError for a resolution without a published generator."""
     if resolution not in RESOLUTIONS:
         raise InputError(
             f"fastgan must have a resolution of its published generator, one of "
@@ -48,7 +48,7 @@ def check_resolution(resolution: int) -> None:
 
 
 def widths(resolution: int, channels: int) -> dict[int, int]:
-    """The generator's features at each size up to `resolution`.
+    """Return the generator's features at each size up to `resolution`.
 
     Raises:
         InputError: a resolution without a published generator.
@@ -70,7 +70,7 @@ def shrunk(x: Feature, side: int) -> Changed:
 
 
 def quarter(x: Feature, part: Int[Array, " b"]) -> Changed:
-    """One of each example's four quarters, in reading order."""
+    """Return one of each example's four quarters, in reading order."""
     b, h, w, c = x.shape
     parts = x.reshape(b, 2, h // 2, 2, w // 2, c).swapaxes(2, 3).reshape(b, 4, h // 2, w // 2, c)
     return jnp.take_along_axis(parts, part[:, None, None, None, None], axis=1)[:, 0]
@@ -274,7 +274,7 @@ class Critic(nn.Module):
         return max(1, self.channels * PART // side)
 
     def _rebuilt(self, images: Images, at: dict[int, Array], train: bool) -> Scalar:
-        """How far what the decoders make of features is from the images (eq. 4)."""
+        """Return how far what the decoders make of features is from the images (eq. 4)."""
 
         def distance(features: Array, target: Array, name: str) -> Scalar:
             size = min(target.shape[1], LARGEST)

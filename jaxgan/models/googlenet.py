@@ -26,7 +26,7 @@ NORMAL = nn.initializers.normal(0.01)
 
 
 def dense(features: int, fan_in: int, name: str | None = None) -> nn.Dense:
-    """A layer of a head, in float32."""
+    """Return a layer of a head, in float32."""
     return nn.Dense(features, kernel_init=NORMAL, bias_init=uniform(fan_in), name=name)
 
 
@@ -111,7 +111,7 @@ class AuxiliaryHead(nn.Module):
 
 
 class GoogLeNet(nn.Module):
-    """Pictures to class logits.
+    """Images to class logits.
 
     Attributes:
         num_classes: any count.
@@ -173,7 +173,7 @@ class GoogLeNet(nn.Module):
     def __call__(
         self, images: Images, train: bool
     ) -> ClassLogits | tuple[ClassLogits, ClassLogits, ClassLogits]:
-        """Classifies.
+        """Classify.
 
         Args:
             images: [b, h, w, c] in [-1, 1], of any size from 32 px.
@@ -184,7 +184,7 @@ class GoogLeNet(nn.Module):
             aux2's).
 
         Raises:
-            InputError: the pictures are smaller than 32 px.
+            InputError: the images are smaller than 32 px.
         """
         pooled, halfway = self._trunk(images, train)
         logits = self.head(pooled, train)
@@ -199,14 +199,14 @@ class GoogLeNet(nn.Module):
         return perceptron(self.drop(x, train), [*self.layers, self.fc])
 
     def trunk(self, images: Images, train: bool = False) -> Float[Array, "b f"]:
-        """What the head sees: 1024 numbers a picture (times `width`), float32.
+        """Return what the head sees: 1024 numbers an image (times `width`), float32.
 
         Args:
             images: [b, h, w, c] in [-1, 1], of any size from 32 px.
             train: as in `__call__`.
 
         Raises:
-            InputError: the pictures are smaller than 32 px.
+            InputError: the images are smaller than 32 px.
         """
         return self._trunk(images, train)[0]
 

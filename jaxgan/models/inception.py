@@ -28,7 +28,7 @@ from jaxgan.types import Images, InputError
 URL = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
 URL += "pt_inception-2015-12-05-6726825d.pth"
 CHECKSUM = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-SIZE = 299  # Side of the pictures that it sees.
+SIZE = 299  # Side of the images that it sees.
 DIMENSION = 2048
 CLASSES = 1008
 EPSILON = 1e-3  # Of batch normalisation.
@@ -51,7 +51,7 @@ def chain(x: Array, name: str, *layers: tuple[int, int | Pair]) -> Array:
 
 
 def mean_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """Means of 3 x 3 windows, of what of them lies in the picture."""
+    """Means of 3 x 3 windows, of what of them lies in the image."""
     for axis in (1, 2):
         size = x.shape[axis]
         edges = [(1, 1) if i == axis else (0, 0) for i in range(4)]
@@ -141,7 +141,7 @@ class E(nn.Module):
 
 
 class InceptionV3(nn.Module):
-    """Pictures to features and logits."""
+    """Images to features and logits."""
 
     @nn.compact
     def __call__(self, images: Images) -> tuple[Float[Array, "b 2048"], Float[Array, "b 1008"]]:
@@ -175,7 +175,7 @@ class InceptionV3(nn.Module):
 
 
 def from_torch(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The parameters of `InceptionV3` from torchvision's names and layouts.
+    """Return the parameters of `InceptionV3` from torchvision's names and layouts.
 
     Args:
         tensors: of the state dict; heads for training, and counts of batches, are left out.

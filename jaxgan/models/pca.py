@@ -1,8 +1,8 @@
-"""The generator that is not trained: a normal distribution on the pictures' principal components.
+"""The generator that is not trained: a normal distribution on the images' principal components.
 
 It costs seconds and is what a GAN must beat. All goes by the matrix of inner products of the n
 pictures (Turk and Pentland, Eigenfaces for Recognition, 1991), so that the resolution matters
-little, and pictures are read block by block. With mirrors the 2 n pictures are the sum of a part
+little, and images are read block by block. With mirrors the 2 n images are the sum of a part
 that is even and a part that is odd from left to right, whose components are found apart: two
 matrices of n by n instead of one of 2 n by 2 n, and as many kinds of faces turned left as right.
 
@@ -27,22 +27,22 @@ from jaxgan.errors import FileError, InputError
 from jaxgan.system import paths, sealed
 from jaxgan.types import Images, Latents
 
-LEAST = 3  # Pictures: two have one component, and none can be held out.
-MOST = 2000  # Pictures that are looked at, evenly spaced: time grows with the cube.
+LEAST = 3  # Images: two have one component, and none can be held out.
+MOST = 2000  # Images that are looked at, evenly spaced: time grows with the cube.
 FOLDS = 4  # In which the number of components is chosen.
-MEMORY = 2**30  # Bytes of pictures that are held at a time.
+MEMORY = 2**30  # Bytes of images that are held at a time.
 STRIPE = 2**26  # Bytes of them as float64.
 
 Matrix = Float64[np.ndarray, "n n"]
 
 
 class Fit(NamedTuple):
-    """What is drawn from; pictures are in [0, 255].
+    """What is drawn from; images are in [0, 255].
 
     Attributes:
-        mean: the mean picture [r, r, 3], float32.
-        components: orthonormal pictures [k, r, r, 3], the most important first, float32.
-        variances: of the pictures along each component [k], divided by their number less one.
+        mean: the mean image [r, r, 3], float32.
+        components: orthonormal images [k, r, r, 3], the most important first, float32.
+        variances: of the images along each component [k], divided by their number less one.
         noise: the mean variance along a direction that is no component's: sigma^2.
     """
 
@@ -53,9 +53,9 @@ class Fit(NamedTuple):
 
 
 class _Basis(NamedTuple):
-    """Components as weights of pictures, the most important first.
+    """Components as weights of images, the most important first.
 
-    `odd` ones are those of the differences of pictures and their mirrors.
+    `odd` ones are those of the differences of images and their mirrors.
     """
 
     values: Float64[np.ndarray, " k"]  # Squared lengths: variances times the count less one.
@@ -66,21 +66,21 @@ class _Basis(NamedTuple):
 def fit(
     source: Source, components: int | float | None = None, mirror: bool = True, memory: int = MEMORY
 ) -> Fit:
-    """The components of a class's pictures.
+    """Return the components of a class's images.
 
     Args:
-        source: pictures of one class; of more than `MOST` so many are taken, evenly spaced.
+        source: images of one class; of more than `MOST` so many are taken, evenly spaced.
         components: how many; below 1, as few as hold this share of the variance; None: see
             `choose`.
-        mirror: whether each picture's mirror is one of the pictures.
-        memory: bytes of pictures that are held at a time; more blocks cost more reading.
+        mirror: whether each image's mirror is one of the images.
+        memory: bytes of images that are held at a time; more blocks cost more reading.
 
     Raises:
-        InputError: fewer than three pictures, pictures that are all alike or all of one colour, or
-            more components than pictures (with their mirrors) less one.
+        InputError: fewer than three images, images that are all alike or all of one colour, or
+            more components than images (with their mirrors) less one.
     """
     if len(source) < LEAST:
-        raise InputError(f"principal components need {LEAST} pictures or more, got {len(source)}")
+        raise InputError(f"principal components need {LEAST} images or more, got {len(source)}")
     taken = np.linspace(0, len(source) - 1, min(len(source), MOST)).round().astype(int)
     count = len(taken) * (1 + mirror)
     check_components(components, count, mirror)
@@ -90,7 +90,7 @@ def fit(
     basis = _basis([_centred(grams[0]), *grams[1:]])
     pixels = source.resolution**2 * 3
     if not len(basis.values):
-        raise InputError(f"pictures must differ, and all {len(source)} are alike")
+        raise InputError(f"images must differ, and all {len(source)} are alike")
     if components is None:
         k = choose(grams, pixels)
     elif components < 1:
@@ -121,20 +121,20 @@ def check_components(components: int | float | None, count: int, mirror: bool) -
         return
     if not 1 <= components < count or components != int(components):
         raise InputError(
-            f"components must be within [1, {count - 1}], the pictures"
+            f"components must be within [1, {count - 1}], the images"
             f"{' and mirrors' * mirror} less one, or a share of the variance within (0, 1), "
             f"got {components:g}"
         )
 
 
 def choose(grams: Sequence[Matrix], pixels: int) -> int:
-    """The number of components under which pictures left out are likeliest.
+    """Return the number of components under which images left out are likeliest.
 
     By probabilistic PCA: normal along the components, and of one variance along all others.
 
     Args:
-        grams: inner products of the pictures' even and odd parts, or of the pictures.
-        pixels: values a picture.
+        grams: inner products of the images' even and odd parts, or of the images.
+        pixels: values an image.
 
     References:
         Tipping and Bishop, 1999, eq. 4, 7 and 8.
@@ -145,7 +145,7 @@ def choose(grams: Sequence[Matrix], pixels: int) -> int:
         _likelihoods(grams, np.flatnonzero(folds != fold), np.flatnonzero(folds == fold), pixels)
         for fold in range(min(FOLDS, n))
     ]
-    least = min(map(len, found))  # Where pictures repeat, a fold has fewer components.
+    least = min(map(len, found))  # Where images repeat, a fold has fewer components.
     return int(np.argmax(sum(each[:least] for each in found))) + 1 if least else 1
 
 
@@ -155,7 +155,7 @@ def _likelihoods(
     outside: Int[np.ndarray, " l"],
     pixels: int,
 ) -> Float64[np.ndarray, " k"]:
-    """Of the pictures outside, twice the logarithm and less a constant, for 1, 2 ... components."""
+    """Of the images outside, twice the logarithm and less a constant, for 1, 2 ... components."""
     own = [gram[np.ix_(inside, inside)] for gram in grams]
     across = [gram[np.ix_(outside, inside)] for gram in grams]
     lengths = sum(np.diag(gram)[outside] for gram in grams)
@@ -197,7 +197,7 @@ def _read(source: Source, part: Int[np.ndarray, " b"]) -> UInt8[np.ndarray, "b r
 
 
 def _stripes(count: int, resolution: int) -> Iterator[slice]:
-    """Rows of so many pictures, as many as `STRIPE` allows."""
+    """Rows of so many images, as many as `STRIPE` allows."""
     rows = max(1, STRIPE // (count * resolution * 3 * 8))
     return (slice(i, i + rows) for i in range(0, resolution, rows))
 
@@ -207,7 +207,7 @@ def _flat(images: UInt8[np.ndarray, "b h w 3"]) -> np.ndarray:
 
 
 def _grams(source: Source, parts: Sequence[np.ndarray], mirror: bool) -> list[Matrix]:
-    """Inner products of the pictures, or of their even and odd parts, block by block."""
+    """Inner products of the images, or of their even and odd parts, block by block."""
     starts = np.cumsum([0, *map(len, parts)])
     plain, turned = (np.zeros((starts[-1], starts[-1])) for _ in range(2))
     plain_colour = True
@@ -225,14 +225,14 @@ def _grams(source: Source, parts: Sequence[np.ndarray], mirror: bool) -> list[Ma
             for gram in (plain, turned):
                 gram[here[::-1]] = gram[here].T
     if plain_colour:
-        raise InputError(f"pictures must show something, and all {len(source)} are of one colour")
+        raise InputError(f"images must show something, and all {len(source)} are of one colour")
     return [(plain + turned) / 2, (plain - turned) / 2] if mirror else [plain]
 
 
 def _pictures(
     source: Source, parts: Sequence[np.ndarray], basis: _Basis, k: int, mirror: bool
 ) -> tuple[Float32[np.ndarray, "r r 3"], Float32[np.ndarray, "k r r 3"]]:
-    """The mean, and the first `k` components: sums of pictures by their weights."""
+    """Return the mean, and the first `k` components: sums of images by their weights."""
     r, n = source.resolution, len(basis.weights)
     weights = basis.weights[:, :k] - basis.weights[:, :k].mean(axis=0) * ~basis.odd[:k]
     weights = np.concatenate([np.full((n, 1), 1 / n), weights], axis=1).T
@@ -262,9 +262,9 @@ def _latents(seeds: Integer[Array, " b"], size: int) -> Float32[Array, "b k"]:
 def draw(
     fit: Fit, seeds: Sequence[int] | Integer[Array | np.ndarray, " b"], shrink: float = 0.0
 ) -> UInt8[np.ndarray, "b r r 3"]:
-    """The picture of each seed: the mean, and each component as much as a normal number says.
+    """Return the image of each seed: the mean, and each component as much as a normal number says.
 
-    Picture by picture, so that a seed's does not depend on the others to the last bit.
+    Image by image, so that a seed's does not depend on the others to the last bit.
 
     Args:
         fit: the components.
@@ -310,7 +310,7 @@ class Generator(nn.Module):
 
 
 def save(fit: Fit, file: epath.PathLike) -> None:
-    """Writes one .npz, whole or not at all."""
+    """Write one .npz, whole or not at all."""
     file = epath.Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
@@ -319,7 +319,7 @@ def save(fit: Fit, file: epath.PathLike) -> None:
 
 
 def load(file: epath.PathLike) -> Fit:
-    """What `save` wrote.
+    """Return what `save` wrote.
 
     Raises:
         FileError: it is damaged; a .npz has checksums.

@@ -2,7 +2,7 @@
 
 References:
     He et al., Deep Residual Learning for Image Recognition, 2016 (table 1; section 4.2 for the
-    first layer of small pictures).
+    first layer of small images).
 """
 
 import itertools
@@ -61,7 +61,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Pictures to class logits.
+    """Images to class logits.
 
     Attributes:
         num_classes: any count.
@@ -107,7 +107,7 @@ class ResNet(nn.Module):
         self.fc = nn.Dense(self.num_classes, kernel_init=init, bias_init=init)
 
     def __call__(self, images: Images, train: bool) -> ClassLogits:
-        """Classifies.
+        """Classify.
 
         Args:
             images: [b, h, w, 3] in [-1, 1], of any size from 32 px.
@@ -117,7 +117,7 @@ class ResNet(nn.Module):
             Logits [b, num_classes], float32.
 
         Raises:
-            InputError: the pictures are smaller than 32 px.
+            InputError: the images are smaller than 32 px.
         """
         return self.head(self.trunk(images, train), train)
 
@@ -126,14 +126,14 @@ class ResNet(nn.Module):
         return perceptron(self.drop(x, train), [*self.layers, self.fc])
 
     def trunk(self, images: Images, train: bool = False) -> Float[Array, "b f"]:
-        """What the head sees: 512 numbers a picture (times `width`), float32.
+        """Return what the head sees: 512 numbers an image (times `width`), float32.
 
         Args:
             images: [b, h, w, 3] in [-1, 1], of any size from 32 px.
             train: as in `__call__`.
 
         Raises:
-            InputError: the pictures are smaller than 32 px.
+            InputError: the images are smaller than 32 px.
         """
         check_side(images)
         x = standardised((images + 1) / 2) if self.imagenet else images

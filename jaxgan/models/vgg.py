@@ -26,13 +26,13 @@ HE = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 class VGG16(nn.Module):
-    """Pictures to class logits.
+    """Images to class logits.
 
     Attributes:
         num_classes: any count.
         hidden: features of the head's hidden layers.
         grid: the head sees grid x grid means of the last block's features; 7 is the published
-            one. With 1, for small pictures, it sees the mean over the whole picture.
+            one. With 1, for small images, it sees the mean over the whole image.
         width: factor on every layer's features, for small machines.
         dropout: after each hidden layer.
         imagenet: normalise by ImageNet's moments, which weights trained there expect.
@@ -74,7 +74,7 @@ class VGG16(nn.Module):
         self.drop = Dropout(self.dropout, self.axis_name)
 
     def __call__(self, images: Images, train: bool) -> ClassLogits:
-        """Classifies.
+        """Classify.
 
         Args:
             images: [b, h, w, 3] in [-1, 1], of any size from 32 px.
@@ -84,24 +84,24 @@ class VGG16(nn.Module):
             Logits [b, num_classes], float32.
 
         Raises:
-            InputError: the pictures are smaller than 32 px.
+            InputError: the images are smaller than 32 px.
         """
         return self.head(self.trunk(images, train), train)
 
     def trunk(self, images: Images, train: bool = False) -> Float[Array, "b f"]:
-        """What the head sees: grid x grid x 512 numbers a picture (times `width`), float32."""
+        """What the head sees: grid x grid x 512 numbers an image (times `width`), float32."""
         x = self._convolved(images)
         x = adaptive_avg_pool(x, self.grid) if self.grid > 1 else x.mean((1, 2))
         return x.reshape(len(x), -1)
 
     def head(self, x: Float[Array, "b f"], train: bool) -> ClassLogits:
-        """The trunk's features [b, f] to logits [b, num_classes]."""
+        """Return the trunk's features [b, f] to logits [b, num_classes]."""
         for layer in self.layers[:-1]:
             x = self.drop(nn.relu(layer(x)), train)
         return self.layers[-1](x)
 
     def features(self, images: Images, train: bool = False) -> Float[Array, "b f"]:
-        """The last block's 512 features (times `width`), averaged over the picture, float32."""
+        """The last block's 512 features (times `width`), averaged over the image, float32."""
         return self._convolved(images).mean((1, 2))
 
     def _convolved(self, images: Images) -> Float[Array, "b h2 w2 f"]:

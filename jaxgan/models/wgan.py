@@ -31,14 +31,14 @@ def widths(resolution: int, channels: int) -> dict[int, int]:
 
 
 class Generator(nn.Module):
-    """Latents to pictures: transposed convolutions that double the size and halve the width.
+    """Latents to images: transposed convolutions that double the size and halve the width.
 
     Attributes:
-        resolution: of the pictures, a power of two from 16 to 1024.
+        resolution: of the images, a power of two from 16 to 1024.
         latent_dim: size of a latent.
         channels: features at 4 x 4.
         image_channels: 3 for RGB.
-        dtype: of the computation; weights, statistics and pictures stay float32.
+        dtype: of the computation; weights, statistics and images stay float32.
         axis_name: the mapped axis over which batch statistics are averaged, if any.
         normal_init: DCGAN's weights, N(0, .02) and N(1, .02), in place of PyTorch's.
     """
@@ -81,13 +81,13 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Pictures to scores: the generator's mirror, with instance normalisation.
+    """Images to scores: the generator's mirror, with instance normalisation.
 
-    Its normalisation sees one picture at a time, so that the gradient penalty, which holds for
-    each picture alone, stays valid (section 4 of the WGAN-GP paper).
+    Its normalisation sees one image at a time, so that the gradient penalty, which holds for
+    each image alone, stays valid (section 4 of the WGAN-GP paper).
 
     Attributes:
-        resolution: of the pictures, a power of two from 16 to 1024.
+        resolution: of the images, a power of two from 16 to 1024.
         channels: features at 4 x 4.
         dtype: of the computation; weights and scores stay float32.
         normal_init: as the generator's.
@@ -110,7 +110,7 @@ class Critic(nn.Module):
             Scores [b], float32, unbounded: higher is more real.
 
         Raises:
-            InputError: the resolution is no power of two from 16 to 1024, or not the pictures'.
+            InputError: the resolution is no power of two from 16 to 1024, or not the images'.
         """
         sizes = widths(self.resolution, self.channels)
         check_images(images, self.resolution)

@@ -12,12 +12,12 @@ from ml_collections import ConfigDict
 from jaxgan.config.typed import GAN, PCA, Config, Drifting, Network, Projected, StyleGAN2, parse
 from jaxgan.models.projected import Projection
 from jaxgan.recipes import classifier, drifting, gan, projected, second_critic, stylegan2
+from jaxgan.recipes.augmentation import build_augment as build_augment
 from jaxgan.recipes.classifier import build_classifier as build_classifier
 from jaxgan.recipes.classifier import classifier_layers as classifier_layers
 from jaxgan.recipes.classifier import follows_length as follows_length
-from jaxgan.recipes.common import Pictures as Pictures
-from jaxgan.recipes.common import build_augment as build_augment
-from jaxgan.recipes.common import extra_batches as extra_batches
+from jaxgan.recipes.durations import Pictures as Pictures
+from jaxgan.recipes.durations import extra_batches as extra_batches
 from jaxgan.recipes.generators import build_generator as build_generator
 from jaxgan.steps.state import GANState, Net
 from jaxgan.types import PRNGKey, Recipe
@@ -26,7 +26,7 @@ from jaxgan.types import PRNGKey, Recipe
 def build(
     config: ConfigDict | Config, axis_name: str | None = None, pictures: Pictures = Pictures()
 ) -> Recipe:
-    """The recipe of a checked training config.
+    """Return the recipe of a checked training config.
 
     Args:
         config: of a GAN or a classifier; a classifier's has `model.num_classes` set.
@@ -34,12 +34,12 @@ def build(
         pictures: those to learn from, where schedules count epochs or `data.normalise` is
             statistics; shapes do not depend on it.
     """
-    config = parse(config)
-    return _RECIPES[config.model.name](config, axis_name, pictures)
+    made = parse(config)
+    return _RECIPES[made.model.name](made, axis_name, pictures)
 
 
 def needs_pictures(config: GAN) -> bool:
-    """Whether the step of a GAN's config depends on its pictures."""
+    """Return whether the step of a GAN's config depends on its images."""
     durations = [config.vision.start if config.vision else None]
     if isinstance(config, Drifting):
         durations += [config.optim.generator.t_max, config.optim.generator.warmup]
@@ -80,7 +80,7 @@ def abstract_ema(config: GAN | PCA) -> Any:
 
 
 def _pca(config: PCA, axis_name: str | None, pictures: Pictures) -> Recipe:
-    """The shapes alone: what trains nothing has no step."""
+    """Return the shapes alone: what trains nothing has no step."""
     generator = build_generator(config)
 
     def init(key: PRNGKey) -> GANState:

@@ -14,8 +14,8 @@ from jaxgan.config.models import GoogLeNetModel, ResNetModel, VGG16Model
 from jaxgan.config.sections import ClassifierOptim
 from jaxgan.config.typed import Classifier, Config, parse
 from jaxgan.models import googlenet, resnet, vgg
-from jaxgan.recipes import common
-from jaxgan.recipes.common import Pictures
+from jaxgan.recipes import augmentation, networks
+from jaxgan.recipes.durations import Pictures
 from jaxgan.steps import classifier, linear_probe, optimizers, schedules
 from jaxgan.steps.state import AveragedState, ClassifierState, new_net
 from jaxgan.types import Batch, Metrics, PRNGKey, Recipe, State
@@ -30,7 +30,7 @@ def recipe(config: Classifier, axis_name: str | None, pictures: Pictures) -> Rec
     tx = _optimiser(optim, heads, float(steps))
 
     def init(key: PRNGKey) -> ClassifierState:
-        net = new_net(model.lazy_init(key, common.images(config.data.resolution), False), tx)
+        net = new_net(model.lazy_init(key, networks.images(config.data.resolution), False), tx)
         if not decay:
             return ClassifierState(jnp.int32(0), net)
         averages = {  # Copies, since donated buffers must not be shared.
@@ -52,7 +52,7 @@ def recipe(config: Classifier, axis_name: str | None, pictures: Pictures) -> Rec
         "axis_name": axis_name,
     }
     frozen = optim.trunk == 0
-    augment = common.build_augment(train.augment)
+    augment = augmentation.build_augment(train.augment)
     whole = classifier.make_step(
         model, tx, augment=augment, frozen=frozen, cutmix=train.cutmix, **more
     )
@@ -68,24 +68,24 @@ def recipe(config: Classifier, axis_name: str | None, pictures: Pictures) -> Rec
 
 
 def build_classifier(config: ConfigDict | Config, axis_name: str | None = None) -> nn.Module:
-    """The module of a classifier's config: `(images [b, h, w, c], train)`."""
-    config = parse(config)
-    model, module = config.model, partial(common.module, config.train.remat)
+    """Return the module of a classifier's config: `(images [b, h, w, c], train)`."""
+    made: Classifier = parse(config)
+    model, module = made.model, partial(networks.module, made.train.remat)
     same = {
         "num_classes": model.num_classes,
         "hidden": model.hidden,
         "width": model.width,
-        "dtype": common.dtype(config.precision),
+        "dtype": networks.dtype(made.precision),
         "axis_name": axis_name,
     }
     if isinstance(model, GoogLeNetModel):
         return module(googlenet.GoogLeNet)(aux_heads=model.aux_heads, **same)
+    assert isinstance(model, ResNetModel | VGG16Model)
     same |= {"dropout": model.dropout, "imagenet": model.pretrained is not None}
     if isinstance(model, ResNetModel):
-        large = config.data.resolution >= resnet.SMALL or model.pretrained is not None
+        large = made.data.resolution >= resnet.SMALL or model.pretrained is not None
         stem = model.stem or ("imagenet" if large else "cifar")
         return module(resnet.ResNet)(blocks=model.blocks, stem=stem, **same)
-    assert isinstance(model, VGG16Model)
     return module(vgg.VGG16)(grid=model.grid, **same)
 
 
@@ -111,15 +111,15 @@ def _optimiser(
 
 
 def follows_length(optim: ClassifierOptim) -> bool:
-    """Whether a classifier's step depends on how many of them there will be."""
+    """Return whether a classifier's step depends on how many of them there will be."""
     return optim.schedule != "constant" or bool(optim.warmup)
 
 
 def classifier_layers(config: Classifier) -> list[str]:
-    """The names of a classifier's layers: "conv1", "inception3a", ..."""
+    """Return the names of a classifier's layers: "conv1", "inception3a", ..."""
     found = dataclasses.replace(config.model, num_classes=config.model.num_classes or 2)
     model = build_classifier(dataclasses.replace(config, model=found))
-    images = common.images(config.data.resolution)
+    images = networks.images(config.data.resolution)
     shapes = jax.eval_shape(lambda key: model.lazy_init(key, images, False), jax.random.key(0))
     return sorted(shapes["params"])
 

@@ -10,9 +10,10 @@ from jaxgan.config.models import DriftingModel
 from jaxgan.config.typed import Drifting
 from jaxgan.models import backbones
 from jaxgan.models.feature_sets import Sets, make_feature_sets
-from jaxgan.recipes import common
-from jaxgan.recipes.common import Pictures
+from jaxgan.recipes import durations, networks
+from jaxgan.recipes.durations import Pictures
 from jaxgan.recipes.generators import build_generator
+from jaxgan.recipes.optimiser import optimiser
 from jaxgan.recipes.projected import first_average
 from jaxgan.steps import drifting as steps
 from jaxgan.steps import optimizers
@@ -23,12 +24,12 @@ from jaxgan.types import Images, PRNGKey, Recipe
 def recipe(config: Drifting, axis_name: str | None, pictures: Pictures) -> Recipe:
     model, train = config.model, config.train
     feature_sets = build_feature_sets(model)
-    tx = common.optimiser(config.optim.generator, partial(common.steps, train, pictures))
+    tx = optimiser(config.optim.generator, partial(durations.steps, train, pictures))
 
     def init(key: PRNGKey) -> GANState:
         generator_key, _ = jax.random.split(key)
         variables = first_average(build_generator(config), model.latent_dim, generator_key)
-        images = common.images(config.data.resolution)
+        images = networks.images(config.data.resolution)
         several = jax.ShapeDtypeStruct((train.positives, *images.shape[1:]), images.dtype)
         real = [jnp.zeros(x.shape) for x in jax.eval_shape(feature_sets, several)]
         return GANState(

@@ -11,9 +11,10 @@ from jaxgan.config.models import DCGANModel, FastGANModel, GANModel, WGANModel
 from jaxgan.config.sections import Loss, NoisyAugment
 from jaxgan.config.typed import Adversarial
 from jaxgan.models import dcgan, fastgan, wgan
-from jaxgan.recipes import common, second_critic
-from jaxgan.recipes.common import Pictures
+from jaxgan.recipes import augmentation, durations, networks, second_critic
+from jaxgan.recipes.durations import Pictures
 from jaxgan.recipes.generators import Kind, build_generator
+from jaxgan.recipes.optimiser import optimiser
 from jaxgan.steps import gan, losses, penalties, schedules
 from jaxgan.steps.losses import AdversarialLoss
 from jaxgan.steps.state import AidedGANState, GANState, new_net
@@ -25,20 +26,20 @@ def recipe(config: Adversarial, axis_name: str | None, pictures: Pictures) -> Re
     model, train, resolution = config.model, config.train, config.data.resolution
     kind, own = _kind(model, axis_name)
     make_critic = partial(
-        common.module(train.remat, kind),
+        networks.module(train.remat, kind),
         resolution=resolution,
-        dtype=common.dtype(config.precision),
+        dtype=networks.dtype(config.precision),
         **own,
     )
     critic, real_critic = make_critic(), None
     if isinstance(model, FastGANModel) and model.rebuild:
         real_critic = make_critic(rebuild=True)
     whole_critic = real_critic or critic  # With the weights of a task of its own.
-    count = partial(common.steps, train, pictures)
-    generator_tx = common.optimiser(config.optim.generator, count)
-    critic_tx = common.optimiser(config.optim.critic, count)
+    count = partial(durations.steps, train, pictures)
+    generator_tx = optimiser(config.optim.generator, count)
+    critic_tx = optimiser(config.optim.critic, count)
     latent_dim = model.latent_dim
-    augment = common.always(common.build_augment(config.augment.policy), config.augment.p)
+    augment = augmentation.fixed(config.augment.policy, config.augment.p)
     second = second_critic.build(
         config.vision, augment, count, resolution=resolution, precision=config.precision
     )
@@ -51,7 +52,7 @@ def recipe(config: Adversarial, axis_name: str | None, pictures: Pictures) -> Re
             step=jnp.int32(0),
             generator=net,
             critic=new_net(
-                whole_critic.lazy_init(critic_key, common.images(resolution), False), critic_tx
+                whole_critic.lazy_init(critic_key, networks.images(resolution), False), critic_tx
             ),
             ema=jax.tree.map(jnp.copy, net.variables),  # Donated buffers must not be shared.
         )
@@ -77,7 +78,7 @@ def recipe(config: Adversarial, axis_name: str | None, pictures: Pictures) -> Re
         axis_name=axis_name,
         real_critic=real_critic,
     )
-    turns, extra = None, common.extra_batches(train)
+    turns, extra = None, durations.extra_batches(train)
     prelude = Prelude(make_step(None), extra) if extra else None
     if second is None:
         return Recipe(init, make_step(generator_tx), prelude)
@@ -137,6 +138,6 @@ def _kind(model: GANModel, axis_name: str | None) -> Kind:
         "selu": model.selu,
         "norm": model.norm,
         "spectral_norm": model.spectral_norm,
-        "dropout": tuple(model.dropout),
+        "dropout": model.dropout,
         "axis_name": axis_name,
     }

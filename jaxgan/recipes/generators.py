@@ -14,25 +14,25 @@ from jaxgan.config.models import (
 )
 from jaxgan.config.typed import Config, parse
 from jaxgan.models import dcgan, fastgan, pca, refiner, wgan
-from jaxgan.recipes import common, stylegan2
+from jaxgan.recipes import networks, stylegan2
 
 Kind: TypeAlias = tuple[type[nn.Module], dict[str, Any]]  # With what it alone takes.
 
 
 def build_generator(config: ConfigDict | Config, axis_name: str | None = None) -> nn.Module:
-    """The generator module of a GAN's config: `(latents [b, z], train)`."""
-    config = parse(config)
-    model, resolution = config.model, config.data.resolution
+    """Return the generator module of a GAN's config: `(latents [b, z], train)`."""
+    made = parse(config)
+    model, resolution = made.model, made.data.resolution
     if model.name == "stylegan2":
-        return stylegan2.make_generator(config, axis_name)
+        return stylegan2.make_generator(made, axis_name)
     if model.name == "pca":
         return pca.Generator(resolution, model.latent_dim, model.shrink)
     kind, own = _kind(model)
-    return common.module(config.train.remat, kind)(
+    return networks.module(made.train.remat, kind)(
         resolution=resolution,
         latent_dim=model.latent_dim,
         channels=model.channels,
-        dtype=common.dtype(config.precision),
+        dtype=networks.dtype(made.precision),
         axis_name=axis_name,
         **own,
     )

@@ -9,9 +9,10 @@ from flax import linen as nn
 from jaxgan.config.models import ProjectedModel
 from jaxgan.config.typed import Projected
 from jaxgan.models import backbones, projected
-from jaxgan.recipes import common
-from jaxgan.recipes.common import Pictures
+from jaxgan.recipes import augmentation, durations, networks
+from jaxgan.recipes.durations import Pictures
 from jaxgan.recipes.generators import build_generator
+from jaxgan.recipes.optimiser import optimiser
 from jaxgan.steps import losses, optimizers
 from jaxgan.steps import projected as steps
 from jaxgan.steps.state import GANState, new_net
@@ -22,17 +23,17 @@ def recipe(config: Projected, axis_name: str | None, pictures: Pictures) -> Reci
     model, train = config.model, config.train
     projection = build_projection(model)
     views = projected.make_views(projection, bool(model.patch))
-    heads = projected.Heads(tuple(model.patch), model.head_width, common.dtype(config.precision))
-    count = partial(common.steps, train, pictures)
-    generator_tx = common.optimiser(config.optim.generator, count)
-    critic_tx = common.optimiser(config.optim.critic, count)
+    heads = projected.Heads(tuple(model.patch), model.head_width, networks.dtype(config.precision))
+    count = partial(durations.steps, train, pictures)
+    generator_tx = optimiser(config.optim.generator, count)
+    critic_tx = optimiser(config.optim.critic, count)
 
     def init(key: PRNGKey) -> GANState:
         generator_key, critic_key = jax.random.split(key)
         generator = build_generator(config)  # In no `pmap`.
         variables = first_average(generator, model.latent_dim, generator_key)
         ones = jnp.ones(projected.factors(projection))
-        shapes = jax.eval_shape(views, common.images(config.data.resolution), ones)
+        shapes = jax.eval_shape(views, networks.images(config.data.resolution), ones)
         critic = new_net(heads.lazy_init(critic_key, shapes, False), critic_tx)
         return GANState(
             step=jnp.int32(0),
@@ -48,7 +49,7 @@ def recipe(config: Projected, axis_name: str | None, pictures: Pictures) -> Reci
         generator_tx,
         critic_tx,
         loss=losses.hinge(),
-        augment=common.always(common.build_augment(config.augment.policy), config.augment.p),
+        augment=augmentation.fixed(config.augment.policy, config.augment.p),
         latent_dim=model.latent_dim,
         average=partial(
             optimizers.average_by_pictures,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxgan.config.sections import Vision
 from jaxgan.models import backbones, projected
-from jaxgan.recipes import common
+from jaxgan.recipes import networks
 from jaxgan.steps import optimizers
 from jaxgan.steps.second_critic import SecondCritic, make
 from jaxgan.steps.state import Net, new_net
@@ -26,7 +26,7 @@ class Second(NamedTuple):
 
 
 def applies(vision: Vision | None) -> TypeGuard[Vision]:
-    """Whether a GAN's config has a second critic."""
+    """Return whether a GAN's config has a second critic."""
     return vision is not None and vision.backbone != "none" and vision.weight > 0
 
 
@@ -62,12 +62,12 @@ def build(
         return None
     projection = build_projection(vision)
     views = projected.make_views(projection, whole=False)
-    heads = projected.Heads((), vision.head_width, common.dtype(precision))
+    heads = projected.Heads((), vision.head_width, networks.dtype(precision))
     tx = optimizers.adam(vision.learning_rate, vision.b1, vision.b2)
     ones = jnp.ones(projected.factors(projection))
 
     def init(key: PRNGKey) -> Net:
-        shapes = jax.eval_shape(views, common.images(resolution), ones)
+        shapes = jax.eval_shape(views, networks.images(resolution), ones)
         net = new_net(heads.lazy_init(jax.random.fold_in(key, KEY), shapes, False), tx)
         return net.replace(stats={**net.stats, "scale": ones})
 

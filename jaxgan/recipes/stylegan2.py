@@ -14,7 +14,7 @@ from jaxgan.config.sections import Adam
 from jaxgan.config.typed import StyleGAN2
 from jaxgan.models import stylegan2
 from jaxgan.recipes import second_critic
-from jaxgan.recipes.common import Pictures
+from jaxgan.recipes.durations import Pictures
 from jaxgan.steps import optimizers, schedules
 from jaxgan.steps import stylegan2 as steps
 from jaxgan.steps.state import AidedStyleGAN2State, StyleGAN2State, new_net
@@ -117,7 +117,7 @@ def make_generator(config: StyleGAN2, axis_name: str | None = None) -> nn.Module
     return stylegan2.Generator(
         resolution=config.data.resolution,
         latent_dim=model.latent_dim,
-        num_classes=num_classes(config),
+        num_classes=config.num_classes,
         w_dim=model.w_dim,
         channel_base=model.channel_base,
         channel_max=model.channel_max,
@@ -132,7 +132,7 @@ def make_critic(config: StyleGAN2, axis_name: str | None = None) -> nn.Module:
     model = config.model
     return stylegan2.Discriminator(
         resolution=config.data.resolution,
-        num_classes=num_classes(config),
+        num_classes=config.num_classes,
         channel_base=model.channel_base,
         channel_max=model.channel_max,
         clamp=model.clamp,
@@ -140,11 +140,6 @@ def make_critic(config: StyleGAN2, axis_name: str | None = None) -> nn.Module:
         group_size=model.group_size,
         axis_name=axis_name,
     )
-
-
-def num_classes(config: StyleGAN2) -> int:
-    """0 without conditioning."""
-    return len(config.data.classes) if config.model.conditional else 0
 
 
 def _bf16_blocks(model: StyleGAN2Model, precision: str) -> int:
@@ -191,7 +186,7 @@ def recipe(
     def init(key: PRNGKey) -> StyleGAN2State:
         generator, critic = make_generator(config), make_critic(config)  # In no `pmap`.
         generator_key, critic_key = jax.random.split(key)
-        size, classes = config.data.resolution, num_classes(config)
+        size, classes = config.data.resolution, config.num_classes
         z = jax.ShapeDtypeStruct((2, model.latent_dim), jnp.float32)
         images = jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32)
         labels = jax.ShapeDtypeStruct((2,), jnp.int32) if classes else None
@@ -227,7 +222,7 @@ def recipe(
         ema_kimg=train.ema_kimg,
         # From an average that is good already a ramp would begin with forgetting it.
         ema_ramp=None if config.init_from else train.ema_ramp,
-        conditional=num_classes(config) > 0,
+        conditional=config.num_classes > 0,
         microbatch=train.microbatch,
         remat=train.remat,
         axis_name=axis_name,

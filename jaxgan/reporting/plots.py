@@ -296,7 +296,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
-    """The line through (low, start) and (high, end), held between start and end."""
+    """Return the line through (low, start) and (high, end), held between start and end."""
     least, most = min(start, end), max(start, end)
 
     def place(x: float) -> float:

@@ -1,4 +1,4 @@
-"""Draws more pictures than are wanted, and keeps the best: what `sample.py --select` does."""
+"""Draws more images than are wanted, and keep the best: what `sample.py --select` does."""
 
 import json
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from jaxgan.system.paths import near
 
 
 class Judge(NamedTuple):
-    """A classifier, the folder of its run, and the class that the pictures should be of."""
+    """A classifier, the folder of its run, and the class that the images should be of."""
 
     workdir: str
     classifier: Classifier
@@ -35,9 +35,9 @@ class Kept(NamedTuple):
     """What a selection leaves.
 
     Attributes:
-        seeds: of the pictures that are kept, rising.
+        seeds: of the images that are kept, rising.
         scores: theirs.
-        drawn: a row for each picture drawn: seed, score, and whether it is kept.
+        drawn: a row for each image drawn: seed, score, and whether it is kept.
         about: what `selection.json` holds.
     """
 
@@ -57,17 +57,17 @@ def keep_best(
     batch_size: int = sample.BATCH,
     seed: int = 0,
 ) -> Kept:
-    """Draws the picture of each seed, no more than three batches at a time, and keeps the best.
+    """Draw the image of each seed, no more than three batches at a time, and keep the best.
 
     Args:
         sampler: a trained generator.
         seeds: of the surplus.
-        keep: how many pictures are kept.
+        keep: how many images are kept.
         by: one of `selection.MEASURES`.
-        real: pictures that the generator learned from, at its resolution.
+        real: images that the generator learned from, at its resolution.
         judge: for "classifier".
-        batch_size: pictures drawn at once.
-        seed: of the real pictures that choose, and of intervals.
+        batch_size: images drawn at once.
+        seed: of the real images that choose, and of intervals.
 
     Raises:
         InputError: as `selection.select` and `check_judge`, or VGG16's weights are not installed;
@@ -141,7 +141,7 @@ def best_of(pool: Source, keep: int, by: str, real: Source) -> Source:
 
 
 def save(kept: Kept, out: epath.PathLike) -> None:
-    """Writes `drawn.jsonl`, a row for each picture drawn, and `selection.json` to a folder."""
+    """Write `drawn.jsonl`, a row for each image drawn, and `selection.json` to a folder."""
     folder = epath.Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     sealed.write(folder / "drawn.jsonl", (json.dumps(row) + "\n" for row in kept.drawn))
@@ -153,7 +153,7 @@ def open_judge(workdir: str | None, label: str | None, data: TrainingData | PCAD
 
     Args:
         workdir: the classifier's.
-        label: the class that pictures should be of.
+        label: the class that images should be of.
         data: the generator's section.
 
     Raises:
@@ -173,11 +173,11 @@ def open_judge(workdir: str | None, label: str | None, data: TrainingData | PCAD
 
 
 def check_judge(judge: Judge, resolution: int) -> None:
-    """Raises InputError for a classifier of other pictures, or one that does not know the label."""
+    """Raise InputError for a classifier of other images, or one that does not know the label."""
     theirs = judge.classifier.config.data
     if theirs.resolution != resolution:
         raise InputError(
-            f"--classifier must be of pictures of {resolution} px, as the generator's "
+            f"--classifier must be of images of {resolution} px, as the generator's "
             f"are, got {theirs.resolution} px"
         )
     if judge.label not in theirs.classes:
@@ -188,10 +188,10 @@ def check_judge(judge: Judge, resolution: int) -> None:
 
 
 def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
-    """What a GAN's run learned from, or the pictures of `path` at its resolution.
+    """Return what a GAN's run learned from, or the images of `path` at its resolution.
 
-    Never pictures to validate or test with: of a prepared set those to train with alone; and a run
-    of an experiment learned from its training pictures.
+    Never images to validate or test with: of a prepared set those to train with alone; and a run
+    of an experiment learned from its training images.
 
     Raises:
         InputError: they are not where they were, or have changed.
@@ -220,7 +220,7 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
     said = configs.read_run(workdir).get("data", {})
     if loader.fingerprint(source) != said.get("fingerprint"):
         raise InputError(
-            f"the pictures that the run learned from must be as they were, and those of "
+            f"the images that the run learned from must be as they were, and those of "
             f"{config.data.path} have changed: give others with --real"
         )
     return _to_train(source)
@@ -229,7 +229,7 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
 def _at(data: TrainingData | PCAData, seed: int) -> Source:
     if not loader.exists(data.path):
         raise InputError(
-            f"the pictures that the run learned from must be there to compare with, and "
+            f"the images that the run learned from must be there to compare with, and "
             f"{data.path} does not exist: give others with --real"
         )
     return open_source(data, seed)
@@ -241,9 +241,9 @@ def _to_train(source: Source) -> Source:
 
 
 def table(about: dict[str, Any]) -> str:
-    """What selection did, as a person reads it."""
+    """Return what selection did, as a person reads it."""
     found = about.get("effect")
-    lines = [f"kept {about['kept']:,} of {about['drawn']:,} pictures drawn, by {about['by']}"]
+    lines = [f"kept {about['kept']:,} of {about['drawn']:,} images drawn, by {about['by']}"]
     if "features" not in about:
         return f"{lines[0]}; what that does is told with features: {nets.INSTALL}"
     if found is None:
@@ -251,7 +251,7 @@ def table(about: dict[str, Any]) -> str:
             f"{lines[0]}; what that does is told of {selection.LEAST} and {2 * selection.LEAST} "
             "real ones or more"
         )
-    judged = f"{about['real']['pictures']:,} real pictures: half of them chose, half judge"
+    judged = f"{about['real']['pictures']:,} real images: half of them chose, half judge"
     lines.append(f"{judged} ({about['features']['name']} at {about['features']['size']} px)")
     widths = {"before": 22, "after": 24, "change": 27}
     heads = "".join(f"{when:>{width}}" for when, width in widths.items())
@@ -269,7 +269,7 @@ def table(about: dict[str, Any]) -> str:
 
 
 def _warnings(found: dict[str, Any]) -> list[str]:
-    """What a user has to know of these changes."""
+    """Return what a user has to know of these changes."""
     lines = []
     lost = [
         f"{name} by {-found[name]['change']['value']:.3f}"
@@ -281,7 +281,7 @@ def _warnings(found: dict[str, Any]) -> list[str]:
     authentic = found["authenticity"]
     if authentic["after"]["high"] < authentic["real"]["low"]:
         lines.append(
-            f"what is kept is nearer to training pictures than these are to each other (authentic "
+            f"what is kept is nearer to training images than these are to each other (authentic "
             f"{authentic['real']['value']:.3f}): look for copies with evaluate.py --train"
         )
     return lines

@@ -149,7 +149,7 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _read(file: epath.Path) -> str:
-    """The JSON of an evaluation, as the user put it there."""
+    """Return the JSON of an evaluation, as the user put it there."""
     try:
         values = json.loads(paths.check_plain(file).read_bytes())
         if isinstance(values, dict) and sealed.CHECKSUM in values:

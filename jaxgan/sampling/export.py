@@ -53,16 +53,16 @@ def run(
 
 
 def flat(variables: Any) -> dict[str, np.ndarray]:
-    """A tree of weights as arrays by name, like "params/conv4/kernel"."""
+    """Return a tree of weights as arrays by name, like "params/conv4/kernel"."""
     named = flatten_dict(jax.device_get(variables), sep="/")
     return {name: np.asarray(named[name]) for name in sorted(named)}
 
 
 def program(sampler: Sampler, weights: dict[str, np.ndarray]) -> export.Exported:
-    """The generator for any number of pictures, on a CPU, an NVIDIA GPU or a TPU.
+    """Return the generator for any number of images, on a CPU, an NVIDIA GPU or a TPU.
 
     Returns:
-        (weights, latents [b, z]) -> uint8 pictures [b, h, w, 3]; of a StyleGAN2 (weights, latents,
+        (weights, latents [b, z]) -> uint8 images [b, h, w, 3]; of a StyleGAN2 (weights, latents,
         truncation []) and, where it has classes, (weights, latents, truncation, classes int32 [b]).
     """
     generator, model = sampler.generator, sampler.config.model

@@ -103,7 +103,7 @@ def _policy(script: str, style: str) -> str:
 
 
 def _over_time(workdir: epath.PathLike, side: int, notes: list[str]) -> dict[str, Any] | None:
-    """The run's own grids: the same latents at each step."""
+    """Return the run's own grids: the same latents at each step."""
     files = sorted((epath.Path(workdir) / "samples").glob("*.png"))
     if len(files) < 2:
         notes.append("No samples over time: the run has fewer than two grids of them.")
@@ -188,7 +188,7 @@ def _beside_real(
 def _nearest(
     sampler: Sampler, images: UInt8[np.ndarray, "n h w 3"], source: Source, notes: list[str]
 ) -> list[list[dict[str, str]]]:
-    """The real images whose features have the smallest angle to those of each sample."""
+    """Return the real images whose features have the smallest angle to those of each sample."""
     some: Sequence[int] = range(len(source))
     if len(source) > MOST_REAL:
         some = sorted(np.random.default_rng(0).choice(len(source), MOST_REAL, replace=False))
@@ -227,7 +227,7 @@ def _sheet(image: UInt8[np.ndarray, "h w 3"], side: int) -> str:
 
 
 def _encoded(image: UInt8[np.ndarray, "h w c"], most: int) -> str:
-    """The image as WebP in a data URI, no side above `most`."""
+    """Return the image as WebP in a data URI, no side above `most`."""
     im = Image.fromarray(image)
     im.thumbnail((most, most), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Looking for a real picture in a StyleGAN2: which style draws what is most like it?
+"""Looking for a real image in a StyleGAN2: which style draws what is most like it?
 
 References:
     Karras et al., Analyzing and Improving the Image Quality of StyleGAN, 2020, appendix D.
@@ -29,7 +29,7 @@ RATE, UP, DOWN = 0.1, 0.05, 0.25  # The learning rate, and its ramps as shares o
 NOISE, UNTIL = 0.05, 0.75  # Noise in w, in deviations of w, and the share of steps with it.
 REGULARITY = 1e5
 MEASURED = 10_000  # Latents, for the mean and the deviation of w.
-LARGEST = 256  # Pictures are compared at this side at most.
+LARGEST = 256  # Images are compared at this side at most.
 FRAMES = 300  # Of the film, at most.
 
 Picture = UInt8[np.ndarray, "h w 3"]
@@ -43,7 +43,7 @@ class Projection(NamedTuple):
         w: the style.
         noise: the network's batch statistics with the pixels' noise that belongs to it.
         path: the styles on the way, one a step.
-        distances: LPIPS of each step's picture, with the noise in w.
+        distances: LPIPS of each step's image, with the noise in w.
     """
 
     w: Float32[np.ndarray, " w"]
@@ -60,14 +60,14 @@ def rate(step: Scalar, steps: int) -> Scalar:
 
 
 def noise_deviation(step: Scalar, steps: int) -> Scalar:
-    """The noise in w at a step, in deviations of w; 0 for the last quarter."""
+    """Return the noise in w at a step, in deviations of w; 0 for the last quarter."""
     return NOISE * jnp.maximum(0, 1 - step / steps / UNTIL) ** 2
 
 
 def regularity(maps: list[Float[Array, "r r"]]) -> Scalar:
-    """How much noise maps are like themselves one pixel on, at all scales down to 8 px.
+    """Return how much noise maps are like themselves one pixel on, at all scales down to 8 px.
 
-    0 for white noise of infinite size: a picture must not be painted with the noise.
+    0 for white noise of infinite size: an image must not be painted with the noise.
 
     Args:
         maps: square, with sides that are powers of two.
@@ -94,7 +94,7 @@ def project(
     distance: Lpips | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Projection:
-    """Descends from the mean style to the one whose picture looks most like the given one.
+    """Descends from the mean style to the one whose image looks most like the given one.
 
     The pixels' noise is sought together with the style, and is kept white.
 
@@ -187,7 +187,7 @@ def _compared(images: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
 
 
 def read(file: epath.PathLike, resolution: int, tell: Callable[[str], None]) -> Picture:
-    """A picture of the generator's resolution; another one is cropped to its middle and resized.
+    """An image of the generator's resolution; another one is cropped to its middle and resized.
 
     Raises:
         InputError: it cannot be read.
@@ -197,7 +197,7 @@ def read(file: epath.PathLike, resolution: int, tell: Callable[[str], None]) -> 
         picture = images.open_picture(paths.read(path))
     except Exception as error:  # Pillow's decoders raise nearly anything.
         raise InputError(
-            f"--project must be a picture that can be read, got {file}: {images.reason(error)}"
+            f"--project must be an image that can be read, got {file}: {images.reason(error)}"
         ) from error
     height, width = picture.shape[:2]
     if (height, width) == (resolution, resolution):
@@ -218,14 +218,14 @@ def run(
     steps: int = 1000,
     seed: int = 0,
 ) -> None:
-    """Projects a picture, and writes what was found.
+    """Projects an image, and writes what was found.
 
     `out` gets `projected_w.npz` (`w` [1, layers, w], as the published tool has it, and the noise
     maps), `target.png`, `projection.png`, `side_by_side.png` and the way there as a film,
     `projection.mp4`, or `.webp` without the extra `video`.
 
     Raises:
-        InputError: no StyleGAN2, no `out`, a picture that cannot be read, or no weights of VGG16.
+        InputError: no StyleGAN2, no `out`, an image that cannot be read, or no weights of VGG16.
     """
     config, variables = sampler.config, sampler.variables
     if config.model.name != "stylegan2":

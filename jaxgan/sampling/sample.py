@@ -1,4 +1,4 @@
-"""Pictures from the averaged generator of a run: each is drawn from a seed of its own."""
+"""Images from the averaged generator of a run: each is drawn from a seed of its own."""
 
 import hashlib
 import io
@@ -46,7 +46,7 @@ class Sampler(NamedTuple):
         step: the checkpoint's step.
         checksum: of the averaged weights, hexadecimal.
         variables: the averaged weights and batch statistics.
-        draw: (variables, seeds [b]) -> uint8 pictures [b, h, w, c].
+        draw: (variables, seeds [b]) -> uint8 images [b, h, w, c].
     """
 
     config: GAN | PCA
@@ -93,13 +93,13 @@ class Sampler(NamedTuple):
 
 
 def latents(seeds: Int[Array, " b"], latent_dim: int) -> Latents:
-    """A standard normal latent per seed: it does not depend on the others."""
+    """Return a standard normal latent per seed: it does not depend on the others."""
     return jax.vmap(lambda s: jax.random.normal(jax.random.key(s), (latent_dim,)))(seeds)
 
 
 @lru_cache
 def make_draw(generator: nn.Module, latent_dim: int) -> Draw:
-    """The compiled sampler of a generator, in evaluation mode."""
+    """Return the compiled sampler of a generator, in evaluation mode."""
 
     @jax.jit
     def draw(variables: Any, seeds: Int[Array, " b"]) -> UInt8[Array, "b h w c"]:
@@ -111,7 +111,7 @@ def make_draw(generator: nn.Module, latent_dim: int) -> Draw:
 
 @lru_cache
 def make_paint(generator: nn.Module) -> Callable[[Any, Any], UInt8[Array, "b h w c"]]:
-    """The compiled generator, in evaluation mode: (variables, latents) -> uint8 pictures."""
+    """Return the compiled generator, in evaluation mode: (variables, latents) -> uint8 images."""
 
     @jax.jit
     def paint(variables: Any, latents: Latents) -> UInt8[Array, "b h w c"]:
@@ -123,11 +123,11 @@ def make_paint(generator: nn.Module) -> Callable[[Any, Any], UInt8[Array, "b h w
 def latents_of(
     size: int, seeds: Sequence[int], by_numpy: bool = False
 ) -> Float32[np.ndarray, "n z"]:
-    """The latents from which a generator draws the pictures of these seeds.
+    """Return the latents from which a generator draws the images of these seeds.
 
     Args:
         size: of a latent.
-        seeds: of the pictures.
+        seeds: of the images.
         by_numpy: `numpy.random.RandomState(seed).randn(1, z)`, as the tool of a published
             generator has them, whose config has `sample.latents` "numpy".
     """
@@ -140,7 +140,7 @@ def latents_of(
 def restore(
     workdir: epath.PathLike, step: int | str | None = None, style: Style = Style()
 ) -> Sampler:
-    """The averaged generator of a run, and nothing else of its checkpoint.
+    """Return the averaged generator of a run, and nothing else of its checkpoint.
 
     Args:
         workdir: the run's folder.
@@ -189,7 +189,7 @@ def _step(checkpoints: Checkpoints, step: int | str | None) -> int | None:
         raise InputError(f"--step must be a number or best, got {step!r}")
     if checkpoints.best is None:
         raise InputError(
-            f"--step=best needs a run that measured its pictures (config.evaluate.every above 0), "
+            f"--step=best needs a run that measured its images (config.evaluate.every above 0), "
             f"and that of {checkpoints.folder.parent} did not"
         )
     return checkpoints.best
@@ -202,7 +202,7 @@ def draw_with(
     style: Style = Style(),
     classes: Sequence[str] = (),
 ) -> Draw:
-    """The sampler of a generator.
+    """Return the sampler of a generator.
 
     Args:
         generator: the module.
@@ -233,14 +233,14 @@ def draw_with(
 def pictures(
     sampler: Sampler, seeds: Sequence[int], batch_size: int = BATCH
 ) -> Iterator[UInt8[np.ndarray, "h w c"]]:
-    """The picture of each seed, in order."""
+    """The image of each seed, in order."""
     return drawn(sampler.draw, sampler.variables, seeds, batch_size)
 
 
 def drawn(
     draw: Draw, variables: Any, seeds: Sequence[int], batch_size: int = BATCH
 ) -> Iterator[UInt8[np.ndarray, "h w c"]]:
-    """The picture of each seed, in order, of a generator with these weights."""
+    """The image of each seed, in order, of a generator with these weights."""
     for i, batch in enumerate(_batches(draw, variables, seeds, batch_size)):
         yield from np.asarray(batch)[: len(seeds) - i * batch_size]
 
@@ -270,7 +270,7 @@ def save(
     scores: Sequence[float] | None = None,
     manifest: str = "manifest.jsonl",
 ) -> None:
-    """Writes a file per seed, and a manifest: file, seed, sha256, the checkpoint's step and
+    """Write a file per seed, and a manifest: file, seed, sha256, the checkpoint's step and
     checksum, the networks of the critic's features, and the score where there is one."""
     critics = sampler.critics
     folder = epath.Path(out)
@@ -326,9 +326,9 @@ def mix(
     columns: Sequence[int],
     layers: str | None = None,
 ) -> UInt8[np.ndarray, "h w c"]:
-    """A sheet of mixed styles: the pictures of `rows`, some layers of each from those of `columns`.
+    """A sheet of mixed styles: the images of `rows`, some layers of each from those of `columns`.
 
-    Its first column and row are the pictures themselves.
+    Its first column and row are the images themselves.
 
     Args:
         sampler: of a StyleGAN2.
@@ -368,7 +368,7 @@ def mix(
 
 
 def parse_seeds(text: str, flag: str = "--seeds") -> list[int]:
-    """The seeds of "1-1000" or "1,5,7-9", in that order.
+    """Return the seeds of "1-1000" or "1,5,7-9", in that order.
 
     Raises:
         InputError: malformed, or a seed that is not below 2**32.
@@ -388,7 +388,7 @@ def parse_seeds(text: str, flag: str = "--seeds") -> list[int]:
 
 
 def check_request(num: int, seed: int, file_format: str) -> None:
-    """Raises InputError for a number, seed or format that cannot be."""
+    """Raise InputError for a number, seed or format that cannot be."""
     if num < 1:
         raise InputError(f"--num must be at least 1, got {num}")
     if not 0 <= seed <= 2**32 - num:

@@ -1,7 +1,7 @@
-"""Which of many drawn pictures to keep: the best by a stated measure, and what that costs.
+"""Which of many drawn images to keep: the best by a stated measure, and what that costs.
 
-All functions take features, of the drawn pictures and of real ones that the generator may have
-learned from; never of pictures that something is to be tested with. Higher scores are better.
+All functions take features, of the drawn images and of real ones that the generator may have
+learned from; never of images that something is to be tested with. Higher scores are better.
 """
 
 from collections.abc import Sequence
@@ -20,21 +20,21 @@ from jaxgan.metrics.prdc import NEIGHBOURS, prdc, radii, squared_distances
 MEASURES = ("realism", "density", "classifier", "outlier", "none")
 LOOK_AT_REAL = ("realism", "density", "outlier")
 REALISM = 3  # Neighbours, as in its paper.
-LEAST = 2 * (NEIGHBOURS + 1)  # Pictures a side whose halves have precision and recall.
+LEAST = 2 * (NEIGHBOURS + 1)  # Images a side whose halves have precision and recall.
 
 Features = Float[np.ndarray, "n d"]
 Scores = Float64[np.ndarray, " n"]
 
 
 class Selection(NamedTuple):
-    """What is kept of the drawn pictures."""
+    """What is kept of the drawn images."""
 
     kept: Int64[np.ndarray, " k"]  # Positions among them, rising.
     scores: Scores  # Of all of them.
 
 
 class Classified(NamedTuple):
-    """What a classifier says of the drawn pictures."""
+    """What a classifier says of the drawn images."""
 
     log_probabilities: Float[np.ndarray, "n k"]
     label: int  # The class that is wanted.
@@ -47,26 +47,24 @@ def select(
     real: Float[np.ndarray, "m d"],
     classified: Classified | None = None,
 ) -> Selection:
-    """The `keep` best of the drawn pictures; of equal ones those that were drawn first.
+    """Return the `keep` best of the drawn images; of equal ones those that were drawn first.
 
     Args:
         by: "realism", "density", "outlier" (the least strange), "classifier" (by `classified`; the
             features do not matter), or "none" (the first ones: the control).
         keep: how many, from 1 to n.
-        drawn: features of the drawn pictures; of any width for "classifier" and "none".
-        real: of real pictures, for the first three.
+        drawn: features of the drawn images; of any width for "classifier" and "none".
+        real: of real images, for the first three.
         classified: for "classifier".
 
     Raises:
-        InputError: no such measure, too few drawn or real pictures, features that are not finite.
+        InputError: no such measure, too few drawn or real images, features that are not finite.
     """
     check(by, keep, len(drawn))
     if by in LOOK_AT_REAL:
         for side, name in ((drawn, "drawn"), (real, "real")):
             if not np.isfinite(side).all():
-                raise InputError(
-                    f"features must be finite, and some of the {name} pictures are not"
-                )
+                raise InputError(f"features must be finite, and some of the {name} images are not")
     if by == "classifier":
         if classified is None:
             raise InputError("selection by classifier needs what a classifier says, got nothing")
@@ -75,24 +73,24 @@ def select(
         scores = np.zeros(len(drawn))
     else:
         scores = {"realism": realism, "density": density, "outlier": usualness}[by](drawn, real)
-    # Rounded: products of matrices give equal pictures scores that differ in their last digits.
+    # Rounded: products of matrices give equal images scores that differ in their last digits.
     best = np.argsort(-scores.round(3), kind="stable")[:keep]
     return Selection(np.sort(best).astype(np.int64), scores)
 
 
 def check(by: str, keep: int, drawn: int) -> None:
-    """Raises InputError for a measure that there is not, or for more pictures than are drawn."""
+    """Raise InputError for a measure that there is not, or for more images than are drawn."""
     if by not in MEASURES:
         raise InputError(f"--by must be one of {', '.join(MEASURES)}, got {by!r}")
     if not 1 <= keep <= drawn:
-        raise InputError(f"--select must be from 1 to the {drawn:,} pictures drawn, got {keep:,}")
+        raise InputError(f"--select must be from 1 to the {drawn:,} images drawn, got {keep:,}")
 
 
 def realism(drawn: Features, real: Float[np.ndarray, "m d"], neighbours: int = REALISM) -> Scores:
-    """How deep a picture lies in a ball of a real one: the ball's radius over the distance.
+    """Return how deep an image lies in a ball of a real one: the ball's radius over the distance.
 
     The greatest such ratio; 1 and more is inside. Balls reach to the k-th nearest other real
-    picture; the larger half of them, those of unusual pictures, does not count.
+    image; the larger half of them, those of unusual images, does not count.
 
     References:
         Kynkäänniemi et al., Improved Precision and Recall Metric for Assessing Generative Models,
@@ -102,7 +100,7 @@ def realism(drawn: Features, real: Float[np.ndarray, "m d"], neighbours: int = R
     small = around <= np.median(around)
     found = np.empty(len(drawn))
     for rows, between in squared_distances(drawn, real[small]):
-        # Not 0, for a copy of a real picture: a score is finite.
+        # Not 0, for a copy of a real image: a score is finite.
         ratios = around[small][None] / np.maximum(between, np.finfo(np.float32).tiny)
         found[rows] = np.sqrt(ratios.max(axis=1))
     return found
@@ -111,7 +109,7 @@ def realism(drawn: Features, real: Float[np.ndarray, "m d"], neighbours: int = R
 def density(
     drawn: Features, real: Float[np.ndarray, "m d"], neighbours: int = NEIGHBOURS
 ) -> Scores:
-    """How many balls of real pictures hold each picture, over k: the mean is Naeem's density.
+    """Return how many balls of real images hold each image, over k: the mean is Naeem's density.
 
     References:
         Naeem et al., Reliable Fidelity and Diversity Metrics for Generative Models, 2020, eq. 4.
@@ -124,7 +122,7 @@ def density(
 
 
 def usualness(drawn: Features, real: Float[np.ndarray, "m d"]) -> Scores:
-    """Minus the strangeness of each picture among real ones (`data.outliers`)."""
+    """Minus the strangeness of each image among real ones (`data.outliers`)."""
     return -strangeness_beside(drawn, real)
 
 
@@ -147,17 +145,17 @@ def effect(
     classes: Sequence[str] = (),
     seed: int = 0,
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """What selection does to precision, recall and so on, and to the balance of classes.
+    """Return what selection does to precision, recall and so on, and to the balance of classes.
 
-    Equal numbers are compared: the first drawn pictures, which are any, and the best. Real pictures
+    Equal numbers are compared: the first drawn images, which are any, and the best. Real images
     that chose the best cannot judge them too: they would find nearly all of them precise. So half
-    of the real pictures choose for precision, recall, density, coverage and the Fréchet distance,
+    of the real images choose for precision, recall, density, coverage and the Fréchet distance,
     and the other half judges.
 
-    Authenticity and classes are those of the pictures that are kept. Authenticity, for a picture
-    that is near to a training picture scores high: the share that is farther from the nearest real
-    picture than that one from the next (Alaa et al., How Faithful is your Synthetic Data?, 2022,
-    section 4.3); "real" is that of real pictures among each other. A picture's class is that of
+    Authenticity and classes are those of the images that are kept. Authenticity, for an image
+    that is near to a training image scores high: the share that is farther from the nearest real
+    image than that one from the next (Alaa et al., How Faithful is your Synthetic Data?, 2022,
+    section 4.3); "real" is that of real images among each other. An image's class is that of
     most of the NEIGHBOURS real ones nearest to it.
 
     Args:
@@ -166,7 +164,7 @@ def effect(
         drawn: features, for "classifier" and "none", too.
         real: likewise.
         classified: as for `select`.
-        labels: positions in `classes` of the real pictures; None where there is one class.
+        labels: positions in `classes` of the real images; None where there is one class.
         classes: their names.
         seed: of all that is drawn.
 
@@ -176,12 +174,12 @@ def effect(
         low and high (95 %).
 
     Raises:
-        InputError: fewer than LEAST pictures kept, or fewer than twice as many real ones.
+        InputError: fewer than LEAST images kept, or fewer than twice as many real ones.
     """
     keep = len(selection.kept)
     if keep < LEAST or len(real) < 2 * LEAST:
         raise InputError(
-            f"what selection does is told of {LEAST} kept pictures and {2 * LEAST} real ones or "
+            f"what selection does is told of {LEAST} kept images and {2 * LEAST} real ones or "
             f"more, got {keep} and {len(real)}"
         )
     order = np.random.default_rng(seed).permutation(len(real))
@@ -241,7 +239,7 @@ def _shares(
     labels: Int[np.ndarray, " m"] | None,
     classes: Sequence[str],
 ) -> dict[str, Float[np.ndarray, " n"]]:
-    """Of each drawn picture, 1 or 0: whether it is authentic, and whether of each class."""
+    """Of each drawn image, 1 or 0: whether it is authentic, and whether of each class."""
     own = np.sqrt(radii(real, 1))
     authentic, guess = np.empty(len(drawn)), np.empty(len(drawn), np.int64)
     for rows, between in squared_distances(drawn, real):
@@ -258,7 +256,7 @@ def _shares(
 
 
 def _authentic_real(real: Float[np.ndarray, "m d"]) -> Bool[np.ndarray, " m"]:
-    """Whether each real picture is authentic among the others."""
+    """Return whether each real image is authentic among the others."""
     nearest = np.empty(len(real), np.int64)
     first, second = np.empty(len(real)), np.empty(len(real))
     for rows, between in squared_distances(real, real):
@@ -268,6 +266,6 @@ def _authentic_real(real: Float[np.ndarray, "m d"]) -> Bool[np.ndarray, " m"]:
         first[rows] = between[here, nearest[rows]]
         between[here, nearest[rows]] = np.inf
         second[rows] = between.min(axis=1)
-    # What is nearest to the nearest one, were the picture itself not there.
+    # What is nearest to the nearest one, were the image itself not there.
     mutual = nearest[nearest] == np.arange(len(real))
     return first >= np.where(mutual, second[nearest], first[nearest])

@@ -21,7 +21,7 @@ class Style(NamedTuple):
     """How a StyleGAN2 draws.
 
     Attributes:
-        truncation: psi; 1 changes nothing, 0 draws the mean picture.
+        truncation: psi; 1 changes nothing, 0 draws the mean image.
         cutoff: layers that are truncated, counted from the coarsest; all where None.
         noise: of each pixel: "const", the network's own; "random", drawn from the seed; "none".
         label: the class, by name or number, for networks with classes; all in turn where None.
@@ -38,7 +38,7 @@ class Style(NamedTuple):
 
 
 def check(name: str, generator: Generator, classes: Sequence[str], style: Style) -> None:
-    """Raises InputError for what a run's generator cannot do.
+    """Raise InputError for what a run's generator cannot do.
 
     Args:
         name: of its model.
@@ -70,14 +70,14 @@ FLAGS = {"--truncation": 1.0, "--truncation_cutoff": None, "--noise": "const", "
 def labels(
     count: int, classes: Sequence[str], label: str | None, seeds: Sequence[int]
 ) -> Int[np.ndarray, " n"] | None:
-    """The classes of some pictures; None for a network without.
+    """Return the classes of some images; None for a network without.
 
     Args:
         count: classes of the network; 0 where it has none.
         classes: their names, if these are known.
         label: one class for all, by its name or number; None takes the classes in turn, each
             seed's being what is left of it by their number.
-        seeds: of the pictures.
+        seeds: of the images.
 
     Raises:
         InputError: a class without conditioning, or an unknown one.
@@ -119,11 +119,11 @@ def make_to_ws(generator: Generator, truncation: float = 1.0, cutoff: int | None
 
 @lru_cache
 def make_synthesise(generator: Generator, noise: str) -> Any:
-    """The compiled synthesis: (variables, ws [b, layers, w], seeds [b]) -> uint8 pictures.
+    """Return the compiled synthesis: (variables, ws [b, layers, w], seeds [b]) -> uint8 images.
 
     Args:
         generator: a StyleGAN2's.
-        noise: of each pixel; "random" is drawn from the picture's seed.
+        noise: of each pixel; "random" is drawn from the image's seed.
     """
 
     @jax.jit

@@ -1,4 +1,4 @@
-"""Walks through latents, and films of pictures: mp4, gif, webp or animated PNG."""
+"""Walks through latents, and films of images: mp4, gif, webp or animated PNG."""
 
 import errno
 import importlib.util
@@ -36,14 +36,14 @@ Between = Callable[[Float[np.ndarray, " z"], Float[np.ndarray, " z"], float], np
 def lerp(
     a: Float[np.ndarray, " z"], b: Float[np.ndarray, " z"], t: float
 ) -> Float[np.ndarray, " z"]:
-    """The point at t in [0, 1] of the straight line from a to b."""
+    """Return the point at t in [0, 1] of the straight line from a to b."""
     return (1 - t) * a + t * b
 
 
 def slerp(
     a: Float[np.ndarray, " z"], b: Float[np.ndarray, " z"], t: float
 ) -> Float[np.ndarray, " z"]:
-    """The point at t in [0, 1] of the great circle from a to b.
+    """Return the point at t in [0, 1] of the great circle from a to b.
 
     Normal latents of many dimensions lie close to a sphere. A straight line leaves it: its middle
     is shorter by sqrt(2), a latent that the generator was hardly ever trained on.
@@ -86,7 +86,7 @@ class Space(NamedTuple):
 
     Attributes:
         points: seeds -> their points [n, d].
-        paint: points [b, d] -> uint8 pictures [b, h, w, c].
+        paint: points [b, d] -> uint8 images [b, h, w, c].
         between: `lerp` or `slerp`.
     """
 
@@ -96,7 +96,7 @@ class Space(NamedTuple):
 
 
 def space_of(sampler: Sampler, style: Style = Style(), name: str | None = None) -> Space:
-    """The latents of a generator, or the styles of a StyleGAN2.
+    """Return the latents of a generator, or the styles of a StyleGAN2.
 
     Args:
         sampler: any.
@@ -146,7 +146,7 @@ def film(
     cells: str = "1x1",
     batch_size: int = BATCH,
 ) -> None:
-    """Writes a film that goes from seed to seed, and says so.
+    """Write a film that goes from seed to seed, and say so.
 
     Args:
         sampler: any.
@@ -157,7 +157,7 @@ def film(
         frames: from one seed to the next.
         fps: frames a second.
         cells: "ROWSxCOLUMNS" of films side by side.
-        batch_size: pictures drawn at once.
+        batch_size: images drawn at once.
 
     Raises:
         InputError: another kind of file, malformed cells, or as `space_of` and `check_seeds`.
@@ -175,7 +175,7 @@ def film(
 
 
 def check_seeds(seeds: Sequence[int], cells: tuple[int, int]) -> None:
-    """Raises InputError for fewer than two seeds a cell, or not equally many."""
+    """Raise InputError for fewer than two seeds a cell, or not equally many."""
     count = cells[0] * cells[1]
     if len(seeds) < 2 * count or len(seeds) % count:
         raise InputError(
@@ -198,7 +198,7 @@ def interpolate(
         seeds: where the walks pass, equally many for each cell: the first ones for the first.
         frames: from one seed to the next.
         cells: rows and columns of films side by side.
-        batch_size: pictures drawn at once.
+        batch_size: images drawn at once.
     """
     count = cells[0] * cells[1]
     keys = where.points(seeds).reshape(count, len(seeds) // count, -1)
@@ -219,7 +219,7 @@ def _painted(
 
 
 def check_file(file: epath.PathLike, flag: str) -> None:
-    """Raises InputError for a file of another kind, or an mp4 without the package for it."""
+    """Raise InputError for a file of another kind, or an mp4 without the package for it."""
     suffix = epath.Path(file).suffix.lower()
     if suffix not in KINDS:
         raise InputError(
@@ -230,12 +230,12 @@ def check_file(file: epath.PathLike, flag: str) -> None:
 
 
 def has_mp4() -> bool:
-    """Whether the extra `video` is installed."""
+    """Return whether the extra `video` is installed."""
     return importlib.util.find_spec("imageio_ffmpeg") is not None
 
 
 def write(frames: Iterable[Picture], file: epath.PathLike, fps: float = 30, last: int = 1) -> None:
-    """Writes a film that starts over at its end (an mp4 where the player does so).
+    """Write a film that starts over at its end (an mp4 where the player does so).
 
     Args:
         frames: of one size; an mp4 never holds more than one of them. Sides of an mp4 are even:
@@ -284,12 +284,12 @@ def _held(frames: Iterable[Picture], last: int) -> Iterator[Picture]:
 
 
 def _ffmpeg() -> str:
-    """The program's path, from the extra `video`."""
+    """Return the program's path, from the extra `video`."""
     return importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe()
 
 
 def history(workdir: epath.PathLike, file: epath.PathLike, milliseconds: int = 150) -> int:
-    """The run's grids of samples, from equal latents each, as an animation.
+    """Return the run's grids of samples, from equal latents each, as an animation.
 
     Args:
         workdir: the run's folder; its grids are `samples/<step>.png`.

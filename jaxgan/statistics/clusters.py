@@ -83,7 +83,7 @@ def _folds(
 
 
 def _weights(of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The size of each group, and the inverse of the share that is in the others."""
+    """Return the size of each group, and the inverse of the share that is in the others."""
     size = np.bincount(of).astype(np.float64)
     return size, 1 / (1 - size / len(of))
 

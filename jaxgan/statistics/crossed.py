@@ -1,9 +1,9 @@
-"""Intervals and tests: means over seeds crossed with test pictures, in one fold or several.
+"""Intervals and tests: means over seeds crossed with test images, in one fold or several.
 
-Every seed's classifier answers the same test pictures of its fold, so that the outcomes [seeds,
-pictures] have two sources of chance: another seed would train another classifier, another test set
-would hold other pictures. An interval that resamples only one of them, or both with few seeds, is
-too narrow. What all classifiers of a fold share, its training pictures and its GANs, is given: the
+Every seed's classifier answers the same test images of its fold, so that the outcomes [seeds,
+images] have two sources of chance: another seed would train another classifier, another test set
+would hold other images. An interval that resamples only one of them, or both with few seeds, is
+too narrow. What all classifiers of a fold share, its training images and its GANs, is given: the
 intervals speak of these (`across_folds` and `across_gans` speak of others).
 """
 
@@ -27,7 +27,7 @@ from jaxgan.types import InputError
 
 
 class Interval(NamedTuple):
-    """An estimate and its interval; None where it cannot be had (one seed, one picture).
+    """An estimate and its interval; None where it cannot be had (one seed, one image).
 
     `se` is the standard error of the mean outcome and `df` the degrees of freedom of its t.
     """
@@ -42,11 +42,11 @@ class Interval(NamedTuple):
 def crossed_interval(
     tables: Tables | np.ndarray, level: float = 0.95, groups: Groups | None = None
 ) -> Interval:
-    """The mean of a two-way crossed random layout, for other seeds and other pictures.
+    """Return the mean of a two-way crossed random layout, for other seeds and other images.
 
     In each fold the model is y_st = mean + seed_s + picture_t + rest_st. The mean squares of its
-    analysis of variance are pooled over the folds, and the folds weighed by their pictures. In one
-    table of S seeds and T pictures this is
+    analysis of variance are pooled over the folds, and the folds weighed by their images. In one
+    table of S seeds and T images this is
 
         se^2 = (max(MS_s, MS_e) + max(MS_t, MS_e) - MS_e) / (S T)
 
@@ -56,22 +56,22 @@ def crossed_interval(
     than 1.
 
     With one seed in each fold there is nothing to tell a seed's luck from; the folds' means are
-    then taken as so many outcomes, which counts the folds' training pictures as chance too.
+    then taken as so many outcomes, which counts the folds' training images as chance too.
 
     Outcomes that are all 0 or 1 are answers, wrong or right: their interval is that of the same
-    answers with four pictures more, two that every seed gets right and two that every seed gets
-    wrong, cut to [0, 1] (Agresti and Coull's rule with whole pictures). It so covers near 100 %
+    answers with four images more, two that every seed gets right and two that every seed gets
+    wrong, cut to [0, 1] (Agresti and Coull's rule with whole images). It so covers near 100 %
     too, where 300 right answers of 300 leave room for an accuracy of 98.4 %. `value` stays the
     plain mean. Other outcomes that are all equal get an interval of no width.
 
     Args:
-        tables: [seeds, pictures] of each fold, any real numbers; one array is one fold.
+        tables: [seeds, images] of each fold, any real numbers; one array is one fold.
         level: probability that the interval covers the mean.
         groups: which images of each fold belong together (`clusters.clustered`): the interval
             then speaks of other groups, and the further images of Agresti's rule are groups, too.
 
     Raises:
-        InputError: there is no seed or no picture.
+        InputError: there is no seed or no image.
 
     References:
         Satterthwaite, An approximate distribution of estimates of variance components, 1946.
@@ -98,7 +98,7 @@ def paired_difference(
     limits: tuple[float, float] | None = (-1, 1),
     groups: Groups | None = None,
 ) -> Interval:
-    """The rise of the mean outcome from arm b to arm a, from the same seeds on the same pictures.
+    """The rise of the mean outcome from arm b to arm a, from the same seeds on the same images.
 
     The interval is `crossed_interval`'s of the differences a - b with one thing more: how much
     their seeds scatter is told by both arms' own seeds, and with few of them by those of all arms
@@ -106,12 +106,12 @@ def paired_difference(
     (`variance_components.alike`) are judged by their differences alone.
 
     Where the differences are all equal (two arms with the same answers) it is taken with two
-    pictures more, one that only arm a gets right and one that only arm b does: that no picture of T
+    images more, one that only arm a gets right and one that only arm b does: that no image of T
     told the arms apart does not prove that none would.
 
     Args:
-        a: [seeds, pictures] of each fold: 1 where the answer is right, or any outcome.
-        b: the same seeds and pictures, in the same order.
+        a: [seeds, images] of each fold: 1 where the answer is right, or any outcome.
+        b: the same seeds and images, in the same order.
         level: probability that the interval covers the true difference.
         others: tables of the experiment's further arms.
         limits: what the difference cannot leave; None for outcomes without bounds, whose equal
@@ -119,7 +119,7 @@ def paired_difference(
         groups: as in `crossed_interval`.
 
     Raises:
-        InputError: the arms differ in shape, or there is no seed or no picture.
+        InputError: the arms differ in shape, or there is no seed or no image.
 
     References:
         Agresti, Min, Simple improved confidence intervals for comparing matched proportions, 2005.
@@ -155,7 +155,7 @@ def _difference(
     limits: tuple[float, float] | None,
     groups: Groups | None,
 ) -> tuple[Interval, Interval]:
-    """The plain interval, and the one that decides: with two pictures more if all are equal."""
+    """The plain interval, and the one that decides: with two images more if all are equal."""
     (a, b), groups = _pair(a, b), _of_images(groups)
     y = [x - z for x, z in zip(a, b, strict=True)]
     plain = _t_interval(y, level, (a, b), [as_tables(o) for o in others], groups)
@@ -169,11 +169,11 @@ def _difference(
 def across_folds(
     a: Tables | np.ndarray, b: Tables | np.ndarray, level: float = 0.95
 ) -> Interval | None:
-    """The rise from arm b to arm a for other training pictures and other GANs; None with one fold.
+    """The rise from arm b to arm a for other training images and other GANs; None with one fold.
 
-    Each fold trained on pictures and GANs of its own, so that the folds' mean differences scatter
-    by all there is. But two of K training sides share most of their pictures, and so the variance
-    of the mean is not s^2 / K but s^2 (1 / K + 1 / (K - 1)), test pictures per training picture
+    Each fold trained on images and GANs of its own, so that the folds' mean differences scatter
+    by all there is. But two of K training sides share most of their images, and so the variance
+    of the mean is not s^2 / K but s^2 (1 / K + 1 / (K - 1)), test images per training image
     being 1 / (K - 1); t with K - 1 degrees of freedom. No component is cut at 0.
 
     Args:
@@ -211,7 +211,7 @@ def across_gans(
     Args:
         a: as in `paired_difference`.
         b: as in `paired_difference`.
-        gans: which GAN each seed's generated pictures come from.
+        gans: which GAN each seed's generated images come from.
         level: probability that the interval covers.
         groups: as in `crossed_interval`.
 
@@ -247,7 +247,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 class McNemar(NamedTuple):
-    """Test pictures that one arm alone gets right, and the exact two-sided p-value."""
+    """Test images that one arm alone gets right, and the exact two-sided p-value."""
 
     only_a: int
     only_b: int
@@ -255,7 +255,7 @@ class McNemar(NamedTuple):
 
 
 def mcnemar(correct_a: Shaped[np.ndarray, " _"], correct_b: Shaped[np.ndarray, " _"]) -> McNemar:
-    """The exact test of one classifier against one other on the same pictures [pictures].
+    """Return the exact test of one classifier against one other on the same images [images].
 
     It speaks of these two trained classifiers, not of the ways they were trained.
 
@@ -269,11 +269,11 @@ def mcnemar(correct_a: Shaped[np.ndarray, " _"], correct_b: Shaped[np.ndarray, "
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """A proportion's score interval: one classifier's accuracy on n test pictures.
+    """Return a proportion's score interval: one classifier's accuracy on n test images.
 
     Args:
         successes: how many of the n answers are right.
-        n: number of test pictures.
+        n: number of test images.
         level: probability that the interval covers the true proportion.
 
     Raises:
@@ -298,7 +298,7 @@ def _pair(
     shapes = [[t.shape for t in tables] for tables in (a, b)]
     if shapes[0] != shapes[1]:
         raise InputError(
-            f"both arms need the same seeds and test pictures, got {shapes[0]} and {shapes[1]}"
+            f"both arms need the same seeds and test images, got {shapes[0]} and {shapes[1]}"
         )
     return a, b
 
@@ -310,7 +310,7 @@ def _t_interval(
     others: Sequence[Tables] = (),
     groups: Groups | None = None,
 ) -> Interval:
-    """The interval by the formula alone."""
+    """Return the interval by the formula alone."""
     mean, parts = float(mean_of(tables)), squares(tables, pair, others, groups)
     if parts is None:
         return Interval(mean)

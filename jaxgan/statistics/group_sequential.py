@@ -26,7 +26,7 @@ DECIDED = ("helps", "hurts", "no relevant difference")
 
 
 def check_looks(looks: Sequence[int], seeds: int) -> None:
-    """Raises InputError unless looks rise strictly from at least 2 to below the number of seeds."""
+    """Raise InputError unless looks rise strictly from at least 2 to below the number of seeds."""
     rising = all(a < b for a, b in itertools.pairwise(looks))
     if looks and not (rising and looks[0] >= FIRST and looks[-1] < seeds):
         raise InputError(
@@ -56,10 +56,10 @@ def decided(
     others: Sequence[Tables | np.ndarray] = (),
     groups: Groups | None = None,
 ) -> bool:
-    """Whether to stop now: so many seeds are a look, and its interval gives a verdict.
+    """Return whether to stop now: so many seeds are a look, and its interval gives a verdict.
 
     Args:
-        a: [seeds so far, pictures] of each fold, of the primary contrast's first arm.
+        a: [seeds so far, images] of each fold, of the primary contrast's first arm.
         b: the same of its second.
         looks: numbers of seeds in each fold to look after.
         seeds: planned in each fold.

@@ -1,4 +1,4 @@
-"""What an arm is worth in real pictures: the learning curve of real pictures alone, inverted."""
+"""What an arm is worth in real images: the learning curve of real images alone, inverted."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ GRID = 101
 
 
 class Worth(NamedTuple):
-    """How many real pictures alone would do as well.
+    """How many real images alone would do as well.
 
     Attributes:
         value: the number; None where the arm lies outside the curve.
@@ -36,17 +36,17 @@ def worth(
     level: float = 0.95,
     groups: Groups | None = None,
 ) -> Worth:
-    """The real pictures that `arm` is worth, by the curve of real pictures alone.
+    """Return the real images that `arm` is worth, by the curve of real images alone.
 
-    Between two sizes each test picture's answer is taken to go over in proportion to log n. The
+    Between two sizes each test image's answer is taken to go over in proportion to log n. The
     interval holds every n at which the paired difference of the arm and the curve leaves room for
     0 (a test inverted, as Fieller's): no curve's form is assumed, and none is extrapolated. The
     value comes from the means, made to rise (isotonic regression).
 
     Args:
-        arm: [seeds, pictures] of each fold, True where the answer is right; one array is one fold.
+        arm: [seeds, images] of each fold, True where the answer is right; one array is one fold.
         curve: the same for each size.
-        sizes: numbers of real training pictures, rising, at least two.
+        sizes: numbers of real training images, rising, at least two.
         level: probability that the interval covers.
         groups: which test images belong together, see `clusters.clustered`.
 
@@ -106,7 +106,7 @@ def worth(
 
 
 def describe(found: Worth, sizes: Sequence[int], level: float = 0.95) -> str:
-    """ "worth 240 real pictures (95 % interval 150 to beyond the curve, which ends at 300)"."""
+    """ "worth 240 real images (95 % interval 150 to beyond the curve, which ends at 300)"."""
     if found.place == "within":
         text = f"worth {found.value:,.0f} real images"
     elif found.place == "beyond":

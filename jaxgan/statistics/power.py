@@ -18,13 +18,13 @@ FEW = 500
 
 
 class Design(NamedTuple):
-    """K folds, in each S seeds crossed with its share of the test pictures, and how it is judged.
+    """K folds, in each S seeds crossed with its share of the test images, and how it is judged.
 
     Attributes:
         seeds: in each fold.
-        pictures: test pictures of all folds together.
+        pictures: test images of all folds together.
         level: of the interval that decides.
-        folds: in how many the pictures are tested.
+        folds: in how many the images are tested.
         arms: all arms of the experiment, whose seeds have a say.
     """
 
@@ -44,8 +44,8 @@ def assumed(disagree: float = 0.1, steady: float = 0.5, luck: float = 0.01) -> C
     """Variance components of a difference of accuracies, to plan with before anything is run.
 
     Args:
-        disagree: share of test pictures that one arm's classifier gets right and the other wrong.
-        steady: share of that which is the same with every seed, a trait of the picture.
+        disagree: share of test images that one arm's classifier gets right and the other wrong.
+        steady: share of that which is the same with every seed, a trait of the image.
         luck: standard deviation of one arm's accuracy over seeds, in accuracies (0.01 is a point).
     """
     return Components(2 * luck**2, steady * disagree, (1 - steady) * disagree)
@@ -63,7 +63,7 @@ def power(effect: float, variances: Components, design: Design) -> float:
 def smallest_effect(
     variances: Components, design: Design, probability: float = 0.8
 ) -> float | None:
-    """The least true rise that is found with `probability`; None where there is no interval.
+    """Return the least true rise that is found with `probability`; None where there is no interval.
 
     May exceed 1: such a design could see nothing.
     """

@@ -1,8 +1,8 @@
-"""The parts of chance in outcomes of seeds crossed with test pictures, and intervals from them.
+"""The parts of chance in outcomes of seeds crossed with test images, and intervals from them.
 
-A table holds outcomes [..., seeds, pictures]: every seed's classifier answers the same pictures. A
-design has one table per fold, with pictures and seeds of its own; folds are weighed by their
-pictures, so that each picture counts once. Everything here takes leading axes, so that thousands
+A table holds outcomes [..., seeds, images]: every seed's classifier answers the same images. A
+design has one table per fold, with images and seeds of its own; folds are weighed by their
+images, so that each image counts once. Everything here takes leading axes, so that thousands
 of simulated experiments are judged at once.
 """
 
@@ -27,7 +27,7 @@ DOUBT = 8  # Degrees at which a correlation of the arms' seeds is half believed.
 class Squares(NamedTuple):
     """What each part of chance adds to the variance of the mean, and the degrees of freedom.
 
-    In one table of S seeds x T pictures these are the mean squares of its analysis of variance,
+    In one table of S seeds x T images these are the mean squares of its analysis of variance,
     divided by S T. `seed` and `picture` hold `rest` once each.
     """
 
@@ -41,7 +41,7 @@ class Squares(NamedTuple):
 
 
 def luck_of(df: int) -> float:
-    """The guard where one number per seed is all there is: twice as much with one degree."""
+    """Return the guard where one number per seed is all there is: twice as much with one degree."""
     return LUCK * (1 + (df == 1))
 
 
@@ -62,7 +62,7 @@ class Spread(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The shape of a design: each fold's seeds and pictures."""
+    """The shape of a design: each fold's seeds and images."""
 
     seeds: np.ndarray
     pictures: np.ndarray
@@ -96,17 +96,17 @@ class Layout(NamedTuple):
 
 
 def as_tables(tables: Tables | np.ndarray) -> list[np.ndarray]:
-    """One table per fold, as floats; one array is one fold, and a fold without pictures is none.
+    """One table per fold, as floats; one array is one fold, and a fold without images is none.
 
     Raises:
-        InputError: there is no seed or no picture.
+        InputError: there is no seed or no image.
     """
     several = [tables] if isinstance(tables, np.ndarray) else list(tables)
     found = [np.asarray(t, np.float64) for t in several if t.shape[-1]]
     if not found or not all(t.shape[-2] for t in found):
         raise InputError(
-            "an interval needs at least one seed and one picture in each fold, got seeds and "
-            f"pictures {[t.shape[-2:] for t in several]}"
+            "an interval needs at least one seed and one image in each fold, got seeds and "
+            f"images {[t.shape[-2:] for t in several]}"
         )
     return found
 
@@ -117,7 +117,7 @@ def layout(tables: Tables) -> Layout:
 
 
 def mean_of(tables: Tables) -> np.ndarray:
-    """The mean over pictures of the means over seeds."""
+    """Return the mean over images of the means over seeds."""
     means = [t.mean((-2, -1)) for t in tables]
     return sum(w * m for w, m in zip(layout(tables).share, means, strict=True))
 
@@ -176,7 +176,7 @@ def squares(
 
 
 def scatter(a: Tables, b: Tables) -> np.ndarray:
-    """The sum of products of two arms' seeds' means about their folds' means."""
+    """Return the sum of products of two arms' seeds' means about their folds' means."""
     total = np.zeros(())
     for x, y in zip(a, b, strict=True):
         x, y = x.mean(-1), y.mean(-1)
@@ -185,7 +185,7 @@ def scatter(a: Tables, b: Tables) -> np.ndarray:
 
 
 def left(a: Tables, b: Tables) -> np.ndarray:
-    """The sum of products of what neither seed nor picture explains in two arms' outcomes."""
+    """Return the sum of products of what neither seed nor image explains in two arms' outcomes."""
     total = np.zeros(())
     for x, y in zip(a, b, strict=True):
         x, y = (t - t.mean(-1, keepdims=True) - t.mean(-2, keepdims=True) for t in (x, y))
@@ -195,7 +195,7 @@ def left(a: Tables, b: Tables) -> np.ndarray:
 
 
 def alike(a: Tables, b: Tables) -> np.ndarray:
-    """Whether what neither seed nor picture explains goes together in two arms.
+    """Return whether what neither seed nor image explains goes together in two arms.
 
     Such arms share their seeds' luck, too: their differences scatter far less than either. All
     answers tell so, and none of their means: the choice says nothing of the seeds' variance.
@@ -206,7 +206,7 @@ def alike(a: Tables, b: Tables) -> np.ndarray:
 def seed_variance(
     a: Tables, b: Tables, others: Sequence[Tables] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The variance of a seed's difference between two arms, and its degrees of freedom."""
+    """Return the variance of a seed's difference between two arms, and its degrees of freedom."""
     shape = layout(a)
     df = shape.df_seed
     known = left(a, b) / max(shape.df_rest, 1) * shape.per_answer / shape.per_seed
@@ -228,11 +228,11 @@ def moderated(
     further: Sequence[np.ndarray] = (),
     dfs: Sequence[int] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The variance of a difference from its terms' variances, and Satterthwaite's degrees.
+    """Return the variance of a difference from its terms' variances, and Satterthwaite's degrees.
 
     The differences' own variance v_a + v_b - 2 c has `df` degrees; without the covariance c
     (Welch) it has up to twice as many, but takes the arms as independent. So c is shrunk by
-    df / (df + 8) to what answers that go together over the pictures make it, which is well known.
+    df / (df + 8) to what answers that go together over the images make it, which is well known.
     With few degrees all arms together have a say (Smyth): the variance is lifted to one whose v_a
     and v_b are drawn by a share of 1 / df^2 to the mean of all arms', never lowered to it, as an
     arm in the contrast may scatter more than those outside.
@@ -275,7 +275,7 @@ def moderated(
 
 
 def spread(parts: Squares, level: ArrayLike) -> Spread:
-    """The t interval that `crossed.paired_difference` describes."""
+    """Return the t interval that `crossed.paired_difference` describes."""
     seed, picture, rest, df_s, df_t, df_e, luck = parts
     picture_part = np.maximum(picture, rest) - rest
     se = np.sqrt(np.maximum(seed, rest) + picture_part)
@@ -289,8 +289,8 @@ def spread(parts: Squares, level: ArrayLike) -> Spread:
 
 
 def components(tables: Tables | np.ndarray, groups: Groups | None = None) -> Components | None:
-    """The variances that outcomes speak of, a negative one counting as 0; None without several
-    seeds and pictures.
+    """Return the variances that outcomes speak of, a negative one counting as 0; None without
+    several seeds and images.
     """
     tables = as_tables(tables)
     shape, found = layout(tables), squares(tables, groups=groups)
@@ -305,7 +305,7 @@ def components(tables: Tables | np.ndarray, groups: Groups | None = None) -> Com
 def nested_spread(
     y: Float[np.ndarray, "*n g t"], level: ArrayLike, groups: Groups | None = None
 ) -> Spread:
-    """The interval for other GANs and other pictures, of outcomes [..., GANs, pictures].
+    """Return the interval for other GANs and other images, of outcomes [..., GANs, images].
 
     Each part of the variance keeps a t of its own, and none is cut at 0 (Banerjee, 1960):
 

@@ -61,7 +61,7 @@ def accumulate(mean: Callable[[Any, Array], Any], examples: Any, parts: int) -> 
 
 
 def parts(batch: int, microbatch: int | None, axis_name: str | None) -> int:
-    """How many microbatches a device's part of the batch makes.
+    """Return how many microbatches a device's part of the batch makes.
 
     Args:
         batch: examples on this device.

@@ -141,7 +141,7 @@ def supervised(
 
 
 def swap(x: Shaped[Array, "b ..."]) -> Shaped[Array, "b ..."]:
-    """Each picture's neighbour: 1, 0, 3, 2, ...
+    """Return each image's neighbour: 1, 0, 3, 2, ...
 
     Neighbours in a shuffled batch are a random pair, and both lie on the same device.
     """
@@ -151,10 +151,10 @@ def swap(x: Shaped[Array, "b ..."]) -> Shaped[Array, "b ..."]:
 def mix(
     images: Float[Array, "b ..."], alpha: float, keys: Keys
 ) -> tuple[Float[Array, "b ..."], Float[Array, " b"]]:
-    """Mixes each picture, or its features, with its neighbour's (`swap`).
+    """Mix each image, or its features, with its neighbour's (`swap`).
 
     Returns:
-        The mixed pictures, and the shares of their own in them, drawn from Beta(alpha, alpha).
+        The mixed images, and the shares of their own in them, drawn from Beta(alpha, alpha).
 
     References:
         Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018, eq. 1.
@@ -167,13 +167,13 @@ def mix(
 def cut_mix(
     images: Images, alpha: float, keys: Keys
 ) -> tuple[Float[Array, "b h w c"], Float[Array, " b"]]:
-    """Puts a rectangle of its neighbour (`swap`) into each picture, at the same place.
+    """Put a rectangle of its neighbour (`swap`) into each image, at the same place.
 
-    Its middle is anywhere and its area 1 - Beta(alpha, alpha) of the picture's, less what lies
+    Its middle is anywhere and its area 1 - Beta(alpha, alpha) of the image's, less what lies
     outside.
 
     Returns:
-        The pictures, and the shares of them that are their own.
+        The images, and the shares of them that are their own.
 
     References:
         Yun et al., CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
@@ -210,7 +210,7 @@ def _mix(images: Array, mixup: float, cutmix: float, keys: Keys) -> tuple[Array,
 def add_noise(
     features: Float[Array, "b f"], std: float, keys: Keys, axis_name: str | None = None
 ) -> Float[Array, "b f"]:
-    """Adds N(0, std) in units of each feature's deviation over the batch.
+    """Add N(0, std) in units of each feature's deviation over the batch.
 
     References:
         DeVries & Taylor, Dataset Augmentation in Feature Space, 2017, section 3.2.
@@ -229,9 +229,9 @@ def weigh(
     weights: Float[Array, " b"] | None = None,
     other_weights: Float[Array, " b"] | None = None,
 ) -> tuple[Float[Array, "b k"], Float[Array, " b"] | None]:
-    """The classes' shares in mixed pictures, and the mixed pictures' weights.
+    """Return the classes' shares in mixed images, and the mixed images' weights.
 
-    A picture counts by its weight in the mixture, too.
+    An image counts by its weight in the mixture, too.
     """
     if weights is None or other_weights is None:
         return share[:, None] * own + (1 - share[:, None]) * theirs, None
@@ -248,7 +248,7 @@ Predict = Callable[[Any, UInt8[Array, "b h w c"] | Float[Array, "b v f"]], Float
 def make_predict(model: nn.Module) -> Predict:
     """(variables, uint8 images or the trunk's features of them) -> log-probabilities of classes.
 
-    Of several views of a picture the first counts: the picture as it is.
+    Of several views of an image the first counts: the image as it is.
     """
 
     @jax.jit

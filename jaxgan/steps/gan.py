@@ -61,15 +61,15 @@ def make_step(
         critic_tx: the critic's.
         loss: what both minimise; the keys that it gets are the examples'.
         penalty: added to the critic's loss.
-        augment: applied to real and generated pictures alike before the critic, with p = 1.
+        augment: applied to real and generated images alike before the critic, with p = 1.
         instance_noise: the standard deviation, by step, of noise added to all that the critic sees.
-        standardise: pictures in [-1, 1] to what the critic, and all before it, sees.
+        standardise: images in [-1, 1] to what the critic, and all before it, sees.
         n_critic: critic turns per generator turn.
         same_batch: whether all critic turns see one real batch ("image" is [b, h, w, c]), or each
             its own ([n_critic, b, h, w, c]).
         latent_dim: the size of z.
         ema_decay: of the averaged generator.
-        microbatch: pictures at a time in each turn, on all devices together, for less memory; all
+        microbatch: images at a time in each turn, on all devices together, for less memory; all
             where None. Equal numbers but for batch normalisation (see `accumulate`) and dropout.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
         real_critic: what sees the real images in the critic's updates, with the critic's weights:
@@ -86,7 +86,7 @@ def make_step(
     augmented = augment or (lambda images, p, key: images)
 
     def seen(images: Images, step: Array, keys: Keys) -> Images:
-        """What the critic gets of pictures in [-1, 1]."""
+        """Return what the critic gets of images in [-1, 1]."""
         # Keys apart from the noise's: a chain of augmentations folds 0, 1, ... into its own.
         images = augmented(standardise(images), jnp.float32(1), prng.fold_in(keys, 0))
         if instance_noise is None:
@@ -107,7 +107,7 @@ def make_step(
         return forward(critic, {"params": params, "batch_stats": net.stats}, images, key)
 
     def score_real(net: Net, params: dict, images: Images, key: PRNGKey) -> tuple[Array, Any, Any]:
-        """The logits, the statistics, and the loss of the critic's own task."""
+        """Return the logits, the statistics, and the loss of the critic's own task."""
         if real_critic is None:
             return *score(net, params, images, key), None
         variables = {"params": params, "batch_stats": net.stats}
@@ -115,11 +115,11 @@ def make_step(
         return logits, stats, own
 
     def middle(others: Array) -> Array | float:
-        """What a logit is above where the critic takes its picture for real."""
+        """Return what a logit is above where the critic takes its image for real."""
         return others if loss.boundary is None else loss.boundary
 
     def averaged(gradient: Callable, real: Images, key: PRNGKey, kinds: int) -> Any:
-        """The mean of gradient(real, keys [kinds, b], key) over microbatches and devices."""
+        """Return the mean of gradient(real, keys [kinds, b], key) over microbatches and devices."""
         *keys, rest = jax.random.split(key, kinds + 1)
         keys = [prng.example_keys(k, len(real), axis_name, real) for k in keys]
         count = parts(len(real), microbatch, axis_name)

@@ -20,7 +20,7 @@ class AdversarialLoss(NamedTuple):
     Attributes:
         critic: what the critic minimises.
         generator: what the generator minimises.
-        boundary: the logit above which the critic takes a picture for real; None where only
+        boundary: the logit above which the critic takes an image for real; None where only
             differences of logits mean something.
     """
 
@@ -47,9 +47,9 @@ def non_saturating(
     """Binary cross-entropy; the generator maximises log D(G(z)).
 
     Args:
-        real_labels: each real picture's label is drawn evenly from [low, high]: one-sided label
+        real_labels: each real image's label is drawn evenly from [low, high]: one-sided label
             smoothing, since the generated ones' is always 0. Equal numbers fix it.
-        flipped: the share of pictures, real and generated, whose label is the other kind's.
+        flipped: the share of images, real and generated, whose label is the other kind's.
 
     References:
         Goodfellow et al., Generative Adversarial Networks, 2014, algorithm 1 and section 3.
@@ -81,7 +81,7 @@ def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Adversarial
     """Squared distances to targets instead of cross-entropies.
 
     Args:
-        a: the critic's target for generated pictures.
+        a: the critic's target for generated images.
         b: the critic's target for real ones.
         c: what the generator wants the critic to say.
 
@@ -100,7 +100,7 @@ def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Adversarial
 
 
 def relativistic_pairing() -> AdversarialLoss:
-    """Each real picture against a generated one: softplus of the difference of their logits.
+    """Return each real image against a generated one: softplus of the difference of their logits.
 
     With R1 and R2 penalties it is the loss of "R3GAN", which has no spurious minima to sit in.
 
@@ -111,7 +111,7 @@ def relativistic_pairing() -> AdversarialLoss:
     """
 
     def above(a: Logits, b: Logits) -> Scalar:
-        """How far a is from being above b."""
+        """Return how far a is from being above b."""
         return jax.nn.softplus(b.astype(jnp.float32) - a.astype(jnp.float32)).mean()
 
     return AdversarialLoss(
@@ -121,7 +121,7 @@ def relativistic_pairing() -> AdversarialLoss:
 
 
 def relativistic_average(axis_name: str | None = None) -> AdversarialLoss:
-    """Each picture against the average of the other kind.
+    """Return each image against the average of the other kind.
 
     The average is the batch's, so microbatches change the loss.
 
@@ -138,7 +138,7 @@ def relativistic_average(axis_name: str | None = None) -> AdversarialLoss:
         return jax.lax.pmean(value, axis_name) if axis_name else value
 
     def apart(a: Logits, b: Logits) -> Scalar:
-        """How far a is from being above b's average, and b from being below a's."""
+        """Return how far a is from being above b's average, and b from being below a's."""
         a, b = a.astype(jnp.float32), b.astype(jnp.float32)
         softplus = jax.nn.softplus
         return (softplus(mean(b) - a) + softplus(b - mean(a))).mean()
@@ -187,13 +187,13 @@ def cross_entropy(
     smoothing: float = 0.0,
     weights: Float[Array, " b"] | None = None,
 ) -> Scalar:
-    """Mean cross-entropy, in nats.
+    """Return mean cross-entropy, in nats.
 
     Args:
         logits: unnormalised log-probabilities.
-        labels: the class of each picture, or its share of each class.
+        labels: the class of each image, or its share of each class.
         smoothing: the share of a label's mass spread evenly over all classes.
-        weights: of the pictures, with a mean of 1; None: all are 1.
+        weights: of the images, with a mean of 1; None: all are 1.
 
     References:
         Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016, section 7.

@@ -1,4 +1,4 @@
-"""Optimisers, and the average of the weights that pictures are drawn from.
+"""Optimisers, and the average of the weights that images are drawn from.
 
 Learning rates follow the generator's steps, for both players: however many turns the critic has,
 `update` is given `step`.
@@ -114,7 +114,7 @@ def rmsprop(
 
 
 def descend(learning_rate: float | optax.Schedule) -> optax.GradientTransformationExtraArgs:
-    """Turns gradients into steps; a schedule is one of `update`'s `step`."""
+    """Turn gradients into steps; a schedule is one of `update`'s `step`."""
 
     def update(updates: Any, state: Any, params: Any = None, *, step: Any = 0, **_: Any) -> Any:
         rate: Any = learning_rate(step) if callable(learning_rate) else learning_rate
@@ -124,7 +124,7 @@ def descend(learning_rate: float | optax.Schedule) -> optax.GradientTransformati
 
 
 def clip_weights(bound: float) -> optax.GradientTransformation:
-    """Keeps every weight within [-bound, bound]; the last of a chain.
+    """Keep every weight within [-bound, bound]; the last of a chain.
 
     References:
         Arjovsky et al., Wasserstein GAN, 2017, algorithm 1, line 7.
@@ -138,7 +138,7 @@ def clip_weights(bound: float) -> optax.GradientTransformation:
 
 
 def average(new: Any, old: Any, step: Int[Array, ""], decay: float) -> Any:
-    """One turn of an exponential moving average, warmed up: min(decay, (1 + n) / (10 + n)).
+    """Return one turn of an exponential moving average, warmed up: min(decay, (1 + n) / (10 + n)).
 
     The warm-up lets the average forget the random start within tens of steps.
 
@@ -155,15 +155,15 @@ def average(new: Any, old: Any, step: Int[Array, ""], decay: float) -> Any:
 def average_by_pictures(
     new: Any, old: Any, step: Int[Array, ""], batch: int, half_life: float, ramp: float | None
 ) -> Any:
-    """One turn of an exponential moving average that forgets half in `half_life` pictures.
+    """Return one turn of an exponential moving average that forgets half in `half_life` images.
 
     Args:
         new: what is averaged.
         old: the average so far.
         step: how many turns there have been.
-        batch: pictures in a turn.
-        half_life: pictures.
-        ramp: the half-life is at most this share of the pictures before; None: always the same.
+        batch: images in a turn.
+        half_life: images.
+        ramp: the half-life is at most this share of the images before; None: always the same.
 
     References:
         Karras et al., Training Generative Adversarial Networks with Limited Data, 2020,

@@ -1,6 +1,6 @@
 """Terms that shape the critic, functions of (critic, real, fake, key), and one of a generator's.
 
-They hold for each picture alone: a critic with batch normalisation mixes pictures up.
+They hold for each image alone: a critic with batch normalisation mixes images up.
 """
 
 import math
@@ -41,7 +41,7 @@ def gradient_penalty(weight: float = 10.0) -> Penalty:
 
 
 def r1(gamma: float) -> Penalty:
-    """gamma / 2 times the mean squared gradient norm at real pictures.
+    """gamma / 2 times the mean squared gradient norm at real images.
 
     References:
         Mescheder et al., Which Training Methods for GANs do actually Converge?, 2018, eq. 9.
@@ -54,7 +54,7 @@ def r1(gamma: float) -> Penalty:
 
 
 def r2(gamma: float) -> Penalty:
-    """gamma / 2 times the mean squared gradient norm at generated pictures (`r1`'s eq. 10)."""
+    """gamma / 2 times the mean squared gradient norm at generated images (`r1`'s eq. 10)."""
 
     def penalty(critic: Critic, real: Images, fake: Images, key: Keys) -> Scalar:
         return gamma / 2 * _squared_slopes(critic, fake).mean()
@@ -63,10 +63,10 @@ def r2(gamma: float) -> Penalty:
 
 
 def path_lengths(synthesise: Callable[[Ws], Images], ws: Ws, key: Keys) -> Float[Array, " b"]:
-    """How far a picture moves with its w: the norm of J^T y, y ~ N(0, I), over a layer's share.
+    """How far an image moves with its w: the norm of J^T y, y ~ N(0, I), over a layer's share.
 
     Args:
-        synthesise: from one w a layer to pictures, each from its own alone.
+        synthesise: from one w a layer to images, each from its own alone.
         ws: where.
         key: the batch's, or the examples' own.
 
@@ -114,7 +114,7 @@ def path_length(
 
 
 def total(*penalties: Penalty) -> Penalty:
-    """The sum, each with a key of its own."""
+    """Return the sum, each with a key of its own."""
 
     def penalty(critic: Critic, real: Images, fake: Images, key: Keys) -> Scalar:
         terms = [each(critic, real, fake, prng.fold_in(key, i)) for i, each in enumerate(penalties)]

@@ -34,7 +34,7 @@ def make_step(
     microbatch: int | None = None,
     axis_name: str | None = None,
 ) -> Step:
-    """One update of each player against the other as it was, summed over the critic's heads.
+    """Return one update of each player against the other as it was, summed over the critic's heads.
 
     Most of the time is the frozen network's. It sees the generated images once: the critic learns
     from these views, and the gradient of the generator goes back through them.

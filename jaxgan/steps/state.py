@@ -85,6 +85,6 @@ class AveragedState(ClassifierState):
 
 
 def new_net(variables: Mapping[str, Any], tx: optax.GradientTransformation) -> Net:
-    """A net at its start."""
+    """Return a net at its start."""
     params = variables["params"]
     return Net(params, variables.get("batch_stats", {}), tx.init(params))

@@ -1,6 +1,6 @@
 """The StyleGAN2-ADA iteration as pure functions: the players' turns, and those of lazy terms.
 
-Each turn ends with a step of its player's optimiser, all on the same real pictures.
+Each turn ends with a step of its player's optimiser, all on the same real images.
 """
 
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def make_turns(
     axis_name: str | None = None,
     second: SecondCritic | None = None,
 ) -> Turns:
-    """The turns of a StyleGAN2 with adaptive augmentation.
+    """Return the turns of a StyleGAN2 with adaptive augmentation.
 
     Args:
         generator: see `jaxgan.models.stylegan2.Generator`.
@@ -82,17 +82,17 @@ def make_turns(
         generator_tx: the generator's optimiser; see `optimizers.lazy_adam`.
         critic_tx: the critic's.
         latent_dim: the size of z.
-        r1_gamma: the weight of the critic's squared slope at real pictures, as before augmentation.
+        r1_gamma: the weight of the critic's squared slope at real images, as before augmentation.
         path: the weight of the path length's penalty.
         path_decay: what the moving average of path lengths takes of each new one.
-        style_mixing: the share of pictures with two latents' styles, parted at any layer.
+        style_mixing: the share of images with two latents' styles, parted at any layer.
         augment: applied to all that the critic sees, with the state's p.
         adaptation: of p; it stays as it is where None.
-        ema_kimg: in so many thousand pictures the averaged generator forgets half,
+        ema_kimg: in so many thousand images the averaged generator forgets half,
         ema_ramp: or in this share of those seen, if that is less; None: always in `ema_kimg`.
-        conditional: whether both players are told the class. Generated pictures have those of the
+        conditional: whether both players are told the class. Generated images have those of the
             real batch.
-        microbatch: pictures at a time in each turn, on all devices together, for less memory; all
+        microbatch: images at a time in each turn, on all devices together, for less memory; all
             where None. Equal numbers but for the path length's target, whose new share is that of
             the microbatch.
         remat: whether only what convolutions put out is kept for the gradients.
@@ -228,7 +228,7 @@ def make_turns(
         return finished(state, whole, metrics["r_t"]), metrics
 
     def finished(state: StyleGAN2State, images: int, sign: Array) -> StyleGAN2State:
-        """The state after so many more real pictures: averages, p, the count of steps."""
+        """Return the state after so many more real images: averages, p, the count of steps."""
         half_life, net = 1000 * ema_kimg, state.generator
         params = average_by_pictures(
             net.params, state.ema["params"], state.step, images, half_life, ema_ramp
@@ -289,7 +289,7 @@ def due(
 
 
 def whole(turns: Turns) -> Step:
-    """All turns as one step, lazy ones included."""
+    """Return all turns as one step, lazy ones included."""
 
     def step(state: StyleGAN2State, batch: Batch, key: PRNGKey) -> tuple[StyleGAN2State, Metrics]:
         metrics: Metrics = {}

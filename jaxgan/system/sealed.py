@@ -66,7 +66,7 @@ def _is_regular(file: epath.Path) -> bool:
 
 
 def named(error: OSError, file: epath.PathLike) -> OSError:
-    """The same error, of this file: Python names none where a write fails."""
+    """Return the same error, of this file: Python names none where a write fails."""
     if error.errno is None:
         return error
     return OSError(error.errno, os.strerror(error.errno), str(file))
@@ -86,7 +86,7 @@ def checksum(values: Mapping[str, Any]) -> str:
 
 
 def seal(values: Mapping[str, Any]) -> dict[str, Any]:
-    """An object as JSON has it, with its `checksum`."""
+    """Return an object as JSON has it, with its `checksum`."""
     values = json.loads(json.dumps(values))
     return values | {CHECKSUM: checksum(values)}
 
@@ -129,7 +129,7 @@ def load(file: epath.PathLike, remedy: str, *, strict: bool = True) -> dict[str,
 
 
 def row(values: Mapping[str, Any]) -> str:
-    """A line of a file that `rows` reads back."""
+    """Return a line of a file that `rows` reads back."""
     values = json.loads(json.dumps(values))
     return json.dumps(values | {CRC: _crc(values)}) + "\n"
 

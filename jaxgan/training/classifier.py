@@ -31,7 +31,7 @@ def train_classifier(
     data: dict | None = None,
     recipe: Recipe | None = None,
 ) -> ClassifierState:
-    """Trains a classifier; validation picks the best checkpoint, by accuracy.
+    """Train a classifier; validation picks the best checkpoint, by accuracy.
 
     Args:
         config: of a classifier, `model.num_classes` set.
@@ -39,7 +39,7 @@ def train_classifier(
         validation: what picks the checkpoint; None: nothing does.
         workdir: the run's folder.
         label: stands before each progress line.
-        data: what `run.json` says of the pictures; by default what `training` is.
+        data: what `run.json` says of the images; by default what `training` is.
         recipe: of this very config, where it was built before: its step is not compiled again.
     """
     recipe, batches, options = assemble(config, training, recipe, "classifier." if label else "")
@@ -63,14 +63,14 @@ def train_classifiers(
     label: str,
     recipe: Recipe,
 ) -> list[NotFiniteError | None]:
-    """Trains classifiers that differ in seed and pictures at once, on the first device.
+    """Train classifiers that differ in seed and images at once, on the first device.
 
     Each comes out as from `train_classifier` but for rounding; see `vmapped.train` for when
     they are saved.
 
     Args:
         each: their configs.
-        training: what each learns from; as many pictures.
+        training: what each learns from; as many images.
         validation: what picks the checkpoints.
         workdirs: the runs' folders.
         label: stands before each progress line.

@@ -60,7 +60,7 @@ class Distance(NamedTuple):
         return cls(judge, (found - mean) / std, mean, std, net)
 
     def of(self, images: UInt8[np.ndarray, "m h w 3"]) -> float:
-        """The distance of some images from the real ones."""
+        """Return the distance of some images from the real ones."""
         found = (features.extract(self.net, images) - self.mean) / self.std
         return float(frechet_distance(moments(self.real), moments(found)))
 
@@ -102,7 +102,7 @@ def make_early(
 
     @cache
     def rival() -> tuple[Distance, float, float]:
-        """The distances, principal components' own, and the real images' variety."""
+        """Return the distances, principal components' own, and the real images' variety."""
         mixed = np.random.default_rng(seed).permutation(len(source))
         real = np.stack([source[int(i)]["image"] for i in mixed[: len(seeds)]])
         fitted = max(pca.LEAST, min(FITTED, VALUES // real[0].size))
@@ -144,7 +144,7 @@ def foreseen(first: float, last: float) -> float:
 def sentence(
     share: float, ours: float, theirs: float, first: float | None, judge: str
 ) -> str | None:
-    """What a look says; None where there is nothing to warn of.
+    """Return what a look says; None where there is nothing to warn of.
 
     Args:
         share: of the steps that are done, one of SHARES.

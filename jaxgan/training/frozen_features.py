@@ -1,4 +1,4 @@
-"""Classifiers whose trunk stays as it is: its features of every picture are computed once."""
+"""Classifiers whose trunk stays as it is: its features of every image are computed once."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -20,10 +20,10 @@ BATCH = 64
 
 
 class Views:
-    """A source whose "image" is what a trunk makes of some views of a picture.
+    """A source whose "image" is what a trunk makes of some views of an image.
 
     Attributes:
-        images: float32 [n, v, f]; the first view is the picture as it is.
+        images: float32 [n, v, f]; the first view is the image as it is.
     """
 
     def __init__(self, source: Source, images: Float[np.ndarray, "n v f"]):
@@ -40,12 +40,12 @@ class Views:
 
 
 def look(config: Classifier, source: Source, views: int = 1) -> Views:
-    """What the frozen trunk makes of each picture, and of augmented views of it.
+    """Return what the frozen trunk makes of each image, and of augmented views of it.
 
     Args:
         config: of a classifier whose trunk stays; its seed draws the augmentations.
-        source: pictures.
-        views: of each picture: as it is, and so many less one as `train.augment` makes them.
+        source: images.
+        views: of each image: as it is, and so many less one as `train.augment` makes them.
     """
     assert config.model.pretrained is not None
     name, where = config.model.name, config.model.pretrained
@@ -70,7 +70,7 @@ def look(config: Classifier, source: Source, views: int = 1) -> Views:
 
 @lru_cache  # Compiled once for all sources.
 def _make_trunk(model: nn.Module, policy: tuple[str, ...], seed: int) -> Callable[..., Array]:
-    """(variables, uint8 pictures, the first one's number, view) -> the trunk's features."""
+    """(variables, uint8 images, the first one's number, view) -> the trunk's features."""
     augment = recipes.build_augment(policy)
 
     @jax.jit

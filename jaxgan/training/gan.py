@@ -33,7 +33,7 @@ def train_gan(
     label: str = "",
     recipe: Recipe | None = None,
 ) -> GANState:
-    """Trains a GAN.
+    """Train a GAN.
 
     Args:
         config: of a GAN.
@@ -130,7 +130,7 @@ def assemble(config: GAN, source: Source, recipe: Recipe | None = None, prefix: 
 
 
 def look_at(normalise: str, source: Source) -> recipes.Pictures:
-    """What a GAN's recipe may depend on; the moments are computed only where it does."""
+    """Return what a GAN's recipe may depend on; the moments are computed only where it does."""
     if normalise == "range":
         return recipes.Pictures(len(source))
     return recipes.Pictures(len(source), *moments(source))

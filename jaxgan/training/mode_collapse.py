@@ -10,9 +10,9 @@ SATURATED = 10
 
 
 def mean_distance(images: UInt8[np.ndarray, "n h w c"]) -> float:
-    """The mean distance between two pictures, root mean square over pixels, in gray levels.
+    """Return the mean distance between two images, root mean square over pixels, in gray levels.
 
-    Of a single picture it is 0.
+    Of a single image it is 0.
     """
     x = images.reshape(len(images), -1).astype(np.float64)
     squares = np.einsum("ij,ij->i", x, x)
@@ -24,10 +24,10 @@ def mean_distance(images: UInt8[np.ndarray, "n h w c"]) -> float:
 def make_alarm(
     min_diversity: float, saturates: bool
 ) -> Callable[[Sequence[dict[str, float]]], str | None]:
-    """What is wrong by the last of a run's rows of metrics, in words; None where nothing is.
+    """Return what is wrong by the last of a run's rows of metrics, in words; None where nothing is.
 
     Args:
-        min_diversity: the samples' `diversity`, as a share of real pictures': an alarm where it is
+        min_diversity: the samples' `diversity`, as a share of real images': an alarm where it is
             below and was above, or where it is below and falls, by a quarter of its best.
         saturates: whether the loss has nothing left to teach once the critic is never wrong
             (`real_accuracy` and `fake_accuracy` of 1), as all but Wasserstein's.
@@ -38,7 +38,7 @@ def make_alarm(
         best, last = max(reached, default=0.0), (reached or [1.0])[-1]
         if last < min_diversity and (best >= min_diversity or last < 0.75 * best):
             return (
-                f"the samples' diversity is {last:.2f} of the real pictures', after {best:.2f} at "
+                f"the samples' diversity is {last:.2f} of the real images', after {best:.2f} at "
                 f"best and below {min_diversity:g}"
             )
         # The first row after a start is of one step, and has no rate: a resumed run has one more.

@@ -1,6 +1,6 @@
-"""How near generated pictures are to real ones, while a GAN trains: curves, and the best step.
+"""How near generated images are to real ones, while a GAN trains: curves, and the best step.
 
-Always the same latents beside the same real pictures of those that the GAN learns from, without
+Always the same latents beside the same real images of those that the GAN learns from, without
 augmentation. Nothing in here changes the training.
 """
 
@@ -42,16 +42,16 @@ def settle(evaluate: Evaluate, critics: Collection[str]) -> dict[str, str]:
 
 
 def check(evaluate: Evaluate, critics: Collection[str], resolution: int, count: int) -> None:
-    """Refuses, before any training, what could not be measured.
+    """Refuse, before any training, what could not be measured.
 
     Args:
         evaluate: the section, settled.
         critics: the networks that the critics are trained on.
-        resolution: of the pictures.
-        count: how many pictures it learns from.
+        resolution: of the images.
+        count: how many images it learns from.
 
     Raises:
-        InputError: weights that are not installed or not the right ones; too few pictures;
+        InputError: weights that are not installed or not the right ones; too few images;
             features that the critic is trained on.
     """
     if not evaluate.every:
@@ -59,7 +59,7 @@ def check(evaluate: Evaluate, critics: Collection[str], resolution: int, count: 
     least = min(count, evaluate.pictures)
     if least < LEAST:
         raise InputError(
-            f"evaluate.every must be 0 with fewer than {LEAST} pictures a side, got {least}"
+            f"evaluate.every must be 0 with fewer than {LEAST} images a side, got {least}"
         )
     if not evaluate.allow_seen:
         judges.check(evaluate.features, critics, "evaluate.features", "evaluate.allow_seen=True")
@@ -69,11 +69,11 @@ def check(evaluate: Evaluate, critics: Collection[str], resolution: int, count: 
 def make_monitor(
     evaluate: Evaluate, seed: int, source: Source, draw: sample.Draw, tell: Callable[[str], None]
 ) -> Monitor:
-    """What measures an averaged generator, and keeps to its share of the time.
+    """Return what measures an averaged generator, and keeps to its share of the time.
 
     Args:
         evaluate: the section, settled and checked.
-        seed: of the choice of pictures, and of intervals.
+        seed: of the choice of images, and of intervals.
         source: what it learns from.
         draw: its sampler.
         tell: is told what is not measured, and why.

@@ -34,7 +34,7 @@ class Parts(NamedTuple):
 def starter(
     config: Network, recipe: Recipe, log: Log, best: Best | None = None
 ) -> Callable[[State], State]:
-    """What a new run makes of its random weights."""
+    """Return what a new run makes of its random weights."""
     name, folder = config.model.name, config.init_from
     if folder is not None:
         return lambda state: init_from.start(folder, name, recipe, log.line, best)(state)
@@ -79,13 +79,13 @@ def make_options(
 
 
 def memory_settings(train: Train, precision: str, prefix: str = "") -> Settings:
-    """Those of one network that decide over the memory of its step."""
+    """Return those of one network that decide over the memory of its step."""
     bf16 = precision == "bf16"
     return Settings(train.batch_size, train.microbatch, train.remat, bf16, prefix)
 
 
 def introduce(log: Log, recipe: Recipe, source: Source, data: dict | None = None) -> None:
-    """Writes `run.json` and `parameters.txt`, and says what begins."""
+    """Write `run.json` and `parameters.txt`, and say what begins."""
     abstract = jax.eval_shape(recipe.init, jax.random.key(0))
     nets = {name: net for name, net in vars(abstract).items() if hasattr(net, "params")}
     tables, counts = [], []
@@ -98,7 +98,7 @@ def introduce(log: Log, recipe: Recipe, source: Source, data: dict | None = None
         about = environment() | {"data": data or account.describe_data(source)}
         sealed.save(log.folder / "run.json", about, indent=2)
     summary = (
-        f"{len(source):,} pictures of {', '.join(_present(source))} at {source.resolution} px; "
+        f"{len(source):,} images of {', '.join(_present(source))} at {source.resolution} px; "
         f"parameters: {', '.join(counts)}; {jax.device_count()} x {jax.devices()[0].device_kind}"
     )
     cluster.work_unit().set_notes(summary)  # What a cluster's console shows.

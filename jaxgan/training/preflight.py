@@ -15,27 +15,25 @@ from jaxgan.weights import imagenet, init_from
 
 
 def make_deterministic(wanted: bool) -> None:
-    """Asks XLA for the same bits each time on a GPU, too; before JAX looks for devices."""
+    """Ask XLA for the same bits each time on a GPU, too; before JAX looks for devices."""
     if wanted:
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
 
 
 def check_start(config: Network, name: str = "config") -> None:
-    """Raises InputError where what a run is to begin with is not there or does not fit."""
-    model, of_classes = config.model, isinstance(config, Classifier)
+    """Raise InputError where what a run is to begin with is not there or does not fit."""
+    model = config.model.name
     if config.init_from is not None:
-        known = not of_classes or config.model.num_classes is not None
-        init_from.check(
-            config.init_from, model.name, recipes.build(config) if known else None, name
-        )
+        known = not isinstance(config, Classifier) or config.model.num_classes is not None
+        init_from.check(config.init_from, model, recipes.build(config) if known else None, name)
     elif isinstance(config, Classifier) and config.model.pretrained is not None:
-        imagenet.read(model.name, config.model.pretrained, recipes.build(config))
+        imagenet.read(model, config.model.pretrained, recipes.build(config))
     recipes.build_projection(config)
 
 
 def check_batches(train: Train, model: str, prefix: str = "") -> None:
-    """Raises InputError where the devices do not divide the batches of a training.
+    """Raise InputError where the devices do not divide the batches of a training.
 
     Args:
         train: the section.
@@ -50,7 +48,7 @@ def check_batches(train: Train, model: str, prefix: str = "") -> None:
 
 
 def check_precision(precision: str) -> None:
-    """Says that bf16 is slow on a CPU, which only imitates it.
+    """Say that bf16 is slow on a CPU, which only imitates it.
 
     Raises:
         InputError: bf16 on an NVIDIA GPU that has none.

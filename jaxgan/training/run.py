@@ -63,11 +63,11 @@ __all__ = [
 
 
 def run(config: ConfigDict, workdir: epath.PathLike) -> None:
-    """Trains what the config says, in `workdir`; going on where a run of it is there already.
+    """Train what the config says, in `workdir`; going on where a run of it is there already.
 
     Raises:
         InputError: a config, folder or workdir that will not do, or that another process works
-            in, or processes that differ in config, versions or pictures; before any training.
+            in, or processes that differ in config, versions or images; before any training.
     """
     with ExitStack() as held:
         _run(config, workdir, held)
@@ -153,6 +153,7 @@ def time_training(config: Network, source: Source, seconds: float, prefix: str =
     """
     if isinstance(config, GAN):
         return time_steps(*gan.assemble(config, source, prefix=prefix), seconds)
+    assert isinstance(config, Classifier)
     return time_steps(*classifier.assemble(config, source, prefix=prefix), seconds)
 
 

@@ -80,7 +80,7 @@ def adapted(config: StyleGAN2, numbers: Sizes, found: Published) -> StyleGAN2:
 def to_run(
     found: Published, config: StyleGAN2, out: epath.PathLike, source: epath.PathLike
 ) -> None:
-    """Writes a run folder with the networks as the checkpoint of step 0, optimisers at their start.
+    """Write a run folder with the networks as the checkpoint of step 0, optimisers at their start.
 
     Raises:
         InputError: the arrays are not those of such a network, or `out` holds another run.
@@ -127,7 +127,7 @@ def _check_shapes(variables: dict, wanted: dict, net: str, source: epath.PathLik
 
 
 def to_safetensors(workdir: epath.PathLike, out: epath.PathLike) -> None:
-    """Writes the latest checkpoint's generator, critic and averaged generator as one file.
+    """Write the latest checkpoint's generator, critic and averaged generator as one file.
 
     A StyleGAN2's arrays have the published names and layout, "G_ema.synthesis.b4.const" and so on,
     which `load_state_dict` of the published tool takes; those of others our names and layout,

@@ -37,7 +37,7 @@ def read(name: str, where: str, recipe: Recipe) -> Any:
             folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
             flag = "--config.model.pretrained"
             published = torchvision.PUBLISHED[name]
-            where = download.fetch(*published, folder / "jaxgan" / "weights", flag)
+            where = str(download.fetch(*published, folder / "jaxgan" / "weights", flag))
         tensors = torch_files.read_weights(where)
     net = jax.eval_shape(recipe.init, jax.random.key(0)).net
     return torchvision.convert(name, tensors, net.variables, str(where))

@@ -16,7 +16,7 @@ from jaxgan.types import InputError, PRNGKey, Recipe, State
 def check(
     folder: str, model: str, recipe: Recipe | None = None, name: str = "config"
 ) -> Callable[[PRNGKey], State]:
-    """What makes the state of the run in `folder`, from a key.
+    """Return what makes the state of the run in `folder`, from a key.
 
     Args:
         folder: the config's `init_from`.
@@ -56,7 +56,7 @@ def _abstract(init: Callable[[PRNGKey], State]) -> State:
 
 
 def _shapes(state: State) -> dict[str, set]:
-    """The names and shapes of each net's weights."""
+    """Return the names and shapes of each net's weights."""
     nets = {name: net.params for name, net in vars(state).items() if isinstance(net, Net)}
     return {
         name: {(_name(path), x.shape) for path, x in jax.tree_util.tree_leaves_with_path(params)}
@@ -74,7 +74,7 @@ def start(
     """From a fresh state to one with the weights of the run in `folder`.
 
     Weights, batch statistics and averages of equal name and shape are taken; optimisers begin anew.
-    Layers are named by their size, so a larger resolution takes all but the layers at the pictures.
+    Layers are named by their size, so a larger resolution takes all but the layers at the images.
 
     Args:
         folder: the config's `init_from`.

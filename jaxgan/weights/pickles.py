@@ -101,7 +101,7 @@ class Budget:
 
 
 def numbers(values: Any) -> tuple[int, ...]:
-    """A shape: whole numbers that are not negative, of which an array has 32 at most."""
+    """Return a shape: whole numbers that are not negative, of which an array has 32 at most."""
     if type(values) not in (tuple, list) or len(values) > 32:
         raise ValueError("a shape is not a tuple of numbers")
     if any(type(n) is not int or not 0 <= n < 2**48 for n in values):
@@ -110,7 +110,7 @@ def numbers(values: Any) -> tuple[int, ...]:
 
 
 def key(value: Any) -> Any:
-    """A key of a dict: one that is compared in no time."""
+    """Return a key of a dict: one that is compared in no time."""
     if type(value) not in KEYS or (type(value) is int and abs(value) >= 2**63):
         raise ValueError("a key that is neither text nor a number")
     return value
@@ -127,7 +127,7 @@ def members(items: Any = ()) -> set:
 
 
 def printable(text: Any) -> str:
-    """What can be shown in one line, cut off."""
+    """Return what can be shown in one line, cut off."""
     return "".join(c if c.isprintable() else "?" for c in str(text)[:200])
 
 
@@ -138,7 +138,7 @@ def read(
     persistent: Callable[[Any], Any] | None,
     budget: Budget,
 ) -> Any:
-    """The plain data of the pickle that begins here; the stream is left behind its end.
+    """Return the plain data of the pickle that begins here; the stream is left behind its end.
 
     Args:
         stream: of a file.

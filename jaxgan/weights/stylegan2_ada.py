@@ -21,7 +21,7 @@ from jaxgan.weights.torch_files import TENSORS, Tensor, load, opened, read_array
 
 NETS = ("G", "D", "G_ema")
 KIND = "a StyleGAN2-ADA network of the PyTorch tool"
-GROUP = 4  # Pictures in a group of the discriminator's, where a file does not say.
+GROUP = 4  # Images in a group of the discriminator's, where a file does not say.
 FILTER = np.outer((1, 3, 3, 1), (1, 3, 3, 1)).astype(np.float32) / 64
 
 Arrays = dict[str, np.ndarray]
@@ -33,7 +33,7 @@ class Published(NamedTuple):
     Attributes:
         nets: the arrays of "G", "D" and "G_ema", by their names there.
         clamp: the bound of what a convolution puts out; None where there is none.
-        group_size: pictures whose deviation the discriminator sees together.
+        group_size: images whose deviation the discriminator sees together.
     """
 
     nets: dict[str, Arrays]
@@ -178,7 +178,7 @@ def _flatten(module: Module, seen: list[Module], prefix: str = "") -> dict[str, 
 
 
 def _setting(module: Module, name: str, kind: Callable[[Any], Any]) -> Any:
-    """The number of the first layer that has one under this name."""
+    """Return the number of the first layer that has one under this name."""
     if module.state.get(name) is not None:
         return kind(module.state[name])
     found = (_setting(part, name, kind) for part in module.state["_modules"].values())
@@ -186,7 +186,7 @@ def _setting(module: Module, name: str, kind: Callable[[Any], Any]) -> Any:
 
 
 def _check_settings(path: Path, net: str, arrays: Arrays) -> None:
-    """Raises InputError for what all networks of the tool have in common, and this one has not."""
+    """Raise InputError for what all networks of the tool have in common, and this one has not."""
     for name, array in arrays.items():
         if name.endswith("resample_filter") and not np.allclose(array, FILTER, atol=1e-6):
             raise InputError(
@@ -198,7 +198,7 @@ def _check_settings(path: Path, net: str, arrays: Arrays) -> None:
 
 
 def sizes(published: Published, file: str | os.PathLike) -> Sizes:
-    """The numbers of a network, from the shapes of its arrays.
+    """Return the numbers of a network, from the shapes of its arrays.
 
     Raises:
         InputError: no network of this kind.
@@ -238,7 +238,7 @@ def sizes(published: Published, file: str | os.PathLike) -> Sizes:
 
 
 def to_ours(arrays: Arrays, net: str) -> dict:
-    """The variables of one of our modules: {"params": ..., "batch_stats": ...}.
+    """Return the variables of one of our modules: {"params": ..., "batch_stats": ...}.
 
     Args:
         arrays: of one network, by their published names.
@@ -268,7 +268,7 @@ def _turned(name: str, net: str, array: np.ndarray) -> np.ndarray:
 
 
 def to_published(variables: dict, net: str) -> Arrays:
-    """The inverse of `to_ours`, with the filters that all their layers hold."""
+    """Return the inverse of `to_ours`, with the filters that all their layers hold."""
     found = {}
     for part in (variables["params"], variables.get("batch_stats", {})):
         for path, array in flatten_dict(part, sep=".").items():
@@ -292,7 +292,7 @@ def _returned(name: str, net: str, array: np.ndarray) -> np.ndarray:
 
 
 def _filtered(names: Any) -> set[str]:
-    """The filters of their blocks and convolutions; torgb and matrices have none."""
+    """Return the filters of their blocks and convolutions; torgb and matrices have none."""
     blocks, layers = set(), set()
     for name in names:
         parts = name.split(".")

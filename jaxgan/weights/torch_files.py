@@ -41,7 +41,7 @@ SAFE |= {"U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1"}  # As safetensors na
 
 
 def read_weights(file: str | os.PathLike, checksum: str | None = None) -> dict[str, np.ndarray]:
-    """The named arrays of a `.safetensors` file, or of one of PyTorch.
+    """Return the named arrays of a `.safetensors` file, or of one of PyTorch.
 
     Args:
         file: one of PyTorch holds a dict of tensors, or a dict with one such dict in it.
@@ -114,7 +114,7 @@ def _safe(content: File, path: Path) -> dict[str, np.ndarray]:
 
 
 def tensors(tree: Any, name: str) -> dict[str, np.ndarray]:
-    """The arrays of a dict by their names, or else those of the first dict of arrays in it.
+    """Return the arrays of a dict by their names, or else those of the first dict of arrays in it.
 
     Raises:
         InputError: there are none in what was read from `name`.
@@ -145,7 +145,7 @@ def load(
     allowed: Allowed = TENSORS,
     persistent_load: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """What a file of PyTorch holds: a zip archive, the older format, or a plain pickle.
+    """Return what a file of PyTorch holds: a zip archive, the older format, or a plain pickle.
 
     Tensors and parameters become a `Tensor` each, whose arrays cannot be written to and may share
     memory. Of their numbers nothing is read yet: a file that is refused costs little.

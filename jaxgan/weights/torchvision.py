@@ -1,6 +1,6 @@
 """torchvision's names and layouts of weights, and ours.
 
-Its published GoogLeNet wants pictures normalised by ImageNet's moments and turns them back to
+Its published GoogLeNet wants images normalised by ImageNet's moments and turns them back to
 [-1, 1] first (`transform_input`); that is what our models get anyway. Its VGG16 and ResNet-18 want
 ImageNet's moments: our `imagenet=True`.
 """
@@ -89,7 +89,7 @@ def _vgg_convolutions() -> dict[str, str]:
 
 
 def to_ours(name: str, path: tuple[str, ...], x: np.ndarray) -> np.ndarray:
-    """An array in our layout; `path` as for `theirs`."""
+    """Return an array in our layout; `path` as for `theirs`."""
     if x.ndim == 4:
         return x.transpose(2, 3, 1, 0)
     if x.ndim != 2:
@@ -100,14 +100,14 @@ def to_ours(name: str, path: tuple[str, ...], x: np.ndarray) -> np.ndarray:
 
 
 def _flattened(name: str, path: tuple[str, ...]) -> int:
-    """The side of the grid that a dense layer sees, where it sees one."""
+    """Return the side of the grid that a dense layer sees, where it sees one."""
     if name == "vgg16":
         return 7 * (path[0] == "fc1")
     return 4 * (path[0] in ("aux1", "aux2") and path[1] == "fc1")
 
 
 def convert(name: str, tensors: Mapping[str, np.ndarray], ours: Any, file: str) -> Any:
-    """What of a state dict fits a tree of ours.
+    """Return what of a state dict fits a tree of ours.
 
     A head for other classes does not fit; everything else must.
 

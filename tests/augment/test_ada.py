@@ -90,6 +90,7 @@ def test_p_0_is_the_identity(channels: int, dtype: jnp.dtype) -> None:
     np.testing.assert_array_equal(slope, jnp.ones_like(images))
 
 
+@pytest.mark.slow
 def test_each_is_applied_to_a_share_p_of_the_pictures() -> None:
     shape = (100, 8, 8, 3)
     images = jax.random.uniform(KEY, shape, minval=-1)
@@ -197,6 +198,7 @@ def test_noise_and_cutout() -> None:
         np.testing.assert_array_equal(sides.argmax(1)[high > low], low[high > low])
 
 
+@pytest.mark.slow
 def test_pictures_do_not_depend_on_neighbours_or_devices() -> None:
     images, keys = jax.random.uniform(KEY, (8, 16, 16, 3)), prng.example_keys(KEY, 8)
     augment, p = ada.make("bgcfnc"), jnp.float32(0.8)
@@ -249,6 +251,7 @@ def test_p_follows_the_signs() -> None:
     assert faster(p, jnp.float32(0.3), 128) == 1
 
 
+@pytest.mark.slow
 def test_other_gans_take_the_groups_with_a_fixed_p(monkeypatch: pytest.MonkeyPatch) -> None:
     config = configs.load(str(Path(__file__).parents[2] / "configs/dcgan64.py"), test=True)
     steps = {}

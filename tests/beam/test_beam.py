@@ -74,7 +74,7 @@ def test_several_processes_of_beam_write_the_same_set(
     by_beam, said = run(request(pictures, tmp_path / "beam", arguments, encoding=encoding))
     assert by_beam == plain
     assert sum("array_record" in name for name in plain) == 8  # Four parts at two resolutions.
-    assert any(line.startswith("102 of 102 pictures") for line in said)
+    assert any(line.startswith("102 of 102 images") for line in said)
     info = prepared.read_info(tmp_path / "beam" / "32")
     assert info["counts"] == {"cat": 50, "dog": 50}
 
@@ -126,7 +126,7 @@ def test_a_part_that_is_done_twice(pictures: Path, tmp_path: Path) -> None:
     times = {file: file.stat().st_mtime_ns for file in files}
     beam._scan(str(tmp_path), "key")
     assert {file: file.stat().st_mtime_ns for file in files} == times
-    assert len(said) == 1 and said[0].startswith("3 of 3 pictures")
+    assert len(said) == 1 and said[0].startswith("3 of 3 images")
 
 
 def test_workers_that_write_elsewhere(
@@ -147,7 +147,7 @@ def test_the_command(pictures: Path, tmp_path: Path) -> None:
 
     done = call(f"--out={tmp_path}", "--features=light", "--runner=DirectRunner", *PROCESSES)
     assert done.returncode == 0, done.stderr
-    assert "102 of 102 pictures" in done.stdout
+    assert "102 of 102 images" in done.stdout
     assert json.loads((tmp_path / "dataset.json").read_text())["resolution"] == 16
     unknown = call(f"--out={tmp_path}", *PROCESSES)
     assert unknown.returncode == 2 and "direct_num_workers" in unknown.stderr

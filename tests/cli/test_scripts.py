@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TINY = [
     "--config.data.path=toy",
@@ -62,7 +64,6 @@ def files(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.glob("*.png")}
 
 
-@pytest.mark.slow
 def test_sample_writes_pictures_a_manifest_and_a_grid(gan: Path, tmp_path: Path) -> None:
     call("sample", f"--workdir={gan}", "--num=5", "--out", tmp_path / "a", "--batch_size=2")
     call("sample", f"--workdir={gan}", "--num=9", "--out", tmp_path / "b", "--seed=0")
@@ -77,18 +78,16 @@ def test_sample_writes_pictures_a_manifest_and_a_grid(gan: Path, tmp_path: Path)
         assert grid.size == (66, 66)
 
 
-@pytest.mark.slow
 def test_sample_keeps_the_first_of_a_surplus(gan: Path, tmp_path: Path) -> None:
     out = call(*("sample", f"--workdir={gan}", "--select=3", "--by=none", "--out", tmp_path)).stdout
-    assert "kept 3 of 12 pictures drawn, by none" in out and len(files(tmp_path)) == 3
+    assert "kept 3 of 12 images drawn, by none" in out and len(files(tmp_path)) == 3
     rows = [json.loads(r) for r in (tmp_path / "drawn.jsonl").read_text().splitlines()]
     assert [r["kept"] for r in rows] == [True] * 3 + [False] * 9
-    assert "from 1 to the 2 pictures drawn, got 3" in refused(
+    assert "from 1 to the 2 images drawn, got 3" in refused(
         "sample", f"--workdir={gan}", "--select=3", "--num=2", "--out", tmp_path
     )
 
 
-@pytest.mark.slow
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     """SIGTERM in the middle: exit code 143, a checkpoint, and the same weights in the end.
 
@@ -124,7 +123,6 @@ def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     assert files(tmp_path / "run_out") == files(tmp_path / "whole_out")
 
 
-@pytest.mark.slow
 def test_classifier_is_trained_and_judged(tmp_path: Path) -> None:
     call(
         "train",
@@ -176,7 +174,6 @@ def test_usage_errors() -> None:
     assert "--config" in refused("train", code=2)
 
 
-@pytest.mark.slow
 def test_bad_pictures_and_folders(tmp_path: Path) -> None:
     config = "--config=configs/wgan512.py"
     workdir = f"--workdir={tmp_path / 'run'}"
@@ -194,7 +191,6 @@ def test_bad_pictures_and_folders(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-@pytest.mark.slow
 def test_bad_workdirs(gan: Path, tmp_path: Path) -> None:
     assert "config.json" in refused("sample", f"--workdir={tmp_path}", "--num=1", "--out=x")
     assert "model.channels is 8 there and 16 here" in refused(

@@ -182,7 +182,7 @@ def test_borders_by_hand(x, y, columns, rows):
     wide = np.pad(picture, ((40, 40), (40, 40), (0, 0)), "symmetric")
     mirrored = wide[58 + y : 138 + y, 60 + x : 140 + x]
     np.testing.assert_array_equal(aligned(picture, shifted, "reflect"), mirrored)
-    with pytest.raises(OutsideError, match="must lie in its picture, this one leaves it by 10 pix"):
+    with pytest.raises(OutsideError, match="must lie in its image, this one leaves it by 10 pix"):
         aligned(picture, shifted, "reject")
 
 
@@ -267,7 +267,7 @@ def test_swapped_eyes_change_sides():
     np.testing.assert_allclose(found[::-1], eyes_after(landmarks, 1), atol=0.003)
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="needs the real pictures")
+@pytest.mark.skipif(not REAL.exists(), reason="needs the real images")
 def test_eyes_of_real_cats_lie_within_two_percent_of_the_side():
     tilts = []
     with tarfile.open(REAL) as tar:
@@ -327,10 +327,10 @@ def test_degenerate_faces_are_refused():
 def test_boxes_that_do_not_fit_the_picture_are_refused():
     picture = noise()
     for eye in ((-1, 50), (161, 50), (80, 121)):
-        with pytest.raises(InputError, match="eyes must lie in the picture, 160 x 120 pixels, got"):
+        with pytest.raises(InputError, match="eyes must lie in the image, 160 x 120 pixels, got"):
             aligned(picture, face((40, 50), eye), "reflect")
     big = face((40, 50), (80, 50), ears=((-100, 50), (141, 50)))
-    with pytest.raises(InputError, match="at most twice the picture's shorter one, 120, got 241"):
+    with pytest.raises(InputError, match="at most twice the image's shorter one, 120, got 241"):
         aligned(picture, big, "gray")
     most = face((40, 50), (80, 50), ears=((-100, 50), (140, 50)))
     assert aligned(picture, most, "reflect").shape == (240, 240, 3)

@@ -315,7 +315,7 @@ def test_a_prepared_set_is_told_from_a_folder(tmp_path: Path, encoding: str) -> 
     way = "give what it was made of" if encoding == "webp" else f"--source=tfds:{root} reads it"
     with pytest.raises(InputError) as caught:
         discover.find(root)
-    assert str(caught.value) == f"--source must hold pictures, and {root} is a prepared set: {way}"
+    assert str(caught.value) == f"--source must hold images, and {root} is a prepared set: {way}"
 
 
 def test_pictures_beside_labels_in_json_are_no_prepared_set(tmp_path: Path) -> None:
@@ -414,7 +414,7 @@ def test_what_is_no_source(tmp_path: Path) -> None:
         discover.find(tmp_path / "loop")
     for name in ("none", "x.zip", "x.tar"):
         source = SOURCES.get(name, folder)(tmp_path / name, {"cat/a.txt": b"x"})
-        with pytest.raises(InputError, match=r"must hold pictures.*has none \(1 other files\)"):
+        with pytest.raises(InputError, match=r"must hold images.*has none \(1 other files\)"):
             discover.find(source)
 
 

@@ -77,7 +77,7 @@ def test_missing_and_empty_folders_are_refused(tmp_path, pets):
             FolderSource(path, 8)
     (tmp_path / "none" / "cat").mkdir(parents=True)
     (tmp_path / "none" / "notes.txt").write_text("cats")
-    with pytest.raises(InputError, match=r"must hold pictures.*\(1 other files\)"):
+    with pytest.raises(InputError, match=r"must hold images.*\(1 other files\)"):
         FolderSource(tmp_path / "none", 8)
 
 
@@ -92,7 +92,7 @@ def test_what_is_no_picture_is_left_out_and_counted(pets, caplog):
     assert source.left_out == {"hidden": 2, "no picture": 1, "beside the class folders": 1}
     beside, empty = warnings_of(caplog)
     assert "beside the class folders" in beside and "stray.png" in beside
-    assert empty == "left out folders without pictures: bird"
+    assert empty == "left out folders without images: bird"
 
 
 def damage(pets):
@@ -110,7 +110,7 @@ def test_unreadable_files_are_left_out_with_one_warning(pets, caplog):
         *("cat/text.jpg", "dog/gone.png", "dog/half.png", "dog/pipe.png")
     ]
     reasons = dict(source.unreadable)
-    assert "not a picture" in reasons["cat/text.jpg"]
+    assert "not an image" in reasons["cat/text.jpg"]
     assert "no such file" in reasons["dog/gone.png"]
     assert "truncated" in reasons["dog/half.png"]
     assert reasons["dog/pipe.png"] == "not a regular file"
@@ -122,14 +122,14 @@ def test_unreadable_files_are_left_out_with_one_warning(pets, caplog):
 
 def test_raise_makes_the_first_unreadable_file_fatal(pets):
     damage(pets)
-    with pytest.raises(InputError, match=r"cat/text\.jpg is not: not a picture"):
+    with pytest.raises(InputError, match=r"cat/text\.jpg is not: not an image"):
         FolderSource(pets, 8, on_error="raise")
 
 
 def test_a_class_without_a_readable_picture_is_refused(pets):
     for file in ("x.bmp", "y.tiff"):
         (pets / "dog" / file).write_bytes(b"")
-    with pytest.raises(InputError, match="every class needs a readable picture, dog has none"):
+    with pytest.raises(InputError, match="every class needs a readable image, dog has none"):
         FolderSource(pets, 8)
 
 

@@ -372,6 +372,7 @@ def test_a_small_class_has_its_share_on_each_side(seed: int) -> None:
         assert (labels[part.validation] == 1).sum() == 6
 
 
+@pytest.mark.slow
 def test_an_experiment_counts_group_by_group(tmp_path: Path, monkeypatch) -> None:
     """From the folder to the report, with answers that are drawn and no training."""
     config = configs.load(str(Path(__file__).parents[2] / "configs/quickstart.py"), test=True)

@@ -189,7 +189,7 @@ def test_a_tiff_of_many_channels_is_called_one():
 def test_what_is_no_picture_is_refused_with_a_reason(content):
     with pytest.raises(Image.UnidentifiedImageError) as error:
         open_picture(content)
-    assert "not a picture" in reason(error.value)
+    assert "not an image" in reason(error.value)
     assert "EPS" not in FORMATS
 
 

@@ -241,7 +241,7 @@ def both(n: int = N) -> dict[str, int]:
 CASES = (
     Case(hidden, "pytorch/vision#2831, tensorflow/tensorflow#46595"),
     Case(ds_store, "pytorch/vision#109"),
-    Case(empty_class, "pytorch/vision#4925", said=("left out folders without pictures: bird",)),
+    Case(empty_class, "pytorch/vision#4925", said=("left out folders without images: bird",)),
     Case(links_to_files, "huggingface/datasets#5098", path="set"),
     Case(linked_side, "fastai/fastai#2270", both(2 * N), path="set", given=True),
     Case(imagenet, "huggingface/datasets#4015", {"n01440": 8, "n01449": 8}, given=True),

@@ -173,7 +173,7 @@ def test_fewer_pictures_than_a_batch_repeat_with_one_warning(caplog):
     counts = np.bincount(which([batch]))
     assert counts.sum() == 8 and counts.min() >= 2 and counts.max() <= 3
     (record,) = [r for r in caplog.records if r.levelno == logging.WARNING]
-    assert "a batch of 8 repeats pictures: there are only 3" in record.getMessage()
+    assert "a batch of 8 repeats images: there are only 3" in record.getMessage()
     assert which(take(1, Numbered(1), batch_size=3)) == [0, 0, 0]
 
 
@@ -206,9 +206,9 @@ def test_batches_are_copies():
 
 
 def test_what_cannot_be_batched_is_refused():
-    with pytest.raises(InputError, match="at least one picture"):
+    with pytest.raises(InputError, match="at least one image"):
         make_batches(Subset(Numbered(), []), batch_size=4, seed=0)
-    with pytest.raises(InputError, match="at least one picture"):
+    with pytest.raises(InputError, match="at least one image"):
         in_order(Subset(Numbered(), []), 4)
     with pytest.raises(InputError, match="multiple of the 3 hosts, got 4"):
         make_batches(Numbered(), batch_size=4, seed=0, process_count=3)

@@ -119,7 +119,7 @@ def test_equal_pictures_are_not_strange():
 def test_features_that_are_not_finite_are_named():
     features = np.zeros((50, 4), np.float32)
     features[17, 2] = np.nan
-    with pytest.raises(ValueError, match="features must be finite, those of picture 17 are not"):
+    with pytest.raises(ValueError, match="features must be finite, those of image 17 are not"):
         strangeness(features, zeros(50))
 
 

@@ -173,7 +173,7 @@ def test_findings(planted: Path, tmp_path: Path, call) -> None:
         *("half.png", "text.jpg", "bomb.png")
     }
     assert "truncated" in found["unreadable"]["dog/half.png"]
-    assert "not a picture" in found["unreadable"]["dog/text.jpg"]
+    assert "not an image" in found["unreadable"]["dog/text.jpg"]
     bomb = found["unreadable"]["dog/bomb.png"]  # What it has, and the limit.
     assert bomb == "has 200 megapixels, more than the 150 that are read"
     exact = ["cat/01.png", "cat/copy of 01.png", "cat/lossless.webp"]
@@ -265,7 +265,7 @@ def test_a_human_may_agree_and_rows_of_other_pictures_stay(pets, tmp_path, call)
     decide(tmp_path / "set", **{"cat/blank.png": "drop", "cat/gone.png": "keep"})
     for _ in range(2):
         done = call(*command)
-        assert done.code == 0 and "1 rows of decisions.csv name no picture" in done.out
+        assert done.code == 0 and "1 rows of decisions.csv name no image" in done.out
         assert "cat/blank.png" not in names_of(tmp_path / "set")
         assert table_of(tmp_path / "set")["cat/gone.png"]["decision"] == "keep"
     said = read_json(tmp_path / "set/dataset.json")["decisions"]
@@ -402,7 +402,7 @@ def test_the_split_stays_when_pictures_are_added(pets: Path, tmp_path: Path, cal
     a, b = next(pair for pair in pairs if first[pair[0]] != first[pair[1]])
     save_at(pets, "bridge", Image.blend(Image.open(pets / a), Image.open(pets / b), 0.5))
     done = call(*command)
-    assert done.code == 0 and "1 new pictures that tie two sides" in done.out
+    assert done.code == 0 and "1 new images that tie two sides" in done.out
     assert sides() == second
     assert set(read_json(Path(f"{out}.json"))["dropped"].values()) == {
         "like images of two sides of the split"
@@ -485,7 +485,7 @@ def test_a_dry_run_reports_what_cannot_be_split(tmp_path: Path, call) -> None:
     done = call(*command, "--dry-run")
     assert done.code == 0 and "cannot be split: each class needs at least 3" in done.out
     done = call(*command, f"--out={tmp_path / 'set'}")
-    assert done.code == 1 and "each class needs at least 3 different pictures" in done.err
+    assert done.code == 1 and "each class needs at least 3 different images" in done.err
     assert call(*command, f"--out={tmp_path / 'set'}", "--split=1,0,0").code == 0
 
 
@@ -547,12 +547,12 @@ def test_nothing_is_left(tmp_path: Path, call) -> None:
     command = (f"--source={source}", f"--resolution={SIDE}", "--clean=drop")
     for more in ("--dry-run", f"--out={out}"):
         done = call(*command, more)
-        assert done.code == 1 and "a picture must be left, and of 3 none is: blank" in done.err
+        assert done.code == 1 and "an image must be left, and of 3 none is: blank" in done.err
     assert not (out / "dataset.json").exists()
     for file in (source / "cat").iterdir():
         file.write_text("text")
     done = call(*command, "--dry-run", "--clean=report")
-    assert done.code == 1 and "none is: not a picture" in done.err
+    assert done.code == 1 and "none is: not an image" in done.err
 
 
 def test_a_class_without_a_picture_left(pets: Path, tmp_path: Path, call) -> None:
@@ -690,7 +690,7 @@ def test_a_full_disk_while_the_set_is_made_anew(pets, tmp_path, call, monkeypatc
 
 def test_progress_on_one_core(pets: Path, call, small_parts) -> None:
     done = call(f"--source={pets}", f"--resolution={SIDE}", "--dry-run")
-    assert "24 of 24 pictures" in done.out and "/s  eta 0 s" in done.out
+    assert "24 of 24 images" in done.out and "/s  eta 0 s" in done.out
 
 
 DRIVER = """

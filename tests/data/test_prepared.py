@@ -224,7 +224,7 @@ EDITS = {
     "fewer shards": lambda info: info["shards"].clear(),
     "no shards": lambda info: info.pop("shards"),
     "no format": lambda info: info.pop("format"),
-    "no pictures": lambda info: info.pop("pictures"),
+    "no images": lambda info: info.pop("pictures"),
     "another kind": lambda info: info.update(pictures=[1, 2]),
 }
 

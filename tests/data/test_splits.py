@@ -173,13 +173,13 @@ def test_every_side_has_every_class_however_few_there_are(cats, dogs, first):
 
 def test_too_few_pictures_are_refused_with_their_number():
     cats = PLAIN[:5]
-    with pytest.raises(InputError, match="at least 3 different pictures for a split, dog has 1"):
+    with pytest.raises(InputError, match="at least 3 different images for a split, dog has 1"):
         split(Pictures([*cats, PLAIN[5]], [0] * 5 + [1]))
-    with pytest.raises(InputError, match="at least 3 different pictures for a split, dog has 1"):
+    with pytest.raises(InputError, match="at least 3 different images for a split, dog has 1"):
         split(Pictures([*cats, *[PLAIN[5]] * 4], [0] * 5 + [1] * 4))
     with pytest.raises(InputError, match="at least 2 different"):
         split(Pictures([*cats, PLAIN[5]], [0] * 5 + [1]), (0.5, 0, 0.5))
-    with pytest.raises(InputError, match="at least one picture"):
+    with pytest.raises(InputError, match="at least one image"):
         split(Pictures([]))
 
 

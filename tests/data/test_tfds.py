@@ -175,8 +175,8 @@ IMAGE = {"image": tfds.features.Image()}
 @pytest.mark.parametrize(
     ("features", "says"),
     [
-        (LABEL, "one picture in each example, and .* has none among label"),
-        (TWO | LABEL, "one picture in each example, and .* has a, b"),
+        (LABEL, "one image in each example, and .* has none among label"),
+        (TWO | LABEL, "one image in each example, and .* has a, b"),
         (IMAGE | KINDS, "which of its labels counts, and .* has breed, species"),
     ],
 )

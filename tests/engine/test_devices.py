@@ -22,12 +22,8 @@ CASES = {
 }
 
 
-FAST = "wgan"
-
-
-@pytest.mark.parametrize(
-    "case", [pytest.param(c, marks=() if c == FAST else pytest.mark.slow) for c in CASES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
 def test_the_number_of_devices_changes_nothing(case: str) -> None:
     config, overrides = CASES[case]
     file = str(HERE.parents[1] / "configs" / f"{config}.py")

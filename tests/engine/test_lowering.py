@@ -15,7 +15,7 @@ from jaxgan.config import loading as configs
 from jaxgan.models.layers import convolution
 
 ROOT = Path(__file__).parents[2]
-FAST = ("dcgan64", "wgan512", "vgg16_small")
+FAST = ("dcgan64",)
 HEAVY = {"stablehlo.convolution", "stablehlo.dot_general"}
 
 

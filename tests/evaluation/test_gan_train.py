@@ -14,7 +14,7 @@ from jaxgan.config import loading as configs
 from jaxgan.config.sections import ClassifierData
 from jaxgan.data.loader import Concat, InMemory, Subset
 from jaxgan.data.toy.animals import ToySource
-from jaxgan.evaluation import gan_train
+from jaxgan.evaluation import gan_train, gan_train_table
 from jaxgan.evaluation.gan_train import Sides, equal_numbers, measure, separate
 from jaxgan.types import InputError
 
@@ -76,7 +76,7 @@ def test_real_pictures_teach_as_much_as_real_ones(drawn) -> None:
         for share in (found[name], *found[name]["per_class"].values()):
             assert share["low"] <= share["value"] <= share["high"]
     assert found["cas"] == {k: found["gan_train"][k] for k in ("value", "low", "high")}
-    text = gan_train.table(result)
+    text = gan_train_table.table(result)
     assert "no evidence that generated images teach less" in text and "90 cat, 90 dog" in text
 
 
@@ -97,7 +97,7 @@ def test_a_few_pictures_over_and_over_are_true_but_teach_little(drawn) -> None:
     found = result["metrics"]
     assert found["gan_test"]["value"] > 0.95
     assert found["gan_train"]["difference"]["high"] < 0
-    assert "teach less" in gan_train.table(result)
+    assert "teach less" in gan_train_table.table(result)
 
 
 def test_numbers_are_equal_and_in_the_real_shares() -> None:
@@ -127,7 +127,7 @@ def test_each_seed_draws_its_pictures_and_one_seed_has_an_interval(drawn) -> Non
     one = measure(separate(train, test, other), spy, seeds=(3,))
     share = one["metrics"]["gan_train"]
     assert share["low"] < 0.5 < share["high"] and share["difference"]["low"] is None
-    assert "points" in gan_train.table(one)
+    assert "points" in gan_train_table.table(one)
 
 
 def test_test_pictures_are_seen_nowhere_else(drawn, caplog) -> None:

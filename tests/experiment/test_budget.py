@@ -51,7 +51,7 @@ def least_of(config):
     with pytest.raises(
         InputError, match=r"--budget=1s is too little .* about (\d+\.?\d*[mh])$"
     ) as e:
-        budget.choose(config, 1.0)
+        budget.choose(parse(config), 1.0)
     return budget.parse(str(e.value).rsplit(" ", 1)[1])
 
 
@@ -60,17 +60,17 @@ def test_too_small_a_budget_names_the_least_that_works(monkeypatch, gan) -> None
     priced(monkeypatch, gan=gan)
     config = twin(**{"gan.train.steps": 40})
     least = least_of(config)
-    choice, _ = budget.choose(config, least)
+    choice, _ = budget.choose(parse(config), least)
     assert choice.seeds * choice.begun >= 2
     with pytest.raises(InputError, match="is too little"):
-        budget.choose(config, least - 90)
+        budget.choose(parse(config), least - 90)
 
 
 def test_more_time_never_gives_a_wider_interval_than_is_narrow_enough(monkeypatch) -> None:
     priced(monkeypatch)
     config = twin(**{"gan.train.steps": 400})
     least = least_of(config)
-    choices = [budget.choose(config, least * more)[0] for more in (1, 1.5, 2, 4, 8, 16)]
+    choices = [budget.choose(parse(config), least * more)[0] for more in (1, 1.5, 2, 4, 8, 16)]
     halves = [max(choice.half, budget.ENOUGH) for choice in choices]
     assert all(b <= a + 0.002 for a, b in itertools.pairwise(halves)), halves
     for choice, more in zip(choices, (1, 1.5, 2, 4, 8, 16), strict=True):
@@ -110,7 +110,7 @@ def test_a_second_budget_adds_to_the_first_and_redoes_nothing(monkeypatch, tmp_p
     for left in (2 * folds, 2 * folds + 2):
         clock["left"] = left
         mine = config.copy_and_resolve_references()
-        found = budget.spend(mine, tmp_path / "run", 3600.0, budget.time.perf_counter())
+        found = budget.spend(parse(mine), tmp_path / "run", 3600.0, budget.time.perf_counter())
         counts.append({(r["fold"], r["seed"], r["arm"]) for r in found["runs"]})
         assert found["ended"].startswith("the time is over")
     assert len(done) == len(set(done)) == len(counts[1]) and counts[0] < counts[1]
@@ -121,4 +121,4 @@ def test_a_second_budget_adds_to_the_first_and_redoes_nothing(monkeypatch, tmp_p
 def test_a_folder_without_a_budget_is_not_gone_on_with(tmp_path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match="begun without --budget"):
-        budget.spend(twin(), tmp_path, 60.0, 0.0)
+        budget.spend(parse(twin()), tmp_path, 60.0, 0.0)

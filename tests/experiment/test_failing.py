@@ -60,6 +60,7 @@ def failed(tmp_path_factory, trained):
     return folder, json.loads((folder / "results.json").read_text()), str(ended.value)
 
 
+@pytest.mark.slow
 def test_all_other_arms_are_trained_and_judged(failed, trained) -> None:
     _, results, _ = failed
     arms = ["real seed 0", "replace seed 0", "real seed 1", "replace seed 1"]
@@ -76,11 +77,12 @@ def test_all_other_arms_are_trained_and_judged(failed, trained) -> None:
     assert set(results["figures"]["generated"]) == {"dog"}
 
 
+@pytest.mark.slow
 def test_what_failed_is_told_in_a_line_each(failed) -> None:
     folder, results, ended = failed
     lines = (folder / "log.txt").read_text().splitlines()
     why = "the loss is nan at step 3"
-    assert f"the GAN of cat (size all) failed, arms without its pictures go on: {why}" in lines
+    assert f"the GAN of cat (size all) failed, arms without its images go on: {why}" in lines
     assert f"gan-train of add failed, so that config.stop_below decides nothing: {NEEDS}" in lines
     for seed in (0, 1):
         assert f"add seed {seed} failed, the others go on: {NEEDS}" in lines
@@ -97,6 +99,7 @@ def test_what_failed_is_told_in_a_line_each(failed) -> None:
     assert "no verdict" in row and row.count("none") == 2
 
 
+@pytest.mark.slow
 def test_checks_that_cannot_be_made_say_so(failed) -> None:
     found = {guard["name"]: guard for guard in failed[1]["guards"]}
     assert found["copies of cat (size all)"]["passed"] is None
@@ -105,6 +108,7 @@ def test_checks_that_cannot_be_made_say_so(failed) -> None:
     assert found["test opened once"]["passed"] and found["leakage"]["passed"]
 
 
+@pytest.mark.slow
 def test_a_verdict_that_needs_none_of_it_is_given(failed, trained) -> None:
     trained["labels"].clear()
     results = pipeline.run(twin(**{"verdict.primary": ("replace", "real")}), failed[0])
@@ -113,6 +117,7 @@ def test_a_verdict_that_needs_none_of_it_is_given(failed, trained) -> None:
     assert len(results["failed"]) == 2
 
 
+@pytest.mark.slow
 def test_with_no_picture_of_any_gan_real_ones_are_still_learned_from(
     failed, trained, tmp_path, monkeypatch
 ) -> None:
@@ -140,6 +145,7 @@ def test_an_interruption_ends_it_all(trained, tmp_path, monkeypatch, end) -> Non
     assert trained["labels"] == ["gan cat"] and not (tmp_path / "results.json").exists()
 
 
+@pytest.mark.slow
 def test_the_same_command_tries_again_only_what_failed(failed, trained) -> None:
     """The last test of `failed`: it finishes it."""
     trained["labels"].clear()

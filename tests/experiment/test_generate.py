@@ -53,6 +53,7 @@ def finished(tmp_path_factory):
     return folder, results, learned
 
 
+@pytest.mark.slow
 def test_the_folders_pictures_are_learned_from_and_no_gan_is_trained(finished) -> None:
     folder, results, learned = finished
     made = {str(p.relative_to(folder / "made")) for p in (folder / "made").rglob("*.png")}
@@ -65,6 +66,7 @@ def test_the_folders_pictures_are_learned_from_and_no_gan_is_trained(finished) -
     assert results["cost"]["further_seeds"] == 0
 
 
+@pytest.mark.slow
 def test_a_failed_arm_does_not_lose_the_others(finished) -> None:
     folder, results, _ = finished
     for seed, failed in enumerate(results["failed"]):
@@ -76,6 +78,7 @@ def test_a_failed_arm_does_not_lose_the_others(finished) -> None:
     assert (folder / "run" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_a_failed_arm_is_tried_again(finished, monkeypatch) -> None:
     folder, results, _ = finished
     tried = []
@@ -89,6 +92,7 @@ def test_a_failed_arm_is_tried_again(finished, monkeypatch) -> None:
     assert tried == ["replace seed 0", "replace seed 1"] and again["runs"] == results["runs"]
 
 
+@pytest.mark.slow
 def test_pictures_from_elsewhere_must_stay(finished) -> None:
     folder = finished[0]
     file = next((folder / "made" / "cat").iterdir())
@@ -101,6 +105,7 @@ def test_pictures_from_elsewhere_must_stay(finished) -> None:
         file.write_bytes(kept)
 
 
+@pytest.mark.slow
 def test_pictures_from_elsewhere_are_looked_at_for_copies(finished) -> None:
     names = [guard["name"] for guard in finished[1]["guards"]]
     assert [n for n in names if n.startswith("copies")] == ["copies of cat", "copies of dog"]
@@ -120,7 +125,7 @@ def refused(generated, tmp_path, monkeypatch, words) -> None:
 
 def test_too_few(tmp_path, monkeypatch) -> None:
     folder = save(tmp_path / "made", 3)
-    words = r"must hold \d+ pictures of cat, as the arms need, and .*made has 3$"
+    words = r"must hold \d+ images of cat, as the arms need, and .*made has 3$"
     refused(folder, tmp_path, monkeypatch, words)
 
 
@@ -142,6 +147,7 @@ def test_test_pictures_among_them(tmp_path, monkeypatch) -> None:
     refused(folder, tmp_path, monkeypatch, "must not hold validation or test images")
 
 
+@pytest.mark.slow
 def test_what_teaches_nothing_ends_it_before_the_arms(finished, monkeypatch) -> None:
     """Goes on in the folder of `finished`, without the limit and with a new one."""
     folder = finished[0]
@@ -200,7 +206,7 @@ def test_a_folder_must_have_images_to_select_from(tmp_path, monkeypatch) -> None
         config.verdict.primary = ("add:20+selection", "real")
         return config
 
-    with pytest.raises(InputError, match="must hold 21 pictures of cat"):
+    with pytest.raises(InputError, match="must hold 21 images of cat"):
         pipeline.run(arms(save(tmp_path / "made", 20)), tmp_path / "run")
 
 

@@ -340,10 +340,10 @@ def test_a_subset_makes_every_arm_smaller() -> None:
         ("add-all", "only replace can be of -all"),
         ("add:1.5", "like :1000 or :2x"),
         ("replace:2", r"share within \(0, 1\]"),
-        ("add@0", "at least 1 picture"),
+        ("add@0", "at least 1 image"),
         ("add+selection+selection", "can stand once"),
-        ("copies+selection", "needs generated pictures"),
-        ("add@11", "needs 11 real pictures a class to train with, and there are 10 of cat"),
+        ("copies+selection", "needs generated images"),
+        ("add@11", "needs 11 real images a class to train with, and there are 10 of cat"),
     ],
 )
 def test_arms_that_cannot_be(name, words) -> None:
@@ -352,7 +352,7 @@ def test_arms_that_cannot_be(name, words) -> None:
 
 
 def test_a_size_that_leaves_the_seeds_nothing_to_draw() -> None:
-    with pytest.raises(InputError, match=r"needs 12 real pictures a class, for each seed .* 80%"):
+    with pytest.raises(InputError, match=r"needs 12 real images a class, for each seed .* 80%"):
         planned("real@9", **{"data.subset": 0.8})
     assert planned("real@8", **{"data.subset": 0.8})
 

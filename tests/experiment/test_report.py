@@ -442,7 +442,7 @@ def make_sweep(folder, seeds=5):
         "runs": runs,
         "test": {"names": list(test.names), "labels": labels.tolist()},
         "guards": [
-            {"name": "No leak", "passed": True, "sentence": "No test picture was learned from."},
+            {"name": "No leak", "passed": True, "sentence": "No test image was learned from."},
             {"name": "Shortcut", "passed": False, "sentence": "A probe tells them apart."},
             {"name": "Copies", "passed": None, "sentence": "Needs features."},
         ],

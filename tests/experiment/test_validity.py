@@ -78,7 +78,7 @@ def described(cats):
 
 
 @pytest.mark.parametrize("change", [np.copy, jpeg, resized])
-@pytest.mark.parametrize("where", ["real", "generated"])
+@pytest.mark.parametrize("where", ["real", pytest.param("generated", marks=pytest.mark.slow)])
 def test_planted_test_pictures_are_found(cats, change, where) -> None:
     held_out = Pictures(cats[:30])
     learned = {"real": Pictures(cats[100:150]), "generated": Pictures(cats[150:200], 1)}

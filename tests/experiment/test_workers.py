@@ -74,11 +74,11 @@ def test_anothers_failure_is_told_and_forgotten_once_it_succeeds(tmp_path) -> No
     file, mine, other = epath.Path(tmp_path / "result.json"), Share(0, 2), Share(1, 2)
 
     def fails() -> dict:
-        raise InputError("too few pictures")
+        raise InputError("too few images")
 
-    with pytest.raises(InputError, match="too few pictures"):
+    with pytest.raises(InputError, match="too few images"):
         mine.once(0, file, fails)
-    with pytest.raises(InputError, match=r"^too few pictures$"):
+    with pytest.raises(InputError, match=r"^too few images$"):
         other.once(0, file, fails)
     assert mine.once(0, file, lambda: {"x": 1})["x"] == 1
     assert other.once(0, file, fails)["x"] == 1
@@ -200,7 +200,7 @@ def test_an_error_from_before_this_process_counts_where_the_other_still_lives(
     monkeypatch.setattr(workers, "POLL", 0.01)
     share, file = Share(0, 2, epath.Path(tmp_path / "workers")), epath.Path(tmp_path / "a.json")
     wrong = tmp_path / "a.json.error"
-    wrong.write_text("too few pictures\n")
+    wrong.write_text("too few images\n")
     os.utime(wrong, (1e9, 1e9))
     set_time(tmp_path / "workers" / "0", 2e9)
     set_time(tmp_path / "workers" / "1", 1e9)  # Of an attempt that has ended.
@@ -209,7 +209,7 @@ def test_an_error_from_before_this_process_counts_where_the_other_still_lives(
     assert thread.is_alive()
     set_time(tmp_path / "workers" / "1", 2e9 + 1)
     thread.join(10)
-    assert came == ["too few pictures"]
+    assert came == ["too few images"]
 
 
 @pytest.mark.parametrize("text", ["1", "2/2", "-1/2", "1/0", "a/b", "0/2/3", ""])

@@ -132,7 +132,7 @@ def world(folder: Path) -> None:
         Image.fromarray(rng.integers(0, 256, (20, 20, 3), np.uint8)).save(file)
     Image.new("RGB", (20, 20)).save(folder / "picture.png")
     (folder / "picture.py").write_bytes((folder / "picture.png").read_bytes())
-    (folder / "text.txt").write_text("no picture\n")
+    (folder / "text.txt").write_text("no image\n")
     (folder / "bad.py").write_text("x = 1\ndef get_config(:\n")
     (folder / "odd.py").write_text("def get_config():\n    return {}['a']\n")
     (folder / "list.py").write_text("def get_config():\n    return []\n")

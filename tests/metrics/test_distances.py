@@ -254,15 +254,15 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("call", "rule"),
     [
-        (lambda: frechet.moments(normals(1)), "two pictures or more on each side, got 1"),
+        (lambda: frechet.moments(normals(1)), "two images or more on each side, got 1"),
         (lambda: frechet.moments(np.full((4, 2), np.nan)), "must be finite"),
-        (lambda: kid.kernel_distance(normals(19), normals(50)), "20 pictures a side, got 19"),
+        (lambda: kid.kernel_distance(normals(19), normals(50)), "20 images a side, got 19"),
         (lambda: kid.kernel_distance(np.full((20, 2), np.nan), normals(20, 2)), "be finite"),
         (
             lambda: frechet.chance(normals(3), normals(9), 1, 2),
-            "four pictures or more on each side, got 3",
+            "four images or more on each side, got 3",
         ),
-        (lambda: prdc.radii(normals(5)), "more than 5 pictures a side, got 5"),
+        (lambda: prdc.radii(normals(5)), "more than 5 images a side, got 5"),
     ],
 )
 def test_too_little_to_measure_is_one_sentence(call, rule: str) -> None:

@@ -105,5 +105,5 @@ def test_copies_are_not_authentic() -> None:
 
 def test_too_few_real_pictures_are_one_sentence() -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(InputError, match="20 real pictures to compare with, got 19"):
+    with pytest.raises(InputError, match="20 real images to compare with, got 19"):
         find_copies([draw(rng, 30)], draw(rng, 30), [draw(rng, 19)])

@@ -200,9 +200,7 @@ def test_the_inception_score_of_known_classes() -> None:
     assert 6.5 < score.value <= 8 and score.low <= score.value <= score.high
     assert inception_score(np.tile(sure[:1], (60, 1)), head).value == pytest.approx(1)
     assert inception_score(0 * sure, head).value == pytest.approx(1)
-    with pytest.raises(
-        InputError, match="an Inception score needs 20 pictures, two a part, got 19"
-    ):
+    with pytest.raises(InputError, match="an Inception score needs 20 images, two a part, got 19"):
         inception_score(sure[:19], head)
 
 

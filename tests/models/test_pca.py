@@ -169,7 +169,7 @@ def alike() -> Pictures:
 @pytest.mark.parametrize(
     ("source", "components", "words"),
     [
-        (pictures(2), None, "3 pictures or more, got 2"),
+        (pictures(2), None, "3 images or more, got 2"),
         (flat(1, 2, 3), None, "all 3 are of one colour"),
         (alike(), None, "all 5 are alike"),
         (pictures(5), 10, r"within \[1, 9\].*got 10"),
@@ -264,7 +264,7 @@ def test_the_same_command_finds_nothing_anew_and_other_images_are_refused(run, m
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"data.limit": 1}, "need 3 pictures or more, got 2"),
+        ({"data.limit": 1}, "need 3 images or more, got 2"),
         ({"model.components": 60.0}, r"within \[1, 47\].*got 60"),
         ({"model.components": -1.0}, "model.components must be above 0"),
         ({"model.shrink": 1.5}, r"model.shrink must be within \[0, 1\]"),

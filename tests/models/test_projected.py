@@ -191,6 +191,7 @@ def test_a_refiner_begins_with_principal_components(begun, cats) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_step_moves_no_component_and_no_factor(begun, cats) -> None:
     _, recipe, state, _ = begun
     batch = {"image": np.stack([cats[i]["image"] for i in range(4)])}

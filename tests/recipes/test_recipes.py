@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.engine import sharding
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.evaluation.classifier import evaluate_classifier
@@ -60,7 +61,7 @@ def test_a_step_keeps_all_shapes(file: Path) -> None:
     recipe, key = recipes.build(config), jax.random.key(0)
     state = jax.eval_shape(recipe.init, key)
     if is_gan:
-        assert shapes(recipes.abstract_ema(config)) == shapes(state.ema)
+        assert shapes(recipes.abstract_ema(parse(config))) == shapes(state.ema)
     size, count = config.data.resolution, config.train.batch_size
     lead = (count,) if config.train.get("same_batch", True) else (config.train.n_critic, count)
     batch = {
@@ -81,10 +82,10 @@ def test_at_its_own_size_all_weights_are_float32(file: Path) -> None:
         config.model.backbone = "random"  # The published weights may be missing.
     state = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
     nets = (state.generator, state.critic) if config.model.name in configs.GANS else (state.net,)
-    for net in nets:
-        assert {x.dtype for x in jax.tree.leaves(net.params)} == {np.dtype("float32")}
+    weights = [net.params for net in nets]  # None in the critic of a drifting model.
+    assert {x.dtype for x in jax.tree.leaves(weights)} == {np.dtype("float32")}
     if config.model.name in configs.GANS:
-        assert shapes(recipes.abstract_ema(config)) == shapes(state.ema)
+        assert shapes(recipes.abstract_ema(parse(config))) == shapes(state.ema)
 
 
 def last_state(workdir: Path):
@@ -141,6 +142,7 @@ def test_bf16_keeps_float32_weights() -> None:
     assert all(m.dtype == np.float32 for m in metrics.values())
 
 
+@pytest.mark.slow
 def test_a_checkpoint_moves_to_another_number_of_devices(tmp_path: Path, monkeypatch) -> None:
     """Saved by two devices, it goes on on one, and back."""
     file = CONFIGS[0].with_name("wgan512.py")

@@ -107,6 +107,7 @@ def test_conditioning_needs_classes(tmp_path: Path) -> None:
         run.run(config, tmp_path)
 
 
+@pytest.mark.slow
 def test_layers_are_frozen_from_the_pictures_on() -> None:
     assert stylegan2.frozen_layers(16)[:5] == [
         *("b16/fromrgb/", "b16/conv0/", "b16/conv1/", "b16/skip/", "b8/conv0/"),
@@ -139,6 +140,7 @@ def test_layers_are_frozen_from_the_pictures_on() -> None:
     assert {layer.rpartition("/")[0] for layer in stays} == {x.rstrip("/") for x in layers}
 
 
+@pytest.mark.slow
 def test_a_larger_one_begins_with_a_smaller_ones_layers(tmp_path: Path) -> None:
     """And neither forgets the average with a ramp, nor begins with its p."""
     there = recipes.build(twin()).init(jax.random.key(1)).replace(p=np.float32(0.3))

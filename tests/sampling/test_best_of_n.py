@@ -111,16 +111,16 @@ def test_few_pictures_are_kept_without_telling_what_that_does(stand_in) -> None:
 
 def test_bad_input_is_one_sentence(stand_in, tmp_path: Path) -> None:
     for one, rule in (
-        (judge(resolution=16), "pictures of 8 px, as the generator's are, got 16 px"),
+        (judge(resolution=16), "images of 8 px, as the generator's are, got 16 px"),
         (judge("green"), "class of the classifier, of blue, red, got 'green'"),
     ):
         with pytest.raises(InputError, match=rule):
             best_of_n.keep_best(SAMPLER, range(8), 2, "classifier", REAL, one)
     with pytest.raises(InputError, match="come with --classifier"):
         best_of_n.open_judge(None, None, CONFIG.data)
-    with pytest.raises(InputError, match="from 1 to the 8 pictures drawn, got 9"):
+    with pytest.raises(InputError, match="from 1 to the 8 images drawn, got 9"):
         best_of_n.keep_best(SAMPLER, range(8), 9, "density", REAL)
-    with pytest.raises(InputError, match="more than 3 pictures a side, got 2"):
+    with pytest.raises(InputError, match="more than 3 images a side, got 2"):
         best_of_n.keep_best(SAMPLER, range(8), 2, "realism", loader.Subset(REAL, [1, 2]))
 
 

@@ -73,8 +73,9 @@ def test_a_real_image_is_nearest_to_itself() -> None:
         __len__ = lambda self: 6  # noqa: E731
         __getitem__ = lambda self, i: {"image": images[i]}  # noqa: E731
 
-    sampler = sample.Sampler(parse(configs.load("dcgan64_paper", test=True)), 1, "", None, None)
-    sampler.config.data.resolution = 32
+    config = configs.load("dcgan64_paper", test=True)
+    config.data.resolution = 32
+    sampler = sample.Sampler(parse(config), 1, "", None, None)
     found = gallery._nearest(sampler, images[:2], Real(), [])
     for i, near in enumerate(found):
         assert near[0]["says"] == f"{i}.png, likeness 1.00" and len(near) == gallery.NEAREST

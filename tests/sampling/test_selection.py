@@ -132,7 +132,7 @@ def test_bad_input_is_one_sentence():
     drawn, _, real = drawn_and_real(0, "noisy")
     for by, keep, rule in (
         ("beauty", 3, "one of realism, density, classifier, outlier, none, got 'beauty'"),
-        ("none", 401, "from 1 to the 400 pictures drawn, got 401"),
+        ("none", 401, "from 1 to the 400 images drawn, got 401"),
         ("none", 0, "got 0"),
         ("classifier", 3, "needs what a classifier says"),
     ):
@@ -144,7 +144,7 @@ def test_bad_input_is_one_sentence():
         with pytest.raises(InputError, match="finite, and some of the drawn"):
             select(by, 3, np.where(drawn > 1e3, drawn, np.nan), real)
     few = select("none", 5, drawn, real)
-    with pytest.raises(InputError, match="12 kept pictures and 24 real ones or more, got 5 and"):
+    with pytest.raises(InputError, match="12 kept images and 24 real ones or more, got 5 and"):
         selection.effect("none", few, drawn, real)
 
 

@@ -215,8 +215,8 @@ OF_STYLES = {
     ("--interpolate=a.gif", "--noise=random"): "--noise must be const or none in a film",
     ("--interpolate=a.gif", "--seeds=1"): "a film must have equally many seeds, two or more",
     ("--interpolate=a.avi",): "--interpolate must be a .mp4, .gif, .webp or .png file, got a.avi",
-    ("--project=README.md",): "--project must be a picture that can be read, got README.md",
-    ("--project=none.png",): "--project must be a picture that can be read, got none.png",
+    ("--project=README.md",): "--project must be an image that can be read, got README.md",
+    ("--project=none.png",): "--project must be an image that can be read, got none.png",
 }
 OF_OTHERS = {
     ("--truncation=0.7",): "--truncation needs the run of a stylegan2, got a dcgan",

@@ -231,10 +231,10 @@ def test_one_seed_or_picture_has_a_value_and_no_interval():
 
 def test_arms_must_match():
     with pytest.raises(
-        InputError, match=r"same seeds and test pictures, got \[\(1, 3\)\] and \[\(2, 3"
+        InputError, match=r"same seeds and test images, got \[\(1, 3\)\] and \[\(2, 3"
     ):
         paired_difference(np.ones((1, 3)), np.ones((2, 3)))
-    with pytest.raises(InputError, match="at least one seed and one picture in each fold"):
+    with pytest.raises(InputError, match="at least one seed and one image in each fold"):
         crossed_interval(np.ones((0, 3)))
 
 

@@ -7,6 +7,8 @@ from scipy import special, stats
 from jaxgan.statistics import crossed, group_sequential, learning_curve, power
 from jaxgan.statistics.variance_components import Components, mean_of, spread, squares
 
+pytestmark = pytest.mark.slow
+
 DRAWS = 2000
 
 

@@ -162,7 +162,7 @@ def test_what_cannot_be_measured_is_refused_before_training(
     monkeypatch.setattr(features, "PACKAGE", "not_installed_at_all")
     with pytest.raises(InputError, match=r"vgg16 needs weights .*jaxgan\[features\]"):
         run.run(twin(**{"evaluate.features": "vgg16", "data.resolution": 32}), tmp_path / "a")
-    with pytest.raises(InputError, match=r"must be 0 with .* 20 pictures a side, got 8"):
+    with pytest.raises(InputError, match=r"must be 0 with .* 20 images a side, got 8"):
         run.run(twin(**{"data.limit": 4}), tmp_path / "b")
     assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
 

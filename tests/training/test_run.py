@@ -27,14 +27,14 @@ def shared(count: int):
 
 
 def test_classes_with_the_same_pictures_are_refused() -> None:
-    with pytest.raises(InputError, match=r"hold different pictures: 40 pictures .* toy/cat/"):
+    with pytest.raises(InputError, match=r"hold different images: 40 images .* toy/cat/"):
         run.split(shared(40), (0.5, 0.25, 0.25))
 
 
 def test_a_few_shared_pictures_are_named(caplog) -> None:
     with caplog.at_level(logging.WARNING, "jaxgan"):
         run.split(shared(2), (0.5, 0.25, 0.25))
-    assert "2 pictures stand in two classes" in caplog.text
+    assert "2 images stand in two classes" in caplog.text
 
 
 def test_one_class_is_nothing_to_tell_apart() -> None:

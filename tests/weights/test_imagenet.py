@@ -55,7 +55,13 @@ def start(config, log):
     return imagenet.start(name, where, recipes.build(config), log)
 
 
-@pytest.fixture(scope="module", params=[("googlenet", 0.0625), ("vgg16_small", 1 / 64)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(("googlenet", 0.0625), marks=pytest.mark.slow),
+        ("vgg16_small", 1 / 64),
+    ],
+)
 def case(request, tmp_path_factory):
     config = small(*request.param)
     file = tmp_path_factory.mktemp("weights") / "net.safetensors"

@@ -1,13 +1,13 @@
-"""Faces by their landmarks: turn a picture until the eyes are level, then cut a square around them.
+"""Faces by their landmarks: turn an image until the eyes are level, then cut a square around them.
 
 It is how the CAT set was cropped for Deep-learning-with-cats. A point is (x, y) in pixels from the
-picture's upper left corner, y downwards: pixel i spans i to i + 1, so a box of whole numbers that
+image's upper left corner, y downwards: pixel i spans i to i + 1, so a box of whole numbers that
 is not turned is a slice. The files' numbers are taken as they stand; where they mean the middle of
 a pixel, crops lie half a pixel off.
 
-The picture is the upright one, as `open_picture` gives it and viewers show it. The published code
+The image is the upright one, as `open_picture` gives it and viewers show it. The published code
 does the same: it reads with OpenCV, which obeys EXIF orientation, and applies the points to that.
-Points of a picture as stored do not fit one whose EXIF tag turns it.
+Points of an image as stored do not fit one whose EXIF tag turns it.
 
 References:
     Zhang, Sun, Tang, Cat Head Detection: How to Effectively Exploit Shape and Texture Features,
@@ -39,11 +39,11 @@ MARGIN = 1  # Pixels that the filter reads beyond a point.
 
 
 class OutsideError(InputError):
-    """The crop leaves the picture, which border="reject" does not allow."""
+    """The crop leaves the image, which border="reject" does not allow."""
 
 
 class Placement(NamedTuple):
-    """Where the crop lies: a square in the picture that was turned by `angle` about `centre`."""
+    """Where the crop lies: a square in the image that was turned by `angle` about `centre`."""
 
     angle: float  # Degrees by which the line of the eyes falls to the right: the turn undoes it.
     centre: tuple[float, float]  # Between the eyes.
@@ -55,10 +55,10 @@ class Placement(NamedTuple):
 
 
 def place(landmarks: Landmarks) -> Placement:
-    """The square around a face.
+    """Return the square around a face.
 
     Where the left eye lies right of and above the right one, and the mouth right of the right eye,
-    the eyes swap names. The picture is turned about their midpoint until they are level, the left
+    the eyes swap names. The image is turned about their midpoint until they are level, the left
     one on the left. The box is as wide as the horizontal distance, then, of the left ear's first
     point and the right ear's third; without both ears, EYE_RATIO times the distance of the eyes.
     The midpoint lies at 0.5 of its width and 0.4 of its height.
@@ -95,7 +95,7 @@ def place(landmarks: Landmarks) -> Placement:
 
 
 def aligned(picture: Picture, landmarks: Landmarks, border: Border) -> UInt8[np.ndarray, "s s 3"]:
-    """The square around a face, at the picture's own scale; s is the box's side, rounded.
+    """Return the square around a face, at the image's own scale; s is the box's side, rounded.
 
     The turn and the crop are one resampling, linear between pixels as in the published code (the
     cubic filter that Pillow has for it moves things by up to a tenth of a pixel). Shrink the
@@ -103,37 +103,37 @@ def aligned(picture: Picture, landmarks: Landmarks, border: Border) -> UInt8[np.
 
     Args:
         picture: uint8 [h, w, 3], upright.
-        landmarks: Of one face; both eyes in the picture.
-        border: What a crop shows beyond the picture: "reflect" mirrors it at its edges, "gray"
-            is 128 as in the published crops (which stop, not square, where the turned picture's
+        landmarks: Of one face; both eyes in the image.
+        border: What a crop shows beyond the image: "reflect" mirrors it at its edges, "gray"
+            is 128 as in the published crops (which stop, not square, where the turned image's
             frame does); "reject" refuses a crop with the middle of a pixel outside.
 
     Raises:
-        OutsideError: border="reject", and the crop leaves the picture.
-        InputError: as `place`; an eye outside the picture; a box of more than twice the picture's
+        OutsideError: border="reject", and the crop leaves the image.
+        InputError: as `place`; an eye outside the image; a box of more than twice the image's
             shorter side.
     """
     where = place(landmarks)
     size = np.array([picture.shape[1], picture.shape[0]])
     for eye in (landmarks.left_eye, landmarks.right_eye):
         if (eye < 0).any() or (eye > size).any():
-            raise InputError(f"eyes must lie in the picture, {told(size)} pixels, got {told(eye)}")
+            raise InputError(f"eyes must lie in the image, {told(size)} pixels, got {told(eye)}")
     if where.side > 2 * size.min():
         raise InputError(
-            f"a crop's side must be at most twice the picture's shorter one, {size.min()}, "
+            f"a crop's side must be at most twice the image's shorter one, {size.min()}, "
             f"got {where.side:.0f}"
         )
     side = round(where.side)
     angle, centre = math.radians(where.angle), np.array(where.centre)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    # A crop's point u is the picture's point `start + step @ u`.
+    # A crop's point u is the image's point `start + step @ u`.
     step = turn * (where.side / side)
     start = centre + turn @ (np.array([where.left, where.top]) - centre)
     ends = np.array([(u, v) for u in (0.5, side - 0.5) for v in (0.5, side - 0.5)])
     ends = start + ends @ step.T
     if border == "reject" and ((ends < 0) | (ends > size)).any():
         raise OutsideError(
-            "a crop must lie in its picture, this one leaves it by "
+            "a crop must lie in its image, this one leaves it by "
             f"{np.maximum(-ends, ends - size).max() + 0.5:.0f} pixels"
         )
     low = np.floor(ends.min(axis=0)).astype(np.int64) - MARGIN
@@ -155,9 +155,9 @@ def aligned(picture: Picture, landmarks: Landmarks, border: Border) -> UInt8[np.
 
 
 def eyes_after(landmarks: Landmarks, resolution: int) -> Float64[np.ndarray, "2 2"]:
-    """Where the eyes lie in the aligned picture of that side: (x, y) of the left one, the right.
+    """Where the eyes lie in the aligned image of that side: (x, y) of the left one, the right.
 
-    Left is the picture's left (the published names, unless `place` swapped them).
+    Left is the image's left (the published names, unless `place` swapped them).
     """
     where = place(landmarks)
     half = where.eyes / where.side / 2
@@ -165,9 +165,9 @@ def eyes_after(landmarks: Landmarks, resolution: int) -> Float64[np.ndarray, "2 
 
 
 def published_side(placement: Placement, width: int, height: int) -> int:
-    """The smaller side in pixels of the crop that the published code made of such a picture.
+    """Return the smaller side in pixels of the crop that the published code made of such an image.
 
-    It cuts the box at the picture's frame (the turned picture has the same one) and to whole
+    It cuts the box at the image's frame (the turned image has the same one) and to whole
     pixels. Crops from 64, from 128 and from 256 on went to folders of their own there.
     """
     return min(
@@ -177,11 +177,11 @@ def published_side(placement: Placement, width: int, height: int) -> int:
 
 
 def crop_name(name: str, face: int) -> str:
-    """What the crop of a picture's only face (0), or of its face 1, 2 ... of several, is called."""
+    """What the crop of an image's only face (0), or of its face 1, 2 ... of several, is called."""
     return f"{name}#{face}" if face else name
 
 
 def _mirrored(index: Int64[np.ndarray, " n"], length: int) -> Int64[np.ndarray, " n"]:
-    """Positions beyond a line's ends, mirrored at its edges as often as need be."""
+    """Return positions beyond a line's ends, mirrored at its edges as often as need be."""
     index = index % (2 * length)
     return np.minimum(index, 2 * length - 1 - index)

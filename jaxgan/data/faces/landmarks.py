@@ -1,7 +1,7 @@
-"""Landmarks of faces, read from the files in which they lie beside pictures.
+"""Landmarks of faces, read from the files in which they lie beside images.
 
 The CAT set's .cat files, Pascal VOC XML with boxes of faces and eyes, and tables of points as CSV.
-A point is (x, y) in pixels from the picture's upper left corner, y downwards; the numbers are taken
+A point is (x, y) in pixels from the image's upper left corner, y downwards; the numbers are taken
 as they stand.
 
 Reference: Zhang, Sun, Tang, Cat Head Detection: How to Effectively Exploit Shape and Texture
@@ -30,7 +30,7 @@ _GROUPS = (("left_eye",), ("right_eye",), ("mouth",), _EARS[:3], _EARS[3:])  # L
 
 
 class Landmarks(NamedTuple):
-    """Of one face. Left is the left of the picture, where the face is upright."""
+    """Of one face. Left is the left of the image, where the face is upright."""
 
     left_eye: Point
     right_eye: Point
@@ -141,7 +141,7 @@ class _WithoutDoctype(ElementTree.TreeBuilder):
 
 
 def _box(item: ElementTree.Element) -> Float64[np.ndarray, "2 2"]:
-    """Its upper left and lower right corner."""
+    """Return its upper left and lower right corner."""
     texts = [item.findtext(f"bndbox/{name}") or "" for name in ("xmin", "ymin", "xmax", "ymax")]
     low, high = _numbers(texts, "a box")
     if (low >= high).any():

@@ -1,4 +1,4 @@
-"""What to do with a set of pictures, in sentences."""
+"""What to do with a set of images, in sentences."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,14 @@ import numpy as np
 from jaxgan.data.prepare import doctor
 from jaxgan.data.prepare.doctor import Diagnosis
 
-FEW = 1000  # Pictures of a class below which a GAN needs all help there is.
+FEW = 1000  # Images of a class below which a GAN needs all help there is.
 MANY = 10_000  # From which on it needs none.
 
 
 def advise(
     diagnosis: Diagnosis, dropped: dict[int, str], resolutions: Sequence[int], aligned: bool
 ) -> list[str]:
-    """What the pictures are good for, for each resolution.
+    """Return what the images are good for, for each resolution.
 
     The penalty's weight is the rule of Karras et al., Training Generative Adversarial Networks with
     Limited Data, 2020: 0.0002 resolution^2 / batch.
@@ -32,7 +32,7 @@ def advise(
             sides = np.minimum(sides, table["effective"][rows])
         where = f" at {resolution} px" if several else ""
         said += _of_detail(sides, resolution, where)
-        # A smaller set has nothing to say of its own where the larger one loses no picture.
+        # A smaller set has nothing to say of its own where the larger one loses no image.
         if at == len(resolutions) - 1 or (table["records"][rows, at + 1] < 0).any():
             counts = doctor.count(diagnosis.classes, table["label"][rows])
             said += _of_counts(counts, where if len(rows) < len(kept) else "")

@@ -27,7 +27,7 @@ def before(request: Request, say: Say, are_given: bool = False) -> dict[bytes, i
     if before is None:
         return {}
     if before["fractions"] != list(request.fractions):
-        say("the shares of the split are others than before: all pictures are parted anew")
+        say("the shares of the split are others than before: all images are parted anew")
         return {}
     return {bytes.fromhex(source): side for source, side in before["sides"].items()}
 
@@ -39,7 +39,7 @@ def untied(
     say: Say,
     grouped: tuple[int, ...] | None = None,
 ) -> tuple[Scanned, Duplicates]:
-    """Without new pictures that are like some of two sides; and which of the rest are the same."""
+    """Without new images that are like some of two sides; and which of the rest are the same."""
     while True:
         table = scanned.rows.table[scanned.good]
         read = scanned.details
@@ -54,7 +54,7 @@ def untied(
         new = np.flatnonzero((touched.sum(axis=1) > 1)[tied] & (own < 0))
         if not len(new):  # What was there before stays where it is.
             return scanned, same
-        say(f"left out {len(new):,} new pictures that tie two sides of the split together")
+        say(f"left out {len(new):,} new images that tie two sides of the split together")
         scanned = scanned.but(dict.fromkeys(scanned.good[new].tolist(), TIES))
 
 
@@ -67,14 +67,14 @@ def assigned(
     decided: dict[bytes, int],
     say: Say,
 ) -> Int64[np.ndarray, " n"]:
-    """The side of each image, also of one that is dropped; -1 of what goes nowhere.
+    """Return the side of each image, also of one that is dropped; -1 of what goes nowhere.
 
     Sides that folders give are used, unless they are to be merged. Else it depends on the files'
     bytes alone: it is the same at any resolution, and in any crop.
     """
     if not kept.any():
         raise InputError(
-            f"a picture must be left, and of {len(diagnosis.rows):,} none is: "
+            f"an image must be left, and of {len(diagnosis.rows):,} none is: "
             + "; ".join(sorted(set(dropped.values()))[:3])
         )
     table = diagnosis.rows.table[diagnosis.good]
@@ -116,9 +116,9 @@ def tell_gaps(
     rows: Int64[np.ndarray, " n"],
     say: Say,
 ) -> None:
-    """Says where a side that was decided before has lost its last picture of a class."""
+    """Say where a side that was decided before has lost its last image of a class."""
     labels = diagnosis.rows.table["label"][rows]
     for side, name in enumerate(prepared.SIDES):
         for label, of_class in enumerate(diagnosis.classes):
             if request.fractions[side] and not (labels[sides == side] == label).any():
-                say(f"no picture of {of_class} is left to {name}: another --out is parted anew")
+                say(f"no image of {of_class} is left to {name}: another --out is parted anew")

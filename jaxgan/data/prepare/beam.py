@@ -1,6 +1,6 @@
-"""Parts read by the workers of an Apache Beam runner: for more pictures than one machine reads.
+"""Parts read by the workers of an Apache Beam runner: for more images than one machine reads.
 
-Beam moves names of parts only. The pictures and what comes of them stay in the file system, which
+Beam moves names of parts only. The images and what comes of them stay in the file system, which
 the workers must share: what a part is lies there beside what it came to.
 """
 

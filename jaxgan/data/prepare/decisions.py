@@ -1,4 +1,4 @@
-"""`decisions.csv`: what was decided on doubtful pictures, for a human to overrule."""
+"""`decisions.csv`: what was decided on doubtful images, for a human to overrule."""
 
 import csv
 import io
@@ -10,11 +10,11 @@ from jaxgan.system import paths, spreadsheet
 
 FILE = "decisions.csv"
 COLUMNS = ("file", "reason", "decision", "suggestion", "applied")
-Decisions = dict[str, tuple[str, Decision]]  # (reason, decision) by the picture's name.
+Decisions = dict[str, tuple[str, Decision]]  # (reason, decision) by the image's name.
 
 
 def read(folder: Path | None) -> Decisions:
-    """What a human decided: rows whose decision is not the one that was applied.
+    """Return what a human decided: rows whose decision is not the one that was applied.
 
     Raises:
         InputError: a table without the columns, or not in UTF-8; a decision that is neither keep
@@ -49,7 +49,7 @@ def read(folder: Path | None) -> Decisions:
 
 
 def table(diagnosis: Diagnosis, dropped: dict[int, str], human: Decisions) -> str:
-    """A row for each doubtful picture and for each that a human decided on.
+    """Return a row for each doubtful image and for each that a human decided on.
 
     The last column has what was done by itself, and is empty where a human decided: so a decision
     is a human's where both differ, now and later.
@@ -69,7 +69,7 @@ def table(diagnosis: Diagnosis, dropped: dict[int, str], human: Decisions) -> st
 
 
 def unmatched(diagnosis: Diagnosis, human: Decisions) -> list[str]:
-    """What a human decided on and is not there."""
+    """Return what a human decided on and is not there."""
     rows = diagnosis.rows
     called = rows.called(human)
     there = {*map(rows.name, called), *called.values()}

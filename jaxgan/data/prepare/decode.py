@@ -18,7 +18,7 @@ from jaxgan.data.sources.entries import Entry
 
 
 class Options(NamedTuple):
-    """How pictures become records."""
+    """How images become records."""
 
     resolutions: tuple[int, ...]
     crop: Literal["center", "stretch", "none"] = "center"
@@ -31,7 +31,7 @@ class Options(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What is known of one picture; of a file with several aligned faces there are several."""
+    """What is known of one image; of a file with several aligned faces there are several."""
 
     name: str
     file: str
@@ -53,12 +53,12 @@ class Row(NamedTuple):
 
 
 class Square(NamedTuple):
-    """A picture at one of the resolutions."""
+    """An image at one of the resolutions."""
 
     image: Image.Image  # As the record gives it back.
     pixels: bytes  # The same, RGB.
     encoded: bytes  # As the record has them.
-    whole: bool  # It is the picture as it was decoded, and nothing else was done to it.
+    whole: bool  # It is the image as it was decoded, and nothing else was done to it.
 
 
 def read(
@@ -87,7 +87,7 @@ def read(
         if len(options.resolutions) > 1 and row.side < min(options.resolutions):
             raise ValueError(f"only {row.side} px")
         if options.doctor and picture.size != (head.width, head.height):
-            # Different pictures may look alike when they are reduced; so may the same one differ.
+            # Different images may look alike when they are reduced; so may the same one differ.
             row = row._replace(content=_content(row, images.digest(data)))
         yield row, picture
     except Exception as error:  # Pillow's decoders raise nearly anything.
@@ -122,7 +122,7 @@ def _faces(
 
 
 def cut(row: Row, picture: Image.Image, options: Options) -> tuple[Row, list[Square]]:
-    """The squares of a picture that `read` gave, and its row with what stands for the pixels."""
+    """The squares of an image that `read` gave, and its row with what stands for the pixels."""
     crop = "stretch" if options.crop == "stretch" else "center"
     squares = []
     for resolution in options.resolutions:

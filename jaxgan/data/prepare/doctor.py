@@ -1,4 +1,4 @@
-"""What is wrong with a set of pictures, and what to leave out."""
+"""What is wrong with a set of images, and what to leave out."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
@@ -10,7 +10,7 @@ from jaxgan.data import quality
 from jaxgan.data.prepare.table import Rows
 
 Decision = Literal["keep", "drop"]
-# Why a picture is doubtful, in the order in which one reason is told, and what is suggested.
+# Why an image is doubtful, in the order in which one reason is told, and what is suggested.
 REASONS: dict[str, Decision] = {
     "unreadable": "drop",
     "unusable": "drop",
@@ -29,12 +29,12 @@ OF_SETS = {"across classes", "blank", "tiny", "blurred"}
 
 
 class Diagnosis(NamedTuple):
-    """Of all rows; arrays are of `good`, the positions of the rows that have a picture."""
+    """Of all rows; arrays are of `good`, the positions of the rows that have an image."""
 
     rows: Rows
     classes: tuple[str, ...]
     good: Int64[np.ndarray, " n"]
-    group: Int64[np.ndarray, " n"]  # As in `Duplicates`: the first that is the same picture.
+    group: Int64[np.ndarray, " n"]  # As in `Duplicates`: the first that is the same image.
     strangeness: Float64[np.ndarray, " n"] | None  # None where nobody looked.
     reasons: dict[int, str]  # By position in `rows`: the first of REASONS that holds.
     found: dict[str, Int64[np.ndarray, " m"]]  # All rows for which each of REASONS holds.
@@ -44,12 +44,12 @@ class Diagnosis(NamedTuple):
         return "keep" if reason in self.usual else REASONS[reason]
 
     def strangest(self) -> Int64[np.ndarray, " n"]:
-        """Positions in `good`, strangest first."""
+        """Return positions in `good`, strangest first."""
         score = np.zeros(0) if self.strangeness is None else self.strangeness
         return np.argsort(-score, kind="stable")
 
     def groups(self) -> list[Int64[np.ndarray, " m"]]:
-        """The rows of each picture that there is more than once, by the first one."""
+        """Return the rows of each image that there is more than once, by the first one."""
         order, starts = several(self.group)
         return [self.good[m] for m in np.split(order, starts[1:])] if len(starts) else []
 
@@ -63,14 +63,14 @@ def diagnose(
     resolution: int,
     strangest: int = 0,
 ) -> Diagnosis:
-    """Puts together what was seen.
+    """Put together what was seen.
 
     Args:
-        rows: of all pictures.
+        rows: of all images.
         classes: their names.
         good: the positions of those without a problem.
         group: of these; see `duplicates.group_copies`.
-        strangeness: of these, by `outliers.strangeness`; None where nobody looked at the pictures.
+        strangeness: of these, by `outliers.strangeness`; None where nobody looked at the images.
         resolution: the smallest one wanted, in pixels.
         strangest: how many count as "strange".
     """
@@ -83,7 +83,7 @@ def diagnose(
     labels = label[order]
     torn = np.minimum.reduceat(labels, starts) < np.maximum.reduceat(labels, starts)
     sizes = np.diff(starts, append=len(order))
-    # Of equal pictures the largest is the best one; of equally large ones the first.
+    # Of equal images the largest is the best one; of equally large ones the first.
     by_size = np.lexsort((order, -side[order], np.repeat(np.arange(len(starts)), sizes)))
     found = {
         "across classes": good[order[np.repeat(torn, sizes)]],
@@ -152,7 +152,7 @@ def decide(
 
 
 def _instead(diagnosis: Diagnosis, dropped: dict[int, str], said: set[int]) -> Iterator[int]:
-    """Where a human dropped the one of equal pictures that was kept: the next best."""
+    """Where a human dropped the one of equal images that was kept: the next best."""
     for group in diagnosis.groups() if said & dropped.keys() else ():
         members = group.tolist()
         spare = [i for i in members if dropped.get(i) in ("exact duplicate", "near duplicate")]
@@ -161,6 +161,6 @@ def _instead(diagnosis: Diagnosis, dropped: dict[int, str], said: set[int]) -> I
 
 
 def count(classes: Sequence[str], labels: Int[np.ndarray, " n"]) -> dict[str, int]:
-    """How many pictures each class has."""
+    """Return how many images each class has."""
     numbers = np.bincount(labels, minlength=len(classes)).tolist()
     return dict(zip(classes, numbers, strict=True))

@@ -1,4 +1,4 @@
-"""A network's features of all pictures, computed once: what an earlier run computed is kept."""
+"""A network's features of all images, computed once: what an earlier run computed is kept."""
 
 import time
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ PAUSE = 10  # Seconds between lines of progress.
 
 
 def with_features(scanned: Scanned, function: Features, name: str, say: Say) -> Scanned:
-    """The same, but that strangeness goes by the network's features; before `Scanned.but`.
+    """Return the same, but that strangeness goes by the network's features; before `Scanned.but`.
 
     Args:
-        scanned: all parts, none of whose pictures was left out.
+        scanned: all parts, none of whose images was left out.
         function: computes them.
         name: of the network, and with it of its files beside the parts.
         say: takes lines of progress.
@@ -31,7 +31,7 @@ def with_features(scanned: Scanned, function: Features, name: str, say: Say) -> 
     of = scanned.part_of(scanned.good)
     total = int(np.isin(of, todo).sum())
     if total < len(scanned.good):
-        say(f"{name}: {len(scanned.good) - total:,} pictures were seen by an earlier run")
+        say(f"{name}: {len(scanned.good) - total:,} images were seen by an earlier run")
     start = told = time.monotonic()
     done = 0
 
@@ -43,7 +43,7 @@ def with_features(scanned: Scanned, function: Features, name: str, say: Say) -> 
             if now - told > PAUSE:
                 told, eta = now, (total - done) * (now - start) / done
                 rate = done / (now - start)
-                say(f"{name}: {done:,} of {total:,} pictures  {rate:,.0f}/s  eta {eta:,.0f} s")
+                say(f"{name}: {done:,} of {total:,} images  {rate:,.0f}/s  eta {eta:,.0f} s")
 
     for first in range(0, len(todo), PARTS):
         some = todo[first : first + PARTS]
@@ -53,6 +53,6 @@ def with_features(scanned: Scanned, function: Features, name: str, say: Say) -> 
             npy_rows.save(files[part], found[scanned.part_of(rows) == part])
     if total:
         seconds = time.monotonic() - start
-        say(f"{name}: {total:,} pictures in {seconds:,.0f} s, {total / seconds:,.0f}/s")
+        say(f"{name}: {total:,} images in {seconds:,.0f} s, {total / seconds:,.0f}/s")
     every = parts.stored(scanned.work, scanned.keys, name, scanned.good, scanned.ends)
     return scanned._replace(features=every)

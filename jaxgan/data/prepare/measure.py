@@ -1,4 +1,4 @@
-"""What there is to know of the pixels of pictures: for the doctor, and for the set as a whole."""
+"""What there is to know of the pixels of images: for the doctor, and for the set as a whole."""
 
 import numpy as np
 from PIL import Image
@@ -7,12 +7,12 @@ from jaxgan.data import channel_stats, outliers, quality
 from jaxgan.data import images as transforms
 from jaxgan.data.prepare.decode import Options, Row, Square
 
-AT_ONCE = 16  # Pictures that are looked at together: what is made of them fits a core's cache.
+AT_ONCE = 16  # Images that are looked at together: what is made of them fits a core's cache.
 BYTES_AT_ONCE = 2**24  # Of decoded pixels, at most.
 
 
 class Seen:
-    """What was seen of pictures, a few of which wait until they are looked at together."""
+    """What was seen of images, a few of which wait until they are looked at together."""
 
     def __init__(self, options: Options):
         self._options = options
@@ -60,7 +60,7 @@ class Seen:
         self._waiting, self._bytes = [], 0
 
     def _measures(self, first: np.ndarray) -> quality.Measures:
-        """Of the pictures as they were decoded, those of one size at once."""
+        """Of the images as they were decoded, those of one size at once."""
         found = np.zeros((3, len(first)))
         of_size: dict[tuple[int, int], list[int]] = {}
         for i, (_, picture, _) in enumerate(self._waiting):

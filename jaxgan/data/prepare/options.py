@@ -24,12 +24,12 @@ class Request(NamedTuple):
     options: Options
     clean: str = "report"  # or "drop" or "quarantine"
     dry_run: bool = False
-    strangest: int = 0  # It is suggested to drop so many of the strangest pictures.
+    strangest: int = 0  # It is suggested to drop so many of the strangest images.
     fractions: tuple[float, ...] = (0.7, 0.15, 0.15)
     features: Features | None = None  # None: the light descriptor.
     features_name: str = "light"
     duplicates: str | float = "auto"  # By which rule copies are found, see `duplicates`.
-    beam: tuple[str, ...] = ()  # Arguments of Apache Beam where that is to read the pictures.
+    beam: tuple[str, ...] = ()  # Arguments of Apache Beam where that is to read the images.
     given_sides: str = "use"  # Of folders like train and test, or "merge".
     reading: str = "auto"  # Of the layout: see `layout.READINGS`.
     grouped: str | None = None  # Which images stay on one side: see `groups.check`.
@@ -40,7 +40,7 @@ def of_flags(
     features: Callable[[int], Features | None],
     of_beam: Sequence[str] = (),
 ) -> Request:
-    """The flags of `scripts/prepare.py`, checked; `of_beam` are those that it does not know.
+    """Return the flags of `scripts/prepare.py`, checked; `of_beam` are those that it does not know.
 
     Raises:
         InputError: a value that will not do.

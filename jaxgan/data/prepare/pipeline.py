@@ -1,4 +1,4 @@
-"""From any pictures to a prepared set: find, scan in parallel, diagnose, decide, write."""
+"""From any images to a prepared set: find, scan in parallel, diagnose, decide, write."""
 
 import errno
 import os
@@ -38,12 +38,12 @@ from jaxgan.errors import InputError
 from jaxgan.system import machine, paths, sealed
 from jaxgan.system.terminal import printable
 
-PART = 512  # Pictures, at most; a part that is done is not done again.
-PART_BYTES = 2**26  # Of uncompressed pictures in a part, at most.
+PART = 512  # Images, at most; a part that is done is not done again.
+PART_BYTES = 2**26  # Of uncompressed images in a part, at most.
 
 
 class Result(NamedTuple):
-    """What came of it; while `prepared` lasts, `scanned` has the pictures."""
+    """What came of it; while `prepared` lasts, `scanned` has the images."""
 
     files: Files
     scanned: Scanned
@@ -57,7 +57,7 @@ class Result(NamedTuple):
 
 @contextmanager
 def log(out: Path | None) -> Iterator[Say]:
-    """Says lines on the screen and, where there is a folder, in its `log.txt`."""
+    """Say lines on the screen and, where there is a folder, in its `log.txt`."""
     if out is None:
         yield lambda line: print(printable(line), flush=True)
         return
@@ -75,7 +75,7 @@ def log(out: Path | None) -> Iterator[Say]:
 
 
 def summary(result: Result) -> list[str]:
-    """What was found, in lines."""
+    """Return what was found, in lines."""
     found, rows = result.findings, result.diagnosis.rows
     lines = []
     for reason in doctor.REASONS:
@@ -141,7 +141,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
         if request.out is not None:
             unmatched = decisions.unmatched(diagnosis, human)
             if unmatched:
-                told = f"{len(unmatched):,} rows of decisions.csv name no picture here"
+                told = f"{len(unmatched):,} rows of decisions.csv name no image here"
                 say(f"{told}, like {unmatched[0]}")
             table = decisions.table(diagnosis, dropped, human)
             sealed.write(request.out / decisions.FILE, table)
@@ -177,13 +177,13 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
         )
         yield Result(found, scanned, diagnosis, dropped, what, advised, about, same.rule)
         if problem is not None and request.dry_run and kept.any():
-            say(f"these pictures cannot be split: {problem}")
+            say(f"these images cannot be split: {problem}")
         elif problem is not None:
             raise problem
 
 
 def _as_flags(sentence: str) -> str:
-    """A sentence that names settings of a config, with the flags that they are here."""
+    """Return a sentence that names settings of a config, with the flags that they are here."""
     return re.sub(r"data\.(layout|given_sides|groups)\b", r"--\1", sentence)
 
 
@@ -212,7 +212,7 @@ def _account(
 
 @contextmanager
 def _room(request: Request) -> Iterator[None]:
-    """Puts a full disk in words."""
+    """Put a full disk in words."""
     try:
         yield
     except OSError as error:
@@ -242,7 +242,7 @@ def _about(request: Request) -> dict[str, str]:
 
 
 def _name(source: str) -> str:
-    """The source without where it lies on this machine."""
+    """Return the source without where it lies on this machine."""
     for kind in paths.NAMED:
         if source.startswith(kind):
             return kind + "/".join(Path(source.removeprefix(kind)).parts[-2:])
@@ -258,7 +258,7 @@ def _write_sets(
     more: dict[str, Any],
     say: Say,
 ) -> dict[str, str]:
-    """A set for each resolution, in folders of their own where there are several."""
+    """Return a set for each resolution, in folders of their own where there are several."""
     prints, options = {}, scanned.options
     entry = scanned.rows.table["entry"][scanned.good]
     grouped = None if found.groups is None else np.array(found.groups)[entry]
@@ -267,12 +267,12 @@ def _write_sets(
         more["options"] = options._replace(resolutions=(resolution,))._asdict()
         info = write.write_set(folder, scanned, at, found.classes, kept, side, more, grouped)
         prints[f"fingerprint at {resolution} px"] = info["fingerprint"]
-        say(f"{sum(info['counts'].values()):,} pictures at {resolution} px: {folder}")
+        say(f"{sum(info['counts'].values()):,} images at {resolution} px: {folder}")
     return prints
 
 
 def _scan(read_all: ReadAll, found: Files, request: Request, work: Path, say: Say) -> Scanned:
-    """All parts, those done before as they are."""
+    """Return all parts, those done before as they are."""
     options, entries = request.options, found.entries
     marks = _marks(found) if options.align and found.tables else {}
     size = min(PART, max(32, PART_BYTES // (3 * max(options.resolutions) ** 2)))
@@ -304,7 +304,7 @@ def _scan(read_all: ReadAll, found: Files, request: Request, work: Path, say: Sa
 
 
 def _marks(found: Files) -> dict[str, list[Landmarks]]:
-    """Landmarks of the tables at the top, by the pictures' names or, where it is clear, the last
+    """Landmarks of the tables at the top, by the images' names or, where it is clear, the last
     part of them."""
     marks: dict[str, list[Landmarks]] = {}
     for table in found.tables:

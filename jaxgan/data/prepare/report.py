@@ -90,7 +90,7 @@ def _reasons(result: Result) -> Table:
 
 
 def _sizes(result: Result, kept: Int64[np.ndarray, " n"]) -> list[Table]:
-    """Images by class, their sizes, and the colours' mean and deviation."""
+    """Return images by class, their sizes, and the colours' mean and deviation."""
     if not len(kept):
         return []
     table, findings = result.diagnosis.rows.table, result.findings

@@ -1,4 +1,4 @@
-"""A part of the pictures: each is read once, looked at, and written as records. In any process."""
+"""A part of the images: each is read once, looked at, and written as records. In any process."""
 
 import errno
 import hashlib
@@ -28,7 +28,7 @@ UNCOMPRESSED = "group_size:1,uncompressed"  # Pixels hardly shrink, and the pack
 
 
 class Part(NamedTuple):
-    """What a part came to, but for its pictures and what lies in `array_file`s."""
+    """What a part came to, but for its images and what lies in `array_file`s."""
 
     rows: int
     problems: dict[int, str]  # By row.
@@ -46,7 +46,7 @@ def is_done(folder: Path, key: str) -> bool:
 
 
 def is_whole(folder: Path, key: str) -> bool:
-    """Whether a part is done, and as it was written: an earlier run may be long ago."""
+    """Return whether a part is done, and as it was written: an earlier run may be long ago."""
     try:
         said = read_part(folder, key).checksums.items()
         return all(discover.checksum(folder / name) == checksum for name, checksum in said)
@@ -59,13 +59,13 @@ def shard_file(folder: Path, key: str, resolution: int) -> Path:
 
 
 def array_file(folder: Path, key: str, name: str) -> Path:
-    """An array of a part: its `table.Table` "table", or with a row for each picture "moments" and,
-    of the doctor, `LOOKED`."""
+    """Return an array of a part: its `table.Table` "table", or with a row for each image "moments"
+    and, of the doctor, `LOOKED`."""
     return folder / f"{key}.{name}.npy"
 
 
 def read_part(folder: Path, key: str) -> Part:
-    """What `scan` wrote."""
+    """Return what `scan` wrote."""
     about = sealed.load(folder / f"{key}.json", f"delete {folder}")
     problems = {int(i): problem for i, problem in about["problems"].items()}
     return Part(about["rows"], problems, about["checksums"])
@@ -80,16 +80,16 @@ def scan(
     key: str,
     count: Any = None,
 ) -> None:
-    """Reads the entries and writes their part: shards first, what makes it valid last.
+    """Read the entries and write their part: shards first, what makes it valid last.
 
     Args:
         root: of `Files`.
         entries: the part's files.
-        marks: landmarks that are not in files beside the pictures, by name.
+        marks: landmarks that are not in files beside the images, by name.
         options: see there.
         folder: where the part goes.
         key: the part's name.
-        count: a shared counter of pictures done.
+        count: a shared counter of images done.
 
     Raises:
         OSError: the disk is full, or cannot be written.
@@ -139,7 +139,7 @@ def scan(
 
 
 def _write(row: Row, cut: Sequence[Square], writers: Sequence["_Writer"]) -> tuple[int, ...]:
-    """Where the squares went; those that are larger than what they are cut from do not."""
+    """Return where the squares went; those that are larger than what they are cut from do not."""
     places = []
     for square, writer in zip(cut, writers, strict=True):
         if len(writers) > 1 and row.side < writer.resolution:  # Several sets: by size.
@@ -173,7 +173,7 @@ class _Writer:
 
 
 def disk_error(error: RuntimeError, file: Path) -> OSError:
-    """What ArrayRecord says in words alone, with its number and the file."""
+    """Return what ArrayRecord says in words alone, with its number and the file."""
     codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.ENOENT)
     code = next((c for c in codes if os.strerror(c) in str(error)), errno.EIO)
     return OSError(code, os.strerror(code), str(file))

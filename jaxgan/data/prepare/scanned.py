@@ -1,4 +1,4 @@
-"""All parts, taken together: what is known of the pictures, and the pictures where they lie."""
+"""All parts, taken together: what is known of the images, and the images where they lie."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,11 +16,11 @@ from jaxgan.data.prepare.table import Rows, row_type
 from jaxgan.data.sources.entries import Entries
 from jaxgan.data.tf_example import decode_example
 
-SOME = 4096  # Pictures that are summed over at once.
+SOME = 4096  # Images that are summed over at once.
 
 
 class Scanned(NamedTuple):
-    """All parts as one; arrays are of `good`, the positions of the rows that have a picture."""
+    """All parts as one; arrays are of `good`, the positions of the rows that have an image."""
 
     work: Path
     options: Options
@@ -30,11 +30,11 @@ class Scanned(NamedTuple):
     rows: Rows
     good: Int64[np.ndarray, " n"]
     vectors: Stored | None  # Outlines, float16 [n, 512]; None where the doctor did not look.
-    features: Stored | None  # By which pictures are strange, float32 [n, d]; None as before.
+    features: Stored | None  # By which images are strange, float32 [n, d]; None as before.
     moments: Stored  # `channel_stats.sums` at each resolution, one after another, float64 [n, 6 s].
 
     def but(self, problems: Mapping[int, str]) -> "Scanned":
-        """The same, but that these rows have a problem."""
+        """Return the same, but that these rows have a problem."""
         left = ~np.isin(self.good, list(problems))
         return self._replace(
             rows=self.rows.but(problems),
@@ -45,7 +45,7 @@ class Scanned(NamedTuple):
         )
 
     def total(self, wanted: Bool[np.ndarray, " n"], at: int) -> Float64[np.ndarray, "2 3"]:
-        """The sum of the moments of these, at the resolution of that position."""
+        """Return the sum of the moments of these, at the resolution of that position."""
         total, rows = np.zeros((2, 3)), np.flatnonzero(wanted)
         for start in range(0, len(rows), SOME):
             sums = self.moments[rows[start : start + SOME]][:, 6 * at : 6 * at + 6]
@@ -53,7 +53,7 @@ class Scanned(NamedTuple):
         return total
 
     def details(self, positions: Int64[np.ndarray, " m"]) -> Float32[np.ndarray, "m d"]:
-        """Of some of `good`, sorted: what tells copies, from pictures of 64 px or more."""
+        """Of some of `good`, sorted: what tells copies, from images of 64 px or more."""
         large = [at for at, r in enumerate(self.options.resolutions) if r >= duplicates.SIDE]
         places = self.rows.table["records"][self.good]
         at = next((at for at in large if (places[:, at] >= 0).all()), 0)
@@ -63,7 +63,7 @@ class Scanned(NamedTuple):
         return np.searchsorted(self.ends, rows, side="right")
 
     def picture(self, index: int, at: int = 0) -> UInt8[np.ndarray, "r r 3"]:
-        """The square of a row that has one, at the resolution of that position."""
+        """Return the square of a row that has one, at the resolution of that position."""
         return next(self.pictures([index], at))
 
     def pictures(
@@ -82,7 +82,7 @@ class Scanned(NamedTuple):
 
 
 def together(work: Path, keys: list[str], entries: Entries, size: int, options: Options) -> Scanned:
-    """The parts with these keys, of `size` entries each."""
+    """Return the parts with these keys, of `size` entries each."""
     parts = [scan.read_part(work, key) for key in keys]
     ends = np.cumsum([part.rows for part in parts])
     table = np.empty(ends[-1], row_type(len(options.resolutions)))
@@ -110,7 +110,7 @@ def stored(
     good: Int64[np.ndarray, " n"],
     ends: Int64[np.ndarray, " parts"],
 ) -> Stored:
-    """That array of all parts; `good` are all rows that have a picture."""
+    """Return that array of all parts; `good` are all rows that have an image."""
     files = [scan.array_file(work, key, name) for key in keys]
     return Stored(files, np.searchsorted(good, ends), np.arange(len(good)))
 

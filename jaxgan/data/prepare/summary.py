@@ -14,7 +14,7 @@ from jaxgan.data.prepare.table import ODDITIES
 
 
 def findings(diagnosis: Diagnosis, dropped: dict[int, str], scanned: Scanned) -> dict[str, Any]:
-    """What is kept, as a whole, and what is not as it should be.
+    """Return what is kept, as a whole, and what is not as it should be.
 
     `counts`, `mean` and `std` are those of the smallest set; `sets` has those of all, by
     resolution.
@@ -52,7 +52,7 @@ def findings(diagnosis: Diagnosis, dropped: dict[int, str], scanned: Scanned) ->
 
 
 def _equal(content: np.ndarray) -> list[np.ndarray]:
-    """Positions of each value that is there several times, by the first one."""
+    """Return positions of each value that is there several times, by the first one."""
     _, first, inverse = np.unique(content, return_index=True, return_inverse=True)
     order, starts = doctor.several(first[inverse])
     return np.split(order, starts[1:]) if len(starts) else []
@@ -61,7 +61,7 @@ def _equal(content: np.ndarray) -> list[np.ndarray]:
 def _sets(
     diagnosis: Diagnosis, dropped: dict[int, str], scanned: Scanned
 ) -> dict[str, dict[str, Any]]:
-    """Counts, mean and deviation at each resolution, of what is kept and large enough for it."""
+    """Count, mean and deviation at each resolution, of what is kept and large enough for it."""
     table, found = diagnosis.rows.table, {}
     kept = ~np.isin(scanned.good, list(dropped))
     for at, resolution in enumerate(scanned.options.resolutions):
@@ -74,7 +74,7 @@ def _sets(
 
 
 def of_each(diagnosis: Diagnosis) -> dict[str, Iterable[tuple[str, Any]]]:
-    """What there is to say of every picture: (name, value) by name of the list."""
+    """Return what there is to say of every image: (name, value) by name of the list."""
     rows, good, score = diagnosis.rows, diagnosis.good, diagnosis.strangeness
     order = diagnosis.strangest()
 

@@ -1,4 +1,4 @@
-"""What is known of all pictures, in columns: some hundred bytes of each."""
+"""What is known of all images, in columns: some hundred bytes of each."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -33,7 +33,7 @@ def row_type(resolutions: int) -> np.dtype:
 
 
 def table_of(rows: Sequence[Row], entries: Sequence[int], resolutions: int) -> Table:
-    """The rows, of these entries, in their order."""
+    """Return the rows, of these entries, in their order."""
     nowhere, nothing = (-1,) * resolutions, (bytes(16),) * resolutions
     return np.array(
         [
@@ -65,18 +65,18 @@ class Rows:
         return len(self.table)
 
     def name(self, index: int) -> str:
-        """The picture's name."""
+        """Return the image's name."""
         return next(self.names([index]))
 
     def names(self, indices: Sequence[int] | Int[np.ndarray, " n"]) -> Iterator[str]:
-        """The names of these pictures."""
+        """The names of these images."""
         rows = np.asarray(indices, np.int64)
         numbers = (self.table[name][rows].tolist() for name in ("entry", "face"))
         for entry, face in zip(*numbers, strict=True):
             yield crop_name(self.entries.name(entry), face)
 
     def called(self, names: Collection[str]) -> dict[int, str]:
-        """The pictures that have one of these names, or whose file has, and which it is."""
+        """Return the images that have one of these names, or whose file has, and which it is."""
         found = {}
         if names:
             for i, name in enumerate(self.names(range(len(self)))):
@@ -86,7 +86,7 @@ class Rows:
         return found
 
     def but(self, problems: Mapping[int, str]) -> "Rows":
-        """The same, but that these have a problem."""
+        """Return the same, but that these have a problem."""
         table = self.table.copy()
         table["good"][list(problems)] = False
         return Rows(table, self.entries, {**self.problems, **problems})

@@ -32,7 +32,7 @@ def of(request: Request) -> Iterator[Path]:
 
 @contextmanager
 def readers(request: Request) -> Iterator[ReadAll]:
-    """Who reads the pictures: Beam's workers, or processes here."""
+    """Who reads the images: Beam's workers, or processes here."""
     if request.beam:
         from jaxgan.data.prepare import beam  # Only an environment of its own has what it imports.
 
@@ -43,7 +43,7 @@ def readers(request: Request) -> Iterator[ReadAll]:
 
 
 def tidy(work: Path, keys: Sequence[str]) -> None:
-    """Keeps these parts, and nothing of what was read in another way, or lies there unpacked."""
+    """Keep these parts, and nothing of what was read in another way, or lies there unpacked."""
     wanted = set(keys)
     for file in work.iterdir():
         if file.name[:16] not in wanted or ".tmp" in file.name or file.suffix == ".task":
@@ -51,7 +51,7 @@ def tidy(work: Path, keys: Sequence[str]) -> None:
 
 
 def quarantine(folder: Path, found: Files, diagnosis: Diagnosis, dropped: dict[int, str]) -> None:
-    """Copies of the files that are left out, by reason."""
+    """Copy of the files that are left out, by reason."""
     if folder.exists():
         shutil.rmtree(folder)
     for i in dropped:

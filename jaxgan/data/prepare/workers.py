@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 ReadAll = Callable[[Sequence[int], Callable[[int], tuple], int, Say], None]
 AHEAD = 2  # Tasks that wait for each worker.
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-_count: Any = None  # In a worker: the pictures done by all of them.
+_count: Any = None  # In a worker: the images done by all of them.
 
 
 class Workers(NamedTuple):
@@ -35,7 +35,7 @@ class Workers(NamedTuple):
 
 @contextmanager
 def workers() -> Iterator[Workers]:
-    """Starts the processes, which come up while the caller goes on, and ends them."""
+    """Start the processes, which come up while the caller goes on, and end them."""
     if machine.cores() == 1:
         yield Workers(None, None)
         return
@@ -78,7 +78,7 @@ def _alone() -> Iterator[None]:
 
 
 def progress(pictures: int, say: Say) -> Callable[[int, float], None]:
-    """Says how many are done, how fast, and how long the rest takes.
+    """Say how many are done, how fast, and how long the rest takes.
 
     Args:
         pictures: in all.
@@ -95,7 +95,7 @@ def progress(pictures: int, say: Say) -> Callable[[int, float], None]:
         if now - told >= pause:
             told, rate = now, done / max(now - start, 1e-3)
             eta = (pictures - done) / rate if rate else 0
-            say(f"{done:,} of {pictures:,} pictures  {rate:,.0f}/s  eta {eta:,.0f} s")
+            say(f"{done:,} of {pictures:,} images  {rate:,.0f}/s  eta {eta:,.0f} s")
 
     return tell
 
@@ -141,7 +141,7 @@ def scan_all(
         tell(those.count.value, 0)
     except BrokenProcessPool as error:
         raise InputError(
-            "a process that reads pictures was ended from outside, perhaps for lack of memory; "
+            "a process that reads images was ended from outside, perhaps for lack of memory; "
             "what was finished is kept: run the same again"
         ) from error
 

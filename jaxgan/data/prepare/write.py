@@ -20,9 +20,9 @@ from jaxgan.system import sealed
 
 SHARD = "pictures-full.array_record-{:05d}-of-{:05d}"  # As tensorflow-datasets names them.
 AT_ONCE = 64  # Records that are copied together.
-SOME = 4096  # Pictures whose JSON is made at once.
+SOME = 4096  # Images whose JSON is made at once.
 
-Column = Callable[[slice], list | dict]  # What there is to write of some pictures.
+Column = Callable[[slice], list | dict]  # What there is to write of some images.
 
 
 def write_set(
@@ -35,11 +35,11 @@ def write_set(
     about: dict[str, Any],
     groups: Int64[np.ndarray, " n"] | None = None,
 ) -> dict[str, Any]:
-    """Makes a prepared set, or makes it anew: `dataset.json` goes first and comes last.
+    """Make a prepared set, or replace one: `dataset.json` goes first and comes last.
 
     Args:
         folder: where.
-        scanned: the pictures.
+        scanned: the images.
         at: which of the resolutions.
         classes: their names.
         kept: which of `scanned.good` are not left out.
@@ -51,7 +51,7 @@ def write_set(
         What `dataset.json` says of the set as a whole.
 
     Raises:
-        InputError: a class without a picture.
+        InputError: a class without an image.
         OSError: a disk that is full or read-only.
     """
     resolution = scanned.options.resolutions[at]
@@ -62,7 +62,7 @@ def write_set(
     for name, number in doctor.count(classes, labels).items():
         if not number:
             raise InputError(
-                f"every class must have a picture that is at least {resolution} px and not "
+                f"every class must have an image that is at least {resolution} px and not "
                 f"dropped, and {name} has none"
             )
     folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +155,7 @@ def _checked(text: Iterable[str]) -> Iterator[str]:
 def _write_shards(
     folder: Path, scanned: Scanned, at: int, rows: Int64[np.ndarray, " n"]
 ) -> list[dict[str, Any]]:
-    """A shard for each part: the part's own where all of it is kept."""
+    """Return a shard for each part: the part's own where all of it is kept."""
     resolution = scanned.options.resolutions[at]
     of_part = scanned.part_of(rows)
     parts = np.unique(of_part).tolist()

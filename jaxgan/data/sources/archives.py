@@ -1,4 +1,4 @@
-"""Pictures in archives: what a zip or a tar holds, and its bytes, without unpacking it."""
+"""Images in archives: what a zip or a tar holds, and its bytes, without unpacking it."""
 
 import atexit
 import bz2
@@ -62,7 +62,7 @@ def tarred(
 
 
 def _members(archive: tarfile.TarFile, left_out: Counter) -> list[tuple[str, int, int]]:
-    """Names of files, and where their bytes are; a hard link has those of an earlier member."""
+    """Name of files, and where their bytes are; a hard link has those of an earlier member."""
     found = []
     places: dict[PurePosixPath, tuple[int, int]] = {}
     for member in archive:
@@ -91,7 +91,7 @@ def _is_plain_tar(path: Path) -> bool:
 
 @functools.cache
 def _plain(path: Path, size: int, changed: int) -> Path:
-    """The tar decompressed in a temporary folder, which goes when the process ends.
+    """Return the tar decompressed in a temporary folder, which goes when the process ends.
 
     Args:
         path: of the tar.
@@ -134,7 +134,7 @@ def _inside(name: str, archive: Path) -> str:
 
 
 def stripped(found: list[Found]) -> list[Found]:
-    """Without the folder that holds everything, where that holds folders of pictures itself."""
+    """Without the folder that holds everything, where that holds folders of images itself."""
     paths = [f.path.split("/") for f in found if not f.path.split("/")[-1].startswith(".")]
     tops = {parts[0] for parts in paths}
     if len(tops) != 1 or not any(len(parts) > 2 for parts in paths):

@@ -24,7 +24,7 @@ from jaxgan.errors import InputError
 from jaxgan.system.paths import NAMED, TFDS, check_no_run, near
 from jaxgan.system.terminal import printable
 
-LARGEST = 512 * 1024**2  # Bytes of a picture file; what is larger is no picture.
+LARGEST = 512 * 1024**2  # Bytes of an image file; what is larger is no image.
 ZIP = b"PK\3\4"  # How an archive begins; what is in it stands at its end.
 START = 32  # Bytes that say what a file is.
 
@@ -104,7 +104,7 @@ def exists(source: str | os.PathLike) -> bool:
 
 
 def _library(source: str) -> Any:
-    """What reads the sets of another library; importing that takes seconds."""
+    """Return what reads the sets of another library; importing that takes seconds."""
     if source.startswith(TFDS):
         from jaxgan.data.sources import tfds
 
@@ -118,16 +118,16 @@ def _refuse_prepared(path: Path, flag: str) -> None:
     """A folder that `scripts/prepare.py` has written holds shards, and perhaps a quarantine."""
     if (path / "dataset_info.json").is_file() and (path / "features.json").is_file():
         raise InputError(
-            f"{flag} must hold pictures, and {path} is a prepared set: {flag}={TFDS}{path} reads it"
+            f"{flag} must hold images, and {path} is a prepared set: {flag}={TFDS}{path} reads it"
         )
     if (path / "dataset.json").is_file() and any(path.glob("*.array_record*")):  # Of WebP.
         raise InputError(
-            f"{flag} must hold pictures, and {path} is a prepared set: give what it was made of"
+            f"{flag} must hold images, and {path} is a prepared set: give what it was made of"
         )
 
 
 def read(root: str, place: Place) -> bytes:
-    """The bytes of a file; by any process, in any thread.
+    """Return the bytes of a file; by any process, in any thread.
 
     Raises:
         Exception: it cannot be read; `images.reason` puts it in words.
@@ -186,7 +186,7 @@ def _laid_out(
     left_out += more
     if not pictures:
         raise InputError(
-            f"{flag} must hold pictures, in class folders or directly, and {root} has none "
+            f"{flag} must hold images, in class folders or directly, and {root} has none "
             f"({left_out.total()} other files"
             + "".join(f"; {line}" for line in walk.told(kinds) if ":" in line)
             + ")"
@@ -204,10 +204,10 @@ def _laid_out(
     if laid.beside:
         told.append(
             f"left out what lies beside the class folders, not in one: {len(laid.beside)} "
-            f"pictures, {printable(laid.beside[0])} the first"
+            f"images, {printable(laid.beside[0])} the first"
         )
     if len(laid.classes) > 1 and (empty := _without(root, paths)):
-        told.append(f"left out folders without pictures: {printable(', '.join(empty))}")
+        told.append(f"left out folders without images: {printable(', '.join(empty))}")
     of: list[str] | None = None
     if grouped:
         used = [paths[i] for i in laid.pictures]
@@ -246,7 +246,7 @@ def _without(root: str, paths: Sequence[str]) -> list[str]:
 
 
 def start(root: str, place: Place) -> bytes:
-    """The first bytes of a file, which may be large."""
+    """Return the first bytes of a file, which may be large."""
     if root.startswith(NAMED):
         return read(root, place)[:START]
     if isinstance(place, tuple):

@@ -1,4 +1,4 @@
-"""Files that may hold pictures, in columns: a tuple for each would take 250 bytes more."""
+"""Files that may hold images, in columns: a tuple for each would take 250 bytes more."""
 
 import hashlib
 from array import array
@@ -17,7 +17,7 @@ Place = str | tuple[int, int]
 
 
 class Entry(NamedTuple):
-    """A file that may hold a picture."""
+    """A file that may hold an image."""
 
     name: str  # Printable, like "cat/001.jpg".
     label: int

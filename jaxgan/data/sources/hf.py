@@ -88,7 +88,7 @@ def find(
         if value in names
     )
     if not found:
-        raise InputError(f"{flag} must hold pictures, and {source} has none with a label")
+        raise InputError(f"{flag} must hold images, and {source} has none with a label")
     classes = tuple(dict.fromkeys(printable(name) for _, name in sorted(names.values())))
     kinds = list(splits)
     width = max(6, *(len(str(len(r.values))) for r in rows))
@@ -117,7 +117,7 @@ def find(
 
 
 def read(root: str, place: tuple[int, int]) -> bytes:
-    """The bytes of an image.
+    """Return the bytes of an image.
 
     Args:
         root: of `find`.
@@ -134,13 +134,13 @@ def read(root: str, place: tuple[int, int]) -> bytes:
 
 @functools.lru_cache(4)
 def _columns(about: str) -> list[Any]:
-    """The images of each split; read where they are asked for."""
+    """Return the images of each split; read where they are asked for."""
     known = json.loads(about)
     return [_table(tuple(files)).column(known["image"]) for files in known["files"]]
 
 
 def _table(files: Sequence[str]) -> Any:
-    """The rows of Arrow files, which stay where they are on the disk."""
+    """Return the rows of Arrow files, which stay where they are on the disk."""
     import pyarrow
 
     return pyarrow.concat_tables(
@@ -170,7 +170,7 @@ def _parse(source: str) -> _Wanted:
 
 
 def _splits(wanted: _Wanted, flag: str) -> dict[str, Any]:
-    """The splits wanted, by name, each with its Arrow files."""
+    """Return the splits wanted, by name, each with its Arrow files."""
     found = _loaded(wanted)
     every = dict(sorted(found.items())) if isinstance(found, Mapping) else {"train": found}
     if missing := [name for name in wanted.splits if name not in every]:
@@ -180,7 +180,7 @@ def _splits(wanted: _Wanted, flag: str) -> dict[str, Any]:
     every = {kind: every[kind] for kind in every if not wanted.splits or kind in wanted.splits}
     every = {kind: s for kind, s in every.items() if s.num_rows}
     if not every:
-        raise InputError(f"{flag} must hold pictures, and {wanted.name} has no rows")
+        raise InputError(f"{flag} must hold images, and {wanted.name} has no rows")
     return every
 
 
@@ -212,7 +212,7 @@ def _loaded(wanted: _Wanted) -> Any:
 
 
 def _unreachable() -> bool:
-    """Whether the Hub is: the library says so after half a minute of trying."""
+    """Return whether the Hub is: the library says so after half a minute of trying."""
     if urllib.request.getproxies() or "HF_ENDPOINT" in os.environ:
         return False
     with contextlib.suppress(OSError):
@@ -238,7 +238,7 @@ def _offline() -> Iterator[None]:
 
 
 def _image(where: str, features: Mapping[str, Any], asked: str | None) -> str:
-    """The column of images: declared as such or, in Parquet of other programs, of bytes."""
+    """Return the column of images: declared as such or, in Parquet of other programs, of bytes."""
     found = [name for name, feature in features.items() if type(feature).__name__ == "Image"]
     found = found or [name for name, feature in features.items() if _is_binary(feature)]
     if asked in found:
@@ -263,7 +263,7 @@ def _is_binary(feature: Any) -> bool:
 
 
 def _label(where: str, features: Mapping[str, Any], columns: Mapping[str, str]) -> str:
-    """The column of labels: one with the names of classes, or of numbers or texts."""
+    """Return the column of labels: one with the names of classes, or of numbers or texts."""
     plain = [name for name, feature in features.items() if _is_plain(feature)]
     if (asked := columns.get("label")) is not None:
         if asked not in plain:
@@ -310,7 +310,7 @@ def _group_column(rule: str | None, where: str, features: Mapping[str, Any]) -> 
 def _names(
     wanted: _Wanted, features: Mapping[str, Any], label: str | None, values: Sequence[Any]
 ) -> dict[Any, tuple[int, str]]:
-    """The number and name of each value's class, of those that occur."""
+    """Return the number and name of each value's class, of those that occur."""
     if label is None:
         return {None: (0, Path(wanted.name).name)}
     known = getattr(features[label], "names", None)
@@ -324,7 +324,7 @@ def _names(
 def _look(
     split: Any, files: Sequence[str], image: str, label: str | None, group: str | None
 ) -> _Rows:
-    """What the rows say but for the pixels, column by column."""
+    """Return what the rows say but for the pixels, column by column."""
     import pyarrow.compute as pc
 
     table = _table(files) if files else None

@@ -1,7 +1,7 @@
-"""The pictures of a set of tensorflow-datasets, as `discover` has those of a folder; no TensorFlow.
+"""The images of a set of tensorflow-datasets, as `discover` has those of a folder; no TensorFlow.
 
 tensorflow-datasets reads sets in the format array_record without it. To prepare a set, which is
-done once, some need it all the same: those that encode pictures themselves.
+done once, some need it all the same: those that encode images themselves.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ AT_ONCE = 64  # Records that are read together.
 class _Set(NamedTuple):
     """A prepared set, opened."""
 
-    features: Any  # A FeaturesDict of the picture and, where there is one, the label.
+    features: Any  # A FeaturesDict of the image and, where there is one, the label.
     image: str  # Names of the features.
     label: str | None
     splits: dict[str, Sequence[bytes]]  # Records, unparsed, by split.
@@ -43,10 +43,10 @@ class _Set(NamedTuple):
 def find(
     source: str, *, flag: str = "--source", reading: str = "auto", grouped: str | None = None
 ) -> Files:
-    """All pictures of a set, of all its splits; it is downloaded and prepared where it is not yet.
+    """All images of a set, of all its splits; it is downloaded and prepared where it is not yet.
 
-    A picture is named like "cat/train-000123.jpg", by class, split and position. Classes without a
-    picture are left out, and so are pictures that are marked as having no label. Without a feature
+    An image is named like "cat/train-000123.jpg", by class, split and position. Classes without an
+    image are left out, and so are images that are marked as having no label. Without a feature
     for labels, all are of one class, named like the set; labels without names become "0", "1" ...
 
     Args:
@@ -61,7 +61,7 @@ def find(
 
     Raises:
         InputError: no such set; one that cannot be downloaded or read, or not without TensorFlow;
-            one without pictures or with several in an example.
+            one without images or with several in an example.
     """
     if grouped or reading != "auto":
         what = f"groups={grouped}" if grouped else f"layout={reading}"
@@ -88,7 +88,7 @@ def find(
         ) from error
     labelled = [each for each in found if each[0] >= 0]
     if not labelled:
-        raise InputError(f"{flag} must hold pictures, and {source} has none with a label")
+        raise InputError(f"{flag} must hold images, and {source} has none with a label")
     values = sorted({each[0] for each in labelled})
     names = [printable(name) for name in _names(builder, opened, values)]
     entries = []
@@ -106,11 +106,11 @@ def find(
 
 
 def read(root: str, place: tuple[int, int]) -> bytes:
-    """The bytes of a picture file: as the set has them, or those of a PPM where it has arrays.
+    """The bytes of an image file: as the set has them, or those of a PPM where it has arrays.
 
     Args:
         root: of `find`.
-        place: positions of the split and, in it, of the picture.
+        place: positions of the split and, in it, of the image.
     """
     opened = _open(root.removeprefix(TFDS))
     split, i = place
@@ -118,7 +118,7 @@ def read(root: str, place: tuple[int, int]) -> bytes:
 
 
 def _builder(name: str) -> Any:
-    """The builder of a set that is prepared, after the call if not before."""
+    """Return the builder of a set that is prepared, after the call if not before."""
     if os.path.isfile(os.path.join(os.path.expanduser(name), "dataset_info.json")):
         return _quietly(name, tfds.builder_from_directory, os.path.expanduser(name))
     try:
@@ -139,7 +139,7 @@ def _builder(name: str) -> Any:
 
 
 def _quietly(name: str, call: Any, *args: Any, **kwargs: Any) -> Any:
-    """Calls tensorflow-datasets; what goes wrong becomes a sentence.
+    """Call tensorflow-datasets; what goes wrong becomes a sentence.
 
     It prints much, and its errors are of all classes.
     """
@@ -160,7 +160,7 @@ def _quietly(name: str, call: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _check_network(name: str, builder: Any) -> None:
-    """Says at once what tensorflow-datasets says after minutes of trying."""
+    """Say at once what tensorflow-datasets says after minutes of trying."""
     if urllib.request.getproxies():
         return
     hosts = {urllib.parse.urlsplit(url).hostname for url in builder.url_infos or ()}
@@ -175,7 +175,7 @@ def _check_network(name: str, builder: Any) -> None:
 
 
 def _plain(error: Exception) -> str:
-    """The error without tensorflow-datasets' prefix, in a line."""
+    """Return the error without tensorflow-datasets' prefix, in a line."""
     words = " ".join(str(error).rpartition('}": ')[2].split())
     return words[:300] or type(error).__name__
 
@@ -202,14 +202,14 @@ def _open(folder: str) -> _Set:
 
 
 def _keys(where: str, builder: Any) -> tuple[str, str | None]:
-    """Names of the features that are the picture and the label."""
+    """Name of the features that are the image and the label."""
     features, supervised = builder.info.features, builder.info.supervised_keys or ()
     features = dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
     pictures = sorted(key for key, feature in features.items() if _is_picture(feature))
     image = [key for key in supervised[:1] if key in pictures] or pictures
     if len(image) != 1:
         got = ", ".join(pictures) or f"none among {', '.join(sorted(features)) or 'its features'}"
-        raise InputError(f"a set must have one picture in each example, and {where} has {got}")
+        raise InputError(f"a set must have one image in each example, and {where} has {got}")
     labels = sorted(k for k, f in features.items() if isinstance(f, tfds.features.ClassLabel))
     whole = [key for key, feature in features.items() if _is_integer(feature)]
     label = [key for key in (*supervised[1:2], "label") if key in whole][:1] or labels
@@ -240,7 +240,7 @@ def _names(builder: Any, opened: _Set, values: list[int]) -> list[str]:
 
 
 def _look(opened: _Set, records: Sequence[bytes]) -> Iterator[tuple[int, str, int]]:
-    """Label, extension and size of each picture: labels are in the records only."""
+    """Label, extension and size of each image: labels are in the records only."""
     for start in range(0, len(records), AT_ONCE):
         some = range(start, min(start + AT_ONCE, len(records)))
         for record in records.__getitems__(list(some)):  # type: ignore[attr-defined]

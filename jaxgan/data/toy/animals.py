@@ -4,7 +4,7 @@ One recipe draws both animals, from the same coats, eyes, scenes, light and came
 `TONGUE` and `TRAITS` say how often, and how far, a cat's face differs from a dog's. Neither colours
 nor ears alone give the animal away (some cats have folded ones, some dogs pricked ones): a
 classifier has to put together ears, eyes, muzzle, nose and whiskers, which takes it more than a
-hundred pictures.
+hundred images.
 
 Top down: the set, the scene, the camera; `sitter` and `painting` have the animals.
 """
@@ -62,9 +62,9 @@ def read(
     if not classes or len(set(classes)) < len(classes):
         raise InputError(f"toy classes must be one or more, each once, got {list(classes)}")
     if count < 1:
-        raise InputError(f"count, the toy pictures of a class, must be >= 1, got {count}")
+        raise InputError(f"count, the toy images of a class, must be >= 1, got {count}")
     if seed < 0:
-        raise InputError(f"seed of the toy pictures must be >= 0, got {seed}")
+        raise InputError(f"seed of the toy images must be >= 0, got {seed}")
 
     def load(index: int) -> np.ndarray:
         kind, number = classes[index // count], index % count
@@ -80,7 +80,7 @@ ToySource = read  # As it was called before.
 
 
 def draw(kind: str, rng: Rng, resolution: int) -> np.ndarray:
-    """One portrait, uint8 [resolution, resolution, 3] in [0, 255].
+    """Return one portrait, uint8 [resolution, resolution, 3] in [0, 255].
 
     Args:
         kind: "cat" or "dog".
@@ -106,7 +106,7 @@ def check(kind: str, resolution: int) -> None:
     if kind not in KINDS:
         raise InputError(f"toy classes must be among {', '.join(KINDS)}, got {kind!r}")
     if resolution < 8:
-        raise InputError(f"resolution of the toy pictures must be >= 8, got {resolution}")
+        raise InputError(f"resolution of the toy images must be >= 8, got {resolution}")
 
 
 # The scene.

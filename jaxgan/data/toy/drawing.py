@@ -24,7 +24,7 @@ class Canvas(NamedTuple):
 
 
 def blank(size: int) -> Canvas:
-    """The whole picture: x and y in [-1, 1]."""
+    """Return the whole image: x and y in [-1, 1]."""
     axis = (np.arange(size, dtype=np.float32) + 0.5) * 2 / size - 1
     x, y = np.meshgrid(axis, axis)
     rgb, fur = np.zeros((2, 3, size, size), np.float32)
@@ -44,11 +44,11 @@ def mirrored(canvas: Canvas, centre: Point) -> Canvas:
 
 
 def around(canvas: Canvas, centre: Point, radius: float) -> Canvas:
-    """The part of a canvas within a radius, for small things: a view, painted through."""
+    """Return the part of a canvas within a radius, for small things: a view, painted through."""
     x, y = canvas.x - centre[0], canvas.y - centre[1]
     near = x * x + y * y < (radius + canvas.pixel) ** 2
     rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))
-    if not len(rows):  # Outside the picture: any pixel will do.
+    if not len(rows):  # Outside the image: any pixel will do.
         rows = columns = [0]
     part = ..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     x, y, rgb, pixel, fur = canvas
@@ -76,14 +76,14 @@ def lens(canvas: Canvas, start: Point, end: Point, width: float) -> np.ndarray:
 
 
 def drop(canvas: Canvas, start: Point, end: Point, r0: float, r1: float) -> np.ndarray:
-    """A stroke with round ends, whose radius goes from r0 to r1."""
+    """Return a stroke with round ends, whose radius goes from r0 to r1."""
     s, t, half = along(canvas, start, end)
     h = unit((s / half + 1) / 2)
     return np.hypot(s - (2 * h - 1) * half, t) - (r0 + (r1 - r0) * h)
 
 
 def arc(canvas: Canvas, start: Point, end: Point, bend: float, width: float) -> np.ndarray:
-    """A line bent like a parabola, which leaves the straight one by `bend` in the middle."""
+    """Return a line bent like a parabola, which leaves the straight one by `bend` in the middle."""
     s, t, half = along(canvas, start, end)
     t = t - bend * (1 - (s / half) ** 2)
     return np.hypot(np.maximum(abs(s) - half, 0), t) - width

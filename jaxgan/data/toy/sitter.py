@@ -55,14 +55,14 @@ class Animal(NamedTuple):
     iris: np.ndarray
     nose_colour: np.ndarray
     light: Point  # where it comes from
-    centre: Point  # of the head, in the picture's coordinates
-    scale: float  # radius of the head, half the picture's side being 1
+    centre: Point  # of the head, in the image's coordinates
+    scale: float  # radius of the head, half the image's side being 1
     tilt: float  # radians, this and the next two
     turn: float
     nod: float
 
     def place(self, x: float, y: float, z: float) -> Point:
-        """Where a point of the turned and nodding head is seen; z is towards the viewer."""
+        """Return where a point of the turned and nodding head is seen; z is towards the viewer."""
         return x * cos(self.turn) + z * sin(self.turn), y * cos(self.nod) + z * sin(self.nod)
 
 

@@ -2,7 +2,7 @@
 
     kind[[source]][:amount][@size][+variant...]
 
-`add:2x@50+augmentation` is 50 real pictures a class and twice as many generated ones, changed at
+`add:2x@50+augmentation` is 50 real images a class and twice as many generated ones, changed at
 random while they are learned from; `add[diffusion]:best` has them from the folder that
 `config.generated` calls diffusion, and takes of some amounts the one that validates best.
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from jaxgan.errors import InputError
 
-# Of a class's real pictures, how many of the largest class, and the amount, to how many are real,
+# Of a class's real images, how many of the largest class, and the amount, to how many are real,
 # generated and plain copies.
 Numbers = tuple[int, int, int]
 KINDS: dict[str, Callable[[int, int, int], Numbers]] = {
@@ -22,18 +22,18 @@ KINDS: dict[str, Callable[[int, int, int], Numbers]] = {
     "add": lambda n, most, amount: (n, amount, 0),
     "generated": lambda n, most, amount: (0, n, 0),  # As many as there are real ones.
     "balance": lambda n, most, amount: (n, most - n, 0),  # The smaller classes are filled up.
-    "copies": lambda n, most, amount: (n, 0, amount),  # A placebo: real pictures again.
+    "copies": lambda n, most, amount: (n, 0, amount),  # A placebo: real images again.
     "oversample": lambda n, most, amount: (n, 0, most - n),  # Copies fill up the smaller classes.
     "reweight": lambda n, most, amount: (n, 0, 0),  # Classes weigh the same in the loss.
     "weight": lambda n, most, amount: (n, amount, 0),  # Generated ones weigh less in the loss.
     "pca": lambda n, most, amount: (n, amount, 0),  # Drawn from principal components.
     "pretrain": lambda n, most, amount: (n, amount, 0),  # Generated ones first, then real ones.
 }
-WITHOUT = ("real", "copies", "oversample", "reweight")  # No generated pictures.
+WITHOUT = ("real", "copies", "oversample", "reweight")  # No generated images.
 # They can have an amount, `all` of `replace` classes too.
 AMOUNTS = ("replace", "add", "copies", "pca", "pretrain")
-BEST = ("add", "pca")  # Their amount can be chosen on validation pictures.
-MOST, MOST_TIMES = 10**7, 1000  # Generated pictures a class, and per real one.
+BEST = ("add", "pca")  # Their amount can be chosen on validation images.
+MOST, MOST_TIMES = 10**7, 1000  # Generated images a class, and per real one.
 VARIANTS = (
     "augmentation",
     "randaugment",
@@ -55,14 +55,14 @@ class Name(NamedTuple):
     Attributes:
         kind: one of KINDS.
         everywhere: of `replace-all`: in all classes, whatever those of `replace.classes`.
-        number: pictures a class, generated ones or copies; None where `ratio` or the config says.
-        ratio: the same per real picture; of `replace` it is a share.
-        size: real pictures a class; None: all that there are.
+        number: images a class, generated ones or copies; None where `ratio` or the config says.
+        ratio: the same per real image; of `replace` it is a share.
+        size: real images a class; None: all that there are.
         variants: of VARIANTS, in their order.
         source: what generates: None the experiment's GANs (or the one folder that it is given),
             "pca" principal components, else one of the folders of `config.generated`.
-        best: whether the amount is chosen on validation pictures.
-        weight: of a generated picture in the loss, of `weight`.
+        best: whether the amount is chosen on validation images.
+        weight: of a generated image in the loss, of `weight`.
     """
 
     kind: str
@@ -77,7 +77,7 @@ class Name(NamedTuple):
 
     @property
     def generates(self) -> bool:
-        """Whether the arm has generated pictures."""
+        """Whether the arm has generated images."""
         return self.kind not in WITHOUT and self.number != 0 and self.ratio != 0
 
     @property
@@ -87,7 +87,7 @@ class Name(NamedTuple):
 
 
 def parse(name: str) -> Name:
-    """Reads an arm's name.
+    """Read an arm's name.
 
     Raises:
         InputError: malformed, or an amount that its kind cannot have.
@@ -97,7 +97,7 @@ def parse(name: str) -> Name:
         changes = ", ".join("+" + v for v in VARIANTS)
         raise InputError(
             f"each of config.arms must be one of {', '.join(KINDS)}, with :number or :ratiox (or "
-            f":best), @real pictures a class and {changes} where wanted, got {name!r}"
+            f":best), @real images a class and {changes} where wanted, got {name!r}"
         )
     kind, everywhere, source, best, amount, times, size, variants = found.groups()
     variants = variants.split("+")[1:]
@@ -115,14 +115,14 @@ def parse(name: str) -> Name:
         except ValueError:
             weight = float("nan")
         if not 0 < weight < 1:
-            raise refuse("weight must have the weight of a generated picture, like :0.3, in (0, 1)")
+            raise refuse("weight must have the weight of a generated image, like :0.3, in (0, 1)")
         amount = None
     if amount is not None and kind not in AMOUNTS:
         raise refuse(f"only {', '.join(AMOUNTS)} can have an amount")
     if best and kind not in BEST:
         raise refuse(f"only {', '.join(BEST)} can have the best of some amounts")
     if source is not None and (kind in WITHOUT or kind == "pca"):
-        raise refuse("only an arm with generated pictures can name their [source]")
+        raise refuse("only an arm with generated images can name their [source]")
     if source == "pca":
         raise refuse("principal components are an arm of their own, pca")
     if len(set(variants)) != len(variants):
@@ -137,9 +137,9 @@ def parse(name: str) -> Name:
     if share and ratio is not None and not 0 < ratio <= 1:
         raise refuse("what replace replaces must be a share within (0, 1]")
     if (number or 0) > MOST or (ratio or 0.0) > MOST_TIMES:
-        raise refuse(f"an amount must be at most {MOST:,} pictures a class, or {MOST_TIMES:,}x")
+        raise refuse(f"an amount must be at most {MOST:,} images a class, or {MOST_TIMES:,}x")
     if size is not None and not (len(size) < 10 and int(size)):
-        raise refuse("@ must be followed by at least 1 picture a class")
+        raise refuse("@ must be followed by at least 1 image a class")
     read = Name(
         kind,
         everywhere is not None,
@@ -152,5 +152,5 @@ def parse(name: str) -> Name:
         weight,
     )
     if read.selection and not read.generates:
-        raise refuse("+selection needs generated pictures")
+        raise refuse("+selection needs generated images")
     return read

@@ -1,4 +1,4 @@
-"""Arms and draws: which pictures, real and generated, each classifier learns from."""
+"""Arms and draws: which images, real and generated, each classifier learns from."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -14,15 +14,15 @@ class Arm(NamedTuple):
     Attributes:
         name: see `jaxgan.experiment.design.arm_names`.
         pictures: class -> {"real": n, "generated": n, "copies": n}.
-        augment: whether pictures are changed at random.
+        augment: whether images are changed at random.
         selected: whether the generated ones are the best of a surplus.
-        size: real pictures a class that it is given; None: all of a draw.
-        policy: how pictures are changed: names of augmentations.
+        size: real images a class that it is given; None: all of a draw.
+        policy: how images are changed: names of augmentations.
         mixup: alpha of `steps.classifier.mix`; 0: none.
         cutmix: alpha of `steps.classifier.cut_mix`; 0: none.
         feature_noise: see `steps.classifier.make_step`.
         source: of the generated ones: None are the experiment's GANs; see `arm_names.Name`.
-        weights: of the loss, by class: of a real picture and of a generated one; None: all weigh 1.
+        weights: of the loss, by class: of a real image and of a generated one; None: all weigh 1.
         pretrain: whether the generated ones are learned from first, for half of the steps.
         choices: the same arm with other amounts, rising; the one that validates best is taken.
     """
@@ -48,7 +48,7 @@ class Arm(NamedTuple):
 
     @property
     def key(self) -> "Key":
-        """What its generated pictures are."""
+        """What its generated images are."""
         return Key(self.size, self.selected, self.source)
 
     @property
@@ -92,12 +92,12 @@ class Arm(NamedTuple):
 
     @property
     def generated(self) -> int:
-        """Generated pictures, of all classes."""
+        """Generated images, of all classes."""
         return sum(n["generated"] for n in self.pictures.values())
 
 
 def about(planned: Sequence[Arm]) -> dict[str, dict]:
-    """What results.json says of each arm: see `analysis.judge`."""
+    """Return what results.json says of each arm: see `analysis.judge`."""
 
     def of(arm: Arm) -> dict:
         real = sum(n["real"] for n in arm.pictures.values())
@@ -117,10 +117,10 @@ def about(planned: Sequence[Arm]) -> dict[str, dict]:
 
 
 class Key(NamedTuple):
-    """What generated pictures are.
+    """What generated images are.
 
     Attributes:
-        size: real pictures a class of the arms that get them; None: all of a draw.
+        size: real images a class of the arms that get them; None: all of a draw.
         selected: whether they are the best of a surplus.
         source: see `Arm`; None are the experiment's own GANs.
     """
@@ -130,11 +130,11 @@ class Key(NamedTuple):
     source: str | None = None
 
 
-Needed = Mapping[Key, Mapping[str, int]]  # Generated pictures that a seed needs, by class.
+Needed = Mapping[Key, Mapping[str, int]]  # Generated images that a seed needs, by class.
 
 
 def needed(planned: Iterable[Arm]) -> dict[Key, dict[str, int]]:
-    """Generated pictures that a seed needs."""
+    """Generated images that a seed needs."""
     most: dict[Key, dict[str, int]] = {}
     for arm in planned:
         if not arm.generated:
@@ -147,5 +147,5 @@ def needed(planned: Iterable[Arm]) -> dict[Key, dict[str, int]]:
 
 
 def of_gans(needed: Needed) -> Needed:
-    """Those that are the experiment's own GANs'."""
+    """Return those that are the experiment's own GANs'."""
     return {key: counts for key, counts in needed.items() if key.source is None}

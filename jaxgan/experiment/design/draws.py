@@ -8,20 +8,20 @@ from jaxtyping import Int
 
 
 def learned_from(n: int, size: int | None, share: float, retrain: int) -> int:
-    """Of a class of n pictures, how many its generator learns from: see `draw`."""
+    """Of a class of n images, how many its generator learns from: see `draw`."""
     if retrain > 1:
         return counted(n, share) if size is None else size
     return n if size is None else round(size / share)
 
 
 class Draw(NamedTuple):
-    """The real pictures of some seeds, and of the GANs whose pictures they get.
+    """The real images of some seeds, and of the GANs whose images they get.
 
     Attributes:
         gan: which of the retrained GANs; 0 where there is one a class.
-        learned: positions of what that GAN learns from, by class, among the training pictures.
+        learned: positions of what that GAN learns from, by class, among the training images.
         given: of what the classifier gets, likewise: each order is random, and the first n are the
-            pictures of an arm with n a class.
+            images of an arm with n a class.
     """
 
     gan: int
@@ -39,20 +39,20 @@ def draw(
     seed: int,
     size: int | None = None,
 ) -> list[Draw]:
-    """What each seed draws of the training pictures, without replacement; equal for all arms.
+    """Return what each seed draws of the training images, without replacement; equal for all arms.
 
     With one GAN a class it learns from all, and each seed's classifiers get a `share` of these:
-    the GAN has seen pictures that a classifier is not given. With several, GAN d and the seeds at
-    d, d + retrain ... have one draw of a `share` in common, and neither sees another picture.
+    the GAN has seen images that a classifier is not given. With several, GAN d and the seeds at
+    d, d + retrain ... have one draw of a `share` in common, and neither sees another image.
 
     Args:
-        labels: of the training pictures.
+        labels: of the training images.
         classes: their names.
         seeds: the classifiers'.
         share: of each class.
         retrain: GANs a class.
         seed: of the draws.
-        size: pictures a class that a classifier gets, in place of the share of all.
+        size: images a class that a classifier gets, in place of the share of all.
     """
 
     def of(gan: int, number: int) -> Draw:
@@ -73,5 +73,5 @@ def draw(
 
 
 def counted(n: int, share: float) -> int:
-    """How many of n a share is: at least one."""
+    """Return how many of n a share is: at least one."""
     return max(1, round(n * share))

@@ -10,11 +10,12 @@ from ml_collections import ConfigDict
 from jaxgan.config import checks, settings
 from jaxgan.config import loading as configs
 from jaxgan.config.loading import inherit as inherit
-from jaxgan.config.sections import ExperimentData
+from jaxgan.config.questions import ExperimentData
 from jaxgan.config.typed import Experiment, changed
 from jaxgan.data import account, dataset, folds, loader, splits
 from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import Source
+from jaxgan.data.images import Crop
 from jaxgan.engine import distributed, sharding
 from jaxgan.experiment import outcomes
 from jaxgan.experiment.design.arms import of_gans
@@ -179,7 +180,7 @@ def _folds(config: Experiment, real: Source, sides: list[splits.Split]) -> list[
 
 
 def _outside(
-    generated: str | None, resolution: int, crop: str, real: Source, parts: list[Fold]
+    generated: str | None, resolution: int, crop: Crop, real: Source, parts: list[Fold]
 ) -> dict[str, dict[str, Source]]:
     """Generated images from elsewhere, none of which is like one that is held out."""
     known, most = folders(generated), defaultdict(lambda: defaultdict(int))

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jaxgan.config.sections import Add, ClassifierTrain, Replace
+from jaxgan.config.questions import Add, Replace
+from jaxgan.config.sections import ClassifierTrain
 from jaxgan.config.typed import Experiment
 from jaxgan.experiment.design import arm_names
 from jaxgan.experiment.design.arms import GIVEN, Arm
@@ -132,20 +133,20 @@ def _check_counts(
     short = [f"{n:,} of {c}" for c, n in counts.items() if n < (name.size or 0)]
     if short:
         raise InputError(
-            f"arm {text!r} needs {name.size:,} real pictures a class to train with, and there "
+            f"arm {text!r} needs {name.size:,} real images a class to train with, and there "
             f"are {', '.join(short)}"
         )
     shared = [f"{n:,} of {c}" for c, n in counts.items() if (name.size or 0) > counted(n, share)]
     if name.size and shared and asked.seeds > 1:
         raise InputError(
-            f"arm {text!r} needs {math.ceil(name.size / share):,} real pictures a "
+            f"arm {text!r} needs {math.ceil(name.size / share):,} real images a "
             f"class, for each seed to draw {share:.0%} of them, and there are {', '.join(shared)}"
         )
     seen = {c: learned_from(n, name.size, share, asked.retrain) for c, n in counts.items()}
     few = [f"{n:,} of {c}" for c, n in seen.items() if n < pca.LEAST]
     if fitted and few:
         raise InputError(
-            f"arm {text!r} needs {pca.LEAST} real pictures a class or more to find principal "
+            f"arm {text!r} needs {pca.LEAST} real images a class or more to find principal "
             f"components in, and there are {', '.join(few)}"
         )
 
@@ -163,8 +164,7 @@ def _pictures(
             amount = 0
         if name.kind == "replace" and amount > n:
             raise InputError(
-                f"arm {text!r} needs {amount:,} real pictures of {c} to replace, and there are "
-                f"{n:,}"
+                f"arm {text!r} needs {amount:,} real images of {c} to replace, and there are {n:,}"
             )
         found = arm_names.KINDS[name.kind](n, max(real.values()), amount)
         return dict(zip(("real", "generated", "copies"), found, strict=True))
@@ -184,7 +184,7 @@ def _way(
     if trunk_stays and policy not in ((), train.augment):
         raise InputError(
             f"arm {text!r} needs a trunk that learns (config.classifier.optim.trunk above 0): "
-            f"a frozen one sees pictures changed as config.classifier.train.augment says"
+            f"a frozen one sees images changed as config.classifier.train.augment says"
         )
     if trunk_stays and "cutmix" in variants:
         raise InputError(

@@ -9,13 +9,14 @@ from etils import epath
 
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
+from jaxgan.data.images import Crop
 from jaxgan.experiment.design.arms import GIVEN
 from jaxgan.system import paths
 from jaxgan.types import InputError
 
 
 def folders(text: str | None) -> dict[str, str]:
-    """The folders of generated pictures from elsewhere, by source.
+    """Return the folders of generated images from elsewhere, by source.
 
     Args:
         text: `config.generated`: a folder, whose source is `GIVEN`, or a mapping of sources to
@@ -48,7 +49,7 @@ def folders(text: str | None) -> dict[str, str]:
 
 
 def open_folder(
-    path: str, resolution: int, crop: str, classes: Sequence[str], most: Mapping[str, int]
+    path: str, resolution: int, crop: Crop, classes: Sequence[str], most: Mapping[str, int]
 ) -> dict[str, Source]:
     """Return the classes of a folder of generated images.
 
@@ -75,7 +76,7 @@ def open_folder(
         mine = loader.Subset(there, np.flatnonzero(there.labels == there.classes.index(name)))
         if len(mine) < most[name]:
             raise InputError(
-                f"config.generated must hold {most[name]:,} pictures of {name}, as the arms need, "
+                f"config.generated must hold {most[name]:,} images of {name}, as the arms need, "
                 f"and {path} has {len(mine):,}"
             )
         found[name] = mine

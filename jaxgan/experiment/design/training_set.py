@@ -18,15 +18,15 @@ def assemble(
     seed: int,
     steps: int = 0,
 ) -> Dataset:
-    """The pictures of an arm and a seed, with their weights and their turns where they have any.
+    """The images of an arm and a seed, with their weights and their turns where they have any.
 
     Args:
         arm: how many of each kind.
-        real: the training pictures.
+        real: the training images.
         given: positions among them by class, at least as many as the arm needs; see `Draw`.
         generated: by class, those of the seed, at least as many as the arm needs.
-        seed: of the copies: which pictures stand once more than others.
-        steps: of the training, where generated pictures come first: half of these.
+        seed: of the copies: which images stand once more than others.
+        steps: of the training, where generated images come first: half of these.
     """
     parts: list[Source] = []
     kinds: list[tuple[str, bool]] = []  # Of each part: its class, and whether it is generated.

@@ -77,7 +77,7 @@ def classes(results: Results) -> list[html.Table]:
 
 
 def _rise(results: Results) -> html.Table | None:
-    """How much the recall of each class rises, beside how many images there were."""
+    """Return how much the recall of each class rises, beside how many images there were."""
     verdict = results["verdict"]
     found, counts = verdict.get("per_class"), results.get("data", {}).get("counts", {})
     if not found:
@@ -270,7 +270,7 @@ def run(results: Results) -> Mapping[str, Any]:
 
 
 def _counts(results: Results) -> html.Table:
-    """How many images each split has, and each arm trains on."""
+    """Return how many images each split has, and each arm trains on."""
     names = {"train": "training"}
     rows: list[list[object]] = [
         [names.get(part, part), *(counts.get(c, 0) for c in results["classes"])]

@@ -89,7 +89,7 @@ def headline(results: Results) -> Headline:
 
 
 def _power(results: Results) -> list[str]:
-    """What the design could have found, and whether it stopped early."""
+    """Return what the design could have found, and whether it stopped early."""
     verdict, said = results["verdict"], []
     power = verdict.get("power") or {}
     seen = power.get("seen")
@@ -243,7 +243,7 @@ def _from_base(results: Results, name: str, share: bool) -> html.Cell | str:
 
 
 def _limits(of: Limits, factor: float, share: bool) -> tuple[float | None, float | None]:
-    """An interval for a figure; none where it is too wide to say anything."""
+    """Return an interval for a figure; none where it is too wide to say anything."""
     low, high = of.get("low"), of.get("high")
     if low is None or high is None or (share and high - low > SENSIBLE):
         return None, None

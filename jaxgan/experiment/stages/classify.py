@@ -1,4 +1,4 @@
-"""The classifiers of an experiment: every arm with every seed, equal in all but their pictures."""
+"""The classifiers of an experiment: every arm with every seed, equal in all but their images."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -93,12 +93,12 @@ class Classifiers:
         return self.share.once(number, kept, work)["validation_accuracy"]
 
     def finished(self, position: int) -> bool:
-        """Whether all arms have a result of the seed at this position."""
+        """Return whether all arms have a result of the seed at this position."""
         jobs = self._jobs(range(position, position + 1))
         return all((self.site.folder / job.output).exists() for job in jobs)
 
     def opened(self) -> list[dict]:
-        """When the test pictures were opened, and by whom."""
+        """When the test images were opened, and by whom."""
         return sealed.rows(self.site.folder / self.site.fold.place / OPENED)
 
     def _begin(self, job: Job) -> tuple[typed.Classifier, Source, epath.Path]:
@@ -140,10 +140,10 @@ class Classifiers:
                 seconds = self._learn(job, 0, together)
             clock = time.perf_counter()
             about = run | {"gan": gan}
-            own, recipe = self._built_for(best)
+            recipe = self._built_for(best)[1]
             tested = (self._predictor, self._workdir(best), self._images.test)
             folder = self.site.folder / self.site.fold.place
-            result = about | test(own.train.steps, recipe, *tested, folder, about | more) | more
+            result = about | test(best.steps, recipe, *tested, folder, about | more) | more
             if seconds is not None:
                 result["seconds"] = round(seconds + time.perf_counter() - clock, 1)
             return result
@@ -176,7 +176,7 @@ class Classifiers:
     ) -> tuple[Job, float | None, dict]:
         """The choice that validates best, the first of equals, and what its run says of that.
 
-        All of them are trained, and none sees a test picture.
+        All of them are trained, and none sees a test image.
         """
         tried: list[dict] = []
         for i, one in enumerate(job.inputs):
@@ -203,7 +203,7 @@ class Classifiers:
             clock = time.perf_counter()
             each = [job.inputs[choice] if job.kind == "choice" else job for job in jobs]
             left = [job for job in each if not (self.site.folder / job.output).exists()]
-            seeds = ", ".join(str(self.config.seeds[job.seed]) for job in left)
+            seeds = ", ".join(str(self.config.seeds[job.seed or 0]) for job in left)
             assert each[0].arm is not None
             label = f"{self.site.label}{each[0].arm.name} seeds {seeds}"
             try:
@@ -226,7 +226,7 @@ class Classifiers:
 
 
 def as_arm(section: typed.Classifier, arm: Arm) -> typed.Classifier:
-    """A classifier's config, trained the way of an arm."""
+    """Return a classifier's config, trained the way of an arm."""
     names = ("augment", "mixup", "cutmix", "feature_noise")
     return changed(section, dict(zip((f"train.{n}" for n in names), arm.way, strict=True)))
 

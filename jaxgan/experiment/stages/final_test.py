@@ -20,7 +20,7 @@ OPENED = "test_opened.jsonl"
 
 
 def validated(workdir: epath.Path) -> float:
-    """The best validation accuracy of a run."""
+    """Return the best validation accuracy of a run."""
     rows = log.read_metrics(workdir)
     return max(r["validation_accuracy"] for r in rows if "validation_accuracy" in r)
 
@@ -34,7 +34,7 @@ def test(
     folder: epath.Path,
     run: dict,
 ) -> dict:
-    """The best checkpoint's predictions: the one time that this run sees the test pictures."""
+    """Return the best checkpoint's predictions: the one time that this run sees the test images."""
     with Checkpoints(workdir, training.BEST, read_only=True) as checkpoints:  # Moves nothing.
         best = checkpoints.best
         restored = checkpoints.restore(jax.eval_shape(recipe.init, jax.random.key(0)), best)

@@ -65,7 +65,7 @@ def from_gans(
             "seconds": share.spent(site.folder / gan.output),
             "fold": gan.fold,
         }
-        lost = "failed, arms without its pictures go on"
+        lost = "failed, arms without its images go on"
         site.log.line(f"the GAN of {called(gan, name)} {lost}: {why}")
 
     for number, (gan, name, mine) in share.order(pieces):
@@ -140,8 +140,8 @@ def _draw(site: Site, jobs: Sequence[Job], learned: Source, number: int) -> tupl
 
     def work(job: Job) -> dict:
         how = f", the best of {config.select.surplus} times as many" if key.selected else ""
-        seed = config.seeds[job.seed]
-        site.log.line(f"drawing {count:,} pictures of {called} for seed {seed}{how}", "detail")
+        seed = config.seeds[job.seed or 0]
+        site.log.line(f"drawing {count:,} images of {called} for seed {seed}{how}", "detail")
         seeds, scores, about = [*site.latents(job)], None, {}
         if key.selected:
             kept = best_of_n.keep_best(

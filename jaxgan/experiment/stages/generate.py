@@ -52,7 +52,7 @@ def _from_folders(site: Site, samples: Sequence[Job]) -> Samples:
     found: Samples = {}
     for job in samples:
         counts, pool = site.fold.needed[job.key], pools[job.key.source or "", job.name]
-        stream = [config.seed, config.seeds[job.seed], sorted(counts).index(job.name)]
+        stream = [config.seed, config.seeds[job.seed or 0], sorted(counts).index(job.name)]
         order = np.random.default_rng(stream).permutation(len(pool))
         images = loader.Subset(pool, order[: job.images])
         if job.key.selected:

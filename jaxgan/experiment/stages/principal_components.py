@@ -33,7 +33,7 @@ def from_principal(site: Site, samples: Sequence[Job]) -> Made:
             manifest: str = f"manifest_{job.images}_{job.seed}.jsonl",
         ) -> dict:
             site.log.line(
-                f"drawing {job.images:,} pictures from the principal components of {workdir.name}",
+                f"drawing {job.images:,} images from the principal components of {workdir.name}",
                 "detail",
             )
             with site.outlook.doing(job, f"{site.label}principal components of {job.name}"):
@@ -67,14 +67,14 @@ def principal(
     workdir: epath.PathLike,
     manifest: str = "manifest.jsonl",
 ) -> Source:
-    """The picture of each seed, from the principal components of a class's pictures.
+    """Return the image of each seed, from the principal components of a class's images.
 
-    `workdir` keeps the components, which are found anew for other pictures only, and the drawn
-    pictures, named and listed as `sample.save` does.
+    `workdir` keeps the components, which are found anew for other images only, and the drawn
+    images, named and listed as `sample.save` does.
 
     Args:
-        source: pictures of one class to learn from.
-        seeds: below 2**32, each once; in the order of the pictures that come back.
+        source: images of one class to learn from.
+        seeds: below 2**32, each once; in the order of the images that come back.
         workdir: a folder of this class's own.
         manifest: the name of the list.
 
@@ -89,7 +89,7 @@ def principal(
 
 
 def components(source: Source, workdir: epath.PathLike) -> pca.Fit:
-    """The principal components of a class's images, kept in `workdir`.
+    """Return the principal components of a class's images, kept in `workdir`.
 
     Raises:
         InputError: see `pca.fit`.
@@ -105,7 +105,7 @@ def _checksum(source: Source) -> str:
 
 
 def drawn(workdir: epath.PathLike, seeds: Sequence[int], resolution: int) -> Source:
-    """The picture of each seed that `principal` drew before."""
+    """Return the image of each seed that `principal` drew before."""
     source = FolderSource(epath.Path(workdir) / PICTURES, resolution)
     place = {epath.Path(name).stem: i for i, name in enumerate(source.names)}
     return loader.Subset(source, np.array([place[f"seed{seed:08d}"] for seed in seeds]))

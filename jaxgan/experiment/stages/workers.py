@@ -40,7 +40,7 @@ class Share(NamedTuple):
         return sorted(enumerate(jobs), key=lambda job: not self._mine(job[0]))
 
     def once(self, number: int, file: epath.Path, work: Callable[[], dict]) -> dict:
-        """The result kept in `file`, or that of `work`, kept there from now on.
+        """Return the result kept in `file`, or that of `work`, kept there from now on.
 
         Where the job of this number is another process's, its result is waited for.
 
@@ -77,7 +77,7 @@ class Share(NamedTuple):
         return result
 
     def spent(self, file: epath.Path) -> float:
-        """Seconds of the attempts at `file` that failed or were interrupted."""
+        """Return seconds of the attempts at `file` that failed or were interrupted."""
         kept = file.with_name(file.name + ".seconds")
         return float(_read(kept).get("seconds", 0)) if kept.exists() else 0.0
 
@@ -164,7 +164,7 @@ def _time(file: epath.Path | None) -> float:
 
 
 def parse(text: str) -> Share:
-    """Reads K/N: the share of worker K of N, counted from 0."""
+    """Read K/N: the share of worker K of N, counted from 0."""
     found = re.fullmatch(r"(\d+)/(\d+)", text)
     index, count = map(int, found.groups()) if found else (0, 0)
     if index >= count:

@@ -1,4 +1,4 @@
-"""All checks of a finished experiment, from the pictures themselves; `checks` has each of them."""
+"""All checks of a finished experiment, from the images themselves; `checks` has each of them."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby

@@ -13,13 +13,13 @@ from jaxgan.data.folder import Source
 
 
 def unknown_start(key: str) -> dict:
-    """That something begins with the weights of a run whose pictures are not known here."""
+    """Return that something begins with the weights of a run whose images are not known here."""
     sentence = f"what the run of {key} learned from is not known: it must be none of the test"
     return {"name": "start", "passed": None, "sentence": f"{sentence} or validation images"}
 
 
 def as_planned(plan: Mapping[str, object], earlier: Sequence[Mapping[str, object]]) -> dict:
-    """Whether each verdict of these runs so far was asked for in the same way.
+    """Return whether each verdict of these runs so far was asked for in the same way.
 
     A contrast, a margin or more seeds that are chosen after a look at results find chance effects
     more often than the verdict says.
@@ -44,12 +44,12 @@ def as_planned(plan: Mapping[str, object], earlier: Sequence[Mapping[str, object
 
 
 def not_made(name: str) -> dict:
-    """A check of a GAN's pictures that are missing."""
+    """Return a check of a GAN's images that are missing."""
     return {"name": name, "passed": None, "sentence": "there are no such images: see what failed"}
 
 
 def equal_steps(runs: Sequence[Mapping]) -> dict:
-    """Whether all classifiers learned for the same number of steps."""
+    """Return whether all classifiers learned for the same number of steps."""
     steps = sorted({run["steps"] for run in runs})
     same = len(steps) == 1
     return {
@@ -62,7 +62,7 @@ def equal_steps(runs: Sequence[Mapping]) -> dict:
 
 
 def opened_once(lines: Sequence[Mapping], runs: Sequence[Mapping]) -> dict:
-    """Whether the test pictures were shown to one state of each classifier, by the log of it.
+    """Return whether the test images were shown to one state of each classifier, by the log of it.
 
     After a kill before its answers were saved the same state, of the same step, is asked again.
     """
@@ -80,7 +80,7 @@ def opened_once(lines: Sequence[Mapping], runs: Sequence[Mapping]) -> dict:
 
 
 def classes_of(source: Source, positions: Int[np.ndarray, " n"] | None = None) -> dict[str, Source]:
-    """The pictures of each class."""
+    """Return the images of each class."""
     mine = np.arange(len(source)) if positions is None else positions
     return {
         name: loader.Subset(source, mine[source.labels[mine] == label])

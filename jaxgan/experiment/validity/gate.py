@@ -30,7 +30,7 @@ Pair = tuple[float, float]  # Of the GANs, and of principal components.
 
 
 def rivals(planned: Sequence[Arm], primary: Sequence[str]) -> tuple[Arm, Arm] | None:
-    """The verdict's arm of a GAN and the one of principal components that is its like.
+    """Return the verdict's arm of a GAN and the one of principal components that is its like.
 
     Both with generated images alone, as many of each class; a class without any keeps its real
     ones. None where the verdict is about no GAN, or no arm has principal components.
@@ -52,7 +52,7 @@ def rivals(planned: Sequence[Arm], primary: Sequence[str]) -> tuple[Arm, Arm] | 
 
 
 def learn_alone(learn: Learn, pair: tuple[Arm, Arm], log: Log) -> Pair | None:
-    """What classifiers reach that learn from samples of GANs, or of components, alone."""
+    """Return what classifiers reach that learn from samples of GANs, or of components, alone."""
     try:
         ours, theirs = (learn(arm) for arm in pair)
     except Exception as error:
@@ -84,12 +84,12 @@ def gan_train(learn: Learn, arm: Arm, log: Log) -> float | None:
             raise
         log.line(f"{alone.name} failed, so that config.stop_below decides nothing: {error}")
         return None
-    log.line(f"learning from generated pictures reaches {reached:.1%} of validation pictures")
+    log.line(f"learning from generated images reaches {reached:.1%} of validation images")
     return reached
 
 
 def _alone(arm: Arm, counts: Mapping[str, int]) -> Arm:
-    """An arm whose classifier learns from its generated images only, in its own way."""
+    """Return an arm whose classifier learns from its generated images only, in its own way."""
     pictures = {
         name: {"real": 0 if counts[name] else n["real"], "generated": counts[name], "copies": 0}
         for name, n in arm.pictures.items()
@@ -135,7 +135,7 @@ def distances(
 
 
 def of_first_fold(site: Site, samples: Samples, reached: Pair | None) -> dict[str, Any] | None:
-    """What results.json says of the first fold's GANs; see `about`."""
+    """Return what results.json says of the first fold's GANs; see `about`."""
     jobs = site.plan.pick("samples", fold=site.fold.number, seeds=range(1))
     jobs = [job for job in jobs if job.key.source is None and not job.key.selected]
     jobs = [job for job in jobs if job.key == jobs[0].key and job.output in samples]
@@ -157,14 +157,14 @@ def _stack(source: Source) -> UInt8[np.ndarray, "n h w 3"]:
 
 
 def judge_of(critics: Collection[str]) -> str:
-    """The features on which GANs are judged, by the networks of their critics."""
+    """Return the features on which GANs are judged, by the networks of their critics."""
     return judges.unseen(critics, judges.CHEAP)
 
 
 def about(
     critics: Collection[str], reached: Pair | None, images: int, found: Mapping[str, Pair]
 ) -> dict[str, Any] | None:
-    """What results.json says of the gate; None where nothing could be compared.
+    """Return what results.json says of the gate; None where nothing could be compared.
 
     Args:
         critics: the networks that the GANs' critics were trained on.

@@ -7,7 +7,7 @@ from jaxgan.data.splits import Split
 
 
 def respected(real: Source, parts: Split) -> list[dict]:
-    """The guard of the groups; nothing where there are none.
+    """Return the guard of the groups; nothing where there are none.
 
     Args:
         real: the images, with `groups` where these were asked for.

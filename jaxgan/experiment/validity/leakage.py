@@ -11,12 +11,12 @@ SHOWN = 5  # Names in a sentence.
 
 
 class Overlap(NamedTuple):
-    """Held-out pictures that are like some that were learned from.
+    """Held-out images that are like some that were learned from.
 
     Attributes:
         pairs: names of what was learned from and of what is held out.
         said: what was not looked at or could not be told; nothing if all was.
-        told: whether changed copies could be told from ordinary pictures.
+        told: whether changed copies could be told from ordinary images.
     """
 
     pairs: list[tuple[str, str]]
@@ -25,7 +25,7 @@ class Overlap(NamedTuple):
 
 
 def overlap(learned: Source, held_out: Source) -> Overlap:
-    """Pairs of a picture that something learned from and a held-out one that are the same.
+    """Pairs of an image that something learned from and a held-out one that are the same.
 
     Exact copies, re-encoded and resized ones, by outlines (`splits.near_duplicates`), and changed
     ones by their details (`leaks.find`).
@@ -55,11 +55,11 @@ def overlap(learned: Source, held_out: Source) -> Overlap:
 
 
 def leakage(learned: Mapping[str, Source], held_out: Source) -> dict:
-    """Whether a held-out picture, or a changed copy of one, is among those that were learned from.
+    """Whether a held-out image, or a changed copy of one, is among those that were learned from.
 
     Args:
-        learned: by what they are: real training pictures, generated ones.
-        held_out: pictures to validate and to test with.
+        learned: by what they are: real training images, generated ones.
+        held_out: images to validate and to test with.
     """
     found = {kind: overlap(source, held_out) for kind, source in learned.items()}
     pairs = [(kind, *pair) for kind, these in found.items() for pair in these.pairs]
@@ -78,7 +78,7 @@ def leakage(learned: Mapping[str, Source], held_out: Source) -> dict:
 
 
 def check_folder(generated: Source, held_out: Source) -> None:
-    """Raises InputError where pictures from elsewhere are like some that are held out."""
+    """Raise InputError where images from elsewhere are like some that are held out."""
     if pairs := overlap(generated, held_out).pairs:
         a, b = pairs[0]
         raise InputError(

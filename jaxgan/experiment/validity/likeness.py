@@ -11,15 +11,15 @@ from jaxgan.data import dataset, images, loader, outliers, splits
 from jaxgan.data.folder import Source
 from jaxgan.metrics import features, judges, memorization, networks
 
-FEW = 10  # Pictures of a class that say how far they lie.
+FEW = 10  # Images of a class that say how far they lie.
 MANY = 2000  # So many are asked.
-NOISE = 2.0  # Times as far as real ones from each other: generated pictures look like noise.
+NOISE = 2.0  # Times as far as real ones from each other: generated images look like noise.
 
 
 def samples_shared(sides: Sequence[Mapping[str, Source]]) -> float:
-    """Share of generated pictures that two seeds have in common, by names; 0 of a single seed.
+    """Share of generated images that two seeds have in common, by names; 0 of a single seed.
 
-    Where it is large, a verdict says nothing of other samples of the generated pictures. The mean
+    Where it is large, a verdict says nothing of other samples of the generated images. The mean
     over all pairs of seeds; of two different counts the smaller one is the whole.
 
     Args:
@@ -37,13 +37,13 @@ def fidelity(
     real: Mapping[str, Float[np.ndarray, "n d"]],
     generated: Mapping[str, Float[np.ndarray, "m d"]],
 ) -> dict:
-    """Whether generated pictures lie among the real ones of their class, or far off, like noise.
+    """Whether generated images lie among the real ones of their class, or far off, like noise.
 
-    The median distance of a generated picture's features to the nearest real one, as a multiple
-    of that of a real picture to the nearest other one. Features are standardised by real ones.
+    The median distance of a generated image's features to the nearest real one, as a multiple
+    of that of a real image to the nearest other one. Features are standardised by real ones.
 
     Args:
-        real: features of real pictures, by class, see `looks`.
+        real: features of real images, by class, see `looks`.
         generated: likewise, of the classes that have any.
     """
     times = {
@@ -81,10 +81,10 @@ def _times_farther(real: Float[np.ndarray, "n d"], made: Float[np.ndarray, "m d"
 
 
 def looks(source: Source, critics: Collection[str] = ()) -> Float[np.ndarray, "n d"]:
-    """Features to tell pictures apart by: VGG16's, or light ones where its weights are missing.
+    """Features to tell images apart by: VGG16's, or light ones where its weights are missing.
 
     Args:
-        source: pictures.
+        source: images.
         critics: networks that GANs were trained with, which do not judge: see `judges`.
     """
     images = (source[i]["image"] for i in range(len(source)))
@@ -97,12 +97,12 @@ def looks(source: Source, critics: Collection[str] = ()) -> Float[np.ndarray, "n
 def copied(
     generated: Source, learned: Source, held_out: Source, called: str = "", tests: int = 1
 ) -> dict:
-    """Whether generated pictures are copies of training pictures more often than real ones are.
+    """Return whether generated images are copies of training images more often than real ones are.
 
     Args:
         generated: of one class.
         learned: what its generator learned from.
-        held_out: real pictures of the class that it did not see.
+        held_out: real images of the class that it did not see.
         called: by this name in the report; the class by default.
         tests: how many of this kind there are: all together err in 5 %.
     """

@@ -15,7 +15,7 @@ CHANCE = 0.01  # Of calling any probe, of all classes, one that can tell where a
 def told_apart(
     real: Float[np.ndarray, "n d"], generated: Float[np.ndarray, "m d"], seed: int = 0
 ) -> tuple[int, int, float]:
-    """How often a linear probe tells generated from real pictures that it did not learn from.
+    """Return how often a linear probe tells generated from real images that it did not learn from.
 
     Logistic regression on standardised features, fitted to half of equally many of both.
 
@@ -55,7 +55,7 @@ def _logistic(
 
 
 def confounded(arm: Arm) -> bool:
-    """Whether being generated says something of the class: their shares differ by class."""
+    """Return whether being generated says something of the class: their shares differ by class."""
     shares = {round(n["generated"] / max(sum(n.values()), 1), 2) for n in arm.pictures.values()}
     return max(shares) - min(shares) > 0.05
 
@@ -65,14 +65,14 @@ def shortcut(
     real: Mapping[str, Float[np.ndarray, "n d"]],
     generated: Mapping[str, Float[np.ndarray, "m d"]],
 ) -> dict:
-    """Whether a classifier could tell classes by whether a picture is generated.
+    """Return whether a classifier could tell classes by whether an image is generated.
 
-    It could where a probe tells generated pictures of a class from real ones, and an arm has a
+    It could where a probe tells generated images of a class from real ones, and an arm has a
     larger share of them in one class than in another.
 
     Args:
         planned: the arms.
-        real: features of real pictures, by class.
+        real: features of real images, by class.
         generated: likewise, of the classes that have any.
     """
     tested = {

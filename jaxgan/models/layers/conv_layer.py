@@ -86,7 +86,7 @@ class ConvTranspose(nn.Module):
 
 @lru_cache  # One class, so that equal modules are equal.
 def remat(module: type[nn.Module]) -> type[nn.Module]:
-    """The module (images or latents, train), which keeps only what its convolutions put out.
+    """Return the module (images or latents, train), which keeps only what its convolutions put out.
 
     What lies between them (normalisation, activations), more than half of it all, is computed
     again for the gradients.

@@ -39,13 +39,13 @@ def _lax_conv(x: Array, k: Array, geometry: Geometry) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def forward(x: Array, k: Array, geometry: Geometry) -> Array:
-    """The convolution of x [b, h, w, i] with k [kh, kw, i, o]."""
+    """Return the convolution of x [b, h, w, i] with k [kh, kw, i, o]."""
     return _lax_conv(x, k, geometry)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def input_gradient(g: Array, k: Array, geometry: Geometry) -> Array:
-    """The gradient of <forward(x, k), g> by x, which is the transposed convolution of g."""
+    """Return the gradient of <forward(x, k), g> by x, which is the transposed convolution of g."""
     if geometry.stride == (1, 1) or not _interleaves(geometry):
         return _lax_transpose(g, k, geometry)
     return lax.platform_dependent(
@@ -62,13 +62,13 @@ def _lax_transpose(g: Array, k: Array, geometry: Geometry) -> Array:
 
 
 def _interleaves(geometry: Geometry) -> bool:
-    """Whether each phase of the stride has taps of the kernel and equally many positions."""
+    """Return whether each phase of the stride has taps of the kernel and equally many positions."""
     size, kernel, stride, _ = geometry
     return all(n % s == 0 and k >= s for n, k, s in zip(size, kernel, stride, strict=True))
 
 
 def _by_phases(g: Array, k: Array, geometry: Geometry) -> Array:
-    """The transposed convolution, apart for each phase of the stride.
+    """Return the transposed convolution, apart for each phase of the stride.
 
     Position i of x meets tap t of the kernel at i + padding = stride * o + t, so each phase
     (i + padding) % stride has taps of its own. XLA's way, zeros between the positions of g and the
@@ -115,7 +115,7 @@ def _by_phases(g: Array, k: Array, geometry: Geometry) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def kernel_gradient(x: Array, g: Array, geometry: Geometry) -> Array:
-    """The gradient of <forward(x, k), g> by k."""
+    """Return the gradient of <forward(x, k), g> by k."""
     k = jax.ShapeDtypeStruct((*geometry.kernel, x.shape[3], g.shape[3]), g.dtype)
     return jax.linear_transpose(lambda k: _lax_conv(x, k, geometry), k)(g)[0]
 
@@ -138,7 +138,7 @@ kernel_gradient.defvjp(
 
 
 def _patches(x: Array, geometry: Geometry) -> Array:
-    """What each window sees, [b, h2, w2, kh * kw * i]: a convolution of it is one dot."""
+    """Return what each window sees, [b, h2, w2, kh * kw * i]: a convolution of it is one dot."""
     vertical, horizontal = ((p, p) for p in geometry.padding)
     x = jnp.pad(x, ((0, 0), vertical, horizontal, (0, 0)))
     (kh, kw), (sh, sw) = geometry.kernel, geometry.stride

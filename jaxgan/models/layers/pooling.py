@@ -11,16 +11,16 @@ from jaxtyping import Array, Float, UInt
 
 
 class Windows(NamedTuple):
-    """Square windows over pictures of one size."""
+    """Square windows over images of one size."""
 
-    size: tuple[int, int]  # Of the pictures.
+    size: tuple[int, int]  # Of the images.
     side: int
     stride: int
     padding: int
     ceil: bool
 
     def counts(self) -> list[int]:
-        """How many there are, vertically and horizontally."""
+        """Return how many there are, vertically and horizontally."""
         found = []
         for size in self.size:
             steps = size + 2 * self.padding - self.side
@@ -33,12 +33,12 @@ class Windows(NamedTuple):
 def max_pool(
     x: Float[Array, "b h w c"], window: int, stride: int, padding: int = 0, *, ceil: bool = False
 ) -> Float[Array, "b h2 w2 c"]:
-    """The greatest of each window; its gradient goes to the first of equals, as in PyTorch.
+    """Return the greatest of each window; its gradient goes to the first of equals, as in PyTorch.
 
     Can be differentiated in reverse any number of times, but not forward (jvp).
 
     Args:
-        x: pictures or features.
+        x: images or features.
         window: its side.
         stride: from one window to the next.
         padding: on each side, with -inf.
@@ -83,9 +83,9 @@ def _greatest(
 def _put_back(
     g: Float[Array, "b h2 w2 c"], at: UInt[Array, "b h2 w2 c"], windows: Windows
 ) -> Float[Array, "b h w c"]:
-    """The sum of what each window gives to the place that had its greatest.
+    """Return the sum of what each window gives to the place that had its greatest.
 
-    By the phases of the stride: position i of the padded picture is place t of window o where
+    By the phases of the stride: position i of the padded image is place t of window o where
     i = stride * o + t, so each phase i % stride has places of its own.
     """
     size, side, stride, padding, _ = windows
@@ -119,10 +119,10 @@ _greatest.defvjp(_forward, lambda windows, at, g: (_put_back(g[0], at, windows),
 
 
 def adaptive_avg_pool(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b n n c"]:
-    """Means of size x size windows that cover any picture, overlapping where they must (PyTorch's).
+    """Means of size x size windows that cover any image, overlapping where they must (PyTorch's).
 
     Args:
-        x: pictures or features, smaller than `size` x `size` too.
+        x: images or features, smaller than `size` x `size` too.
         size: of the output.
     """
 

@@ -37,10 +37,10 @@ def _smooth_axis(x: Features, axis: int, low: int, high: int, gain: float) -> Ot
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
 def smooth(x: Features, low: int, high: int, gain: float = 1.0) -> Other:
-    """The filter at every pixel: [b, h + low + high - 3, w + low + high - 3, c].
+    """Return the filter at every pixel: [b, h + low + high - 3, w + low + high - 3, c].
 
     Args:
-        x: pictures or features.
+        x: images or features.
         low: zeros before the first row and column; negative ones cut off.
         high: zeros after the last row and column; negative ones cut off.
         gain: of the whole, its root in each direction.
@@ -79,7 +79,7 @@ def upsample(x: Features, gain: float = 4.0) -> Other:
     """Twice the size: zeros between the pixels, then the filter.
 
     Args:
-        x: pictures or features.
+        x: images or features.
         gain: of the whole; 4 makes up for the zeros.
     """
     for axis in (1, 2):
@@ -104,7 +104,7 @@ downsample.defvjp(
 
 
 def conv_up(x: Features, kernel: Float[Array, "kh kw c o"]) -> Other:
-    """A transposed 3 x 3 convolution of stride 2, then the filter: twice the size.
+    """Return a transposed 3 x 3 convolution of stride 2, then the filter: twice the size.
 
     Args:
         x: of the dtype of `kernel`.
@@ -117,7 +117,7 @@ def conv_up(x: Features, kernel: Float[Array, "kh kw c o"]) -> Other:
 
 
 def conv_down(x: Features, kernel: Float[Array, "kh kw c o"]) -> Other:
-    """The filter, then a 3 x 3 convolution of stride 2: half the size. x has even sides.
+    """Return the filter, then a 3 x 3 convolution of stride 2: half the size. x has even sides.
 
     Args:
         x: of the dtype of `kernel`.

@@ -11,7 +11,7 @@ from jaxgan.types import PRNGKey
 def largest_singular_value(
     kernel: Kernel, u: Float[Array, " o"]
 ) -> tuple[Float[Array, " o"], Float[Array, ""]]:
-    """One power iteration: the next u, and sigma of the kernel as a matrix [kh * kw * i, o].
+    """Return one power iteration: the next u, and sigma of the kernel as a matrix [kh * kw * i, o].
 
     Only sigma has a gradient, by the kernel alone.
 
@@ -27,7 +27,7 @@ def largest_singular_value(
 
 
 def power_iteration(kernel: Kernel, key: PRNGKey, turns: int = 15) -> Float[Array, " o"]:
-    """Where spectral normalisation begins: u after some turns, as in PyTorch."""
+    """Return where spectral normalisation begins: u after some turns, as in PyTorch."""
     u = _unit(jax.random.normal(key, kernel.shape[-1:]))
     turn = lambda i, u: largest_singular_value(kernel, u)[0]  # noqa: E731
     return jax.lax.fori_loop(0, turns, turn, u)

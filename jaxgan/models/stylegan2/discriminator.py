@@ -28,14 +28,14 @@ from jaxgan.types import Images, Logits
 
 
 def minibatch_deviation(x: Features, group_size: int = 4, axis_name: str | None = None) -> Other:
-    """x with one more feature: how much its group of pictures differs, on average.
+    """x with one more feature: how much its group of images differs, on average.
 
-    The deviation of each value within a group, and its mean over all values. Picture i of b is in
+    The deviation of each value within a group, and its mean over all values. Image i of b is in
     group i % (b / group_size), within the batch of all devices.
 
     Args:
         x: [b, h, w, c].
-        group_size: pictures in a group; where it does not divide the batch, the next smaller
+        group_size: images in a group; where it does not divide the batch, the next smaller
             number that does.
         axis_name: the `pmap` axis over which the batch is split, if any.
 
@@ -100,7 +100,7 @@ class DiscriminatorBlock(nn.Module):
     Attributes:
         inputs: features of the first convolution.
         features: that come out.
-        first: the block starts from pictures.
+        first: the block starts from images.
         dtype: of the computation.
         clamp: of each convolution.
     """
@@ -149,10 +149,10 @@ class DiscriminatorEnd(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures to logits; with classes, those of a picture and its class.
+    """Images to logits; with classes, those of an image and its class.
 
     Attributes:
-        resolution: of the pictures, a power of two from 8 to 1024.
+        resolution: of the images, a power of two from 8 to 1024.
         num_classes: 0 for a discriminator without.
         channel_base: features times size, where there are fewer than `channel_max`.
         channel_max: the most features.
@@ -179,7 +179,7 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, images: Images, train: bool, labels: Labels | None = None) -> Logits:
-        """Judges.
+        """Judge.
 
         Args:
             images: [b, resolution, resolution, 3], about in [-1, 1].
@@ -190,7 +190,7 @@ class Discriminator(nn.Module):
             Logits [b], float32: higher is more real.
 
         Raises:
-            InputError: a resolution that is not offered or not the pictures', or labels without
+            InputError: a resolution that is not offered or not the images', or labels without
                 classes or the reverse.
         """
         sizes = list(widths(self.resolution, self.channel_base, self.channel_max).items())

@@ -86,7 +86,7 @@ class SynthesisBlock(nn.Module):
     Attributes:
         size: of what comes out.
         features: likewise.
-        dtype: of the computation; pictures are summed in float32.
+        dtype: of the computation; images are summed in float32.
         clamp: of each convolution.
         axis_name: the `pmap` axis over which the batch is split, if any.
     """
@@ -106,7 +106,7 @@ class SynthesisBlock(nn.Module):
         noise: str,
         key: Keys | None,
     ) -> tuple[Other, Float[Array, "b h2 w2 3"]]:
-        """The features and the picture of half this size, None at 4 x 4, to this size's.
+        """The features and the image of half this size, None at 4 x 4, to this size's.
 
         `ws` is a style for each layer, the last one for the colours.
         """
@@ -130,7 +130,7 @@ class SynthesisBlock(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """Styles to pictures: each size adds its colours to the smaller one's ("skip": 2020a, fig. 7).
+    """Styles to images: each size adds its colours to the smaller one's ("skip": 2020a, fig. 7).
 
     See `Generator` for the attributes.
     """
@@ -144,7 +144,7 @@ class Synthesis(nn.Module):
 
     @nn.compact
     def __call__(self, ws: Ws, noise: str = "const", key: Keys | None = None) -> Images:
-        """Styles [b, num_ws, w] to pictures; see `Generator.synthesise`."""
+        """Styles [b, num_ws, w] to images; see `Generator.synthesise`."""
 
         def turned(size: int) -> Keys | None:
             return None if key is None else noises.fold_in(key, size)
@@ -163,10 +163,10 @@ class Synthesis(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latents to pictures.
+    """Latents to images.
 
     Attributes:
-        resolution: of the pictures, a power of two from 8 to 1024.
+        resolution: of the images, a power of two from 8 to 1024.
         latent_dim: of z.
         num_classes: 0 for a generator without.
         w_dim: of a style.
@@ -191,7 +191,7 @@ class Generator(nn.Module):
 
     @property
     def num_ws(self) -> int:
-        """Styles that a picture has: one for each convolution, and one for the last colours."""
+        """Styles that an image has: one for each convolution, and one for the last colours."""
         return 2 * self.resolution.bit_length() - 4
 
     def setup(self) -> None:
@@ -208,7 +208,7 @@ class Generator(nn.Module):
         )
 
     def __call__(self, z: Latents, train: bool, labels: Labels | None = None) -> Images:
-        """Draws with constant noise.
+        """Draw with constant noise.
 
         Args:
             z: [b, latent_dim], standard normal.
@@ -216,7 +216,7 @@ class Generator(nn.Module):
             labels: [b], for a generator with classes.
 
         Returns:
-            Pictures [b, resolution, resolution, 3], float32, about in [-1, 1].
+            Images [b, resolution, resolution, 3], float32, about in [-1, 1].
 
         Raises:
             InputError: a resolution that is not offered, latents of another size, or labels
@@ -231,7 +231,7 @@ class Generator(nn.Module):
         truncation: float = 1.0,
         cutoff: int | None = None,
     ) -> Ws:
-        """Styles [b, num_ws, w_dim], one w for all layers of a picture.
+        """Styles [b, num_ws, w_dim], one w for all layers of an image.
 
         Args:
             z: [b, latent_dim], standard normal.
@@ -257,12 +257,12 @@ class Generator(nn.Module):
         return self._ws(z, labels, beta)
 
     def synthesise(self, ws: Ws, noise: str = "const", key: Keys | None = None) -> Images:
-        """Pictures [b, resolution, resolution, 3], float32, about in [-1, 1].
+        """Return images [b, resolution, resolution, 3], float32, about in [-1, 1].
 
         Args:
             ws: [b, num_ws, w_dim].
             noise: of each pixel: "const", the network's own; "random", drawn; or "none".
-            key: for random noise, of the batch or of each picture [b].
+            key: for random noise, of the batch or of each image [b].
         """
         return self.synthesis(ws, noise, key)
 

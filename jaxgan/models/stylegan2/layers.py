@@ -23,7 +23,7 @@ normal = nn.initializers.normal
 
 
 def widths(resolution: int, channel_base: int, channel_max: int) -> dict[int, int]:
-    """Features at each size from 4 to the resolution: min(channel_base / size, channel_max).
+    """Return features at each size from 4 to the resolution: min(channel_base / size, channel_max).
 
     Raises:
         InputError: the resolution is no power of two from 8 to 1024.
@@ -96,7 +96,7 @@ def normalised(x: Float[Array, "b n"]) -> Float[Array, "b n"]:
 
 
 def check_labels(labels: Labels | None, num_classes: int) -> None:
-    """Raises InputError for labels without classes, and the reverse."""
+    """Raise InputError for labels without classes, and the reverse."""
     if (labels is None) != (num_classes == 0):
         have = "none" if labels is None else "some"
         raise InputError(
@@ -158,7 +158,7 @@ def modulated_conv(
     demodulate: bool = True,
     up: bool = False,
 ) -> Other:
-    """A convolution whose weights each picture's style scales (2020a, eq. 1 to 3).
+    """Return a convolution whose weights each image's style scales (2020a, eq. 1 to 3).
 
     It scales what goes in, and what comes out in place of demodulating the weights: the same by
     linearity, and one convolution for the batch.
