@@ -44,6 +44,7 @@ from jaxgan.metrics import features
 from jaxgan.metrics.frechet import frechet_distance, moments
 from jaxgan.metrics.prdc import prdc
 from jaxgan.models import pca
+from jaxgan.models.layers import imagenet
 from jaxgan.models.layers.convolution import conv
 from jaxgan.models.layers.pooling import max_pool
 from jaxgan.sampling import sample
@@ -164,7 +165,7 @@ def levels(size: int = 128) -> features.Features:
     @jax.jit
     def means(weights, images):
         x = jax.image.resize(images.astype(jnp.float32), (len(images), size, size, 3), "cubic")
-        x = (x / 255 - jnp.array(features.MEAN)) / jnp.array(features.STD)
+        x = (x / 255 - jnp.array(imagenet.MEAN)) / jnp.array(imagenet.STD)
         found = []
         for i, ((kernel, bias), kind) in enumerate(zip(weights, features.ALEXNET, strict=True)):
             x = max_pool(x, 3, 2) if i in (1, 2) else x

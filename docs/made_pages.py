@@ -34,16 +34,17 @@ def write(folder: Path) -> None:
 
 def _section(row: dict) -> str:
     name = row["config"]
-    about = [f"{row['steps']:,} steps" if row["steps"] else "nothing is trained"]
+    about = [f"{row['steps']:,} steps" if row["steps"] else "Nothing is trained"]
     about.append(f"{row['cpu_seconds']:,.0f} CPU seconds, compiling included")
     about += [row["parameters"]] if "parameters" in row else []
     about += [f"a step needs {row['memory']}"] if "memory" in row else []
     if "early/distance" in row:
         ours, theirs = row["early/distance"], row["early/distance_pca"]
         about.append(f"distance {ours:.0f} (principal components {theirs:.0f})")
-    settings = " ".join(f"--set {key}={_value(value)}" for key, value in row["settings"].items())
+    settings = [f"--set {key}={_value(value)}" for key, value in row["settings"].items()]
+    pairs = [" ".join(settings[i : i + 2]) for i in range(0, len(settings), 2)]
     image = f"![Sixteen samples of {name}](images/gallery/{name.replace(':', '_')}.png)"
-    command = f"    jaxgan train {name} --data toy {settings}"
+    command = " \\\n        ".join([f"    jaxgan train {name} --data toy", *pairs])
     return f"## {name}\n\n{image}\n\n{'; '.join(about)}.\n\n{command}\n"
 
 

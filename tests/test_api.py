@@ -76,13 +76,15 @@ def test_a_classifier_predicts_folders_files_and_arrays_alike(trained, tmp_path)
         classifier.predict([tmp_path / "gone.png"])
 
 
-def test_arrays_are_compared_as_folders_are() -> None:
+def test_arrays_are_compared_as_folders_are(tmp_path) -> None:
     real, fake = (
         np.stack([image["image"] for image in map(source.__getitem__, range(24))])
         for source in (ToySource(32, count=12, seed=seed) for seed in (1, 2))
     )
     found = jaxgan.compare(real, fake, features="light", metrics=("frechet", "precision"))
     assert set(found.metrics) == {"frechet", "precision"} and "precision" in repr(found)
+    found.save(tmp_path / "page.html")
+    assert "How near are the generated images" in (tmp_path / "page.html").read_text()
 
 
 def test_an_experiment_is_read_from_its_folder(tmp_path, monkeypatch) -> None:
@@ -91,7 +93,7 @@ def test_an_experiment_is_read_from_its_folder(tmp_path, monkeypatch) -> None:
 
     asked = {}
 
-    def finish(made, place):
+    def finish(made, place, **more):
         asked.update(path=made.data.path, steps=made.classifier.train.steps, place=str(place))
         verdict = {"word": "helps", "sentence": "It <helps>.", "difference": 0.02}
         arm = {"accuracy": 0.9, "low": 0.8, "high": 1.0, "pictures": {}}

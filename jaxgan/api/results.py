@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from etils import epath
 from markupsafe import escape as text
 
 from jaxgan.api.models import Classifier
@@ -11,7 +12,7 @@ from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
 from jaxgan.experiment import ensemble
 from jaxgan.experiment.schema import Results
-from jaxgan.system import sealed
+from jaxgan.system import paths, sealed
 
 
 class Experiment:
@@ -97,6 +98,11 @@ class Comparison:
     def metrics(self) -> dict[str, float]:
         """The value of each metric."""
         return {name: one["value"] for name, one in self.result["metrics"].items()}
+
+    def save(self, file: str | Path) -> None:
+        """Write a page with all measures and the nearest pairs, like `jaxgan evaluate --html`."""
+        paths.check_output(str(file))
+        sealed.write(epath.Path(file), report.page(self.result, self._pairs))
 
     def __repr__(self) -> str:
         return report.table(self.result)

@@ -108,7 +108,9 @@ def draw(shape: tuple[int, ...], key: Keys) -> Draws:
 
 
 def apply(names: Sequence[str], images: Images, p: Scalar, draws: Draws) -> Images:
-    """The images with `names` of ALL applied to those whose gates are open; no others change."""
+    """Return the images with `names` of ALL applied to those whose gates are open; no others
+    change.
+    """
     either = 1 - jnp.sqrt(jnp.maximum(1 - p, 0))  # One rotation or the other, or both: p.
     chances = {"rotate": either, "rotate_again": either}
     x = images.astype(jnp.promote_types(images.dtype, jnp.float32))
@@ -127,7 +129,8 @@ def adjust(
     target: float = 0.6,
     speed_kimg: float = 500,
 ) -> Scalar:
-    """The next p: higher where the discriminator overfits, lower where it doesn't (section 3.2).
+    """Return the next p: higher where the discriminator overfits, lower where it doesn't (section
+    3.2).
 
     The paper keeps it from falling below 0. Here it stays below 1 as well: beyond, nothing changes
     but the way back.

@@ -264,7 +264,9 @@ def _with_config(argv: Sequence[str]) -> list[str]:
 
 
 def _check_overrides(argv: Sequence[str]) -> ConfigDict | None:
-    """The config without overrides, where there is one; InputError for a name it does not have."""
+    """Return the config without overrides, where there is one; InputError for a name it does not
+    have.
+    """
     spec, names = None, []
     for i, argument in enumerate(argv):
         flag, _, value = argument.lstrip("-").partition("=")

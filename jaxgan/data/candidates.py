@@ -94,7 +94,9 @@ def alike(vectors: Vectors, pairs: Pairs) -> tuple[Pairs, Float32[np.ndarray, " 
 def nearest(
     vectors: Vectors, some: Int64[np.ndarray, " s"], kept: Int64[np.ndarray, " m"], count: int
 ) -> tuple[Int64[np.ndarray, "s k"], Float32[np.ndarray, "s k"]]:
-    """The `count` of `kept` whose outlines are most like those of each of some, best first."""
+    """Return the `count` of `kept` whose outlines are most like those of each of some,
+    best first.
+    """
     own = vectors[some].astype(np.float32)
     found = np.zeros((len(some), 0), np.int64)
     alike = np.zeros((len(some), 0), np.float32)

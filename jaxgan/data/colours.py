@@ -13,7 +13,9 @@ CONVERTED, UNUSABLE = "colour profile", "unusable colour profile"
 
 
 def profile(im: Image.Image) -> str:
-    """What becomes of an image's profile: `CONVERTED`, `UNUSABLE`, or nothing, which is ""."""
+    """Return what becomes of an image's profile: `CONVERTED`, `UNUSABLE`, or nothing,
+    which is "".
+    """
     data = im.info.get("icc_profile")
     if not data:
         return ""
@@ -22,7 +24,8 @@ def profile(im: Image.Image) -> str:
 
 
 def to_srgb(im: Image.Image) -> Image.Image:
-    """The image in sRGB, "RGB" or "RGBA", where it has a profile of another space; else as it is.
+    """Return the image in sRGB, "RGB" or "RGBA", where it has a profile of another space; else as
+    it is.
 
     What a profile of another kind of image says is left aside.
     """

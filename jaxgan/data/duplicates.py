@@ -190,7 +190,8 @@ def group_copies(
 
 
 def _limit(vectors: Vectors, kept: Int64[np.ndarray, " m"], read: Read) -> tuple[float, ...]:
-    """How near copies lie, how far ordinary neighbours; and how near the outlines of copies lie.
+    """Return how near copies lie, how far ordinary neighbours; and how near the outlines of copies
+    lie.
 
     If distances d to neighbours grow as rank^(1/s), as those of points in a space of 2 s dimensions
     do, an image's nearest neighbour lies within x d of it with probability k x^s, d being that of
@@ -255,7 +256,9 @@ def _large(pairs: Pairs) -> Int64[np.ndarray, " m"]:
 
 
 def _stars(read: Read, pairs: Pairs, limit: float, count: int) -> Int64[np.ndarray, " n"]:
-    """The first image of each one's star: those that lie within the limit of the same image."""
+    """Return the first image of each one's star: those that lie within the limit of the
+    same image.
+    """
     first = np.arange(count)
     degree = np.bincount(pairs.ravel(), minlength=count)
     chains = _chains(pairs)

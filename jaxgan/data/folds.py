@@ -67,7 +67,9 @@ def _dealt(
     shares: Sequence[float],
     salt: str,
 ) -> Int64[np.ndarray, " m"]:
-    """Which part each of `rows` belongs to: whole groups, each to where its class lacks most."""
+    """Return which part each of `rows` belongs to: whole groups, each to where its class lacks
+    most.
+    """
     first, member = np.unique(duplicates.group[rows], return_inverse=True)
     digests = [bytes(duplicates.digest[i]) for i in rows.tolist()]
     key: dict[int, bytes] = {}

@@ -47,7 +47,9 @@ def is_hidden(path: str) -> bool:
 
 
 def named_sides(kinds: Sequence[str]) -> tuple[tuple[int, ...] | None, tuple[str, ...]]:
-    """The sides that the splits of a set are, and a sentence; None where not all of them are."""
+    """Return the sides that the splits of a set are, and a sentence; None where not all of them
+    are.
+    """
     sides = tuple(SIDES.get(kind.lower(), -1) for kind in kinds)
     if min(sides) == 0 and max(sides) > 0:  # One is to train with.
         return sides, (f"the splits {', '.join(kinds)} are the given sides",)
@@ -108,7 +110,9 @@ def _unwrapped(
     wanted: Sequence[str] | None,
     reading: str,
 ) -> tuple[list[str], int]:
-    """The images inside the folders that hold all the rest, and how many of those there are."""
+    """Return the images inside the folders that hold all the rest, and how many of
+    those there are.
+    """
     depth = 0
     while reading != "folders":
         tops = tops_of(left, parts, depth)

@@ -36,7 +36,9 @@ Encoding = Literal["raw", "png", "webp", "jpeg"]
 
 
 def before(path: str | os.PathLike) -> dict[str, Any] | None:
-    """What a folder held when it was prepared last; also where a run broke off that replaces it."""
+    """Return what a folder held when it was prepared last; also where a run broke off that replaces
+    it.
+    """
     for name in (INFO, PREVIOUS):
         if (Path(path) / name).is_file():
             return read_info(path, name)
@@ -44,7 +46,9 @@ def before(path: str | os.PathLike) -> dict[str, Any] | None:
 
 
 def is_prepared(path: str | os.PathLike) -> bool:
-    """Whether it holds such a set, whole or damaged: other tools write a `dataset.json`, too."""
+    """Return whether it holds such a set, whole or damaged: other tools write a `dataset.json`,
+    too.
+    """
     folder, file = Path(path).expanduser(), Path(path).expanduser() / INFO
     if not file.is_file():
         return False

@@ -53,7 +53,9 @@ def measured(im: Image.Image) -> Deep:
 
 
 def chosen(found: Iterable[Deep]) -> Scale:
-    """One scale for all images: the smallest usual range that holds all values, or their own."""
+    """Return one scale for all images: the smallest usual range that holds all values, or their
+    own.
+    """
     every = list(found)
     return Scale(*(_range([d for d in every if d.floats == kind], kind) for kind in (False, True)))
 

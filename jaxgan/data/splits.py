@@ -62,7 +62,7 @@ def assign(
     duplicates: Duplicates,
     decided: Mapping[bytes, int] | None = None,
     kept: Bool[np.ndarray, " n"] | None = None,
-    called: str = "pictures",
+    called: str = "images",
 ) -> Int64[np.ndarray, " n"]:
     """Return the side of each image: 0, 1 or 2; see `split`.
 
@@ -110,7 +110,7 @@ def _uniform(key: bytes) -> float:
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest()) / 2**64
 
 
-def _fill_sides(sides, draws, holds, fixed, share, classes, called="pictures") -> None:
+def _fill_sides(sides, draws, holds, fixed, share, classes, called="images") -> None:
     """Move groups, not `fixed` ones, in place: to every wanted side goes one of every class, and,
     as far as there are any to spare, the share of a small class, rounded down.
     """

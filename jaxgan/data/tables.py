@@ -89,7 +89,9 @@ class Tables:
         return self._known[table]
 
     def unknown(self, folder: str) -> list[str]:
-        """Those of a folder that may be meant to give classes and do not, with their columns."""
+        """Return those of a folder that may be meant to give classes and do not, with their
+        columns.
+        """
         some = [t for t in self.at(folder) if t.endswith(MEANT)]
         rows = [(table, self.records(table) or []) for table in some]
         return [

@@ -40,7 +40,8 @@ _meetings = itertools.count(1)
 
 
 def cluster() -> Any:
-    """The pod or Slurm step of several processes that this one belongs to, as JAX sees it, or None.
+    """Return the pod or Slurm step of several processes that this one belongs to, as JAX sees it,
+    or None.
 
     A lone TPU host or Slurm task is none; nor is a shell in an allocation for several tasks.
     """

@@ -115,7 +115,8 @@ def needs(compiled: jax.stages.Compiled) -> Needs | None:
 
 
 def limit(arguments: Any = ()) -> int | None:
-    """The bytes that a program may take of one device, with `arguments`, which are there already.
+    """Return the bytes that a program may take of one device, with `arguments`, which are there
+    already.
 
     None where it is not known.
     """

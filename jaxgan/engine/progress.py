@@ -204,7 +204,9 @@ def in_words(found: Mapping[int, dict[str, float]]) -> str:
 
 
 def numbers(metrics: dict[str, float]) -> str:
-    """A value with `NAME/low` and `NAME/high` stands before them, and without what is before /."""
+    """Return a value with `NAME/low` and `NAME/high` stands before them, and without what is before
+    /.
+    """
     text = []
     for name, value in metrics.items():
         low, high = (metrics.get(f"{name}/{end}") for end in ("low", "high"))

@@ -115,7 +115,9 @@ def send(trackers: list[Tracker], what: str, *values: Any) -> None:
 
 
 def _safely(name: str, work: Callable[[], Any]) -> Any:
-    """What `work` returns; None, with a warning, where it fails: a service must not end a run."""
+    """Return what `work` returns; None, with a warning, where it fails: a service must not end a
+    run.
+    """
     try:
         return work()
     except Exception as error:

@@ -86,7 +86,9 @@ def run(
 
 
 def smallest(*paths: str | None) -> int | None:
-    """That of the smallest images: enlarged ones are told from others by their blur alone."""
+    """Return that of the smallest images: enlarged ones are told from others by their
+    blur alone.
+    """
     return min((loader.usual_side(p) for p in paths if p not in (None, "toy")), default=None)
 
 
@@ -150,7 +152,8 @@ def separate(train: Source, test: Source, fake: Source) -> Sides:
     Raises:
         InputError: generated images are test images, or a class has no test image left.
     """
-    group, digests, *_ = splits.near_duplicates(loader.Concat([train, fake, test]))
+    found = splits.near_duplicates(loader.Concat([train, fake, test]))
+    group, digests = found.group, found.digest
     first = len(train) + len(fake)
     common = set(digests[len(train) : first]) & set(digests[first:])
     if common:

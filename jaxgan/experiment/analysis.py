@@ -286,7 +286,9 @@ def _power(
 def _worth(
     answers: Answers, arm: str, about: Mapping[str, Mapping[str, Any]], level: float
 ) -> dict[str, Any] | None:
-    """What the arm is worth in real images; None where the design cannot bound it on one side."""
+    """Return what the arm is worth in real images; None where the design cannot bound it on one
+    side.
+    """
     sizes = {
         name: more["size"]
         for name, more in about.items()

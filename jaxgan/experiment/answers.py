@@ -64,7 +64,9 @@ class Answers:
     def groups(
         self, seeds: Mapping[int, Sequence[int]], label: int | None = None
     ) -> list[np.ndarray] | None:
-        """Those of the test images of each fold, or of a class alone where a fold has any."""
+        """Return those of the test images of each fold, or of a class alone where a
+        fold has any.
+        """
         if self._groups is None:
             return None
         mine = {k: self.labels[k] == label if label is not None else ... for k in seeds}
@@ -111,7 +113,9 @@ class Answers:
         level: float,
         margin: float | None,
     ) -> bool:
-        """Whether the look after so many seeds gives a verdict: see `group_sequential.decided`."""
+        """Return whether the look after so many seeds gives a verdict: see
+        `group_sequential.decided`.
+        """
         both = self.common(a, b)
         return group_sequential.decided(
             self.tables(a, both),

@@ -114,7 +114,9 @@ def _runs(results: Results, arm: str) -> list[Run]:
 
 
 def _validated(results: Results, arm: str) -> tuple[float, float]:
-    """The mean validation accuracy of an arm, and the mean loss below 0, at the chosen steps."""
+    """Return the mean validation accuracy of an arm, and the mean loss below 0, at the chosen
+    steps.
+    """
     runs = _runs(results, arm)
     losses = [
         row["loss"]

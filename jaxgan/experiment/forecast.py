@@ -1,5 +1,6 @@
 """What an experiment will cost on this machine, from a few steps on its own pictures."""
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -75,6 +76,8 @@ def predict(config: Experiment, at_least: float = timing.SECONDS) -> list[Stage]
         OutOfMemoryError: a step does not fit; names what to lower.
     """
     plan = prepare(config)
+    for line in (plan.duplicates, *plan.account):
+        logging.getLogger("jaxgan").warning("%s", line)
     config, known = plan.config, timing.prices(plan, at_least)
     stages, gans = [], plan.pick("gan")
     if known.gan is not None:

@@ -17,7 +17,9 @@ FEW_IMAGES = 40  # A class: below it a GAN was seen to harm.
 
 
 def what_next(results: Results) -> list[Sentence]:
-    """Steps, the most useful one first: each a "sentence" and, where one helps, a "command"."""
+    """Return steps, the most useful one first: each a "sentence" and, where one helps,
+    a "command".
+    """
     verdict = results["verdict"]
     found = []
     if broken := [g["name"] for g in results.get("guards", []) if g["passed"] is False]:
@@ -212,7 +214,8 @@ def _command(
     folds: int | None = None,
     steps: int | None = None,
 ) -> str | None:
-    """The experiment's own command with other seeds, folds or steps; None where it is not known.
+    """Return the experiment's own command with other seeds, folds or steps; None where it is not
+    known.
 
     One that was begun with a budget keeps one: for more seeds `cost` seconds and some more, for
     more folds or steps as many times what it took.

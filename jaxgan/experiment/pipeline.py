@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import Experiment, changed
-from jaxgan.data import account, loader
+from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.engine import log, sharding
 from jaxgan.experiment.answers import Answers
@@ -130,10 +130,7 @@ class _Experiment:
             + f"{len(one.train):,} to train, {len(one.validation):,} to validate, "
             f"{len(one.test):,} to test" + " (each once in all)" * (len(parts) > 1)
         )
-        said = account.lines(real, one, gan=bool(arms.of_gans(parts[0].needed)))
-        names = [arm.name for arm in parts[0].arms]
-        outcome = self.config.verdict.outcome
-        for line in said + account.lopsided(real.labels, real.classes, outcome, names):
+        for line in self.plan.account:
             self.told.line(line)
         for arm in parts[0].arms:
             self.told.line(f"arm {arm.name}: {arm.description}")
@@ -273,7 +270,9 @@ class _Experiment:
         return images, recipes.build(config.gan, sharding.axis_name(config.parallel))
 
     def _decided(self, seeds: int) -> bool:
-        """Whether so many seeds are enough: by a look at the verdict, or by the width asked for."""
+        """Return whether so many seeds are enough: by a look at the verdict, or by the width asked
+        for.
+        """
         config = self.config
         if seeds >= len(config.seeds):
             return False

@@ -80,7 +80,9 @@ def trial(config: Network, source: Source, seconds: float = SECONDS) -> Trial:
 
 
 def _twice(call: Callable[[], Any]) -> tuple[float, float]:
-    """Seconds of a call that finds its programs compiled, and how many more the first one took."""
+    """Return seconds of a call that finds its programs compiled, and how many more the first one
+    took.
+    """
     times = [time.perf_counter()]
     for _ in range(2):
         call()
@@ -158,7 +160,9 @@ def prices(plan: Plan, seconds: float = SECONDS) -> Prices:
 
 
 def _selection(by: str, images: Source) -> tuple[float, float]:
-    """Seconds an image of the features by which samples are selected, and before the first one."""
+    """Return seconds an image of the features by which samples are selected, and before the first
+    one.
+    """
     if not (by in LOOK_AT_REAL or features.available()):
         return 0.0, 0.0
     net = features.vgg16(features.input_size(images.resolution))

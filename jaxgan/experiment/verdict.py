@@ -84,7 +84,9 @@ def sentence(
 def size(
     seeds: Mapping[int, Sequence[int]], images: int, groups: Sequence[Sequence] | None = None
 ) -> str:
-    """How large an experiment is: "4 folds x 3 seeds, 480 test images", "of 30 groups" perhaps."""
+    """Return how large an experiment is: "4 folds x 3 seeds, 480 test images", "of 30 groups"
+    perhaps.
+    """
     counts = sorted(set(map(len, seeds.values())))
     several = " to ".join(map(str, {counts[0]: 0, counts[-1]: 0}))
     told = f"{several} seed{'s' * (counts[-1] != 1)}"

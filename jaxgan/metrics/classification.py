@@ -36,7 +36,8 @@ def predict(
 
 
 def together(log_p: Float[np.ndarray | Array, "m n k"]) -> Float[np.ndarray | Array, "n k"]:
-    """What several classifiers say as one: the geometric mean of their probabilities, as logs.
+    """Return what several classifiers say as one: the geometric mean of their probabilities, as
+    logs.
 
     It is what an experiment's `ensemble` measures; of a single one it is what that says.
     """

@@ -73,7 +73,9 @@ def input_size(*sides: int) -> int:
 
 
 def available(name: str = "vgg16") -> bool:
-    """Whether the weights of "vgg16" or "alexnet" are installed; not whether they are right."""
+    """Return whether the weights of "vgg16" or "alexnet" are installed; not whether
+    they are right.
+    """
     return _file({"vgg16": FILE, "alexnet": ALEXNET_FILE}[name]) is not None
 
 

@@ -31,7 +31,8 @@ def with_interval(
     lowest: float = 0.0,
     shares: Mapping[int, int] | None = None,
 ) -> list[dict[str, float]]:
-    """The values of `measure`, a number or several, with intervals by random halves of both sides.
+    """Return the values of `measure`, a number or several, with intervals by random halves of both
+    sides.
 
     Halves are drawn without replacement, for repeats bias all of these measures. Of n images the
     values on halves have the variance s^2 / (n / 2) * (1 - 1/2) = s^2 / n: that of the value on

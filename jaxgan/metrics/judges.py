@@ -69,7 +69,8 @@ def check(judge: str, critics: Collection[str], flag: str, ask: str) -> None:
 
 
 def of_folder(folder: epath.PathLike) -> tuple[str, ...] | None:
-    """The critics' networks of generated images, by the manifests beside them; None: not known.
+    """Return the critics' networks of generated images, by the manifests beside them; None: not
+    known.
 
     Args:
         folder: of images, or of class folders.

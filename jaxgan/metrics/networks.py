@@ -178,7 +178,8 @@ def restore(
 
 
 def classifier(workdir: str) -> Features:
-    """What a classifier that was trained here has before its last layer, at its own resolution.
+    """Return what a classifier that was trained here has before its last layer, at its own
+    resolution.
 
     Raises:
         InputError: see `restore`.

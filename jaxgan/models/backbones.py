@@ -85,7 +85,9 @@ def smallest(name: str) -> int:
 
 
 def available(name: str) -> bool:
-    """Whether the weights of "vgg16" or "alexnet" are installed; not whether they are right."""
+    """Return whether the weights of "vgg16" or "alexnet" are installed; not whether
+    they are right.
+    """
     return find(PACKAGE, FILES[name].file) is not None
 
 

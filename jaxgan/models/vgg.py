@@ -89,7 +89,9 @@ class VGG16(nn.Module):
         return self.head(self.trunk(images, train), train)
 
     def trunk(self, images: Images, train: bool = False) -> Float[Array, "b f"]:
-        """What the head sees: grid x grid x 512 numbers an image (times `width`), float32."""
+        """Return what the head sees: grid x grid x 512 numbers an image (times
+        `width`), float32.
+        """
         x = self._convolved(images)
         x = adaptive_avg_pool(x, self.grid) if self.grid > 1 else x.mean((1, 2))
         return x.reshape(len(x), -1)
@@ -101,7 +103,9 @@ class VGG16(nn.Module):
         return self.layers[-1](x)
 
     def features(self, images: Images, train: bool = False) -> Float[Array, "b f"]:
-        """The last block's 512 features (times `width`), averaged over the image, float32."""
+        """Return the last block's 512 features (times `width`), averaged over the
+        image, float32.
+        """
         return self._convolved(images).mean((1, 2))
 
     def _convolved(self, images: Images) -> Float[Array, "b h2 w2 f"]:

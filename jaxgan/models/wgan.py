@@ -19,7 +19,8 @@ from jaxgan.types import Images, InputError, Latents, Logits
 
 
 def widths(resolution: int, channels: int) -> dict[int, int]:
-    """The features at each hidden size, {4: channels, 8: channels / 2, ...} to resolution / 2.
+    """Return the features at each hidden size, {4: channels, 8: channels / 2, ...} to resolution /
+    2.
 
     Raises:
         InputError: the resolution is no power of two from 16 to 1024.

@@ -125,7 +125,9 @@ def classifier_layers(config: Classifier) -> list[str]:
 
 
 def _moves(trunk: float, heads: tuple[str, ...], layer: str) -> bool:
-    """Whether training changes a classifier's layer; batch statistics move in a frozen one, too."""
+    """Return whether training changes a classifier's layer; batch statistics move in a frozen one,
+    too.
+    """
     return trunk != 0 or layer.startswith(heads)
 
 

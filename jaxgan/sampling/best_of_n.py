@@ -149,7 +149,8 @@ def save(kept: Kept, out: epath.PathLike) -> None:
 
 
 def open_judge(workdir: str | None, label: str | None, data: TrainingData | PCAData) -> Judge:
-    """The classifier of a run; the label is by default the class that the generator learned from.
+    """Return the classifier of a run; the label is by default the class that the generator learned
+    from.
 
     Args:
         workdir: the classifier's.

@@ -171,7 +171,9 @@ def _beside_real(
     real: str | None,
     notes: list[str],
 ) -> list[dict[str, Any]]:
-    """Each sample, with the real images that are nearest to it where there are any at hand."""
+    """Return each sample, with the real images that are nearest to it where there are
+    any at hand.
+    """
     near: list[list[dict[str, str]]] = [[] for _ in images]
     try:
         near = _nearest(sampler, images, best_of_n.open_real(workdir, real), notes)
@@ -220,7 +222,9 @@ def _nearest(
 
 
 def _sheet(image: UInt8[np.ndarray, "h w 3"], side: int) -> str:
-    """A grid of images of `side` px, encoded, its gaps transparent: they have the page's colour."""
+    """Return a grid of images of `side` px, encoded, its gaps transparent: they have the page's
+    colour.
+    """
     y, x = (np.arange(n) % (side + 2) < side for n in image.shape[:2])
     alpha = 255 * (y[:, None] & x[None]).astype(np.uint8)
     return _encoded(np.concatenate([image, alpha[:, :, None]], axis=2), LARGE)

@@ -53,7 +53,9 @@ class Projection(NamedTuple):
 
 
 def rate(step: Scalar, steps: int) -> Scalar:
-    """The learning rate of a step, 0 to steps - 1: up in a line, later down along a cosine."""
+    """Return the learning rate of a step, 0 to steps - 1: up in a line, later down
+    along a cosine.
+    """
     t = step / steps
     down = 0.5 - 0.5 * jnp.cos(jnp.minimum(1, (1 - t) / DOWN) * math.pi)
     return RATE * down * jnp.minimum(1, t / UP)
@@ -187,7 +189,8 @@ def _compared(images: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
 
 
 def read(file: epath.PathLike, resolution: int, tell: Callable[[str], None]) -> Picture:
-    """An image of the generator's resolution; another one is cropped to its middle and resized.
+    """Return an image of the generator's resolution; another one is cropped to its middle and
+    resized.
 
     Raises:
         InputError: it cannot be read.

@@ -173,7 +173,9 @@ def restore(
 
 
 def best_of(evaluate: Evaluate | None) -> Best | None:
-    """What makes a checkpoint of a GAN's run the best one; None of runs that know no such thing."""
+    """Return what makes a checkpoint of a GAN's run the best one; None of runs that know no such
+    thing.
+    """
     if evaluate is None or not evaluate.best:
         return None
     mode = "min" if evaluate.best in ("frechet", "kid") else "max"
@@ -326,7 +328,8 @@ def mix(
     columns: Sequence[int],
     layers: str | None = None,
 ) -> UInt8[np.ndarray, "h w c"]:
-    """A sheet of mixed styles: the images of `rows`, some layers of each from those of `columns`.
+    """Return a sheet of mixed styles: the images of `rows`, some layers of each from those of
+    `columns`.
 
     Its first column and row are the images themselves.
 

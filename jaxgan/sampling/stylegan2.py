@@ -102,7 +102,8 @@ def labels(
 
 @lru_cache
 def make_to_ws(generator: Generator, truncation: float = 1.0, cutoff: int | None = None) -> Any:
-    """The compiled mapping: (variables, latents [b, z], labels [b] or None) -> ws [b, layers, w].
+    """Return the compiled mapping: (variables, latents [b, z], labels [b] or None) -> ws [b,
+    layers, w].
 
     Args:
         generator: a StyleGAN2's.

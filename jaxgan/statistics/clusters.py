@@ -13,7 +13,8 @@ Groups = Sequence[Shaped[np.ndarray, " _"]]
 def clustered(
     by_picture: Sequence[np.ndarray], groups: Groups
 ) -> tuple[np.ndarray, np.ndarray | float] | None:
-    """The variance of the mean outcome where images come in groups, and its degrees of freedom.
+    """Return the variance of the mean outcome where images come in groups, and its degrees of
+    freedom.
 
     Images of a patient, an animal or a video resemble each other: as if drawn one by one they would
     tell more than they do. With the sum S_g of a group's n_g deviations from its fold's mean over T
@@ -53,7 +54,9 @@ def clustered(
 
 
 def clustered_rest(tables: Tables, groups: Groups) -> np.ndarray:
-    """What `clustered` counts of the chance that is neither the seeds' nor the images' own."""
+    """Return what `clustered` counts of the chance that is neither the seeds' nor the
+    images' own.
+    """
     rest = []
     for t in tables:
         r = t - t.mean(-1, keepdims=True) - t.mean(-2, keepdims=True)
@@ -73,7 +76,9 @@ def clustered_rest(tables: Tables, groups: Groups) -> np.ndarray:
 def _folds(
     by_picture: Sequence[np.ndarray], groups: Groups
 ) -> list[tuple[np.ndarray, np.ndarray]] | None:
-    """Each fold's images and the numbers of their groups from 0 on; all as one where it must be."""
+    """Return each fold's images and the numbers of their groups from 0 on; all as one where it must
+    be.
+    """
     numbered = [np.unique(of, return_inverse=True)[1] for of in groups]
     if all(of.max() for of in numbered):
         return list(zip(by_picture, numbered, strict=True))

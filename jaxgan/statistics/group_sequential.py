@@ -36,7 +36,8 @@ def check_looks(looks: Sequence[int], seeds: int) -> None:
 
 
 def level_at(done: int, looks: Sequence[int], seeds: int, level: float = 0.95) -> float:
-    """The level of the interval after `done` of `seeds` seeds, the last look being at the end.
+    """Return the level of the interval after `done` of `seeds` seeds, the last look being at the
+    end.
 
     Between looks it is that of the next one.
     """

@@ -119,7 +119,9 @@ def describe(found: Worth, sizes: Sequence[int], level: float = 0.95) -> str:
 
 
 def _crossing(sizes: Sequence[int], y: np.ndarray, goal: float) -> float:
-    """The first n at which the line through y, straight in log n and rising, reaches `goal`."""
+    """Return the first n at which the line through y, straight in log n and rising,
+    reaches `goal`.
+    """
     i = int(np.searchsorted(y, goal))
     if y[i] == goal:
         return float(sizes[i])

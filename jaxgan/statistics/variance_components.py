@@ -96,7 +96,8 @@ class Layout(NamedTuple):
 
 
 def as_tables(tables: Tables | np.ndarray) -> list[np.ndarray]:
-    """One table per fold, as floats; one array is one fold, and a fold without images is none.
+    """Return one table per fold, as floats; one array is one fold, and a fold without images is
+    none.
 
     Raises:
         InputError: there is no seed or no image.
@@ -128,7 +129,8 @@ def squares(
     others: Sequence[Tables] = (),
     groups: Groups | None = None,
 ) -> Squares | None:
-    """The analysis of variance within folds, pooled over them; None where there is too little.
+    """Return the analysis of variance within folds, pooled over them; None where there is too
+    little.
 
     With one seed in each fold the folds' means take the seeds' place.
 

@@ -35,7 +35,8 @@ def repeat(turn: Callable[[Carry, Any], tuple[Carry, Any]], carry: Carry, xs: An
 
 
 def accumulate(mean: Callable[[Any, Array], Any], examples: Any, parts: int) -> Any:
-    """The average of mean(part, i) over `parts` equal parts of the batch, one after the other.
+    """Return the average of mean(part, i) over `parts` equal parts of the batch, one after the
+    other.
 
     What is a mean over examples comes out as for the whole batch: losses, their gradients. Batch
     normalisation sees one part at a time, and its updated statistics are averaged.

@@ -98,7 +98,8 @@ def make_step(
     average: Callable[[Any, Any, Array], Any],
     axis_name: str | None = None,
 ) -> Step:
-    """One update of a generator; `state.critic` has no weights, but the real sets that attract.
+    """Return one update of a generator; `state.critic` has no weights, but the real sets that
+    attract.
 
     A quarter of each batch takes the place of the oldest of them: frozen features do not age.
 

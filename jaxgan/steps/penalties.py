@@ -63,7 +63,8 @@ def r2(gamma: float) -> Penalty:
 
 
 def path_lengths(synthesise: Callable[[Ws], Images], ws: Ws, key: Keys) -> Float[Array, " b"]:
-    """How far an image moves with its w: the norm of J^T y, y ~ N(0, I), over a layer's share.
+    """Return how far an image moves with its w: the norm of J^T y, y ~ N(0, I), over a layer's
+    share.
 
     Args:
         synthesise: from one w a layer to images, each from its own alone.

@@ -14,7 +14,8 @@ UNITS = ("steps", "epochs", "kimg")
 
 
 def steps(duration: str, pictures: int, pictures_a_step: int, name: str = "a duration") -> float:
-    """How many steps a duration is: "10 epochs", "500 kimg" (thousands of images), "100 steps".
+    """Return how many steps a duration is: "10 epochs", "500 kimg" (thousands of images), "100
+    steps".
 
     Args:
         duration: a number and a unit.

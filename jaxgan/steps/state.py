@@ -20,7 +20,9 @@ class Net(struct.PyTreeNode):
         return {"params": self.params, "batch_stats": self.stats}
 
     def descend(self, grads: Any, tx: optax.GradientTransformation, **about: Any) -> "Net":
-        """One step of the optimiser against `grads`; what it wants to know besides is `about`."""
+        """Return one step of the optimiser against `grads`; what it wants to know besides is
+        `about`.
+        """
         tx = optax.with_extra_args_support(tx)
         updates, opt_state = tx.update(grads, self.opt_state, self.params, **about)
         return self.replace(params=optax.apply_updates(self.params, updates), opt_state=opt_state)

@@ -114,7 +114,9 @@ def make_turns(
     layers: int = generator.num_ws  # type: ignore[attr-defined]
 
     def styles(net: Net, params: dict, labels: Labels, keys: Keys) -> tuple[Ws, dict]:
-        """The ws of new latents, some of two mixed, and the statistics with the new average w."""
+        """Return the ws of new latents, some of two mixed, and the statistics with the new average
+        w.
+        """
         apply: Any = partial(generator.apply, {"params": params, "batch_stats": net.stats})
         z, other = (prng.normal(prng.fold_in(keys, i), (len(keys), latent_dim)) for i in range(2))
         ws, updates = apply(z, labels, W_BETA, method="w_average", mutable=["batch_stats"])
@@ -136,7 +138,8 @@ def make_turns(
         return critic.apply({"params": params}, images, True, labels)  # type: ignore[return-value]
 
     def averaged(gradient: Callable, batch: Batch, key: PRNGKey, turn: int, every: int = 1) -> Any:
-        """The mean of gradient(real, labels, real's keys, keys) over microbatches and devices.
+        """Return the mean of gradient(real, labels, real's keys, keys) over microbatches and
+        devices.
 
         Of every so manieth example. Numbers that are not finite become 0 in the gradients.
         """

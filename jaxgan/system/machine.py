@@ -23,7 +23,9 @@ def cores() -> int:
 
 
 def free_memory() -> int | None:
-    """Bytes of memory that can be had without swapping; None where the system does not tell."""
+    """Return bytes of memory that can be had without swapping; None where the system
+    does not tell.
+    """
     lines = _read(MEMORY).splitlines()
     free = [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
     limit, used = (_read(CONTROL_GROUP / f"memory.{name}") for name in ("max", "current"))
@@ -35,7 +37,9 @@ def free_memory() -> int | None:
 
 
 def cache_folder(name: str) -> Path:
-    """Where things are kept that can be had again; the user's own: compiled programs are run."""
+    """Return where things are kept that can be had again; the user's own: compiled programs are
+    run.
+    """
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxgan" / name
 
 

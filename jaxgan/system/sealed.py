@@ -73,7 +73,9 @@ def named(error: OSError, file: epath.PathLike) -> OSError:
 
 
 def ends_all(error: BaseException) -> bool:
-    """Whether no other part of an experiment can do better: a damaged file, or no disk to use."""
+    """Return whether no other part of an experiment can do better: a damaged file, or no disk to
+    use.
+    """
     if isinstance(error, OSError):
         return error.errno in DISK
     return isinstance(error, FileError)
@@ -185,7 +187,9 @@ def _crc(values: Mapping[str, Any]) -> int:
 
 
 def _is_cut(line: bytes) -> bool:
-    """Whether a kill or a full disk leaves such a last line: the beginning of a row, no more."""
+    """Return whether a kill or a full disk leaves such a last line: the beginning of a row, no
+    more.
+    """
     try:
         json.JSONDecoder().raw_decode(line.decode(errors="replace"))
     except (ValueError, RecursionError):

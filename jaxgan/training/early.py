@@ -66,7 +66,8 @@ class Distance(NamedTuple):
 
 
 def steps(total: int) -> dict[int, float]:
-    """The steps after which it is looked, and the shares that they are; none of a short training.
+    """Return the steps after which it is looked, and the shares that they are; none of a short
+    training.
 
     Args:
         total: steps of the training.
@@ -136,7 +137,9 @@ def make_early(
 
 
 def foreseen(first: float, last: float) -> float:
-    """The distance after all steps, from those after 10 and 30 %: it falls as a power of them."""
+    """Return the distance after all steps, from those after 10 and 30 %: it falls as a power of
+    them.
+    """
     slope = math.log(SHARES[2] / SHARES[1]) / math.log(SHARES[1] / SHARES[0])
     return last * min(1.0, last / max(first, 1e-12)) ** slope
 

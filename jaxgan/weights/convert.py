@@ -57,7 +57,8 @@ def run(
 
 
 def adapted(config: StyleGAN2, numbers: Sizes, found: Published) -> StyleGAN2:
-    """A StyleGAN2's config with the numbers of a published network, which draws as its tool does.
+    """Return a StyleGAN2's config with the numbers of a published network, which draws as its tool
+    does.
 
     It computes in float32. Classes have their numbers as names.
     """

@@ -255,7 +255,9 @@ def read(
 
 
 def _find(module: Any, what: Any, name: str, allowed: Allowed) -> Any:
-    """What stands for a name: a type of numbers, or a function of ours that calls alone reach."""
+    """Return what stands for a name: a type of numbers, or a function of ours that calls alone
+    reach.
+    """
     found = None
     if type(module) is str and type(what) is str:
         found = allowed.get((module, what))
@@ -299,7 +301,9 @@ def _call(function: Any, arguments: Any, budget: Budget) -> Any:
 
 
 def _places(memo: dict[int, Any], thing: Any) -> list[int]:
-    """Where what has just got its state was remembered: among the newest, as its state is small."""
+    """Return where what has just got its state was remembered: among the newest, as its state is
+    small.
+    """
     return [place for place in islice(reversed(memo), 64) if memo[place] is thing]
 
 

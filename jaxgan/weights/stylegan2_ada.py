@@ -88,7 +88,8 @@ ALLOWED: Allowed = {
 
 
 def read(file: str | os.PathLike) -> Published:
-    """The networks of a `.pkl` file of the published tool, or of a `.safetensors` one of ours.
+    """Return the networks of a `.pkl` file of the published tool, or of a `.safetensors` one of
+    ours.
 
     Raises:
         InputError: it cannot be read, is damaged, of another kind, or names anything that such a
@@ -163,7 +164,9 @@ def _of_pickle(content: File, path: Path) -> Published:
 
 
 def _flatten(module: Module, seen: list[Module], prefix: str = "") -> dict[str, Tensor]:
-    """The arrays of a network. Parts in several places could be more than there is time for."""
+    """Return the arrays of a network. Parts in several places could be more than there
+    is time for.
+    """
     if any(module is other for other in seen):
         raise ValueError("a part is in two places")
     seen.append(module)

@@ -93,7 +93,9 @@ def _check_sum(content: File, checksum: str, path: Path) -> None:
 
 
 def _safe(content: File, path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a `.safetensors` file, whose header must be whole before the rest is read."""
+    """Return the arrays of a `.safetensors` file, whose header must be whole before the rest is
+    read.
+    """
     try:
         whole = spans.of(content)
         (size,) = struct.unpack("<Q", whole.part(0, 8).read())
@@ -202,7 +204,9 @@ def _damaged(name: str, error: Exception) -> str:
 
 
 def _load_zip(content: Span, name: str, allowed: Allowed, budget: Budget) -> Any:
-    """An archive of data.pkl, whose persistent ids name storages, and data/<key>, their bytes."""
+    """Return an archive of data.pkl, whose persistent ids name storages, and data/<key>, their
+    bytes.
+    """
     members = zips.members(content)
     (place,) = (path for path in members if path.endswith("/data.pkl") and path.count("/") == 1)
     folder = place.removesuffix("data.pkl")

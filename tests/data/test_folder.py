@@ -246,3 +246,12 @@ def test_progress_is_shown_only_when_it_takes_long(capsys, monkeypatch):
     monkeypatch.setattr(threads.time, "monotonic", lambda: next(clock))
     list(in_threads(lambda i: i, 10))
     assert "images read: 1 of 10 (0/s)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 2_001, 8_003])
+def test_threads_read_all_in_order_and_raise_what_fails(count: int, monkeypatch) -> None:
+    monkeypatch.setattr("jaxgan.system.machine.cores", lambda: 2)
+    assert [*in_threads(lambda i: i * i, count)] == [i * i for i in range(count)]
+    if count:
+        with pytest.raises(ZeroDivisionError):
+            [*in_threads(lambda i: 1 // (count - 1 - i), count)]

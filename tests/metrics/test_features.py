@@ -16,8 +16,6 @@ from jaxgan.metrics import features as module
 from jaxgan.metrics.features import (
     ARRAYS,
     BLOCKS,
-    MEAN,
-    STD,
     Features,
     available,
     conv5_3,
@@ -25,6 +23,7 @@ from jaxgan.metrics.features import (
     input_size,
     vgg16,
 )
+from jaxgan.models.layers.imagenet import MEAN, STD
 from jaxgan.types import InputError
 from jaxgan.weights.torch_files import load
 

@@ -155,7 +155,8 @@ def aligned(picture: Picture, landmarks: Landmarks, border: Border) -> UInt8[np.
 
 
 def eyes_after(landmarks: Landmarks, resolution: int) -> Float64[np.ndarray, "2 2"]:
-    """Where the eyes lie in the aligned image of that side: (x, y) of the left one, the right.
+    """Return where the eyes lie in the aligned image of that side: (x, y) of the left one, the
+    right.
 
     Left is the image's left (the published names, unless `place` swapped them).
     """
@@ -177,7 +178,9 @@ def published_side(placement: Placement, width: int, height: int) -> int:
 
 
 def crop_name(name: str, face: int) -> str:
-    """What the crop of an image's only face (0), or of its face 1, 2 ... of several, is called."""
+    """Return what the crop of an image's only face (0), or of its face 1, 2 ... of several, is
+    called.
+    """
     return f"{name}#{face}" if face else name
 
 

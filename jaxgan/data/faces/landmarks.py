@@ -40,7 +40,8 @@ class Landmarks(NamedTuple):
 
 
 def read_cat(data: bytes) -> Landmarks:
-    """The CAT set's `x.jpg.cat`: "9", then x and y of both eyes, mouth, left ear and right ear.
+    """Return the CAT set's `x.jpg.cat`: "9", then x and y of both eyes, mouth, left ear and right
+    ear.
 
     Raises:
         InputError: anything else, or a number that is not finite or beyond a million.

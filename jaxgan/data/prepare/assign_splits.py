@@ -16,7 +16,8 @@ TIES = "like images of two sides of the split"
 
 
 def before(request: Request, say: Say, are_given: bool = False) -> dict[bytes, int]:
-    """The sides that an earlier run into the same folder decided, by what stands for each file.
+    """Return the sides that an earlier run into the same folder decided, by what stands for each
+    file.
 
     Where folders give the sides, no earlier decision counts.
     """

@@ -122,7 +122,9 @@ def _faces(
 
 
 def cut(row: Row, picture: Image.Image, options: Options) -> tuple[Row, list[Square]]:
-    """The squares of an image that `read` gave, and its row with what stands for the pixels."""
+    """Return the squares of an image that `read` gave, and its row with what stands for
+    the pixels.
+    """
     crop = "stretch" if options.crop == "stretch" else "center"
     squares = []
     for resolution in options.resolutions:

@@ -117,7 +117,9 @@ def diagnose(
 
 
 def several(group: Int64[np.ndarray, " n"]) -> tuple[Int64[np.ndarray, " m"], ...]:
-    """The positions in groups of two and more, group by group; and where each group starts."""
+    """Return the positions in groups of two and more, group by group; and where each
+    group starts.
+    """
     number = np.bincount(group, minlength=len(group))
     order = np.argsort(group, kind="stable")
     order = order[number[group[order]] > 1]
@@ -127,7 +129,8 @@ def several(group: Int64[np.ndarray, " n"]) -> tuple[Int64[np.ndarray, " m"], ..
 def decide(
     diagnosis: Diagnosis, clean: bool, human: dict[str, tuple[str, Decision]]
 ) -> dict[int, str]:
-    """The rows that are left out, with the reason: unreadable ones, and what else was decided.
+    """Return the rows that are left out, with the reason: unreadable ones, and what else was
+    decided.
 
     Args:
         diagnosis: see there.

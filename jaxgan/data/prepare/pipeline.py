@@ -115,7 +115,9 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
                 found = discover.find(
                     request.source, work, reading=request.reading, grouped=request.grouped
                 )
-            say(f"{len(found.entries):,} files of {', '.join(found.classes)}")
+            names = ", ".join(found.classes[:8])
+            more = f" and {len(found.classes) - 8:,} more" if len(found.classes) > 8 else ""
+            say(f"{len(found.entries):,} files of {names}{more}")
             for line in account.left_out(found.left_out, found.kinds or {}, {}):
                 say(line)
             for line in found.told:

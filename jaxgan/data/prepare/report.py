@@ -129,7 +129,9 @@ def _reason(result: Result, reason: str) -> Sheet | None:
 
 
 def _by_hand(result: Result) -> Sheet | None:
-    """What nobody but a human objects to; the rest of what they drop is on the sheets above."""
+    """Return what nobody but a human objects to; the rest of what they drop is on the
+    sheets above.
+    """
     found = sorted(set(result.dropped) - set(result.diagnosis.reasons))
     note = "Nothing was found, and decisions.csv drops them."
     return _contacts(result, "Decided by hand", note, found)

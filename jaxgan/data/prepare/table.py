@@ -20,7 +20,9 @@ Table = Shaped[np.ndarray, " rows"]  # Of `row_type`.
 
 
 def row_type(resolutions: int) -> np.dtype:
-    """A row as numbers; its strings are those of its entry, and its problem is kept elsewhere."""
+    """Return a row as numbers; its strings are those of its entry, and its problem is kept
+    elsewhere.
+    """
     return np.dtype(
         [
             *(("entry", np.int32), ("face", np.int16), ("label", np.int32), ("good", np.bool)),

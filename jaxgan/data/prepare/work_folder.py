@@ -68,7 +68,9 @@ def quarantine(folder: Path, found: Files, diagnosis: Diagnosis, dropped: dict[i
 
 
 def _short(name: str) -> str:
-    """A name that file systems take: escaped, or in an archive, it may be too long for them."""
+    """Return a name that file systems take: escaped, or in an archive, it may be too
+    long for them.
+    """
     data = name.encode()
     if len(data) <= 255:
         return name

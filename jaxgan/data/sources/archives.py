@@ -62,7 +62,9 @@ def tarred(
 
 
 def _members(archive: tarfile.TarFile, left_out: Counter) -> list[tuple[str, int, int]]:
-    """Name of files, and where their bytes are; a hard link has those of an earlier member."""
+    """Return name of files, and where their bytes are; a hard link has those of an
+    earlier member.
+    """
     found = []
     places: dict[PurePosixPath, tuple[int, int]] = {}
     for member in archive:

@@ -99,7 +99,9 @@ def find(
 
 
 def exists(source: str | os.PathLike) -> bool:
-    """Whether there is such a path; sets of other libraries are looked for when they are read."""
+    """Return whether there is such a path; sets of other libraries are looked for when they are
+    read.
+    """
     return os.fspath(source).startswith(NAMED) or Path(source).expanduser().exists()
 
 

@@ -43,7 +43,8 @@ class _Set(NamedTuple):
 def find(
     source: str, *, flag: str = "--source", reading: str = "auto", grouped: str | None = None
 ) -> Files:
-    """All images of a set, of all its splits; it is downloaded and prepared where it is not yet.
+    """Return all images of a set, of all its splits; it is downloaded and prepared where it is not
+    yet.
 
     An image is named like "cat/train-000123.jpg", by class, split and position. Classes without an
     image are left out, and so are images that are marked as having no label. Without a feature
@@ -106,7 +107,8 @@ def find(
 
 
 def read(root: str, place: tuple[int, int]) -> bytes:
-    """The bytes of an image file: as the set has them, or those of a PPM where it has arrays.
+    """Return the bytes of an image file: as the set has them, or those of a PPM where it has
+    arrays.
 
     Args:
         root: of `find`.
@@ -202,7 +204,7 @@ def _open(folder: str) -> _Set:
 
 
 def _keys(where: str, builder: Any) -> tuple[str, str | None]:
-    """Name of the features that are the image and the label."""
+    """Return name of the features that are the image and the label."""
     features, supervised = builder.info.features, builder.info.supervised_keys or ()
     features = dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
     pictures = sorted(key for key, feature in features.items() if _is_picture(feature))

@@ -32,14 +32,18 @@ def blank(size: int) -> Canvas:
 
 
 def posed(canvas: Canvas, centre: Point, scale: float, tilt: float) -> Canvas:
-    """The same pixels in the coordinates of a head: its centre 0, its radius 1, its chin down."""
+    """Return the same pixels in the coordinates of a head: its centre 0, its radius 1, its chin
+    down.
+    """
     x, y = (canvas.x - centre[0]) / scale, (canvas.y - centre[1]) / scale
     c, s = cos(tilt), sin(tilt)
     return canvas._replace(x=c * x + s * y, y=c * y - s * x, pixel=canvas.pixel / scale)
 
 
 def mirrored(canvas: Canvas, centre: Point) -> Canvas:
-    """The same pixels seen from a point, left folded onto right: one shape is painted on both."""
+    """Return the same pixels seen from a point, left folded onto right: one shape is painted on
+    both.
+    """
     return canvas._replace(x=abs(canvas.x - centre[0]), y=canvas.y - centre[1])
 
 
@@ -146,7 +150,9 @@ def colours(codes: str) -> np.ndarray:
 
 
 def pick(rng: Rng, palette: np.ndarray) -> np.ndarray:
-    """One of the colours, a little brighter or darker and a very little off its hue: [3, 1, 1]."""
+    """Return one of the colours, a little brighter or darker and a very little off its hue: [3, 1,
+    1].
+    """
     brightness, hue = rng.normal(1, 0.12), rng.normal(1, 0.04, (3, 1, 1)).astype(np.float32)
     ink = palette[rng.integers(len(palette))] * hue * brightness
     return np.minimum(np.maximum(ink, 0.05), 1)

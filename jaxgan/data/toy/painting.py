@@ -65,7 +65,9 @@ def paint_head(picture: Canvas, animal: Animal, rng: Rng) -> None:
 
 
 def sample_coat(head: Canvas, animal: Animal, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-    """The colours of the fur, [3, h, w], with up to three markings; its strands, about [-1, 1]."""
+    """Return the colours of the fur, [3, h, w], with up to three markings; its strands, about [-1,
+    1].
+    """
     # The fur grows away from the nose. The seam of the angle is below the chin, out of sight.
     radius, angle = np.hypot(head.x, head.y - 0.25), np.arctan2(head.x, 0.25 - head.y)
     strands = noise(rng, 18 * angle, 5 * radius) * np.minimum(radius, 1)

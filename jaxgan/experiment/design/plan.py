@@ -12,7 +12,7 @@ from jaxgan.config import loading as configs
 from jaxgan.config.loading import inherit as inherit
 from jaxgan.config.questions import ExperimentData
 from jaxgan.config.typed import Experiment, changed
-from jaxgan.data import dataset, folds, loader, splits
+from jaxgan.data import account, dataset, folds, loader, splits
 from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import Source
 from jaxgan.data.images import Crop
@@ -65,6 +65,15 @@ class Plan(NamedTuple):
         if self.copies is None:
             return "duplicates: as the given sides have them"
         return sentence(self.copies, self.real.names.__getitem__)
+
+    @property
+    def account(self) -> list[str]:
+        """Return what there is to say of the images and their sides, in lines."""
+        first, verdict = self.folds[0], self.config.verdict
+        gan = bool(of_gans(first.needed))
+        names = [arm.name for arm in first.arms]
+        uneven = account.lopsided(self.real.labels, self.real.classes, verdict.outcome, names)
+        return account.lines(self.real, first.sides, gan=gan) + uneven
 
     def pick(
         self, *kinds: Kind, fold: int | None = None, seeds: Container[int | None] | None = None

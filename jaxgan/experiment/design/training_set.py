@@ -18,7 +18,8 @@ def assemble(
     seed: int,
     steps: int = 0,
 ) -> Dataset:
-    """The images of an arm and a seed, with their weights and their turns where they have any.
+    """Return the images of an arm and a seed, with their weights and their turns where they have
+    any.
 
     Args:
         arm: how many of each kind.

@@ -54,7 +54,8 @@ class Classifiers:
         self._built: Built = first._built if first else {}
 
     def train(self, positions: range) -> tuple[list[dict], list[dict]]:
-        """All arms with the seeds at some positions of `config.seeds`; finished ones come back.
+        """Return all arms with the seeds at some positions of `config.seeds`; finished ones come
+        back.
 
         Args:
             positions: of the seeds, `vmap_seeds` of which are trained at once.
@@ -174,7 +175,8 @@ class Classifiers:
     def _choose(
         self, number: int, job: Job, together: Together | None
     ) -> tuple[Job, float | None, dict]:
-        """The choice that validates best, the first of equals, and what its run says of that.
+        """Return the choice that validates best, the first of equals, and what its run says of
+        that.
 
         All of them are trained, and none sees a test image.
         """
@@ -232,7 +234,9 @@ def as_arm(section: typed.Classifier, arm: Arm) -> typed.Classifier:
 
 
 def _build(section: typed.Classifier, job: Job, built: Built) -> tuple[typed.Classifier, Recipe]:
-    """The config and recipe of a classifier: as many as there are different steps to compile."""
+    """Return the config and recipe of a classifier: as many as there are different steps to
+    compile.
+    """
     arm, steps = job.arm, job.steps
     assert arm is not None
     if (arm.way, steps) not in built:

@@ -141,7 +141,9 @@ class Share(NamedTuple):
 
 
 def _read(file: epath.Path) -> dict:
-    """What a stage left; without it the same command does that stage again, to the same result."""
+    """Return what a stage left; without it the same command does that stage again, to the same
+    result.
+    """
     return sealed.load(file, f"delete {file} and run the same command again")
 
 
@@ -151,7 +153,9 @@ def _beat(file: epath.Path) -> None:
 
 
 def _started(file: epath.Path | None, begin: float) -> int:
-    """The time from which errors of the process of `file` count: where it lives, its own start."""
+    """Return the time from which errors of the process of `file` count: where it lives, its own
+    start.
+    """
     if file and _time(file) > begin:
         with contextlib.suppress(ValueError):
             return min(STARTED, int(file.read_text()))

@@ -110,7 +110,8 @@ def distances(
     made: Mapping[str, Source],
     workdir: Callable[[str], epath.Path],
 ) -> dict[str, Pair]:
-    """How far both sides' samples of each class lie from real images that no one learned from.
+    """Return how far both sides' samples of each class lie from real images that no one learned
+    from.
 
     Args:
         judge: the name of the features.

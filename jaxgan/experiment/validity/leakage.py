@@ -55,7 +55,8 @@ def overlap(learned: Source, held_out: Source) -> Overlap:
 
 
 def leakage(learned: Mapping[str, Source], held_out: Source) -> dict:
-    """Whether a held-out image, or a changed copy of one, is among those that were learned from.
+    """Return whether a held-out image, or a changed copy of one, is among those that were learned
+    from.
 
     Args:
         learned: by what they are: real training images, generated ones.

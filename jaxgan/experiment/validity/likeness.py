@@ -37,7 +37,8 @@ def fidelity(
     real: Mapping[str, Float[np.ndarray, "n d"]],
     generated: Mapping[str, Float[np.ndarray, "m d"]],
 ) -> dict:
-    """Whether generated images lie among the real ones of their class, or far off, like noise.
+    """Return whether generated images lie among the real ones of their class, or far off, like
+    noise.
 
     The median distance of a generated image's features to the nearest real one, as a multiple
     of that of a real image to the nearest other one. Features are standardised by real ones.
@@ -81,7 +82,8 @@ def _times_farther(real: Float[np.ndarray, "n d"], made: Float[np.ndarray, "m d"
 
 
 def looks(source: Source, critics: Collection[str] = ()) -> Float[np.ndarray, "n d"]:
-    """Features to tell images apart by: VGG16's, or light ones where its weights are missing.
+    """Return features to tell images apart by: VGG16's, or light ones where its weights are
+    missing.
 
     Args:
         source: images.

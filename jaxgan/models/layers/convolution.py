@@ -181,7 +181,8 @@ def conv(
 def conv_transpose(
     x: Float[Array, "b h w i"], kernel: Kernel, stride: int | Pair = 1, padding: int | Pair = 0
 ) -> Float[Array, "b h2 w2 o"]:
-    """The transposed convolution, as ConvTranspose2d: to stride (size - 1) + kernel - 2 padding.
+    """Return the transposed convolution, as ConvTranspose2d: to stride (size - 1) + kernel - 2
+    padding.
 
     Can be differentiated in reverse any number of times, but not forward (jvp).
 

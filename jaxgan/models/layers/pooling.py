@@ -57,7 +57,9 @@ def max_pool(
 def _greatest(
     x: Float[Array, "b h w c"], windows: Windows
 ) -> tuple[Float[Array, "b h2 w2 c"], UInt[Array, "b h2 w2 c"]]:
-    """The greatest of each window, and which of its places, in reading order, has it first."""
+    """Return the greatest of each window, and which of its places, in reading order,
+    has it first.
+    """
     _, side, stride, padding, _ = windows
     lasts = [(n - 1) * stride for n in windows.counts()]
     edges = [
