@@ -31,7 +31,9 @@ def get_config() -> ConfigDict:
     config.model.name = "drifting"
     for name in ("mixed", "head_width", "patch"):  # A critic's.
         del config.model[name]
-    del config.augment, config.optim.critic
+    for name in ("n_critic", "same_batch", "boost"):
+        del config.train[name]
+    del config.augment, config.optim.critic, config.data.normalise
     # Reach of attraction and repulsion, as shares of the mean distance.
     config.loss = ConfigDict({"name": "drifting", "temperatures": (0.02, 0.05, 0.2)})
     optim = config.optim.generator
