@@ -112,8 +112,12 @@ def test_splits_columns_and_groups_are_chosen(datasets: Any, tmp_path: Path) -> 
         coarse=datasets.ClassLabel(names=["cat", "dog"]),
         patient=datasets.Value("string"),
     )
-    made = datasets.Dataset.from_dict(rows, features)
-    datasets.DatasetDict({"train": made, "extra": made}).save_to_disk(str(tmp_path / "saved"))
+    # By a file: `from_dict` pickles a table, which fails with some releases of pyarrow.
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    file = str(tmp_path / "rows.parquet")
+    parquet.write_table(pyarrow.table(rows, features.arrow_schema), file)
+    made = datasets.load_dataset("parquet", data_files={"train": file, "extra": file})
+    made.save_to_disk(str(tmp_path / "saved"))
     source = f"hf:{tmp_path / 'saved'}"
     with pytest.raises(InputError, match="fine, coarse: add #label=fine"):
         discover.find(source)

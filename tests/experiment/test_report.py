@@ -565,3 +565,16 @@ def test_no_interval_is_printed_that_says_nothing():
     lines = [conclude._interval({"low": low, "high": 1.0}) for low in (0.04, 0.554, 0.85)]
     assert lines == ["  [too noisy to tell]"] * 2 + ["  [85.0%, 100.0%]"]
     assert conclude._interval({"low": None, "high": None}) == ""
+
+
+def test_classes_of_unequal_size_are_warned_of_as_in_the_log():
+    def warned(cat: int, dog: int, generators: list) -> list[str]:
+        counts = {"train": {"cat": cat, "dog": dog}, "test": {"cat": 100, "dog": 10}}
+        found = {"classes": ["cat", "dog"], "data": {"counts": counts}, "generators": generators}
+        return details.warnings({**found, "verdict": {"outcome": "accuracy"}, "arms": {"real": {}}})
+
+    unequal, few = warned(400, 30, [{}])
+    assert unequal.startswith("Unequal classes, cat 500 against dog 40") and "balance" in unequal
+    assert few.startswith("Few images to train with: dog 30;")
+    assert warned(400, 30, []) == [unequal]
+    assert warned(100, 80, [{}]) == []

@@ -5,6 +5,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from jaxgan.data import account
 from jaxgan.experiment import next_steps, verdict
 from jaxgan.experiment.report import view
 from jaxgan.experiment.report.formatting import between, duration, percent, signed, style
@@ -93,7 +96,23 @@ def _rise(results: Results) -> html.Table | None:
     folds = " (first fold)" if results.get("data", {}).get("folds", 1) > 1 else ""
     head = ["Class", f"To train with{folds}", "Test images", "Rise", "Interval"]
     caption = f"Rise of recall from {b} to {a}, in points; all intervals cover together."
-    return html.Table(head, rows, caption)
+    return html.Table(head, rows, " ".join([caption, *warnings(results)]))
+
+
+def warnings(results: Results) -> list[str]:
+    """Return what the log warned of: classes of unequal size, or too small for a GAN."""
+    names, counts = results["classes"], results.get("data", {}).get("counts", {})
+    of_all = [sum(side.get(c, 0) for side in counts.values()) for c in names]
+    if not all(of_all):
+        return []
+    every = np.repeat(np.arange(len(names)), of_all)
+    outcome = results["verdict"].get("outcome") or "accuracy"
+    said = account.lopsided(every, names, outcome, list(results["arms"]))
+    if results.get("generators"):
+        train = [counts.get("train", {}).get(c, 0) for c in names]
+        said += account.few(np.repeat(np.arange(len(names)), train), names, None)
+    short = [line.removeprefix("warning: ") for line in said]
+    return [f"{line[0].upper()}{line[1:]}." for line in short]
 
 
 def mcnemar(results: Results) -> html.Table | None:
