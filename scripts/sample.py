@@ -37,8 +37,10 @@ from jaxgan.engine.provenance import versions
 from jaxgan.sampling import (
     best_of_n,
     cards,
+    files,
     imagefolder,
     projection,
+    requests,
     sample,
     selection,
     stylegan2,
@@ -124,14 +126,14 @@ def main() -> None:
         about = (FLAGS.space, FLAGS.frames, FLAGS.fps, FLAGS.cells, FLAGS.batch_size)
         video.film(sampler, style, seeds, FLAGS.interpolate, *about)
     if FLAGS.style_mixing:
-        rows = sample.parse_seeds(FLAGS.rows, "--rows")
-        columns = sample.parse_seeds(FLAGS.columns, "--columns")
+        rows = requests.parse_seeds(FLAGS.rows, "--rows")
+        columns = requests.parse_seeds(FLAGS.columns, "--columns")
         _write(FLAGS.style_mixing, sample.mix(sampler, style, rows, columns, FLAGS.layers))
     scores = None
     if FLAGS.select is not None:
         seeds, scores = _best(sampler, seeds)
     if FLAGS.out:
-        sample.save(sampler, seeds, FLAGS.out, FLAGS.format, FLAGS.batch_size, scores)
+        files.save(sampler, seeds, FLAGS.out, FLAGS.format, FLAGS.batch_size, scores)
         print(f"{len(seeds)} images of step {sampler.step}: {FLAGS.out}")
         if FLAGS.metadata:
             imagefolder.describe(sampler, style, seeds, FLAGS.out, FLAGS.format, FLAGS.licence)
@@ -147,10 +149,10 @@ def _seeds() -> Sequence[int]:
     if count is None:
         count = 8 if FLAGS.interpolate else 64
         count = count if FLAGS.select is None else FLAGS.select * FLAGS.surplus
-    sample.check_request(count, FLAGS.seed, FLAGS.format)
+    requests.check_request(count, FLAGS.seed, FLAGS.format)
     seeds = range(FLAGS.seed, FLAGS.seed + count)
     if FLAGS.seeds is not None:
-        seeds = sample.parse_seeds(FLAGS.seeds)
+        seeds = requests.parse_seeds(FLAGS.seeds)
         if len(set(seeds)) < len(seeds) and not FLAGS.interpolate:  # A film may come back.
             raise InputError(f"--seeds must name each seed once, got {FLAGS.seeds}")
     if FLAGS.select is not None:

@@ -23,11 +23,16 @@ os.environ |= {
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
 
+import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
 from etils.epath import backend  # noqa: E402
 from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
+
+# A busy machine is no fault.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 CHECKED = ("augment", "models", "prng", "types", "steps.accumulation", "steps.classifier")
 CHECKED += ("steps.gan", "steps.losses", "steps.optimizers", "steps.penalties", "steps.schedules")

@@ -14,7 +14,7 @@ import jaxgan
 from jaxgan import api
 from jaxgan.config import loading
 from jaxgan.data.toy.animals import ToySource
-from jaxgan.sampling import sample
+from jaxgan.sampling import files, sample
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,7 +37,7 @@ def test_a_generator_draws_as_the_script_does(trained, tmp_path) -> None:
     generator = jaxgan.load(trained[0].workdir)
     images = generator.sample(3, seed=5)
     assert images.dtype == np.uint8 and images.shape == (3, *[generator.resolution] * 2, 3)
-    sample.save(sample.restore(trained[0].workdir), [5, 6, 7], tmp_path)
+    files.save(sample.restore(trained[0].workdir), [5, 6, 7], tmp_path)
     drawn = [np.asarray(Image.open(file)) for file in sorted(tmp_path.glob("*.png"))]
     np.testing.assert_array_equal(images, drawn)
     np.testing.assert_array_equal(generator.sample(1, seed=6)[0], images[1])

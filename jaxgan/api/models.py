@@ -19,7 +19,7 @@ from jaxgan.evaluation.classifier import evaluate_classifier
 from jaxgan.experiment import ensemble
 from jaxgan.metrics import classification as evaluation
 from jaxgan.metrics import networks
-from jaxgan.sampling import cards, gallery, sample
+from jaxgan.sampling import cards, gallery, requests, sample
 from jaxgan.system.terminal import few
 
 Images = UInt8[np.ndarray, "n h w 3"]
@@ -50,7 +50,7 @@ class Generator:
             seed: of the first.
             label: the class, of a conditional generator; the classes in turn where None.
         """
-        sample.check_request(count, seed, "png")
+        requests.check_request(count, seed, "png")
         sampler = self.sampler
         if label is not None:
             sampler = sample.restore(self.workdir, self._step, sample.Style(label=label))

@@ -17,7 +17,7 @@ from jaxgan.data.folder import Source
 from jaxgan.engine.log import grid
 from jaxgan.errors import InputError
 from jaxgan.metrics import features, judges, networks
-from jaxgan.sampling import best_of_n, sample, video
+from jaxgan.sampling import best_of_n, requests, sample, video
 from jaxgan.sampling.sample import Sampler
 from jaxgan.system import sealed
 
@@ -63,7 +63,7 @@ def write(
     Raises:
         InputError: no generator's run in `workdir`.
     """
-    sample.check_request(count, seed, "png")
+    requests.check_request(count, seed, "png")
     if real is not None:
         best_of_n.open_real(workdir, real)  # A folder that will not do is refused before long work.
     sampler = sample.restore(workdir, step)

@@ -33,7 +33,7 @@ def describe(
     file_format: str = "png",
     licence: str | None = None,
 ) -> None:
-    """Write `metadata.jsonl` and `README.md` beside the images that `sample.save` wrote.
+    """Write `metadata.jsonl` and `README.md` beside the images that `files.save` wrote.
 
     Args:
         sampler: what drew them.

@@ -1,9 +1,7 @@
 """Images from the averaged generator of a run: each is drawn from a seed of its own."""
 
 import hashlib
-import io
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
@@ -14,7 +12,6 @@ import numpy as np
 from etils import epath
 from flax import linen as nn
 from jaxtyping import Array, Float32, Int, UInt8
-from PIL import Image
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
@@ -23,17 +20,13 @@ from jaxgan.config.sections import Evaluate
 from jaxgan.config.typed import GAN, PCA
 from jaxgan.engine.checkpoint import Best, Checkpoints, checksums
 from jaxgan.engine.log import grid
-from jaxgan.errors import FileError
 from jaxgan.metrics import judges
 from jaxgan.models import pca
 from jaxgan.sampling import stylegan2
 from jaxgan.sampling.stylegan2 import Style
-from jaxgan.system import sealed
 from jaxgan.types import InputError, Latents, to_uint8
 
 BATCH = 32
-FORMATS = {"png": {}, "jpg": {"quality": 95, "subsampling": 0}}
-SEEDS = 10**7  # That one command may name.
 
 Draw = Callable[[Any, Int[Array | np.ndarray, " b"]], UInt8[Array, "b h w c"]]
 
@@ -263,64 +256,6 @@ def _batches(
         yield draw(variables, padded)
 
 
-def save(
-    sampler: Sampler,
-    seeds: Sequence[int],
-    out: epath.PathLike,
-    file_format: str = "png",
-    batch_size: int = BATCH,
-    scores: Sequence[float] | None = None,
-    manifest: str = "manifest.jsonl",
-) -> None:
-    """Write a file per seed, and a manifest: file, seed, sha256, the checkpoint's step and
-    checksum, the networks of the critic's features, and the score where there is one."""
-    critics = sampler.critics
-    folder = epath.Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for i, image in enumerate(pictures(sampler, seeds, batch_size)):
-        seed = seeds[i]
-        buffer = io.BytesIO()
-        kind = {"jpg": "jpeg"}.get(file_format, file_format)
-        Image.fromarray(image).save(buffer, kind, **FORMATS[file_format])
-        name = f"seed{seed:08d}.{file_format}"
-        sealed.write(folder / name, buffer.getvalue())
-        row = {
-            "file": name,
-            "seed": seed,
-            "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
-            "checkpoint_step": sampler.step,
-            "checkpoint_checksum": sampler.checksum,
-            "critic": list(critics),
-        }
-        if scores is not None:
-            row["score"] = scores[i]
-        rows.append(json.dumps(row) + "\n")
-    sealed.write(folder / manifest, rows)
-
-
-def verify(out: epath.PathLike, manifest: str, checksum: str) -> None:
-    """Compare a manifest with its SHA-256, and the files that it lists with theirs.
-
-    Raises:
-        FileError: naming the first that is missing or was changed.
-    """
-    folder = epath.Path(out)
-
-    def check(file: epath.Path, said: str) -> bytes:
-        data = file.read_bytes() if file.exists() else b""
-        if hashlib.sha256(data).hexdigest() != said:
-            what = "was changed" if file.exists() else "is missing"
-            raise FileError(
-                f"{file} must be as it was written, and {what}: delete {folder.parent} and run the "
-                f"same command again"
-            )
-        return data
-
-    for row in map(json.loads, check(folder / manifest, checksum).splitlines()):
-        check(folder / row["file"], row["sha256"])
-
-
 def mix(
     sampler: Sampler,
     style: Style,
@@ -368,33 +303,3 @@ def mix(
         mixed[1:, chosen] = of_columns[:, chosen]
         sheet += painted(mixed, [seed] * len(mixed))
     return grid(np.stack(sheet), len(columns) + 1)
-
-
-def parse_seeds(text: str, flag: str = "--seeds") -> list[int]:
-    """Return the seeds of "1-1000" or "1,5,7-9", in that order.
-
-    Raises:
-        InputError: malformed, or a seed that is not below 2**32.
-    """
-    ranges = []
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d{1,10})(?:\s*-\s*(\d{1,10}))?\s*", part, re.ASCII)
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
-        if not first <= last < 2**32:
-            raise InputError(
-                f"{flag} must be numbers and rising ranges below 2**32 like 1,5,7-9, got {text!r}"
-            )
-        ranges.append(range(first, last + 1))
-    if (count := sum(map(len, ranges))) > SEEDS:
-        raise InputError(f"{flag} must name at most {SEEDS:,} seeds, got {count:,}")
-    return [seed for part in ranges for seed in part]
-
-
-def check_request(num: int, seed: int, file_format: str) -> None:
-    """Raise InputError for a number, seed or format that cannot be."""
-    if num < 1:
-        raise InputError(f"--num must be at least 1, got {num}")
-    if not 0 <= seed <= 2**32 - num:
-        raise InputError(f"--seed must be within [0, 2**32 - num], got {seed}")
-    if file_format not in FORMATS:
-        raise InputError(f"--format must be one of {', '.join(FORMATS)}, got {file_format!r}")

@@ -13,7 +13,7 @@ from jaxgan.data import loader
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.errors import InputError
 from jaxgan.evaluation import hub
-from jaxgan.sampling import cards, imagefolder, sample
+from jaxgan.sampling import cards, files, imagefolder, sample
 from jaxgan.sampling.stylegan2 import Style
 from jaxgan.system import sealed
 
@@ -74,7 +74,7 @@ def test_a_run_comes_back_and_samples_alike(run: Path, tmp_path: Path) -> None:
 
 def test_samples_are_a_set_of_images_with_labels(run: Path, tmp_path: Path) -> None:
     sampler, out = sample.restore(run), tmp_path / "out"
-    sample.save(sampler, range(5, 8), out)
+    files.save(sampler, range(5, 8), out)
     imagefolder.describe(sampler, Style(), range(5, 8), out)
     rows = [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
     assert [row["seed"] for row in rows] == [5, 6, 7] and {row["label"] for row in rows} == {"cat"}
@@ -85,8 +85,8 @@ def test_samples_are_a_set_of_images_with_labels(run: Path, tmp_path: Path) -> N
     hub.push(str(out), "me/drawn", public=True, hub=there)
     assert there.made == [("me/drawn", False, "dataset")]
     hub.pull("me/drawn", str(tmp_path / "back"), dataset=True, hub=there)
-    files = (folder / rows[0]["file_name"] for folder in (out, tmp_path / "back"))
-    assert len({file.read_bytes() for file in files}) == 1
+    copies = (folder / rows[0]["file_name"] for folder in (out, tmp_path / "back"))
+    assert len({file.read_bytes() for file in copies}) == 1
 
 
 def test_what_cannot_be_pushed_or_pulled_is_one_sentence(run: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from jaxgan.data.folder import FolderSource
 from jaxgan.errors import InputError
 from jaxgan.experiment.stages.principal_components import principal
 from jaxgan.models import pca
-from jaxgan.sampling import export, sample, stylegan2, video
+from jaxgan.sampling import export, files, sample, stylegan2, video
 from jaxgan.training import run as training
 
 
@@ -238,7 +238,7 @@ def test_a_run_is_drawn_from_as_any_generator(run, tmp_path) -> None:
     paint = sample.make_paint(generator)
     painted = paint(sampler.variables, sampler.latents([3, 9, 4]))
     assert np.abs(np.asarray(painted).astype(int) - images).max() <= 1
-    sample.save(sampler, [1, 2], tmp_path / "out")
+    files.save(sampler, [1, 2], tmp_path / "out")
     assert len([*(tmp_path / "out").glob("*.png")]) == 2
     video.film(
         sampler, stylegan2.Style(), range(3), str(tmp_path / "film.gif"), None, 2, 10, "1x1", 4

@@ -18,7 +18,7 @@ from jaxgan.experiment.design import plan
 from jaxgan.metrics import features
 from jaxgan.metrics.features import Features
 from jaxgan.metrics.networks import Classifier
-from jaxgan.sampling import best_of_n, sample
+from jaxgan.sampling import best_of_n, files, sample
 from jaxgan.sampling.best_of_n import Judge
 from jaxgan.training import run
 from jaxgan.types import InputError
@@ -74,7 +74,7 @@ def test_the_best_are_kept_whatever_the_batches(stand_in, tmp_path: Path) -> Non
     assert len(left) == 39 and max(left) <= min(kept.scores)
 
     best_of_n.save(kept, tmp_path)
-    sample.save(SAMPLER, kept.seeds, tmp_path, scores=kept.scores)
+    files.save(SAMPLER, kept.seeds, tmp_path, scores=kept.scores)
     rows = [json.loads(row) for row in (tmp_path / "manifest.jsonl").read_text().splitlines()]
     assert {row["seed"]: row["score"] for row in rows} == dict(
         zip(kept.seeds, kept.scores, strict=True)

@@ -9,7 +9,7 @@ from flax import linen as nn
 from PIL import Image
 
 from jaxgan.config.typed import PCA
-from jaxgan.sampling import sample
+from jaxgan.sampling import files, requests, sample
 from jaxgan.types import InputError
 
 
@@ -41,7 +41,7 @@ def test_latents_are_standard_normal() -> None:
 
 
 def test_the_manifest_has_a_row_per_picture(tmp_path: Path) -> None:
-    sample.save(SAMPLER, range(3, 8), tmp_path)
+    files.save(SAMPLER, range(3, 8), tmp_path)
     rows = [json.loads(row) for row in (tmp_path / "manifest.jsonl").read_text().splitlines()]
     assert [row["seed"] for row in rows] == [3, 4, 5, 6, 7]
     expected = np.stack(list(sample.pictures(SAMPLER, range(3, 8))))
@@ -51,7 +51,7 @@ def test_the_manifest_has_a_row_per_picture(tmp_path: Path) -> None:
 
 
 def test_jpg_is_close(tmp_path: Path) -> None:
-    sample.save(SAMPLER, [0], tmp_path, "jpg")
+    files.save(SAMPLER, [0], tmp_path, "jpg")
     (file,) = tmp_path.glob("*.jpg")
     picture = next(iter(sample.pictures(SAMPLER, [0])))
     difference = np.asarray(Image.open(file)).astype(int) - picture.astype(int)
@@ -64,7 +64,7 @@ def test_jpg_is_close(tmp_path: Path) -> None:
 )
 def test_bad_requests(request_: tuple, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        sample.check_request(*request_)
+        requests.check_request(*request_)
 
 
 def test_a_workdir_without_a_run(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_drawing_is_compiled_once() -> None:
 
 
 def test_seeds_are_read_in_order() -> None:
-    assert sample.parse_seeds("1-1000") == list(range(1, 1001))
-    assert sample.parse_seeds("1,5,7-9") == [1, 5, 7, 8, 9]
-    assert sample.parse_seeds(" 9 - 9, 0,4294967295") == [9, 0, 2**32 - 1]
+    assert requests.parse_seeds("1-1000") == list(range(1, 1001))
+    assert requests.parse_seeds("1,5,7-9") == [1, 5, 7, 8, 9]
+    assert requests.parse_seeds(" 9 - 9, 0,4294967295") == [9, 0, 2**32 - 1]
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_seeds_are_read_in_order() -> None:
 )
 def test_malformed_seeds(text: str) -> None:
     with pytest.raises(InputError, match=rf"--seeds must be .* like 1,5,7-9, got '{text}'"):
-        sample.parse_seeds(text)
+        requests.parse_seeds(text)
 
 
 def test_too_many_seeds() -> None:
     with pytest.raises(InputError, match=r"at most 10,000,000 seeds, got 4,294,967,296"):
-        sample.parse_seeds("0-4294967295")
+        requests.parse_seeds("0-4294967295")
 
 
 def test_latents_like_numpy() -> None:

@@ -13,7 +13,7 @@ from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.errors import FileError
 from jaxgan.experiment.design.jobs import Job, Samples
 from jaxgan.experiment.stages.site import Made, Site, going_on, listed
-from jaxgan.sampling import best_of_n, sample
+from jaxgan.sampling import best_of_n, files, sample
 from jaxgan.training import run
 from jaxgan.types import Recipe
 
@@ -150,7 +150,7 @@ def _draw(site: Site, jobs: Sequence[Job], learned: Source, number: int) -> tupl
             seeds, scores, about = kept.seeds, kept.scores, {"selection": [kept.about]}
         manifest = f"manifest_{job.seed}.jsonl"
         with site.outlook.doing(job, f"{site.label}samples of {called}"):
-            sample.save(sampler(), seeds, out, scores=scores, manifest=manifest)
+            files.save(sampler(), seeds, out, scores=scores, manifest=manifest)
         return {"seeds": seeds} | listed(out, manifest) | about
 
     # One file a seed: an experiment that is given more seeds draws theirs alone.
@@ -159,7 +159,7 @@ def _draw(site: Site, jobs: Sequence[Job], learned: Source, number: int) -> tupl
         for job in jobs
     }
     for made in about.values():
-        sample.verify(out, **made["manifest"])
+        files.verify(out, **made["manifest"])
     source = FolderSource(out, config.classifier.data.resolution, crop=config.data.crop)
     place = {epath.Path(name).stem: i for i, name in enumerate(source.names)}
     kept = loader.in_memory(source)

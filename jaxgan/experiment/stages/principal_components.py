@@ -12,7 +12,7 @@ from jaxgan.data.folder import FolderSource, Source
 from jaxgan.experiment.design.jobs import Job, Samples
 from jaxgan.experiment.stages.site import Made, Site, going_on, listed
 from jaxgan.models import pca
-from jaxgan.sampling import best_of_n, sample
+from jaxgan.sampling import best_of_n, files, sample
 
 PICTURES = "pictures"  # The folder of those that are drawn.
 
@@ -51,7 +51,7 @@ def from_principal(site: Site, samples: Sequence[Job]) -> Made:
 
         with going_on(note):
             made = site.share.once(number, file, work)
-            sample.verify(workdir / PICTURES, **made["manifest"])
+            files.verify(workdir / PICTURES, **made["manifest"])
             seconds += made["seconds"]
             images = drawn(workdir, made["seeds"], site.plan.real.resolution)
             if job.key.selected:
@@ -70,7 +70,7 @@ def principal(
     """Return the image of each seed, from the principal components of a class's images.
 
     `workdir` keeps the components, which are found anew for other images only, and the drawn
-    images, named and listed as `sample.save` does.
+    images, named and listed as `files.save` does.
 
     Args:
         source: images of one class to learn from.
@@ -84,7 +84,7 @@ def principal(
     folder = epath.Path(workdir)
     fit = components(source, folder)
     sampler = sample.Sampler(PCA(), 0, _checksum(source), fit, pca.draw)
-    sample.save(sampler, seeds, folder / PICTURES, manifest=manifest)
+    files.save(sampler, seeds, folder / PICTURES, manifest=manifest)
     return drawn(folder, seeds, source.resolution)
 
 
