@@ -20,6 +20,7 @@ from jaxgan.experiment import ensemble
 from jaxgan.metrics import classification as evaluation
 from jaxgan.metrics import networks
 from jaxgan.sampling import cards, gallery, requests, sample
+from jaxgan.system.terminal import few
 
 Images = UInt8[np.ndarray, "n h w 3"]
 
@@ -177,7 +178,7 @@ class Classifier:
         name = self.net.config.model.name
         if self.arm is not None:
             name = f"{self.arm}, {len(self.members)} times {name}"
-        return f"Classifier({str(self.workdir)!r}: {name} of {', '.join(self.classes)})"
+        return f"Classifier({str(self.workdir)!r}: {name} of {few(self.classes)})"
 
 
 class Predictions(NamedTuple):
@@ -194,7 +195,7 @@ class Predictions(NamedTuple):
     probabilities: Float[np.ndarray, "n k"]
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{self.labels.count(name):,} {name}" for name in self.classes)
+        counts = few([f"{self.labels.count(name):,} {name}" for name in self.classes])
         return f"Predictions({len(self.names):,} images: {counts})"
 
     @property

@@ -20,6 +20,7 @@ FAR = 4.0  # Standard deviations by which a class's share on a side is off
 TIMES = 1.5  # and times as large or small.
 LOPSIDED = 3  # Times as many images in a class as in another.
 SHOWN = 3
+ROWS = 40  # Classes in a table; further ones share a row.
 
 
 def lines(source: Source, split: Split | None = None, gan: bool = False) -> list[str]:
@@ -69,7 +70,7 @@ def table(
     classes: Sequence[str],
     sides: Int[np.ndarray, " n"] | None = None,
 ) -> list[str]:
-    """Return images per class and side."""
+    """Return images per class and side; of many classes the first ones, and all together."""
     columns: dict[str, np.ndarray] = {}
     if sides is not None:
         columns |= {name: sides == side for side, name in enumerate(SIDES)}
@@ -79,7 +80,13 @@ def table(
         for name, mine in columns.items()
     }
     rows = [("images" if sides is not None else "class", *columns)]
-    rows += [(name, *(f"{of[i]:,}" for of in counts.values())) for i, name in enumerate(classes)]
+    rows += [
+        (name, *(f"{of[i]:,}" for of in counts.values()))
+        for i, name in enumerate(classes[:ROWS] if len(classes) > ROWS + 1 else classes)
+    ]
+    if len(classes) > ROWS + 1:
+        left = f"{len(classes) - ROWS:,} more"
+        rows.append((left, *(f"{sum(of[ROWS:]):,}" for of in counts.values())))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(name: str, *cells: str) -> str:
@@ -119,10 +126,12 @@ def uneven(
         here = sides == side
         if not here.any() or here.all():
             continue
-        for label, name in enumerate(classes):
-            share = float((labels[~here] == label).mean())
-            mine = float((labels[here] == label).mean())
-            error = np.sqrt(max(share * (1 - share), 1e-9) * (1 / here.sum() + 1 / (~here).sum()))
+        # At once for all classes: there may be thousands.
+        n, others = int(here.sum()), int((~here).sum())
+        shares = np.bincount(labels[~here], minlength=len(classes)) / others
+        own = np.bincount(labels[here], minlength=len(classes)) / n
+        for name, share, mine in zip(classes, shares.tolist(), own.tolist(), strict=True):
+            error = np.sqrt(max(share * (1 - share), 1e-9) * (1 / n + 1 / others))
             far = abs(mine - share) > FAR * error
             if far and max(mine, share) > TIMES * min(mine, share):
                 found.append(

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Int, Int32, Int64, Shaped
 from jaxgan.data.ranges import Scale
 from jaxgan.data.threads import in_threads
 from jaxgan.errors import InputError
+from jaxgan.system.terminal import few
 
 Image = Shaped[np.ndarray, "..."]  # uint8 [r, r, 3]; or features of an image.
 Phases = Sequence[tuple[int, Int[np.ndarray, " m"]]]  # First steps, and positions from then on.
@@ -194,7 +195,7 @@ def concat(
         InputError: they differ in classes or resolution.
     """
     if len({(tuple(source.classes), source.resolution) for source in sources}) != 1:
-        got = "; ".join(f"{', '.join(s.classes)} at {s.resolution}" for s in sources)
+        got = "; ".join(f"{few(s.classes)} at {s.resolution}" for s in sources)
         raise InputError(f"joined sources must have the same classes and resolution, got {got}")
     parts = [of(source) for source in sources]
     ends = np.cumsum([len(part) for part in parts])

@@ -22,6 +22,7 @@ from jaxgan.data.sources.entries import Entries, Files
 from jaxgan.data.threads import in_threads as in_threads
 from jaxgan.errors import InputError
 from jaxgan.system import machine
+from jaxgan.system.terminal import few
 
 logger = logging.getLogger("jaxgan")
 IN_MEMORY = 4 * 1024**3  # Bytes of decoded images that are kept, at most.
@@ -294,8 +295,8 @@ def choose(there: Sequence[str], classes: Sequence[str] | None) -> tuple[str, ..
     missing = [name for name in classes if name not in there]
     if missing or not classes or len(set(classes)) < len(classes):
         raise InputError(
-            f"classes must name folders with images, each once; there are {', '.join(there)}; "
-            f"got {', '.join(map(repr, classes)) or 'none'}"
+            f"classes must name folders with images, each once; there are {few(there)}; "
+            f"got {few([*map(repr, classes)]) or 'none'}"
         )
     return tuple(classes)
 

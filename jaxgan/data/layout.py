@@ -269,13 +269,16 @@ def _laid_out(
     classes = sorted(set(named.values()))
     twice = [name for name, n in Counter(named.values()).items() if n > 1]
     told += [f"class {name} is written in two Unicode forms: read as one" for name in twice]
-    for name, n in Counter(_folded(name) for name in classes).items():
-        if n > 1:
-            alike = [c for c in classes if _folded(c) == name]
-            told.append(
-                f"the classes {', '.join(alike)} differ in case or accents alone: is it so?"
-            )
-    label = {name: classes.index(named[name]) for name in raw}
+    folded: dict[str, list[str]] = {}
+    for name in classes:
+        folded.setdefault(_folded(name), []).append(name)
+    told += [
+        f"the classes {', '.join(alike)} differ in case or accents alone: is it so?"
+        for alike in folded.values()
+        if len(alike) > 1
+    ]
+    number = {name: at for at, name in enumerate(classes)}
+    label = {name: number[named[name]] for name in raw}
     numbered = [(label[of[path]], i) for i, path in enumerate(paths) if path in of]
     numbered.sort()
     sides = None if given is None else [given[paths[i]] for _, i in numbered]

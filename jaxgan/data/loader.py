@@ -22,6 +22,7 @@ from jaxgan.data.threads import in_threads
 from jaxgan.data.toy import animals
 from jaxgan.errors import InputError
 from jaxgan.system import machine
+from jaxgan.system.terminal import few
 
 logger = logging.getLogger("jaxgan")
 LOOKED_AT = 200  # Images, for their size.
@@ -202,7 +203,7 @@ def make_batches(
             f"got {batch_size}"
         )
     if len(source) < batch_size and process_index == 0:
-        present = ", ".join(source.classes[i] for i in np.unique(source.labels))
+        present = few([source.classes[i] for i in np.unique(source.labels)])
         logger.warning(
             "a batch of %d repeats images: there are only %d (%s)",
             *(batch_size, len(source), present),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int, Int64
+from jaxtyping import Bool, Float64, Int, Int64
 
 from jaxgan.data.dataset import Source
 from jaxgan.data.duplicates import Duplicates, group_copies, near_duplicates
@@ -98,10 +98,10 @@ def assign(
     sides = np.where(touched.any(axis=1), touched.argmax(axis=1), sides)
     torn = touched.sum(axis=1) > 1
 
-    holds = np.zeros((len(first), len(classes)), bool)
     counted = slice(None) if kept is None else kept
-    holds[member[counted], labels[counted]] = True
-    _fill_sides(sides, draws, holds, touched.any(axis=1), share, classes, called)
+    # Pairs, not a table of groups and classes: of many classes that is too large.
+    pairs = np.unique(np.stack([member[counted], labels[counted]], axis=1), axis=0)
+    _fill_sides(sides, draws, pairs, touched.any(axis=1), share, classes, called)
     return np.where(own >= 0, own, np.where(torn[member], -1, sides[member])).astype(np.int64)
 
 
@@ -110,33 +110,63 @@ def _uniform(key: bytes) -> float:
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest()) / 2**64
 
 
-def _fill_sides(sides, draws, holds, fixed, share, classes, called="images") -> None:
+def _fill_sides(
+    sides: Int64[np.ndarray, " g"],
+    draws: Float64[np.ndarray, " g"],
+    pairs: Int64[np.ndarray, "m 2"],
+    fixed: Bool[np.ndarray, " g"],
+    share: Float64[np.ndarray, " 3"],
+    classes: Sequence[str],
+    called: str,
+) -> None:
     """Move groups, not `fixed` ones, in place: to every wanted side goes one of every class, and,
     as far as there are any to spare, the share of a small class, rounded down.
+
+    Args:
+        sides: of the groups.
+        draws: of the groups, in [0, 1).
+        pairs: (group, class) for all classes of each group, sorted.
+        fixed: groups that stay.
+        share: of each side.
+        classes: their names.
+        called: see `assign`.
     """
+    of_group = np.split(pairs[:, 1], np.searchsorted(pairs[:, 0], np.arange(1, len(sides))))
+    order = np.argsort(pairs[:, 1], kind="stable")
+    ends = np.searchsorted(pairs[order, 1], np.arange(1, len(classes)))
+    of_class = np.split(pairs[order, 0], ends)
     wanted = np.flatnonzero(share > 0)
-    total = holds.sum(axis=0)
+    total = np.array([len(groups) for groups in of_class])
     for name, groups in zip(classes, total, strict=True):
         if groups < len(wanted):
             raise InputError(
                 f"each class needs at least {len(wanted)} different {called} for a split, "
                 f"{name} has {groups}"
             )
+    counts = np.zeros((3, len(classes)), np.int64)
+    np.add.at(counts, (sides[pairs[:, 0]], pairs[:, 1]), 1)
     middles = np.cumsum(share) - share / 2
     one = np.tile(share[:, None] > 0, len(classes)).astype(np.int64)
     whole = np.floor(share[:, None] * np.where(total < SMALL, total, 0) + 1e-9).astype(np.int64)
+
+    def to_spare(least: Int64[np.ndarray, "3 k"], label: int, side: int) -> int | None:
+        """Return the nearest group of the class that the side it is on can do without."""
+        groups = of_class[label][~fixed[of_class[label]] & (sides[of_class[label]] != side)]
+        for group in groups[np.argsort(np.abs(draws[groups] - middles[side]), kind="stable")]:
+            here = sides[group], of_group[group]
+            if (counts[here] > least[here]).all():
+                return group
+        return None
+
     for least in (one, np.maximum(one, whole)):
         for side in wanted:
             for label, name in enumerate(classes):
-                while True:
-                    counts = np.stack([holds[sides == s].sum(axis=0) for s in range(3)])
-                    if counts[side, label] >= least[side, label]:
-                        break
-                    movable = (~holds | (counts[sides] > least[sides])).all(axis=1)
-                    spare = ~fixed & holds[:, label] & movable & (sides != side)
-                    if spare.any():
-                        distance = np.where(spare, np.abs(draws - middles[side]), np.inf)
-                        sides[distance.argmin()] = side
+                while counts[side, label] < least[side, label]:
+                    group = to_spare(least, label, side)
+                    if group is not None:
+                        counts[sides[group], of_group[group]] -= 1
+                        counts[side, of_group[group]] += 1
+                        sides[group] = side
                         continue
                     if not fixed.any() and not counts[side, label]:
                         raise InputError(

@@ -22,7 +22,7 @@ from jaxgan.evaluation import onnx
 from jaxgan.metrics import classification
 from jaxgan.metrics.networks import Classifier
 from jaxgan.sampling import cards
-from jaxgan.sampling.export import PLATFORMS, Weights, flat
+from jaxgan.sampling.export import Weights, exported, flat
 from jaxgan.steps.classifier import make_predict
 from jaxgan.system import sealed
 
@@ -114,7 +114,7 @@ def program(one: Classifier, weights: dict[str, np.ndarray]) -> export.Exported:
     (b,) = export.symbolic_shape("b")
     shapes = {name: jax.ShapeDtypeStruct(x.shape, x.dtype) for name, x in weights.items()}
     images = jax.ShapeDtypeStruct((b, side, side, 3), jnp.uint8)
-    return export.export(jax.jit(say(one)), platforms=PLATFORMS)(shapes, images)
+    return exported(say(one), shapes, images)
 
 
 def card(

@@ -36,6 +36,7 @@ from jaxgan.metrics.classification import predict
 from jaxgan.statistics import crossed
 from jaxgan.steps.classifier import make_predict
 from jaxgan.system import lock
+from jaxgan.system.terminal import few
 from jaxgan.training import run as training
 
 # (images to learn from, seed, name) -> (images -> log-probabilities of the classes)
@@ -128,10 +129,9 @@ def open_sides(
         missing = [name for name in whole.classes if name not in source.classes]
         more = [name for name in source.classes if name not in whole.classes]
         if missing or more:
-            has = f"has no {', '.join(missing)}" if missing else f"has {', '.join(more)}, too"
+            has = f"has no {few(missing)}" if missing else f"has {few(more)}, too"
             raise InputError(
-                f"{flag} must have the classes of --real, {', '.join(whole.classes)}, and "
-                f"{path} {has}"
+                f"{flag} must have the classes of --real, {few(whole.classes)}, and {path} {has}"
             )
         return source if source.classes == whole.classes else opened(path, flag, whole.classes)
 

@@ -28,6 +28,7 @@ from jaxgan.experiment.stages.generate import generate
 from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.stages.workers import Share
 from jaxgan.experiment.validity import gate
+from jaxgan.system.terminal import few
 from jaxgan.training import run as training
 from jaxgan.types import InputError, Recipe
 
@@ -125,7 +126,7 @@ class _Experiment:
         self.told.line(self.plan.duplicates)
         one = parts[0].sides
         self.told.line(
-            f"{len(real):,} images of {', '.join(real.classes)}: "
+            f"{len(real):,} images of {few(real.classes)}: "
             + (f"{len(parts)} folds, in the first " if len(parts) > 1 else "")
             + f"{len(one.train):,} to train, {len(one.validation):,} to validate, "
             f"{len(one.test):,} to test" + " (each once in all)" * (len(parts) > 1)

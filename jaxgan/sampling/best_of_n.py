@@ -21,6 +21,7 @@ from jaxgan.sampling.sample import Sampler
 from jaxgan.sampling.selection import Classified
 from jaxgan.system import sealed
 from jaxgan.system.paths import near
+from jaxgan.system.terminal import few
 
 
 class Judge(NamedTuple):
@@ -166,7 +167,7 @@ def open_judge(workdir: str | None, label: str | None, data: TrainingData | PCAD
     if label is None and len(data.classes) == 1:
         (label,) = data.classes
     if label is None:
-        known = ", ".join(classifier.config.data.classes)
+        known = few(classifier.config.data.classes)
         raise InputError(f"--label must be given, one of {known}: the run has no class of its own")
     judge = Judge(str(workdir), classifier, label)
     check_judge(judge, data.resolution)
@@ -183,7 +184,7 @@ def check_judge(judge: Judge, resolution: int) -> None:
         )
     if judge.label not in theirs.classes:
         raise InputError(
-            f"--label must be a class of the classifier, of {', '.join(theirs.classes)}, "
+            f"--label must be a class of the classifier, of {few(theirs.classes)}, "
             f"got {judge.label!r}"
         )
 

@@ -1,5 +1,6 @@
 """A generator for other programs: one call that needs JAX alone, its weights, and a model card."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -88,7 +89,18 @@ def program(sampler: Sampler, weights: dict[str, np.ndarray]) -> export.Exported
         shapes.append(jax.ShapeDtypeStruct((), jnp.float32))
     if with_classes:
         shapes.append(jax.ShapeDtypeStruct((b,), jnp.int32))
-    return export.export(jax.jit(paint), platforms=PLATFORMS)(*shapes)
+    return exported(paint, *shapes)
+
+
+def exported(function: Callable[..., Array], *shapes: Any) -> export.Exported:
+    """Return a function for `PLATFORMS`, without the folders that this machine's code lies in."""
+    name = "jax_hlo_source_file_canonicalization_regex"
+    before = getattr(jax.config, name)
+    jax.config.update(name, ".*/")  # What it matches is taken off names of source files.
+    try:
+        return export.export(jax.jit(function), platforms=PLATFORMS)(*shapes)
+    finally:
+        jax.config.update(name, before)
 
 
 def card(

@@ -9,6 +9,7 @@ from jaxgan.sampling import cards
 from jaxgan.sampling.sample import Sampler
 from jaxgan.sampling.stylegan2 import Style
 from jaxgan.system import sealed
+from jaxgan.system.terminal import few
 
 METADATA, CARD = "metadata.jsonl", "README.md"
 
@@ -63,7 +64,7 @@ def card(
         "tags": ["synthetic", "jaxgan", model],
     }
     head = "---\n" + "".join(f"{k}: {json.dumps(v)}\n" for k, v in about.items()) + "---"
-    of = f" of {', '.join(sorted(set(classes)))}" if classes else ""
+    of = f" of {few(sorted(set(classes)))}" if classes else ""
     return f"""{head}
 
 # {count:,} generated images{of}

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 # All control characters but tab, new line and carriage return; those that change the direction.
@@ -31,6 +32,13 @@ def protect() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # A name need not be in UTF-8.
         setattr(sys, name, Printable(stream))
+
+
+def few(names: Sequence[str], most: int = 8) -> str:
+    """Return names with commas between them; of many the first ones, and how many more."""
+    if len(names) <= most + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most:,} more"
 
 
 def printable(name: str) -> str:

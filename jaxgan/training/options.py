@@ -19,6 +19,7 @@ from jaxgan.engine.memory import Settings
 from jaxgan.engine.options import TrainOptions
 from jaxgan.engine.provenance import environment
 from jaxgan.system import sealed
+from jaxgan.system.terminal import few
 from jaxgan.types import Recipe, State
 from jaxgan.weights import imagenet, init_from
 
@@ -98,7 +99,7 @@ def introduce(log: Log, recipe: Recipe, source: Source, data: dict | None = None
         about = environment() | {"data": data or account.describe_data(source)}
         sealed.save(log.folder / "run.json", about, indent=2)
     summary = (
-        f"{len(source):,} images of {', '.join(_present(source))} at {source.resolution} px; "
+        f"{len(source):,} images of {few(_present(source))} at {source.resolution} px; "
         f"parameters: {', '.join(counts)}; {jax.device_count()} x {jax.devices()[0].device_kind}"
     )
     cluster.work_unit().set_notes(summary)  # What a cluster's console shows.

@@ -218,6 +218,16 @@ def test_the_account_counts_sides_and_small_classes() -> None:
     assert account.few(labels[:500], ("ok",), sides[:500]) == []
 
 
+def test_a_table_of_many_classes_is_short_and_counts_all() -> None:
+    labels = np.repeat(np.arange(2000), 3)
+    lines = account.table(labels, [f"c{i}" for i in range(2000)], np.tile([0, 0, 2], 2000))
+    assert len(lines) == account.ROWS + 2 and lines[-1].startswith("1,960 more")
+    sums = np.array(
+        [[int(cell.replace(",", "")) for cell in line.split()[-4:]] for line in lines[1:]]
+    )
+    assert sums.sum(axis=0).tolist() == [4000, 0, 2000, 6000]
+
+
 def test_a_class_whose_share_is_far_off_on_a_side_is_told() -> None:
     labels = np.concatenate([np.repeat([0, 1], [300, 300]), np.repeat([0, 1], [90, 10])])
     sides = np.repeat([0, 2], [600, 100])

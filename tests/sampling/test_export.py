@@ -75,6 +75,14 @@ def test_an_export_draws_what_sample_draws(name: str, tmp_path: Path, monkeypatc
         assert np.abs(found - np.stack(list(sample.pictures(truncated, seeds, 8)))).max() <= 1
 
 
+def test_a_program_says_not_where_code_lies(run: Path) -> None:
+    sampler = sample.restore(run)
+    program = bytes(export.program(sampler, export.flat(sampler.variables)).serialize())
+    folders = {str(Path(file).parent) for file in (__file__, export.__file__, jax.__file__)}
+    assert not [folder for folder in folders if folder.encode() in program]
+    assert b"site-packages" not in program and b"export.py" in program
+
+
 def test_weights_are_those_of_the_checkpoint(run: Path) -> None:
     variables = sample.restore(run).variables
     again = safetensors.numpy.load(safetensors.numpy.save(export.flat(variables)))

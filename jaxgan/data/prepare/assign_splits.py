@@ -120,6 +120,7 @@ def tell_gaps(
     """Say where a side that was decided before has lost its last image of a class."""
     labels = diagnosis.rows.table["label"][rows]
     for side, name in enumerate(prepared.SIDES):
-        for label, of_class in enumerate(diagnosis.classes):
-            if request.fractions[side] and not (labels[sides == side] == label).any():
-                say(f"no image of {of_class} is left to {name}: another --out is parted anew")
+        counts = np.bincount(labels[sides == side], minlength=len(diagnosis.classes))
+        for label in np.flatnonzero(counts == 0) if request.fractions[side] else ():
+            of_class = diagnosis.classes[label]
+            say(f"no image of {of_class} is left to {name}: another --out is parted anew")

@@ -36,7 +36,7 @@ from jaxgan.data.sources import discover
 from jaxgan.data.sources.entries import Files
 from jaxgan.errors import InputError
 from jaxgan.system import machine, paths, sealed
-from jaxgan.system.terminal import printable
+from jaxgan.system.terminal import few, printable
 
 PART = 512  # Images, at most; a part that is done is not done again.
 PART_BYTES = 2**26  # Of uncompressed images in a part, at most.
@@ -93,7 +93,7 @@ def summary(result: Result) -> list[str]:
         note = quality.NOTES.get(what)
         lines.append(f"{len(names):,} {what}, like {names[0]}" + (f" ({note})" if note else ""))
     for resolution, kept in found["sets"].items():
-        counts = ", ".join(f"{n:,} {name}" for name, n in kept["counts"].items())
+        counts = few([f"{n:,} {name}" for name, n in kept["counts"].items()])
         mean, std = (" ".join(f"{x:.3f}" for x in kept[key]) for key in ("mean", "std"))
         where = f" at {resolution} px" if len(found["sets"]) > 1 else ""
         lines.append(f"kept{where}: {counts}; mean {mean}, deviation {std}")
@@ -115,9 +115,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
                 found = discover.find(
                     request.source, work, reading=request.reading, grouped=request.grouped
                 )
-            names = ", ".join(found.classes[:8])
-            more = f" and {len(found.classes) - 8:,} more" if len(found.classes) > 8 else ""
-            say(f"{len(found.entries):,} files of {names}{more}")
+            say(f"{len(found.entries):,} files of {few(found.classes)}")
             for line in account.left_out(found.left_out, found.kinds or {}, {}):
                 say(line)
             for line in found.told:

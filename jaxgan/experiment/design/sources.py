@@ -12,6 +12,7 @@ from jaxgan.data.folder import Source
 from jaxgan.data.images import Crop
 from jaxgan.experiment.design.arms import GIVEN
 from jaxgan.system import paths
+from jaxgan.system.terminal import few
 from jaxgan.types import InputError
 
 
@@ -70,8 +71,7 @@ def open_folder(
     for name in sorted(most):
         if name not in there.classes:
             raise InputError(
-                f"config.generated must have the folders {', '.join(classes)}, and {path} has no "
-                f"{name}"
+                f"config.generated must have the folders {few(classes)}, and {path} has no {name}"
             )
         mine = loader.Subset(there, np.flatnonzero(there.labels == there.classes.index(name)))
         if len(mine) < most[name]:
