@@ -232,7 +232,7 @@ def test_the_script_prints_a_table_and_writes_nothing(tmp_path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "run").exists()
-    rows = done.stdout.strip().splitlines()
+    rows = done.stdout.strip().splitlines()[-5:]  # Before them, on a busy machine, what takes long.
     assert [row.split()[0] for row in rows[1:]] == ["GANs", "drawing", "classifiers", "all"]
     for row in rows[1:]:
         assert re.search(r"\d+:\d\d +\d+\.\d\d GiB +\d+\.\d\d GiB$", row), row
