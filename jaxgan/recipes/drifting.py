@@ -14,9 +14,8 @@ from jaxgan.recipes import durations, networks
 from jaxgan.recipes.durations import Pictures
 from jaxgan.recipes.generators import build_generator
 from jaxgan.recipes.optimiser import optimiser
-from jaxgan.recipes.projected import first_average
+from jaxgan.recipes.projected import average, first_average
 from jaxgan.steps import drifting as steps
-from jaxgan.steps import optimizers
 from jaxgan.steps.state import GANState, Net, new_net
 from jaxgan.types import Images, PRNGKey, Recipe
 
@@ -45,13 +44,7 @@ def recipe(config: Drifting, axis_name: str | None, pictures: Pictures) -> Recip
         tx,
         temperatures=config.loss.temperatures,
         latent_dim=model.latent_dim,
-        average=partial(
-            optimizers.average_by_pictures,
-            batch=train.batch_size,
-            half_life=1000 * train.ema_kimg,
-            # From an average that is good already a ramp would begin with forgetting it.
-            ramp=None if config.init_from else train.ema_ramp,
-        ),
+        average=average(config),
         axis_name=axis_name,
     )
     return Recipe(init, step)

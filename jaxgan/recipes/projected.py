@@ -1,13 +1,16 @@
 """From a config to the recipe of a GAN whose critic looks through a frozen network."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array
 
 from jaxgan.config.models import ProjectedModel
-from jaxgan.config.typed import Projected
+from jaxgan.config.typed import Drifting, Projected
 from jaxgan.models import backbones, projected
 from jaxgan.recipes import augmentation, durations, networks
 from jaxgan.recipes.durations import Pictures
@@ -51,13 +54,7 @@ def recipe(config: Projected, axis_name: str | None, pictures: Pictures) -> Reci
         loss=losses.hinge(),
         augment=augmentation.fixed(config.augment.policy, config.augment.p),
         latent_dim=model.latent_dim,
-        average=partial(
-            optimizers.average_by_pictures,
-            batch=train.batch_size,
-            half_life=1000 * train.ema_kimg,
-            # From an average that is good already a ramp would begin with forgetting it.
-            ramp=None if config.init_from else train.ema_ramp,
-        ),
+        average=average(config),
         microbatch=train.microbatch,
         axis_name=axis_name,
     )
@@ -74,6 +71,18 @@ def build_projection(model: ProjectedModel) -> projected.Projection | None:
         return None
     return projected.make_projection(
         backbones.make(model.backbone), model.backbone_size, model.mixed
+    )
+
+
+def average(config: Projected | Drifting) -> Callable[[Any, Any, Array], Any]:
+    """Return how a generator's variables are averaged: (new, old, step) -> the average."""
+    train = config.train
+    return partial(
+        optimizers.average_by_pictures,
+        batch=train.batch_size,
+        half_life=1000 * train.ema_kimg,
+        # From an average that is good already a ramp would begin with forgetting it.
+        ramp=None if config.init_from else train.ema_ramp,
     )
 
 
