@@ -201,8 +201,8 @@ def test_bad_workdirs(gan: Path, tmp_path: Path) -> None:
     assert "--metrics must be of frechet" in refused("evaluate", *sets, "--metrics=kid,fid")
     assert "--real must be a folder" in refused("evaluate", *sets, "--features=light")
     assert "/proc/x must be readable or writable" in refused("evaluate", *sets, "--json=/proc/x/y")
-    assert "scripts/experiment.py" in refused("train", "--config=configs/quickstart.py")
-    assert "scripts/train.py" in refused("experiment", "--config=configs/wgan512.py")
+    assert "jaxgan experiment takes it" in refused("train", "--config=configs/quickstart.py")
+    assert "jaxgan train takes it" in refused("experiment", "--config=configs/wgan512.py")
 
 
 def test_one_corrupt_picture_and_a_small_class(tmp_path: Path) -> None:
