@@ -20,7 +20,7 @@ HEAVY = {"stablehlo.convolution", "stablehlo.dot_general"}
 
 
 def twins() -> dict:
-    """The configs' twins, each once, with a loop in each step."""
+    """The configs' twins, each once, with a loop in each step that can have one."""
     found: dict = {}
     for file in sorted(ROOT.glob("configs/*.py")):
         config = configs.load(str(file), test=True)
@@ -29,7 +29,8 @@ def twins() -> dict:
         ):  # Principal components have none.
             if config.model.name in configs.CLASSIFIERS:
                 config.model.num_classes = 2
-            if config.train.get("n_critic", 1) == 1:
+            # A drifting model's images repel each other: it takes no microbatches.
+            if config.train.get("n_critic", 1) == 1 and config.model.name != "drifting":
                 config.train.microbatch = 2
             if config not in found.values():
                 found[file.stem] = config
@@ -91,10 +92,11 @@ def test_steps_lower_for_every_platform(name: str) -> None:
         batch["image"] = jax.ShapeDtypeStruct((config.train.n_critic, b, n, n, 3), np.uint8)
     arguments = (jax.eval_shape(recipe.init, key), batch, key)
     step = jax.jit(recipe.step)
+    loop = config.model.name != "drifting"
     assert {p: loops(lowered(step, arguments, p)) > 0 for p in ("cpu", "cuda", "tpu")} == {
         "cpu": False,
-        "cuda": True,
-        "tpu": True,
+        "cuda": loop,
+        "tpu": loop,
     }
 
 

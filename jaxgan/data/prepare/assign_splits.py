@@ -89,7 +89,7 @@ def assigned(
         same = Duplicates(groups.joined(group, grouped), table["source"])
         return splits.assign(
             *(labels, diagnosis.classes, request.fractions, same, decided, kept),
-            called="pictures" if grouped is None else "groups",
+            called="images" if grouped is None else "groups",
         )
     there = np.array(found.given, np.int32)[table["entry"]]
     if grouped is not None:
