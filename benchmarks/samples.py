@@ -5,11 +5,12 @@
 DIR holds class folders. Of each class `--train` images are trained on; as many others, at most 300,
 are held out. A recipe is a config of `configs/`, with overrides after a plus sign
 (meowgan64+model.channels=256), or with torch: before it that system as published, in plain PyTorch.
-For each class it trains until the process has used `--seconds` of CPU time, compiling left out, and
-draws `--samples`. A row of `--out` has a recipe's
+For each class it trains until the process has used `--seconds` of CPU time, compiling left out, or
+has seen `--images` real ones, and draws `--samples`. A row of `--out` has a recipe's
 
     frechet_alexnet, frechet_vgg16   to held-out images, the mean over classes; on the last layer
     frechet_levels                   on AlexNet's convolutions 1, 2, 3 and 5, of 128 px
+    half_...                         half the width of each distance's 95 % interval
     recall_...                       share of held-out images that samples come near to
     each                             these of each class
     gan_train                        accuracy on held-out images of a ResNet that trains on samples
@@ -42,11 +43,10 @@ from jaxgan.engine.log import grid
 from jaxgan.evaluation import gan_train
 from jaxgan.metrics import features
 from jaxgan.metrics.frechet import frechet_distance, moments
+from jaxgan.metrics.intervals import with_interval
 from jaxgan.metrics.prdc import prdc
 from jaxgan.models import pca
-from jaxgan.models.layers import imagenet
-from jaxgan.models.layers.convolution import conv
-from jaxgan.models.layers.pooling import max_pool
+from jaxgan.models.backbones import convolutions
 from jaxgan.sampling import sample
 from jaxgan.training import fitting
 from jaxgan.training.gan import attraction
@@ -59,7 +59,8 @@ flags.DEFINE_list("seeds", ["0"], "Of the recipes.")
 flags.DEFINE_integer("resolution", 64, "In px.")
 flags.DEFINE_integer("train", 300, "Images a class to train on.")
 flags.DEFINE_integer("samples", 400, "To draw for each class.")
-flags.DEFINE_float("seconds", 400, "CPU seconds for each class.")
+flags.DEFINE_float("seconds", 400, "CPU seconds for each class, at most.")
+flags.DEFINE_integer("images", None, "Real images to see for each class, at most; repeats count.")
 flags.DEFINE_string("out", "benchmarks/results/samples_2-core-cpu.jsonl", "File of the rows.")
 flags.DEFINE_string("keep", None, "Folder for grids and arrays of samples.")
 FLAGS = flags.FLAGS
@@ -99,19 +100,20 @@ def config_of(name: str, seed: int):
     return config
 
 
-def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, float]:
-    """Train a recipe on a class for `--seconds`; return samples, steps and seconds used."""
+def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, int, float]:
+    """Train a recipe on a class; return samples, steps, real images seen and seconds used."""
     given = config_of(name.removeprefix(TORCH), seed)
     if name.startswith(TORCH):
         import torch_samples
 
         images = np.stack([record["image"] for record in source])
-        return torch_samples.train(given, images, FLAGS.seconds, seed, FLAGS.samples)
+        limits = (FLAGS.seconds, FLAGS.images)
+        return torch_samples.train(given, images, limits, seed, FLAGS.samples)
     config, seeds = parse(given), np.arange(FLAGS.samples, dtype=np.uint32)
     began = time.process_time()
     if config.model.name == "pca":
         fit = pca.fit(source, None)
-        return pca.draw(fit, range(FLAGS.samples)), 0, time.process_time() - began
+        return pca.draw(fit, range(FLAGS.samples)), 0, len(source), time.process_time() - began
     recipe = recipes.build(config, None, look_at(config.data.normalise, source))
     init_key, train_key = jax.random.split(jax.random.key(seed))
     state = fitting.fit(
@@ -128,11 +130,12 @@ def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, float]
         source, batch_size=config.train.batch_size, seed=seed, flip=config.data.flip, turns=turns
     )
     compiled: dict = {}
-    compiling = 0.0
+    compiling, seen = 0.0, 0
 
     def update(step_fn, state, key):
-        nonlocal compiling
+        nonlocal compiling, seen
         batch = next(batches)
+        seen += int(np.prod(batch["image"].shape[:-3]))
         if step_fn not in compiled:
             start = time.process_time()
             compiled[step_fn] = (
@@ -142,7 +145,7 @@ def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, float]
         return compiled[step_fn](state, batch, key)[0]
 
     step, used = 0, 0.0
-    while used < FLAGS.seconds:
+    while used < FLAGS.seconds and seen < (FLAGS.images or np.inf):
         key = jax.random.fold_in(train_key, step)
         for i in range(recipe.prelude.count(step) if recipe.prelude else 0):
             state = update(recipe.prelude.step, state, jax.random.fold_in(key, 1000 + i))
@@ -154,7 +157,7 @@ def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, float]
             used = time.process_time() - began - compiling
     draw = sample.Sampler.of(config).draw
     images = [np.asarray(draw(state.ema, part)) for part in np.array_split(seeds, 8)]
-    return np.concatenate(images), step, used
+    return np.concatenate(images), step, seen, used
 
 
 @cache
@@ -165,15 +168,14 @@ def levels(size: int = 128) -> features.Features:
     @jax.jit
     def means(weights, images):
         x = jax.image.resize(images.astype(jnp.float32), (len(images), size, size, 3), "cubic")
-        x = (x / 255 - jnp.array(imagenet.MEAN)) / jnp.array(imagenet.STD)
-        found = []
-        for i, ((kernel, bias), kind) in enumerate(zip(weights, features.ALEXNET, strict=True)):
-            x = max_pool(x, 3, 2) if i in (1, 2) else x
-            x = jax.nn.relu(conv(x, kernel, *kind) + bias)
-            found.append(x.mean(axis=(1, 2)))
-        return jnp.concatenate([found[i] for i in (0, 1, 2, 4)], axis=1)
+        found = convolutions(weights, x / 255)
+        return jnp.concatenate([found[i].mean(axis=(1, 2)) for i in (0, 1, 2, 4)], axis=1)
 
     return alexnet._replace(name="levels", dimension=896, function=means)
+
+
+def between(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
+    return np.array(frechet_distance(moments(real), moments(fake)))
 
 
 def judge(drawn: np.ndarray, held: np.ndarray) -> dict[str, float]:
@@ -182,7 +184,9 @@ def judge(drawn: np.ndarray, held: np.ndarray) -> dict[str, float]:
     nets = {"alexnet": features.alexnet(FLAGS.resolution), "levels": levels()}
     for name, net in (nets | {"vgg16": features.vgg16(FLAGS.resolution)}).items():
         x, y = (features.extract(net, list(images)).astype(np.float64) for images in (drawn, held))
-        row[f"frechet_{name}"] = float(frechet_distance(moments(y), moments(x)))
+        (distance,) = with_interval(between, y, x, seed=0)
+        row[f"frechet_{name}"] = distance["value"]
+        row[f"half_{name}"] = distance["high"] - distance["value"]
         row[f"recall_{name}"] = float(prdc(y, x, 3).recall)
     return row
 
@@ -202,7 +206,8 @@ def learnt(drawn: list[np.ndarray], held: list[np.ndarray], like: Source) -> flo
 def main() -> None:
     out = Path(FLAGS.out)
     rows = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
-    done = {(r["recipe"], r.get("data"), r["seed"], r.get("seconds")) for r in rows}
+    limits = {"seconds": FLAGS.seconds, "images": FLAGS.images}
+    done = {(r["recipe"], r.get("data"), r["seed"], *map(r.get, limits)) for r in rows}
     source = FolderSource(FLAGS.data, FLAGS.resolution, classes=FLAGS.classes or None)
     mixed = np.random.default_rng(0).permutation(len(source))
     sides = []
@@ -213,18 +218,19 @@ def main() -> None:
     held = [np.stack([source[int(i)]["image"] for i in test]) for _, test in sides]
     for seed in map(int, FLAGS.seeds):
         for name in FLAGS.recipes:
-            if (name, data, seed, FLAGS.seconds) in done:
+            if (name, data, seed, *limits.values()) in done:
                 continue
-            drawn, row = [], {"recipe": name, "seed": seed, "steps": [], "cpu_seconds": []}
+            drawn, row = [], {"recipe": name, "seed": seed}
+            row |= {"steps": [], "images_seen": [], "cpu_seconds": []}
             for own, _ in sides:
                 one = loader.in_memory(loader.Subset(source, own))
                 if name == "real":
-                    images, steps, seconds = np.stack([r["image"] for r in one]), 0, 0.0
+                    images, *used = np.stack([r["image"] for r in one]), 0, len(one), 0.0
                 else:
-                    images, steps, seconds = train(name, seed, one)
+                    images, *used = train(name, seed, one)
                 drawn.append(images)
-                row["steps"].append(steps)
-                row["cpu_seconds"].append(round(seconds))
+                for key, value in zip(("steps", "images_seen", "cpu_seconds"), used, strict=True):
+                    row[key].append(round(value))
             judged = [judge(*both) for both in zip(drawn, held, strict=True)]
             row |= {key: float(np.mean([one[key] for one in judged])) for key in judged[0]}
             row["each"] = [{k: float(f"{x:.4g}") for k, x in one.items()} for one in judged]
@@ -232,13 +238,14 @@ def main() -> None:
                 row["gan_train"] = learnt(drawn, held, source)
             row = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()}
             row |= {"data": data, "resolution": FLAGS.resolution, "samples": FLAGS.samples}
-            row |= {"seconds": FLAGS.seconds, "device": measure.device_name()}
+            row |= limits | {"device": measure.device_name()}
             print(json.dumps(row), flush=True)
             with out.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             if FLAGS.keep:
                 sheet = np.asarray(grid(np.concatenate([x[: 64 // len(drawn)] for x in drawn])))
-                stem = Path(FLAGS.keep) / f"{name}_{data}_{FLAGS.seconds:g}s_{seed}"
+                shown = f"_{FLAGS.images}images" if FLAGS.images else f"_{FLAGS.seconds:g}s"
+                stem = Path(FLAGS.keep) / f"{name}_{data}{shown}_{seed}"
                 stem.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(sheet).save(f"{stem}.png")
                 np.save(f"{stem}.npy", np.stack(drawn))

@@ -19,13 +19,18 @@ CRITIC_FIRST, CRITIC_EVERY = 100, 500  # WGAN's critic updates at times (section
 
 
 def train(
-    config: ConfigDict, images: np.ndarray, seconds: float, seed: int, count: int
-) -> tuple[np.ndarray, int, float]:
-    """Train on uint8 images [n, h, w, 3] for `seconds` of CPU time.
+    config: ConfigDict,
+    images: np.ndarray,
+    limits: tuple[float, int | None],
+    seed: int,
+    count: int,
+) -> tuple[np.ndarray, int, int, float]:
+    """Train on uint8 images [n, h, w, 3] up to `limits`: seconds of CPU time, real images seen.
 
     Returns:
-        `count` samples, uint8; the generator's updates; the seconds used.
+        `count` samples, uint8; the generator's updates; real images seen; the seconds used.
     """
+    seconds, most = limits
     torch.manual_seed(seed)
     model, batch = config.model, config.train.batch_size
     generator, critic = _generator(config), _critic(config)
@@ -35,8 +40,8 @@ def train(
     )
     real = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
     mean, std = _normaliser(config, real)
-    began, used, step = time.process_time(), 0.0, 0
-    while used < seconds:
+    began, used, step, seen = time.process_time(), 0.0, 0, 0
+    while used < seconds and seen < (most or math.inf):
         for _ in range(_critic_updates(config, step)):
             x = real[torch.randint(len(real), (batch,))].float() / 127.5 - 1
             if config.data.flip:
@@ -48,6 +53,7 @@ def train(
             critic_tx.zero_grad()
             loss.backward()
             critic_tx.step()
+            seen += batch
             if clip := config.optim.critic.get("clip"):
                 with torch.no_grad():
                     for weight in critic.parameters():
@@ -67,7 +73,7 @@ def train(
             for _ in range(math.ceil(count / batch))
         ]
     pixels = ((torch.cat(drawn)[:count] + 1) * 127.5).round().clamp(0, 255).byte()
-    return pixels.permute(0, 2, 3, 1).numpy(), step, used
+    return pixels.permute(0, 2, 3, 1).numpy(), step, seen, used
 
 
 def _generator(config: ConfigDict) -> nn.Module:
