@@ -78,6 +78,7 @@ def main(others: list[str]) -> None:
         else:
             pipeline.run(config, workdir, share, told_first=told_first)
         return
+    from jaxgan.experiment import stored
     from jaxgan.experiment.report import tables
 
     for other in others:
@@ -87,7 +88,8 @@ def main(others: list[str]) -> None:
         if FLAGS[name].present:
             raise InputError(f"--{name} does nothing with --compare, which only reads")
     if FLAGS.format == "md" and not others:
-        print(tables.summary(tables.load(FLAGS.compare)))
+        with stored.understood(FLAGS.compare):
+            print(tables.summary(tables.load(FLAGS.compare)))
     else:
         print(tables.compare([FLAGS.compare, *others], FLAGS.format))
 

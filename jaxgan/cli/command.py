@@ -68,6 +68,8 @@ def run(
         _fail(name, complaints.unknown(error, [*FLAGS]), 2)
     except (flags.Error, InputError, OSError) as error:
         _fail(name, error, 2)
+    except KeyboardInterrupt:  # Raised by a config: a signal ends all before `begin`.
+        _fail(name, InputError("stopped"), 130)
     screen.begin(FLAGS.log if "log" in FLAGS else "auto")
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     # Orbax prints the traceback of what it raises: here it becomes a sentence.

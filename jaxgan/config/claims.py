@@ -108,7 +108,7 @@ def claim(
         raise InputError(f"--workdir must be a folder, got the file {folder}")
     if not file.exists():
         _check_new(folder, file, STARTED)
-        paths.check_folder(os.fspath(folder), "--workdir")
+        paths.check_folder(os.fspath(folder), "--workdir", of_run=True)
         paths.check_no_images(os.fspath(folder), "--workdir", deep=True)
     folder.mkdir(parents=True, exist_ok=True)
     sealed.save(file, ours, indent=2)
@@ -191,7 +191,8 @@ def read_claim(workdir: epath.PathLike) -> Any:
         InputError: there is none, or it is of no model that there is.
         FileError: it is damaged.
     """
-    from jaxgan.config.typed import read_given  # It imports JAX.
+    from jaxgan.config import stored  # It imports JAX.
+    from jaxgan.config.typed import read_given
 
     file = epath.Path(workdir) / "config.json"
     if not file.exists():
@@ -199,7 +200,9 @@ def read_claim(workdir: epath.PathLike) -> Any:
             f"--workdir must be the folder of a run, with a config.json, got {workdir}"
             f"{_near_runs(epath.Path(workdir))}"
         )
-    return read_given(sealed.load(file, _anew(epath.Path(workdir))))
+    given = sealed.load(file, _anew(epath.Path(workdir)))
+    stored.check(given, os.fspath(file))
+    return read_given(given)
 
 
 def _near_runs(folder: epath.Path) -> str:
