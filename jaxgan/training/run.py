@@ -1,8 +1,9 @@
 """A config, some images and a folder become a trained network: what `scripts/train.py` calls."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import jax
 from etils import epath
@@ -41,7 +42,6 @@ __all__ = [
     "BEST",
     "check_batches",
     "check_classes",
-    "check_evaluation",
     "check_precision",
     "check_start",
     "copies",
@@ -106,7 +106,8 @@ def _run(asked: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
         about = describe_data(source)
         if jax.process_index() == 0:
             if isinstance(config, GAN):
-                check_evaluation(config, len(source))
+                critics = judges.seen_by_critics(config.backbones, config.init_from)
+                monitor.check(config.evaluate, critics, config.data.resolution, len(source))
             held.enter_context(lock.held(workdir))
             if not has_checkpoints(workdir):
                 check_start(config)
@@ -133,13 +134,13 @@ def settled(config: GAN, source: Source) -> GAN:
     return changed(config, new | settle_classes(config.model.conditional, source))
 
 
-def check_evaluation(config: GAN, count: int) -> None:
-    """Raise InputError for what a GAN's training could not measure on so many images."""
-    critics = judges.seen_by_critics(config.backbones, config.init_from)
-    monitor.check(config.evaluate, critics, config.data.resolution, count)
-
-
-def time_training(config: Network, source: Source, seconds: float, prefix: str = "") -> Timing:
+def time_training(
+    config: Network,
+    source: Source,
+    seconds: float,
+    prefix: str,
+    look: Callable[[Any], tuple[float, float]],
+) -> Timing:
     """Time a few steps of what would be trained, with random weights; nothing of it is kept.
 
     Args:
@@ -147,14 +148,15 @@ def time_training(config: Network, source: Source, seconds: float, prefix: str =
         source: what it would train on.
         seconds: how long to time steps.
         prefix: of the settings' names in the config.
+        look: see `time_steps`.
 
     Raises:
         OutOfMemoryError: names what to lower.
     """
     if isinstance(config, GAN):
-        return time_steps(*gan.assemble(config, source, prefix=prefix), seconds)
+        return time_steps(*gan.assemble(config, source, prefix=prefix), seconds, look)
     assert isinstance(config, Classifier)
-    return time_steps(*classifier.assemble(config, source, prefix=prefix), seconds)
+    return time_steps(*classifier.assemble(config, source, prefix=prefix), seconds, look)
 
 
 def tell(lines: Sequence[str]) -> None:

@@ -129,7 +129,8 @@ def test_what_is_timed_is_what_would_be_trained(file: str, axis: int, monkeypatc
     if file == "vgg16_small":
         config.model.num_classes = 2
     monkeypatch.setattr(run, "time_steps", lambda *given: given)
-    recipe, batches, options, seconds = run.time_training(parse(config), SOURCE, 2.0, "some.")
+    timed = run.time_training(parse(config), SOURCE, 2.0, "some.", lambda state: (0, 0))
+    recipe, batches, options, seconds, _ = timed
     assert seconds == 2.0 and options.batch_axis == axis and options.memory.prefix == "some."
     shape = next(batches)["image"].shape
     assert shape[axis] == config.train.batch_size and len(shape) == axis + 4
