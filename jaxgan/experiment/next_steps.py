@@ -103,7 +103,7 @@ def _helped(results: Results) -> list[Sentence]:
     a, b = results["verdict"]["primary"]
     ladder = results.get("ladder")
     found = []
-    if ladder and ladder["cheapest"] not in (a, ladder["best"]):
+    if ladder and ladder["cheapest"] not in (a, b, ladder["best"]):  # `a` was found better than b.
         found.append(
             step(f"Before you use {a}: {ladder['cheapest']} costs less, and may do as well.")
         )
