@@ -9,10 +9,10 @@ import numpy as np
 from flax import linen as nn
 
 from jaxgan import recipes
-from jaxgan.config.typed import GAN, Network, changed
+from jaxgan.config.typed import GAN, Classifier, Network, changed
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
-from jaxgan.engine.timing import Timing
+from jaxgan.engine.timing import Timing, time_steps
 from jaxgan.experiment.design import jobs
 from jaxgan.experiment.design.plan import Plan
 from jaxgan.experiment.stages import classify
@@ -20,7 +20,7 @@ from jaxgan.metrics import classification, features
 from jaxgan.sampling import sample
 from jaxgan.sampling.selection import LOOK_AT_REAL
 from jaxgan.steps.classifier import make_predict
-from jaxgan.training import frozen_features, run
+from jaxgan.training import classifier, frozen_features, gan, run
 
 SECONDS = 3.0  # For which steps are timed, at least.
 SOME = 64  # Images by which the choosing of the best is timed.
@@ -39,9 +39,10 @@ def trial(config: Network, source: Source, seconds: float = SECONDS) -> Timing:
     """
     if isinstance(config, GAN):
         look = partial(_draw, sample.Sampler.of(config).draw)
-        return run.time_training(config, source, seconds, "gan.", look)
+        return time_steps(*gan.assemble(config, source, prefix="gan."), seconds, look)
+    assert isinstance(config, Classifier)
     look = partial(_judge, recipes.build_classifier(config), source)
-    return run.time_training(config, source, seconds, "classifier.", look)
+    return time_steps(*classifier.assemble(config, source, prefix="classifier."), seconds, look)
 
 
 def _twice(call: Callable[[], Any]) -> tuple[float, float]:
@@ -93,7 +94,7 @@ def prices(plan: Plan, seconds: float = SECONDS) -> Prices:
     Raises:
         OutOfMemoryError: a step does not fit; names what to lower.
     """
-    config, fold, gan, selection = plan.config, plan.folds[0], None, (0.0, 0.0)
+    config, fold, timed, selection = plan.config, plan.folds[0], None, (0.0, 0.0)
     if gans := plan.pick("gan", fold=0):
         job, section, images = gans[0], config.gan, plan.real
         if job.name:
@@ -101,7 +102,7 @@ def prices(plan: Plan, seconds: float = SECONDS) -> Prices:
         if section.data.resolution != images.resolution:
             images = run.open_source(config.data.at(section.data.resolution), config.seed)
         positions = fold.sides.train[jobs.learned(fold, job.key, job.name, job.gan)]
-        gan = trial(section, loader.Subset(images, positions), seconds)
+        timed = trial(section, loader.Subset(images, positions), seconds)
         if any(job.looks for job in plan.pick("samples", fold=0)):
             selection = _selection(config.select.by, images)
     section = changed(config.classifier, {"data.classes": plan.real.classes})
@@ -121,7 +122,7 @@ def prices(plan: Plan, seconds: float = SECONDS) -> Prices:
             if isinstance(whole, frozen_features.Views) and not arm.policy:
                 source = frozen_features.Views(whole, whole.images[:, :1])
             found[arm.way] = trial(changed(section, classify.way(arm)), source, seconds)
-    return Prices(gan, found, batch, selection)
+    return Prices(timed, found, batch, selection)
 
 
 def _selection(by: str, images: Source) -> tuple[float, float]:

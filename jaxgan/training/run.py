@@ -1,9 +1,8 @@
 """A config, some images and a folder become a trained network: what `scripts/train.py` calls."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
 
 import jax
 from etils import epath
@@ -20,12 +19,11 @@ from jaxgan.data.grouped_split import check_classes, copies, kept_together, spli
 from jaxgan.engine import distributed, sharding
 from jaxgan.engine.checkpoint import has_checkpoints
 from jaxgan.engine.provenance import environment, versions
-from jaxgan.engine.timing import Timing, time_steps
 from jaxgan.errors import InputError
 from jaxgan.metrics import judges
 from jaxgan.metrics.networks import BEST
 from jaxgan.system import lock, screen
-from jaxgan.training import classifier, frozen_features, gan, monitor
+from jaxgan.training import frozen_features, monitor
 from jaxgan.training.classifier import train_classifier, train_classifiers
 from jaxgan.training.components import fit_components
 from jaxgan.training.gan import look_at, settle_classes, train_gan
@@ -55,7 +53,6 @@ __all__ = [
     "run",
     "settled",
     "split",
-    "time_training",
     "train_classifier",
     "train_classifiers",
     "train_gan",
@@ -132,31 +129,6 @@ def settled(config: GAN, source: Source) -> GAN:
     critics = judges.seen_by_critics(config.backbones, config.init_from)
     new = monitor.settle(config.evaluate, critics)
     return changed(config, new | settle_classes(config.model.conditional, source))
-
-
-def time_training(
-    config: Network,
-    source: Source,
-    seconds: float,
-    prefix: str,
-    look: Callable[[Any], tuple[float, float]],
-) -> Timing:
-    """Time a few steps of what would be trained, with random weights; nothing of it is kept.
-
-    Args:
-        config: of a GAN or a classifier.
-        source: what it would train on.
-        seconds: how long to time steps.
-        prefix: of the settings' names in the config.
-        look: see `time_steps`.
-
-    Raises:
-        OutOfMemoryError: names what to lower.
-    """
-    if isinstance(config, GAN):
-        return time_steps(*gan.assemble(config, source, prefix=prefix), seconds, look)
-    assert isinstance(config, Classifier)
-    return time_steps(*classifier.assemble(config, source, prefix=prefix), seconds, look)
 
 
 def tell(lines: Sequence[str]) -> None:
