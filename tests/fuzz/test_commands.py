@@ -93,3 +93,13 @@ def test_bad_command_lines(world: Path, scripts: Scripts) -> None:
 )
 def test_each_in_a_sentence(scripts: Scripts, line: list[str], words: str) -> None:
     assert words in refused(scripts, *line)
+
+
+@pytest.mark.slow
+def test_a_setting_that_is_given_twice_is_told(world: Path, scripts: Scripts) -> None:
+    done = scripts("train", *invocations.TINY, "--config.train.steps=3", "--workdir=twice")
+    assert done.code == 0 and "the last counts: 2, then 3" in done.err
+    images = ["--images=images/a", "--images=images/b"]
+    done = scripts("predict", "--workdir=classifier", *images, seconds=SECONDS)
+    assert done.code == 0 and "counts" not in done.err
+    shutil.rmtree(world / "twice", ignore_errors=True)
