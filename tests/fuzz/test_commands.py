@@ -82,6 +82,7 @@ def test_bad_command_lines(world: Path, scripts: Scripts) -> None:
         (["convert", "--source=gan", "--out=o.safetensors", "--resolution=32"], "that of gan, 16"),
         (["convert", "--source=hi.txt", "--out=o"], "a run's folder, and hi.txt is not"),
         (["sample", "--workdir=gan", "--out=o", "--num=x"], "--num must be a whole number"),
+        (["sample", "--workdir=gan", "--grid=o.pdf"], "--grid must be a .png file"),
         (["sample", "--workdir=gan", "--out=gan/samples"], "no folder of samples of a run"),
         (["sample", "--workdir=forged_seed", "--out=o"], "seed must be a whole number"),
         (["predict", "--workdir=forged_classes", "--images=images/a"], "as many classes as"),
