@@ -72,6 +72,7 @@ def run(
     folder = epath.Path(workdir)
     plan = prepare(config, before)
     share = share._replace(workers=folder / "workers")
+    configs.check_free(folder)
     with share.locked(folder), share.alive():
         configs.claim(folder, plan.config, training.describe_data(plan.real))
         claimed()
