@@ -22,11 +22,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 Matrix = Callable[[], Float[np.ndarray, "samples pixels"]]  # Hashable, as a matrix is not.
 Waves = Float[Array, "... f"]  # By frequency: first what belongs to cosines, then to sines.
-BLOCKS = 2  # Of columns: one has n + n / BLOCKS rows i', of which n are looked at in each column.
 
 
 class Places(NamedTuple):
-    """Where to look, in each block g of columns: y = rows_y + columns_y, x = rows_x + columns_x.
+    """Where to look: y = rows_y + columns_y, x = rows_x + columns_x.
 
     Attributes:
         rows_y, rows_x: by i'.
@@ -35,38 +34,37 @@ class Places(NamedTuple):
         swapped: whether i is the column of the output, and j its row.
     """
 
-    rows_y: Float[Array, "b g m"]
-    rows_x: Float[Array, "b g m"]
-    columns_y: Float[Array, "b g n"]
-    columns_x: Float[Array, "b g n"]
-    shifts: Float[Array, "b g n"]
+    rows_y: Float[Array, "b m"]
+    rows_x: Float[Array, "b m"]
+    columns_y: Float[Array, "b n"]
+    columns_x: Float[Array, "b n"]
+    shifts: Float[Array, "b n"]
     swapped: Bool[Array, " b"]
 
 
 def affine(y: Float[Array, "b 3"], x: Float[Array, "b 3"], n: int) -> Places:
-    """Return n x n places, n a multiple of 2 BLOCKS.
+    """Return n x n places, n even.
 
     Args:
         y: (a, b, c) of each image, as above, but with i and j from the middle of the places.
         x: (d, e, f) likewise.
         n: of rows and of columns.
     """
-    (a, b, c), (d, e, f) = (m.T[:, :, None, None] for m in (y, x))
+    (a, b, c), (d, e, f) = (m.T[:, :, None] for m in (y, x))
     swapped = jnp.abs(b) > jnp.abs(a)
     a, b, d, e = (jnp.where(swapped, *pair) for pair in ((b, a), (a, b), (e, d), (d, e)))
-    columns = (jnp.arange(n) - (n - 1) / 2).reshape(1, BLOCKS, -1)
+    columns = jnp.arange(n)[None] - (n - 1) / 2
     steps = jnp.round(columns * (b / a))
-    first = jnp.minimum(steps[..., :1], steps[..., -1:])  # They rise or fall.
-    rows = jnp.arange(n + n // BLOCKS)[None, None] - (n - 1) / 2 + first
+    rows = jnp.arange(2 * n)[None] - (n - 1) / 2 - n // 2  # Of which each column uses n.
     columns_y = b * columns - a * steps
-    least = columns_y.min(2, keepdims=True)
+    least = columns_y.min(1, keepdims=True)
     return Places(
         rows_y=a * rows + c + least,
         rows_x=d * rows + f,
         columns_y=columns_y - least,
         columns_x=e * columns - d * steps,
-        shifts=steps - first,
-        swapped=swapped[:, 0, 0],
+        shifts=steps + n // 2,
+        swapped=swapped[:, 0],
     )
 
 
@@ -113,9 +111,9 @@ _dot = partial(jnp.einsum, precision="high")
 class _Tables(NamedTuple):
     """What all rows of samples have in common, see `Places`."""
 
-    rows: Float[Array, "b g m"]  # The first row of samples.
-    y: Float[Array, "b g m n"]  # From there.
-    x: Float[Array, "b g m n"]  # From the whole sample.
+    rows: Float[Array, "b m"]  # The first row of samples.
+    y: Float[Array, "b m n"]  # From there.
+    x: Float[Array, "b m n"]  # From the whole sample.
     by_row: Waves  # At the whole samples of x.
     by_column: Waves
 
@@ -135,7 +133,7 @@ def _tables(at: Places, size: int) -> _Tables:
 
 def _one_row(
     p: Int[Array, ""], spectra: Waves, at: _Tables, up: Array, size: int
-) -> Float[Array, "b g c m n"]:
+) -> Float[Array, "b c m n"]:
     """Return what the p-th of the rows of samples that serve a row of places adds to each.
 
     Args:
@@ -145,14 +143,14 @@ def _one_row(
         up: from rows of pixels to rows of samples.
         size: the samples of a row.
     """
-    row = _remainder(at.rows + p, len(up))[..., None] == jnp.arange(len(up))[None, None, None]
-    taps = _dot("bgms,sh->bgmh", row.astype(up.dtype), up)
-    found = shifted(_dot("bgmh,bchf->bgcmf", taps, spectra), at.by_row[:, :, None])
+    row = _remainder(at.rows + p, len(up))[..., None] == jnp.arange(len(up))[None, None]
+    taps = _dot("bms,sh->bmh", row.astype(up.dtype), up)
+    found = shifted(_dot("bmh,bchf->bcmf", taps, spectra), at.by_row[:, None])
 
     def samples(m: int) -> Array:
-        by = shifted(at.by_column, waves(jnp.full((1, 1, 1), -m, up.dtype), size))
+        by = shifted(at.by_column, waves(jnp.full((1, 1), -m, up.dtype), size))
         weights = _hat(at.y - p) * _hat(at.x - m)
-        return _dot("bgcmf,bgnf->bgcmn", found, by) * weights[:, :, None]
+        return _dot("bcmf,bnf->bcmn", found, by) * weights[:, None]
 
     return samples(0) + samples(1) + samples(2)
 
@@ -168,17 +166,17 @@ def _sum(term: Callable[[Array], Array], at: Places) -> Array:
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _found(spectra: Waves, at: Places, up: Matrix, size: int) -> Float[Array, "b g c m n"]:
+def _found(spectra: Waves, at: Places, up: Matrix, size: int) -> Float[Array, "b c m n"]:
     """Return the samples at places (i', j)."""
     tables, matrix = _tables(at, size), jnp.asarray(up(), at.rows_y.dtype)
     return _sum(lambda p: _one_row(p, spectra, tables, matrix, size), at)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _spread(values: Float[Array, "b g c m n"], at: Places, up: Matrix, size: int) -> Waves:
+def _spread(values: Float[Array, "b c m n"], at: Places, up: Matrix, size: int) -> Waves:
     """Return the transpose of `_found`."""
     tables, matrix = _tables(at, size), jnp.asarray(up(), at.rows_y.dtype)
-    shape = (values.shape[0], values.shape[2], matrix.shape[1], 2 * _frequencies(size))
+    shape = (*values.shape[:2], matrix.shape[1], 2 * _frequencies(size))
     like = jax.ShapeDtypeStruct(shape, values.dtype)
 
     def back(p: Array) -> Waves:
@@ -214,9 +212,8 @@ def look_up(
     at = at._replace(**{k: v.astype(dtype) for k, v in at._asdict().items() if k != "swapped"})
     to_waves = jnp.asarray(columns().T @ analysis(size), dtype)
     found = _found(_dot("bchw,wf->bchf", planes, to_waves), at, rows, size)
-    b, g, c, m, n = found.shape
-    found = _dot("bgcmn,mf->bgcnf", found, jnp.asarray(analysis(m), dtype))
-    found = shifted(found, waves(at.shifts, m)[:, :, None])
-    found = _dot("bgcnf,if->bcign", found, waves(jnp.arange(g * n, dtype=dtype), m))
-    found = found.reshape(b, c, g * n, g * n)
+    m, n = found.shape[2:]
+    found = _dot("bcmn,mf->bcnf", found, jnp.asarray(analysis(m), dtype))
+    found = shifted(found, waves(at.shifts, m)[:, None])
+    found = _dot("bcnf,if->bcin", found, waves(jnp.arange(n, dtype=dtype), m))
     return jnp.where(at.swapped[:, None, None, None], found.swapaxes(2, 3), found)

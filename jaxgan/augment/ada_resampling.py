@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxgan.augment.ada_products import BLOCKS, affine, look_up
+from jaxgan.augment.ada_products import affine, look_up
 from jaxgan.types import Images
 
 # Daubechies' least asymmetric orthogonal lowpass filters with 6 and 2 vanishing moments:
@@ -147,7 +147,7 @@ def _by_products(
     """Return the same by `ada_products`, in place of some ten million look-ups a batch."""
     sizes = planes.shape[2:]
     wanted = [2 * size + len(SYM6) - 2 for size in sizes]
-    side = -(-max(wanted) // (2 * BLOCKS)) * 2 * BLOCKS
+    side = max(wanted)
     # From the middle of the image to that of the places, of which the last are in excess.
     y, x = (jnp.float32((side - 1) / 2 - _LEAD - (size - 1)) for size in sizes)
 
