@@ -5,6 +5,8 @@
 DIR holds class folders. Of each class `--train` images are trained on; as many others, at most 300,
 are held out. A recipe is a config of `configs/`, with overrides after a plus sign
 (meowgan64+model.channels=256), or with torch: before it that system as published, in plain PyTorch.
+A>B trains A for half of the time, and B goes on from its weights; all:A>B trains A once, on images
+of all classes, for as long as the halves of all classes take together.
 For each class it trains until the process has used `--seconds` of CPU time, compiling left out, or
 has seen `--images` real ones, and draws `--samples`. A row of `--out` has a recipe's
 
@@ -31,6 +33,7 @@ import jax.numpy as jnp
 import measure
 import numpy as np
 from absl import flags
+from ml_collections import ConfigDict
 from PIL import Image
 
 from jaxgan import recipes
@@ -51,6 +54,7 @@ from jaxgan.sampling import sample
 from jaxgan.training import fitting
 from jaxgan.training.gan import attraction
 from jaxgan.training.run import look_at
+from jaxgan.types import State
 
 flags.DEFINE_string("data", None, "A folder of class folders.", required=True)
 flags.DEFINE_list("recipes", ["pca64", "refined64"], "Configs, with overrides after plus signs.")
@@ -66,7 +70,7 @@ flags.DEFINE_string("keep", None, "Folder for grids and arrays of samples.")
 FLAGS = flags.FLAGS
 
 HELD_OUT = 300  # Images a class, at most.
-TORCH = "torch:"
+TORCH, ALL = "torch:", "all:"
 
 
 class Samples:
@@ -86,7 +90,7 @@ class Samples:
         return {"image": self.images[index], "label": self.labels[index]}
 
 
-def config_of(name: str, seed: int):
+def config_of(name: str, seed: int) -> ConfigDict:
     """Return a recipe's config: `NAME+a.b=value+...`."""
     name, *overrides = name.split("+")
     config = configs.load(str(Path("configs") / f"{name}.py"))
@@ -100,27 +104,72 @@ def config_of(name: str, seed: int):
     return config
 
 
-def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, int, float]:
-    """Train a recipe on a class; return samples, steps, real images seen and seconds used."""
-    given = config_of(name.removeprefix(TORCH), seed)
+def train(name: str, seed: int, source: Source, everyone: Source) -> tuple:
+    """Train a recipe on a class; return samples, steps, real images seen and seconds used.
+
+    Args:
+        name: of the recipe; after ">" the one that goes on for the second half of the seconds.
+        seed: of weights, latents and batches.
+        source: the class's images.
+        everyone: images of all classes; the first half is on them where its name begins with all:.
+    """
     if name.startswith(TORCH):
         import torch_samples
 
         images = np.stack([record["image"] for record in source])
         limits = (FLAGS.seconds, FLAGS.images)
-        return torch_samples.train(given, images, limits, seed, FLAGS.samples)
-    config, seeds = parse(given), np.arange(FLAGS.samples, dtype=np.uint32)
-    began = time.process_time()
+        config = config_of(name.removeprefix(TORCH), seed)
+        return torch_samples.train(config, images, limits, seed, FLAGS.samples)
+    *before, last = name.split(">")
+    config, seeds = parse(config_of(last, seed)), np.arange(FLAGS.samples, dtype=np.uint32)
     if config.model.name == "pca":
+        began = time.process_time()
         fit = pca.fit(source, None)
         return pca.draw(fit, range(FLAGS.samples)), 0, len(source), time.process_time() - began
+    seconds, warm, used = FLAGS.seconds / (1 + len(before)), None, np.zeros(3)
+    for first in before:
+        if first.startswith(ALL):
+            warm, *took = first_for_all(first.removeprefix(ALL), seed, seconds, everyone)
+            used += np.array(took) / len(everyone.classes)
+        else:
+            warm, *took = train_for(config_of(first, seed), source, seconds)
+            used += took
+    state, *took = train_for(config_of(last, seed), source, seconds, warm)
+    draw = sample.Sampler.of(config).draw
+    images = [np.asarray(draw(state.ema, part)) for part in np.array_split(seeds, 8)]
+    return np.concatenate(images), *(used + took)
+
+
+@cache
+def first_for_all(name: str, seed: int, seconds: float, everyone: Source) -> tuple:
+    """Return what `train_for` does on images of all classes, once for all of them."""
+    return train_for(config_of(name, seed), everyone, seconds * len(everyone.classes))
+
+
+def train_for(
+    given: ConfigDict, source: Source, seconds: float, warm: State | None = None
+) -> tuple[State, int, int, float]:
+    """Return a GAN's last state, its steps, the real images that it saw and the seconds it took.
+
+    Args:
+        given: the training config.
+        source: images.
+        seconds: of CPU time, compiling left out.
+        warm: whose weights, averages and optimiser of the generator it begins with.
+    """
+    config, seed = parse(given), given.seed
+    began = time.process_time()
     recipe = recipes.build(config, None, look_at(config.data.normalise, source))
     init_key, train_key = jax.random.split(jax.random.key(seed))
+    state = jax.jit(recipe.init)(init_key)
+    if warm is not None:
+        copied = jax.tree.map(jnp.copy, (warm.generator, warm.ema))
+        state = state.replace(generator=copied[0], ema=copied[1])
     state = fitting.fit(
         source,
-        jax.jit(recipe.init)(init_key),
+        state,
         projection=recipes.build_projection(config),
-        attraction=attraction(config),
+        attraction=attraction(config.model, config.train),
         latent_dim=config.model.latent_dim,
         mirror=config.data.flip,
         log=lambda line: None,
@@ -145,19 +194,18 @@ def train(name: str, seed: int, source: Source) -> tuple[np.ndarray, int, int, f
         return compiled[step_fn](state, batch, key)[0]
 
     step, used = 0, 0.0
-    while used < FLAGS.seconds and seen < (FLAGS.images or np.inf):
+    while used < seconds and seen < (FLAGS.images or np.inf):
         key = jax.random.fold_in(train_key, step)
-        for i in range(recipe.prelude.count(step) if recipe.prelude else 0):
-            state = update(recipe.prelude.step, state, jax.random.fold_in(key, 1000 + i))
+        if recipe.prelude:
+            for i in range(recipe.prelude.count(step)):
+                state = update(recipe.prelude.step, state, jax.random.fold_in(key, 1000 + i))
         for step_fn in recipe.turns(step) if recipe.turns else [recipe.step]:
             state = update(step_fn, state, key)
         step += 1
         if step % 5 == 0:
             jax.block_until_ready(state)
             used = time.process_time() - began - compiling
-    draw = sample.Sampler.of(config).draw
-    images = [np.asarray(draw(state.ema, part)) for part in np.array_split(seeds, 8)]
-    return np.concatenate(images), step, seen, used
+    return state, step, seen, used
 
 
 @cache
@@ -215,6 +263,9 @@ def main() -> None:
         own = mixed[source.labels[mixed] == label]
         sides.append((np.sort(own[: FLAGS.train]), own[FLAGS.train :][:HELD_OUT]))
     data = f"{Path(FLAGS.data).name}, {FLAGS.train} a class of {', '.join(source.classes)}"
+    everyone = loader.in_memory(
+        loader.Subset(source, np.sort(np.concatenate([own for own, _ in sides])))
+    )
     held = [np.stack([source[int(i)]["image"] for i in test]) for _, test in sides]
     for seed in map(int, FLAGS.seeds):
         for name in FLAGS.recipes:
@@ -227,7 +278,7 @@ def main() -> None:
                 if name == "real":
                     images, *used = np.stack([r["image"] for r in one]), 0, len(one), 0.0
                 else:
-                    images, *used = train(name, seed, one)
+                    images, *used = train(name, seed, one, everyone)
                 drawn.append(images)
                 for key, value in zip(("steps", "images_seen", "cpu_seconds"), used, strict=True):
                     row[key].append(round(value))

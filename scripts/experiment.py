@@ -56,6 +56,7 @@ def main(others: list[str]) -> None:
         from jaxgan.config import checks
         from jaxgan.experiment import budget, forecast, pipeline
         from jaxgan.experiment.design import choose_gan
+        from jaxgan.experiment.design.plan import prepare
         from jaxgan.experiment.stages import workers
 
         share = workers.parse(FLAGS.worker)
@@ -72,7 +73,7 @@ def main(others: list[str]) -> None:
         if FLAGS.dry_run and seconds:
             print(budget.say(budget.choose(checks.parsed(config), seconds, begin)[0], seconds))
         elif FLAGS.dry_run:
-            print(forecast.table(forecast.predict(checks.parsed(config))))
+            print(forecast.table(forecast.predict(prepare(checks.parsed(config)))))
         elif seconds:
             budget.spend(checks.parsed(config), workdir, seconds, begin, told_first)
         else:

@@ -103,7 +103,7 @@ def _helped(results: Results) -> list[Sentence]:
     a, b = results["verdict"]["primary"]
     ladder = results.get("ladder")
     found = []
-    if ladder and ladder["cheapest"] not in (a, ladder["best"]):
+    if ladder and ladder["cheapest"] not in (a, b, ladder["best"]):  # `a` was found better than b.
         found.append(
             step(f"Before you use {a}: {ladder['cheapest']} costs less, and may do as well.")
         )
@@ -169,7 +169,7 @@ def _noisy(results: Results) -> list[Sentence]:
         half = power.expected_half(
             variances, power.Design(count, verdict["images"], verdict["level"], folds)
         )
-        if half <= wanted:
+        if half is not None and half <= wanted:
             cost = each * (count - verdict["seeds"])
             return [
                 step(
@@ -187,6 +187,7 @@ def _noisy(results: Results) -> list[Sentence]:
         half = power.expected_half(
             variances, power.Design(verdict["seeds"], total, verdict["level"], 5)
         )
+        assert half is not None  # There are two seeds.
         cost = 5 * seconds["total"]
         return [
             step(

@@ -54,6 +54,7 @@ def test_helps_names_the_cheaper_arm_and_how_to_learn_more() -> None:
     assert "--config.data.folds=5" in flags(elsewhere)
     told = next_steps.what_next(results("helps", low=0.01, elsewhere={"low": 0.0, "high": 1.0}))
     assert not any("command" in step for step in told)
+    assert not any("costs less" in step["sentence"] for step in told), "add is better than real"
 
 
 def test_hurts() -> None:
