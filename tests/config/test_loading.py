@@ -56,7 +56,7 @@ def wgan(**changes) -> ConfigDict:
     ("changes", "words"),
     [
         ({"data.resolution": 48}, "power of two from 16 to 1024, got 48"),
-        ({"parallel": "mpi"}, "one of auto, jit, pmap, got 'mpi'"),
+        ({"parallel": "mpi"}, "one of auto, jit, pmap, zero, fsdp, got 'mpi'"),
         ({"precision": "float8"}, "one of float32, bf16, got 'float8'"),
         ({"train.batch_size": 0}, "config.train.batch_size must be above 0, got 0"),
         ({"train.ema_decay": 1.0}, r"within \[0, 1\), got 1.0"),
