@@ -57,11 +57,11 @@ def main(others: list[str]) -> None:
         command.check_goes_with({"format": "compare", "job_cpus": "on", "job_devices": "on"})
         command.use_devices()
         from jaxgan.config import checks
-        from jaxgan.experiment import budget, forecast, on_ray, pipeline
+        from jaxgan.experiment import budget, forecast, pipeline, ray_cluster
         from jaxgan.experiment.design import choose_gan
 
         seconds = None if FLAGS.budget is None else budget.parse(FLAGS.budget)
-        on = on_ray.parse(FLAGS.on, FLAGS.job_cpus, FLAGS.job_devices)
+        on = ray_cluster.parse(FLAGS.on, FLAGS.job_cpus, FLAGS.job_devices)
         if on and (seconds or FLAGS.dry_run):
             name = "budget" if seconds else "dry_run"
             raise InputError(f"--{name} is for this process alone: without --on={FLAGS.on}")

@@ -26,7 +26,7 @@ from jaxgan.config import loading as configs
 from jaxgan.errors import InputError
 from jaxgan.evaluation import folders
 from jaxgan.experiment import budget as budgets
-from jaxgan.experiment import on_ray, pipeline
+from jaxgan.experiment import pipeline, ray_cluster
 from jaxgan.experiment.design import choose_gan
 from jaxgan.training import run
 
@@ -77,7 +77,7 @@ def experiment(
         InputError: bad input, before anything is trained; or the verdict's arms failed.
     """
     begin = time.perf_counter()
-    where = on_ray.parse(on, job_cpus, job_devices)
+    where = ray_cluster.parse(on, job_cpus, job_devices)
     if where and budget is not None:
         raise InputError(f"budget is for this process alone: without on={on!r}")
     made = _config(config, {"data.path": str(images)} | dict(settings or {}))

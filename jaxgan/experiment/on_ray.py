@@ -7,15 +7,11 @@ alone.
 """
 
 import contextlib
-import importlib
 import os
-import re
-import secrets
 import signal
-import socket
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 from etils import epath
@@ -25,108 +21,19 @@ from jaxgan.errors import InputError
 from jaxgan.experiment.design.arms import Arm
 from jaxgan.experiment.design.plan import Plan
 from jaxgan.experiment.outlook import Outlook
+from jaxgan.experiment.ray_cluster import PATIENCE, RETRIES, On, check_nodes, needs, rooms
 from jaxgan.experiment.stages import classify, ray_task
 from jaxgan.experiment.stages.ray_task import Done, Order, Part
 from jaxgan.experiment.stages.site import Log
-from jaxgan.system import screen, sealed
+from jaxgan.system import screen
 
-RETRIES = 10  # Of a task whose worker is lost: machines that cost little go often.
-PATIENCE = 20.0  # Seconds for an address to answer.
 STOPPING = 30.0  # Seconds in which jobs save what they have, after Ctrl-C.
 PERIOD = 0.5
 PASSED = ("JAX_", "XLA_", "TF_", "LIBTPU_", "JAXGAN_", "NPROC")  # Variables that workers get.
 
 
-class On(NamedTuple):
-    """Where the jobs are done, and what each takes; None: see `_Cluster`.
-
-    Attributes:
-        address: of the cluster; None: this machine, or the cluster that it is part of.
-        cpus: of each job.
-        devices: GPUs or TPU chips of each job.
-    """
-
-    address: str | None = None
-    cpus: int | None = None
-    devices: int | None = None
-
-    def __str__(self) -> str:
-        return f"--on={self.address or 'ray'}"
-
-
-def parse(text: str | None, cpus: int | None = None, devices: int | None = None) -> On | None:
-    """Read ray, ray://HOST:PORT or HOST:PORT; None is this process alone.
-
-    Raises:
-        InputError: it is none of these, or Ray is not installed.
-    """
-    if text is None:
-        return None
-    if text != "ray" and not re.fullmatch(r"(ray://)?([\w.-]+|\[[\da-fA-F:]+\]):\d{1,5}", text):
-        raise InputError(f"--on must be ray, ray://HOST:PORT or HOST:PORT, got {text!r}")
-    try:
-        importlib.import_module("ray")
-    except ImportError:
-        raise InputError(f"--on={text} needs a package: pip install 'jaxgan[ray]'") from None
-    return On(None if text == "ray" else text, cpus, devices)
-
-
-@contextlib.contextmanager
-def joined(on: On) -> Iterator[str | None]:
-    """Be part of a cluster; from now on this process computes on its CPU.
-
-    Yields:
-        JAX's platforms, as they were asked for: the jobs'.
-
-    Raises:
-        InputError: it cannot be joined.
-    """
-    import ray
-
-    platforms = jax.config.values["jax_platforms"]
-    jax.config.update("jax_platforms", "cpu")  # Before it takes a device that jobs need.
-    if ray.is_initialized():  # The caller's own.
-        yield platforms
-        return
-    _check_answers(on)
-    more = {} if on.address else {"include_dashboard": False}
-    try:
-        ray.init(on.address, logging_level="ERROR", log_to_driver=False, **more)
-    except (Exception, SystemExit) as error:  # Ray exits where it waited in vain.
-        why = " ".join(str(error).split())[:300]
-        outside = "node_ip_address" in str(error) and "; outside the cluster use ray://HOST:10001"
-        raise InputError(f"{on} cannot be joined: {why}{outside or ''}") from None
-    try:
-        yield platforms
-    finally:
-        ray.shutdown()
-
-
-def _check_answers(on: On) -> None:
-    """Raise InputError where nothing at the address speaks as Ray does, which would wait long."""
-    if on.address is None:
-        return
-    import grpc
-
-    address = on.address.removeprefix("ray://")
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
-        if os.environ.get("RAY_USE_TLS", "0") == "0":
-            with grpc.insecure_channel(address) as channel:
-                grpc.channel_ready_future(channel).result(PATIENCE)
-    except (OSError, OverflowError, grpc.FutureTimeoutError) as error:
-        why = getattr(error, "strerror", None) or str(error) or "it does not speak Ray's protocol"
-        raise InputError(
-            f"{on} must be the address of a Ray cluster, and {address}: {why}"
-        ) from None
-
-
 class Cluster:
     """A cluster that does the jobs of an experiment.
-
-    Each takes one GPU or the least that a TPU host gives, where a node has any, with its part of
-    the node's CPUs; else one CPU.
 
     Args:
         on: what each job takes.
@@ -156,20 +63,20 @@ class Cluster:
         self.failed: dict[str, str] = {}
         self.devices: list[str] = []
         nodes = [node for node in ray.nodes() if node["Alive"]]
-        kind, cpus, devices = _needs(on, [node["Resources"] for node in nodes], platforms)
+        kind, cpus, devices = needs(on, [node["Resources"] for node in nodes], platforms)
         self._options: dict[str, Any] = {"num_cpus": cpus, "max_retries": RETRIES}
         self._options |= {"num_gpus": devices} if kind == "GPU" else {}
         self._options |= {"resources": {"TPU": devices}} if kind == "TPU" and devices else {}
-        rooms = {node["NodeID"]: _rooms(node["Resources"], kind, cpus, devices) for node in nodes}
-        if not any(rooms.values()):
+        room = {node["NodeID"]: rooms(node["Resources"], kind, cpus, devices) for node in nodes}
+        if not any(room.values()):
             most = [max(n["Resources"].get(k, 0) for n in nodes) for k in ("CPU", kind or "GPU")]
             raise InputError(
                 f"a job must fit a node, and {cpus} CPUs with {devices} {kind or 'GPU'}s are more "
                 f"than any has (at most {most[0]:g} and {most[1]:g}): lower --job_cpus or "
                 f"--job_devices"
             )
-        self.at_once = sum(rooms.values())
-        _check_nodes([node for node in nodes if rooms[node["NodeID"]]], folder, config.data.path)
+        self.at_once = sum(room.values())
+        check_nodes([node for node in nodes if room[node["NodeID"]]], folder, config.data.path)
         place = os.fspath(folder)
         environment = {k: v for k, v in os.environ.items() if k.startswith(PASSED)}
         settings = {k: v for k, v in jax.config.values.items() if k != "jax_platforms"}
@@ -240,12 +147,12 @@ class Cluster:
         left = [*asked]
         try:
             with _sigterm(), screen.stage(f"{len(left)} tasks on Ray", left=self._left):
+                screen.at(*self.outlook.count())
                 while left:
                     ready, left = ray.wait(left, timeout=PERIOD)
                     self._say()
                     for ref in ready:
                         self._finish(ref, asked[ref], log)
-                    screen.at(*self.outlook.finished())
         except BaseException:
             for ref in left:
                 ray.cancel(ref)
@@ -274,7 +181,8 @@ class Cluster:
         for job in part.each:
             if job.output in done.seconds:
                 self.outlook.note(job, done.seconds[job.output])
-        count, total = self.outlook.finished()
+        count, total = self.outlook.count()
+        screen.at(count, total)
         if why := next(iter(done.failed.values()), None):
             log.line(f"{part.name} failed: {why}", "progress")
         seconds = sum(done.seconds.values())
@@ -297,77 +205,6 @@ class Cluster:
     def _about(self) -> str:
         left = self._left()
         return f", {left}" if left else ""
-
-
-def _needs(on: On, nodes: Sequence[dict], platforms: str | None) -> tuple[str | None, int, int]:
-    """Return the kind of devices, and how many CPUs and devices a job takes."""
-    kinds = [k for k in ("GPU", "TPU") if any(node.get(k) for node in nodes)]
-    kind = kinds[0] if kinds and platforms != "cpu" else None
-    devices = on.devices if on.devices is not None else int(kind is not None)
-    if not kind or not devices:
-        return kind, on.cpus or 1, devices
-    own = [node.get("CPU", 0) * devices // node[kind] for node in nodes if node.get(kind)]
-    return kind, on.cpus or max(1, int(min(own))), devices
-
-
-def _rooms(node: dict, kind: str | None, cpus: int, devices: int) -> int:
-    """Return how many jobs a node does at once."""
-    room = int(node.get("CPU", 0) // cpus)
-    return min(room, int(node.get(kind or "GPU", 0) // devices)) if devices else room
-
-
-def _check_nodes(nodes: Sequence[dict], folder: epath.Path, images: str) -> None:
-    """Raise InputError for a node that has other versions, or does not see what this one does."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    place = os.fspath(folder)
-    probe = (folder if "://" in place else epath.Path(os.path.abspath(place))) / ".ray"
-    local = os.path.abspath(images) if os.path.exists(images) else None
-
-    def look(file: str) -> tuple[dict[str, str], str, bool]:  # Sent as code: no package is needed.
-        import importlib
-        import os
-        import sys
-        from contextlib import suppress
-
-        versions, seen = {"Python": "{}.{}".format(*sys.version_info)}, ""
-        for name in ("jaxgan", "jax"):
-            try:
-                versions[name] = importlib.import_module(name).__version__
-            except ImportError:
-                versions[name] = "none"
-        with suppress(ImportError, OSError):
-            seen = importlib.import_module("etils.epath").Path(file).read_text()
-        return versions, seen, local is None or os.path.exists(local)
-
-    mine, token = look(__file__)[0], secrets.token_hex(8)
-    sealed.write(probe, token)
-    try:
-        looks = []
-        for node in nodes:
-            where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            task = ray.remote(num_cpus=0, scheduling_strategy=where)(look)
-            looks.append(task.remote(os.fspath(probe)))
-        for node, (versions, seen, images_there) in zip(nodes, ray.get(looks), strict=True):
-            name = node["NodeManagerAddress"]
-            for package, version in mine.items():
-                if versions[package] != version:
-                    raise InputError(
-                        f"all nodes must have the same versions, and {name} has {package} "
-                        f"{versions[package]}, while here it is {version}"
-                    )
-            if seen != token:
-                raise InputError(
-                    f"--workdir must be seen by all nodes (a shared disk, gs:// or s3://), and "
-                    f"{name} does not see {folder}"
-                )
-            if not images_there:
-                raise InputError(f"data.path must be seen by all nodes, and {name} has no {local}")
-    except ray.exceptions.RayError as error:
-        raise InputError(f"the nodes must answer, and one does not: {_first(error)}") from None
-    finally:
-        probe.unlink(missing_ok=True)
 
 
 def _lines() -> type:
@@ -402,9 +239,3 @@ def _sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _first(error: BaseException) -> str:
-    """Return what an error says, without the stack of another process."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[-1][:300]

@@ -32,7 +32,11 @@ class Outlook:
     def finished(self) -> tuple[int, int]:
         """Return how many jobs have a result from before, and how many there are."""
         self._done |= {j.output for j in self._jobs if (self._folder / j.output).exists()}
-        return len(self._done), len(self._jobs)
+        return self.count()
+
+    def count(self) -> tuple[int, int]:
+        """Return how many jobs are known to be done, and how many there are."""
+        return sum(job.output in self._done for job in self._jobs), len(self._jobs)
 
     @contextmanager
     def doing(self, job: Job, name: str) -> Iterator[None]:

@@ -20,8 +20,9 @@ from jaxgan.experiment.answers import Answers
 from jaxgan.experiment.conclude import conclude
 from jaxgan.experiment.design import arms
 from jaxgan.experiment.design.plan import Plan, prepare
-from jaxgan.experiment.on_ray import Cluster, On, joined
+from jaxgan.experiment.on_ray import Cluster
 from jaxgan.experiment.outlook import Outlook
+from jaxgan.experiment.ray_cluster import On, joined
 from jaxgan.experiment.results import Record
 from jaxgan.experiment.schema import Results
 from jaxgan.experiment.stages.classify import Classifiers
