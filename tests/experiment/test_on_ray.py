@@ -15,8 +15,10 @@ import types
 from pathlib import Path
 
 import pytest
+from absl import flags
 from etils import epath
 
+from jaxgan.cli import complaints
 from jaxgan.config import loading as configs
 from jaxgan.experiment import pipeline, ray_cluster
 from jaxgan.experiment.design.plan import prepare
@@ -145,6 +147,11 @@ def test_without_ray(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"^--on=ray needs .*: pip install 'jaxgan\[ray\]'$"):
         ray_cluster.parse("ray")
+
+
+def test_the_flag_that_is_gone_names_the_new_one() -> None:
+    said = complaints.unknown(flags.UnrecognizedFlagError("worker", "0/2"), [])
+    assert "--on=ray" in str(said) and "--worker" in str(said)
 
 
 def test_ray_is_imported_only_where_it_is_asked_for() -> None:
