@@ -30,6 +30,7 @@ NARROW = {"model.channels": 64, "train.batch_size": 16}
 RUNS: dict[str, tuple[int, dict]] = {  # Steps, and settings beside COMMON.
     "pca64": (0, {}),
     "refined32": (120, {}),
+    "drifted32": (400, {"model.backbone": "random"}),
     "meowgan64": (400, NARROW),
     "wgangp64": (
         200,

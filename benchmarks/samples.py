@@ -169,7 +169,7 @@ def train_for(
         source,
         state,
         projection=recipes.build_projection(config),
-        attraction=attraction(config),
+        attraction=attraction(config.model, config.train),
         latent_dim=config.model.latent_dim,
         mirror=config.data.flip,
         log=lambda line: None,

@@ -56,9 +56,9 @@ path_flag("json", "File for all figures.")
 path_flag("html", "File for a page with the nearest pairs.")
 flags.DEFINE_enum("format", "text", ["text", "md"], "How it prints; md is Markdown, for issues.")
 FLAGS = flags.FLAGS
-OF_FOLDERS = ("train", "features", "allow_seen", "metrics", "weights", "resize", "cache")
-OF_FOLDERS += ("resolution", "seed", "html")
-GOES_WITH = dict.fromkeys(OF_FOLDERS, "fake") | dict.fromkeys(("split", "step"), "workdir")
+OF_FOLDERS = ["train", "features", "allow_seen", "metrics", "weights", "resize", "cache"]
+OF_FOLDERS += ["resolution", "seed", "html"]
+GOES_WITH = dict.fromkeys(OF_FOLDERS, "fake") | dict.fromkeys(["split", "step"], "workdir")
 
 
 def main() -> None:

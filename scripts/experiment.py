@@ -59,6 +59,7 @@ def main(others: list[str]) -> None:
         from jaxgan.config import checks
         from jaxgan.experiment import budget, forecast, pipeline, ray_cluster
         from jaxgan.experiment.design import choose_gan
+        from jaxgan.experiment.design.plan import prepare
 
         seconds = None if FLAGS.budget is None else budget.parse(FLAGS.budget)
         on = ray_cluster.parse(FLAGS.on, FLAGS.job_cpus, FLAGS.job_devices)
@@ -75,7 +76,7 @@ def main(others: list[str]) -> None:
         if FLAGS.dry_run and seconds:
             print(budget.say(budget.choose(checks.parsed(config), seconds, begin)[0], seconds))
         elif FLAGS.dry_run:
-            print(forecast.table(forecast.predict(checks.parsed(config))))
+            print(forecast.table(forecast.predict(prepare(checks.parsed(config)))))
         elif seconds:
             budget.spend(checks.parsed(config), workdir, seconds, begin, told_first)
         else:

@@ -26,8 +26,15 @@ FLAGS = flags.FLAGS
 
 
 def main() -> None:
-    names = ("public", "step", "licence", "data_licence")
-    print(hub.push(FLAGS.source, FLAGS.repo, **{name: FLAGS[name].value for name in names}))
+    said = hub.push(
+        FLAGS.source,
+        FLAGS.repo,
+        public=FLAGS.public,
+        step=FLAGS.step,
+        licence=FLAGS.licence,
+        data_licence=FLAGS.data_licence,
+    )
+    print(said)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ flags.DEFINE_integer("project_steps", 1000, "How long.", lower_bound=1)
 flags.mark_flag_as_required("workdir")
 FLAGS = flags.FLAGS
 # Flags that do nothing without another one.
-GOES_WITH = dict.fromkeys(("rows", "columns", "layers"), "style_mixing")
+GOES_WITH: dict[str, str] = dict.fromkeys(("rows", "columns", "layers"), "style_mixing")
 GOES_WITH |= dict.fromkeys(("frames", "fps", "cells", "space"), "interpolate")
 GOES_WITH |= dict.fromkeys(("by", "surplus", "real", "classifier"), "select")
 GOES_WITH |= {"label": "classifier", "project_steps": "project", "format": "out"}

@@ -156,7 +156,8 @@ def load_config(name: str, settings: Settings | None = None) -> ConfigDict:
         settings: values, like {"train.batch_size": 16}.
     """
     made = _config(name, settings or {})
-    object.__setattr__(made, LENGTHS, {prefix: _lengths(made, prefix) for prefix in STAGES})
+    known = {prefix: _lengths(train) for prefix, train in _trainings(made)}
+    object.__setattr__(made, LENGTHS, known)
     return made
 
 
@@ -167,40 +168,42 @@ def _config(config: str | ConfigDict, settings: Settings) -> ConfigDict:
     else:
         before = config.__dict__.get(LENGTHS, {})
         made = config.copy_and_resolve_references()
-        for prefix in STAGES:
-            _settle(made, before.get(prefix, {}), prefix, settings)
+        for prefix, train in _trainings(made):
+            _settle(train, before.get(prefix, {}), prefix, settings)
     names = list(settings)
-    configs.check_names(made, names)
-    configs.check_inherited(made, names)
+    configs.check_names([*configs.keys(made)], names)
+    if configs.is_experiment(made):
+        configs.check_inherited(names)
     for name, value in settings.items():
         try:
             made.update_from_flattened_dict({name: value})
         except (TypeError, ValueError) as error:
             raise InputError(f"config.{name} cannot be {value!r}: {error}") from None
-    for prefix in STAGES:
-        section = made if not prefix else made.get(prefix[:-1])
-        if section is not None and "train" in section:
-            configs.settle_length(section.train, names, f"{prefix}train.")
+    for prefix, train in _trainings(made):
+        configs.settle_length(train, names, f"{prefix}train.")
     return made
 
 
-def _lengths(config: ConfigDict, prefix: str) -> dict[str, Any]:
+def _trainings(config: ConfigDict) -> list[tuple[str, ConfigDict]]:
+    """The `train` sections of a config, or of an experiment's stages, by their prefixes."""
+    sections = [(prefix, config.get(prefix[:-1]) if prefix else config) for prefix in STAGES]
+    return [(prefix, one.train) for prefix, one in sections if one is not None and "train" in one]
+
+
+def _lengths(train: ConfigDict) -> dict[str, Any]:
     """The lengths that a section sets."""
-    section = config if not prefix else config.get(prefix[:-1])
-    train = {} if section is None else section.get("train", {})
     return {n: train[n] for n in configs.LENGTHS if train.get(n) is not None}
 
 
-def _settle(config: ConfigDict, before: dict[str, Any], prefix: str, settings: Settings) -> None:
+def _settle(train: ConfigDict, before: dict[str, Any], prefix: str, settings: Settings) -> None:
     """Leave the length that was set last, where it can be known by those of before."""
-    now = _lengths(config, prefix)
+    now = _lengths(train)
     names = [f"{prefix}train.{name}" for name in now]
     if len(now) < 2 or any(name in settings for name in names):
         return
     changed = [name for name, value in now.items() if before.get(name) != value]
     if len(changed) != 1 or not before:
         raise InputError(f"set one of {', '.join(names)}, and the others to None")
-    train = (config if not prefix else config[prefix[:-1]]).train
     for name in now:
         if name != changed[0]:
             train[name] = None

@@ -236,7 +236,8 @@ def read_config() -> tuple[ConfigDict, str]:
 
     config = FLAGS.config.copy_and_resolve_references()
     given = overridden("")
-    configs.check_inherited(config, given)
+    if configs.is_experiment(config):
+        configs.check_inherited(given)
     settings.check(config)
     for prefix in ("train.", "gan.train.", "classifier.train."):
         section = config
@@ -279,7 +280,7 @@ def _check_overrides(argv: Sequence[str]) -> ConfigDict | None:
     if spec is None:
         return None
     config = configs.load(spec)
-    configs.check_names(config, names)
+    configs.check_names([*configs.keys(config)], names)
     return config
 
 

@@ -109,5 +109,5 @@ def _difference(verdict: dict[str, Any]) -> str:
         return "no difference measured"
     scale = 100 if verdict.get("outcome", "accuracy") != "log_loss" else 1
     low, high = verdict.get("low"), verdict.get("high")
-    bounds = "" if low is None else f" ({scale * low:+.1f} to {scale * high:+.1f})"
+    bounds = "" if low is None or high is None else f" ({scale * low:+.1f} to {scale * high:+.1f})"
     return f"{scale * verdict['difference']:+.1f}{bounds}"

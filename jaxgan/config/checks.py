@@ -8,13 +8,11 @@ from ml_collections import ConfigDict
 from jaxgan import recipes
 from jaxgan.config import gan_checks, settings
 from jaxgan.config.lengths import LENGTHS, profile_steps
+from jaxgan.config.models import ClassifierModel
 from jaxgan.config.names import METRICS as METRICS
-from jaxgan.config.sections import (
-    ClassifierTrain,
-)
+from jaxgan.config.sections import ClassifierData, ClassifierOptim, ClassifierTrain, Train
 from jaxgan.config.typed import (
     GAN,
-    PCA,
     Classifier,
     Config,
     Experiment,
@@ -38,13 +36,24 @@ def check_training(given: ConfigDict | Config, name: str = "config") -> Any:
     config = parse(given)
     groups.check(config.data.groups, f"{name}.data.groups")
     duplicates.parse(config.data.rule, f"{name}.data.duplicates")
-    if not isinstance(config, PCA):
-        _check_network(config, name)
+    if isinstance(config, Network):
+        _check_train(config.train, name)
+    if isinstance(config, GAN):
+        gan_checks.check(config, name)
+    elif isinstance(config, Classifier):
+        data, optim = config.data, config.optim
+        _check_classifier(data, config.model, config.train, optim, name)
+        if optim.frozen:
+            _check_frozen(optim.frozen, recipes.classifier_layers(config), f"{name}.optim.frozen")
+        if not optim.trunk and config.model.pretrained is None and config.init_from is None:
+            raise InputError(
+                f"{name}.optim.trunk must be above 0 with random weights: set "
+                f"{name}.model.pretrained"
+            )
     return config
 
 
-def _check_network(config: Network, name: str) -> None:
-    train = config.train
+def _check_train(train: Train, name: str) -> None:
     lengths = [n for n in LENGTHS if getattr(train, n) is not None]
     if len(lengths) != 1:
         raise InputError(
@@ -56,24 +65,23 @@ def _check_network(config: Network, name: str) -> None:
             f"({train.batch_size}), got {train.microbatch}"
         )
     profile_steps(train.profile, name)
-    if isinstance(config, GAN):
-        gan_checks.check(config, name)
-    elif isinstance(config, Classifier):
-        _check_classifier(config, name)
 
 
-def _check_classifier(config: Classifier, name: str) -> None:
-    if config.data.resolution < 32:
-        raise InputError(
-            f"{name}.data.resolution must be at least 32, got {config.data.resolution}"
-        )
-    check_fractions(f"{name}.data.split", config.data.split)
-    if min(config.data.split[:2]) <= 0:
+def _check_classifier(
+    data: ClassifierData,
+    model: ClassifierModel,
+    train: ClassifierTrain,
+    optim: ClassifierOptim,
+    name: str,
+) -> None:
+    if data.resolution < 32:
+        raise InputError(f"{name}.data.resolution must be at least 32, got {data.resolution}")
+    check_fractions(f"{name}.data.split", data.split)
+    if min(data.split[:2]) <= 0:
         raise InputError(
             f"{name}.data.split must leave a share to train and one to validate, "
-            f"got {tuple(config.data.split)}"
+            f"got {tuple(data.split)}"
         )
-    model, train, optim = config.model, config.train, config.optim
     if model.pretrained == "features" and model.name != "vgg16":
         raise InputError(
             f"{name}.model.pretrained=features must come with {name}.model.name=vgg16, "
@@ -98,12 +106,6 @@ def _check_classifier(config: Classifier, name: str) -> None:
     if optim.weight_decay and optim.name == "adam":
         raise InputError(
             f"{name}.optim.weight_decay must be 0 with adam (take adamw), got {optim.weight_decay}"
-        )
-    if optim.frozen:
-        _check_frozen(optim.frozen, recipes.classifier_layers(config), f"{name}.optim.frozen")
-    if not optim.trunk and model.pretrained is None and config.init_from is None:
-        raise InputError(
-            f"{name}.optim.trunk must be above 0 with random weights: set {name}.model.pretrained"
         )
 
 

@@ -1,11 +1,21 @@
 """Values of a GAN's config that make no sense together: see `checks`."""
 
 from jaxgan import recipes
-from jaxgan.config.models import DCGANModel, FastGANModel, GANModel, RefinerModel
+from jaxgan.config.models import (
+    DCGANModel,
+    DriftingModel,
+    FastGANModel,
+    GANModel,
+    ProjectedModel,
+    RefinerModel,
+    StyleGAN2Model,
+)
 from jaxgan.config.names import GANS
 from jaxgan.config.sections import (
     AdversarialData,
     AdversarialTrain,
+    AveragedTrain,
+    DriftingTrain,
     Evaluate,
     GANTrain,
     Loss,
@@ -29,16 +39,27 @@ PENALTIES = ("gradient_penalty", "r1", "r2")
 
 def check(config: GAN, name: str) -> None:
     """Raises InputError for a value that makes no sense beside others."""
-    _check_vision(config.vision, config.model.name, config.data.resolution, name)
+    side = config.data.resolution
+    _check_vision(config.vision, config.model.name, side, name)
     _check_evaluate(config.evaluate, f"{name}.evaluate")
+    if isinstance(config, FastGAN):
+        _check_fastgan(config.data, name)
+    if not isinstance(config, Projected | Drifting):
+        _check_size(side, name)
     if isinstance(config, StyleGAN2):
-        _check_stylegan2(config, name)
-    elif isinstance(config, Projected):
-        _check_projected(config, name)
+        _check_stylegan2(config.model, config.train, config.optim.critic.frozen, side, name)
+        return
+    if isinstance(config, Projected):
+        _check_projected(config.model, side, name)
     elif isinstance(config, Drifting):
-        _check_drifting(config, name)
+        _check_drifting(config.model, config.train, side, name)
     elif isinstance(config, Adversarial):
-        _check_gan(config, name)
+        _check_loss(config.loss, config.model, name)
+        _check_duration(f"{name}.augment.noise_until", config.augment.noise_until)
+        _check_turns(config.train, f"{name}.train")
+    _check_player(f"{name}.optim.generator", config.optim.generator)
+    if not isinstance(config, Drifting):
+        _check_player(f"{name}.optim.critic", config.optim.critic)
 
 
 def _check_size(resolution: int, name: str) -> None:
@@ -48,14 +69,14 @@ def _check_size(resolution: int, name: str) -> None:
         )
 
 
-def _check_stylegan2(config: StyleGAN2, name: str) -> None:
-    model, train = config.model, config.train
-    _check_size(config.data.resolution, name)
-    layers = 1 + 3 * (config.data.resolution.bit_length() - 3)
-    if not 0 <= config.optim.critic.frozen <= layers:
+def _check_stylegan2(
+    model: StyleGAN2Model, train: AveragedTrain, frozen: int, side: int, name: str
+) -> None:
+    layers = 1 + 3 * (side.bit_length() - 3)
+    if not 0 <= frozen <= layers:
         raise InputError(
             f"{name}.optim.critic.frozen must be within [0, {layers}], the discriminator's layers "
-            f"above 4 x 4, got {config.optim.critic.frozen}"
+            f"above 4 x 4, got {frozen}"
         )
     at_once = "microbatch" if train.microbatch else "batch_size"
     count = train.microbatch or train.batch_size
@@ -80,17 +101,6 @@ def _check_fastgan(data: AdversarialData, name: str) -> None:
         raise InputError(f"{name}.data.normalise must be range, got {data.normalise!r}")
 
 
-def _check_gan(config: Adversarial, name: str) -> None:
-    if isinstance(config, FastGAN):
-        _check_fastgan(config.data, name)
-    _check_size(config.data.resolution, name)
-    _check_loss(config.loss, config.model, name)
-    _check_duration(f"{name}.augment.noise_until", config.augment.noise_until)
-    _check_player(f"{name}.optim.generator", config.optim.generator)
-    _check_player(f"{name}.optim.critic", config.optim.critic)
-    _check_turns(config.train, f"{name}.train")
-
-
 def _check_refiner(generator: str, side: int, name: str) -> None:
     _check_size(side, name)
     if generator == "refiner" and not 32 <= side <= 256:
@@ -100,11 +110,9 @@ def _check_refiner(generator: str, side: int, name: str) -> None:
         )
 
 
-def _check_drifting(config: Drifting, name: str) -> None:
-    train, side = config.train, config.data.resolution
-    _check_refiner(config.model.generator, side, name)
-    _check_backbone(config.model, side, f"{name}.model", f"{name}.data.resolution")
-    _check_player(f"{name}.optim.generator", config.optim.generator)
+def _check_drifting(model: DriftingModel, train: DriftingTrain, side: int, name: str) -> None:
+    _check_refiner(model.generator, side, name)
+    _check_backbone(model, side, f"{name}.model", f"{name}.data.resolution")
     if train.microbatch is not None:
         raise InputError(
             f"{name}.train.microbatch must be None for a drifting model, whose images repel each "
@@ -122,8 +130,7 @@ def _check_drifting(config: Drifting, name: str) -> None:
         )
 
 
-def _check_projected(config: Projected, name: str) -> None:
-    model, side = config.model, config.data.resolution
+def _check_projected(model: ProjectedModel, side: int, name: str) -> None:
     _check_refiner(model.generator, side, name)
     if model.backbone == "none" and not model.patch:
         raise InputError(f"{name}.model.patch must not be () where {name}.model.backbone is none")
@@ -133,8 +140,6 @@ def _check_projected(config: Projected, name: str) -> None:
         )
     if model.backbone != "none":
         _check_backbone(model, side, f"{name}.model", f"{name}.data.resolution")
-    _check_player(f"{name}.optim.generator", config.optim.generator)
-    _check_player(f"{name}.optim.critic", config.optim.critic)
 
 
 def _check_backbone(section: RefinerModel | Vision, side: int, name: str, resolution: str) -> None:

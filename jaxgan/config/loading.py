@@ -26,7 +26,7 @@ from jaxgan.config.names import GANS as GANS
 from jaxgan.config.names import GENERATORS as GENERATORS
 from jaxgan.config.names import STAGES
 from jaxgan.config.values import from_dict as from_dict
-from jaxgan.config.values import is_experiment
+from jaxgan.config.values import is_experiment as is_experiment
 from jaxgan.config.values import to_dict as to_dict
 from jaxgan.errors import InputError
 
@@ -125,9 +125,8 @@ def keys(config: ConfigDict, prefix: str = "") -> Iterator[str]:
             yield from keys(value, f"{prefix}{name}.")
 
 
-def check_names(config: ConfigDict, names: Sequence[str]) -> None:
-    """Raises InputError for the first dotted name that the config does not have."""
-    known = list(keys(config))
+def check_names(known: Sequence[str], names: Sequence[str]) -> None:
+    """Raise InputError for the first dotted name that a config does not have: see `keys`."""
     for name in names:
         if name in known:
             continue
@@ -147,14 +146,12 @@ INHERITED = (
 )
 
 
-def check_inherited(config: ConfigDict, overridden: Sequence[str]) -> None:
-    """Refuse settings of a stage that the experiment would overwrite.
+def check_inherited(overridden: Sequence[str]) -> None:
+    """Refuse settings of an experiment's stage that the experiment would overwrite.
 
     Raises:
         InputError: names the one to set.
     """
-    if not is_experiment(config):
-        return
     own = {f"{stage}.data.{name}": f"data.{name}" for stage in STAGES for name in INHERITED}
     own |= {f"{s}.{name}": name for s in STAGES for name in ("parallel", "deterministic")}
     for name in overridden:

@@ -150,7 +150,8 @@ def lopsided(
     counts = np.bincount(labels, minlength=len(classes))
     if counts.max() < LOPSIDED * counts.min():
         return []
-    most, least = (f"{classes[i]} {counts[i]:,}" for i in (counts.argmax(), counts.argmin()))
+    ends = int(counts.argmax()), int(counts.argmin())
+    most, least = (f"{classes[i]} {counts[i]:,}" for i in ends)
     further = []
     if outcome == "accuracy":
         further.append("--config.verdict.outcome=balanced_accuracy counts each class the same")

@@ -55,7 +55,7 @@ def _mode(im: Image.Image, data: bytes) -> str:
 @functools.lru_cache(64)
 def _space(data: bytes) -> str:
     try:
-        return SPACES.get(ImageCms.ImageCmsProfile(io.BytesIO(data)).profile.xcolor_space, "")
+        return SPACES.get(ImageCms.core.profile_frombytes(data).xcolor_space, "")
     except Exception:  # Damaged.
         return ""
 

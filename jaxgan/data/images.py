@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from etils import epath
 from jaxtyping import Float32, UInt8
-from PIL import Image
+from PIL import Image, ImageFile
 
 from jaxgan.data import colours, ranges
 from jaxgan.data.ranges import Scale
@@ -20,7 +20,7 @@ from jaxgan.errors import FileError
 from jaxgan.system import paths
 
 try:  # An extra: see pyproject.toml.
-    import pillow_heif
+    import pillow_heif  # type: ignore[import-not-found]
 
     pillow_heif.register_heif_opener()
     HEIF = True
@@ -102,7 +102,7 @@ def _open(file: str | os.PathLike | bytes, at_least: int | None) -> Image.Image:
         return decode(im, at_least)
 
 
-def open_file(file: str | os.PathLike | bytes) -> Image.Image:
+def open_file(file: str | os.PathLike | bytes) -> ImageFile.ImageFile:
     """Return the file as Pillow opens it: its header is read, its pixels are not.
 
     Raises:

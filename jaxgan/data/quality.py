@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int32, Int64, UInt8
-from PIL import Image
+from PIL import Image, ImageFile
 
 from jaxgan.data import colours, images
 from jaxgan.data.ranges import Scale
@@ -74,7 +74,7 @@ def header(data: bytes) -> Header:
         return header_of(im)
 
 
-def header_of(im: Image.Image) -> Header:
+def header_of(im: ImageFile.ImageFile) -> Header:
     """Return the same of an open file."""
     width, height = im.size
     if images.orientation(im) >= 5 and im.format != "TIFF":  # Whose size is upright.

@@ -95,13 +95,14 @@ def assign(
     own = np.fromiter((decided.get(bytes(digest), -1) for digest in digests), np.int64)
     touched = np.zeros((len(first), 3), bool)
     touched[member[own >= 0], own[own >= 0]] = True
-    sides = np.where(touched.any(axis=1), touched.argmax(axis=1), sides)
+    fixed = np.any(touched, axis=1)
+    sides = np.where(fixed, touched.argmax(axis=1), sides)
     torn = touched.sum(axis=1) > 1
 
     counted = slice(None) if kept is None else kept
     # Pairs, not a table of groups and classes: of many classes that is too large.
     pairs = np.unique(np.stack([member[counted], labels[counted]], axis=1), axis=0)
-    _fill_sides(sides, draws, pairs, touched.any(axis=1), share, classes, called)
+    _fill_sides(sides, draws, pairs, fixed, share, classes, called)
     return np.where(own >= 0, own, np.where(torn[member], -1, sides[member])).astype(np.int64)
 
 
@@ -135,7 +136,7 @@ def _fill_sides(
     order = np.argsort(pairs[:, 1], kind="stable")
     ends = np.searchsorted(pairs[order, 1], np.arange(1, len(classes)))
     of_class = np.split(pairs[order, 0], ends)
-    wanted = np.flatnonzero(share > 0)
+    wanted = np.flatnonzero(share > 0).tolist()
     total = np.array([len(groups) for groups in of_class])
     for name, groups in zip(classes, total, strict=True):
         if groups < len(wanted):

@@ -19,12 +19,13 @@ class Timing(NamedTuple):
 
     Attributes:
         init: seconds before there were weights.
-        compile: seconds more before each program had run once.
+        compile: seconds more before each program had run once, and those of the first look.
         step: seconds a step, the loading of its images included.
         prelude: of an update that comes before some steps; 0 where there are none.
         preludes: how many of these, by the steps done before.
         memory: bytes of a device.
-        state: the last one, on one device.
+        checkpoint: bytes of the state but for what is all zeros, which takes none in a file.
+        look: seconds a generated image of a GAN, or a batch that a classifier judges.
     """
 
     init: float
@@ -33,10 +34,17 @@ class Timing(NamedTuple):
     prelude: float
     preludes: Callable[[int], int]
     memory: int
-    state: State
+    checkpoint: int
+    look: float
 
 
-def time_steps(recipe: Recipe, batches: Any, options: TrainOptions, seconds: float) -> Timing:
+def time_steps(
+    recipe: Recipe,
+    batches: Any,
+    options: TrainOptions,
+    seconds: float,
+    look: Callable[[State], tuple[float, float]] = lambda state: (0.0, 0.0),
+) -> Timing:
     """Run a few steps with random weights; nothing of it is kept.
 
     Args:
@@ -44,6 +52,7 @@ def time_steps(recipe: Recipe, batches: Any, options: TrainOptions, seconds: flo
         batches: its own.
         options: its own; no more than its devices, seed and memory settings count.
         seconds: how long to time steps: at least two are, after two that are not.
+        look: from the last state to seconds of a look, and more of the first one.
 
     Raises:
         OutOfMemoryError: names what to lower.
@@ -91,9 +100,13 @@ def time_steps(recipe: Recipe, batches: Any, options: TrainOptions, seconds: flo
         found = [memory.needs(program) for program in updates.programs.values()]
     needs = max((sum(one) for one in found if one is not None), default=0)
     state = devices.fetch(state)
-    return Timing(init, compiling, each, before, updates.preludes, needs, state)
+    looking, more = look(state)
+    return Timing(
+        *(init, compiling + more, each, before, updates.preludes, needs),
+        *(_stored_bytes(state), looking),
+    )
 
 
-def stored_bytes(state: State) -> int:
+def _stored_bytes(state: State) -> int:
     """Return the bytes of a state but for what is all zeros, which takes none in a file."""
     return sum(x.nbytes for x in jax.tree.leaves(state) if np.any(x))

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -178,7 +178,7 @@ def frechet_name(net: Features) -> str:
 
 
 def _copies(
-    sources: dict[str, Source],
+    sources: Mapping[str, Source],
     digests: dict[str, list[bytes]],
     found: dict[tuple[str, bool], np.ndarray],
 ) -> tuple[dict[str, Any], list[Pair]]:

@@ -1,6 +1,7 @@
 """Folders of images that are to be compared: whether they can be."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def common_size(paths: dict[str, str]) -> int:
     return sides["--real"]
 
 
-def check_counts(least: dict[str, int], sources: dict[str, Source]) -> None:
+def check_counts(least: dict[str, int], sources: Mapping[str, Source]) -> None:
     """Raise InputError where there are fewer images than a metric of `least` needs."""
     concerned = {"copies": ("--real", "--train"), "entropy": ("--fake",)}
     for name, count in least.items():
@@ -59,7 +60,7 @@ def check_counts(least: dict[str, int], sources: dict[str, Source]) -> None:
                 )
 
 
-def check_colours(sources: dict[str, Source]) -> None:
+def check_colours(sources: Mapping[str, Source]) -> None:
     """Raise InputError where images have one channel on one side, and three on the other."""
     kinds = {}
     for flag, source in sources.items():
@@ -103,7 +104,7 @@ def alike(
     return said
 
 
-def check_disjoint(sources: dict[str, Source], found: dict[str, list[bytes]]) -> None:
+def check_disjoint(sources: Mapping[str, Source], found: dict[str, list[bytes]]) -> None:
     """Raise InputError where generated images are real ones, pixel by pixel."""
     seen = {flag: {d: i for i, d in enumerate(each)} for flag, each in found.items()}
     for flag in set(sources) - {"--fake"}:

@@ -5,13 +5,14 @@ checkpoints are written with. Its converter does without Orbax; docs/deploy.md h
 """
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 from etils import epath
+from jaxtyping import Array
 
-from jaxgan.sampling.export import Weights
 from jaxgan.system import sealed
 from jaxgan.types import InputError
 
@@ -29,7 +30,9 @@ def check() -> None:
         raise InputError(f"--onnx needs a package ({error}): {HOW}") from None
 
 
-def write(probabilities: Any, weights: Weights, side: int, out: epath.PathLike) -> str:
+def write(
+    probabilities: Any, weights: Mapping[str, Array | np.ndarray], side: int, out: epath.PathLike
+) -> str:
     """Write `classifier.onnx`: uint8 [1, side, side, 3] -> probabilities [1, k].
 
     Its batch is 1: the converter's padding takes no unknown one.

@@ -1,5 +1,6 @@
 """The result of `folders.evaluate` for a person: a table on the screen, Markdown, and a page."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -139,12 +140,12 @@ def shares(result: dict[str, Any]) -> plots.Dots | None:
     return plots.dots_and_whiskers(rows, "Shares of images", "% of the images") if rows else None
 
 
-def page(result: dict[str, Any], pairs: list[Pair]) -> str:
+def page(result: dict[str, Any], pairs: Sequence[Pair]) -> str:
     """Return the same as a page, with the most copy-like pairs and with how it was computed."""
     return html.render("evaluation.html", **view(result, pairs))
 
 
-def view(result: dict[str, Any], pairs: list[Pair]) -> dict[str, Any]:
+def view(result: dict[str, Any], pairs: Sequence[Pair]) -> dict[str, Any]:
     """Return what the page shows, by the names of `templates/evaluation.html`."""
     shown = []
     for pair in pairs:

@@ -128,16 +128,16 @@ def _verdict(
     images = sum(len(answers.labels[k]) for k in both)
     gans = answers.gans(both)
     second = outcomes.beside(answers.outcome)
-    pair = [answers.tables(arm, both, second) for arm in primary]
+    one, two = (answers.tables(arm, both, second) for arm in primary)
     groups = answers.groups(both)
     number = None if groups is None else sum(len(np.unique(of)) for of in groups)
-    other = crossed.paired_difference(*pair, at, limits=None, groups=groups)
+    other = crossed.paired_difference(one, two, at, limits=None, groups=groups)
     a, b = (answers.tables(arm, both) for arm in primary)
     wider = crossed.across_folds(a, b, at)
     if wider is None and len(set(gans)) > 1:
         wider = crossed.across_gans(a, b, gans, at, groups)
-    if wider is not None and wider.low is not None:  # Surer of more than the headline it cannot be.
-        half = max(wider.high - wider.low, (interval.high or 0) - (interval.low or 0)) / 2
+    if wider is not None and wider.half is not None:  # Never surer than the headline.
+        half = max(wider.half, interval.half or 0.0)
         wider = wider._replace(low=wider.value - half, high=wider.value + half)
     return first | {
         "word": words.word(interval, margin, words.widest(outcome, asked["width"])),
@@ -241,12 +241,12 @@ def _per_class(
     present = np.unique(np.concatenate(labels))
     table = {}
     for i in present:
-        mine = [
+        one, two = (
             [of[:, y == i] for of, y in zip(tables, labels, strict=True) if (y == i).any()]
             for tables in (a, b)
-        ]
+        )
         each = 1 - (1 - level) / len(present)
-        found = crossed.paired_difference(*mine, each, groups=answers.groups(seeds, int(i)))
+        found = crossed.paired_difference(one, two, each, groups=answers.groups(seeds, int(i)))
         table[classes[i]] = {"difference": found.value, "low": found.low, "high": found.high}
     return table
 

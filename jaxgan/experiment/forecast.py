@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxgan.config.sections import Train
-from jaxgan.config.typed import Experiment
 from jaxgan.engine import log
 from jaxgan.experiment import timing
 from jaxgan.experiment.design.jobs import Job
-from jaxgan.experiment.design.plan import prepare
+from jaxgan.experiment.design.plan import Plan
 from jaxgan.experiment.timing import Prices
 
 
@@ -58,7 +57,7 @@ def _once_classifying(known: Prices) -> float:
     return compiled + known.features[1] + known.selection[1]
 
 
-def predict(config: Experiment, at_least: float = timing.SECONDS) -> list[Stage]:
+def predict(plan: Plan, at_least: float = timing.SECONDS) -> list[Stage]:
     """The cost of an experiment's stages; trains nothing and writes nothing.
 
     Counted are steps, the images that GANs draw, the features by which the best are chosen and
@@ -68,14 +67,12 @@ def predict(config: Experiment, at_least: float = timing.SECONDS) -> list[Stage]
     it comes out low, less so the longer the runs are. `vmap_seeds` take as much time as one by one.
 
     Args:
-        config: the experiment's.
+        plan: of the experiment.
         at_least: seconds for which steps of each kind are timed.
 
     Raises:
-        InputError: what `pipeline.run` would refuse.
         OutOfMemoryError: a step does not fit; names what to lower.
     """
-    plan = prepare(config)
     for line in (plan.duplicates, *plan.account):
         logging.getLogger("jaxgan").warning("%s", line)
     config, known = plan.config, timing.prices(plan, at_least)

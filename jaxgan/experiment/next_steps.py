@@ -169,7 +169,7 @@ def _noisy(results: Results) -> list[Sentence]:
         half = power.expected_half(
             variances, power.Design(count, verdict["images"], verdict["level"], folds)
         )
-        if half <= wanted:
+        if half is not None and half <= wanted:
             cost = each * (count - verdict["seeds"])
             return [
                 step(
@@ -187,6 +187,7 @@ def _noisy(results: Results) -> list[Sentence]:
         half = power.expected_half(
             variances, power.Design(verdict["seeds"], total, verdict["level"], 5)
         )
+        assert half is not None  # There are two seeds.
         cost = 5 * seconds["total"]
         return [
             step(

@@ -308,7 +308,7 @@ class _Experiment:
         width = config.verdict.width
         if width is not None and seeds >= 2:
             found = answers.interval(*config.verdict.primary, level=config.verdict.level)
-            if found.low is not None and (found.high - found.low) / 2 <= width:
+            if found and found.half is not None and found.half <= width:
                 self.record.ended = f"the interval is as narrow as asked for after {seeds} seeds"
                 return True
         return False

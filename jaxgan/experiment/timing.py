@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from flax import linen as nn
 
 from jaxgan import recipes
-from jaxgan.config.typed import GAN, Network, changed
+from jaxgan.config.typed import GAN, Classifier, Network, changed
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
-from jaxgan.engine.timing import stored_bytes
+from jaxgan.engine.timing import Timing, time_steps
 from jaxgan.experiment.design import jobs
 from jaxgan.experiment.design.plan import Plan
 from jaxgan.experiment.stages import classify
@@ -19,38 +20,14 @@ from jaxgan.metrics import classification, features
 from jaxgan.sampling import sample
 from jaxgan.sampling.selection import LOOK_AT_REAL
 from jaxgan.steps.classifier import make_predict
-from jaxgan.training import frozen_features, run
+from jaxgan.training import classifier, frozen_features, gan, run
 
 SECONDS = 3.0  # For which steps are timed, at least.
 SOME = 64  # Images by which the choosing of the best is timed.
 
 
-class Trial(NamedTuple):
-    """What a few steps of a training took.
-
-    Attributes:
-        init: seconds before there were weights.
-        compile: seconds more before each program had run once, and those of the first look.
-        step: seconds a step, the loading of its images included.
-        prelude: of a turn that comes before some steps; 0 where there are none.
-        preludes: how many of these, by the steps done before.
-        memory: bytes of a device.
-        checkpoint: bytes of the state but for what is all zeros, which takes none in a file.
-        look: seconds a generated image of a GAN, or a batch that a classifier judges.
-    """
-
-    init: float
-    compile: float
-    step: float
-    prelude: float
-    preludes: Callable[[int], int]
-    memory: int
-    checkpoint: int
-    look: float
-
-
-def trial(config: Network, source: Source, seconds: float = SECONDS) -> Trial:
-    """Return a few steps of a training with random weights; nothing of it is kept.
+def trial(config: Network, source: Source, seconds: float = SECONDS) -> Timing:
+    """Time a few steps of a GAN's or a classifier's training, and how long its looks take.
 
     Args:
         config: of a GAN or a classifier.
@@ -60,23 +37,12 @@ def trial(config: Network, source: Source, seconds: float = SECONDS) -> Trial:
     Raises:
         OutOfMemoryError: names what to lower.
     """
-    is_gan = isinstance(config, GAN)
-    timed = run.time_training(config, source, seconds, "gan." if is_gan else "classifier.")
-    state = timed.state
     if isinstance(config, GAN):
-        look, more = _draw(sample.Sampler.of(config).draw, state)
-    else:
-        look, more = _judge(recipes.build_classifier(config), state, source)
-    return Trial(
-        timed.init,
-        timed.compile + more,
-        timed.step,
-        timed.prelude,
-        timed.preludes,
-        timed.memory,
-        stored_bytes(state),
-        look,
-    )
+        look = partial(_draw, sample.Sampler.of(config).draw)
+        return time_steps(*gan.assemble(config, source, prefix="gan."), seconds, look)
+    assert isinstance(config, Classifier)
+    look = partial(_judge, recipes.build_classifier(config), source)
+    return time_steps(*classifier.assemble(config, source, prefix="classifier."), seconds, look)
 
 
 def _twice(call: Callable[[], Any]) -> tuple[float, float]:
@@ -98,7 +64,7 @@ def _draw(draw: sample.Draw, state: Any) -> tuple[float, float]:
     return each / len(seeds), more
 
 
-def _judge(model: nn.Module, state: Any, source: Source) -> tuple[float, float]:
+def _judge(model: nn.Module, source: Source, state: Any) -> tuple[float, float]:
     """Return seconds a batch that is judged, and those before the first one."""
     predictor = make_predict(model)
     first = np.arange(min(len(source), classification.BATCH))
@@ -116,8 +82,8 @@ class Prices(NamedTuple):
         selection: seconds an image by whose features samples are selected, likewise.
     """
 
-    gan: Trial | None
-    classifiers: dict[Any, Trial]
+    gan: Timing | None
+    classifiers: dict[Any, Timing]
     features: tuple[float, float]
     selection: tuple[float, float]
 
@@ -128,7 +94,7 @@ def prices(plan: Plan, seconds: float = SECONDS) -> Prices:
     Raises:
         OutOfMemoryError: a step does not fit; names what to lower.
     """
-    config, fold, gan, selection = plan.config, plan.folds[0], None, (0.0, 0.0)
+    config, fold, timed, selection = plan.config, plan.folds[0], None, (0.0, 0.0)
     if gans := plan.pick("gan", fold=0):
         job, section, images = gans[0], config.gan, plan.real
         if job.name:
@@ -136,7 +102,7 @@ def prices(plan: Plan, seconds: float = SECONDS) -> Prices:
         if section.data.resolution != images.resolution:
             images = run.open_source(config.data.at(section.data.resolution), config.seed)
         positions = fold.sides.train[jobs.learned(fold, job.key, job.name, job.gan)]
-        gan = trial(section, loader.Subset(images, positions), seconds)
+        timed = trial(section, loader.Subset(images, positions), seconds)
         if any(job.looks for job in plan.pick("samples", fold=0)):
             selection = _selection(config.select.by, images)
     section = changed(config.classifier, {"data.classes": plan.real.classes})
@@ -155,8 +121,8 @@ def prices(plan: Plan, seconds: float = SECONDS) -> Prices:
             source = whole
             if isinstance(whole, frozen_features.Views) and not arm.policy:
                 source = frozen_features.Views(whole, whole.images[:, :1])
-            found[arm.way] = trial(classify.as_arm(section, arm), source, seconds)
-    return Prices(gan, found, batch, selection)
+            found[arm.way] = trial(changed(section, classify.way(arm)), source, seconds)
+    return Prices(timed, found, batch, selection)
 
 
 def _selection(by: str, images: Source) -> tuple[float, float]:

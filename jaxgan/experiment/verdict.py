@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxgan.experiment.outcomes import OUTCOMES, Outcome
+from jaxgan.statistics.clusters import Groups
 from jaxgan.statistics.crossed import Interval
 
 WIDEST = 0.05  # Half-width of a share's interval from which on it is too noisy to tell anything.
@@ -81,9 +82,7 @@ def sentence(
     }[said]
 
 
-def size(
-    seeds: Mapping[int, Sequence[int]], images: int, groups: Sequence[Sequence] | None = None
-) -> str:
+def size(seeds: Mapping[int, Sequence[int]], images: int, groups: Groups | None = None) -> str:
     """Return how large an experiment is: "4 folds x 3 seeds, 480 test images", "of 30 groups"
     perhaps.
     """

@@ -103,7 +103,7 @@ def fit(
     mean, found = _pictures(source, parts, basis, k, mirror)
     noise = scale * basis.values[k:].sum() / max(1, pixels - k)
     variances = (scale * basis.values[:k]).astype(np.float32)
-    return Fit(mean, found, variances, np.float32(noise)[None])
+    return Fit(mean, found, variances, np.array([noise], np.float32))
 
 
 def check_components(components: int | float | None, count: int, mirror: bool) -> None:
@@ -276,9 +276,9 @@ def draw(
     numbers = np.asarray(_latents(jnp.asarray(np.asarray(seeds, np.uint32)), len(deviations)))
     flat = fit.components.reshape(len(deviations), -1)
     images = np.empty((len(numbers), *fit.mean.shape), np.uint8)
-    for image, row in zip(images, numbers * deviations, strict=True):
+    for i, row in enumerate(numbers * deviations):
         drawn = fit.mean + (row @ flat).reshape(fit.mean.shape)
-        image[:] = np.clip(np.round(drawn), 0, 255)
+        images[i] = np.clip(np.round(drawn), 0, 255)
     return images
 
 

@@ -44,7 +44,7 @@ def recipe(config: Drifting, axis_name: str | None, pictures: Pictures) -> Recip
         tx,
         temperatures=config.loss.temperatures,
         latent_dim=model.latent_dim,
-        average=average(config),
+        average=average(train, config.init_from),
         axis_name=axis_name,
     )
     return Recipe(init, step)

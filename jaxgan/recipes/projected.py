@@ -10,7 +10,8 @@ from flax import linen as nn
 from jaxtyping import Array
 
 from jaxgan.config.models import ProjectedModel
-from jaxgan.config.typed import Drifting, Projected
+from jaxgan.config.sections import AveragedTrain
+from jaxgan.config.typed import Projected
 from jaxgan.models import backbones, projected
 from jaxgan.recipes import augmentation, durations, networks
 from jaxgan.recipes.durations import Pictures
@@ -54,7 +55,7 @@ def recipe(config: Projected, axis_name: str | None, pictures: Pictures) -> Reci
         loss=losses.hinge(),
         augment=augmentation.fixed(config.augment.policy, config.augment.p),
         latent_dim=model.latent_dim,
-        average=average(config),
+        average=average(train, config.init_from),
         microbatch=train.microbatch,
         axis_name=axis_name,
     )
@@ -74,15 +75,14 @@ def build_projection(model: ProjectedModel) -> projected.Projection | None:
     )
 
 
-def average(config: Projected | Drifting) -> Callable[[Any, Any, Array], Any]:
+def average(train: AveragedTrain, init_from: str | None) -> Callable[[Any, Any, Array], Any]:
     """Return how a generator's variables are averaged: (new, old, step) -> the average."""
-    train = config.train
     return partial(
         optimizers.average_by_pictures,
         batch=train.batch_size,
         half_life=1000 * train.ema_kimg,
         # From an average that is good already a ramp would begin with forgetting it.
-        ramp=None if config.init_from else train.ema_ramp,
+        ramp=None if init_from else train.ema_ramp,
     )
 
 

@@ -128,20 +128,6 @@ def make_generator(config: StyleGAN2, axis_name: str | None = None) -> nn.Module
     )
 
 
-def make_critic(config: StyleGAN2, axis_name: str | None = None) -> nn.Module:
-    model = config.model
-    return stylegan2.Discriminator(
-        resolution=config.data.resolution,
-        num_classes=config.num_classes,
-        channel_base=model.channel_base,
-        channel_max=model.channel_max,
-        clamp=model.clamp,
-        bf16_blocks=_bf16_blocks(model, config.precision),
-        group_size=model.group_size,
-        axis_name=axis_name,
-    )
-
-
 def _bf16_blocks(model: StyleGAN2Model, precision: str) -> int:
     return model.bf16_blocks if precision == "bf16" else 0
 
@@ -162,7 +148,17 @@ def recipe(
 ) -> Recipe:
     """The recipe of a checked config."""
     loss, train, model = config.loss, config.train, config.model
-    generator, critic = make_generator(config, axis_name), make_critic(config, axis_name)
+    make_critic = partial(
+        stylegan2.Discriminator,
+        resolution=config.data.resolution,
+        num_classes=config.num_classes,
+        channel_base=model.channel_base,
+        channel_max=model.channel_max,
+        clamp=model.clamp,
+        bf16_blocks=_bf16_blocks(model, config.precision),
+        group_size=model.group_size,
+    )
+    generator, critic = make_generator(config, axis_name), make_critic(axis_name=axis_name)
     r1 = steps.Lazy(loss.r1, loss.r1_every)
     path = steps.Lazy(loss.path_length, loss.path_every)
     generator_tx = _optimiser(config.optim.generator, path)
@@ -184,7 +180,7 @@ def recipe(
     )
 
     def init(key: PRNGKey) -> StyleGAN2State:
-        generator, critic = make_generator(config), make_critic(config)  # In no `pmap`.
+        generator, critic = make_generator(config), make_critic()  # In no `pmap`.
         generator_key, critic_key = jax.random.split(key)
         size, classes = config.data.resolution, config.num_classes
         z = jax.ShapeDtypeStruct((2, model.latent_dim), jnp.float32)

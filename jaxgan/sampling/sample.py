@@ -28,7 +28,7 @@ from jaxgan.types import InputError, Latents, to_uint8
 
 BATCH = 32
 
-Draw = Callable[[Any, Int[Array | np.ndarray, " b"]], UInt8[Array, "b h w c"]]
+Draw = Callable[[Any, Int[Array | np.ndarray, " b"]], UInt8[Array | np.ndarray, "b h w c"]]
 
 
 class Sampler(NamedTuple):
@@ -242,14 +242,14 @@ def drawn(
 
 def batches(
     sampler: Sampler, seeds: Sequence[int], batch_size: int = BATCH
-) -> Iterator[UInt8[Array, "b h w c"]]:
+) -> Iterator[UInt8[Array | np.ndarray, "b h w c"]]:
     """The same, on the device; one program serves all, as the last batch repeats the last seed."""
     return _batches(sampler.draw, sampler.variables, seeds, batch_size)
 
 
 def _batches(
     draw: Draw, variables: Any, seeds: Sequence[int], batch_size: int
-) -> Iterator[UInt8[Array, "b h w c"]]:
+) -> Iterator[UInt8[Array | np.ndarray, "b h w c"]]:
     for i in range(0, len(seeds), batch_size):
         part = list(seeds[i : i + batch_size])
         padded = np.array(part + part[-1:] * (batch_size - len(part)), np.uint32)

@@ -38,6 +38,11 @@ class Interval(NamedTuple):
     se: float | None = None
     df: float | None = None
 
+    @property
+    def half(self) -> float | None:
+        """Half its width."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
 
 def crossed_interval(
     tables: Tables | np.ndarray, level: float = 0.95, groups: Groups | None = None
@@ -326,14 +331,14 @@ def with_pictures(
     Where images come in groups these are such groups, of the mean size.
     """
     first, *rest = tables
-    outcomes = np.asarray(outcomes, first.dtype)
+    added = np.asarray(outcomes, first.dtype)
     if groups is not None:
         of = np.unique(groups[0], return_inverse=True)[1]
         size = max(1, round(len(of) / (of.max() + 1)))
-        more = of.max() + 1 + np.repeat(np.arange(len(outcomes)), size)
+        more = of.max() + 1 + np.repeat(np.arange(len(added)), size)
         groups = [np.concatenate([of, more]), *groups[1:]]
-        outcomes = np.repeat(outcomes, size)
-    return [np.concatenate([first, np.tile(outcomes, (len(first), 1))], axis=1), *rest], groups
+        added = np.repeat(added, size)
+    return [np.concatenate([first, np.tile(added, (len(first), 1))], axis=1), *rest], groups
 
 
 def _of_images(groups: Groups | None) -> Groups | None:

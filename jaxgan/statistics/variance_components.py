@@ -120,7 +120,7 @@ def layout(tables: Tables) -> Layout:
 def mean_of(tables: Tables) -> np.ndarray:
     """Return the mean over images of the means over seeds."""
     means = [t.mean((-2, -1)) for t in tables]
-    return sum(w * m for w, m in zip(layout(tables).share, means, strict=True))
+    return sum((w * m for w, m in zip(layout(tables).share, means, strict=True)), np.zeros(()))
 
 
 def squares(
@@ -217,8 +217,8 @@ def seed_variance(
         if own := layout(other).df_seed:
             further.append(scatter(other, other) / own)
             dfs.append(own)
-    found = (scatter(x, y) / df for x, y in ((a, a), (b, b), (a, b)))
-    return moderated(*found, df, known, further, dfs)
+    one, two, both = (scatter(x, y) / df for x, y in ((a, a), (b, b), (a, b)))
+    return moderated(one, two, both, df, known, further, dfs)
 
 
 def moderated(
@@ -226,7 +226,7 @@ def moderated(
     b: np.ndarray,
     both: np.ndarray,
     df: int,
-    known: ArrayLike = 0.0,
+    known: np.ndarray | float = 0.0,
     further: Sequence[np.ndarray] = (),
     dfs: Sequence[int] = (),
 ) -> tuple[np.ndarray, np.ndarray]:

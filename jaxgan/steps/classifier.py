@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 from jaxtyping import Array, Float, Shaped, UInt8
@@ -241,7 +242,8 @@ def weigh(
     return part * own + (1 - part) * theirs, total
 
 
-Predict = Callable[[Any, UInt8[Array, "b h w c"] | Float[Array, "b v f"]], Float[Array, "b k"]]
+Shown = UInt8[Array | np.ndarray, "b h w c"] | Float[Array | np.ndarray, "b v f"]
+Predict = Callable[[Any, Shown], Float[Array, "b k"]]
 
 
 @lru_cache  # Compiled once for all seeds and arms.

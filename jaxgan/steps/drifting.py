@@ -9,7 +9,8 @@ References:
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
 import jax
@@ -85,7 +86,7 @@ def drifting_loss(
         return ((scale[None, :, None] * own - target) ** 2).mean()
 
     losses = [of(*pair) for pair in zip(sets, real, strict=True)]
-    return sum(losses) / len(losses)
+    return reduce(add, losses) / len(losses)
 
 
 def make_step(

@@ -201,9 +201,9 @@ def make_step(
         ema = average(net.variables, state.ema, state.step, ema_decay)
         metrics = {"generator_loss": value, "generator_grad_norm": optax.tree.norm(grads)}
         if second is not None:
-            *found, more = learned
+            grads, stats, more = learned
             metrics |= more
-            state = state.replace(second=second.update(heads, *found, state.step))
+            state = state.replace(second=second.update(heads, grads, stats, state.step))
         state = state.replace(step=state.step + 1, generator=net, critic=critic, ema=ema)
         return state, metrics
 

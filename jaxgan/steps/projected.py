@@ -1,7 +1,8 @@
 """The iteration of a GAN whose critic looks through a frozen network: both players at once."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
 import jax
@@ -94,13 +95,13 @@ def make_step(
                 real_logits, critic_stats = judge(params, true)
                 fake_logits, _ = judge(params, fake)
                 pairs = list(zip(real_logits, fake_logits, strict=True))
-                value = sum(loss.critic(r, f, loss_keys) for r, f in pairs)
+                value = reduce(add, (loss.critic(r, f, loss_keys) for r, f in pairs))
                 return value, (critic_stats, _metrics(pairs) | {"critic_loss": value})
 
             def generator_loss(fake: list[Array]) -> Array:
                 # Of the same weights and views as above: computed once.
                 pairs = zip(judge(params, true)[0], judge(params, fake)[0], strict=True)
-                return sum(loss.generator(r, f, loss_keys) for r, f in pairs)
+                return reduce(add, (loss.generator(r, f, loss_keys) for r, f in pairs))
 
             params = state.critic.params
             critic_grads, about = jax.grad(critic_loss, has_aux=True)(params)
@@ -112,7 +113,10 @@ def make_step(
         *keys, rest = jax.random.split(key, 5)
         keys = [prng.example_keys(k, len(real), axis_name, real) for k in keys]
         count = parts(len(real), microbatch, axis_name)
-        each = lambda part, i: gradients(*part, jax.random.fold_in(rest, i))  # noqa: E731
+
+        def each(part: tuple[Images, list[Keys]], i: Array) -> Any:
+            return gradients(*part, jax.random.fold_in(rest, i))
+
         critic_grads, generator_grads, stats, (critic_stats, metrics), value = mean(
             accumulate(each, (real, keys), count)
         )

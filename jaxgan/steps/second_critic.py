@@ -5,6 +5,8 @@ References:
 """
 
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 from typing import Any, NamedTuple
 
 import jax
@@ -73,7 +75,7 @@ def make(
     def judge(net: Net, fake: Images, p: Scalar, keys: Keys) -> tuple[Scalar, list[Level]]:
         looks = look(net, fake, p, keys)
         found, _ = logits(net, net.params, looks)
-        return weight * sum(loss.generator(x, x, keys) for x in found), looks
+        return weight * reduce(add, (loss.generator(x, x, keys) for x in found)), looks
 
     def learn(
         net: Net, real: Images, fake: list[Level], p: Scalar, keys: Keys
@@ -85,8 +87,8 @@ def make(
             real_logits, stats = logits(net, params, true)
             fake_logits, _ = logits(net, params, fake)
             pairs = list(zip(real_logits, fake_logits, strict=True))
-            value = sum(loss.critic(r, f, keys) for r, f in pairs)
-            gap = sum((r.mean() - f.mean()) for r, f in pairs) / len(pairs)
+            value = reduce(add, (loss.critic(r, f, keys) for r, f in pairs))
+            gap = reduce(add, (r.mean() - f.mean() for r, f in pairs)) / len(pairs)
             return value, (stats, {"second_critic_loss": value, "second_logit_gap": gap})
 
         grads, (stats, metrics) = jax.grad(objective, has_aux=True)(net.params)

@@ -76,7 +76,8 @@ class _Screen:
         self.live: Any = None  # The stream that has a live line.
         self.elsewhere: Callable[[str, str], Any] | None = None  # Takes lines: see `send`.
         self.lock, self.shown, self.broken = threading.RLock(), "", False
-        self.stop, self.thread = threading.Event(), None
+        self.stop = threading.Event()
+        self.thread: threading.Thread | None = None
 
     def erase(self) -> None:
         if self.live and self.shown:

@@ -89,8 +89,8 @@ def checksum(values: Mapping[str, Any]) -> str:
 
 def seal(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object as JSON has it, with its `checksum`."""
-    values = json.loads(json.dumps(values))
-    return values | {CHECKSUM: checksum(values)}
+    said = json.loads(json.dumps(values))
+    return said | {CHECKSUM: checksum(said)}
 
 
 def save(file: epath.PathLike, values: Mapping[str, Any], indent: int | None = None) -> None:
@@ -132,8 +132,8 @@ def load(file: epath.PathLike, remedy: str, *, strict: bool = True) -> dict[str,
 
 def row(values: Mapping[str, Any]) -> str:
     """Return a line of a file that `rows` reads back."""
-    values = json.loads(json.dumps(values))
-    return json.dumps(values | {CRC: _crc(values)}) + "\n"
+    said = json.loads(json.dumps(values))
+    return json.dumps(said | {CRC: _crc(said)}) + "\n"
 
 
 def rows(file: epath.PathLike) -> list[dict[str, Any]]:

@@ -46,7 +46,10 @@ def train_classifier(
     with Log(workdir, label) as log:
         introduce(log, recipe, training, data)
         options = options._replace(
-            best=None if validation is None else BEST, start=starter(config, recipe, log, BEST)
+            best=None if validation is None else BEST,
+            start=starter(
+                config.model.name, config.init_from, config.model.pretrained, recipe, log, BEST
+            ),
         )
         evaluate = (
             None if validation is None else _evaluate(recipes.build_classifier(config), validation)
@@ -86,7 +89,9 @@ def train_classifiers(
             introduce(log, recipe, source)
             _, own, one = assemble(config, source, recipe, "classifier.")
             batches.append(own)
-            options.append(one._replace(best=BEST, start=starter(config, recipe, log, BEST)))
+            model = config.model
+            start = starter(model.name, config.init_from, model.pretrained, recipe, log, BEST)
+            options.append(one._replace(best=BEST, start=start))
         evaluate = _evaluate(recipes.build_classifier(each[0]), validation)
         return vmapped.train(recipe, batches, options, workdirs, logs=logs, evaluate=evaluate)
 
@@ -98,8 +103,15 @@ def assemble(
     if recipe is None:
         axis_name = sharding.axis_name(config.parallel)
         recipe = recipes.build(config, axis_name, recipes.Pictures(len(source)))
-    options = make_options(config, len(source), config.train.batch_size, prefix=prefix)
-    return Parts(recipe, make_batches(source, config.train.batch_size, config.seed), options)
+    train = config.train
+    options = make_options(
+        *(train, config.precision, len(source), train.batch_size),
+        prefix=prefix,
+        seed=config.seed,
+        parallel=config.parallel,
+        config=config.given,
+    )
+    return Parts(recipe, make_batches(source, train.batch_size, config.seed), options)
 
 
 def _evaluate(model: nn.Module, validation: Source) -> Callable[[ClassifierState], Evaluation]:

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from etils import epath
 
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
+from jaxgan.config.models import PCAModel
 from jaxgan.config.typed import PCA, changed
 from jaxgan.data import account, given
 from jaxgan.data.dataset import Dataset
@@ -37,8 +39,12 @@ def fit_components(config: PCA, workdir: epath.PathLike) -> None:
     if not _is_done(config, source, folder):
         clock = time.perf_counter()
         fit = pca.fit(source, config.model.components, config.model.mirror)
+        seconds = time.perf_counter() - clock
         with lock.held(folder):  # Not before: what was refused leaves no folder.
-            _write(config, source, folder, fit, time.perf_counter() - clock)
+            if not _is_done(config, source, folder):  # By another process, meanwhile.
+                config = changed(config, {"model.latent_dim": len(fit.variances)})
+                configs.claim(folder, config)
+                _write(config.model, config.given, source, folder, fit, seconds)
 
 
 def _is_done(config: PCA, source: Dataset, folder: epath.Path) -> bool:
@@ -53,13 +59,15 @@ def _is_done(config: PCA, source: Dataset, folder: epath.Path) -> bool:
     return False
 
 
-def _write(config: PCA, source: Dataset, folder: epath.Path, fit: pca.Fit, seconds: float) -> None:
-    if _is_done(config, source, folder):  # By another process, meanwhile.
-        return
+def _write(
+    model: PCAModel,
+    values: dict[str, Any],
+    source: Dataset,
+    folder: epath.Path,
+    fit: pca.Fit,
+    seconds: float,
+) -> None:
     about = account.describe_data(source)
-    model = config.model
-    config = changed(config, {"model.latent_dim": len(fit.variances)})
-    configs.claim(folder, config)
     configs.claim_data(folder, about["fingerprint"], data=about)
     with Log(folder) as log, Checkpoints(folder) as checkpoints:
         (folder / "run.json").write_text(
@@ -81,5 +89,5 @@ def _write(config: PCA, source: Dataset, folder: epath.Path, fit: pca.Fit, secon
         log.image(1, "samples", grid(images))
         nothing = Net({}, {}, ())
         state = GANState(jnp.int32(1), nothing, nothing, {"params": fit._asdict()})
-        checkpoints.save(1, state, config.given, {"next_index": 0})
+        checkpoints.save(1, state, values, {"next_index": 0})
         checkpoints.wait()

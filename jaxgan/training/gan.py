@@ -6,7 +6,9 @@ import numpy as np
 from etils import epath
 
 from jaxgan import recipes
-from jaxgan.config.typed import GAN, Drifting
+from jaxgan.config.models import DriftingModel, GANModel
+from jaxgan.config.sections import DriftingTrain, GANTrain
+from jaxgan.config.typed import GAN
 from jaxgan.data.channel_stats import moments
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
@@ -65,14 +67,14 @@ def train_gan(
         if config.evaluate.every:
             watch = monitor.make_monitor(config.evaluate, *plan)
         look = early.make_early(critics, *plan, options.steps)
-        begin = starter(config, recipe, log)
+        begin = starter(config.model.name, config.init_from, None, recipe, log)
 
         def start(state: GANState) -> GANState:
             return fitting.fit(
                 source,
                 begin(state),
                 projection=recipes.build_projection(config),
-                attraction=attraction(config),
+                attraction=attraction(config.model, settings),
                 latent_dim=config.model.latent_dim,
                 mirror=config.data.flip,
                 log=log.line,
@@ -97,12 +99,11 @@ def train_gan(
         return train(recipe, batches, options, workdir, log=log, evaluate=evaluate, measure=measure)
 
 
-def attraction(config: GAN) -> fitting.Attraction | None:
+def attraction(model: GANModel, train: GANTrain) -> fitting.Attraction | None:
     """Return what attracts the samples of a drifting model; None of others."""
-    if not isinstance(config, Drifting):
+    if not isinstance(model, DriftingModel) or not isinstance(train, DriftingTrain):
         return None
-    sets = recipes.drifting.build_feature_sets(config.model)
-    return fitting.Attraction(sets, config.train.positives)
+    return fitting.Attraction(recipes.drifting.build_feature_sets(model), train.positives)
 
 
 def assemble(config: GAN, source: Source, recipe: Recipe | None = None, prefix: str = "") -> Parts:
@@ -125,7 +126,12 @@ def assemble(config: GAN, source: Source, recipe: Recipe | None = None, prefix: 
     recipe = mirrored(recipe) if config.data.flip else recipe
     prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
     shown = train.batch_size * (turns or 1)
-    options = make_options(config, len(source), shown, prelude, prefix)
+    options = make_options(
+        *(train, config.precision, len(source), shown, prelude, prefix),
+        seed=config.seed,
+        parallel=config.parallel,
+        config=config.given,
+    )
     return Parts(recipe, batches, options._replace(batch_axis=0 if turns is None else 1))
 
 

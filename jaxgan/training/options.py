@@ -10,7 +10,6 @@ from clu import platform as cluster
 
 from jaxgan.config import lengths
 from jaxgan.config.sections import Train
-from jaxgan.config.typed import Classifier, Network
 from jaxgan.data import account, loader
 from jaxgan.data.folder import Source
 from jaxgan.engine.checkpoint import Best
@@ -33,15 +32,27 @@ class Parts(NamedTuple):
 
 
 def starter(
-    config: Network, recipe: Recipe, log: Log, best: Best | None = None
+    model: str,
+    folder: str | None,
+    pretrained: str | None,
+    recipe: Recipe,
+    log: Log,
+    best: Best | None = None,
 ) -> Callable[[State], State]:
-    """Return what a new run makes of its random weights."""
-    name, folder = config.model.name, config.init_from
+    """Return what a new run makes of its random weights.
+
+    Args:
+        model: its name.
+        folder: a config's `init_from`.
+        pretrained: a classifier's `model.pretrained`.
+        recipe: of the training.
+        log: says what was taken.
+        best: see `init_from.start`.
+    """
     if folder is not None:
-        return lambda state: init_from.start(folder, name, recipe, log.line, best)(state)
-    where = config.model.pretrained if isinstance(config, Classifier) else None
-    if where is not None:
-        return lambda state: imagenet.start(name, where, recipe, log.line)(state)
+        return lambda state: init_from.start(folder, model, recipe, log.line, best)(state)
+    if pretrained is not None:
+        return lambda state: imagenet.start(model, pretrained, recipe, log.line)(state)
     return lambda state: state
 
 
@@ -57,25 +68,26 @@ def make_batches(source: Source, batch_size: int, seed: int, **more: Any) -> Any
 
 
 def make_options(
-    config: Network,
-    pictures: int,
-    pictures_a_step: int,
+    train: Train,
+    precision: str,
+    images: int,
+    images_a_step: int,
     prelude: Callable[[int], int] = lambda step: 0,
     prefix: str = "",
+    **more: Any,
 ) -> TrainOptions:
+    """Return what a config's `train` section says; `more` is what it does not."""
     return TrainOptions(
-        steps=lengths.total_steps(config.train, pictures, pictures_a_step, prelude),
-        pictures_a_step=pictures_a_step,
-        seed=config.seed,
-        log_every=config.train.log_every,
-        sample_every=config.train.sample_every,
-        checkpoint_every=config.train.checkpoint_every,
-        checkpoint_minutes=config.train.checkpoint_minutes,
-        steps_per_call=config.train.steps_per_call,
-        parallel=config.parallel,
-        config=config.given,
-        profile=lengths.profile_steps(config.train.profile),
-        memory=memory_settings(config.train, config.precision, prefix),
+        steps=lengths.total_steps(train, images, images_a_step, prelude),
+        pictures_a_step=images_a_step,
+        log_every=train.log_every,
+        sample_every=train.sample_every,
+        checkpoint_every=train.checkpoint_every,
+        checkpoint_minutes=train.checkpoint_minutes,
+        steps_per_call=train.steps_per_call,
+        profile=lengths.profile_steps(train.profile),
+        memory=memory_settings(train, precision, prefix),
+        **more,
     )
 
 

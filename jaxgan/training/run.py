@@ -19,12 +19,11 @@ from jaxgan.data.grouped_split import check_classes, copies, kept_together, spli
 from jaxgan.engine import distributed, sharding
 from jaxgan.engine.checkpoint import has_checkpoints
 from jaxgan.engine.provenance import environment, versions
-from jaxgan.engine.timing import Timing, time_steps
 from jaxgan.errors import InputError
 from jaxgan.metrics import judges
 from jaxgan.metrics.networks import BEST
 from jaxgan.system import lock, screen
-from jaxgan.training import classifier, frozen_features, gan, monitor
+from jaxgan.training import frozen_features, monitor
 from jaxgan.training.classifier import train_classifier, train_classifiers
 from jaxgan.training.components import fit_components
 from jaxgan.training.gan import look_at, settle_classes, train_gan
@@ -41,7 +40,6 @@ __all__ = [
     "BEST",
     "check_batches",
     "check_classes",
-    "check_evaluation",
     "check_precision",
     "check_start",
     "copies",
@@ -55,7 +53,6 @@ __all__ = [
     "run",
     "settled",
     "split",
-    "time_training",
     "train_classifier",
     "train_classifiers",
     "train_gan",
@@ -106,7 +103,8 @@ def _run(asked: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
         about = describe_data(source)
         if jax.process_index() == 0:
             if isinstance(config, GAN):
-                check_evaluation(config, len(source))
+                critics = judges.seen_by_critics(config.backbones, config.init_from)
+                monitor.check(config.evaluate, critics, config.data.resolution, len(source))
             held.enter_context(lock.held(workdir))
             if not has_checkpoints(workdir):
                 check_start(config)
@@ -131,30 +129,6 @@ def settled(config: GAN, source: Source) -> GAN:
     critics = judges.seen_by_critics(config.backbones, config.init_from)
     new = monitor.settle(config.evaluate, critics)
     return changed(config, new | settle_classes(config.model.conditional, source))
-
-
-def check_evaluation(config: GAN, count: int) -> None:
-    """Raise InputError for what a GAN's training could not measure on so many images."""
-    critics = judges.seen_by_critics(config.backbones, config.init_from)
-    monitor.check(config.evaluate, critics, config.data.resolution, count)
-
-
-def time_training(config: Network, source: Source, seconds: float, prefix: str = "") -> Timing:
-    """Time a few steps of what would be trained, with random weights; nothing of it is kept.
-
-    Args:
-        config: of a GAN or a classifier.
-        source: what it would train on.
-        seconds: how long to time steps.
-        prefix: of the settings' names in the config.
-
-    Raises:
-        OutOfMemoryError: names what to lower.
-    """
-    if isinstance(config, GAN):
-        return time_steps(*gan.assemble(config, source, prefix=prefix), seconds)
-    assert isinstance(config, Classifier)
-    return time_steps(*classifier.assemble(config, source, prefix=prefix), seconds)
 
 
 def tell(lines: Sequence[str]) -> None:

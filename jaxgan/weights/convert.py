@@ -53,11 +53,11 @@ def run(
         raise InputError(
             f"--resolution must be that of {source}, {numbers.resolution}, got {resolution}"
         )
-    to_run(found, adapted(parse(config), numbers, found), out, source)
+    to_run(found, changed(parse(config), values(numbers, found)), out, source)
 
 
-def adapted(config: StyleGAN2, numbers: Sizes, found: Published) -> StyleGAN2:
-    """Return a StyleGAN2's config with the numbers of a published network, which draws as its tool
+def values(numbers: Sizes, found: Published) -> dict[str, Any]:
+    """Return what makes a StyleGAN2's config that of a published network, which draws as its tool
     does.
 
     It computes in float32. Classes have their numbers as names.
@@ -75,7 +75,7 @@ def adapted(config: StyleGAN2, numbers: Sizes, found: Published) -> StyleGAN2:
         "model.clamp": found.clamp,
         "sample.latents": "numpy",
     }
-    return changed(config, stylegan2.chosen("auto", numbers.resolution) | own)
+    return stylegan2.chosen("auto", numbers.resolution) | own
 
 
 def to_run(

@@ -95,7 +95,7 @@ def start(
         changed = {}
         for name, new in vars(state).items():
             old = getattr(restored.state, name, None)
-            if isinstance(new, Net) and (old is not None or name != "second"):
+            if isinstance(new, Net) and old is not None:
                 variables = take(name, new.variables, old.variables)
                 changed[name] = new.replace(
                     params=variables["params"], stats=variables["batch_stats"]

@@ -8,7 +8,7 @@ call is one of our functions on plain data, and a state is read by our own class
 import math
 import pickletools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -154,7 +154,7 @@ def read(
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}
-    opcodes = pickletools.genops(stream)  # type: ignore[arg-type]
+    opcodes: Iterator[tuple[Any, Any, Any]] = pickletools.genops(stream)  # type: ignore[arg-type]
     for count, (opcode, value, _) in enumerate(opcodes):
         if budget.opcodes <= 0 or len(stack) > STACK or len(marks) > STACK:
             raise ValueError("it has too many opcodes or objects that wait")
@@ -209,14 +209,14 @@ def read(
                 raise ValueError("items of what is no set")
             stack[-1].update(members(values))
         elif code == "GLOBAL":
-            stack.append(_find(*value.split(" ", 1), name, allowed))
+            stack.append(_find(*value.split(" ", 1), name=name, allowed=allowed))
         elif code == "STACK_GLOBAL":
-            stack[-2:] = [_find(*_last(stack, 2), name, allowed)]
+            stack[-2:] = [_find(*_last(stack, 2), name=name, allowed=allowed)]
         elif code == "INST":
-            _find(*value.split(" ", 1), name, allowed)
+            _find(*value.split(" ", 1), name=name, allowed=allowed)
             raise ValueError("an object of an old class")
         elif code == "REDUCE":
-            stack[-2:] = [_call(*_last(stack, 2), budget)]
+            stack[-2:] = [_call(*_last(stack, 2), budget=budget)]
         elif code == "NEWOBJ":
             function, arguments = _last(stack, 2)
             if type(function) is not Named or function.function is not tree:

@@ -173,9 +173,9 @@ def test_bad_experiments_are_named() -> None:
 
 def test_the_nearest_name_is_suggested() -> None:
     with pytest.raises(InputError, match=r"did you mean config\.train\.batch_size"):
-        configs.check_names(wgan(), ["train.batchsize"])
+        configs.check_names([*configs.keys(wgan())], ["train.batchsize"])
     with pytest.raises(InputError, match=r"did you mean config\.train\.n_critic"):
-        configs.check_names(wgan(), ["n_critic"])
+        configs.check_names([*configs.keys(wgan())], ["n_critic"])
 
 
 def test_load_errors(tmp_path: Path) -> None:
@@ -303,9 +303,7 @@ def test_short_forms_of_seeds_and_arms(flag, name, value) -> None:
     ],
 )
 def test_what_an_experiment_overwrites_is_refused(name, set_instead) -> None:
-    config = configs.load(str(ROOT / "configs" / "quickstart.py"))
     words = rf"config\.{name} follows config\.{set_instead} here: set that one"
     with pytest.raises(InputError, match=words):
-        configs.check_inherited(config, [name])
-    configs.check_inherited(config, [set_instead])
-    configs.check_inherited(config.gan, ["data.crop"])
+        configs.check_inherited([name])
+    configs.check_inherited([set_instead])

@@ -23,7 +23,7 @@ def twin(**changes):
 
 def priced(monkeypatch, step=0.5, gan=0.5):
     """Every training costs the same second, look and step."""
-    one = timing.Trial(1.0, 3.0, step, 0.0, lambda step: 0, 2**30, 2**20, 0.01)
+    one = timing.Timing(1.0, 3.0, step, 0.0, lambda step: 0, 2**30, 2**20, 0.01)
     learns = one._replace(step=gan)
 
     def prices(plan, seconds=0.0):

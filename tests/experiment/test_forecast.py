@@ -102,7 +102,7 @@ def test_a_dry_run_adds_up_and_trains_nothing(monkeypatch) -> None:
     def trial(config, source, seconds):
         tried.append((config.model.name, len(source)))
         more = lambda step: 4 * (step < 2)  # noqa: E731
-        return timing.Trial(1.0, 3.0, 0.5, 0.25, more, 2**30, 2**20, 0.1)
+        return timing.Timing(1.0, 3.0, 0.5, 0.25, more, 2**30, 2**20, 0.1)
 
     monkeypatch.setattr(timing, "trial", trial)
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
@@ -110,7 +110,7 @@ def test_a_dry_run_adds_up_and_trains_nothing(monkeypatch) -> None:
         for train, steps in ((config.gan.train, 10), (config.classifier.train, 20)):
             train.steps, train.epochs, train.kimg = steps, None, None
             train.sample_every = train.checkpoint_every = 8
-    gans, drawing, classifiers = forecast.predict(parse(config))
+    gans, drawing, classifiers = forecast.predict(prepare(parse(config)))
     assert [name for name, _ in tried] == [config.gan.model.name, *["resnet"] * 2]
     assert gans[:4] == ("GANs", 2, pytest.approx(3 + 2 * (1 + 10 * 0.5 + 8 * 0.25)), 2**30)
     assert gans.disk == (2 * 2 + 1) * 2**20  # Steps 8 and 10 of each, and one that is written.

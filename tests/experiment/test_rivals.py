@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jaxgan.config import loading as configs
-from jaxgan.config.typed import parse
+from jaxgan.config.typed import changed, parse
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import pipeline
@@ -70,7 +70,7 @@ def test_variants_set_the_way_of_training() -> None:
         (("flip",), 0, 0, 0),
         ((), 0.2, 1.0, 0),
     ]
-    train = classify.as_arm(twin().classifier, found["real+mixup+cutmix"]).train
+    train = changed(twin().classifier, classify.way(found["real+mixup+cutmix"])).train
     assert (train.augment, train.mixup, train.cutmix, train.feature_noise) == ((), 0.2, 1.0, 0)
     own = planned("real", "real+cutmix", **{"classifier.train.cutmix": 0.5})
     assert own["real+cutmix"].cutmix == 0.5 and own["real"].cutmix == 0

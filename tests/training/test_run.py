@@ -12,7 +12,7 @@ from jaxgan.config.typed import parse
 from jaxgan.data.loader import Concat, Subset
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import provenance
-from jaxgan.experiment import pipeline
+from jaxgan.experiment import pipeline, timing
 from jaxgan.training import run
 from jaxgan.training.options import make_options
 from jaxgan.types import InputError
@@ -91,7 +91,8 @@ def test_the_loop_is_told_what_to_trace_and_what_takes_memory() -> None:
     file = Path(__file__).parents[2] / "configs" / "googlenet.py"
     config = configs.load(str(file), test=True)
     config.train.profile, config.train.microbatch, config.precision = "3:2", 2, "bf16"
-    options = make_options(parse(config), 12, 4)
+    train = parse(config).train
+    options = make_options(train, "bf16", 12, 4, seed=0, parallel="jit", config={})
     assert list(options.profile) == [3, 4]
     assert options.memory == (config.train.batch_size, 2, False, True, "")
 
@@ -128,9 +129,10 @@ def test_what_is_timed_is_what_would_be_trained(file: str, axis: int, monkeypatc
     config = configs.load(str(Path(__file__).parents[2] / "configs" / f"{file}.py"), test=True)
     if file == "vgg16_small":
         config.model.num_classes = 2
-    monkeypatch.setattr(run, "time_steps", lambda *given: given)
-    recipe, batches, options, seconds = run.time_training(parse(config), SOURCE, 2.0, "some.")
-    assert seconds == 2.0 and options.batch_axis == axis and options.memory.prefix == "some."
+    monkeypatch.setattr(timing, "time_steps", lambda *given: given)
+    recipe, batches, options, seconds, _ = timing.trial(parse(config), SOURCE, 2.0)
+    prefix = "classifier." if file == "vgg16_small" else "gan."
+    assert seconds == 2.0 and options.batch_axis == axis and options.memory.prefix == prefix
     shape = next(batches)["image"].shape
     assert shape[axis] == config.train.batch_size and len(shape) == axis + 4
     assert (recipe.prelude is not None) == (file == "wgan64")

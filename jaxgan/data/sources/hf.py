@@ -186,7 +186,7 @@ def _splits(wanted: _Wanted, flag: str) -> dict[str, Any]:
 
 def _loaded(wanted: _Wanted) -> Any:
     try:
-        import datasets
+        import datasets  # type: ignore[import-not-found]
     except ImportError as error:
         raise InputError("hf: needs the datasets library: pip install 'jaxgan[hf]'") from error
     datasets.disable_progress_bars()
@@ -223,8 +223,8 @@ def _unreachable() -> bool:
 @contextlib.contextmanager
 def _offline() -> Iterator[None]:
     """The library looks into its cache alone."""
-    import datasets
-    from huggingface_hub import constants
+    import datasets  # type: ignore[import-not-found]
+    from huggingface_hub import constants  # type: ignore[import-not-found]
 
     of = ((datasets.config, "HF_HUB_OFFLINE"), (constants, "HF_HUB_OFFLINE"))
     before = [getattr(module, name) for module, name in of]

@@ -29,17 +29,25 @@ def put(config: ConfigDict, name: str) -> tuple[ConfigDict, str]:
     Raises:
         InputError: no such config, or one that is no GAN's.
     """
-    if name != AUTO:
-        return _with(config, loading.load(name), name), f"GAN: {name}, by --gan"
-    side, device = int(config.classifier.data.resolution), jax.default_backend()
-    spec, values = choose(side, device)
+    values: dict[str, Any] = {}
+    spec, line = name, f"GAN: {name}, by --gan"
+    if name == AUTO:
+        side, device = int(config.classifier.data.resolution), jax.default_backend()
+        spec, values = choose(side, device)
     gan = loading.load(spec)
+    if gan.get("model") is None or gan.model.name not in loading.GANS:
+        raise InputError(f"--gan must name a GAN's config, like refined64, or auto, got {spec}")
     gan.update_from_flattened_dict(values)
-    return _with(config, gan, spec), (
-        f"GAN: {spec} at {gan.data.resolution} px on features of "
-        f"{gan.model.backbone}, chosen for a classifier of {side} px on {device}"
-        + (f"; {backbones.INSTALL} brings better features" if "model.backbone" in values else "")
-    )
+    if name == AUTO:
+        line = (
+            f"GAN: {spec} at {gan.data.resolution} px on features of "
+            f"{gan.model.backbone}, chosen for a classifier of {side} px on {device}"
+        )
+        line += f"; {backbones.INSTALL} brings better features" * ("model.backbone" in values)
+    gan.retrain = config.gan.retrain
+    found = config.copy_and_resolve_references()
+    found.gan = gan
+    return found, line
 
 
 def choose(side: int, device: str) -> tuple[str, dict[str, Any]]:
@@ -54,12 +62,3 @@ def choose(side: int, device: str) -> tuple[str, dict[str, Any]]:
     if not backbones.available(BACKBONE):
         values = {**values, "model.backbone": "random"}
     return spec, values
-
-
-def _with(config: ConfigDict, gan: ConfigDict, spec: str) -> ConfigDict:
-    if gan.get("model") is None or gan.model.name not in loading.GANS:
-        raise InputError(f"--gan must name a GAN's config, like refined64, or auto, got {spec}")
-    found = config.copy_and_resolve_references()
-    gan.retrain = config.gan.retrain
-    found.gan = gan
-    return found

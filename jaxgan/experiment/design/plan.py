@@ -1,8 +1,9 @@
 """What an experiment is to do, on which images; checked before any training."""
 
 from collections import defaultdict
-from collections.abc import Container
-from typing import NamedTuple
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -18,13 +19,15 @@ from jaxgan.data.folder import Source
 from jaxgan.data.images import Crop
 from jaxgan.engine import distributed, sharding
 from jaxgan.experiment import outcomes
-from jaxgan.experiment.design.arms import of_gans
+from jaxgan.experiment.design.arms import Arm, of_gans
 from jaxgan.experiment.design.draws import draw
 from jaxgan.experiment.design.jobs import Fold, Job, Kind, jobs, sizes
 from jaxgan.experiment.design.plan_arms import plan_arms
 from jaxgan.experiment.design.sources import folders, open_folder
 from jaxgan.experiment.validity.leakage import check_folder
+from jaxgan.metrics import judges
 from jaxgan.statistics import group_sequential
+from jaxgan.training import monitor
 from jaxgan.training import run as training
 from jaxgan.types import InputError
 
@@ -133,15 +136,18 @@ def prepare(given: ConfigDict | Experiment, before: Plan | None = None) -> Plan:
     if copies is None and (config.data.folds > 1 or getattr(real, "sides", None) is None):
         same = training.copies(real, config.data.rule)
         copies = training.kept_together(real, same)
-    parts = _folds(config, real, _sides(config.data, real, copies))
+    how = {"share": config.data.subset, "retrain": config.gan.retrain, "seed": config.seed}
+    sides = _sides(config.data, real, copies)
+    parts = _folds(partial(plan_arms, config), config.seeds, how, real, sides)
     tested = np.concatenate([part.sides.test for part in parts])
     outcomes.check(config.verdict.outcome, real.labels[tested], real.classes)
     training.check_start(config.gan, "config.gan")
     training.check_start(config.classifier, "config.classifier")
     if of_gans(parts[0].needed):
+        critics = judges.seen_by_critics(gan.backbones, gan.init_from)
         for drawn in next(iter(parts[0].draws.values())):
             for positions in drawn.learned.values():
-                training.check_evaluation(config.gan, len(positions))
+                monitor.check(gan.evaluate, critics, gan.data.resolution, len(positions))
     resolution = config.classifier.data.resolution
     outside = _outside(config.generated, resolution, config.data.crop, real, parts)
     return Plan(real, copies, parts, outside, jobs(sizes(config), parts), config)
@@ -161,13 +167,25 @@ def _sides(
     return folds.folds(real, count, validation / (train + validation), copies)
 
 
-def _folds(config: Experiment, real: Source, sides: list[splits.Split]) -> list[Fold]:
-    """Return each fold's arms and draws."""
+def _folds(
+    arms_of: Callable[[Mapping[str, int]], list[Arm]],
+    seeds: Sequence[int],
+    how: Mapping[str, Any],
+    real: Source,
+    sides: list[splits.Split],
+) -> list[Fold]:
+    """Return each fold's arms and draws.
+
+    Args:
+        arms_of: the arms, by how many images of each class there are to train on.
+        seeds: of the classifiers.
+        how: they draw; see `draw`.
+        real: the images.
+        sides: of each fold.
+    """
     found: list[Fold] = []
-    how = {"share": config.data.subset, "retrain": config.gan.retrain, "seed": config.seed}
     for number, own in enumerate(sides):
-        arms = plan_arms(config, counts(real, own.train))
-        labels, seeds = real.labels[own.train], config.seeds
+        arms, labels = arms_of(counts(real, own.train)), real.labels[own.train]
         draws = {
             size: draw(labels, real.classes, seeds, size=size, **how)
             for size in dict.fromkeys(arm.size for arm in arms)

@@ -240,4 +240,4 @@ def _weights(
     real = {c: n["real"] for c, n in pictures.items()}
     if name.kind != "reweight" or len(set(real.values())) == 1:
         return None
-    return {c: (sum(real.values()) / (len(real) * n),) * 2 for c, n in real.items()}
+    return {c: (each := sum(real.values()) / (len(real) * n), each) for c, n in real.items()}

@@ -34,8 +34,8 @@ def folders(text: str | None) -> dict[str, str]:
         found = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         found = None
-    words = [*found, *found.values()] if isinstance(found, dict) else [None]
-    if not all(isinstance(word, str) for word in words):
+    is_dict = isinstance(found, dict)
+    if not is_dict or not all(isinstance(word, str) for word in [*found, *found.values()]):
         raise InputError(
             f"config.generated must be a folder or like \"{{'diffusion': 'DIR'}}\", got {text!r}"
         )

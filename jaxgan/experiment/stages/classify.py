@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from etils import epath
@@ -110,7 +111,18 @@ class Classifiers:
         return self.site.folder / job.folder
 
     def _built_for(self, job: Job) -> tuple[typed.Classifier, Recipe]:
-        return _build(self.config.classifier, job, self._built)
+        """Return its config and recipe: as many as there are different steps to compile."""
+        arm, steps, built = job.arm, job.steps, self._built
+        assert arm is not None
+        if (arm.way, steps) not in built:
+            length = {"train.steps": steps, "train.epochs": None, "train.kimg": None}
+            own = changed(self.config.classifier, way(arm) | length)
+            recipe = recipes.build(own, sharding.axis_name(own.parallel))
+            first = next(iter(built.values()), (own, recipe))[1]
+            if own.optim.schedule == "constant":  # Else the length is a part of the program.
+                recipe = next((r for (by, _), (_, r) in built.items() if by == arm.way), recipe)
+            built[arm.way, steps] = own, recipe._replace(init=first.init)  # Compiled once.
+        return built[arm.way, steps]
 
     def _train(self, job: Job, label: str) -> None:
         mine, source, workdir = self._begin(job)
@@ -240,24 +252,7 @@ def alone(config: typed.Experiment, fold: Fold, arm: Arm) -> Job:
     return [*classifier(sizes(config), fold, arm, 0)][-1]
 
 
-def as_arm(section: typed.Classifier, arm: Arm) -> typed.Classifier:
-    """Return a classifier's config, trained the way of an arm."""
+def way(arm: Arm) -> dict[str, Any]:
+    """Return a classifier's settings in the way that an arm trains it."""
     names = ("augment", "mixup", "cutmix", "feature_noise")
-    return changed(section, dict(zip((f"train.{n}" for n in names), arm.way, strict=True)))
-
-
-def _build(section: typed.Classifier, job: Job, built: Built) -> tuple[typed.Classifier, Recipe]:
-    """Return the config and recipe of a classifier: as many as there are different steps to
-    compile.
-    """
-    arm, steps = job.arm, job.steps
-    assert arm is not None
-    if (arm.way, steps) not in built:
-        length = {"train.steps": steps, "train.epochs": None, "train.kimg": None}
-        own = changed(as_arm(section, arm), length)
-        recipe = recipes.build(own, sharding.axis_name(own.parallel))
-        first = next(iter(built.values()), (own, recipe))[1]
-        if own.optim.schedule == "constant":  # Else the length is a part of the program.
-            recipe = next((r for (way, _), (_, r) in built.items() if way == arm.way), recipe)
-        built[arm.way, steps] = own, recipe._replace(init=first.init)  # Compiled once.
-    return built[arm.way, steps]
+    return dict(zip((f"train.{n}" for n in names), arm.way, strict=True))

@@ -15,8 +15,9 @@ from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.errors import FileError, InputError
 from jaxgan.experiment.design.jobs import Job, Samples
 from jaxgan.experiment.stages.site import Made, Site, going_on, listed
+from jaxgan.metrics import judges
 from jaxgan.sampling import best_of_n, files, sample
-from jaxgan.training import run
+from jaxgan.training import monitor, run
 from jaxgan.types import Recipe
 
 UNDRAWN = "drawing from it failed: "
@@ -111,7 +112,8 @@ def _train(site: Site, gan: Job, source: Source, recipe: Recipe) -> dict:
     config = changed(site.config.gan, {"seed": seed, "data.classes": classes})
 
     def work() -> dict:
-        run.check_evaluation(config, len(source))
+        critics = judges.seen_by_critics(config.backbones, config.init_from)
+        monitor.check(config.evaluate, critics, config.data.resolution, len(source))
         configs.claim(workdir, config)
         label = f"gan {workdir.name}"
         with site.outlook.doing(gan, f"{site.label}GAN of {gan.name or 'all classes'}"):
