@@ -43,10 +43,9 @@ class Driver:
 
     def __init__(self, folder: Path):
         self.mark, self.lines = f"{folder}-{time.time()}", folder.parent / f"{time.time()}.txt"
-        more = {MARK: self.mark, "OPENBLAS_NUM_THREADS": "1"}
         with self.lines.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, __file__, folder], cwd=ROOT, env=os.environ | more, stdout=file,
+                [sys.executable, __file__, folder], cwd=ROOT, env=os.environ | {MARK: self.mark}, stdout=file,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
@@ -72,7 +71,7 @@ class Driver:
 
     def until(self, condition) -> bool:
         """Wait; return whether it came while the driver lived."""
-        for _ in range(5000):
+        for _ in range(20_000):
             if condition():
                 return True
             if self.process.poll() is not None:
@@ -108,7 +107,7 @@ def test_killed_workers_and_drivers_change_no_bit(tmp_path) -> None:
         assert driver.until(driver.busy)
         time.sleep(rng.uniform(0, 3))
         driver.process.send_signal(signal.SIGINT)
-        assert driver.process.wait(100) == 130
+        assert driver.process.wait(200) == 130
         assert driver.lines.read_text().splitlines()[-1].endswith(": stopped")
     assert driver.busy() == [] and not (there / "results.json").exists()
     with Driver(there) as driver:
@@ -118,7 +117,7 @@ def test_killed_workers_and_drivers_change_no_bit(tmp_path) -> None:
     finished = {file: file.stat().st_mtime_ns for file in there.glob("gan/*.json")}
     with Driver(there) as driver:
         killed += driver.kill(KILLS - killed, rng)
-        assert driver.process.wait(500) == 0, driver.lines.read_text()
+        assert driver.process.wait(900) == 0, driver.lines.read_text()
     assert killed == KILLS
     assert "10 of 10 jobs done" in (there / "log.txt").read_text()
     assert {file: file.stat().st_mtime_ns for file in finished} == finished
@@ -311,7 +310,16 @@ def test_a_job_whose_worker_is_lost_again_and_again_is_a_sentence(cluster, monke
 def drive(folder: str) -> None:
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    for patience in reversed(range(9)):  # Ray gives up after 30 s, which a busy machine exceeds.
+        try:
+            ray.init(
+                num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False
+            )
+            break
+        except Exception:
+            ray.shutdown()
+            if not patience:
+                raise
     pipeline.run(twin(), folder, on=On())
 
 
