@@ -141,7 +141,7 @@ def main() -> None:
         if FLAGS.metadata:
             imagefolder.describe(sampler, style, seeds, FLAGS.out, FLAGS.format, FLAGS.licence)
     if FLAGS.grid:
-        images = np.stack(list(sample.pictures(sampler, seeds[:400], FLAGS.batch_size)))
+        images = np.stack(list(sample.images(sampler, seeds[:400], FLAGS.batch_size)))
         _write(FLAGS.grid, log.grid(images))
 
 

@@ -54,7 +54,7 @@ class Generator:
         sampler = self.sampler
         if label is not None:
             sampler = sample.restore(self.workdir, self._step, sample.Style(label=label))
-        return np.stack([*sample.pictures(sampler, range(seed, seed + count), sample.BATCH)])
+        return np.stack([*sample.images(sampler, range(seed, seed + count), sample.BATCH)])
 
     def grid(self, count: int = 16, seed: int = 0) -> UInt8[np.ndarray, "h w 3"]:
         """Return `count` generated images as one."""

@@ -225,7 +225,7 @@ def draw_with(
     return draw
 
 
-def pictures(
+def images(
     sampler: Sampler, seeds: Sequence[int], batch_size: int = BATCH
 ) -> Iterator[UInt8[np.ndarray, "h w c"]]:
     """The image of each seed, in order."""

@@ -207,9 +207,9 @@ def interpolate(
     count = cells[0] * cells[1]
     keys = where.points(seeds).reshape(count, len(seeds) // count, -1)
     walks = np.stack([loop(each, frames, where.between) for each in keys], axis=1)
-    pictures = _painted(where, walks.reshape(-1, walks.shape[2]), batch_size)
+    drawn = _painted(where, walks.reshape(-1, walks.shape[2]), batch_size)
     for _ in walks:
-        yield grid(np.stack([next(pictures) for _ in range(count)]), cells[1])
+        yield grid(np.stack([next(drawn) for _ in range(count)]), cells[1])
 
 
 def _painted(

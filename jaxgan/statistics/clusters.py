@@ -57,7 +57,7 @@ def clustered_rest(tables: Tables, groups: Groups) -> np.ndarray:
     """Return what `clustered` counts of the chance that is neither the seeds' nor the
     images' own.
     """
-    rest = []
+    rest = list[np.ndarray]()
     for t in tables:
         r = t - t.mean(-1, keepdims=True) - t.mean(-2, keepdims=True)
         rest.append(r + t.mean((-2, -1), keepdims=True))
@@ -82,7 +82,7 @@ def _folds(
     numbered = [np.unique(of, return_inverse=True)[1] for of in groups]
     if all(of.max() for of in numbered):
         return list(zip(by_picture, numbered, strict=True))
-    starts = np.cumsum([0, *(of.max() + 1 for of in numbered)])
+    starts = np.cumsum([0, *(int(of.max()) + 1 for of in numbered)])
     every = np.concatenate([of + start for of, start in zip(numbered, starts, strict=False)])
     return [(np.concatenate(by_picture, -1), every)] if every.max() else None
 

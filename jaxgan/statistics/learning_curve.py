@@ -77,7 +77,7 @@ def worth(
         value, place = _crossing(sizes, rising, goal), "within"
 
     grid = np.unique(np.concatenate([np.geomspace(sizes[0], sizes[-1], GRID), sizes]))
-    halves, means = [], []
+    halves, means = list[float](), list[float]()
     for n in grid:  # One by one: all at once might not fit.
         i = min(int(np.searchsorted(sizes, n, "right")) - 1, len(sizes) - 2)
         w = (np.log(n) - steps[i]) / (steps[i + 1] - steps[i])

@@ -212,7 +212,7 @@ def seed_variance(
     shape = layout(a)
     df = shape.df_seed
     known = left(a, b) / max(shape.df_rest, 1) * shape.per_answer / shape.per_seed
-    further, dfs = [], []
+    further, dfs = list[np.ndarray](), list[int]()
     for other in others:
         if own := layout(other).df_seed:
             further.append(scatter(other, other) / own)

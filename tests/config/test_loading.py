@@ -203,7 +203,7 @@ def test_the_argument_chooses_the_class() -> None:
 )
 def test_the_three_lengths(set_: dict, steps: int) -> None:
     train = ConfigDict({"steps": None, "epochs": None, "kimg": None} | set_)
-    assert configs.total_steps(train, pictures=100, pictures_a_step=10) == steps
+    assert configs.total_steps(train, images=100, images_a_step=10) == steps
 
 
 def test_the_command_line_wins_over_the_configs_length() -> None:
