@@ -186,15 +186,15 @@ def world(folder: Path) -> None:
 def forged(folder: Path) -> None:
     """Add runs whose configs and results are not what was written, though their checksums fit."""
 
-    def forge(name: str, of: str, file: str, section: str, **new: object) -> None:
-        shutil.copytree(folder / of, folder / name)
-        values = sealed.load(folder / name / file, "")
+    def forge(run: str, of: str, section: str, **new: object) -> None:
+        shutil.copytree(folder / of, folder / run)
+        values = sealed.load(folder / run / "config.json", "")
         (values[section] if section else values).update(new)
-        sealed.save(folder / name / file, values)
+        sealed.save(folder / run / "config.json", values)
 
-    forge("forged_seed", "gan", "config.json", "", seed=float("nan"))
-    forge("forged_model", "gan", "config.json", "model", name="biggan")
-    forge("forged_classes", "classifier", "config.json", "data", classes=["a", "b", "c"])
+    forge("forged_seed", "gan", "", seed=float("nan"))
+    forge("forged_model", "gan", "model", name="biggan")
+    forge("forged_classes", "classifier", "data", classes=["a", "b", "c"])
     (folder / "forged_results").mkdir()
     results = {"format": 999, "verdict": {}, "arms": {}, "runs": []}
     sealed.save(folder / "forged_results" / "results.json", results)
