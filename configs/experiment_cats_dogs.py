@@ -30,7 +30,7 @@ def get_config(nets: str = "wgan512") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0  # Of the choice of images.
     config.seeds = (0, 1, 2, 3, 4)  # Of the classifiers, for every arm; --config.seeds=5 is this.
-    config.parallel = "auto"  # jit over all devices; or pmap.
+    config.parallel = "auto"  # jit over all devices; or pmap, zero, fsdp.
     config.deterministic = False  # True: the same bits on a GPU too, at some cost in speed.
 
     config.data = ConfigDict()

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict, config_dict
 def get_config() -> ConfigDict:
     config = ConfigDict()
     config.seed = 0
-    config.parallel = "auto"  # jit over all devices; or pmap.
+    config.parallel = "auto"  # jit over all devices; or pmap, zero, fsdp.
     config.precision = "float32"  # or bf16: convolutions only.
     config.deterministic = False  # True: the same bits on a GPU too, at some cost in speed.
     config.init_from = config_dict.placeholder(str)  # A run's folder, to begin with its weights.

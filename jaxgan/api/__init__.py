@@ -26,7 +26,7 @@ from jaxgan.config import loading as configs
 from jaxgan.errors import InputError
 from jaxgan.evaluation import folders
 from jaxgan.experiment import budget as budgets
-from jaxgan.experiment import pipeline
+from jaxgan.experiment import pipeline, ray_cluster
 from jaxgan.experiment.design import choose_gan
 from jaxgan.training import run
 
@@ -56,6 +56,9 @@ def experiment(
     gan: str | None = None,
     workdir: str | Path | None = None,
     settings: Settings | None = None,
+    on: str | None = None,
+    job_cpus: int | None = None,
+    job_devices: int | None = None,
 ) -> Experiment:
     """Answer: would generated images help a classifier of these?
 
@@ -66,16 +69,22 @@ def experiment(
         gan: another GAN's config, or "auto": one that suits the resolution and the device.
         workdir: for all that is made; runs/<config>_<images> by default. There it goes on.
         settings: values of the config, like {"classifier.train.steps": 500}.
+        on: "ray", "ray://HOST:PORT" or "HOST:PORT": who does the jobs; None: this process.
+        job_cpus: of each job on Ray.
+        job_devices: GPUs or TPU chips of each job on Ray.
 
     Raises:
         InputError: bad input, before anything is trained; or the verdict's arms failed.
     """
     begin = time.perf_counter()
+    where = ray_cluster.parse(on, job_cpus, job_devices)
+    if where and budget is not None:
+        raise InputError(f"budget is for this process alone: without on={on!r}")
     made = _config(config, {"data.path": str(images)} | dict(settings or {}))
     place = _place(workdir, config if isinstance(config, str) else None, images)
     made, *lines = (made,) if gan is None else choose_gan.put(made, gan)
     if budget is None:
-        pipeline.run(made, place, told_first=tuple(lines))
+        pipeline.run(made, place, on=where, told_first=tuple(lines))
     else:
         budgets.spend(checks.parsed(made), place, budgets.parse(budget), begin, tuple(lines))
     return Experiment(place)

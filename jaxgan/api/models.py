@@ -93,7 +93,7 @@ class Classifier:
         if configs.is_experiment(configs.read_claim(workdir)):
             if step is not None:
                 raise InputError("--step goes with the run of one classifier, not an experiment")
-            whole = ensemble.load(workdir, arm or ensemble.BEST)
+            whole = ensemble.load(workdir, ensemble.BEST if arm is None else arm)
             self.arm, self.members, self.measured, self.about = whole
         elif arm is not None:
             raise InputError(f"--arm goes with the folder of an experiment, and {workdir} is none")

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from etils import epath
 from markupsafe import escape as text
 
 from jaxgan.api.models import Classifier
-from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
-from jaxgan.experiment import ensemble
-from jaxgan.experiment.schema import Results
+from jaxgan.experiment import ensemble, stored
 from jaxgan.system import paths, sealed
 
 
@@ -25,11 +23,7 @@ class Experiment:
 
     def __init__(self, workdir: str | Path):
         self.workdir = Path(workdir)
-        file = self.workdir / "results.json"
-        if not file.exists():
-            raise InputError(f"{workdir} must hold a finished experiment, and has no results.json")
-        remedy = "run the same experiment again, which writes it anew"
-        self.results = cast(Results, sealed.load(file, remedy, strict=False))
+        self.results = stored.read(self.workdir)
 
     @property
     def verdict(self) -> str:

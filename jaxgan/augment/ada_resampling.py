@@ -5,6 +5,7 @@ order of differentiation is as fast as the first. Beyond its border an image goe
 ever: its pixels and theirs make one period of a periodic signal, so that nothing needs padding.
 """
 
+from collections.abc import Callable
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxgan.augment.ada_products import affine, look_up
 from jaxgan.types import Images
 
 # Daubechies' least asymmetric orthogonal lowpass filters with 6 and 2 vanishing moments:
@@ -121,6 +123,78 @@ _spread.defvjp(
 )
 
 
+def _by_look_up(
+    planes: Float[Array, "b c h w"], source: Float[Array, "b 3 3"]
+) -> Float[Array, "b c h2 w2"]:
+    """Return an image's samples where those of the result come from, one by one."""
+    b, c, h, w = planes.shape
+    samples = _both_axes(jnp.asarray(_upsampling(h)), jnp.asarray(_upsampling(w)), planes)
+    # Sample 2 i is pixel i, and size - 1 the middle.
+    ys, xs = (jnp.arange(2 * n + len(SYM6) - 2.0) - _LEAD - (n - 1) for n in (h, w))
+
+    def line(row: Float[Array, "b 3"], size: int) -> Float[Array, "b n"]:
+        by_x, by_y, shift = (row[:, i, None, None] for i in range(3))
+        place = by_x * xs[None, None] + by_y * ys[None, :, None] + 2 * shift
+        return (place + size - 1).reshape(b, -1)
+
+    places = _places(line(source[:, 1], h), line(source[:, 0], w), *samples.shape[2:])
+    return _look_up(samples.reshape(b, c, -1), places).reshape(b, c, len(ys), len(xs))
+
+
+def _by_products(
+    planes: Float[Array, "b c h w"], source: Float[Array, "b 3 3"]
+) -> Float[Array, "b c h2 w2"]:
+    """Return the same by `ada_products`, in place of some ten million look-ups a batch."""
+    sizes = planes.shape[2:]
+    wanted = [2 * size + len(SYM6) - 2 for size in sizes]
+    side = max(wanted)
+    # From the middle of the image to that of the places, of which the last are in excess.
+    y, x = (jnp.float32((side - 1) / 2 - _LEAD - (size - 1)) for size in sizes)
+
+    def line(row: Float[Array, "b 3"], size: int) -> Float[Array, "b 3"]:
+        by_x, by_y, shift = row.T
+        return jnp.stack([by_y, by_x, by_x * x + by_y * y + 2 * shift + size - 1], 1)
+
+    up = (partial(_upsampling, sizes[0]), partial(_upsampling, sizes[1]))
+    at = affine(line(source[:, 1], sizes[0]), line(source[:, 0], sizes[1]), side)
+    return look_up(planes, up, at)[:, :, : wanted[0], : wanted[1]]
+
+
+# What a TPU does worst is a look-up of single samples; elsewhere products take longer.
+
+
+@jax.custom_vjp
+def _moved(
+    planes: Float[Array, "b c h w"], source: Float[Array, "b 3 3"]
+) -> Float[Array, "b c h2 w2"]:
+    return jax.lax.platform_dependent(planes, source, tpu=_by_products, default=_by_look_up)
+
+
+@jax.custom_vjp
+def _moved_back(
+    samples: Float[Array, "b c h2 w2"], source: Float[Array, "b 3 3"]
+) -> Float[Array, "b c h w"]:
+    """Return the transpose of `_moved`."""
+    size = [(n - len(SYM6) + 2) // 2 for n in samples.shape[2:]]
+    zeros = jnp.zeros((*samples.shape[:2], *size), samples.dtype)
+
+    def transposed(forth: Callable) -> Callable:
+        return lambda samples, source: jax.vjp(lambda x: forth(x, source), zeros)[1](samples)[0]
+
+    forms = {"tpu": transposed(_by_products), "default": transposed(_by_look_up)}
+    return jax.lax.platform_dependent(samples, source, **forms)
+
+
+_moved.defvjp(
+    lambda planes, source: (_moved(planes, source), source),
+    lambda source, slopes: (_moved_back(slopes, source), None),
+)
+_moved_back.defvjp(
+    lambda samples, source: (_moved_back(samples, source), source),
+    lambda source, slopes: (_moved(slopes, source), None),
+)
+
+
 def warp(images: Images, source: Float[Array, "b 3 3"]) -> Images:
     """Move images: twice the resolution, bilinear look-up, and back.
 
@@ -135,19 +209,8 @@ def warp(images: Images, source: Float[Array, "b 3 3"]) -> Images:
         Karras et al., Training Generative Adversarial Networks with Limited Data, 2020, appendix B:
         lines 33 to 47 of the pseudocode, with padding that is never too little.
     """
-    b, h, w, c = images.shape
-    planes = images.transpose(0, 3, 1, 2)
-    samples = _both_axes(jnp.asarray(_upsampling(h)), jnp.asarray(_upsampling(w)), planes)
-    # Sample 2 i is pixel i, and size - 1 the middle.
-    ys, xs = (jnp.arange(2 * n + len(SYM6) - 2.0) - _LEAD - (n - 1) for n in (h, w))
-
-    def line(row: Float[Array, "b 3"], size: int) -> Float[Array, "b n"]:
-        by_x, by_y, shift = (row[:, i, None, None] for i in range(3))
-        place = by_x * xs[None, None] + by_y * ys[None, :, None] + 2 * shift
-        return (place + size - 1).reshape(b, -1)
-
-    places = _places(line(source[:, 1], h), line(source[:, 0], w), *samples.shape[2:])
-    moved = _look_up(samples.reshape(b, c, -1), places).reshape(b, c, len(ys), len(xs))
+    h, w = images.shape[1:3]
+    moved = _moved(images.transpose(0, 3, 1, 2), source)
     planes = _both_axes(jnp.asarray(_downsampling(h)), jnp.asarray(_downsampling(w)), moved)
     return planes.transpose(0, 2, 3, 1)
 

@@ -33,7 +33,7 @@ class Network:
 
     data: sections.TrainingData = sections.TrainingData()
     seed: int = SEED
-    parallel: str = text("auto", "jit", "pmap")
+    parallel: str = text("auto", "jit", "pmap", "zero", "fsdp")
     precision: str = text("float32", "bf16")
     deterministic: bool = TRUTH
     init_from: str | None = maybe(text(path="remote"))
@@ -156,7 +156,7 @@ class PCA:
 
     data: sections.PCAData = sections.PCAData()
     seed: int = SEED
-    parallel: str = text("auto", "jit", "pmap")
+    parallel: str = text("auto", "jit", "pmap", "zero", "fsdp")
     precision: str = text("float32", "bf16")
     init_from: str | None = maybe(text())
     model: models.PCAModel = models.PCAModel()
@@ -171,7 +171,7 @@ class Experiment:
     data: questions.ExperimentData = questions.ExperimentData()
     seed: int = SEED
     seeds: tuple[int, ...] = several(SEED)
-    parallel: str = text("auto", "jit", "pmap")
+    parallel: str = text("auto", "jit", "pmap", "zero", "fsdp")
     deterministic: bool = TRUTH
     arms: tuple[str, ...] = several(text(), 1)
     generated: str | None = maybe(text(path="mapping"))

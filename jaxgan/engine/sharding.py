@@ -1,12 +1,13 @@
 """Devices, on one host or several: one pure step, compiled by `jit` over a mesh or by `pmap`.
 
 Under `jit` the compiler parts a step that is written for the whole batch; under `pmap` each device
-runs the step on its own part, and averages with the others where the step says so.
+runs the step on its own part, and averages with the others where the step says so. Under `zero`
+and `fsdp`, which are `jit` besides, each device keeps a part of the state.
 """
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,10 @@ from jax.sharding import PartitionSpec as P
 from jaxgan.types import InputError, State, Step
 
 AXIS = "data"
-MODES = ("auto", "jit", "pmap")
+MODES = ("auto", "jit", "pmap", "zero", "fsdp")
+# What `zero` shares out: what an update reads and writes, and no network. `fsdp` shares out all.
+UPDATED = ("opt_state", "ema")
+LEAST = 4096  # Numbers: to gather fewer takes longer than to read them.
 
 
 class Devices(NamedTuple):
@@ -25,7 +29,8 @@ class Devices(NamedTuple):
 
     Attributes:
         axis_name: what the step must average over; None under `jit`, whose arrays are global.
-        place: host or device state -> the state as the compiled step wants it, on every device.
+        place: host or device state -> the state as the compiled step wants it, on every device or
+            shared out.
         fetch: the inverse of `place`; on the first of this process's devices.
         shard: this process's share of a batch -> its parts on the devices; `batch_axis` says which
             axis is split.
@@ -49,7 +54,7 @@ def spread(mode: str = "auto") -> Devices:
     """Return all of this run's devices, on all hosts, by `mode` (auto is jit)."""
     if mode not in MODES:
         raise InputError(f"parallel must be one of {', '.join(MODES)}, got {mode!r}")
-    return _pmap() if mode == "pmap" else _jit()
+    return _pmap() if mode == "pmap" else _jit() if mode in ("auto", "jit") else _shared(mode)
 
 
 def check_devices() -> None:
@@ -74,7 +79,7 @@ def check_alone(value: int, name: str) -> None:
     """Raise InputError where `name`, which uses one device if above 1, is given several."""
     if value > 1 and jax.device_count() > 1:
         raise InputError(
-            f"{name} must be 1 on several devices (give each a process of its own, with --worker), "
+            f"{name} must be 1 on several devices (--on=ray gives each job one), "
             f"got {value} on {jax.device_count()}"
         )
 
@@ -109,6 +114,56 @@ def _jit() -> Devices:
         return jax.jit(step, donate_argnums=0, out_shardings=(replicated, replicated))
 
     return Devices(None, place, fetch, shard, compile_step)
+
+
+@lru_cache
+def _shared(mode: str) -> Devices:
+    """Return all devices under `jit`, each with a part of the state.
+
+    References:
+        Rajbhandari et al., ZeRO: Memory Optimizations Toward Training Trillion Parameter Models,
+        2020: stages 1 and 3.
+    """
+    mesh = Mesh(_devices(), (AXIS,))
+    replicated = NamedSharding(mesh, P())
+
+    def layout(path: tuple, x: Any) -> NamedSharding:
+        names = {getattr(key, "name", getattr(key, "key", None)) for key in path}
+        axes = [i for i, side in enumerate(x.shape) if side % mesh.size == 0]
+        if not axes or x.size < LEAST or (mode == "zero" and names.isdisjoint(UPDATED)):
+            return replicated
+        axis = max(axes, key=lambda i: x.shape[i])
+        return NamedSharding(mesh, P(*[None] * axis, AXIS))
+
+    def used(path: tuple, x: Any) -> NamedSharding:
+        names = {getattr(key, "name", getattr(key, "key", None)) for key in path}
+        return replicated if names.isdisjoint(UPDATED) else layout(path, x)
+
+    def layouts(rule: Callable[[tuple, Any], NamedSharding], state: State) -> State:
+        return jax.tree_util.tree_map_with_path(rule, state)
+
+    def place(state: State) -> State:
+        if jax.process_count() > 1:
+            part = lambda x, s: jax.make_array_from_callback(x.shape, s, lambda i: np.array(x[i]))  # noqa: E731
+            return jax.tree.map(part, state, layouts(layout, state))
+        return jax.device_put(jax.tree.map(jnp.copy, state), layouts(layout, state))
+
+    whole = jax.jit(lambda state: state, out_shardings=replicated)
+
+    def fetch(state: State) -> State:
+        return jax.tree.map(lambda x: x.addressable_data(0), whole(state))
+
+    @lru_cache
+    def compile_step(step: Step) -> jax.stages.Wrapped:
+        def laid_out(state: State, batch: dict, key: jax.Array) -> tuple[State, dict]:
+            # Networks are gathered, or the compiler might split their convolutions by features.
+            put = jax.lax.with_sharding_constraint
+            state, metrics = step(put(state, layouts(used, state)), batch, key)
+            return put(state, layouts(layout, state)), put(metrics, replicated)
+
+        return jax.jit(laid_out, donate_argnums=0)
+
+    return _jit()._replace(place=place, fetch=fetch, compile=compile_step)
 
 
 @lru_cache

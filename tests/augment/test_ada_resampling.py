@@ -1,5 +1,6 @@
 """Resampling and filters: against numpy, scipy and their mathematics."""
 
+from collections.abc import Callable
 from itertools import chain, product
 from math import comb
 
@@ -9,7 +10,7 @@ import numpy as np
 from jax.test_util import check_grads
 from scipy import ndimage
 
-from jaxgan.augment import ada
+from jaxgan.augment import ada, ada_resampling
 from jaxgan.augment.ada_resampling import SYM2, SYM6, amplify, warp
 
 KEY = jax.random.key(0)
@@ -90,6 +91,39 @@ def test_warp_is_the_papers() -> None:
     out = move(jnp.asarray(images, jnp.float32), jnp.asarray(maps, jnp.float32))
     expected = [by_the_book(*pair) for pair in zip(images, maps, strict=True)]
     np.testing.assert_allclose(out, expected, atol=5e-5)
+
+
+def test_products_are_the_look_up() -> None:
+    """What a TPU gets: the same numbers, and the same transpose, for maps of any kind."""
+    maps = sources(8, 16)
+    maps[0], maps[1, :2, :2], maps[2, :2, :2] = np.eye(3), [[0, -1], [1, 0]], [[-1, 0], [0, 1]]
+    maps[3, :2, :2] *= 4 / np.linalg.norm(maps[3, 1, :2])  # Four samples a row: six planes.
+    maps[4, :2, :2] /= 4
+    maps = jnp.asarray(maps, jnp.float32)
+    forms = ada_resampling._by_look_up, ada_resampling._by_products
+    for h, w in ((16, 16), (14, 20)):
+        planes = jax.random.normal(KEY, (8, 3, h, w))
+        slopes = jax.random.normal(KEY, (8, 3, 2 * h + 10, 2 * w + 10))
+
+        def both(form: Callable) -> tuple[jax.Array, jax.Array]:
+            moved, pull = jax.vjp(lambda x: form(x, maps), planes)  # noqa: B023
+            return moved, pull(slopes)[0]  # noqa: B023
+
+        (moved, back), (again, back_again) = (jax.jit(both, static_argnums=0)(f) for f in forms)
+        np.testing.assert_allclose(again, moved, atol=5e-5)
+        np.testing.assert_allclose(back_again, back, atol=1e-4)
+
+
+def test_a_tpu_looks_nothing_up() -> None:
+    """Nor adds sample by sample in the gradients, up to R1's."""
+
+    def penalty(x: jax.Array, maps: jax.Array) -> jax.Array:
+        return (jax.grad(lambda x: (warp(x, maps) ** 3).sum())(x) ** 2).sum()
+
+    shapes = (jax.ShapeDtypeStruct(s, np.float32) for s in ((2, 16, 16, 3), (2, 3, 3)))
+    exported = jax.export.export(jax.jit(jax.grad(penalty)), platforms=["tpu"])(*shapes)
+    text = exported.mlir_module()
+    assert "dot_general" in text and "gather" not in text and "stablehlo.scatter" not in text
 
 
 def waves(count: int, size: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.errors import FileError
 from jaxgan.experiment.design.plan import inherit
+from jaxgan.system import sealed
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,7 @@ def wgan(**changes) -> ConfigDict:
     ("changes", "words"),
     [
         ({"data.resolution": 48}, "power of two from 16 to 1024, got 48"),
-        ({"parallel": "mpi"}, "one of auto, jit, pmap, got 'mpi'"),
+        ({"parallel": "mpi"}, "one of auto, jit, pmap, zero, fsdp, got 'mpi'"),
         ({"precision": "float8"}, "one of float32, bf16, got 'float8'"),
         ({"train.batch_size": 0}, "config.train.batch_size must be above 0, got 0"),
         ({"train.ema_decay": 1.0}, r"within \[0, 1\), got 1.0"),
@@ -222,6 +223,35 @@ def test_a_workdir_belongs_to_one_config(tmp_path: Path) -> None:
     assert configs.read_claim(tmp_path).train.batch_size == 64
     with pytest.raises(InputError, match=r"config\.json"):
         configs.read_claim(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("", "seed", float("nan")),
+        ("train", "batch_size", "64"),
+        ("model", "latent_dim", None),
+        ("data", "classes", ["a", 1]),
+        ("", "data", []),
+        ("", "model", "wgan"),
+    ],
+)
+def test_a_stored_config_holds_what_a_setting_may_be(tmp_path, section, name, value) -> None:
+    configs.claim(tmp_path, wgan())
+    given = sealed.load(tmp_path / "config.json", "")
+    (given[section] if section else given)[name] = value
+    sealed.save(tmp_path / "config.json", given)
+    with pytest.raises(InputError, match=name):
+        configs.read_claim(tmp_path)
+
+
+def test_a_stored_config_may_lack_settings_and_name_paths_of_elsewhere(tmp_path: Path) -> None:
+    configs.claim(tmp_path, wgan())
+    given = sealed.load(tmp_path / "config.json", "")
+    del given["train"]["log_every"]
+    given["data"]["path"] = "~nosuchuser/pets"
+    sealed.save(tmp_path / "config.json", given)
+    assert configs.read_claim(tmp_path).data.path == "~nosuchuser/pets"
 
 
 def test_a_begun_run_must_have_what_it_began_with(tmp_path: Path) -> None:

@@ -555,6 +555,21 @@ def test_nothing_is_left(tmp_path: Path, call) -> None:
     assert done.code == 1 and "none is: not an image" in done.err
 
 
+def test_a_source_that_is_refused_leaves_no_folder(pets: Path, tmp_path: Path, call) -> None:
+    command = (f"--source={tmp_path / 'pest'}", f"--resolution={SIDE}")
+    assert call(*command, f"--out={tmp_path / 'set'}").code == 1
+    assert not (tmp_path / "set").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    assert call(*command, f"--out={tmp_path / 'mine'}").code == 1
+    assert (tmp_path / "mine" / "notes.txt").exists()
+    others = (f"--source={pets}", f"--resolution={SIDE}", f"--out={tmp_path / 'others'}")
+    save(Image.new("RGB", (40, 40)), tmp_path / "others" / "cat" / "0.png")
+    done = call(*others)
+    assert done.code == 1 and "without images of others" in done.err
+    assert [*(tmp_path / "others").iterdir()] == [tmp_path / "others" / "cat"]
+
+
 def test_a_class_without_a_picture_left(pets: Path, tmp_path: Path, call) -> None:
     save(Image.new("RGB", (40, 40)), pets / "owl" / "0.png")
     done = call(f"--source={pets}", f"--resolution={SIDE}", f"--out={tmp_path}/x", "--clean=drop")

@@ -1,7 +1,7 @@
 """Three steps of a config's twin on one device and on eight: run by test_devices.py.
 
 Prints a JSON object: for each way to spread the step, "differences", each leaf's from one device,
-relative to the leaf's norm on one device, and "flops", a device's.
+relative to the leaf's norm on one device, and "flops" and "state", a device's numbers of both.
 """
 
 import json
@@ -48,10 +48,12 @@ def run(config, devices, axis_name):
             compiled = step.lower(state, parts, jax.random.key(i)).compile()
         state, metrics = compiled(state, parts, jax.random.key(i))
     flops = compiled.cost_analysis()["flops"]
-    return jax.device_get((devices.fetch(state), metrics)), flops
+    kept = sum(x.addressable_data(0).size for x in jax.tree.leaves(state))
+    return jax.device_get((devices.fetch(state), metrics)), flops, kept
 
 
-def main(file: str, overrides: dict) -> None:
+def main(file: str, overrides: dict, modes: list[str]) -> None:
+    sharding.LEAST = 64  # Tiny nets.
     adam = optimizers.adam
     optimizers.adam = lambda *args: optax.chain(remember(), adam(*args))
     config = configs.load(file, test=True)
@@ -66,21 +68,21 @@ def main(file: str, overrides: dict) -> None:
         lambda batch, axis: batch,
         jax.jit,
     )
-    expected, _ = run(config, one, None)
+    expected, *_ = run(config, one, None)
     found = {}
-    for mode in ("jit", "pmap"):
+    for mode in modes:
         axis_name = sharding.axis_name(mode)
-        got, flops = run(config, sharding.spread(mode), axis_name)
+        got, flops, kept = run(config, sharding.spread(mode), axis_name)
         differences = {
             jax.tree_util.keystr(path): float(np.linalg.norm(b - a) / max(np.linalg.norm(a), 1e-12))
             for (path, a), b in zip(
                 jax.tree_util.tree_leaves_with_path(expected), jax.tree.leaves(got), strict=True
             )
         }
-        found[mode] = {"differences": differences, "flops": flops}
+        found[mode] = {"differences": differences, "flops": flops, "state": kept}
     print(json.dumps(found))
 
 
 if __name__ == "__main__":
     assert jax.device_count() == 8
-    main(sys.argv[1], json.loads(sys.argv[2]))
+    main(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3].split(","))

@@ -1,4 +1,4 @@
-"""One device, eight under jit and eight under pmap do the same, in every leaf of the state."""
+"""One device, and eight in every way to use them, do the same, in every leaf of the state."""
 
 import json
 import os
@@ -26,16 +26,23 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_number_of_devices_changes_nothing(case: str) -> None:
     config, overrides = CASES[case]
+    modes = ["jit", "pmap", *(("zero", "fsdp") if case in ("wgan", "stylegan2") else ())]
     file = str(HERE.parents[1] / "configs" / f"{config}.py")
     done = subprocess.run(
-        [sys.executable, str(HERE / "eight_devices.py"), file, json.dumps(overrides)],
+        [
+            sys.executable,
+            str(HERE / "eight_devices.py"),
+            file,
+            json.dumps(overrides),
+            ",".join(modes),
+        ],
         env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
         capture_output=True,
         text=True,
         check=True,
     )
     found = json.loads(done.stdout.splitlines()[-1])
-    assert set(found) == {"jit", "pmap"}
+    assert set(found) == set(modes)
     for mode in found:
         leaves = found[mode]["differences"]
         worst = max(leaves, key=leaves.__getitem__)
@@ -43,4 +50,7 @@ def test_the_number_of_devices_changes_nothing(case: str) -> None:
         if config != "googlenet":  # The gradients stand in the state, of both players.
             assert sum("opt_state" in name for name in leaves) > 3 * 6
     # Under pmap each device has its part and no more; under jit the compiler shares out.
-    assert found["jit"]["flops"] < 1.2 * found["pmap"]["flops"]
+    for mode in set(modes) - {"pmap"}:
+        assert found[mode]["flops"] < 1.2 * found["pmap"]["flops"]
+    if "fsdp" in modes:  # Of Adam's state of two, and the last gradients, and averages.
+        assert found["fsdp"]["state"] < found["zero"]["state"] < 0.5 * found["jit"]["state"]

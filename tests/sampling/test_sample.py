@@ -27,7 +27,7 @@ SAMPLER = sample.Sampler(PCA(), 5, "abc", {"params": {}}, sample.make_draw(Paint
 
 def test_a_picture_depends_on_its_seed_alone() -> None:
     whole = np.stack(list(sample.images(SAMPLER, range(10), 4)))
-    for batch_size in (1, 3, 32):
+    for batch_size in (1, 3, 32, 10**20):
         again = np.stack(list(sample.images(SAMPLER, range(10), batch_size)))
         np.testing.assert_array_equal(whole, again)
     one = next(iter(sample.images(SAMPLER, [7], 4)))

@@ -56,6 +56,7 @@ def of_flags(
         )
     if out is not None:
         paths.check_folder(str(out), "--out", of_set=True)
+        paths.check_no_images(str(out), "--out", deep=True)
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out must be a folder, and {out} is a file")
     kind = next((kind for kind in paths.NAMED if flags["source"].startswith(kind)), "")
