@@ -45,9 +45,13 @@ class Driver:
         self.mark, self.lines = f"{folder}-{time.time()}", folder.parent / f"{time.time()}.txt"
         with self.lines.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, __file__, folder], cwd=ROOT, env=os.environ | {MARK: self.mark}, stdout=file,
-                stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+                [sys.executable, __file__, folder],
+                cwd=ROOT,
+                env=os.environ | {MARK: self.mark},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def __enter__(self) -> "Driver":
         return self
