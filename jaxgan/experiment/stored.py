@@ -11,7 +11,7 @@ from jaxgan.experiment.schema import Results
 from jaxgan.system import sealed
 
 FORMAT = 3  # It rises with a change that a reader notices.
-NEEDED = {"verdict", "arms", "runs"}
+NEEDED = {"verdict", "arms"}
 
 
 def read(workdir: epath.PathLike, flag: str = "--workdir") -> Results:
