@@ -170,10 +170,10 @@ def programs(name: str, precision: str, mode: str, batch_size: int | None, devic
         yield label, spread.compile(part).trace(state, batch, key).lower(), state
 
 
-def lines_by_turns(text: str) -> collections.Counter:
+def lines_by_turns(text: str, unknown: int = 1) -> collections.Counter:
     """Return the instructions of an optimised program, and how often a run executes each.
 
-    A loop's body counts as often as its known number of turns, else once.
+    A loop's body counts as often as its number of turns, where that is not known `unknown` times.
     """
     bodies: dict[str, list[str]] = {}
     current, entry = "", ""
@@ -193,7 +193,7 @@ def lines_by_turns(text: str) -> collections.Counter:
             loop = re.search(r" while\(.*body=%?([\w.\-]+)", line)
             if loop:
                 turns = re.search(r'known_trip_count":\{"n":"(\d+)"', line)
-                visit(loop[1], times * int(turns[1]) if turns else times)
+                visit(loop[1], times * (int(turns[1]) if turns else unknown))
             elif re.search(r" (call|conditional)\(", line):
                 called = r"(?:to_apply|true_computation|false_computation)=%?([\w.\-]+)"
                 for other in re.findall(called, line):
@@ -215,15 +215,22 @@ def size_of(shape: str) -> int:
     return total
 
 
-def figures(compiled: Any, state: Any, chip: Chip) -> dict[str, Any]:
-    """Return what a compiled program needs; the keys are in the module's docstring."""
+def figures(compiled: Any, state: Any, chip: Chip, unknown: int = 1) -> dict[str, Any]:
+    """Return what a compiled program needs; the keys are in the module's docstring.
+
+    Args:
+        compiled: the program.
+        state: what it takes and returns.
+        chip: what it is compiled for.
+        unknown: turns of loops whose number no compiler knows.
+    """
     import jax
 
     memory, cost = compiled.memory_analysis(), compiled.cost_analysis() or {}
     text = compiled.as_text()
     counts: collections.Counter = collections.Counter()
     cycles = reduced = 0
-    for line, times in lines_by_turns(text).items():
+    for line, times in lines_by_turns(text, unknown).items():
         found = re.match(r"\s*(?:ROOT )?%?[\w.\-]+ = (.*?) ([a-z][\w\-]*)\(", line)
         if not found:
             continue

@@ -69,7 +69,8 @@ def experiment(
         gan: another GAN's config, or "auto": one that suits the resolution and the device.
         workdir: for all that is made; runs/<config>_<images> by default. There it goes on.
         settings: values of the config, like {"classifier.train.steps": 500}.
-        on: "ray", "ray://HOST:PORT" or "HOST:PORT": who does the jobs; None: this process.
+        on: "ray", "ray://HOST:PORT" or "HOST:PORT": who does the jobs, while this process leaves
+            GPUs and TPUs alone; None: this process.
         job_cpus: of each job on Ray.
         job_devices: GPUs or TPU chips of each job on Ray.
 

@@ -91,7 +91,8 @@ class Cluster:
         )
         self._order = ray.put(order)
         self._lines = ray.remote(num_cpus=0, max_restarts=-1)(_lines()).remote()
-        self._do = ray.remote(ray_task.do)
+        # A process keeps the devices that it was given first, and its next task may get others.
+        self._do = ray.remote(max_calls=1 if devices else 0)(ray_task.do)
 
     def parts(
         self, folds: Sequence[int], positions: range, samples_only: bool = False

@@ -72,10 +72,12 @@ def joined(on: On) -> Iterator[str | None]:
         return
     _check_answers(on)
     os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))  # Else it never gives up.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # It would call its makers.
     more = {} if on.address else {"include_dashboard": False}
     try:
         ray.init(on.address, logging_level="ERROR", log_to_driver=False, **more)
     except (Exception, SystemExit) as error:  # Ray exits where it waited in vain.
+        ray.shutdown()
         why = " ".join(str(error).split())[:300]
         outside = "node_ip_address" in str(error) and "; outside the cluster use ray://HOST:10001"
         raise InputError(f"{on} cannot be joined: {why}{outside or ''}") from None

@@ -45,9 +45,13 @@ class Driver:
         self.mark, self.lines = f"{folder}-{time.time()}", folder.parent / f"{time.time()}.txt"
         with self.lines.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, __file__, folder], cwd=ROOT, env=os.environ | {MARK: self.mark}, stdout=file,
-                stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+                [sys.executable, __file__, folder],
+                cwd=ROOT,
+                env=os.environ | {MARK: self.mark},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def __enter__(self) -> "Driver":
         return self
@@ -310,7 +314,7 @@ def test_a_job_whose_worker_is_lost_again_and_again_is_a_sentence(cluster, monke
 def drive(folder: str) -> None:
     import ray
 
-    for patience in reversed(range(9)):  # Ray gives up after 30 s, which a busy machine exceeds.
+    for patience in reversed(range(3)):  # Ray gives up after 30 s, which a busy machine exceeds.
         try:
             ray.init(
                 num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False
