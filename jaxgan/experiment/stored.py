@@ -11,7 +11,7 @@ from jaxgan.experiment.schema import Results
 from jaxgan.system import sealed
 
 FORMAT = 3  # It rises with a change that a reader notices.
-NEEDED = {"verdict", "arms", "runs"}
+NEEDED = {"verdict", "arms"}
 
 
 def read(workdir: epath.PathLike, flag: str = "--workdir") -> Results:
@@ -27,9 +27,7 @@ def read(workdir: epath.PathLike, flag: str = "--workdir") -> Results:
     """
     file = epath.Path(workdir) / "results.json"
     if not file.exists():
-        raise InputError(
-            f"{flag} must hold a finished experiment, and there is no results.json in {workdir}"
-        )
+        raise InputError(f"{flag} must hold a finished experiment, and {file} is missing")
     again = f"delete it and run the command of the experiment in {workdir} again"
     found = sealed.load(file, again, strict=False)
     made = found.get("format", 1)

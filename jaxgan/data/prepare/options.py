@@ -56,13 +56,14 @@ def of_flags(
         )
     if out is not None:
         paths.check_folder(str(out), "--out", of_set=True)
-        paths.check_no_images(str(out), "--out", deep=True)
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out must be a folder, and {out} is a file")
     kind = next((kind for kind in paths.NAMED if flags["source"].startswith(kind)), "")
     source = Path(flags["source"].removeprefix(kind)).expanduser()
     if out is not None and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"--out must not lie in --source, and {out} lies in {source}")
+    if out is not None:
+        paths.check_no_images(str(out), "--out", deep=True)
     fractions = tuple(_number(text, float, "--split") for text in flags["split"])
     whole = len(fractions) == 3 and min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6
     if not whole or not fractions[0]:
