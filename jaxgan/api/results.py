@@ -7,7 +7,8 @@ from typing import Any
 from etils import epath
 from markupsafe import escape as text
 
-from jaxgan.api.models import Classifier
+from jaxgan.api.models import Classifier, Generator
+from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
 from jaxgan.experiment import ensemble, stored
 from jaxgan.system import paths, sealed
@@ -62,6 +63,24 @@ class Experiment:
     def classifier(self, arm: str = ensemble.BEST) -> Classifier:
         """Return all classifiers of an arm as one; by default of the one that validates best."""
         return Classifier(self.workdir, arm=arm)
+
+    @property
+    def next(self) -> list[dict[str, str]]:
+        """What is worth doing now: each a "sentence" and, where one helps, a "command"."""
+        return self.results["next"]
+
+    def generator(self, name: str) -> Generator:
+        """Return the GAN of a class; of the first fold where there are several.
+
+        Raises:
+            InputError: there is none of that name.
+        """
+        found: dict[str, str] = {}
+        for one in self.results["generators"]:
+            found.setdefault(one["class"], one["workdir"])
+        if name not in found:
+            raise InputError(f"there is a GAN of {', '.join(found) or 'no class'}, not of {name!r}")
+        return Generator(self.workdir / found[name])
 
     def __repr__(self) -> str:
         return f"Experiment({str(self.workdir)!r}: {self.sentence})"

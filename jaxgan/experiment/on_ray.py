@@ -77,13 +77,12 @@ class Cluster:
             )
         self.at_once = sum(room.values())
         check_nodes([node for node in nodes if room[node["NodeID"]]], folder, config.data.path)
-        place = os.fspath(folder)
         environment = {k: v for k, v in os.environ.items() if k.startswith(PASSED)}
         settings = {k: v for k, v in jax.config.values.items() if k != "jax_platforms"}
         order = Order(
             plan,
             config,
-            place if "://" in place else os.path.abspath(place),
+            os.path.abspath(folder),
             os.getcwd(),
             environment,
             settings | {"jax_platforms": platforms},

@@ -3,6 +3,7 @@
 Every finished stage leaves its result in the workdir and is skipped when the command is run again.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -70,6 +71,11 @@ def run(
     """
     begin = time.perf_counter()
     folder = epath.Path(workdir)
+    if "://" in os.fspath(workdir):  # Samples are read as any folder of images is.
+        raise InputError(
+            f"an experiment's workdir must lie on a disk, which for several machines is a shared "
+            f"one (gcsfuse and s3fs mount buckets), got {os.fspath(workdir)}"
+        )
     with ExitStack() as held:
         platforms = held.enter_context(joined(on)) if on else None
         plan = prepare(config, before)

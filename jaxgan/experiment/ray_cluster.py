@@ -131,8 +131,7 @@ def check_nodes(nodes: Sequence[dict], folder: epath.Path, images: str) -> None:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    place = os.fspath(folder)
-    probe = (folder if "://" in place else epath.Path(os.path.abspath(place))) / ".ray"
+    probe = epath.Path(os.path.abspath(folder)) / ".ray"
     local = os.path.abspath(images) if os.path.exists(images) else None
 
     def look(file: str) -> tuple[dict[str, str], str, bool]:  # Sent as code: no package is needed.
@@ -169,7 +168,7 @@ def check_nodes(nodes: Sequence[dict], folder: epath.Path, images: str) -> None:
                     )
             if seen != token:
                 raise InputError(
-                    f"--workdir must be seen by all nodes (a shared disk, gs:// or s3://), and "
+                    f"--workdir must be seen by all nodes (a shared disk), and "
                     f"{name} does not see {folder}"
                 )
             if not images_there:

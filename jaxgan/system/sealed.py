@@ -165,14 +165,11 @@ def rows(file: epath.PathLike) -> list[dict[str, Any]]:
 
 
 def append(file: epath.PathLike, values: Mapping[str, Any]) -> None:
-    """Add a row to a file, in the place of one that is cut off.
+    """Add a row to a local file, in the place of one that is cut off.
 
     Raises:
         OSError: naming the file.
     """
-    if "://" in os.fspath(file):  # An object store cannot append.
-        write(file, map(row, [*rows(file), values]))
-        return
     file = Path(file)
     try:
         with file.open("ab+") as opened:

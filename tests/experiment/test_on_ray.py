@@ -260,6 +260,11 @@ def test_a_node_with_another_version(tmp_path, fake, monkeypatch) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
+def test_a_workdir_in_an_object_store() -> None:
+    with pytest.raises(InputError, match=r"must lie on a disk, .*, got gs://bucket/run$"):
+        pipeline.run(twin(), "gs://bucket/run")
+
+
 @pytest.fixture
 def cluster(tmp_path):
     """One that nobody has joined."""

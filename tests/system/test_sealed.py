@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from etils import epath
 
 from jaxgan.errors import FileError, InputError
 from jaxgan.system import lock, sealed
@@ -187,10 +186,3 @@ def test_links_and_devices_stay(tmp_path: Path) -> None:
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "text"
     sealed.write("/dev/null", "text")
     assert Path("/dev/null").is_char_device()
-
-
-def test_rows_are_appended_in_an_object_store_too(store) -> None:
-    file = epath.Path("gs://bucket/run/rows.jsonl")
-    for i in range(3):
-        sealed.append(file, {"i": i})
-    assert sealed.rows(file) == [{"i": 0}, {"i": 1}, {"i": 2}]
