@@ -57,7 +57,7 @@ class Cluster:
         outlook: Outlook,
         platforms: str | None,
     ):
-        import ray  # type: ignore[import-not-found]
+        import ray
 
         self.plan, self.config, self.outlook, self.folder = plan, config, outlook, folder
         self.failed: dict[str, str] = {}
@@ -131,7 +131,7 @@ class Cluster:
             InputError: what ends an experiment in one process, too.
             KeyboardInterrupt, SystemExit: after the jobs have saved what they can.
         """
-        import ray  # type: ignore[import-not-found]
+        import ray
 
         asked: dict[Any, Part] = {}
         makes: dict[str, Any] = {}
@@ -162,7 +162,7 @@ class Cluster:
             raise
 
     def _finish(self, ref: Any, part: Part, log: Log) -> None:
-        import ray  # type: ignore[import-not-found]
+        import ray
 
         try:
             done: Done = ray.get(ref)
@@ -192,7 +192,7 @@ class Cluster:
         )
 
     def _say(self) -> None:
-        import ray  # type: ignore[import-not-found]
+        import ray
 
         with contextlib.suppress(ray.exceptions.RayError):  # A node is lost, and lines with it.
             for text, kind in ray.get(self._lines.take.remote(), timeout=PATIENCE):

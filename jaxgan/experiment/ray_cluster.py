@@ -63,7 +63,7 @@ def joined(on: On) -> Iterator[str | None]:
     Raises:
         InputError: it cannot be joined.
     """
-    import ray  # type: ignore[import-not-found]
+    import ray
 
     platforms = jax.config.values["jax_platforms"]
     jax.config.update("jax_platforms", "cpu")  # Before it takes a device that jobs need.
@@ -128,8 +128,8 @@ def rooms(node: dict, kind: str | None, cpus: int, devices: int) -> int:
 
 def check_nodes(nodes: Sequence[dict], folder: epath.Path, images: str) -> None:
     """Raise InputError for a node that has other versions, or does not see what this one does."""
-    import ray  # type: ignore[import-not-found]
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # type: ignore
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     probe = epath.Path(os.path.abspath(folder)) / ".ray"
     local = os.path.abspath(images) if os.path.exists(images) else None

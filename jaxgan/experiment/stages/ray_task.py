@@ -109,7 +109,7 @@ def do(order: Sequence[Any], part: Part, lines: Any, *before: Done) -> Done:
         before: what came of the parts that it needs.
     """
     if order[0] not in _workers:
-        import ray  # type: ignore[import-not-found]
+        import ray
 
         _workers.clear()
         _workers[order[0]] = _Worker(ray.get(order[0]))
