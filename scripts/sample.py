@@ -102,8 +102,9 @@ def main() -> None:
         paths.check_folder(FLAGS.out, "--out")
         paths.check_no_images(FLAGS.out, "--out", but=r"(seed\d+|projected.*)\.\w+")
     for name in ("grid", "style_mixing"):
-        if FLAGS[name].value and not FLAGS[name].value.lower().endswith(".png"):
-            raise InputError(f"--{name} must be a .png file, got {FLAGS[name].value}")
+        file = FLAGS[name].value
+        if file and not file.lower().endswith(".png"):
+            raise InputError(f"--{name} must be a .png file, got {file}")
     command.check_outputs(FLAGS.grid, FLAGS.history, FLAGS.interpolate, FLAGS.style_mixing)
     cards.check_licence(FLAGS.licence)
     if FLAGS.metadata and not FLAGS.out:

@@ -13,7 +13,7 @@ the product with the column's waves, by the column's q after it.
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -211,7 +211,7 @@ def look_up(
     size, dtype = len(columns()), planes.dtype
     at = at._replace(**{k: v.astype(dtype) for k, v in at._asdict().items() if k != "swapped"})
     to_waves = jnp.asarray(columns().T @ analysis(size), dtype)
-    found = _found(_dot("bchw,wf->bchf", planes, to_waves), at, rows, size)
+    found = cast(Array, _found(_dot("bchw,wf->bchf", planes, to_waves), at, rows, size))
     m, n = found.shape[2:]
     found = _dot("bcmn,mf->bcnf", found, jnp.asarray(analysis(m), dtype))
     found = shifted(found, waves(at.shifts, m)[:, None])
