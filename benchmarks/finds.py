@@ -14,6 +14,7 @@ its features are computed once. What is expected of the verdict:
 
 import argparse
 import collections
+import dataclasses
 import json
 
 import numpy as np
@@ -83,7 +84,7 @@ def main() -> None:
             found = crossed.paired_difference(arm, plain)
             said[name][verdict.word(found)] += 1
             values[name].append(found.value)
-            halves[name].append((found.high - found.low) / 2)
+            halves[name].append(found.half)
         caught += mirrored(source, test[:100], fresh[:100])
     for name in DESIGNS:
         row = {
@@ -99,11 +100,10 @@ def main() -> None:
 def mirrored(source: loader.Source, test: np.ndarray, fresh: np.ndarray) -> bool:
     """Return whether the guard refuses a folder that holds mirrored test images among others."""
     made = loader.in_memory(loader.Subset(source, np.r_[fresh, test]))
+    assert made.images is not None
     images = made.images.copy()
     images[len(fresh) :] = images[len(fresh) :, :, ::-1]
-    changed = loader.InMemory(made)
-    changed.images = images
-    found = leakage.overlap(changed, loader.Subset(source, test))
+    found = leakage.overlap(dataclasses.replace(made, images=images), loader.Subset(source, test))
     return len(found.pairs) > 0
 
 

@@ -19,6 +19,7 @@ from absl import flags
 from PIL import Image
 
 import jaxgan
+from jaxgan.api.models import Generator
 from jaxgan.cli import command
 from jaxgan.engine.log import grid, read_metrics
 
@@ -82,7 +83,7 @@ def run(name: str, steps: int, settings: dict) -> dict:
     for figure in ("early/distance", "early/distance_pca", "early/diversity"):
         if said := [r[figure] for r in rows if figure in r]:
             row[figure] = round(said[-1], 3)
-    images = jaxgan.load(folder / "run").sample(16, seed=0)
+    images = Generator(folder / "run").sample(16, seed=0)
     sheet = Image.fromarray(grid(np.asarray(images), 8))
     sheet = sheet.resize((2 * sheet.width, 2 * sheet.height), Image.Resampling.NEAREST)
     sheet.save(OUT / f"{name.replace(':', '_')}.png", optimize=True)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -115,7 +116,7 @@ def loading(source: Source) -> dict[str, measure.Run]:
     return {"mirrored_on_host": run(on_host), "as_it_is": run(iter)}
 
 
-def make_batches(source: Source, **more: int | None) -> Iterator:
+def make_batches(source: Source, **more: Any) -> Iterator:
     size = FLAGS.batch_size
     return loader.make_batches(source, batch_size=size, seed=0, flip=True, labels=False, **more)
 

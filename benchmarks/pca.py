@@ -16,7 +16,7 @@ from absl import app, flags
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.metrics import features
-from jaxgan.metrics.frechet import frechet_distance, moments
+from jaxgan.metrics.frechet import Moments, frechet_distance, moments
 from jaxgan.models import pca
 
 flags.DEFINE_list("sets", None, "NAME=FOLDER, of class folders.", required=True)
@@ -45,7 +45,7 @@ def of_class(source: Source, network: str) -> list[dict]:
     others = mixed[FITTED : FITTED + COMPARED]
     net = getattr(features, network)(source.resolution)
 
-    def looked(images: list[np.ndarray]) -> tuple:
+    def looked(images: list[np.ndarray]) -> Moments:
         return moments(features.extract(net, images).astype(np.float64))
 
     real = looked([source[int(i)]["image"] for i in others])

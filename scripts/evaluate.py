@@ -51,7 +51,7 @@ path_flag(
     empty=True,
 )
 flags.DEFINE_integer("resolution", None, "Side at which all are seen; their own by default.", 8)
-flags.DEFINE_integer("seed", 0, "Of the halves that are drawn.", 0)
+flags.DEFINE_integer("seed", 0, "Of the halves that are drawn.", 0, 2**32 - 1)
 path_flag("json", "File for all figures.")
 path_flag("html", "File for a page with the nearest pairs.")
 flags.DEFINE_enum("format", "text", ["text", "md"], "How it prints; md is Markdown, for issues.")

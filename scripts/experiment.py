@@ -9,8 +9,9 @@ tables beside it; the verdict is printed last. Run again, it goes on where it st
 tabulates finished ones; with --format=md in Markdown, and a single one in full, for issues and
 chats.
 
-Several processes, on other devices or hosts that share D, each do a part of the work: the same
-command with --worker 0/4, --worker 1/4 and so on.
+With --on=ray the jobs (a GAN and its samples, a classifier with a seed) run beside each other on
+all cores or GPUs of this machine, with --on=ray://HOST:PORT on those of a Ray cluster that sees D
+(docs/machines.md).
 
 With --budget=10m it chooses folds, seeds and GAN steps for that time, and says first what it can
 find in it; a finished one that is given more adds seeds and folds, and redoes nothing.
@@ -37,7 +38,9 @@ from jaxgan.system.paths import path_flag
 FLAGS = flags.FLAGS
 path_flag("compare", "Folders of finished experiments, to be tabulated.", remote=True)
 flags.DEFINE_enum("format", "text", ["text", "md"], "How --compare prints; md is Markdown.")
-flags.DEFINE_string("worker", "0/1", "K/N: do the share of process K of N, from 0 on.")
+flags.DEFINE_string("on", None, "Who does the jobs: ray, ray://HOST:PORT or HOST:PORT.")
+flags.DEFINE_integer("job_cpus", None, "CPUs of each job on Ray.", lower_bound=1)
+flags.DEFINE_integer("job_devices", None, "GPUs or TPU chips of each job on Ray.", lower_bound=0)
 flags.DEFINE_string("budget", None, "Time to spend, like 90s, 10m or 1.5h.")
 flags.DEFINE_string("gan", None, "Another GAN's config, like refined64, or auto.")
 flags.DEFINE_bool("dry_run", False, "Predict the cost; train and write nothing.")
@@ -51,18 +54,18 @@ if not any(argument.partition("=")[0] == "--compare" for argument in sys.argv):
 def main(others: list[str]) -> None:
     if FLAGS.compare is None:
         begin = time.perf_counter()
-        command.check_goes_with({"format": "compare"})
+        command.check_goes_with({"format": "compare", "job_cpus": "on", "job_devices": "on"})
         command.use_devices()
         from jaxgan.config import checks
-        from jaxgan.experiment import budget, forecast, pipeline
+        from jaxgan.experiment import budget, forecast, pipeline, ray_cluster
         from jaxgan.experiment.design import choose_gan
         from jaxgan.experiment.design.plan import prepare
-        from jaxgan.experiment.stages import workers
 
-        share = workers.parse(FLAGS.worker)
         seconds = None if FLAGS.budget is None else budget.parse(FLAGS.budget)
-        if seconds and share.count > 1:
-            raise InputError("--budget needs a single process, without --worker")
+        on = ray_cluster.parse(FLAGS.on, FLAGS.job_cpus, FLAGS.job_devices)
+        if on and (seconds or FLAGS.dry_run):
+            name = "budget" if seconds else "dry_run"
+            raise InputError(f"--{name} is for this process alone: without --on={FLAGS.on}")
         config, workdir = command.read_config()
         told_first: tuple[str, ...] = ()
         if FLAGS.gan is not None:
@@ -77,18 +80,20 @@ def main(others: list[str]) -> None:
         elif seconds:
             budget.spend(checks.parsed(config), workdir, seconds, begin, told_first)
         else:
-            pipeline.run(config, workdir, share, told_first=told_first)
+            pipeline.run(config, workdir, on=on, told_first=told_first)
         return
+    from jaxgan.experiment import stored
     from jaxgan.experiment.report import tables
 
     for other in others:
         if other.startswith("--"):
             raise InputError(f"--compare must come last, with its folders, got {other}")
-    for name in ("worker", "budget", "dry_run"):
+    for name in ("on", "budget", "dry_run"):
         if FLAGS[name].present:
             raise InputError(f"--{name} does nothing with --compare, which only reads")
     if FLAGS.format == "md" and not others:
-        print(tables.summary(tables.load(FLAGS.compare)))
+        with stored.understood(FLAGS.compare):
+            print(tables.summary(tables.load(FLAGS.compare)))
     else:
         print(tables.compare([FLAGS.compare, *others], FLAGS.format))
 

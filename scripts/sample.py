@@ -101,6 +101,9 @@ def main() -> None:
     if FLAGS.out:
         paths.check_folder(FLAGS.out, "--out")
         paths.check_no_images(FLAGS.out, "--out", but=r"(seed\d+|projected.*)\.\w+")
+    for name in ("grid", "style_mixing"):
+        if FLAGS[name].value and not FLAGS[name].value.lower().endswith(".png"):
+            raise InputError(f"--{name} must be a .png file, got {FLAGS[name].value}")
     command.check_outputs(FLAGS.grid, FLAGS.history, FLAGS.interpolate, FLAGS.style_mixing)
     cards.check_licence(FLAGS.licence)
     if FLAGS.metadata and not FLAGS.out:
@@ -138,7 +141,7 @@ def main() -> None:
         if FLAGS.metadata:
             imagefolder.describe(sampler, style, seeds, FLAGS.out, FLAGS.format, FLAGS.licence)
     if FLAGS.grid:
-        images = np.stack(list(sample.pictures(sampler, seeds[:400], FLAGS.batch_size)))
+        images = np.stack(list(sample.images(sampler, seeds[:400], FLAGS.batch_size)))
         _write(FLAGS.grid, log.grid(images))
 
 

@@ -14,6 +14,7 @@ import jaxgan
 from jaxgan import api
 from jaxgan.config import loading
 from jaxgan.data.toy.animals import ToySource
+from jaxgan.engine import provenance
 from jaxgan.sampling import files, sample
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,13 @@ def test_a_generator_draws_as_the_script_does(trained, tmp_path) -> None:
     drawn = [np.asarray(Image.open(file)) for file in sorted(tmp_path.glob("*.png"))]
     np.testing.assert_array_equal(images, drawn)
     np.testing.assert_array_equal(generator.sample(1, seed=6)[0], images[1])
+    generator.save(tmp_path / "again", 3, seed=5)
+    again = [np.asarray(Image.open(file)) for file in sorted((tmp_path / "again").glob("*.png"))]
+    np.testing.assert_array_equal(images, again)
+    generator.export(tmp_path / "out")
+    assert (tmp_path / "out" / "model_card.md").is_file()
+    with pytest.raises(jaxgan.InputError, match="count must be a whole number, got '16'"):
+        generator.sample("16")
     assert generator.grid(4).ndim == 3 and len(repr(generator)) < 200
     assert len(repr(generator.sampler)) < 200
 
@@ -61,7 +69,7 @@ def test_a_classifier_predicts_folders_files_and_arrays_alike(trained, tmp_path)
     np.testing.assert_allclose(found.probabilities.sum(1), 1, rtol=1e-5)
     wanted = classifier.net.predict(classifier.net.variables, images)
     np.testing.assert_allclose(np.log(found.probabilities), np.asarray(wanted), atol=1e-5)
-    for other in (files, images):
+    for other in (files, images, list(images), [Image.fromarray(image) for image in images]):
         np.testing.assert_array_equal(classifier.predict(other).probabilities, found.probabilities)
     assert classifier.predict(files).names == [str(file) for file in files]
     assert classifier.predict(images).names == [str(i) for i in range(8)]
@@ -72,8 +80,15 @@ def test_a_classifier_predicts_folders_files_and_arrays_alike(trained, tmp_path)
     assert repr(found).startswith("Predictions(8 images: ")
     with pytest.raises(jaxgan.InputError, match=r"must be uint8 \[n, h, w, 3\], got float64"):
         classifier.predict(images / 255)
+    np.testing.assert_array_equal(
+        classifier.predict(Image.fromarray(images[2])).probabilities, found.probabilities[2:3]
+    )
     with pytest.raises(jaxgan.InputError, match="must be an image file"):
         classifier.predict([tmp_path / "gone.png"])
+    with pytest.raises(jaxgan.InputError, match="there must be images, got none"):
+        classifier.predict([])
+    with pytest.raises(jaxgan.InputError, match="files, arrays or Pillow's, got int"):
+        classifier.predict([3])
 
 
 def test_arrays_are_compared_as_folders_are(tmp_path) -> None:
@@ -95,9 +110,14 @@ def test_an_experiment_is_read_from_its_folder(tmp_path, monkeypatch) -> None:
 
     def finish(made, place, **more):
         asked.update(path=made.data.path, steps=made.classifier.train.steps, place=str(place))
+        asked["command"] = provenance.environment()["command"]
         verdict = {"word": "helps", "sentence": "It <helps>.", "difference": 0.02}
         arm = {"accuracy": 0.9, "low": 0.8, "high": 1.0, "pictures": {}}
-        results = {"verdict": verdict | {"low": 0.01, "high": 0.03}, "arms": {"real": arm}}
+        results = {
+            "verdict": verdict | {"low": 0.01, "high": 0.03},
+            "arms": {"real": arm},
+            "runs": [],
+        }
         Path(place).mkdir(parents=True)
         (Path(place) / "results.json").write_text(json.dumps(results))
 
@@ -105,10 +125,36 @@ def test_an_experiment_is_read_from_its_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     found = jaxgan.experiment("my/pets", settings={"classifier.train.steps": 7})
     place = str(Path("runs/quickstart_pets"))
-    assert asked == {"path": "my/pets", "steps": 7, "place": place}
+    command = "jaxgan experiment my/pets --config=quickstart --workdir=runs/quickstart_pets"
+    command += " --config.classifier.train.steps=7"
+    assert asked == {"path": "my/pets", "steps": 7, "place": place, "command": command}
     assert found.verdict == "helps" and found.interval == (0.01, 0.03)
     assert found.arms == [{"arm": "real", "accuracy": 0.9, "low": 0.8, "high": 1.0}]
     assert "It &lt;helps&gt;." in found._repr_html_() and len(repr(found)) < 200
+
+
+def test_ctrl_c_is_one_for_the_caller(tmp_path, monkeypatch) -> None:
+    def stop(*given):
+        raise SystemExit(given[0])
+
+    monkeypatch.setattr(api.run, "run", lambda *given: stop(130))
+    with pytest.raises(KeyboardInterrupt):
+        jaxgan.train("resnet", "toy", workdir=tmp_path)
+    monkeypatch.setattr(api.run, "run", lambda *given: stop(143))
+    with pytest.raises(SystemExit):
+        jaxgan.train("resnet", "toy", workdir=tmp_path)
+
+
+def test_a_mistyped_setting_of_a_config_is_refused(tmp_path) -> None:
+    config = jaxgan.load_config("resnet")
+    config.train.stpes = 5
+    with pytest.raises(jaxgan.InputError, match=r"no setting .* mean config.train.steps\?"):
+        jaxgan.train(config, "toy", workdir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_package_lists_what_it_has() -> None:
+    assert {"experiment", "train", "load", "compare", "InputError"} <= set(dir(jaxgan))
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,12 @@
 Mistakes raise `jaxgan.InputError`, a ValueError with one sentence.
 """
 
+import shlex
+import signal
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +26,11 @@ from jaxgan.api.models import Classifier, Generator, Images, Predictions
 from jaxgan.api.results import Comparison, Experiment
 from jaxgan.config import checks
 from jaxgan.config import loading as configs
+from jaxgan.engine import provenance
 from jaxgan.errors import InputError
 from jaxgan.evaluation import folders
 from jaxgan.experiment import budget as budgets
-from jaxgan.experiment import pipeline
+from jaxgan.experiment import pipeline, ray_cluster
 from jaxgan.experiment.design import choose_gan
 from jaxgan.training import run
 
@@ -56,6 +60,9 @@ def experiment(
     gan: str | None = None,
     workdir: str | Path | None = None,
     settings: Settings | None = None,
+    on: str | None = None,
+    job_cpus: int | None = None,
+    job_devices: int | None = None,
 ) -> Experiment:
     """Answer: would generated images help a classifier of these?
 
@@ -66,18 +73,30 @@ def experiment(
         gan: another GAN's config, or "auto": one that suits the resolution and the device.
         workdir: for all that is made; runs/<config>_<images> by default. There it goes on.
         settings: values of the config, like {"classifier.train.steps": 500}.
+        on: "ray", "ray://HOST:PORT" or "HOST:PORT": who does the jobs, while this process leaves
+            GPUs and TPUs alone; None: this process.
+        job_cpus: of each job on Ray.
+        job_devices: GPUs or TPU chips of each job on Ray.
 
     Raises:
         InputError: bad input, before anything is trained; or the verdict's arms failed.
+        KeyboardInterrupt: Ctrl-C; what is done is saved, and the same call goes on.
     """
     begin = time.perf_counter()
+    where = ray_cluster.parse(on, job_cpus, job_devices)
+    if where and budget is not None:
+        raise InputError(f"budget is for this process alone: without on={on!r}")
     made = _config(config, {"data.path": str(images)} | dict(settings or {}))
     place = _place(workdir, config if isinstance(config, str) else None, images)
     made, *lines = (made,) if gan is None else choose_gan.put(made, gan)
-    if budget is None:
-        pipeline.run(made, place, told_first=tuple(lines))
-    else:
-        budgets.spend(checks.parsed(made), place, budgets.parse(budget), begin, tuple(lines))
+    flags = {"config": config, "gan": gan, "budget": budget, "workdir": place, "on": on}
+    with _begun(_command("experiment", [images], flags, settings)):
+        if budget is None:
+            pipeline.run(made, place, on=where, told_first=tuple(lines))
+        else:
+            budgets.spend(
+                checks.parsed(made), place, budgets.parse(str(budget)), begin, tuple(lines)
+            )
     return Experiment(place)
 
 
@@ -95,11 +114,16 @@ def train(
         images: a folder; the config's own `data.path` where None.
         workdir: the run's folder; runs/<config> by default. There it goes on.
         settings: values of the config, like {"train.steps": 500}.
+
+    Raises:
+        InputError: bad input, before anything is trained.
+        KeyboardInterrupt: Ctrl-C; there is a checkpoint, and the same call goes on.
     """
     given = {} if images is None else {"data.path": str(images)}
     made = _config(config, given | dict(settings or {}))
     place = _place(workdir, config if isinstance(config, str) else None)
-    run.run(made, str(place))
+    with _begun(_command("train", [config], {"data": images, "workdir": place}, settings)):
+        run.run(made, str(place))
     found = load(place)
     assert not isinstance(found, Experiment)
     return found
@@ -150,6 +174,29 @@ def load_config(name: str, settings: Settings | None = None) -> ConfigDict:
     known = {prefix: _lengths(train) for prefix, train in _trainings(made)}
     object.__setattr__(made, LENGTHS, known)
     return made
+
+
+@contextmanager
+def _begun(command: str | None) -> Iterator[None]:
+    """Record the command of what is begun; a Ctrl-C that ends it is one for the caller, too."""
+    try:
+        with provenance.as_command(command):
+            yield
+    except SystemExit as end:
+        if end.code == 128 + signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _command(
+    verb: str, words: list[Any], flags: Mapping[str, Any], settings: Settings | None
+) -> str | None:
+    """Return the command that does the same; None of a config that is no file."""
+    given = {**flags, **{f"config.{name}": value for name, value in (settings or {}).items()}}
+    if any(isinstance(value, ConfigDict) for value in (*words, *given.values())):
+        return None
+    said = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    return shlex.join(["jaxgan", verb, *map(str, words), *said])
 
 
 def _config(config: str | ConfigDict, settings: Settings) -> ConfigDict:

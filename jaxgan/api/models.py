@@ -1,6 +1,7 @@
 """A trained generator and a trained classifier."""
 
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,9 @@ from jaxgan.evaluation.classifier import evaluate_classifier
 from jaxgan.experiment import ensemble
 from jaxgan.metrics import classification as evaluation
 from jaxgan.metrics import networks
-from jaxgan.sampling import cards, gallery, requests, sample
+from jaxgan.sampling import cards, files, gallery, requests, sample
+from jaxgan.sampling import export as programs
+from jaxgan.system import paths
 from jaxgan.system.terminal import few
 
 Images = UInt8[np.ndarray, "n h w 3"]
@@ -50,15 +53,26 @@ class Generator:
             seed: of the first.
             label: the class, of a conditional generator; the classes in turn where None.
         """
-        requests.check_request(count, seed, "png")
+        requests.check_request(_whole(count, "count"), _whole(seed, "seed"), "png")
         sampler = self.sampler
         if label is not None:
             sampler = sample.restore(self.workdir, self._step, sample.Style(label=label))
-        return np.stack([*sample.pictures(sampler, range(seed, seed + count), sample.BATCH)])
+        return np.stack([*sample.images(sampler, range(seed, seed + count), sample.BATCH)])
 
     def grid(self, count: int = 16, seed: int = 0) -> UInt8[np.ndarray, "h w 3"]:
         """Return `count` generated images as one."""
         return log.grid(self.sample(count, seed))
+
+    def save(self, folder: str | Path, count: int = 16, seed: int = 0) -> None:
+        """Write generated images as PNG files, with a manifest, as `jaxgan sample` does."""
+        requests.check_request(_whole(count, "count"), _whole(seed, "seed"), "png")
+        paths.check_folder(str(folder), "folder")
+        files.save(self.sampler, range(seed, seed + count), folder)
+
+    def export(self, out: str | Path, **licences: str | None) -> str:
+        """Write what other programs need, with a card: see `jaxgan.sampling.export.run`."""
+        paths.check_folder(str(out), "out")
+        return programs.run(self.sampler, self.workdir, out, **licences)
 
     def view(self, file: str | Path, **options: Any) -> list[str]:
         """Write a page to look at its images with: see `jaxgan.sampling.gallery.write`."""
@@ -93,7 +107,7 @@ class Classifier:
         if configs.is_experiment(configs.read_claim(workdir)):
             if step is not None:
                 raise InputError("--step goes with the run of one classifier, not an experiment")
-            whole = ensemble.load(workdir, arm or ensemble.BEST)
+            whole = ensemble.load(workdir, ensemble.BEST if arm is None else arm)
             self.arm, self.members, self.measured, self.about = whole
         elif arm is not None:
             raise InputError(f"--arm goes with the folder of an experiment, and {workdir} is none")
@@ -114,7 +128,8 @@ class Classifier:
         """Return the probability of each class for each image.
 
         Args:
-            images: a folder, files, or an array of uint8 images of any size.
+            images: a folder, a file or several, a uint8 array [n, h, w, 3], or a list of images
+                (Pillow's or uint8 arrays), of any sizes.
 
         Raises:
             InputError: no readable image, or an array of another shape or type.
@@ -165,6 +180,13 @@ class Classifier:
             return evaluate_classifier(str(self.workdir), str(path), part)
         if part != "all":
             raise InputError(f"--split must be all for an arm of an experiment, got {part}")
+        own = configs.read_claim(self.workdir).data.path
+        if Path(path).resolve() == Path(own).resolve():
+            warnings.warn(
+                "these are the experiment's own images, most of which it trained on: `measured` "
+                "is its accuracy on those that it did not",
+                stacklevel=2,
+            )
         source = self._open(str(path), self.classes)
         about = {"data": str(path), "arm": self.arm, "classifiers": len(self.members)}
         return evaluation.summarise(self._judge(source), source.labels, self.classes) | about
@@ -179,6 +201,12 @@ class Classifier:
         if self.arm is not None:
             name = f"{self.arm}, {len(self.members)} times {name}"
         return f"Classifier({str(self.workdir)!r}: {name} of {few(self.classes)})"
+
+
+def _whole(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InputError(f"{name} must be a whole number, got {value!r}")
+    return int(value)
 
 
 class Predictions(NamedTuple):

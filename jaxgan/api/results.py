@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from etils import epath
 from markupsafe import escape as text
 
-from jaxgan.api.models import Classifier
+from jaxgan.api.models import Classifier, Generator
 from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
-from jaxgan.experiment import ensemble
-from jaxgan.experiment.schema import Results
+from jaxgan.experiment import ensemble, stored
 from jaxgan.system import paths, sealed
 
 
@@ -25,11 +24,7 @@ class Experiment:
 
     def __init__(self, workdir: str | Path):
         self.workdir = Path(workdir)
-        file = self.workdir / "results.json"
-        if not file.exists():
-            raise InputError(f"{workdir} must hold a finished experiment, and has no results.json")
-        remedy = "run the same experiment again, which writes it anew"
-        self.results = cast(Results, sealed.load(file, remedy, strict=False))
+        self.results = stored.read(self.workdir)
 
     @property
     def verdict(self) -> str:
@@ -68,6 +63,24 @@ class Experiment:
     def classifier(self, arm: str = ensemble.BEST) -> Classifier:
         """Return all classifiers of an arm as one; by default of the one that validates best."""
         return Classifier(self.workdir, arm=arm)
+
+    @property
+    def next(self) -> list[dict[str, str]]:
+        """What is worth doing now: each a "sentence" and, where one helps, a "command"."""
+        return self.results["next"]
+
+    def generator(self, name: str) -> Generator:
+        """Return the GAN of a class; of the first fold where there are several.
+
+        Raises:
+            InputError: there is none of that name.
+        """
+        found: dict[str, str] = {}
+        for one in self.results["generators"]:
+            found.setdefault(one["class"], one["workdir"])
+        if name not in found:
+            raise InputError(f"there is a GAN of {', '.join(found) or 'no class'}, not of {name!r}")
+        return Generator(self.workdir / found[name])
 
     def __repr__(self) -> str:
         return f"Experiment({str(self.workdir)!r}: {self.sentence})"

@@ -68,6 +68,8 @@ def run(
         _fail(name, complaints.unknown(error, [*FLAGS]), 2)
     except (flags.Error, InputError, OSError) as error:
         _fail(name, error, 2)
+    except KeyboardInterrupt:  # Raised by a config: a signal ends all before `begin`.
+        _fail(name, InputError("stopped"), 130)
     screen.begin(FLAGS.log if "log" in FLAGS else "auto")
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     # Orbax prints the traceback of what it raises: here it becomes a sentence.
@@ -75,6 +77,10 @@ def run(
     from jaxgan.cli import interrupts  # Not by who only imports this.
 
     interrupts.begin()
+    for flag, values in _repeated(argv).items():
+        logging.getLogger("jaxgan").warning(
+            "--%s is given several times, and the last counts: %s", flag, ", then ".join(values)
+        )
     try:
         if devices:
             use_devices()
@@ -248,6 +254,17 @@ def read_config() -> tuple[ConfigDict, str]:
     spec = config_flags.get_config_filename(FLAGS["config"])
     stem = "_".join(part for part in (Path(spec.split(":")[0]).stem, *spec.split(":")[1:]) if part)
     return config, FLAGS.workdir or os.path.join("runs", stem)
+
+
+def _repeated(argv: Sequence[str]) -> dict[str, list[str]]:
+    """Return the flags that are given several values, but for those that take them."""
+    given: dict[str, list[str]] = {}
+    for argument in argv[1:]:
+        name, equals, value = argument.removeprefix("--").partition("=")
+        many = name in FLAGS and isinstance(FLAGS[name], flags.MultiFlag)
+        if argument.startswith("--") and equals and not many:
+            given.setdefault(name, []).append(value)
+    return {name: values for name, values in given.items() if len({*values}) > 1}
 
 
 def _with_config(argv: Sequence[str]) -> list[str]:

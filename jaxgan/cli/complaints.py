@@ -18,6 +18,8 @@ KINDS = {  # What absl says of a value, and what it should be.
 
 def unknown(error: flags.UnrecognizedFlagError, names: Sequence[str]) -> Exception:
     """Return absl's complaint with the nearest flag, those of the `jaxgan` command among them."""
+    if error.flagname == "worker":
+        return InputError("there is no flag --worker any more: --on=ray does jobs side by side")
     close = difflib.get_close_matches(error.flagname, [*names, "set", "data"], 1)
     nearest = f"did you mean --{close[0]}?" if close else "--help lists them"
     return InputError(f"there is no flag --{error.flagname}: {nearest}")

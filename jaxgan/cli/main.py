@@ -69,6 +69,7 @@ NEEDS: dict[str, tuple[tuple[tuple[str, ...], ...], str]] = {
     "pull": ((("repo", "out"),), "jaxgan pull USER/NAME DIR"),
 }
 CONFIGS = {"experiment": "quickstart", "gan-train": "resnet"}  # Where none is given.
+HELP = ("-h", "--help", "help")
 SHELLS = {
     "bash": """_jaxgan() {{
     local word="${{COMP_WORDS[COMP_CWORD]}}" flags=""
@@ -109,11 +110,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _run(words: list[str]) -> None:
-    if not words or words[0] in ("-h", "--help", "help"):
+    if words[1:] and words[0] in HELP:
+        words = [words[1], "--help"]
+    if not words or words[0] in HELP:
         print((__doc__ or "").strip())
         sys.exit(0 if words else 2)
     verb, rest = words[0].replace("_", "-"), words[1:]
     if verb == "--version":
+        if rest:
+            _refuse(f"--version takes no words, got {' '.join(rest)}")
         from jaxgan import __version__
 
         print(__version__)
@@ -234,8 +239,8 @@ def _runs(words: Sequence[str]) -> None:
     from jaxgan.cli import runs
 
     place = words[0] if words else "runs"
-    if not Path(place).is_dir():
-        _refuse(f"{place} must be a folder of runs, and it is none", 1)
+    if not place.strip() or not Path(place).is_dir():
+        _refuse(f"{place or repr(place)} must be a folder of runs, and it is none", 1)
     table = runs.table(place)
     if table.startswith("no runs"):
         _refuse(f"{table}: what jaxgan train and jaxgan experiment made lies in runs", 1)

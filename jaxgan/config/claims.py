@@ -104,14 +104,25 @@ def claim(
             )
     if data is not None:
         _check_data(folder, data, start="init_from" in ours)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--workdir must be a folder, got the file {folder}")
-    if not file.exists():
-        _check_new(folder, file, STARTED)
-        paths.check_folder(os.fspath(folder), "--workdir")
-        paths.check_no_images(os.fspath(folder), "--workdir", deep=True)
+    check_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
     sealed.save(file, ours, indent=2)
+
+
+def check_free(workdir: epath.PathLike) -> None:
+    """Check that a run may begin in a folder, or go on: before anything is written there.
+
+    Raises:
+        InputError: it is a file, or holds a set or images of others.
+        FileError: it holds a run whose config is missing.
+    """
+    folder = epath.Path(workdir)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--workdir must be a folder, got the file {folder}")
+    if not (folder / "config.json").exists():
+        _check_new(folder, folder / "config.json", STARTED)
+        paths.check_folder(os.fspath(folder), "--workdir", of_run=True)
+        paths.check_no_images(os.fspath(folder), "--workdir", deep=True)
 
 
 def _anew(folder: epath.Path) -> str:
@@ -191,7 +202,8 @@ def read_claim(workdir: epath.PathLike) -> Any:
         InputError: there is none, or it is of no model that there is.
         FileError: it is damaged.
     """
-    from jaxgan.config.typed import read_given  # It imports JAX.
+    from jaxgan.config import stored  # It imports JAX.
+    from jaxgan.config.typed import read_given
 
     file = epath.Path(workdir) / "config.json"
     if not file.exists():
@@ -199,7 +211,9 @@ def read_claim(workdir: epath.PathLike) -> Any:
             f"--workdir must be the folder of a run, with a config.json, got {workdir}"
             f"{_near_runs(epath.Path(workdir))}"
         )
-    return read_given(sealed.load(file, _anew(epath.Path(workdir))))
+    given = sealed.load(file, _anew(epath.Path(workdir)))
+    stored.check(given, os.fspath(file))
+    return read_given(given)
 
 
 def _near_runs(folder: epath.Path) -> str:

@@ -26,16 +26,16 @@ def settle_length(train: ConfigDict, overridden: Sequence[str], prefix: str) -> 
 
 def total_steps(
     train: "Train",
-    pictures: int,
-    pictures_a_step: int,
+    images: int,
+    images_a_step: int,
     prelude: Callable[[int], int] | None = None,
 ) -> int:
     """Return steps of a training, whichever way its length is given.
 
     Args:
         train: the section, with one of steps, epochs and kimg (thousands of images) set.
-        pictures: how many there are in an epoch.
-        pictures_a_step: how many real ones are in a batch.
+        images: how many there are in an epoch.
+        images_a_step: how many real ones are in a batch.
         prelude: batches besides its own that a step takes, by the steps before it.
 
     Raises:
@@ -43,13 +43,13 @@ def total_steps(
     """
     if train.steps is not None:
         return train.steps
-    shown = (train.kimg or 0) * 1000 if train.epochs is None else train.epochs * pictures
-    batches, steps = round(shown / pictures_a_step), 0
+    shown = (train.kimg or 0) * 1000 if train.epochs is None else train.epochs * images
+    batches, steps = round(shown / images_a_step), 0
     if batches > MOST_STEPS:
         length = "epochs" if train.epochs is not None else "kimg"
         raise InputError(
             f"a training must have at most {MOST_STEPS:,} steps, and {getattr(train, length):,} "
-            f"{length} of {pictures:,} images are {batches:,}"
+            f"{length} of {images:,} images are {batches:,}"
         )
     if prelude is None:
         return max(1, batches)

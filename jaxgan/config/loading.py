@@ -12,6 +12,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 import jaxgan
+from jaxgan.config.claims import check_free as check_free
 from jaxgan.config.claims import claim as claim
 from jaxgan.config.claims import claim_data as claim_data
 from jaxgan.config.claims import differences as differences

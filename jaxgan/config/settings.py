@@ -1,6 +1,7 @@
 """Each setting of a config checked for itself, by its declaration in `sections`."""
 
 import dataclasses
+import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from ml_collections import ConfigDict
 from jaxgan.config import typed
 from jaxgan.config.declarations import Setting, check_value, declared, is_plain, shown, text, whole
 from jaxgan.config.loading import keys
-from jaxgan.config.names import CLASSIFIERS, GANS, GENERATORS
+from jaxgan.config.names import CLASSIFIERS, GANS, GENERATORS, STAGES
 from jaxgan.config.sections import Vision
 from jaxgan.config.values import is_experiment
 from jaxgan.errors import InputError
@@ -40,6 +41,7 @@ def check(config: ConfigDict, name: str = "config") -> None:
     stages = {"": GENERATORS + CLASSIFIERS}
     if is_experiment(config):
         _check_all(config, EXPERIMENT, name)
+        _check_known(config, EXPERIMENT, name)
         stages = {"gan": GANS, "classifier": CLASSIFIERS}
     for stage, models in stages.items():
         at = f"{name}.{stage}" if stage else name
@@ -48,6 +50,7 @@ def check(config: ConfigDict, name: str = "config") -> None:
         known = OF_MODEL[of.model.name]
         _check_all(of, known, at)
         _check_sections(of, known, at)
+        _check_known(of, known | VISION, at)
         if "vision" in of:
             _check_all(of, VISION, at)
 
@@ -87,6 +90,16 @@ def _check_sections(config: ConfigDict, known: Mapping[str, Setting], name: str)
                 f"{name}.{part} must not be set: model.name={model} has no such section, but "
                 f"{', '.join(sorted(s for s in read if isinstance(config.get(s), ConfigDict)))}"
             )
+
+
+def _check_known(config: ConfigDict, known: Mapping[str, Setting], name: str) -> None:
+    """Raise InputError for a setting that nothing reads, like a mistyped one."""
+    for dotted in keys(config):
+        read = any(setting == dotted or setting.startswith(f"{dotted}.") for setting in known)
+        if not read and dotted.partition(".")[0] not in STAGES:  # Those are checked apart.
+            near = difflib.get_close_matches(dotted, known, 1)
+            hint = f"; did you mean {name}.{near[0]}?" if near else ""
+            raise InputError(f"{name}.{dotted} is no setting of this config{hint}")
 
 
 def _section(found: Any, name: str) -> ConfigDict:

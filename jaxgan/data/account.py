@@ -120,7 +120,9 @@ def oddities(counts: Mapping[str, int]) -> list[str]:
 def uneven(
     labels: Int[np.ndarray, " n"], classes: Sequence[str], sides: Int[np.ndarray, " n"]
 ) -> list[str]:
-    """Classes whose share on a side is far from that on the others, more than by chance."""
+    """Return the classes whose share on a side is far from that on the others, more than by chance;
+    of many the first ones.
+    """
     found = []
     for side, where in enumerate(SIDES):
         here = sides == side
@@ -137,6 +139,8 @@ def uneven(
                 found.append(
                     f"warning: {name} is {mine:.0%} of {where} and {share:.0%} of the other sides"
                 )
+    if len(found) > ROWS + 1:
+        found[ROWS:] = [f"warning: {len(found) - ROWS:,} more such shares"]
     return found
 
 

@@ -9,12 +9,12 @@ from jaxgan.data.threads import in_threads
 Moments = tuple[tuple[float, ...], tuple[float, ...]]
 
 
-def sums(pictures: UInt8[np.ndarray, "n h w 3"]) -> Float64[np.ndarray, "n 2 3"]:
+def sums(images: UInt8[np.ndarray, "n h w 3"]) -> Float64[np.ndarray, "n 2 3"]:
     """Of each image and channel, the sums of the values and of their squares, exactly."""
-    n, h, w, _ = pictures.shape
+    n, h, w, _ = images.shape
     # Along the rows in the type that holds whole numbers up to 255^2 w, which is the work.
     kind = np.float32 if 255**2 * w <= 2**24 else np.float64
-    values = pictures.reshape(n * h, 3 * w).astype(kind)
+    values = images.reshape(n * h, 3 * w).astype(kind)
     channels = np.tile(np.eye(3, dtype=kind), (w, 1))
     found = np.stack([values @ channels, np.square(values) @ channels])
     return found.reshape(2, n, h, 3).sum(axis=2, dtype=np.float64).swapaxes(0, 1)

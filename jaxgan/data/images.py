@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import re
+import zlib
 from typing import Literal
 
 import numpy as np
@@ -53,6 +54,7 @@ UPRIGHT = {
 START, SCAN, FRAMES = b"\xff\xd8", b"\xff\xda", (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2")
 END = b"\xff\xd9"  # Its last bytes,
 MORE = (b"", b"\xaa" * 64, b"\x55" * 64)  # and some that change pixels, if any are missing.
+PNG = b"\x89PNG\r\n\x1a\n"
 TIFF = (b"II*\0", b"MM\0*")
 PLAIN = {b"\xff\xe0", b"\xff\xfe", b"\xff\xdb", b"\xff\xc4", b"\xff\xdd"}  # JFIF, comment, tables.
 SMALL = 2**18  # Pixels up to which looking into the header counts.
@@ -106,7 +108,7 @@ def open_file(file: str | os.PathLike | bytes) -> ImageFile.ImageFile:
     """Return the file as Pillow opens it: its header is read, its pixels are not.
 
     Raises:
-        ValueError: it has more than 150 megapixels.
+        ValueError: it has more than 150 megapixels, or is a PNG file that was changed.
         Exception: as `open_picture`.
     """
     try:
@@ -122,6 +124,8 @@ def open_file(file: str | os.PathLike | bytes) -> ImageFile.ImageFile:
     if im.width * im.height > MEGAPIXELS * 10**6:  # Where Pillow's warning is no error.
         im.close()
         raise ValueError(_too_large(im.width * im.height))
+    if im.format == "PNG":
+        _check_pixels(im)
     return im
 
 
@@ -133,7 +137,10 @@ def stored(file: epath.Path) -> UInt8[np.ndarray, "h w 3"]:
     """
     try:
         content = paths.check_plain(file).read_bytes()
-        return np.array(Image.open(io.BytesIO(content), formats=("PNG", "JPEG")).convert("RGB"))
+        im = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+        if im.format == "PNG":
+            _check_pixels(im)
+        return np.array(im.convert("RGB"))
     except Exception as error:  # Pillow has many.
         why = str(error).partition("<_io")[0].strip() or type(error).__name__
         raise FileError(
@@ -210,6 +217,23 @@ def decode(
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
     return upright if upright.mode == "RGB" else upright.convert("RGB")
+
+
+def _check_pixels(im: Image.Image) -> None:
+    """Raise ValueError where a PNG file's compressed pixels are not those that were written.
+
+    They have checksums, of which Pillow looks at none.
+    """
+    begin = im.fp.tell()  # type: ignore[attr-defined]
+    im.fp.seek(0)  # type: ignore[attr-defined]
+    data = memoryview(im.fp.read())  # type: ignore[attr-defined]
+    im.fp.seek(begin)  # type: ignore[attr-defined]
+    at = len(PNG)
+    while (end := at + 8 + int.from_bytes(data[at : at + 4])) + 4 <= len(data):
+        said = int.from_bytes(data[end : end + 4])
+        if data[at + 4 : at + 8] == b"IDAT" and zlib.crc32(data[at + 4 : end]) != said:
+            raise ValueError("broken PNG file (the checksum of its pixels does not match)")
+        at = end + 4
 
 
 def _without_end(im: Image.Image, at_least: int | None) -> Image.Image | None:

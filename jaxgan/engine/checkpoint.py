@@ -228,6 +228,7 @@ class Checkpoints:
     ) -> None:
         sums: dict[str, Any] = {k: checksums(v) for k, v in items.items()}
         sums |= {"data": sealed.checksum(data), "metrics": sealed.checksum(metrics or {})}
+        sums |= {"step": step}
         self._manager.save(
             step,
             args=ocp.args.Composite(
@@ -338,6 +339,8 @@ class Checkpoints:
                 checksums=ocp.args.JsonRestore(),
             ),
         )
+        if (own := read["checksums"].get("step", step)) != step:  # Older ones do not say.
+            raise DamagedError(f"it is that of step {own}")
         for name in abstract:
             if checksums(read[name]) != read["checksums"][name]:
                 raise DamagedError(f"the checksum of {name} does not match")

@@ -30,10 +30,10 @@ __all__ = ["Log", "duration", "grid", "png", "read_metrics"]
 
 COPY = 30  # Seconds between two copies of the open files to an object store.
 
-Pictures = UInt8[np.ndarray, "n h w c"]
+Several = UInt8[np.ndarray, "n h w c"]
 
 
-def grid(images: Pictures, columns: int | None = None) -> UInt8[np.ndarray, "h2 w2 c"]:
+def grid(images: Several, columns: int | None = None) -> UInt8[np.ndarray, "h2 w2 c"]:
     """Return images side by side, a gap of 2 px between them; as square as can be by default."""
     n, h, w, c = images.shape
     across = min(n, columns or math.ceil(math.sqrt(n)))

@@ -10,7 +10,7 @@ from etils import epath
 
 from jaxgan.engine import distributed, sharding
 from jaxgan.engine.checkpoint import Checkpoints, Restored
-from jaxgan.engine.log import Log
+from jaxgan.engine.log import Log, read_metrics
 from jaxgan.engine.loop_state import Evaluate, Found, LoopState, Measure, Members, Training
 from jaxgan.engine.memory import watch_memory
 from jaxgan.engine.options import Evaluation, TrainOptions
@@ -102,6 +102,8 @@ def run(
             say(f"already finished: trained to step {at.step:,}")
         elif found is not None:
             say(f"going on from the checkpoint of step {at.step:,}")
+        elif read_metrics(members.logs[0].folder):
+            say("there is no checkpoint to go on from: the training begins anew")
         while True:
             try:
                 begin(training, at)

@@ -15,7 +15,7 @@ class TrainOptions(NamedTuple):
 
     Attributes:
         steps: when to stop.
-        pictures_a_step: images in a batch, for the rate in images per second.
+        images_a_step: images in a batch, for the rate in images per second.
         seed: of the weights and of all noise in training.
         log_every, sample_every, checkpoint_every: in steps; `sample_every` calls `evaluate`.
         sample_at: further steps after which `evaluate` is called, for its images alone.
@@ -37,7 +37,7 @@ class TrainOptions(NamedTuple):
     """
 
     steps: int
-    pictures_a_step: int
+    images_a_step: int
     seed: int = 0
     log_every: int = 100
     sample_every: int = 1000

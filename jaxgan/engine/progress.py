@@ -50,7 +50,7 @@ class Progress:
     ):
         self._logs, self._seeds, self._updates = logs, seeds, updates
         self._steps, self._alarm = options.steps, options.alarm
-        self._pictures = options.pictures_a_step
+        self._images = options.images_a_step
         self._pending: list[tuple[int, int, dict]] = []
         self._asked: tuple[int, int, float] | None = None
         self._first = self._told = first
@@ -97,7 +97,7 @@ class Progress:
         self._pending.append((step, count, metrics))
         if len(self._pending) > 2:  # Batches of steps not yet run fill the device's memory.
             jax.block_until_ready(self._pending[-3][2])
-        screen.at(step, self._steps, self._pictures * len(self._logs), self._words)
+        screen.at(step, self._steps, self._images * len(self._logs), self._words)
         if self._asked:
             self._log(*self._take())
 
@@ -128,7 +128,7 @@ class Progress:
         self._pending = [one for one in self._pending if one[0] > step]
         rows = [each for one in some for each in _rows(*one)]
         seconds = time.perf_counter() - self._clock
-        rate = (drawn - self._drawn) * self._pictures / seconds
+        rate = (drawn - self._drawn) * self._images / seconds
         left = (self._steps - step) * seconds / (step - self._told)
         waiting = (waited - self._waited) / seconds
         timing = {"images_per_second": rate, "waiting_share": waiting}
@@ -162,7 +162,7 @@ class Progress:
                 self._row(i, step, metrics)
         if any(found.values()):
             self._words = in_words(found) or self._words
-            screen.at(step, self._steps, self._pictures * len(self._logs), self._words)
+            screen.at(step, self._steps, self._images * len(self._logs), self._words)
             self._progress(f"step {step:,}  {_shown(found)}")
 
     def _row(self, i: int, step: int, metrics: dict[str, float]) -> None:

@@ -79,7 +79,7 @@ def check_alone(value: int, name: str) -> None:
     """Raise InputError where `name`, which uses one device if above 1, is given several."""
     if value > 1 and jax.device_count() > 1:
         raise InputError(
-            f"{name} must be 1 on several devices (give each a process of its own, with --worker), "
+            f"{name} must be 1 on several devices (--on=ray gives each job one), "
             f"got {value} on {jax.device_count()}"
         )
 

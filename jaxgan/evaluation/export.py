@@ -25,6 +25,7 @@ from jaxgan.sampling import cards
 from jaxgan.sampling.export import Weights, exported, flat
 from jaxgan.steps.classifier import make_predict
 from jaxgan.system import sealed
+from jaxgan.system.terminal import few
 
 FILES = ("classifier.jax", "weights.safetensors", "model_card.md")
 MEMBERS = "members/"  # What stands before weights that have a row for each classifier.
@@ -131,15 +132,16 @@ def card(
     classes, side = list(config.data.classes), config.data.resolution
     called = epath.Path(workdir).resolve().name
     arm = (measured or {}).get("arm")
-    intro = f"A {config.model.name} that tells {', '.join(classes)} apart, trained with jaxgan."
+    names = few(classes, cards.MANY)
+    intro = f"A {config.model.name} that tells {names} apart, trained with jaxgan."
     if arm is not None:
         intro = (
             f"{len(members)} classifiers ({config.model.name}) as one, the arm `{arm}` of an "
-            f"experiment of jaxgan; they tell {', '.join(classes)} apart."
+            f"experiment of jaxgan; they tell {names} apart."
         )
     rows = [
         ("images", f"{side} x {side} px, RGB, uint8"),
-        ("classes", ", ".join(classes)),
+        ("classes", names),
         ("weights", ", ".join(f"step {member.step:,}" for member in members)),
         *cards.made(about),
     ]

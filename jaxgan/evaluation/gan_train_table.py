@@ -2,13 +2,19 @@
 
 from typing import Any
 
+from jaxgan.metrics.classification import ROWS
+from jaxgan.system.terminal import few
+
 
 def table(result: dict[str, Any]) -> str:
     """Return the result of `gan_train.run` as a person reads it."""
     metrics, pictures = result["metrics"], result["pictures"]
-    learned = ", ".join(f"{n:,} {name}" for name, n in pictures["learned from"].items())
+    learned = few([f"{n:,} {name}" for name, n in pictures["learned from"].items()])
     tested, asked = (sum(pictures[side].values()) for side in ("test", "fake"))
     classes = list(pictures["test"])
+    if len(classes) > ROWS:
+        trained = metrics["gan_train"]["per_class"]
+        classes = sorted(classes, key=lambda one: trained[one]["value"])[:ROWS]
     wide = max(28, *(len(name) + 2 for name in classes))
     lines = [
         f"learned from {learned} images, {len(result['seeds'])} seeds; tested on {tested:,} real "
@@ -20,6 +26,8 @@ def table(result: dict[str, Any]) -> str:
     rows |= {one: [metrics[name]["per_class"][one] for name in names] for one in classes}
     for title, cells in rows.items():
         lines.append(title.ljust(wide) + "".join(_cell(cell).rjust(22) for cell in cells))
+    if len(classes) < len(pictures["test"]):
+        lines.append(f"{len(pictures['test']) - len(classes):,} more classes, better by GAN-train")
     gap = metrics["gan_train"]["difference"]
     text = f"GAN-train - GAN-base: {100 * gap['value']:+.1f} points"
     if gap["low"] is not None:

@@ -1,4 +1,9 @@
-"""The experiment; the package can be called: `jaxgan.experiment("pets", budget="10m")`."""
+"""Would generated images help a classifier? The package can be called:
+
+    answer = jaxgan.experiment("pets", budget="10m")
+
+`help(jaxgan.api.experiment)` has all its arguments.
+"""
 
 import importlib
 import sys

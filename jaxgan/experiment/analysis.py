@@ -272,7 +272,7 @@ def _power(
     share = OUTCOMES[answers.outcome].share
     y = [x - z for x, z in zip(a, b, strict=True)]
     if share and not any(map(np.any, y)):  # No image told the arms apart: as the interval has it.
-        y, groups = crossed.with_pictures(y, (-1, 1), groups)
+        y, groups = crossed.with_images(y, (-1, 1), groups)
     observed = components(y, groups) if least > 1 else None
     return {
         "probability": POWER,

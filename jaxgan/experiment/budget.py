@@ -181,7 +181,7 @@ def spend(
     budget: float,
     begin: float,
     told_first: tuple[str, ...] = (),
-) -> Results | None:
+) -> Results:
     """Run an experiment within a budget; with a larger one than before it goes on.
 
     Args:

@@ -13,7 +13,7 @@ from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.engine import log
 from jaxgan.errors import InputError
-from jaxgan.experiment import next_steps
+from jaxgan.experiment import next_steps, stored
 from jaxgan.experiment.analysis import judge
 from jaxgan.experiment.design import arms
 from jaxgan.experiment.design.plan import counts
@@ -70,7 +70,7 @@ def conclude(
     first = site.fold.sides
     counted = {part: counts(plan.real, getattr(first, part)) for part in first._fields}
     found: Any = {
-        "format": 3,
+        "format": stored.FORMAT,
         "jaxgan": __version__,
         "config": config.given,
         "classes": list(plan.real.classes),

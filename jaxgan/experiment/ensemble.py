@@ -1,14 +1,14 @@
 """The classifiers of one arm of a finished experiment, used as one."""
 
 import difflib
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from etils import epath
 
+from jaxgan.experiment import stored
 from jaxgan.experiment.schema import Results, Run
 from jaxgan.metrics import classification, networks
-from jaxgan.system import sealed
 from jaxgan.types import InputError
 
 BEST = "best"
@@ -41,12 +41,12 @@ def load(workdir: epath.PathLike, arm: str = BEST) -> Ensemble:
         InputError: no finished experiment, no such arm, or a classifier of it is gone.
     """
     folder = epath.Path(workdir)
-    file = folder / "results.json"
-    if not file.exists():
-        raise InputError(f"{workdir} must hold a finished experiment, and has no results.json")
-    again = f"run the experiment in {workdir} again"
-    results = cast(Results, sealed.load(file, again, strict=False))
-    arm = choose(results, arm)
+    results = stored.read(workdir)
+    with stored.understood(workdir):
+        return _load(folder, results, choose(results, arm))
+
+
+def _load(folder: epath.Path, results: Results, arm: str) -> Ensemble:
     folds = len({run.get("fold", 0) for run in results["runs"]})
     several = max(folds, results["config"]["data"].get("folds", 1)) > 1
     members = []

@@ -32,7 +32,11 @@ class Outlook:
     def finished(self) -> tuple[int, int]:
         """Return how many jobs have a result from before, and how many there are."""
         self._done |= {j.output for j in self._jobs if (self._folder / j.output).exists()}
-        return len(self._done), len(self._jobs)
+        return self.count()
+
+    def count(self) -> tuple[int, int]:
+        """Return how many jobs are known to be done, and how many there are."""
+        return sum(job.output in self._done for job in self._jobs), len(self._jobs)
 
     @contextmanager
     def doing(self, job: Job, name: str) -> Iterator[None]:
@@ -42,7 +46,7 @@ class Outlook:
             job: one of the jobs, or one beside them.
             name: of what is trained or generated.
         """
-        title = f"{name}{self._number(job)}"
+        title = f"{name}{self.number(job)}"
         with screen.stage(title, left=lambda: self._left(job)) as stage:
             yield
             seconds = time.monotonic() - stage.begin
@@ -52,7 +56,25 @@ class Outlook:
         words = f"  {stage.words}" if stage.words else ""
         screen.say(f"{title}: {how}{screen.duration(seconds)}{words}", "summary")
 
-    def _number(self, job: Job) -> str:
+    def note(self, job: Job, seconds: float) -> None:
+        """Note that a job was done elsewhere."""
+        self._took[job.kind].append((seconds, _size(job)))
+        self._done.add(job.output)
+
+    def left(self, at_once: int) -> float | None:
+        """Return the seconds that so many jobs at once take for what is open; None: unknown."""
+        open_jobs = [job for job in self._jobs if job.output not in self._done]
+        if any(job.kind not in self._took for job in open_jobs):
+            return None
+        longest = max((self._takes(job) for job in open_jobs), default=0.0)
+        return max(longest, sum(map(self._takes, open_jobs)) / at_once)
+
+    def _takes(self, job: Job) -> float:
+        """Return the seconds of a job, by those of its kind that are done."""
+        took = self._took[job.kind]
+        return sum(s for s, _ in took) / sum(size for _, size in took) * _size(job)
+
+    def number(self, job: Job) -> str:
         """Return " 2/2": of a fold's GANs, and of all classifiers unless time ends them."""
         if job.kind == "samples":
             return ""
@@ -72,9 +94,8 @@ class Outlook:
             if job.output in self._done or job == now:
                 continue
             count += 1
-            if took := self._took.get(job.kind):
-                each = sum(s for s, _ in took) / sum(size for _, size in took)
-                seconds += each * _size(job)
+            if job.kind in self._took:
+                seconds += self._takes(job)
             else:
                 unknown = True
         if unknown:

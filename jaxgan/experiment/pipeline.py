@@ -3,31 +3,35 @@
 Every finished stage leaves its result in the workdir and is skipped when the command is run again.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cached_property
 
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import Experiment, changed
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
-from jaxgan.engine import log, sharding
+from jaxgan.engine import log
 from jaxgan.experiment.answers import Answers
 from jaxgan.experiment.conclude import conclude
 from jaxgan.experiment.design import arms
 from jaxgan.experiment.design.plan import Plan, prepare
+from jaxgan.experiment.on_ray import Cluster
 from jaxgan.experiment.outlook import Outlook
+from jaxgan.experiment.ray_cluster import On, joined
 from jaxgan.experiment.results import Record
 from jaxgan.experiment.schema import Results
 from jaxgan.experiment.stages.classify import Classifiers
+from jaxgan.experiment.stages.gans import as_gans_see
 from jaxgan.experiment.stages.generate import generate
 from jaxgan.experiment.stages.site import Site
-from jaxgan.experiment.stages.workers import Share
 from jaxgan.experiment.validity import gate
+from jaxgan.system import lock
 from jaxgan.system.terminal import few
 from jaxgan.training import run as training
 from jaxgan.types import InputError, Recipe
@@ -36,24 +40,21 @@ from jaxgan.types import InputError, Recipe
 def run(
     config: ConfigDict | Experiment,
     workdir: epath.PathLike,
-    share: Share = Share(),
     *,
+    on: On | None = None,
     until: float | None = None,
     ends: float | None = None,
     begin_folds: int | None = None,
     before: Plan | None = None,
     told_first: tuple[str, ...] = (),
     claimed: Callable[[], None] = lambda: None,
-) -> Results | None:
+) -> Results:
     """Run the experiment of `config` in `workdir`; return what `results.json` holds there.
-
-    Several processes with one workdir each do their `share`; the first writes the report, and what
-    the others return is None.
 
     Args:
         config: the experiment's.
         workdir: its folder.
-        share: of the work.
+        on: the Ray cluster that does the jobs; None: this process does.
         until: `time.perf_counter()` from which on no further fold or seed is begun; the first seed
             of the first fold always is.
         ends: when the whole should be over, for the terminal.
@@ -70,13 +71,22 @@ def run(
     """
     begin = time.perf_counter()
     folder = epath.Path(workdir)
-    plan = prepare(config, before)
-    share = share._replace(workers=folder / "workers")
-    with share.locked(folder), share.alive():
+    if "://" in os.fspath(workdir):  # Samples are read as any folder of images is.
+        raise InputError(
+            f"an experiment's workdir must lie on a disk, which for several machines is a shared "
+            f"one (gcsfuse and s3fs mount buckets), got {os.fspath(workdir)}"
+        )
+    with ExitStack() as held:
+        platforms = held.enter_context(joined(on)) if on else None
+        plan = prepare(config, before)
+        configs.check_free(folder)
+        held.enter_context(lock.held(folder))
         configs.claim(folder, plan.config, training.describe_data(plan.real))
         claimed()
         outlook = Outlook(plan.jobs, folder, ends)
-        one = _Experiment(plan, folder, share, begin, until, begin_folds, outlook)
+        one = _Experiment(plan, folder, begin, until, begin_folds, outlook)
+        if on:
+            one.cluster = Cluster(on, plan, one.config, folder, outlook, platforms)
         return one.run(told_first)
 
 
@@ -87,24 +97,24 @@ class _Experiment:
         self,
         plan: Plan,
         folder: epath.Path,
-        share: Share,
         begin: float,
         until: float | None,
         begin_folds: int | None,
         outlook: Outlook,
     ):
-        self.plan, self.folder, self.share = plan, folder, share
+        self.plan, self.folder = plan, folder
         # Its `config.json` does without the classes.
         self.config = changed(plan.config, {"classifier.data.classes": plan.real.classes})
         self.begin, self.until = begin, until
         self.begin_folds = len(plan.folds) if begin_folds is None else begin_folds
         self.outlook = outlook
         self.told: log.Log
+        self.cluster: Cluster | None = None
         self.trained: dict[int, Classifiers] = {}
         self.drawn: dict[int, int] = {}  # Of each fold, for how many seeds there are samples.
         self.record = Record()
 
-    def run(self, told_first: tuple[str, ...]) -> Results | None:
+    def run(self, told_first: tuple[str, ...]) -> Results:
         real = self.plan.real
         about = training.describe_data(real)
         configs.claim_data(self.folder, about["fingerprint"], data=about)
@@ -119,7 +129,7 @@ class _Experiment:
         with log.Log(self.folder) as self.told:
             return self._run(about, told_first)
 
-    def _run(self, about: dict, told_first: tuple[str, ...]) -> Results | None:
+    def _run(self, about: dict, told_first: tuple[str, ...]) -> Results:
         real, parts = self.plan.real, self.plan.folds
         for line in told_first:
             self.told.line(line)
@@ -143,6 +153,8 @@ class _Experiment:
         self.record.seconds["data"] = time.perf_counter() - self.begin
 
         for positions in self._blocks():
+            if self.cluster:
+                self._ask(self.cluster, positions)
             going = all(
                 self._train(k, positions) for k in range(len(parts)) if self._open(k, positions)
             )
@@ -150,12 +162,25 @@ class _Experiment:
                 break
         if self.record.failed and not self.record.runs:
             raise InputError(f"no classifier could be trained: {self.record.failed[0]['error']}")
-        if self.share.index:
-            self.told.line("done; worker 0 writes the report")
-            return None
         if self.record.ended:
             self.told.line(self.record.ended)
         return self._finish(about)
+
+    def _ask(self, cluster: Cluster, positions: range) -> None:
+        """Let a cluster do the jobs of some seeds, after the gate where it may end it all."""
+        gates = [] if positions.start else [cluster.alone(arm) for arm in self._gates()]
+        if gates and self.config.stop_below is not None:
+            cluster.do([*cluster.parts((0,), range(1), samples_only=True), *gates], self.told)
+            self._open(0, positions)
+        folds = range(len(self.plan.folds))
+        cluster.do([*cluster.parts(folds, positions), *gates], self.told)
+
+    def _gates(self) -> list[arms.Arm]:
+        """Return the arms of the classifiers that train on generated images alone."""
+        found, planned = [], self.plan.folds[0].arms
+        if self.config.stop_below is not None and self.plan.pick("samples", fold=0):
+            found.append(gate.gan_train_arm(self._primary()))
+        return [*found, *(gate.rivals(planned, self.config.verdict.primary) or ())]
 
     def _blocks(self) -> Iterator[range]:
         """Positions of seeds that are trained before the next question whether to go on."""
@@ -210,7 +235,8 @@ class _Experiment:
 
     def _site(self, k: int) -> Site:
         fold = self.plan.folds[k]
-        return Site(self.config, self.plan, fold, self.folder, self.told, self.share, self.outlook)
+        failed = self.cluster.failed if self.cluster else {}
+        return Site(self.config, self.plan, fold, self.folder, self.told, self.outlook, failed)
 
     def _of(self, k: int) -> list[dict]:
         return [
@@ -231,7 +257,7 @@ class _Experiment:
                     f"{reached:.1%} of validation images, and config.stop_below asks for "
                     f"{config.stop_below:.1%}; without it the same command goes on"
                 )
-        if k == 0 and not self.share.index:
+        if k == 0:
             pair = gate.rivals(self.plan.folds[0].arms, config.verdict.primary)
             self.record.reached = pair and gate.learn_alone(begun.learn_from, pair, self.told)
         return begun
@@ -262,13 +288,7 @@ class _Experiment:
 
     @cached_property
     def _gans(self) -> tuple[Source, Recipe]:
-        """All real images at the GANs' resolution, and the GANs' recipe: compiled once."""
-        config, images = self.config, self.plan.real
-        if config.gan.data.resolution != images.resolution:
-            images = training.open_source(config.data.at(config.gan.data.resolution), config.seed)
-        if images.names != self.plan.real.names:  # The split speaks of positions.
-            raise InputError(f"the images of {config.data.path} must not change during a run")
-        return images, recipes.build(config.gan, sharding.axis_name(config.parallel))
+        return as_gans_see(self.config, self.plan.real)
 
     def _decided(self, seeds: int) -> bool:
         """Return whether so many seeds are enough: by a look at the verdict, or by the width asked
@@ -302,6 +322,8 @@ class _Experiment:
 
     def _finish(self, about: dict) -> Results:
         sites = {k: self._site(k) for k in self.record.folds}
+        if self.cluster and self.cluster.devices:
+            self.environment["devices"] = self.cluster.devices
         opened = {k: self.trained[k].opened() for k in sites}
         return conclude(
             sites, self.record, opened, about, self.environment, self.begin, self.until is None

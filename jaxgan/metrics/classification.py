@@ -15,6 +15,8 @@ from jaxgan.data.loader import in_order
 from jaxgan.steps.classifier import Predict
 
 BATCH = 100
+ROWS = 40  # Classes in a table; of more those that are recognised worst.
+COLUMNS = 20  # Classes in a matrix; of more the commonest confusions.
 LEAST = 1e-6  # A probability that one of several classifiers gives at least: it has no veto.
 
 
@@ -67,26 +69,24 @@ def summarise(
     classes: tuple[str, ...],
     level: float = 0.95,
 ) -> dict:
-    """Accuracy with its interval, overall and per class, and the confusion matrix.
+    """Return the accuracy with its interval, overall and per class, and the confusion matrix.
 
-    Intervals are Wilson's (Wilson, Probable Inference, the Law of Succession, and Statistical
+    Of more than `ROWS` classes the matrix lacks what is 0, which is nearly all of it. Intervals are
+    Wilson's (Wilson, Probable Inference, the Law of Succession, and Statistical
     Inference, 1927): they speak of other images like these, not of another training.
     """
     guesses = log_probabilities.argmax(1)
     right = guesses == labels
-    confusion = np.zeros((len(classes), len(classes)), int)
-    np.add.at(confusion, (labels, guesses), 1)
+    n, k = (np.bincount(y, minlength=len(classes)).tolist() for y in (labels, labels[right]))
+    every = 0 if len(classes) > ROWS else None
+    confusion = {name: dict.fromkeys(classes[:every], 0) for name in classes}
+    pairs, counts = np.unique(np.stack([labels, guesses], 1), axis=0, return_counts=True)
+    for (i, j), count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        confusion[classes[i]][classes[j]] = count
     return {
-        "accuracy": _share(right, level),
-        "per_class": {
-            name: _share(right[labels == i], level)
-            for i, name in enumerate(classes)
-            if (labels == i).any()
-        },
-        "confusion": {
-            name: dict(zip(classes, row, strict=True))
-            for name, row in zip(classes, confusion.tolist(), strict=True)
-        },
+        "accuracy": _share(len(right), int(right.sum()), level),
+        "per_class": {name: _share(n[i], k[i], level) for i, name in enumerate(classes) if n[i]},
+        "confusion": confusion,
         "level": level,
         "classes": list(classes),
         "pictures": len(labels),
@@ -131,8 +131,7 @@ def auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]
     return float(np.mean(areas)) if areas else float("nan")
 
 
-def _share(right: np.ndarray, level: float) -> dict:
-    n, k = len(right), int(right.sum())
+def _share(n: int, k: int, level: float) -> dict:
     interval = stats.binomtest(k, n).proportion_ci(level, method="wilson")
     return {
         "value": k / n,
@@ -145,16 +144,34 @@ def _share(right: np.ndarray, level: float) -> dict:
 
 def table(summary: dict) -> str:
     """Return the summary as a person reads it."""
-    classes = summary["classes"]
-    wide = max(len(name) for name in [*classes, "accuracy"]) + 2
+    per_class, confusion = summary["per_class"], summary["confusion"]
+    names = list(per_class)
+    if len(names) > ROWS:
+        names = sorted(names, key=lambda name: per_class[name]["value"])[:ROWS]
+    wide = max(len(name) for name in [*names, "accuracy"]) + 2
     lines = [f"{summary['pictures']} images; {summary['level']:.0%} intervals"]
-    rows = {"accuracy": summary["accuracy"], **summary["per_class"]}
+    rows = {"accuracy": summary["accuracy"], **{name: per_class[name] for name in names}}
     for name, share in rows.items():
         lines.append(
             f"{name:<{wide}}{share['value']:7.1%}  [{share['low']:.1%}, {share['high']:.1%}]  "
             f"{share['right']} of {share['pictures']}"
         )
+    if len(names) < len(per_class):
+        better = min(one["value"] for name, one in per_class.items() if name not in {*names})
+        left = len(per_class) - len(names)
+        lines.append(f"{left:,} more classes, of each of which {better:.1%} or more are recognised")
+    classes = summary["classes"]
+    if len(classes) > COLUMNS:
+        wrong = [
+            (count, f"{name} taken for {said}")
+            for name, row in confusion.items()
+            for said, count in row.items()
+            if count and said != name
+        ]
+        wrong.sort(key=lambda each: -each[0])
+        lines.append(f"\nconfusions, the commonest of {len(wrong):,}:" if wrong else "")
+        return "\n".join([*lines, *(f"{n:>5} x {what}" for n, what in wrong[:COLUMNS])]).rstrip()
     lines.append("\n" + "true \\ said".ljust(wide + 2) + "".join(f"{c:>{wide}}" for c in classes))
-    for name, row in summary["confusion"].items():
+    for name, row in confusion.items():
         lines.append(name.ljust(wide + 2) + "".join(f"{row[c]:>{wide}}" for c in classes))
     return "\n".join(lines)

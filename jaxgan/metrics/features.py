@@ -177,14 +177,14 @@ def blocks(
 
 def extract(
     features: Features,
-    pictures: Iterable[UInt8[np.ndarray, "h w 3"]],
+    images: Iterable[UInt8[np.ndarray, "h w 3"]],
     batch_size: int | None = None,
 ) -> Float32[np.ndarray, "n d"]:
     """Return the features of each image, in order, by all devices of this process.
 
     Args:
         features: From `vgg16`, say.
-        pictures: uint8 [n, h, w, 3], or an iterable of images of one size; no more than three
+        images: uint8 [n, h, w, 3], or an iterable of images of one size; no more than three
             batches of them are held.
         batch_size: Of all devices together; None takes as many as run well.
 
@@ -198,7 +198,7 @@ def extract(
     if batch_size is None:
         pixels = 2**18 if devices[0].platform == "cpu" else 2**22
         batch_size = len(devices) * max(1, pixels // features.size**2)
-    iterator = iter(pictures)
+    iterator = iter(images)
     batch = list(islice(iterator, batch_size))
     if not batch:
         return np.zeros((0, features.dimension), np.float32)
@@ -211,15 +211,15 @@ def extract(
         rows.append(np.asarray(found)[:count])
 
     while batch:
-        for picture in batch:
-            if picture.dtype != np.uint8 or picture.shape != (*kind.shape[:2], 3):
+        for image in batch:
+            if image.dtype != np.uint8 or image.shape != (*kind.shape[:2], 3):
                 raise InputError(
                     "features need images of one size, uint8 [h, w, 3], got "
-                    f"{kind.dtype} {list(kind.shape)} and {picture.dtype} {list(picture.shape)}"
+                    f"{kind.dtype} {list(kind.shape)} and {image.dtype} {list(image.shape)}"
                 )
         missing = [np.zeros_like(kind)] * (batch_size - len(batch))
-        images = jax.device_put(np.stack(batch + missing), split)
-        waiting.append((len(batch), features.function(weights, images)))
+        placed = jax.device_put(np.stack(batch + missing), split)
+        waiting.append((len(batch), features.function(weights, placed)))
         if len(waiting) > 1:  # The devices work on one batch while the next is read.
             fetch()
         batch = list(islice(iterator, batch_size))

@@ -167,6 +167,12 @@ def restore(
         raise InputError(
             f"{flag} must hold the run of a classifier, and {configs.holds(workdir, model)}"
         )
+    if len(config.data.classes or ()) != config.model.num_classes:
+        raise InputError(
+            f"config.json must name as many classes as the model tells apart, "
+            f"{config.model.num_classes}, and that of {workdir} names "
+            f"{len(config.data.classes or ())}"
+        )
     if not has_checkpoints(workdir):
         raise InputError(f"{flag} must hold a checkpoint, and there is none in {workdir}")
     abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))

@@ -9,7 +9,8 @@ from jaxtyping import Float, Float64
 from jaxgan.errors import InputError
 
 NEIGHBOURS = 5
-BLOCK = 1024
+BLOCK = 1024  # Images whose distances are computed at once,
+MOST = 2**23  # if these are no more numbers than that.
 
 
 class Prdc(NamedTuple):
@@ -27,8 +28,9 @@ def squared_distances(
     """Rows of the squared Euclidean distances, a block at a time; none below 0."""
     y = other.astype(np.float64)
     squares = (y**2).sum(axis=1)
-    for start in range(0, len(one), BLOCK):
-        x = one[start : start + BLOCK].astype(np.float64)
+    block = max(1, min(BLOCK, MOST // max(1, len(y))))
+    for start in range(0, len(one), block):
+        x = one[start : start + block].astype(np.float64)
         between = (x**2).sum(axis=1, keepdims=True) + squares - 2 * (x @ y.T)
         yield slice(start, start + len(x)), np.maximum(between, 0)
 

@@ -16,7 +16,7 @@ from jaxgan.recipes.augmentation import build_augment as build_augment
 from jaxgan.recipes.classifier import build_classifier as build_classifier
 from jaxgan.recipes.classifier import classifier_layers as classifier_layers
 from jaxgan.recipes.classifier import follows_length as follows_length
-from jaxgan.recipes.durations import Pictures as Pictures
+from jaxgan.recipes.durations import ImageStats as ImageStats
 from jaxgan.recipes.durations import extra_batches as extra_batches
 from jaxgan.recipes.generators import build_generator as build_generator
 from jaxgan.steps.state import GANState, Net
@@ -24,21 +24,21 @@ from jaxgan.types import PRNGKey, Recipe
 
 
 def build(
-    config: ConfigDict | Config, axis_name: str | None = None, pictures: Pictures = Pictures()
+    config: ConfigDict | Config, axis_name: str | None = None, stats: ImageStats = ImageStats()
 ) -> Recipe:
     """Return the recipe of a checked training config.
 
     Args:
         config: of a GAN or a classifier; a classifier's has `model.num_classes` set.
         axis_name: the `pmap` axis, if the step is to be mapped.
-        pictures: those to learn from, where schedules count epochs or `data.normalise` is
+        stats: of the images to learn from, where schedules count epochs or `data.normalise` is
             statistics; shapes do not depend on it.
     """
     made = parse(config)
-    return _RECIPES[made.model.name](made, axis_name, pictures)
+    return _RECIPES[made.model.name](made, axis_name, stats)
 
 
-def needs_pictures(config: GAN) -> bool:
+def needs_images(config: GAN) -> bool:
     """Return whether the step of a GAN's config depends on its images."""
     durations = [config.vision.start if config.vision else None]
     if isinstance(config, Drifting):
@@ -79,7 +79,7 @@ def abstract_ema(config: GAN | PCA) -> Any:
     return jax.eval_shape(build(config).init, jax.random.key(0)).ema
 
 
-def _pca(config: PCA, axis_name: str | None, pictures: Pictures) -> Recipe:
+def _pca(config: PCA, axis_name: str | None, stats: ImageStats) -> Recipe:
     """Return the shapes alone: what trains nothing has no step."""
     generator = build_generator(config)
 

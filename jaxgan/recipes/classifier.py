@@ -15,18 +15,18 @@ from jaxgan.config.sections import ClassifierOptim
 from jaxgan.config.typed import Classifier, Config, parse
 from jaxgan.models import googlenet, resnet, vgg
 from jaxgan.recipes import augmentation, networks
-from jaxgan.recipes.durations import Pictures
+from jaxgan.recipes.durations import ImageStats
 from jaxgan.steps import classifier, linear_probe, optimizers, schedules
 from jaxgan.steps.state import AveragedState, ClassifierState, new_net
 from jaxgan.types import Batch, Metrics, PRNGKey, Recipe, State
 from jaxgan.weights import torchvision
 
 
-def recipe(config: Classifier, axis_name: str | None, pictures: Pictures) -> Recipe:
+def recipe(config: Classifier, axis_name: str | None, stats: ImageStats) -> Recipe:
     model = build_classifier(config, axis_name)
     train, optim, decay = config.train, config.optim, config.train.ema_decay
     heads = torchvision.HEADS[config.model.name]
-    steps = total_steps(train, pictures.count, train.batch_size) if follows_length(optim) else 0
+    steps = total_steps(train, stats.count, train.batch_size) if follows_length(optim) else 0
     tx = _optimiser(optim, heads, float(steps))
 
     def init(key: PRNGKey) -> ClassifierState:

@@ -11,7 +11,7 @@ from jaxgan.config.typed import Drifting
 from jaxgan.models import backbones
 from jaxgan.models.feature_sets import Sets, make_feature_sets
 from jaxgan.recipes import durations, networks
-from jaxgan.recipes.durations import Pictures
+from jaxgan.recipes.durations import ImageStats
 from jaxgan.recipes.generators import build_generator
 from jaxgan.recipes.optimiser import optimiser
 from jaxgan.recipes.projected import average, first_average
@@ -20,10 +20,10 @@ from jaxgan.steps.state import GANState, Net, new_net
 from jaxgan.types import Images, PRNGKey, Recipe
 
 
-def recipe(config: Drifting, axis_name: str | None, pictures: Pictures) -> Recipe:
+def recipe(config: Drifting, axis_name: str | None, stats: ImageStats) -> Recipe:
     model, train = config.model, config.train
     feature_sets = build_feature_sets(model)
-    tx = optimiser(config.optim.generator, partial(durations.steps, train, pictures))
+    tx = optimiser(config.optim.generator, partial(durations.steps, train, stats))
 
     def init(key: PRNGKey) -> GANState:
         generator_key, _ = jax.random.split(key)

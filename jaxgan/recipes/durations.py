@@ -9,7 +9,7 @@ from jaxgan.config.sections import Boost, GANTrain, Train
 from jaxgan.steps import schedules
 
 
-class Pictures(NamedTuple):
+class ImageStats(NamedTuple):
     """What some recipes depend on.
 
     Attributes:
@@ -23,14 +23,14 @@ class Pictures(NamedTuple):
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
 
-def steps(train: GANTrain, pictures: Pictures, duration: str) -> float:
+def steps(train: GANTrain, stats: ImageStats, duration: str) -> float:
     """Return the generator's steps of a duration such as "10 epochs"."""
     drawn = train.batch_size * (1 if train.same_batch else train.n_critic)
-    steps = schedules.steps(duration, pictures.count, drawn)
+    steps = schedules.steps(duration, stats.count, drawn)
     extra = extra_batches(train)
     if "step" in duration or extra is None:
         return steps
-    return total_steps(Train(kimg=steps * drawn / 1000), pictures.count, drawn, extra)
+    return total_steps(Train(kimg=steps * drawn / 1000), stats.count, drawn, extra)
 
 
 def extra_batches(train: GANTrain) -> Callable[[int], int] | None:

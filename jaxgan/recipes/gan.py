@@ -12,7 +12,7 @@ from jaxgan.config.sections import Loss, NoisyAugment
 from jaxgan.config.typed import Adversarial
 from jaxgan.models import dcgan, fastgan, wgan
 from jaxgan.recipes import augmentation, durations, networks, second_critic
-from jaxgan.recipes.durations import Pictures
+from jaxgan.recipes.durations import ImageStats
 from jaxgan.recipes.generators import Kind, build_generator
 from jaxgan.recipes.optimiser import optimiser
 from jaxgan.steps import gan, losses, penalties, schedules
@@ -21,7 +21,7 @@ from jaxgan.steps.state import AidedGANState, GANState, new_net
 from jaxgan.types import Images, Penalty, Prelude, PRNGKey, Recipe, standardise
 
 
-def recipe(config: Adversarial, axis_name: str | None, pictures: Pictures) -> Recipe:
+def recipe(config: Adversarial, axis_name: str | None, stats: ImageStats) -> Recipe:
     generator = build_generator(config, axis_name)
     model, train, resolution = config.model, config.train, config.data.resolution
     kind, own = _kind(model, axis_name)
@@ -35,7 +35,7 @@ def recipe(config: Adversarial, axis_name: str | None, pictures: Pictures) -> Re
     if isinstance(model, FastGANModel) and model.rebuild:
         real_critic = make_critic(rebuild=True)
     whole_critic = real_critic or critic  # With the weights of a task of its own.
-    count = partial(durations.steps, train, pictures)
+    count = partial(durations.steps, train, stats)
     generator_tx = optimiser(config.optim.generator, count)
     critic_tx = optimiser(config.optim.critic, count)
     latent_dim = model.latent_dim
@@ -69,7 +69,7 @@ def recipe(config: Adversarial, axis_name: str | None, pictures: Pictures) -> Re
         penalty=_penalty(config.loss),
         augment=augment,
         instance_noise=_instance_noise(config.augment, count),
-        standardise=_standardise(config.data.normalise, pictures),
+        standardise=_standardise(config.data.normalise, stats),
         n_critic=train.n_critic,
         same_batch=train.same_batch,
         latent_dim=latent_dim,
@@ -119,10 +119,10 @@ def _instance_noise(augment: NoisyAugment, count: Callable[[str], float]) -> opt
     return schedules.linear(std, 0.0, count(until))
 
 
-def _standardise(normalise: str, pictures: Pictures) -> Callable[[Images], Images]:
+def _standardise(normalise: str, stats: ImageStats) -> Callable[[Images], Images]:
     if normalise == "range":
         return lambda images: images
-    return partial(standardise, mean=pictures.mean, std=pictures.std)
+    return partial(standardise, mean=stats.mean, std=stats.std)
 
 
 def _kind(model: GANModel, axis_name: str | None) -> Kind:

@@ -14,7 +14,7 @@ from jaxgan.config.sections import AveragedTrain
 from jaxgan.config.typed import Projected
 from jaxgan.models import backbones, projected
 from jaxgan.recipes import augmentation, durations, networks
-from jaxgan.recipes.durations import Pictures
+from jaxgan.recipes.durations import ImageStats
 from jaxgan.recipes.generators import build_generator
 from jaxgan.recipes.optimiser import optimiser
 from jaxgan.steps import losses, optimizers
@@ -23,12 +23,12 @@ from jaxgan.steps.state import GANState, new_net
 from jaxgan.types import PRNGKey, Recipe
 
 
-def recipe(config: Projected, axis_name: str | None, pictures: Pictures) -> Recipe:
+def recipe(config: Projected, axis_name: str | None, stats: ImageStats) -> Recipe:
     model, train = config.model, config.train
     projection = build_projection(model)
     views = projected.make_views(projection, bool(model.patch))
     heads = projected.Heads(tuple(model.patch), model.head_width, networks.dtype(config.precision))
-    count = partial(durations.steps, train, pictures)
+    count = partial(durations.steps, train, stats)
     generator_tx = optimiser(config.optim.generator, count)
     critic_tx = optimiser(config.optim.critic, count)
 
@@ -78,7 +78,7 @@ def build_projection(model: ProjectedModel) -> projected.Projection | None:
 def average(train: AveragedTrain, init_from: str | None) -> Callable[[Any, Any, Array], Any]:
     """Return how a generator's variables are averaged: (new, old, step) -> the average."""
     return partial(
-        optimizers.average_by_pictures,
+        optimizers.average_by_images,
         batch=train.batch_size,
         half_life=1000 * train.ema_kimg,
         # From an average that is good already a ramp would begin with forgetting it.

@@ -14,7 +14,7 @@ from jaxgan.config.sections import Adam
 from jaxgan.config.typed import StyleGAN2
 from jaxgan.models import stylegan2
 from jaxgan.recipes import second_critic
-from jaxgan.recipes.durations import Pictures
+from jaxgan.recipes.durations import ImageStats
 from jaxgan.steps import optimizers, schedules
 from jaxgan.steps import stylegan2 as steps
 from jaxgan.steps.state import AidedStyleGAN2State, StyleGAN2State, new_net
@@ -144,7 +144,7 @@ def frozen_layers(resolution: int) -> list[str]:
 
 
 def recipe(
-    config: StyleGAN2, axis_name: str | None = None, pictures: Pictures = Pictures()
+    config: StyleGAN2, axis_name: str | None = None, stats: ImageStats = ImageStats()
 ) -> Recipe:
     """The recipe of a checked config."""
     loss, train, model = config.loss, config.train, config.model
@@ -170,7 +170,7 @@ def recipe(
         )
     adaptive = config.augment.p is None
     augment = ada.make(config.augment.policy) if config.augment.policy else None
-    steps_of = partial(schedules.steps, pictures=pictures.count, pictures_a_step=train.batch_size)
+    steps_of = partial(schedules.steps, images=stats.count, images_a_step=train.batch_size)
     second = second_critic.build(
         config.vision,
         augment,

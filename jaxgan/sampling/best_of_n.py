@@ -87,7 +87,7 @@ def keep_best(
     drawn = shown = np.zeros((len(seeds), 0), np.float32)
     if by in selection.LOOK_AT_REAL or nets.available():
         net = nets.vgg16(nets.input_size(real.resolution))
-        drawn = nets.extract(net, sample.pictures(sampler, seeds, batch_size))
+        drawn = nets.extract(net, sample.images(sampler, seeds, batch_size))
         shown = nets.extract(net, (real[i]["image"] for i in range(len(real))))
     chosen = selection.select(by, keep, drawn, shown, classified)
     several = len(np.unique(real.labels)) > 1

@@ -11,9 +11,11 @@ from jaxgan.config import loading as configs
 from jaxgan.engine.log import read_metrics
 from jaxgan.errors import FileError, InputError
 from jaxgan.system import paths, sealed
+from jaxgan.system.terminal import few
 
 # Files of a run folder that are no evaluation which somebody put there.
 KNOWN = {"config.json", "run.json", "data.json", "generated.json", "result.json"}
+MANY = 40  # Classes that are named; of more the first ones.
 LICENCES = re.compile(r"[a-z0-9][a-z0-9.\-]{1,40}")  # The hub's identifiers, like cc0-1.0.
 KINDS = {  # The hub's name of a task, and what else describes such a model.
     "gan": ("unconditional-image-generation", ["gan", "image-generation"]),
@@ -95,7 +97,7 @@ def images(about: dict[str, Any], origin: str, licence: str | None, use: str) ->
         use: what not to do before it is known.
     """
     data = about.get("data", {})
-    counts = ", ".join(f"{n:,} of {name}" for name, n in data.get("counts", {}).items() if n)
+    counts = few([f"{n:,} of {name}" for name, n in data.get("counts", {}).items() if n], MANY)
     rows = [
         ("from", origin),
         ("number", counts or "not known"),
@@ -137,8 +139,12 @@ def published(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def settings(given: dict[str, Any]) -> str:
-    """Return a config, as JSON has it, as a card shows it."""
-    return "```json\n" + json.dumps(published(given), indent=2) + "\n```"
+    """Return a config, as JSON has it, as a card shows it: of many classes the first ones."""
+    shown = published(given)
+    if len(classes := shown["data"].get("classes") or ()) > MANY + 1:
+        some = [*classes[:MANY], f"and {len(classes) - MANY:,} more"]
+        shown = shown | {"data": shown["data"] | {"classes": some}}
+    return "```json\n" + json.dumps(shown, indent=2) + "\n```"
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

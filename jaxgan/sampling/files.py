@@ -10,7 +10,7 @@ from PIL import Image
 
 from jaxgan.errors import FileError
 from jaxgan.sampling.requests import FORMATS
-from jaxgan.sampling.sample import BATCH, Sampler, pictures
+from jaxgan.sampling.sample import BATCH, Sampler, images
 from jaxgan.system import sealed
 
 
@@ -29,7 +29,7 @@ def save(
     folder = epath.Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
-    for i, image in enumerate(pictures(sampler, seeds, batch_size)):
+    for i, image in enumerate(images(sampler, seeds, batch_size)):
         seed = seeds[i]
         buffer = io.BytesIO()
         kind = {"jpg": "jpeg"}.get(file_format, file_format)

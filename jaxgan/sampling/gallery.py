@@ -73,7 +73,7 @@ def write(
         _truncated(sampler, seed, notes),
         _walk(sampler, seed),
     ]
-    images = np.stack([*sample.pictures(sampler, range(seed, seed + count))])
+    images = np.stack([*sample.images(sampler, range(seed, seed + count))])
     about = {
         "name": epath.Path(workdir).resolve().name,
         "model": sampler.config.model.name,

@@ -225,7 +225,7 @@ def draw_with(
     return draw
 
 
-def pictures(
+def images(
     sampler: Sampler, seeds: Sequence[int], batch_size: int = BATCH
 ) -> Iterator[UInt8[np.ndarray, "h w c"]]:
     """The image of each seed, in order."""
@@ -250,6 +250,7 @@ def batches(
 def _batches(
     draw: Draw, variables: Any, seeds: Sequence[int], batch_size: int
 ) -> Iterator[UInt8[Array | np.ndarray, "b h w c"]]:
+    batch_size = min(batch_size, max(BATCH, len(seeds)))
     for i in range(0, len(seeds), batch_size):
         part = list(seeds[i : i + batch_size])
         padded = np.array(part + part[-1:] * (batch_size - len(part)), np.uint32)

@@ -28,6 +28,7 @@ from jaxgan.types import InputError
 STILLS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}  # Pillow's, by suffix.
 KINDS = (".mp4", *STILLS)
 INSTALL = "pip install 'jaxgan[video]'"
+MOST = 100_000  # Frames of a film: an hour.
 
 Picture = UInt8[np.ndarray, "h w 3"]
 Between = Callable[[Float[np.ndarray, " z"], Float[np.ndarray, " z"], float], np.ndarray]
@@ -160,7 +161,8 @@ def film(
         batch_size: images drawn at once.
 
     Raises:
-        InputError: another kind of file, malformed cells, or as `space_of` and `check_seeds`.
+        InputError: another kind of file, malformed cells, too many frames, or as `space_of` and
+            `check_seeds`.
     """
     check_file(file, "--interpolate")
     found = re.fullmatch(r"([1-9]\d?)x([1-9]\d?)", cells, re.ASCII)
@@ -168,9 +170,11 @@ def film(
         raise InputError(f"--cells must be ROWSxCOLUMNS like 2x3, got {cells!r}")
     shape = (int(found[1]), int(found[2]))
     check_seeds(seeds, shape)
+    count = len(seeds) // (shape[0] * shape[1]) * frames
+    if count > MOST:
+        raise InputError(f"a film must have at most {MOST:,} frames, got {count:,}")
     shown = interpolate(space_of(sampler, style, space), seeds, frames, shape, batch_size)
     write(shown, file, fps)
-    count = len(seeds) // (shape[0] * shape[1]) * frames
     print(f"film of {count} frames, {count / fps:.1f} s: {file}")
 
 
@@ -203,15 +207,16 @@ def interpolate(
     count = cells[0] * cells[1]
     keys = where.points(seeds).reshape(count, len(seeds) // count, -1)
     walks = np.stack([loop(each, frames, where.between) for each in keys], axis=1)
-    pictures = _painted(where, walks.reshape(-1, walks.shape[2]), batch_size)
+    drawn = _painted(where, walks.reshape(-1, walks.shape[2]), batch_size)
     for _ in walks:
-        yield grid(np.stack([next(pictures) for _ in range(count)]), cells[1])
+        yield grid(np.stack([next(drawn) for _ in range(count)]), cells[1])
 
 
 def _painted(
     where: Space, points: Float32[np.ndarray, "n d"], batch_size: int
 ) -> Iterator[UInt8[np.ndarray, "h w c"]]:
     """One program serves all, as the last batch is padded."""
+    batch_size = min(batch_size, max(BATCH, len(points)))
     for i in range(0, len(points), batch_size):
         part = points[i : i + batch_size]
         padded = np.pad(part, ((0, batch_size - len(part)), (0, 0)), mode="edge")

@@ -11,7 +11,7 @@ Groups = Sequence[Shaped[np.ndarray, " _"]]
 
 
 def clustered(
-    by_picture: Sequence[np.ndarray], groups: Groups
+    by_image: Sequence[np.ndarray], groups: Groups
 ) -> tuple[np.ndarray, np.ndarray | float] | None:
     """Return the variance of the mean outcome where images come in groups, and its degrees of
     freedom.
@@ -27,7 +27,7 @@ def clustered(
     of equal size one less than there are groups.
 
     Args:
-        by_picture: [..., images] of each fold.
+        by_image: [..., images] of each fold.
         groups: of these images. Where a fold has a single group, deviations are from the mean of
             all folds.
 
@@ -39,7 +39,7 @@ def clustered(
         samples, 2002.
         Imbens, Kolesar, Robust standard errors in small samples: some practical advice, 2016.
     """
-    folds = _folds(by_picture, groups)
+    folds = _folds(by_image, groups)
     if folds is None:
         return None
     images = sum(len(of) for _, of in folds)
@@ -57,7 +57,7 @@ def clustered_rest(tables: Tables, groups: Groups) -> np.ndarray:
     """Return what `clustered` counts of the chance that is neither the seeds' nor the
     images' own.
     """
-    rest = []
+    rest = list[np.ndarray]()
     for t in tables:
         r = t - t.mean(-1, keepdims=True) - t.mean(-2, keepdims=True)
         rest.append(r + t.mean((-2, -1), keepdims=True))
@@ -74,17 +74,17 @@ def clustered_rest(tables: Tables, groups: Groups) -> np.ndarray:
 
 
 def _folds(
-    by_picture: Sequence[np.ndarray], groups: Groups
+    by_image: Sequence[np.ndarray], groups: Groups
 ) -> list[tuple[np.ndarray, np.ndarray]] | None:
     """Return each fold's images and the numbers of their groups from 0 on; all as one where it must
     be.
     """
     numbered = [np.unique(of, return_inverse=True)[1] for of in groups]
     if all(of.max() for of in numbered):
-        return list(zip(by_picture, numbered, strict=True))
-    starts = np.cumsum([0, *(of.max() + 1 for of in numbered)])
+        return list(zip(by_image, numbered, strict=True))
+    starts = np.cumsum([0, *(int(of.max()) + 1 for of in numbered)])
     every = np.concatenate([of + start for of, start in zip(numbered, starts, strict=False)])
-    return [(np.concatenate(by_picture, -1), every)] if every.max() else None
+    return [(np.concatenate(by_image, -1), every)] if every.max() else None
 
 
 def _weights(of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -96,5 +96,5 @@ def _weights(of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _sums(values: np.ndarray, of: np.ndarray) -> np.ndarray:
     """[..., images] -> [..., groups]."""
     order = np.argsort(of, kind="stable")
-    starts = np.searchsorted(of[order], np.arange(of.max() + 1))
+    starts = np.searchsorted(of[order], np.arange(int(of.max()) + 1))
     return np.add.reduceat(values[..., order], starts, axis=-1)

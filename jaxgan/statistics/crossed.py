@@ -90,7 +90,7 @@ def crossed_interval(
     interval = _t_interval(tables, level, groups=groups)
     if not all(np.isin(t, (0, 1)).all() for t in tables):
         return interval
-    more, theirs = with_pictures(tables, (0, 0, 1, 1), groups)
+    more, theirs = with_images(tables, (0, 0, 1, 1), groups)
     wider = _t_interval(more, level, groups=theirs)
     return _recentre(interval, wider, (0, 1))
 
@@ -167,7 +167,7 @@ def _difference(
     told_apart = any(np.ptp(t) for t in y) or len({t.flat[0] for t in y}) > 1
     if limits is None or told_apart or plain.low is None:
         return plain, plain
-    more, theirs = with_pictures(y, limits, groups)
+    more, theirs = with_images(y, limits, groups)
     return plain, _t_interval(more, level, groups=theirs)
 
 
@@ -323,7 +323,7 @@ def _t_interval(
     return Interval(mean, mean - half, mean + half, se, df)
 
 
-def with_pictures(
+def with_images(
     tables: Sequence[np.ndarray], outcomes: Sequence[float], groups: Groups | None = None
 ) -> tuple[list[np.ndarray], Groups | None]:
     """Tables with further images in the first, on each of which all seeds have one outcome.

@@ -1,5 +1,6 @@
 """What an arm is worth in real images: the learning curve of real images alone, inverted."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -77,9 +78,9 @@ def worth(
         value, place = _crossing(sizes, rising, goal), "within"
 
     grid = np.unique(np.concatenate([np.geomspace(sizes[0], sizes[-1], GRID), sizes]))
-    halves, means = [], []
-    for n in grid:  # One by one: all at once might not fit.
-        i = min(int(np.searchsorted(sizes, n, "right")) - 1, len(sizes) - 2)
+    halves, means = list[float](), list[float]()
+    for n in grid.tolist():  # One by one: all at once might not fit.
+        i = min(bisect_right(sizes, n) - 1, len(sizes) - 2)
         w = (np.log(n) - steps[i]) / (steps[i + 1] - steps[i])
         b = [(1 - w) * lower + w * upper for lower, upper in zip(y[i], y[i + 1], strict=True)]
         difference = [x - z for x, z in zip(a, b, strict=True)]

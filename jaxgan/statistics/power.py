@@ -22,14 +22,14 @@ class Design(NamedTuple):
 
     Attributes:
         seeds: in each fold.
-        pictures: test images of all folds together.
+        images: test images of all folds together.
         level: of the interval that decides.
         folds: in how many the images are tested.
         arms: all arms of the experiment, whose seeds have a say.
     """
 
     seeds: int
-    pictures: int
+    images: int
     level: float = 0.95
     folds: int = 1
     arms: int = 2
@@ -37,7 +37,7 @@ class Design(NamedTuple):
     @property
     def judged(self) -> bool:
         """Whether there is an interval."""
-        return self.seeds * self.folds > 1 and self.pictures > self.folds
+        return self.seeds * self.folds > 1 and self.images > self.folds
 
 
 def assumed(disagree: float = 0.1, steady: float = 0.5, luck: float = 0.01) -> Components:
@@ -84,32 +84,32 @@ def expected_half(variances: Components, design: Design) -> float | None:
 
 def _needed(variances: Components, design: Design) -> np.ndarray:
     """For each draw of chance, the effect from which on the interval lies above 0."""
-    folds, seeds, pictures = design.folds, design.seeds, design.pictures
+    folds, seeds, images = design.folds, design.seeds, design.images
     seed, picture, rest = variances
-    variance = seed / (folds * seeds) + picture / pictures + rest / (seeds * pictures)
+    variance = seed / (folds * seeds) + picture / images + rest / (seeds * images)
     chance = np.sqrt(variance) * np.random.default_rng(1).standard_normal(DRAWS)
     return spread(_drawn(variances, design, DRAWS), design.level).half - chance
 
 
 def _drawn(variances: Components, design: Design, draws: int) -> Squares:
     """Analyses of variance as chance has them; every arm's seeds scatter alike."""
-    seeds, pictures, _, folds, arms = design
+    seeds, images, _, folds, arms = design
     seed, picture, rest = variances
     rng = np.random.default_rng(0)
 
     def mean_square(df: int) -> np.ndarray:
         return rng.chisquare(df, draws) / df
 
-    df_t = pictures - folds
-    by_picture = (picture + rest / seeds) / pictures * mean_square(df_t)
-    by_seed = seed + rest * folds / pictures
+    df_t = images - folds
+    by_image = (picture + rest / seeds) / images * mean_square(df_t)
+    by_seed = seed + rest * folds / images
     if seeds == 1:
         df = folds - 1
-        between = (by_seed / folds + picture / pictures) * mean_square(df)
-        return Squares(between, by_picture, by_picture, df, df_t, df_t, luck_of(df))
+        between = (by_seed / folds + picture / images) * mean_square(df)
+        return Squares(between, by_image, by_image, df, df_t, df_t, luck_of(df))
     df = folds * (seeds - 1)
-    df_e = (seeds - 1) * (pictures - folds)
-    of_rest = rest / (seeds * pictures) * mean_square(df_e)
+    df_e = (seeds - 1) * (images - folds)
+    of_rest = rest / (seeds * images) * mean_square(df_e)
     # Two arms' variances and covariance: Bartlett's decomposition of Wishart's distribution.
     first, slope = np.sqrt(df * mean_square(df)), rng.standard_normal(draws)
     left = rng.chisquare(df - 1, draws) if df > 1 else 0.0
@@ -117,4 +117,4 @@ def _drawn(variances: Components, design: Design, draws: int) -> Squares:
     further = [by_seed / 2 * mean_square(df) for _ in range(arms - 2)]
     found, degrees = moderated(a, b, both, df, 0.0, further, [df] * len(further))
     of_seed = found / (folds * seeds)
-    return Squares(of_seed, by_picture, of_rest, degrees, df_t, df_e, LUCK_OF_ARMS)
+    return Squares(of_seed, by_image, of_rest, degrees, df_t, df_e, LUCK_OF_ARMS)

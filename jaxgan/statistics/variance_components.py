@@ -35,7 +35,7 @@ class Squares(NamedTuple):
     picture: np.ndarray
     rest: np.ndarray
     df_seed: np.ndarray | float
-    df_picture: np.ndarray | float
+    df_image: np.ndarray | float
     df_rest: np.ndarray | float
     luck: np.ndarray | float = LUCK
 
@@ -65,24 +65,24 @@ class Layout(NamedTuple):
     """The shape of a design: each fold's seeds and images."""
 
     seeds: np.ndarray
-    pictures: np.ndarray
+    images: np.ndarray
 
     @property
     def df_seed(self) -> int:
         return int((self.seeds - 1).sum())
 
     @property
-    def df_picture(self) -> int:
-        return int((self.pictures - 1).sum())
+    def df_image(self) -> int:
+        return int((self.images - 1).sum())
 
     @property
     def df_rest(self) -> int:
-        return int(((self.seeds - 1) * (self.pictures - 1)).sum())
+        return int(((self.seeds - 1) * (self.images - 1)).sum())
 
     @property
     def share(self) -> np.ndarray:
         """Of each fold in the mean."""
-        return self.pictures / self.pictures.sum()
+        return self.images / self.images.sum()
 
     @property
     def per_seed(self) -> float:
@@ -92,7 +92,7 @@ class Layout(NamedTuple):
     @property
     def per_answer(self) -> float:
         """What an answer's variance adds to that of the mean."""
-        return float((self.share**2 / (self.seeds * self.pictures)).sum())
+        return float((self.share**2 / (self.seeds * self.images)).sum())
 
 
 def as_tables(tables: Tables | np.ndarray) -> list[np.ndarray]:
@@ -142,20 +142,20 @@ def squares(
         groups: of the images, where some belong together; see `clusters.clustered`.
     """
     shape = layout(tables)
-    if shape.df_picture < 1 or not (shape.df_seed or len(tables) > 1):
+    if shape.df_image < 1 or not (shape.df_seed or len(tables) > 1):
         return None
-    by_picture = [t.mean(-2) for t in tables]
-    df_t: np.ndarray | float = shape.df_picture
+    by_image = [t.mean(-2) for t in tables]
+    df_t: np.ndarray | float = shape.df_image
     if groups is None:
-        variance = sum(((m - m.mean(-1, keepdims=True)) ** 2).sum(-1) for m in by_picture)
-        picture = variance / shape.df_picture / shape.pictures.sum()
+        variance = sum(((m - m.mean(-1, keepdims=True)) ** 2).sum(-1) for m in by_image)
+        picture = variance / shape.df_image / shape.images.sum()
     else:
-        found = clustered(by_picture, groups)
+        found = clustered(by_image, groups)
         if found is None:
             return None
         picture, df_t = found
     if not shape.df_seed:
-        means = np.stack([m.mean(-1) for m in by_picture], -1)
+        means = np.stack([m.mean(-1) for m in by_image], -1)
         off = shape.share * (means - mean_of(tables)[..., None])
         folds = len(tables)
         between = (off**2).sum(-1) * folds / (folds - 1)
@@ -212,7 +212,7 @@ def seed_variance(
     shape = layout(a)
     df = shape.df_seed
     known = left(a, b) / max(shape.df_rest, 1) * shape.per_answer / shape.per_seed
-    further, dfs = [], []
+    further, dfs = list[np.ndarray](), list[int]()
     for other in others:
         if own := layout(other).df_seed:
             further.append(scatter(other, other) / own)
@@ -279,11 +279,11 @@ def moderated(
 def spread(parts: Squares, level: ArrayLike) -> Spread:
     """Return the t interval that `crossed.paired_difference` describes."""
     seed, picture, rest, df_s, df_t, df_e, luck = parts
-    picture_part = np.maximum(picture, rest) - rest
-    se = np.sqrt(np.maximum(seed, rest) + picture_part)
+    image_part = np.maximum(picture, rest) - rest
+    se = np.sqrt(np.maximum(seed, rest) + image_part)
     # A variance's relative error is sqrt(2 / df).
     high = seed * (1 + luck * np.sqrt(2 / np.asarray(df_s, float)))
-    total = np.maximum(high, rest) + picture_part
+    total = np.maximum(high, rest) + image_part
     noise = high**2 / df_s + picture**2 / df_t + rest**2 / df_e
     df = np.maximum(1.0, np.divide(total**2, noise, out=np.ones_like(noise), where=noise > 0))
     half = special.stdtrit(df, (1 + np.asarray(level)) / 2) * se
@@ -298,8 +298,8 @@ def components(tables: Tables | np.ndarray, groups: Groups | None = None) -> Com
     shape, found = layout(tables), squares(tables, groups=groups)
     if found is None or not shape.df_seed:
         return None
-    pictures = shape.pictures.sum()
-    seed, picture = found.seed - found.rest, (found.picture - found.rest) * pictures
+    images = shape.images.sum()
+    seed, picture = found.seed - found.rest, (found.picture - found.rest) * images
     rest = found.rest / shape.per_answer
     return Components(max(float(seed / shape.per_seed), 0.0), max(float(picture), 0.0), float(rest))
 
@@ -311,7 +311,7 @@ def nested_spread(
 
     Each part of the variance keeps a t of its own, and none is cut at 0 (Banerjee, 1960):
 
-        half^2 = t(G - 1)^2 v_gan + t(T - 1)^2 v_picture
+        half^2 = t(G - 1)^2 v_gan + t(T - 1)^2 v_image
 
     covers at least as often as it says, whatever the parts; with 2 GANs t(1) is 12.7.
 
@@ -319,14 +319,14 @@ def nested_spread(
         Banerjee, Approximate confidence interval for linear functions of means of k populations
         when the population variances are not equal, 1960.
     """
-    gans, pictures = y.shape[-2:]
+    gans, images = y.shape[-2:]
     v_gan = y.mean(-1).var(-1, ddof=1) / gans
-    v_picture, df = y.mean(-2).var(-1, ddof=1) / pictures, pictures - 1
+    v_image, df = y.mean(-2).var(-1, ddof=1) / images, images - 1
     if groups is not None and (found := clustered([y.mean(-2)], groups)) is not None:
-        v_picture, df = found
+        v_image, df = found
     tail = (1 + np.asarray(level)) / 2
     half = np.sqrt(
-        special.stdtrit(gans - 1, tail) ** 2 * v_gan + special.stdtrit(df, tail) ** 2 * v_picture
+        special.stdtrit(gans - 1, tail) ** 2 * v_gan + special.stdtrit(df, tail) ** 2 * v_image
     )
-    se = np.sqrt(v_gan + v_picture)
+    se = np.sqrt(v_gan + v_image)
     return Spread(se, np.full_like(se, gans - 1), half)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 Carry = TypeVar("Carry")
+Gradient = Callable[..., Any]  # Of a part of a batch: what `accumulate` averages.
 
 
 def repeat(turn: Callable[[Carry, Any], tuple[Carry, Any]], carry: Carry, xs: Any) -> Any:

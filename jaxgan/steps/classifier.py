@@ -44,7 +44,7 @@ def make_step(
         images = to_float(images)
         return images if augment is None else augment(images, jnp.float32(1), keys)
 
-    def look(variables: dict, images: Images) -> Float[Array, "b f"]:
+    def look(variables: Any, images: Images) -> Float[Array, "b f"]:
         return cast(Array, model.apply(variables, images, method="trunk"))
 
     if frozen:
@@ -56,7 +56,7 @@ def supervised(
     model: nn.Module,
     tx: optax.GradientTransformation,
     prepare: Callable[[Array, Keys], Array],
-    look: Callable[[dict, Array], Array] = lambda variables, x: x,
+    look: Callable[[Any, Array], Array] = lambda variables, x: x,
     *,
     method: str | None = None,
     label_smoothing: float = 0.0,
@@ -109,7 +109,7 @@ def supervised(
             if feature_noise:
                 images = add_noise(images, feature_noise, keys, axis_name)
 
-            def objective(params: dict) -> tuple[Array, tuple[Any, Metrics]]:
+            def objective(params: Any) -> tuple[Array, tuple[Any, Metrics]]:
                 out, updates = model.apply(
                     {"params": params, "batch_stats": state.net.stats},
                     images,
@@ -255,7 +255,7 @@ def make_predict(model: nn.Module) -> Predict:
 
     @jax.jit
     def predict(
-        variables: dict, images: UInt8[Array, "b h w c"] | Float[Array, "b v f"]
+        variables: Any, images: UInt8[Array, "b h w c"] | Float[Array, "b v f"]
     ) -> Float[Array, "b k"]:
         if images.dtype == jnp.uint8:
             logits = model.apply(variables, to_float(images), False)

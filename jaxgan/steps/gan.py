@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, UInt8
 
 from jaxgan import prng
 from jaxgan.augment import diffaugment as augments
-from jaxgan.steps.accumulation import accumulate, parts, repeat
+from jaxgan.steps.accumulation import Gradient, accumulate, parts, repeat
 from jaxgan.steps.losses import AdversarialLoss
 from jaxgan.steps.optimizers import average
 from jaxgan.steps.second_critic import SecondCritic
@@ -94,19 +94,19 @@ def make_step(
         std = jnp.float32(instance_noise(step))
         return augments.gaussian_noise(images, std, prng.fold_in(keys, 1))
 
-    def forward(module: nn.Module, variables: dict, x: Array, key: PRNGKey) -> tuple[Any, Any]:
+    def forward(module: nn.Module, variables: Any, x: Array, key: PRNGKey) -> tuple[Any, Any]:
         keys = {"dropout": key}
         out, updates = module.apply(variables, x, True, rngs=keys, mutable=["batch_stats"])
         return out, updates.get("batch_stats", {})
 
-    def generate(net: Net, params: dict, keys: Keys, key: PRNGKey) -> tuple[Images, Any]:
+    def generate(net: Net, params: Any, keys: Keys, key: PRNGKey) -> tuple[Images, Any]:
         z: Latents = prng.normal(keys, (len(keys), latent_dim))
         return forward(generator, {"params": params, "batch_stats": net.stats}, z, key)
 
-    def score(net: Net, params: dict, images: Images, key: PRNGKey) -> tuple[Array, Any]:
+    def score(net: Net, params: Any, images: Images, key: PRNGKey) -> tuple[Array, Any]:
         return forward(critic, {"params": params, "batch_stats": net.stats}, images, key)
 
-    def score_real(net: Net, params: dict, images: Images, key: PRNGKey) -> tuple[Array, Any, Any]:
+    def score_real(net: Net, params: Any, images: Images, key: PRNGKey) -> tuple[Array, Any, Any]:
         """Return the logits, the statistics, and the loss of the critic's own task."""
         if real_critic is None:
             return *score(net, params, images, key), None
@@ -118,7 +118,7 @@ def make_step(
         """Return what a logit is above where the critic takes its image for real."""
         return others if loss.boundary is None else loss.boundary
 
-    def averaged(gradient: Callable, real: Images, key: PRNGKey, kinds: int) -> Any:
+    def averaged(gradient: Gradient, real: Images, key: PRNGKey, kinds: int) -> Any:
         """Return the mean of gradient(real, keys [kinds, b], key) over microbatches and devices."""
         *keys, rest = jax.random.split(key, kinds + 1)
         keys = [prng.example_keys(k, len(real), axis_name, real) for k in keys]
@@ -135,7 +135,7 @@ def make_step(
             real = seen(real, state.step, real_keys)
             fake = seen(jax.lax.stop_gradient(fake), state.step, fake_keys)
 
-            def objective(params: dict) -> tuple[Array, tuple[dict, Metrics]]:
+            def objective(params: Any) -> tuple[Array, tuple[Any, Metrics]]:
                 net = state.critic
                 real_logits, stats, own = score_real(net, params, real, real_drop)
                 fake_logits, stats = score(net.replace(stats=stats), params, fake, fake_drop)
@@ -170,7 +170,7 @@ def make_step(
             z_keys, real_keys, fake_keys, loss_keys = keys
             real_drop, fake_drop, generator_drop = jax.random.split(dropout_key, 3)
 
-            def objective(params: dict) -> tuple[Array, Any]:
+            def objective(params: Any) -> tuple[Array, Any]:
                 fake, stats = generate(state.generator, params, z_keys, generator_drop)
                 net = state.critic
                 # Unused by most losses, and then removed by the compiler.

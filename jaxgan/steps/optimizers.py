@@ -63,7 +63,7 @@ def decayed(
     def shrink(updates: Any, state: Any, params: Any, *, step: Any = 0, **_: Any) -> Any:
         rate: Any = learning_rate(step) if callable(learning_rate) else learning_rate
 
-        def one(path: tuple, u: Array, p: Array) -> Array:
+        def one(path: tuple[Any, ...], u: Array, p: Array) -> Array:
             return u - rate * weight_decay * p if path[-1].key == "kernel" else u
 
         return jax.tree_util.tree_map_with_path(one, updates, params), state
@@ -83,7 +83,7 @@ def scaled(
     """
 
     def by_name(function: Callable[[float, Array], Any], tree: Any) -> Any:
-        def named(path: tuple, x: Array) -> Any:
+        def named(path: tuple[Any, ...], x: Array) -> Any:
             return function(factor("/".join(str(entry.key) for entry in path)), x)
 
         return jax.tree_util.tree_map_with_path(named, tree)
@@ -152,7 +152,7 @@ def average(new: Any, old: Any, step: Int[Array, ""], decay: float) -> Any:
     return optax.incremental_update(new, old, 1 - jnp.minimum(decay, (1 + n) / (10 + n)))
 
 
-def average_by_pictures(
+def average_by_images(
     new: Any, old: Any, step: Int[Array, ""], batch: int, half_life: float, ramp: float | None
 ) -> Any:
     """Return one turn of an exponential moving average that forgets half in `half_life` images.

@@ -13,14 +13,14 @@ from jaxgan.types import InputError
 UNITS = ("steps", "epochs", "kimg")
 
 
-def steps(duration: str, pictures: int, pictures_a_step: int, name: str = "a duration") -> float:
+def steps(duration: str, images: int, images_a_step: int, name: str = "a duration") -> float:
     """Return how many steps a duration is: "10 epochs", "500 kimg" (thousands of images), "100
     steps".
 
     Args:
         duration: a number and a unit.
-        pictures: in an epoch.
-        pictures_a_step: real ones that a step draws.
+        images: in an epoch.
+        images_a_step: real ones that a step draws.
         name: of the config's value, for the error.
 
     Raises:
@@ -35,7 +35,7 @@ def steps(duration: str, pictures: int, pictures_a_step: int, name: str = "a dur
             f"{name} must be a number of {', '.join(UNITS)}, like '10 epochs', got "
             f"{duration[:100]!r}"
         )
-    size = {"steps": 1, "epochs": pictures / pictures_a_step, "kimg": 1000 / pictures_a_step}
+    size = {"steps": 1, "epochs": images / images_a_step, "kimg": 1000 / images_a_step}
     return float(found[1]) * size[unit]
 
 

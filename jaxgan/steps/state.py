@@ -16,7 +16,7 @@ class Net(struct.PyTreeNode):
     opt_state: Any
 
     @property
-    def variables(self) -> dict:
+    def variables(self) -> dict[str, Any]:
         return {"params": self.params, "batch_stats": self.stats}
 
     def descend(self, grads: Any, tx: optax.GradientTransformation, **about: Any) -> "Net":
@@ -62,7 +62,7 @@ class ClassifierState(struct.PyTreeNode):
     net: Net
 
     @property
-    def variables(self) -> dict:
+    def variables(self) -> dict[str, Any]:
         """What predicts."""
         return self.net.variables
 
@@ -77,7 +77,7 @@ class AveragedState(ClassifierState):
     ema: Any  # Of the net's variables, but for layers that stay as they are.
 
     @property
-    def variables(self) -> dict:
+    def variables(self) -> dict[str, Any]:
         return {kind: {**x, **self.ema[kind]} for kind, x in self.net.variables.items()}
 
     def averaged(self, turn: Callable[[Any, Any], Any]) -> "AveragedState":

@@ -16,9 +16,9 @@ from jaxtyping import Array, Float, Int
 from jaxgan import prng
 from jaxgan.augment import ada
 from jaxgan.models.layers.conv_layer import CONVOLVED
-from jaxgan.steps.accumulation import accumulate, parts
+from jaxgan.steps.accumulation import Gradient, accumulate, parts
 from jaxgan.steps.losses import NON_SATURATING
-from jaxgan.steps.optimizers import average_by_pictures
+from jaxgan.steps.optimizers import average_by_images
 from jaxgan.steps.penalties import path_length, path_lengths, r1
 from jaxgan.steps.second_critic import SecondCritic
 from jaxgan.steps.state import Net, StyleGAN2State
@@ -110,10 +110,10 @@ def make_turns(
     mean = partial(jax.lax.pmean, axis_name=axis_name) if axis_name else lambda tree: tree
     change = augment or (lambda images, p, key: images)
     policy = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
-    kept: Callable = partial(jax.checkpoint, policy=policy) if remat else lambda function: function
+    kept: Any = partial(jax.checkpoint, policy=policy) if remat else lambda function: function
     layers: int = generator.num_ws  # type: ignore[attr-defined]
 
-    def styles(net: Net, params: dict, labels: Labels, keys: Keys) -> tuple[Ws, dict]:
+    def styles(net: Net, params: Any, labels: Labels, keys: Keys) -> tuple[Ws, Any]:
         """Return the ws of new latents, some of two mixed, and the statistics with the new average
         w.
         """
@@ -127,17 +127,17 @@ def make_turns(
         return jnp.where(first, ws, apply(other, labels, method="to_ws")), stats
 
     @kept
-    def synthesise(params: dict, net: Net, keys: Keys, ws: Ws) -> Images:
+    def synthesise(params: Any, net: Net, keys: Keys, ws: Ws) -> Images:
         variables = {"params": params, "batch_stats": net.stats}
         each = prng.fold_in(keys, 3)
         return generator.apply(variables, ws, "random", each, method="synthesise")  # type: ignore[return-value]
 
     @kept
-    def score(params: dict, images: Images, labels: Labels, p: Array, keys: Keys) -> Logits:
+    def score(params: Any, images: Images, labels: Labels, p: Array, keys: Keys) -> Logits:
         images = change(images, p, prng.fold_in(keys, 4))
         return critic.apply({"params": params}, images, True, labels)  # type: ignore[return-value]
 
-    def averaged(gradient: Callable, batch: Batch, key: PRNGKey, turn: int, every: int = 1) -> Any:
+    def averaged(gradient: Gradient, batch: Batch, key: PRNGKey, turn: int, every: int = 1) -> Any:
         """Return the mean of gradient(real, labels, real's keys, keys) over microbatches and
         devices.
 
@@ -158,7 +158,7 @@ def make_turns(
         heads: Any = getattr(state, "second", None)
 
         def gradient(real: Images, labels: Labels, real_keys: Keys, keys: Keys) -> Any:
-            def objective(params: dict) -> tuple[Array, Any]:
+            def objective(params: Any) -> tuple[Array, Any]:
                 ws, stats = styles(net, params, labels, keys)
                 fake = synthesise(params, net, keys, ws)
                 logits = score(state.critic.params, fake, labels, state.p, keys)
@@ -188,7 +188,7 @@ def make_turns(
         net = state.generator
 
         def gradient(real: Images, labels: Labels, _: Keys, keys: Keys) -> Any:
-            def objective(params: dict) -> tuple[Array, tuple[dict, Array, Array]]:
+            def objective(params: Any) -> tuple[Array, tuple[Any, Array, Array]]:
                 ws, stats = styles(net, params, labels, keys)
                 drawn = partial(synthesise, params, net, keys)
                 lengths = path_lengths(drawn, ws, prng.fold_in(keys, 5))
@@ -213,7 +213,7 @@ def make_turns(
             ws, stats = styles(net, net.params, labels, keys)
             fake = jax.lax.stop_gradient(synthesise(net.params, net, keys, ws))
 
-            def objective(params: dict) -> tuple[Array, tuple[dict, Metrics]]:
+            def objective(params: Any) -> tuple[Array, tuple[Any, Metrics]]:
                 fake_logits = score(params, fake, labels, state.p, keys)
                 real_logits = score(params, real, labels, state.p, real_keys)
                 loss = NON_SATURATING.critic(real_logits, fake_logits, keys)
@@ -233,7 +233,7 @@ def make_turns(
     def finished(state: StyleGAN2State, images: int, sign: Array) -> StyleGAN2State:
         """Return the state after so many more real images: averages, p, the count of steps."""
         half_life, net = 1000 * ema_kimg, state.generator
-        params = average_by_pictures(
+        params = average_by_images(
             net.params, state.ema["params"], state.step, images, half_life, ema_ramp
         )
         step, p, signs = state.step + 1, state.p, state.signs
@@ -251,7 +251,7 @@ def make_turns(
         state: StyleGAN2State, batch: Batch, key: PRNGKey
     ) -> tuple[StyleGAN2State, Metrics]:
         def gradient(real: Images, labels: Labels, real_keys: Keys, _: Keys) -> Any:
-            def objective(params: dict) -> Array:
+            def objective(params: Any) -> Array:
                 closed = lambda x: score(params, x, labels, state.p, real_keys)  # noqa: E731
                 return r1_gamma.every * r1(r1_gamma.weight)(closed, real, real, real_keys)
 

@@ -19,6 +19,8 @@ REMOTE = ("gs://", "s3://", "az://", "hf://")  # What epath opens.
 SET = ("dataset_info.json", "features.json")  # What a prepared set has.
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MOST_ENTRIES = 1000  # Of a folder, that are looked at.
+# What a run or an experiment keeps in folders of its own.
+OWN, FOLD = ("gan", "classifiers", "generated", "samples", "tensorboard"), r"fold\d+$"
 TFDS, HF = NAMED = "tfds:", "hf:"  # What sets of tensorflow-datasets and of datasets begin with.
 
 
@@ -154,13 +156,15 @@ def check_output(file: str) -> None:
         raise InputError(f"a file to write must be one, and {file} is a folder, a pipe or the like")
 
 
-def check_folder(folder: str, flag: str, *, of_set: bool = False) -> None:
-    """Raise InputError for an output folder that holds a run or a set, or that is a file.
+def check_folder(folder: str, flag: str, *, of_set: bool = False, of_run: bool = False) -> None:
+    """Raise InputError for an output folder that holds a run or a set, lies in one of a run's own
+    folders, or is a file.
 
     Args:
         folder: to write to.
         flag: that named it.
         of_set: whether a prepared set is what it may hold.
+        of_run: whether it may lie in a run's own folder: an experiment's stages are runs there.
     """
     if os.path.isfile(folder):
         raise InputError(f"{flag} must be a folder, got the file {folder}")
@@ -169,8 +173,11 @@ def check_folder(folder: str, flag: str, *, of_set: bool = False) -> None:
     parts = os.path.realpath(folder).split(os.sep)
     for i, part in enumerate(parts):
         run = os.sep.join(parts[:i])
-        if part == "checkpoints" and os.path.lexists(os.path.join(run, "config.json")):
-            raise InputError(f"{flag} must be no folder of checkpoints, got {folder}")
+        # Anybody's file may be called config.json.
+        known = ("config.json", *["data.json"] * (part != "checkpoints"))
+        owned = part == "checkpoints" or (not of_run and (part in OWN or re.match(FOLD, part)))
+        if owned and all(os.path.lexists(os.path.join(run, name)) for name in known):
+            raise InputError(f"{flag} must be no folder of {part} of a run, got {folder}")
     if not of_set and all(os.path.lexists(os.path.join(folder, name)) for name in SET):
         raise InputError(f"{flag} must be another folder than that of a set, got {folder}")
 

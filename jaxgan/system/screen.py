@@ -74,6 +74,7 @@ class _Screen:
     def __init__(self) -> None:
         self.mode, self.stages = "", list[Stage]()
         self.live: Any = None  # The stream that has a live line.
+        self.elsewhere: Callable[[str, str], Any] | None = None  # Takes lines: see `send`.
         self.lock, self.shown, self.broken = threading.RLock(), "", False
         self.stop = threading.Event()
         self.thread: threading.Thread | None = None
@@ -211,12 +212,20 @@ def say(text: str, kind: str = "line") -> None:
         kind: "result", which is always printed; "line"; "detail" or "progress", which a live line
             takes the place of; "summary", which stands with one only.
     """
+    if screen.elsewhere is not None:
+        screen.elsewhere(text, kind)
+        return
     live = bool(screen.live and sys.stdout.isatty())
     if screen.mode == "quiet" and kind != "result":
         return
     if (kind in ("progress", "detail") and live) or (kind == "summary" and not live):
         return
     print("\n".join(map(_wrapped, text.split("\n"))) if live else text, flush=True)
+
+
+def send(take: Callable[[str, str], Any]) -> None:
+    """Give the lines of `say`, and their kinds, to `take`: of a process without a screen."""
+    screen.elsewhere = take
 
 
 def _wrapped(line: str) -> str:

@@ -102,7 +102,7 @@ def assemble(
     """Return the recipe of a classifier, its batches and its options; see `gan.assemble`."""
     if recipe is None:
         axis_name = sharding.axis_name(config.parallel)
-        recipe = recipes.build(config, axis_name, recipes.Pictures(len(source)))
+        recipe = recipes.build(config, axis_name, recipes.ImageStats(len(source)))
     train = config.train
     options = make_options(
         *(train, config.precision, len(source), train.batch_size),

@@ -116,7 +116,7 @@ def assemble(config: GAN, source: Source, recipe: Recipe | None = None, prefix: 
         prefix: of the settings' names in the config.
     """
     train = config.train
-    if recipe is None or recipes.needs_pictures(config):
+    if recipe is None or recipes.needs_images(config):
         recipe = recipes.build(
             config, sharding.axis_name(config.parallel), look_at(config.data.normalise, source)
         )
@@ -135,11 +135,11 @@ def assemble(config: GAN, source: Source, recipe: Recipe | None = None, prefix: 
     return Parts(recipe, batches, options._replace(batch_axis=0 if turns is None else 1))
 
 
-def look_at(normalise: str, source: Source) -> recipes.Pictures:
+def look_at(normalise: str, source: Source) -> recipes.ImageStats:
     """Return what a GAN's recipe may depend on; the moments are computed only where it does."""
     if normalise == "range":
-        return recipes.Pictures(len(source))
-    return recipes.Pictures(len(source), *moments(source))
+        return recipes.ImageStats(len(source))
+    return recipes.ImageStats(len(source), *moments(source))
 
 
 def settle_classes(conditional: bool, source: Source) -> dict[str, list[str]]:

@@ -125,6 +125,6 @@ def make_monitor(
 
 def _look(features: str, resolution: int) -> Look:
     if features == "light":
-        return lambda pictures: np.stack([descriptor(picture) for picture in pictures])
+        return lambda pictures: np.stack([descriptor(image) for image in pictures])
     net = networks.by_name(features, resolution)
     return partial(nets.extract, net)

@@ -79,7 +79,7 @@ def make_options(
     """Return what a config's `train` section says; `more` is what it does not."""
     return TrainOptions(
         steps=lengths.total_steps(train, images, images_a_step, prelude),
-        pictures_a_step=images_a_step,
+        images_a_step=images_a_step,
         log_every=train.log_every,
         sample_every=train.sample_every,
         checkpoint_every=train.checkpoint_every,

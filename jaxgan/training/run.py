@@ -105,6 +105,7 @@ def _run(asked: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
             if isinstance(config, GAN):
                 critics = judges.seen_by_critics(config.backbones, config.init_from)
                 monitor.check(config.evaluate, critics, config.data.resolution, len(source))
+            configs.check_free(workdir)
             held.enter_context(lock.held(workdir))
             if not has_checkpoints(workdir):
                 check_start(config)

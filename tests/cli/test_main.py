@@ -70,6 +70,8 @@ def test_two_folders_of_images_are_compared_and_a_run_is_evaluated(tmp_path) -> 
         (["--hlep"], "no verb '--hlep': did you mean --help?"),
         (["doctor", "me"], "doctor takes no words, got me"),
         (["runs", "a", "b"], "runs takes one word, got a b"),
+        (["help", "smaple"], "no verb 'smaple': did you mean sample?"),
+        (["--version", "x"], "--version takes no words, got x"),
         (["completion", "csh"], "completion takes one of bash, zsh, fish"),
     ],
 )

@@ -9,6 +9,7 @@ from jaxgan.config import checks
 from jaxgan.config import loading as configs
 from jaxgan.errors import FileError
 from jaxgan.experiment.design.plan import inherit
+from jaxgan.system import sealed
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -202,7 +203,7 @@ def test_the_argument_chooses_the_class() -> None:
 )
 def test_the_three_lengths(set_: dict, steps: int) -> None:
     train = ConfigDict({"steps": None, "epochs": None, "kimg": None} | set_)
-    assert configs.total_steps(train, pictures=100, pictures_a_step=10) == steps
+    assert configs.total_steps(train, images=100, images_a_step=10) == steps
 
 
 def test_the_command_line_wins_over_the_configs_length() -> None:
@@ -222,6 +223,35 @@ def test_a_workdir_belongs_to_one_config(tmp_path: Path) -> None:
     assert configs.read_claim(tmp_path).train.batch_size == 64
     with pytest.raises(InputError, match=r"config\.json"):
         configs.read_claim(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("", "seed", float("nan")),
+        ("train", "batch_size", "64"),
+        ("model", "latent_dim", None),
+        ("data", "classes", ["a", 1]),
+        ("", "data", []),
+        ("", "model", "wgan"),
+    ],
+)
+def test_a_stored_config_holds_what_a_setting_may_be(tmp_path, section, name, value) -> None:
+    configs.claim(tmp_path, wgan())
+    given = sealed.load(tmp_path / "config.json", "")
+    (given[section] if section else given)[name] = value
+    sealed.save(tmp_path / "config.json", given)
+    with pytest.raises(InputError, match=name):
+        configs.read_claim(tmp_path)
+
+
+def test_a_stored_config_may_lack_settings_and_name_paths_of_elsewhere(tmp_path: Path) -> None:
+    configs.claim(tmp_path, wgan())
+    given = sealed.load(tmp_path / "config.json", "")
+    del given["train"]["log_every"]
+    given["data"]["path"] = "~nosuchuser/pets"
+    sealed.save(tmp_path / "config.json", given)
+    assert configs.read_claim(tmp_path).data.path == "~nosuchuser/pets"
 
 
 def test_a_begun_run_must_have_what_it_began_with(tmp_path: Path) -> None:

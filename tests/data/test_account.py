@@ -235,6 +235,10 @@ def test_a_class_whose_share_is_far_off_on_a_side_is_told() -> None:
     assert any("dog is 10% of test and 50% of the other sides" in line for line in lines)
     few = np.concatenate([np.repeat([0, 1], [30, 30]), np.repeat([0, 1], [4, 2])])
     assert account.uneven(few, ("cat", "dog"), np.repeat([0, 2], [60, 6])) == []
+    many = np.tile(np.arange(300), 20)
+    sides = np.where(many % 2 == np.arange(len(many)) % 3 % 2, 0, 2)
+    lines = account.uneven(many, [f"c{i}" for i in range(300)], sides)
+    assert len(lines) == account.ROWS + 1 and "more such shares" in lines[-1]
 
 
 def test_images_that_are_drawn_have_an_account() -> None:

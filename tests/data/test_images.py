@@ -379,3 +379,21 @@ def test_a_damaged_jpeg_is_what_pillow_makes_of_it(kind: str, data) -> None:
     picture = plain_jpeg(bytes(damaged))
     if picture is not None:
         np.testing.assert_array_equal(np.asarray(picture), open_picture(bytes(damaged)))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA"])
+def test_a_changed_bit_of_a_png_changes_no_pixel_in_silence(mode: str) -> None:
+    data = encoded(Image.fromarray(noise(12)).convert(mode))
+    whole = open_picture(data)
+    rng = np.random.default_rng(0)
+    refused = 0
+    for at in rng.integers(0, 8 * len(data), 60):
+        changed = bytearray(data)
+        changed[at // 8] ^= 1 << at % 8
+        try:
+            np.testing.assert_array_equal(open_picture(bytes(changed)), whole)
+        except AssertionError:
+            raise
+        except Exception:
+            refused += 1
+    assert refused > 50

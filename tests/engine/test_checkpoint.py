@@ -95,7 +95,7 @@ def test_a_flipped_byte_is_noticed_and_the_one_before_taken(tmp_path: Path, capl
     jax.tree.map(np.testing.assert_array_equal, again.state, gan_state(7))
 
 
-@pytest.mark.parametrize("harm", ["truncate", "remove", "empty"])
+@pytest.mark.parametrize("harm", ["truncate", "remove", "rename", "empty"])
 def test_other_damage_falls_back_too(tmp_path: Path, harm: str) -> None:
     save(tmp_path, range(1, 3))
     step = tmp_path / "checkpoints" / "2"
@@ -105,6 +105,8 @@ def test_other_damage_falls_back_too(tmp_path: Path, harm: str) -> None:
         largest.write_bytes(largest.read_bytes()[:100])
     elif harm == "remove":
         largest.unlink()
+    elif harm == "rename":
+        step.rename(step.with_name("7"))
     else:
         (tmp_path / "checkpoints" / "99").mkdir()
     with Checkpoints(tmp_path) as checkpoints:

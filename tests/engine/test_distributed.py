@@ -90,7 +90,7 @@ def walk(folder: Path, steps: int) -> dict:
         process_count=jax.process_count(),
     )
     options = loop.TrainOptions(
-        steps=steps, pictures_a_step=8, log_every=1, sample_every=10, checkpoint_every=10, config={}
+        steps=steps, images_a_step=8, log_every=1, sample_every=10, checkpoint_every=10, config={}
     )
 
     def evaluate(state: dict) -> loop.Evaluation:

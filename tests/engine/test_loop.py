@@ -25,7 +25,7 @@ from jaxgan.types import Prelude, Recipe
 
 PICTURES = loader.in_memory(ToySource(8, count=5))
 OPTIONS = TrainOptions(
-    steps=7, pictures_a_step=4, log_every=3, sample_every=3, checkpoint_every=2, config={}
+    steps=7, images_a_step=4, log_every=3, sample_every=3, checkpoint_every=2, config={}
 )
 
 

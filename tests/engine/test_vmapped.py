@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 SEEDS = (0, 3, 5)
 BEST = Best("score", "max")
 OPTIONS = TrainOptions(
-    steps=7, pictures_a_step=4, log_every=3, sample_every=2, checkpoint_every=5, best=BEST
+    steps=7, images_a_step=4, log_every=3, sample_every=2, checkpoint_every=5, best=BEST
 )
 
 

@@ -2,15 +2,17 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from etils import epath
 
 from jaxgan.config import loading as configs
 from jaxgan.engine import log
 from jaxgan.experiment import pipeline
 from jaxgan.experiment.design.plan import prepare
 from jaxgan.experiment.report import tables
-from jaxgan.experiment.stages import gans, workers
+from jaxgan.experiment.stages import gans
 from jaxgan.experiment.stages.site import Site
 from jaxgan.training import run
 from jaxgan.types import InputError
@@ -161,30 +163,29 @@ def test_the_same_command_tries_again_only_what_failed(failed, trained) -> None:
 def test_anothers_failure_and_one_that_cannot_be_drawn_from_are_taken_alike(
     tmp_path, monkeypatch
 ) -> None:
-    """Two GANs a class of two processes: seeds miss the images of theirs alone."""
+    """Two GANs a class: seeds miss the images of theirs alone."""
     arms = ("real", "replace", "replace+selection")
     config = twin(seeds=(0, 1, 2), arms=arms, **{"verdict.primary": ("replace", "real")})
     config.gan.retrain, config.replace.classes = 2, ("cat",)
     plan, tried = prepare(config), []
 
-    def train(site, gan, source, recipe, number):
-        tried.append(gan.folder)
-        if gan.gan == 1:  # Of worker 1, which this one, worker 0, waits for.
-            raise InputError("there it failed")
-        return {"seconds": 1.0}
+    def train_gan(config, *args, **more):
+        tried.append(more["label"])
+        return SimpleNamespace(step=3)
 
     def drawn(site, jobs, *more):
         if jobs[0].key.selected:
             raise OSError("the disk is full")
         return {job.output: plan.real for job in jobs}, 1.0
 
-    monkeypatch.setattr(gans, "_train", train)
+    monkeypatch.setattr(gans.run, "train_gan", train_gan)
     monkeypatch.setattr(gans, "_draw", drawn)
     jobs = plan.pick("samples")
     with log.Log(tmp_path) as told:
-        site = Site(plan.config, plan, plan.folds[0], tmp_path, told, workers.Share(0, 2))
+        failed = {"gan/cat-all-1.json": "there it failed"}
+        site = Site(plan.config, plan, plan.folds[0], epath.Path(tmp_path), told, failed=failed)
         made = gans.from_gans(site, jobs, plan.real, None)
-    assert tried == ["gan/cat-all-0", "gan/cat-all-1"]
+    assert tried == ["gan cat-all-0"]
     assert {(job.seed, job.key.selected) for job in jobs if job.output in made.samples} == {
         (0, False), (2, False)
     }  # fmt: skip

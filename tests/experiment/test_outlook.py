@@ -32,3 +32,15 @@ def test_results_from_before_are_counted(tmp_path) -> None:
     (tmp_path / "gan").mkdir()
     (tmp_path / "gan/cat.json").write_text("{}")
     assert Outlook(_jobs(), epath.Path(tmp_path)).finished() == (1, 5)
+
+
+def test_jobs_done_elsewhere_tell_what_the_others_take(tmp_path) -> None:
+    jobs = _jobs()
+    outlook = Outlook(jobs, epath.Path(tmp_path))
+    outlook.note(jobs[0], 20.0)
+    assert outlook.count() == (1, 5) and outlook.left(2) is None  # No classifier was timed.
+    outlook.note(jobs[2], 5.0)
+    assert outlook.left(1) == 30 and outlook.left(2) == 20  # A GAN and two classifiers.
+    for job in jobs:
+        outlook.note(job, 1.0)
+    assert outlook.count() == (5, 5) and outlook.left(2) == 0

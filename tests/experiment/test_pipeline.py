@@ -167,7 +167,7 @@ def test_another_config_is_refused(finished) -> None:
         ("data.json", None, None),
         ("classifiers/add/0/result.json", '"probabilities": [[0.', '"probabilities": [[1.'),
         ("classifiers/real/1/result.json", '"best_step": ', '"best_step": 1'),
-        ("test_opened.jsonl", '"arm": "real"', '"arm": "rial"'),
+        ("classifiers/real/0/test_opened.jsonl", '"arm": "real"', '"arm": "rial"'),
         ("verdicts.jsonl", '"level": 0.95', '"level": 0.96'),
         ("gan/dog.json", '"steps": ', '"steps": 1'),
         ("generated/cat/seed00000000.png", None, None),

@@ -237,8 +237,8 @@ def test_samples_of_principal_components_differ_between_seeds(finished) -> None:
 @pytest.mark.slow
 def test_the_chosen_amount_validates_best_and_alone_is_tested(finished) -> None:
     folder, results, learned = finished
-    text = (folder / "run" / classify.OPENED).read_text()
-    rows = [json.loads(line) for line in text.splitlines()]
+    files = (folder / "run" / "classifiers").rglob(classify.OPENED)
+    rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
     opened = [(row["arm"], row["seed"]) for row in rows]
     assert sorted(opened) == sorted((r["arm"], r["seed"]) for r in results["runs"])
     for r in (r for r in results["runs"] if r["arm"] == BEST):

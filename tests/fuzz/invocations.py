@@ -4,6 +4,7 @@ import itertools
 import os
 import random
 import re
+import shutil
 import socket
 import tarfile
 import warnings
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from jaxgan.system import sealed
 
 ROOT = Path(__file__).parents[2]
 TINY = [
@@ -93,6 +96,7 @@ PATHS = [
     *("settings.yaml", "settings.json", "none.py", "exits.py", "twice.zip", "up.tar", "odd.npz"),
     *("caf\u00e9", "\u202egnp.exe", "a b", "'quoted'", "$HOME", "*", "images/*", "images/a/0.png"),
     *("/etc/shadow", "/root", "/sys/kernel", "/dev/fd/0", "/proc/self/fd/1", "hf://a/b", "az://b"),
+    *("forged_seed", "forged_model", "forged_classes", "forged_results", "films", "gan/samples"),
     *("//", "///tmp", "./.", "images/../images", "classifier/", "GAN", "gan ", " gan", "\t"),
 ]
 NUMBERS = [
@@ -133,6 +137,10 @@ def world(folder: Path) -> None:
     Image.new("RGB", (20, 20)).save(folder / "picture.png")
     (folder / "picture.py").write_bytes((folder / "picture.png").read_bytes())
     (folder / "text.txt").write_text("no image\n")
+    for name, data in itertools.product("ab", (b"\0\0\0\x20ftypisom", b"%PDF-1.4", b"<svg/>", b"")):
+        file = folder / "films" / name / f"{len(data)}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
     (folder / "bad.py").write_text("x = 1\ndef get_config(:\n")
     (folder / "odd.py").write_text("def get_config():\n    return {}['a']\n")
     (folder / "list.py").write_text("def get_config():\n    return []\n")
@@ -173,6 +181,23 @@ def world(folder: Path) -> None:
             archive.write(folder / "picture.png", "a/a.png")
     with tarfile.open(folder / "up.tar", "w") as archive:
         archive.add(folder / "picture.png", "../../up.png")
+
+
+def forged(folder: Path) -> None:
+    """Add runs whose configs and results are not what was written, though their checksums fit."""
+
+    def forge(run: str, of: str, section: str, **new: object) -> None:
+        shutil.copytree(folder / of, folder / run)
+        values = sealed.load(folder / run / "config.json", "")
+        (values[section] if section else values).update(new)
+        sealed.save(folder / run / "config.json", values)
+
+    forge("forged_seed", "gan", "", seed=float("nan"))
+    forge("forged_model", "gan", "model", name="biggan")
+    forge("forged_classes", "classifier", "data", classes=["a", "b", "c"])
+    (folder / "forged_results").mkdir()
+    results = {"format": 999, "verdict": {}, "arms": {}, "runs": []}
+    sealed.save(folder / "forged_results" / "results.json", results)
 
 
 def flags_of(script: str) -> list[str]:

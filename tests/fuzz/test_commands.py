@@ -4,7 +4,6 @@ import os
 import random
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import invocations
@@ -16,29 +15,6 @@ LONGER = int(os.environ.get("FUZZ", "1"))
 COUNT = 60 * LONGER
 URL = re.compile(r"\w+:(\S.*)?$")  # A folder of this name was to be a place elsewhere.
 SECONDS = 60  # The machine may have other work.
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("world")
-    invocations.world(folder)
-    scripts = Scripts(folder, trains=True)
-    for script, *arguments in (
-        ["train", *invocations.TINY, "--workdir=gan"],
-        ["train", *invocations.JUDGE, "--config.data.path=images", "--workdir=classifier"],
-        ["prepare", "--source=images", "--resolution=16", "--out=set"],
-    ):
-        done = scripts(script, *arguments, seconds=400)
-        assert done.code == 0, done
-    scripts.close()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def scripts(world: Path) -> Iterator[Scripts]:
-    made = Scripts(world)
-    yield made
-    made.close()
 
 
 def refused(scripts: Scripts, script: str, *arguments: str) -> str:
@@ -106,8 +82,25 @@ def test_bad_command_lines(world: Path, scripts: Scripts) -> None:
         (["convert", "--source=gan", "--out=o.safetensors", "--resolution=32"], "that of gan, 16"),
         (["convert", "--source=hi.txt", "--out=o"], "a run's folder, and hi.txt is not"),
         (["sample", "--workdir=gan", "--out=o", "--num=x"], "--num must be a whole number"),
+        (["sample", "--workdir=gan", "--grid=o.pdf"], "--grid must be a .png file"),
+        (["sample", "--workdir=gan", "--out=gan/samples"], "no folder of samples of a run"),
+        (["sample", "--workdir=forged_seed", "--out=o"], "seed must be a whole number"),
+        (["predict", "--workdir=forged_classes", "--images=images/a"], "as many classes as"),
+        (["experiment", "--compare", "forged_results"], "a format up to"),
+        (["prepare", "--source=others", "--resolution=16", "--out=images"], "without images of"),
+        (["prepare", "--source=films", "--resolution=16", "--out=o"], "an image must be left"),
     ],
     ids=lambda value: "" if isinstance(value, str) else " ".join(value),
 )
 def test_each_in_a_sentence(scripts: Scripts, line: list[str], words: str) -> None:
     assert words in refused(scripts, *line)
+
+
+@pytest.mark.slow
+def test_a_setting_that_is_given_twice_is_told(world: Path, scripts: Scripts) -> None:
+    done = scripts("train", *invocations.TINY, "--config.train.steps=3", "--workdir=twice")
+    assert done.code == 0 and "the last counts: 2, then 3" in done.err
+    images = ["--images=images/a", "--images=images/b"]
+    done = scripts("predict", "--workdir=classifier", *images, seconds=SECONDS)
+    assert done.code == 0 and "counts" not in done.err
+    shutil.rmtree(world / "twice", ignore_errors=True)

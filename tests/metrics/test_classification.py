@@ -1,3 +1,5 @@
+import json
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -41,3 +43,23 @@ def test_summary_against_hand_counts() -> None:
     assert summary["accuracy"]["low"] == pytest.approx(expected.low)
     text = classification.table(summary)
     assert "66.7%" in text and "6 images" in text
+
+
+def test_thousands_of_classes_stay_readable() -> None:
+    """The matrix holds what is not 0, the table names the worst; no figure is another."""
+    rng = np.random.default_rng(0)
+    classes = tuple(f"c{i:04}" for i in range(2000))
+    labels = np.repeat(np.arange(2000), 5)
+    guesses = np.where(rng.random(len(labels)) < 0.7, labels, rng.integers(0, 2000, len(labels)))
+    log_p = np.full((len(labels), 2000), -9.0, np.float32)
+    log_p[np.arange(len(labels)), guesses] = 0
+    summary = classification.summarise(log_p, labels, classes)
+    cells = [(a, b, n) for a, row in summary["confusion"].items() for b, n in row.items()]
+    assert sum(n for *_, n in cells) == len(labels) and all(n for *_, n in cells)
+    assert sum(n for a, b, n in cells if a == b) == (guesses == labels).sum()
+    assert len(json.dumps(summary)) < 10**6
+    lines = classification.table(summary).splitlines()
+    assert len(lines) < 80 and max(map(len, lines)) < 100
+    worst = min(one["value"] for one in summary["per_class"].values())
+    assert f"{worst:.1%}" in lines[2] and "1,960 more classes" in "".join(lines)
+    assert sum("taken for" in line for line in lines) == classification.COLUMNS

@@ -231,7 +231,7 @@ def run(tmp_path_factory):
 def test_a_run_is_drawn_from_as_any_generator(run, tmp_path) -> None:
     sampler = sample.restore(run)
     fit = pca.Fit(**{k: np.asarray(v) for k, v in sampler.variables["params"].items()})
-    images = np.stack(list(sample.pictures(sampler, [3, 9, 4], 2)))
+    images = np.stack(list(sample.images(sampler, [3, 9, 4], 2)))
     np.testing.assert_array_equal(images, pca.draw(fit, [3, 9, 4], 0.5))
     # Films, exports and whatever paints from latents have the module.
     generator = recipes.build_generator(sampler.config)

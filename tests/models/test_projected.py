@@ -251,7 +251,7 @@ def test_training_goes_on_to_the_same_bits_and_sampling_needs_the_checkpoint_alo
 
     monkeypatch.setattr(backbones, "make", missing)
     sampler = sample.restore(tmp_path / "b")
-    drawn = np.stack(list(sample.pictures(sampler, [3, 4])))
+    drawn = np.stack(list(sample.images(sampler, [3, 4])))
     generator = recipes.build_generator(config)
     z = sample.latents(jnp.array([3, 4], jnp.uint32), config.model.latent_dim)
     wanted = np.asarray(to_uint8(generator.apply(whole.ema, z, False)))

@@ -270,7 +270,7 @@ def test_three_steps(name, fixed_draws, monkeypatch):
     with jax.enable_x64(True):
         monkeypatch.setattr(networks, "dtype", lambda precision: jnp.float64)
         config = tiny(name, system.turns)
-        recipe = recipes.build(config, pictures=recipes.Pictures(count=BATCH))
+        recipe = recipes.build(config, stats=recipes.ImageStats(count=BATCH))
 
         def zeros(like):
             exact = jnp.issubdtype(like.dtype, jnp.floating)

@@ -232,7 +232,7 @@ def test_the_same_seeds_are_the_same_pictures(kind: str, tmp_path: Path, quick_c
         torch.tensor(z).float(), labels, style.truncation, style.cutoff, style.noise == "const"
     )
     rounded = (drawn.permute(0, 2, 3, 1) * 127.5 + 128).clamp(0, 255).to(torch.uint8)
-    found = sample.pictures(sample.restore(tmp_path / "run", style=style), seeds, 3)
+    found = sample.images(sample.restore(tmp_path / "run", style=style), seeds, 3)
     difference = np.abs(np.stack(list(found)).astype(int) - rounded.numpy())
     assert difference.max() <= 1 and difference.mean() < 0.01 and rounded.numpy().std() > 20
 

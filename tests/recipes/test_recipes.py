@@ -114,7 +114,7 @@ def test_trains_and_resumes_to_the_same_bits(file: Path, tmp_path: Path) -> None
     config = configs.read_claim(tmp_path / "whole")
     if config.model.name in configs.GANS:
         sampler = sample.restore(tmp_path / "whole")
-        pictures = list(sample.pictures(sampler, range(3), 2))
+        pictures = list(sample.images(sampler, range(3), 2))
         size = config.data.resolution
         assert np.stack(pictures).shape == (3, size, size, 3)
         assert (tmp_path / "whole" / "samples" / "0000002.png").exists()

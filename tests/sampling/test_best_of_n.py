@@ -89,7 +89,7 @@ def test_the_best_are_kept_whatever_the_batches(stand_in, tmp_path: Path) -> Non
 
 def test_a_classifier_keeps_what_it_is_surest_of(stand_in) -> None:
     kept = best_of_n.keep_best(SAMPLER, range(40), 10, "classifier", REAL, judge(), batch_size=16)
-    pictures = np.stack(list(sample.pictures(SAMPLER, range(40))))
+    pictures = np.stack(list(sample.images(SAMPLER, range(40))))
     reddest = np.argsort(-pictures[:, 0, 0, 0].astype(int), kind="stable")[:10]
     assert kept.seeds == sorted(reddest.tolist())
     assert kept.about["classifier"] == {"workdir": "runs/c", "step": 3, "label": "red"}

@@ -62,7 +62,7 @@ def test_an_export_draws_what_sample_draws(name: str, tmp_path: Path, monkeypatc
     z = sampler.latents(seeds)
     more = [np.float32(1), np.arange(8, dtype=np.int32) % 2] if of_style else []
     found = np.asarray(values["sampler"].call(values["weights"], z, *more))
-    expected = np.stack(list(sample.pictures(sampler, seeds, 8)))
+    expected = np.stack(list(sample.images(sampler, seeds, 8)))
     difference = np.abs(found.astype(int) - expected)
     assert difference.max() <= 1 and difference.mean() < 0.01
     if name == GANS[0]:  # Any number of pictures.
@@ -72,7 +72,7 @@ def test_an_export_draws_what_sample_draws(name: str, tmp_path: Path, monkeypatc
         truncated = sample.Sampler.of(sampler.config, sampler.variables, style=style)
         more[0] = np.float32(0.3)
         found = np.asarray(values["sampler"].call(values["weights"], z, *more)).astype(int)
-        assert np.abs(found - np.stack(list(sample.pictures(truncated, seeds, 8)))).max() <= 1
+        assert np.abs(found - np.stack(list(sample.images(truncated, seeds, 8)))).max() <= 1
 
 
 def test_a_program_says_not_where_code_lies(run: Path) -> None:

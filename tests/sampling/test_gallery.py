@@ -91,7 +91,7 @@ def test_truncation_goes_from_the_average_to_the_samples(tmp_path: Path, monkeyp
     side = sampler.config.data.resolution
     first = sheets[0][:side, :side]
     np.testing.assert_array_equal(sheets[0][:side, side + 2 : 2 * side + 2], first)
-    drawn = log.grid(np.stack([*sample.pictures(sampler, range(12), 12)]), 4)
+    drawn = log.grid(np.stack([*sample.images(sampler, range(12), 12)]), 4)
     assert np.abs(sheets[-1].astype(int) - drawn).max() <= 1
 
 

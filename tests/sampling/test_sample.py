@@ -26,11 +26,11 @@ SAMPLER = sample.Sampler(PCA(), 5, "abc", {"params": {}}, sample.make_draw(Paint
 
 
 def test_a_picture_depends_on_its_seed_alone() -> None:
-    whole = np.stack(list(sample.pictures(SAMPLER, range(10), 4)))
-    for batch_size in (1, 3, 32):
-        again = np.stack(list(sample.pictures(SAMPLER, range(10), batch_size)))
+    whole = np.stack(list(sample.images(SAMPLER, range(10), 4)))
+    for batch_size in (1, 3, 32, 10**20):
+        again = np.stack(list(sample.images(SAMPLER, range(10), batch_size)))
         np.testing.assert_array_equal(whole, again)
-    one = next(iter(sample.pictures(SAMPLER, [7], 4)))
+    one = next(iter(sample.images(SAMPLER, [7], 4)))
     np.testing.assert_array_equal(one, whole[7])
     assert len({p.tobytes() for p in whole}) == 10
 
@@ -44,7 +44,7 @@ def test_the_manifest_has_a_row_per_picture(tmp_path: Path) -> None:
     files.save(SAMPLER, range(3, 8), tmp_path)
     rows = [json.loads(row) for row in (tmp_path / "manifest.jsonl").read_text().splitlines()]
     assert [row["seed"] for row in rows] == [3, 4, 5, 6, 7]
-    expected = np.stack(list(sample.pictures(SAMPLER, range(3, 8))))
+    expected = np.stack(list(sample.images(SAMPLER, range(3, 8))))
     for row, picture in zip(rows, expected, strict=True):
         assert (row["checkpoint_step"], row["checkpoint_checksum"]) == (5, "abc")
         np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / row["file"])), picture)
@@ -53,7 +53,7 @@ def test_the_manifest_has_a_row_per_picture(tmp_path: Path) -> None:
 def test_jpg_is_close(tmp_path: Path) -> None:
     files.save(SAMPLER, [0], tmp_path, "jpg")
     (file,) = tmp_path.glob("*.jpg")
-    picture = next(iter(sample.pictures(SAMPLER, [0])))
+    picture = next(iter(sample.images(SAMPLER, [0])))
     difference = np.asarray(Image.open(file)).astype(int) - picture.astype(int)
     assert np.abs(difference).max() <= 3
 
@@ -75,7 +75,7 @@ def test_a_workdir_without_a_run(tmp_path: Path) -> None:
 def test_drawing_is_compiled_once() -> None:
     draw = sample.make_draw(Painter(), 5)
     sampler = SAMPLER._replace(draw=draw)
-    list(sample.pictures(sampler, range(70)))
+    list(sample.images(sampler, range(70)))
     assert draw._cache_size() == 1
     assert jax.eval_shape(draw, {"params": {}}, np.zeros(2, np.uint32)).dtype == np.uint8
 

@@ -51,7 +51,7 @@ def sampler() -> sample.Sampler:
 
 def drawn(sampler: sample.Sampler, style: Style, seeds: list[int] = SEEDS) -> np.ndarray:
     sampler = sample.Sampler.of(sampler.config, sampler.variables, style=style)
-    return np.stack(list(sample.pictures(sampler, seeds, 4))).astype(int)
+    return np.stack(list(sample.images(sampler, seeds, 4))).astype(int)
 
 
 def test_psi_goes_to_the_mean_picture(sampler) -> None:

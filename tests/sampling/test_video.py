@@ -11,6 +11,7 @@ from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import parse
 from jaxgan.sampling import sample, video
+from jaxgan.sampling.stylegan2 import Style
 from jaxgan.types import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -107,7 +108,9 @@ def test_films_of_other_generators_pass_through_their_pictures(name: str) -> Non
     variables = dict(generator.init(jax.random.key(0), z, False))
     variables["params"] = jax.tree.map(lambda x: 4 * x, variables["params"])
     sampler = sample.Sampler.of(parse(config), variables)
-    expected = np.stack(list(sample.pictures(sampler, [7, 2], 4))).astype(int)
+    expected = np.stack(list(sample.images(sampler, [7, 2], 4))).astype(int)
+    with pytest.raises(InputError, match="at most 100,000 frames, got 200,000"):
+        video.film(sampler, Style(), [7, 2], "a.gif", frames=100_000)
     frames = list(video.interpolate(video.space_of(sampler), [7, 2], 3, batch_size=4))
     found = np.stack(frames).astype(int)
     np.testing.assert_allclose(found[[0, 3]], expected, atol=1)

@@ -26,7 +26,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
     ],
 )
 def test_durations_in_steps(duration: str, expected: float) -> None:
-    got = schedules.steps(duration, pictures=1500, pictures_a_step=50)
+    got = schedules.steps(duration, images=1500, images_a_step=50)
     assert got == pytest.approx(expected)
 
 
@@ -76,7 +76,7 @@ def test_schedules_follow_a_traced_step() -> None:
 def test_meowgans_rate_has_a_period_of_20_epochs() -> None:
     config = configs.load(str(CONFIGS / "meowgan64.py"))
     critic, batch = config.optim.critic, config.train.batch_size
-    half = schedules.steps(critic.t_max, pictures=10 * batch, pictures_a_step=batch)
+    half = schedules.steps(critic.t_max, images=10 * batch, images_a_step=batch)
     schedule = schedules.cosine(critic.learning_rate, critic.final, half)
     assert critic.schedule == "cosine"
     rates = values(schedule, 0, 100, 200, 300)  # 10 steps an epoch.

@@ -124,7 +124,7 @@ def test_a_run_calibrates_resumes_and_samples_without_the_frozen_network(
         raise InputError(name)
 
     monkeypatch.setattr(backbones, "make", missing)
-    assert len(list(sample.pictures(sample.restore(tmp_path / "b"), [3, 4]))) == 2
+    assert len(list(sample.images(sample.restore(tmp_path / "b"), [3, 4]))) == 2
 
 
 def test_it_may_begin_with_a_run_that_had_none(tmp_path) -> None:

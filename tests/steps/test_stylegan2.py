@@ -380,14 +380,14 @@ def test_which_turns_are_due() -> None:
 def test_half_of_the_average_is_forgotten_in_its_half_life() -> None:
     old, new, value = jnp.zeros(1), jnp.ones(1), []
     for step in range(10):  # 10 turns of 16 pictures.
-        old = optimizers.average_by_pictures(new, old, jnp.int32(step), 16, 160.0, None)
+        old = optimizers.average_by_images(new, old, jnp.int32(step), 16, 160.0, None)
         value.append(float(old[0]))
     assert value[-1] == pytest.approx(0.5, rel=1e-5)
 
 
 def test_the_ramp_forgets_the_start() -> None:
     """With a share of 1 / 2, half is forgotten in half of what was seen."""
-    average = partial(optimizers.average_by_pictures, jnp.ones(1), jnp.zeros(1))
+    average = partial(optimizers.average_by_images, jnp.ones(1), jnp.zeros(1))
     assert average(jnp.int32(0), 16, 1e4, 0.5)[0] == 1  # Nothing was seen.
     assert average(jnp.int32(2), 16, 1e4, 0.5)[0] == pytest.approx(0.5)
     assert average(jnp.int32(2), 16, 16.0, 0.5)[0] == pytest.approx(0.5)

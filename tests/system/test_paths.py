@@ -98,9 +98,15 @@ def test_outputs_are_not_mixed_with_images_sets_and_runs(tmp_path: Path) -> None
         (tmp_path / name).touch()
     (tmp_path / "run" / "x.png").touch()
     (tmp_path / "a" / "seed1.png").touch()
-    for name in ("set", "run", "run/checkpoints/2"):
+    paths.check_folder(str(tmp_path / "run" / "gan"), "--out")  # Of a config.json of others.
+    (tmp_path / "run" / "data.json").touch()
+    own = ("run/checkpoints/2", "run/gan", "run/generated/cat", "run/fold1/generated/cat")
+    for name in ("set", "run", *own):
         with pytest.raises(InputError, match="--out must be"):
             paths.check_folder(str(tmp_path / name), "--out")
+    for name in ("run/drawn", "run/fold"):
+        paths.check_folder(str(tmp_path / name), "--out")
+    paths.check_folder(str(tmp_path / "run" / "gan" / "cat"), "--workdir", of_run=True)
     paths.check_folder(str(tmp_path / "set"), "--out", of_set=True)
     for name, deep, but in (("a/b", False, ""), ("a", True, r"seed1\.png"), ("a", False, "")):
         with pytest.raises(InputError, match="without images of others"):

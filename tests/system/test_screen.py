@@ -136,3 +136,12 @@ def test_compiling_is_no_work_of_the_stage_around_it() -> None:
         time.sleep(0.01)
     assert 0.05 <= outer.once < 0.06 + 1
     assert screen.screen.stages == []
+
+
+def test_lines_go_where_they_are_sent(monkeypatch, capsys) -> None:
+    taken: list[tuple[str, str]] = []
+    monkeypatch.setattr(screen.screen, "elsewhere", None)
+    screen.send(lambda text, kind: taken.append((text, kind)))
+    screen.say("step 1", "progress")
+    screen.say("done", "summary")
+    assert taken == [("step 1", "progress"), ("done", "summary")] and capsys.readouterr().out == ""

@@ -81,7 +81,7 @@ def test_a_network_becomes_a_run_that_draws_what_it_draws(nets, run: Path) -> No
     for name in ("latent_dim", "w_dim", "mapping_layers", "group_size", "clamp", "conditional"):
         assert getattr(model, name) == ours[name]
     style, seeds = Style(0.7, 3, "const", "2"), [4, 1, 2**32 - 1]
-    found = np.stack(list(sample.pictures(sample.restore(run, style=style), seeds, 4)))
+    found = np.stack(list(sample.images(sample.restore(run, style=style), seeds, 4)))
     z = np.concatenate([np.random.RandomState(seed).randn(1, 8) for seed in seeds])
     generator, variables = (
         recipes.build_generator(config()),

@@ -62,6 +62,8 @@ def of_flags(
     source = Path(flags["source"].removeprefix(kind)).expanduser()
     if out is not None and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"--out must not lie in --source, and {out} lies in {source}")
+    if out is not None:
+        paths.check_no_images(str(out), "--out", deep=True)
     fractions = tuple(_number(text, float, "--split") for text in flags["split"])
     whole = len(fractions) == 3 and min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6
     if not whole or not fractions[0]:

@@ -57,10 +57,14 @@ class Result(NamedTuple):
 
 @contextmanager
 def log(out: Path | None) -> Iterator[Say]:
-    """Say lines on the screen and, where there is a folder, in its `log.txt`."""
+    """Say lines on the screen and, where there is a folder, in its `log.txt`.
+
+    A folder that was made for a source that is refused is none that a set could lie in: it goes.
+    """
     if out is None:
         yield lambda line: print(printable(line), flush=True)
         return
+    is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     file = open(out / "log.txt", "a", encoding="utf-8")  # noqa: SIM115
 
@@ -73,6 +77,10 @@ def log(out: Path | None) -> Iterator[Say]:
 
     try:
         yield say
+    except InputError:
+        if is_new:
+            work_folder.forget(out)
+        raise
     finally:
         with suppress(OSError):  # On a full disk, what `say` has raised.
             file.close()

@@ -1,6 +1,7 @@
 """The folders of a run: where parts are kept, who reads, and where rejects are copied to."""
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,13 @@ def tidy(work: Path, keys: Sequence[str]) -> None:
     for file in work.iterdir():
         if file.name[:16] not in wanted or ".tmp" in file.name or file.suffix == ".task":
             file.unlink()
+
+
+def forget(out: Path) -> None:
+    """Remove a run's folder where nothing was read yet."""
+    work = out / ".work"
+    if {*os.listdir(out)} <= {".lock", "log.txt", work.name} and not any(work.glob("*")):
+        shutil.rmtree(out)
 
 
 def quarantine(folder: Path, found: Files, diagnosis: Diagnosis, dropped: dict[int, str]) -> None:

@@ -1,18 +1,18 @@
 """Tables beside results.json, a summary for issues, and several experiments in one table."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from etils import epath
 
 from jaxgan.errors import FileError
+from jaxgan.experiment import stored
 from jaxgan.experiment.report import view
 from jaxgan.experiment.schema import Results
 from jaxgan.experiment.verdict import points
 from jaxgan.reporting import html
-from jaxgan.system import sealed, spreadsheet
-from jaxgan.types import InputError
+from jaxgan.system import spreadsheet
 
 COLUMNS = (
     "arm",
@@ -63,17 +63,14 @@ def load(workdir: epath.PathLike) -> Results:
     Raises:
         InputError: there are none, or they are no experiment's.
     """
-    file = epath.Path(workdir) / "results.json"
-    if not file.exists():
-        raise InputError(f"--compare needs folders of finished experiments, and {file} is missing")
-    results = cast(Results, sealed.load(file, AGAIN, strict=False))
-    if not {"verdict", "arms", "runs"} <= set(results):
-        raise InputError(f"{file} must hold an experiment's results, and has no verdict or arms")
-    labels, folds = (np.array(results.get("test", {}).get(key, [])) for key in ("labels", "fold"))
-    for run in results["runs"]:
-        mine = labels[folds == run.get("fold", 0)] if len(folds) else labels
-        if "probabilities" in run:
-            check_accuracy(run, mine, file)
+    results = stored.read(workdir, "--compare")
+    with stored.understood(workdir):
+        test = results.get("test", {})
+        labels, folds = (np.array(test.get(key, [])) for key in ("labels", "fold"))
+        for run in results["runs"]:
+            mine = labels[folds == run.get("fold", 0)] if len(folds) else labels
+            if "probabilities" in run:
+                check_accuracy(run, mine, epath.Path(workdir) / "results.json")
     return results
 
 
@@ -98,6 +95,27 @@ def summary(results: Results) -> str:
     )
 
 
+def _row(results: Results) -> tuple[str, ...]:
+    """Return the cells of an experiment after its name."""
+    verdict = results["verdict"]
+    a, b = verdict["primary"]
+    low, high = verdict.get("low"), verdict.get("high")
+    between = "none" if low is None else f"{points(low)} to {points(high)}"
+    if low is not None and round(verdict.get("level", 0.95), 4) != 0.95:
+        between += f" ({100 * verdict['level']:.3g} %)"
+    seeds = verdict.get("seeds") or len({r["seed"] for r in results["runs"] if r["arm"] == a})
+    images = len(results.get("test", {}).get("labels", []))
+    seconds = results.get("seconds", {}).get("total")
+    return (
+        f"{a} - {b}",
+        verdict["word"],
+        "none" if verdict["difference"] is None else points(verdict["difference"]),
+        between,
+        f"{verdict.get('folds', 1)} x {seeds} x {images}",
+        "" if seconds is None else f"{seconds / 3600:.2f}",
+    )
+
+
 def compare(workdirs: Sequence[epath.PathLike], form: str = "text") -> str:
     """Return experiments one a line: what was judged, the verdict, its interval, and the cost.
 
@@ -112,27 +130,9 @@ def compare(workdirs: Sequence[epath.PathLike], form: str = "text") -> str:
     rows, prints, notes = [], set(), []
     for workdir in workdirs:
         results = load(workdir)
-        verdict = results["verdict"]
-        a, b = verdict["primary"]
-        low, high = verdict.get("low"), verdict.get("high")
-        between = "none" if low is None else f"{points(low)} to {points(high)}"
-        if low is not None and round(verdict.get("level", 0.95), 4) != 0.95:
-            between += f" ({100 * verdict['level']:.3g} %)"
-        seeds = verdict.get("seeds") or len({r["seed"] for r in results["runs"] if r["arm"] == a})
-        images = len(results.get("test", {}).get("labels", []))
-        seconds = results.get("seconds", {}).get("total")
-        prints.add(results.get("data", {}).get("fingerprint"))
-        rows.append(
-            (
-                epath.Path(workdir).name,
-                f"{a} - {b}",
-                verdict["word"],
-                "none" if verdict["difference"] is None else points(verdict["difference"]),
-                between,
-                f"{verdict.get('folds', 1)} x {seeds} x {images}",
-                "" if seconds is None else f"{seconds / 3600:.2f}",
-            )
-        )
+        with stored.understood(workdir):
+            prints.add(results.get("data", {}).get("fingerprint"))
+            rows.append((epath.Path(workdir).name, *_row(results)))
     if len(prints) > 1:
         notes.append("These runs saw different images: compare their figures with care.")
     if len(rows) > 1:

@@ -16,7 +16,7 @@ from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
 from jaxgan.engine.memory import OutOfMemoryError
 from jaxgan.experiment.design.arms import Arm
-from jaxgan.experiment.design.jobs import Job, classifier, sizes
+from jaxgan.experiment.design.jobs import Fold, Job, classifier, sizes
 from jaxgan.experiment.report import tables
 from jaxgan.experiment.stages.classifier_images import ClassifierImages
 from jaxgan.experiment.stages.final_test import OPENED, test, validated
@@ -37,7 +37,7 @@ class Classifiers:
     """The classifiers of one fold, or of all of an experiment where there is only one.
 
     Every arm with every seed: equal steps, the same validation and test images. An arm that fails
-    does not keep the others from being trained. Of several processes each trains its `share`.
+    does not keep the others from being trained.
 
     Args:
         site: where their jobs are done.
@@ -48,7 +48,7 @@ class Classifiers:
     def __init__(
         self, site: Site, samples: Mapping[str, Source], first: "Classifiers | None" = None
     ):
-        self.config, self.share, self.site = site.config, site.share, site
+        self.config, self.site = site.config, site
         self.fold, self.arms = site.fold.number, site.fold.arms
         self._images = ClassifierImages(site, samples)
         self._predictor = make_predict(recipes.build_classifier(self.config.classifier))
@@ -65,13 +65,7 @@ class Classifiers:
             The runs, and those that failed.
         """
         count, jobs = self.config.vmap_seeds, self._jobs(positions)
-        groups = [
-            [job for job in jobs if job.arm == arm and job.seed in range(first, first + count)]
-            for first in range(positions.start, positions.stop, count)
-            for arm in self.arms
-        ]
-        found = {number: self._group(number, some) for number, some in self.share.order(groups)}
-        results = [result for number in sorted(found) for result in found[number]]
+        results = [result for group in groups(jobs, count) for result in self.group(group)]
         runs, failed = [], []
         for result in sorted(results, key=lambda r: self.config.seeds.index(r["seed"])):
             (failed if "error" in result else runs).append(result)
@@ -80,19 +74,18 @@ class Classifiers:
     def _jobs(self, positions: range) -> list[Job]:
         return self.site.plan.pick("classifier", "choice", fold=self.fold, seeds=positions)
 
-    def learn_from(self, arm: Arm, number: int = 0) -> float:
+    def learn_from(self, arm: Arm) -> float:
         """Train one more classifier, with the first seed; its share of the validation images.
 
         It is no arm of the verdict, and sees no test image.
         """
-        *_, job = classifier(sizes(self.config), self.site.fold, arm, 0)
+        job = alone(self.config, self.site.fold, arm)
 
         def work() -> dict:
             self._train(job, arm.name)
             return {"validation_accuracy": validated(self.site.folder / job.folder)}
 
-        kept = self.site.folder / job.output
-        return self.share.once(number, kept, work)["validation_accuracy"]
+        return self.site.once(job, work)["validation_accuracy"]
 
     def finished(self, position: int) -> bool:
         """Return whether all arms have a result of the seed at this position."""
@@ -101,7 +94,9 @@ class Classifiers:
 
     def opened(self) -> list[dict]:
         """When the test images were opened, and by whom."""
-        return sealed.rows(self.site.folder / self.site.fold.place / OPENED)
+        jobs = self.site.plan.pick("classifier", "choice", fold=self.fold)
+        places = dict.fromkeys([self.site.fold.place, *(job.folder for job in jobs)])
+        return [row for p in places for row in sealed.rows(self.site.folder / p / OPENED)]
 
     def _begin(self, job: Job) -> tuple[typed.Classifier, Source, epath.Path]:
         """Config, images and folder of a classifier, claimed."""
@@ -137,38 +132,38 @@ class Classifiers:
                 mine, source, self._images.validation, workdir, label=label, recipe=recipe
             )
 
-    def _job(self, number: int, job: Job, together: Together | None) -> dict:
+    def _job(self, job: Job, together: Together | None) -> dict:
         """Do a job, with the training before it; return its result."""
         assert job.arm is not None and job.seed is not None
         arm, seed = job.arm, self.config.seeds[job.seed]
         gan = self.site.fold.draws[arm.size][job.seed].gan
-        kept = self.site.folder / job.output
         run = {"arm": arm.name, "seed": seed}
 
         def work() -> dict:
             best, seconds, more = job, None, {}
             if job.kind == "choice":
-                best, seconds, more = self._choose(number, job, together)
+                best, seconds, more = self._choose(job, together)
             else:
                 seconds = self._learn(job, 0, together)
             clock = time.perf_counter()
             about = run | {"gan": gan}
             recipe = self._built_for(best)[1]
             tested = (self._predictor, self._workdir(best), self._images.test)
-            folder = self.site.folder / self.site.fold.place
+            folder = self._workdir(job)
             result = about | test(best.steps, recipe, *tested, folder, about | more) | more
             if seconds is not None:
                 result["seconds"] = round(seconds + time.perf_counter() - clock, 1)
             return result
 
         try:
-            result = self.share.once(number, kept, work)
+            result = self.site.once(job, work)
         except Exception as error:
             if sealed.ends_all(error):
                 raise
             name = f"{self.site.label}{arm.name} seed {seed}"
             self.site.log.line(f"{name} failed, the others go on: {error}")
-            return run | {"error": str(error), "seconds": self.share.spent(kept)}
+            return run | {"error": str(error), "seconds": self.site.spent(job)}
+        kept = self.site.folder / job.output
         tables.check_accuracy(result, self._images.test.labels, kept)
         return result
 
@@ -184,9 +179,7 @@ class Classifiers:
         self._train(job, label)
         return None
 
-    def _choose(
-        self, number: int, job: Job, together: Together | None
-    ) -> tuple[Job, float | None, dict]:
+    def _choose(self, job: Job, together: Together | None) -> tuple[Job, float | None, dict]:
         """Return the choice that validates best, the first of equals, and what its run says of
         that.
 
@@ -201,7 +194,7 @@ class Classifiers:
                 timed = {} if seconds is None else {"seconds": round(seconds, 1)}
                 return {"validation_accuracy": reached} | timed
 
-            tried.append(self.share.once(number, self.site.folder / one.output, work))
+            tried.append(self.site.once(one, work))
         reached = [one["validation_accuracy"] for one in tried]
         names = [one.arm.name.rpartition("/")[2] for one in job.inputs if one.arm]
         first = int(np.argmax(reached))
@@ -209,8 +202,8 @@ class Classifiers:
         more = {"chosen": names[first], "tried": dict(zip(names, reached, strict=True))}
         return job.inputs[first], seconds, more
 
-    def _group(self, number: int, jobs: Sequence[Job]) -> list[dict]:
-        """Seeds of an arm: one by itself, or several in one step."""
+    def group(self, jobs: Sequence[Job]) -> list[dict]:
+        """Train seeds of an arm: one by itself, or several in one step; return their results."""
 
         @cache  # By the first of them that has no result.
         def together(choice: int) -> tuple[dict[int | None, Exception | None], float]:
@@ -236,7 +229,27 @@ class Classifiers:
             return dict(zip((job.seed for job in left), found, strict=True)), seconds
 
         several = together if len(jobs) > 1 else None
-        return [self._job(number, job, several) for job in jobs]
+        return [self._job(job, several) for job in jobs]
+
+
+def groups(jobs: Sequence[Job], count: int) -> list[list[Job]]:
+    """Return jobs of classifiers as they are trained: `count` seeds of an arm at once.
+
+    Those of several amounts are part of their choice.
+    """
+    amounts = {one.output for job in jobs for one in job.inputs}
+    first = min((job.seed or 0 for job in jobs), default=0)
+    found: dict[tuple, list[Job]] = {}
+    for job in jobs:
+        assert job.arm is not None and job.seed is not None
+        if job.output not in amounts:
+            found.setdefault((job.fold, (job.seed - first) // count, job.arm.name), []).append(job)
+    return [*found.values()]
+
+
+def alone(config: typed.Experiment, fold: Fold, arm: Arm) -> Job:
+    """Return the job of one more classifier, which is no arm of the verdict: see `learn_from`."""
+    return [*classifier(sizes(config), fold, arm, 0)][-1]
 
 
 def way(arm: Arm) -> dict[str, Any]:

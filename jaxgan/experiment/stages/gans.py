@@ -5,18 +5,22 @@ from functools import cache, partial
 
 from etils import epath
 
+from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.config.typed import changed
+from jaxgan.config.typed import Experiment, changed
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
+from jaxgan.engine import sharding
 from jaxgan.engine.checkpoint import Checkpoints
-from jaxgan.errors import FileError
+from jaxgan.errors import FileError, InputError
 from jaxgan.experiment.design.jobs import Job, Samples
 from jaxgan.experiment.stages.site import Made, Site, going_on, listed
 from jaxgan.metrics import judges
 from jaxgan.sampling import best_of_n, files, sample
 from jaxgan.training import monitor, run
 from jaxgan.types import Recipe
+
+UNDRAWN = "drawing from it failed: "
 
 
 def from_gans(
@@ -34,7 +38,6 @@ def from_gans(
         recipe: of the GANs.
         gone: names of GANs that failed before, which are not tried again.
     """
-    share = site.share
     groups: dict[tuple[str, str], list[Job]] = {}
     for job in samples:
         groups.setdefault((job.inputs[0].output, job.name), []).append(job)
@@ -63,17 +66,17 @@ def from_gans(
             "name": called(gan, name),
             "gan": gan.gan,
             "error": why,
-            "seconds": share.spent(site.folder / gan.output),
+            "seconds": site.spent(gan),
             "fold": gan.fold,
         }
         lost = "failed, arms without its images go on"
         site.log.line(f"the GAN of {called(gan, name)} {lost}: {why}")
 
-    for number, (gan, name, mine) in share.order(pieces):
+    for number, (gan, name, mine) in enumerate(pieces):
         if called(gan, name) in gone:
             continue
         with going_on(partial(note, number)):
-            trained = _train(site, gan, site.learned(gan, images), recipe, first[gan.output])
+            trained = _train(site, gan, site.learned(gan, images), recipe)
             about[number] = trained | {
                 "class": name,
                 "gan": gan.gan,
@@ -84,15 +87,25 @@ def from_gans(
             }
         for key in dict.fromkeys(job.key for job in mine if number in about):
             some = [job for job in mine if job.key == key]
-            with going_on(lambda why, n=number: note(n, f"drawing from it failed: {why}")):
-                found, seconds = _draw(site, some, site.learned(some[0], images), number)
+            with going_on(lambda why, n=number: note(n, f"{UNDRAWN}{why}")):
+                found, seconds = _draw(site, some, site.learned(some[0], images))
                 drawn |= found
                 drawing += seconds
     ordered, wrong = ([found[number] for number in sorted(found)] for found in (about, failed))
     return Made(drawn, ordered, wrong, drawing)
 
 
-def _train(site: Site, gan: Job, source: Source, recipe: Recipe, number: int) -> dict:
+def as_gans_see(config: Experiment, real: Source) -> tuple[Source, Recipe]:
+    """Return all real images at the GANs' resolution, and the GANs' recipe: compiled once."""
+    images = real
+    if config.gan.data.resolution != images.resolution:
+        images = run.open_source(config.data.at(config.gan.data.resolution), config.seed)
+    if images.names != real.names:  # The split speaks of positions.
+        raise InputError(f"the images of {config.data.path} must not change during a run")
+    return images, recipes.build(config.gan, sharding.axis_name(config.parallel))
+
+
+def _train(site: Site, gan: Job, source: Source, recipe: Recipe) -> dict:
     """Train a GAN, or find that it was; return what results.json says of it."""
     workdir, classes = site.folder / gan.folder, [gan.name] if gan.name else source.classes
     seed = (site.config.gan.seed + gan.gan + 1000 * gan.fold) % 2**32
@@ -107,20 +120,19 @@ def _train(site: Site, gan: Job, source: Source, recipe: Recipe, number: int) ->
             state = run.train_gan(config, source, workdir, label=label, recipe=recipe)
         return {"workdir": gan.folder.removeprefix(site.fold.place), "steps": int(state.step)}
 
-    about = site.share.once(number, site.folder / gan.output, work)
+    about = site.once(gan, work)
     grids = sorted(p.name for p in (workdir / "samples").glob("*.png"))
     grids = [f"{gan.folder}/samples/{grid}" for grid in grids]
     return about | {"workdir": gan.folder, "grids": grids}
 
 
-def _draw(site: Site, jobs: Sequence[Job], learned: Source, number: int) -> tuple[Samples, float]:
+def _draw(site: Site, jobs: Sequence[Job], learned: Source) -> tuple[Samples, float]:
     """Draw a class's samples of some seeds; return them and the seconds.
 
     Args:
         site: where the jobs are done.
         jobs: of one class, alike but for their seeds.
         learned: real images by which the best are selected.
-        number: of the jobs, for `Share.once`.
     """
     config, (gan,), name, key = site.config, jobs[0].inputs, jobs[0].name, jobs[0].key
     out, count = site.folder / jobs[0].folder, site.fold.needed[key][name]
@@ -156,10 +168,7 @@ def _draw(site: Site, jobs: Sequence[Job], learned: Source, number: int) -> tupl
         return {"seeds": seeds} | listed(out, manifest) | about
 
     # One file a seed: an experiment that is given more seeds draws theirs alone.
-    about = {
-        job.output: site.share.once(number, site.folder / job.output, partial(work, job))
-        for job in jobs
-    }
+    about = {job.output: site.once(job, partial(work, job)) for job in jobs}
     for made in about.values():
         files.verify(out, **made["manifest"])
     source = FolderSource(out, config.classifier.data.resolution, crop=config.data.crop)

@@ -22,8 +22,8 @@ def from_principal(site: Site, samples: Sequence[Job]) -> Made:
     found: Samples = {}
     failed: list[dict] = []
     config, seconds = site.config, 0.0
-    for number, job in enumerate(samples, start=1):
-        workdir, file = site.folder / job.folder, site.folder / job.output
+    for job in samples:
+        workdir = site.folder / job.folder
         source = site.learned(job, site.plan.real)
 
         def work(
@@ -40,17 +40,13 @@ def from_principal(site: Site, samples: Sequence[Job]) -> Made:
                 principal(source, site.latents(job), workdir, manifest)
             return {"seeds": [*site.latents(job)]} | listed(workdir / PICTURES, manifest)
 
-        def note(
-            why: str, job: Job = job, called: str = workdir.name, file: epath.Path = file
-        ) -> None:
+        def note(why: str, job: Job = job, called: str = workdir.name) -> None:
             about = {"class": job.name, "name": f"{job.name} (principal components)", "gan": None}
-            failed.append(
-                about | {"error": why, "seconds": site.share.spent(file), "fold": job.fold}
-            )
+            failed.append(about | {"error": why, "seconds": site.spent(job), "fold": job.fold})
             site.log.line(f"the principal components of {called} failed: {why}")
 
         with going_on(note):
-            made = site.share.once(number, file, work)
+            made = site.once(job, work)
             files.verify(workdir / PICTURES, **made["manifest"])
             seconds += made["seconds"]
             images = drawn(workdir, made["seeds"], site.plan.real.resolution)

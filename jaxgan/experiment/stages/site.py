@@ -2,19 +2,19 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, Protocol
 
 from etils import epath
 
 from jaxgan.config.typed import Experiment
 from jaxgan.data.dataset import Dataset, Source
 from jaxgan.data.loader import Subset
-from jaxgan.engine.log import Log
+from jaxgan.errors import InputError
 from jaxgan.experiment.design.jobs import Fold, Job, Samples, learned
 from jaxgan.experiment.design.plan import Plan
 from jaxgan.experiment.outlook import Outlook
-from jaxgan.experiment.stages.workers import Share
+from jaxgan.experiment.stages import kept
 from jaxgan.system import sealed
 
 STRIDE = 10**6  # Between the first latents of two seeds: more of a seed's images move no other's.
@@ -36,6 +36,12 @@ class Made(NamedTuple):
     seconds: float
 
 
+class Log(Protocol):
+    """Where lines go: the experiment's log, or from a worker of Ray to it."""
+
+    def line(self, text: str, kind: str = "line") -> None: ...
+
+
 class Site(NamedTuple):
     """What all stages of a fold are given.
 
@@ -45,8 +51,8 @@ class Site(NamedTuple):
         fold: of which the jobs are.
         folder: the experiment's workdir.
         log: the experiment's.
-        share: of the jobs, which is this process's.
         outlook: of all jobs.
+        failed: why jobs failed elsewhere, by their output: they are not tried here.
     """
 
     config: Experiment
@@ -54,8 +60,23 @@ class Site(NamedTuple):
     fold: Fold
     folder: epath.Path
     log: Log
-    share: Share = Share()
     outlook: Outlook = Outlook((), epath.Path())
+    failed: Mapping[str, str] = {}
+
+    def once(self, job: Job, work: Callable[[], dict]) -> dict:
+        """Return a job's result: the kept one, or that of `work`; see `kept.once`.
+
+        Raises:
+            InputError: it failed elsewhere.
+        """
+        file = self.folder / job.output
+        if job.output in self.failed and not file.exists():
+            raise InputError(self.failed[job.output])
+        return kept.once(file, work)
+
+    def spent(self, job: Job) -> float:
+        """Return seconds of the attempts at a job that failed or were interrupted."""
+        return kept.spent(self.folder / job.output)
 
     def latents(self, job: Job) -> range:
         """Return the latents' seeds of a sample's images, below 2**32; other folds have others."""

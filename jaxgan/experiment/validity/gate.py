@@ -8,13 +8,12 @@ from etils import epath
 from jaxtyping import UInt8
 
 from jaxgan.data.folder import Source
-from jaxgan.engine.log import Log
 from jaxgan.errors import InputError
 from jaxgan.experiment.design import arm_names
 from jaxgan.experiment.design.arms import Arm
 from jaxgan.experiment.design.jobs import Samples
 from jaxgan.experiment.stages.principal_components import components
-from jaxgan.experiment.stages.site import Site
+from jaxgan.experiment.stages.site import Log, Site
 from jaxgan.experiment.validity.checks import classes_of
 from jaxgan.metrics import judges
 from jaxgan.models import pca
@@ -69,14 +68,7 @@ def gan_train(learn: Learn, arm: Arm, log: Log) -> float | None:
     References:
         Shmelkov et al., How good is my GAN?, 2018, section 3.
     """
-    alone = _alone(arm, {name: n["generated"] for name, n in arm.pictures.items()})._replace(
-        name=f"gan-train of {arm.name}",
-        augment=False,
-        policy=(),
-        mixup=0.0,
-        cutmix=0.0,
-        feature_noise=0.0,
-    )
+    alone = gan_train_arm(arm)
     try:
         reached = learn(alone)
     except Exception as error:
@@ -86,6 +78,18 @@ def gan_train(learn: Learn, arm: Arm, log: Log) -> float | None:
         return None
     log.line(f"learning from generated images reaches {reached:.1%} of validation images")
     return reached
+
+
+def gan_train_arm(arm: Arm) -> Arm:
+    """Return the arm of `gan_train`."""
+    return _alone(arm, {name: n["generated"] for name, n in arm.pictures.items()})._replace(
+        name=f"gan-train of {arm.name}",
+        augment=False,
+        policy=(),
+        mixup=0.0,
+        cutmix=0.0,
+        feature_noise=0.0,
+    )
 
 
 def _alone(arm: Arm, counts: Mapping[str, int]) -> Arm:
