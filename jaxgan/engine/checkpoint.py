@@ -94,11 +94,10 @@ class Checkpoints:
         if not self._read_only:
             self.folder.mkdir(parents=True, exist_ok=True)
         paths.check_tree(self.folder)  # Orbax would wait for a pipe's other end.
-        if self._best is not None:
-            self._check_metrics()
         keep: list = [policies.LatestN(n=2)]
         best_fn = None
         if self._best is not None:
+            self._check_metrics()
             metric, mode = self._best
             best_fn = lambda m: m[metric]  # noqa: E731
             keep.append(
@@ -226,9 +225,8 @@ class Checkpoints:
     def _write(
         self, step: int, items: dict, config: dict, data: dict, metrics: dict | None
     ) -> None:
-        sums: dict[str, Any] = {k: checksums(v) for k, v in items.items()}
+        sums: dict[str, Any] = {k: checksums(v) for k, v in items.items()} | {"step": step}
         sums |= {"data": sealed.checksum(data), "metrics": sealed.checksum(metrics or {})}
-        sums |= {"step": step}
         self._manager.save(
             step,
             args=ocp.args.Composite(
@@ -322,8 +320,8 @@ class Checkpoints:
                 checksums=ocp.args.JsonRestore(),
             ),
         )
-        said = rest["checksums"].get("data")  # Checkpoints of before it was kept have none.
-        if said is not None and sealed.checksum(rest["data"]) != said:
+        found = sealed.checksum(rest["data"])
+        if rest["checksums"].get("data", found) != found:  # Older ones have none.
             raise DamagedError("the checksum of data does not match")
         return Restored(step, state, rest["config"], rest["data"])
 
@@ -341,9 +339,8 @@ class Checkpoints:
         )
         if (own := read["checksums"].get("step", step)) != step:  # Older ones do not say.
             raise DamagedError(f"it is that of step {own}")
-        for name in abstract:
-            if checksums(read[name]) != read["checksums"][name]:
-                raise DamagedError(f"the checksum of {name} does not match")
+        if wrong := [k for k in abstract if checksums(read[k]) != read["checksums"][k]]:
+            raise DamagedError(f"the checksum of {wrong[0]} does not match")
         return {name: read[name] for name in abstract}
 
 

@@ -105,6 +105,7 @@ def plain(results: dict) -> dict:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_killed_workers_and_drivers_change_no_bit(tmp_path) -> None:
     there, rng = tmp_path / "there", random.Random(0)
     with Driver(there) as driver:
