@@ -11,6 +11,7 @@ from jaxgan.api.models import Classifier, Generator
 from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
 from jaxgan.experiment import ensemble, stored
+from jaxgan.experiment.schema import Sentence
 from jaxgan.system import paths, sealed
 
 
@@ -65,7 +66,7 @@ class Experiment:
         return Classifier(self.workdir, arm=arm)
 
     @property
-    def next(self) -> list[dict[str, str]]:
+    def next(self) -> list[Sentence]:
         """What is worth doing now: each a "sentence" and, where one helps, a "command"."""
         return self.results["next"]
 

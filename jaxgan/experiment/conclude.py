@@ -9,7 +9,7 @@ import numpy as np
 from etils import epath
 
 from jaxgan import __version__
-from jaxgan.data import loader
+from jaxgan.data import dataset, loader
 from jaxgan.data.folder import Source
 from jaxgan.engine import log
 from jaxgan.errors import InputError
@@ -82,6 +82,7 @@ def conclude(
             **data,
             "duplicates": plan.duplicates,
             "folds": len(plan.folds),
+            "own_sides": dataset.of(plan.real).given is not None,
             "counts": counted,
         },
         "test": held_out(plan, record.folds),

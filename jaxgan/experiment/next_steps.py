@@ -109,7 +109,7 @@ def _helped(results: Results) -> list[Sentence]:
         )
     found.append(step(f"Use {a}: its classifiers lie under classifiers/{a} in the run's folder."))
     elsewhere = results["verdict"]["elsewhere"]
-    if elsewhere is None:
+    if elsewhere is None and not results["data"].get("own_sides"):
         found.append(
             step(
                 f"To learn whether {a} beats {b} with other GANs and other training images, too: "
@@ -183,7 +183,7 @@ def _noisy(results: Results) -> list[Sentence]:
     total = sum(
         data["counts"][part][name] for part in data["counts"] for name in results["classes"]
     )
-    if folds == 1 and data.get("folds", 1) == 1:
+    if folds == 1 and data.get("folds", 1) == 1 and not data.get("own_sides"):
         half = power.expected_half(
             variances, power.Design(verdict["seeds"], total, verdict["level"], 5)
         )

@@ -3,7 +3,9 @@
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import changed, parse
@@ -64,6 +66,26 @@ def test_too_small_a_budget_names_the_least_that_works(monkeypatch, gan) -> None
     assert choice.seeds * choice.begun >= 2
     with pytest.raises(InputError, match="is too little"):
         budget.choose(parse(config), least - 90)
+
+
+def test_sides_that_folders_give_are_kept(monkeypatch, tmp_path) -> None:
+    """No fold may train on an image that somebody has put below test/."""
+    priced(monkeypatch)
+    rng = np.random.default_rng(0)
+    for side, count in (("train", 12), ("val", 3), ("test", 5)):
+        for name in ("cat", "dog"):
+            (tmp_path / side / name).mkdir(parents=True)
+            for i in range(count):
+                image = Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8))
+                image.save(tmp_path / side / name / f"{i}.png")
+    config = twin(**{"data.path": str(tmp_path), "classifier.train.batch_size": 4})
+    choice, plan = budget.choose(parse(config), 1e6)
+    assert choice.folds == choice.begun == 1 and choice.images == 10
+    names = [plan.real.names[i] for i in plan.folds[0].sides.test]
+    assert all(name.startswith("test/") for name in names) and len(names) == 10
+    config.data.folds = 4
+    with pytest.raises(InputError, match=r"data.folds=4 tests every image once, .* set folds=1"):
+        budget.choose(parse(config), 1e6)
 
 
 def test_more_time_never_gives_a_wider_interval_than_is_narrow_enough(monkeypatch) -> None:

@@ -162,6 +162,11 @@ def _sides(
         parts = training.split(real, data.split, copies, data.rule)
         _check_parts(real, parts)
         return [parts]
+    if dataset.of(real).given is not None:
+        raise InputError(
+            f"config.data.folds={count} tests every image once, and these come with sides of their "
+            f"own: set folds=1 to use them, or config.data.given_sides=merge to give them up"
+        )
     assert copies is not None
     train, validation, _ = data.split
     return folds.folds(real, count, validation / (train + validation), copies)
