@@ -170,6 +170,7 @@ class Data(TypedDict):
     fingerprint: str
     duplicates: str
     folds: int
+    own_sides: NotRequired[bool]  # Folders or a table gave them.
     counts: dict[str, dict[str, int]]
 
 
