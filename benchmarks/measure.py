@@ -16,7 +16,7 @@ from ml_collections import ConfigDict, config_flags
 
 from jaxgan import recipes
 from jaxgan.cli import command
-from jaxgan.config import checks
+from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.engine import loop, sharding
 from jaxgan.system import machine
@@ -57,7 +57,7 @@ def read_config() -> tuple[ConfigDict, str]:
         config.train.update({"steps": 1, "epochs": None, "kimg": None})  # Any length will do.
         if config.model.name in configs.CLASSIFIERS and config.model.num_classes is None:
             config.model.num_classes = 2
-    checks.check_training(config)
+    combinations.check_training(config)
     sharding.check_batch(config.train.batch_size)
     return config, name
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxgan.config import loading, settings
-from jaxgan.config.settings import Setting
+from jaxgan.config import check_settings, loading
+from jaxgan.config.check_settings import Setting
 
 TITLES = {  # Of the tables, with the config whose values stand in it.
-    "Of every training": (settings.TRAINING, "dcgan64"),
+    "Of every training": (check_settings.TRAINING, "dcgan64"),
     **{
-        f"Of `model.name={name}`": (settings.OF_MODEL[name], config)
+        f"Of `model.name={name}`": (check_settings.OF_MODEL[name], config)
         for name, config in {
             "wgan": "wgan512",
             "dcgan": "dcgan64",
@@ -23,13 +23,13 @@ TITLES = {  # Of the tables, with the config whose values stand in it.
             "vgg16": "vgg16_small",
         }.items()
     },
-    "Of `model.name=pca`": (settings.PCA, "pca64"),
-    "Of an experiment": (settings.EXPERIMENT, "quickstart"),
+    "Of `model.name=pca`": (check_settings.PCA, "pca64"),
+    "Of an experiment": (check_settings.EXPERIMENT, "quickstart"),
 }
 KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 INTRO = """# All settings
 
-What each setting of a config may be, as it is declared and checked (`jaxgan/config/sections.py`);
+What each setting of a config may be, as it is declared and checked (`jaxgan/config/settings.py`);
 `--config.a.b=value` or `--set a.b=value` sets one, and [configs and choices](configs.md) says what
 they are for. The last column is the value in one config. In an experiment those of a training stand
 below `gan.` and `classifier.`.
@@ -73,7 +73,7 @@ def write(file: Path) -> None:
     """Write the page; a file that would not change is left alone."""
     parts = [INTRO]
     for title, (known, name) in TITLES.items():
-        common = {} if known is settings.TRAINING else settings.TRAINING
+        common = {} if known is check_settings.TRAINING else check_settings.TRAINING
         own = {dotted: x for dotted, x in known.items() if common.get(dotted) != x}
         parts.append(f"## {title}\n\n{table(own, name)}\n")
     text = "\n".join(parts)

@@ -24,7 +24,7 @@ from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
 from jaxgan.evaluation.classifier import evaluate_classifier
 from jaxgan.metrics import classification
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.system.machine import cache_folder
 from jaxgan.system.paths import path_flag
 
@@ -85,9 +85,9 @@ def main() -> None:
         result["versions"] = versions()
         print(report.markdown(result) if FLAGS.format == "md" else report.table(result))
         if FLAGS.html:
-            sealed.write(FLAGS.html, report.page(result, pairs))
+            checked_files.write(FLAGS.html, report.page(result, pairs))
     if FLAGS.json:
-        sealed.save(FLAGS.json, result, indent=2)
+        checked_files.save(FLAGS.json, result, indent=2)
 
 
 if __name__ == "__main__":

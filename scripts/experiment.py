@@ -56,7 +56,7 @@ def main(others: list[str]) -> None:
         begin = time.perf_counter()
         command.check_goes_with({"format": "compare", "job_cpus": "on", "job_devices": "on"})
         command.use_devices()
-        from jaxgan.config import checks
+        from jaxgan.config import combinations
         from jaxgan.experiment import budget, forecast, pipeline, ray_cluster
         from jaxgan.experiment.design import choose_gan
         from jaxgan.experiment.design.plan import prepare
@@ -74,11 +74,13 @@ def main(others: list[str]) -> None:
             config, line = choose_gan.put(config, FLAGS.gan)
             told_first = (line,)
         if FLAGS.dry_run and seconds:
-            print(budget.say(budget.choose(checks.parsed(config), seconds, begin)[0], seconds))
+            print(
+                budget.say(budget.choose(combinations.parsed(config), seconds, begin)[0], seconds)
+            )
         elif FLAGS.dry_run:
-            print(forecast.table(forecast.predict(prepare(checks.parsed(config)))))
+            print(forecast.table(forecast.predict(prepare(combinations.parsed(config)))))
         elif seconds:
-            budget.spend(checks.parsed(config), workdir, seconds, begin, told_first)
+            budget.spend(combinations.parsed(config), workdir, seconds, begin, told_first)
         else:
             pipeline.run(config, workdir, on=on, told_first=told_first)
         return

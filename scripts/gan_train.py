@@ -18,7 +18,7 @@ from ml_collections import config_flags
 from jaxgan.cli import command
 from jaxgan.errors import InputError
 from jaxgan.evaluation import gan_train, gan_train_table
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.system.paths import path_flag
 from jaxgan.training import run
 
@@ -47,7 +47,7 @@ def main() -> None:
     )
     print(gan_train_table.table(result))
     if FLAGS.json:
-        sealed.save(FLAGS.json, result, indent=2)
+        checked_files.save(FLAGS.json, result, indent=2)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from absl import flags
 
 from jaxgan.cli import command
 from jaxgan.errors import InputError
-from jaxgan.system import sealed, spreadsheet
+from jaxgan.system import checked_files, spreadsheet
 from jaxgan.system.paths import path_flag
 
 command.workdir_flag("The folder of a classifier's run, or of a finished experiment.")
@@ -56,7 +56,7 @@ def main() -> None:
     else:
         text = spreadsheet.table([*rows[0]], rows)
     if FLAGS.out:
-        sealed.write(FLAGS.out, text)
+        checked_files.write(FLAGS.out, text)
         print(f"{len(rows):,} images: {FLAGS.out}")
     else:
         print(text, end="")

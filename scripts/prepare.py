@@ -27,7 +27,7 @@ from absl import flags
 
 from jaxgan.cli import command
 from jaxgan.errors import InputError
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.system.paths import path_flag
 
 path_flag("source", "Folder, .zip, .tar, tfds:NAME or hf:NAME, or tfds:DIR or hf:DIR.", sets=True)
@@ -97,10 +97,10 @@ def main(of_beam: Sequence[str] = ()) -> None:
     with pipeline.log(wanted.out) as say, pipeline.prepared(wanted, say) as result:
         if FLAGS.json:
             each = summary.of_each(result.diagnosis)
-            sealed.write(FLAGS.json, summary.lines(result.findings, each))
+            checked_files.write(FLAGS.json, summary.lines(result.findings, each))
         page = FLAGS.report or (wanted.out and wanted.out / "report.html")
         if page:
-            sealed.write(page, report.page(result))
+            checked_files.write(page, report.page(result))
         for line in pipeline.summary(result):
             say(line)
         if page:

@@ -46,7 +46,7 @@ from jaxgan.sampling import (
     stylegan2,
     video,
 )
-from jaxgan.system import paths, sealed
+from jaxgan.system import checked_files, paths
 from jaxgan.system.paths import path_flag
 from jaxgan.types import InputError
 
@@ -183,7 +183,7 @@ def _best(sampler: sample.Sampler, seeds: Sequence[int]) -> tuple[list[int], lis
 
 def _write(file: str, image: np.ndarray) -> None:
     Path(file).parent.mkdir(parents=True, exist_ok=True)
-    sealed.write(file, log.png(image))
+    checked_files.write(file, log.png(image))
     print(f"grid: {file}")
 
 

@@ -11,7 +11,7 @@ import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a
 import jax
 
 from jaxgan.cli import command
-from jaxgan.training import closing, run
+from jaxgan.training import closing_table, run
 
 command.config_flag()
 command.workdir_flag()
@@ -24,7 +24,7 @@ def main() -> None:
     config, workdir = command.read_config()
     run.run(config, workdir)
     if jax.process_index() == 0:
-        if lines := closing.table(workdir):
+        if lines := closing_table.table(workdir):
             print(lines)
         print(f"done: {workdir}")
 

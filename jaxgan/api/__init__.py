@@ -24,7 +24,7 @@ from ml_collections import ConfigDict
 from jaxgan.api.inputs import as_folder
 from jaxgan.api.models import Classifier, Generator, Images, Predictions
 from jaxgan.api.results import Comparison, Experiment
-from jaxgan.config import checks
+from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.engine import provenance
 from jaxgan.errors import InputError
@@ -95,7 +95,11 @@ def experiment(
             pipeline.run(made, place, on=where, told_first=tuple(lines))
         else:
             budgets.spend(
-                checks.parsed(made), place, budgets.parse(str(budget)), begin, tuple(lines)
+                combinations.parsed(made),
+                place,
+                budgets.parse(str(budget)),
+                begin,
+                tuple(lines),
             )
     return Experiment(place)
 

@@ -12,7 +12,7 @@ from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
 from jaxgan.experiment import ensemble, stored
 from jaxgan.experiment.schema import Sentence
-from jaxgan.system import paths, sealed
+from jaxgan.system import checked_files, paths
 
 
 class Experiment:
@@ -116,7 +116,7 @@ class Comparison:
     def save(self, file: str | Path) -> None:
         """Write a page with all measures and the nearest pairs, like `jaxgan evaluate --html`."""
         paths.check_output(str(file))
-        sealed.write(epath.Path(file), report.page(self.result, self._pairs))
+        checked_files.write(epath.Path(file), report.page(self.result, self._pairs))
 
     def __repr__(self) -> str:
         return report.table(self.result)

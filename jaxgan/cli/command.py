@@ -18,7 +18,7 @@ from ml_collections import ConfigDict, config_flags
 from jaxgan.cli import complaints
 from jaxgan.config import loading as configs
 from jaxgan.errors import InputError
-from jaxgan.system import paths, screen, sealed, terminal
+from jaxgan.system import checked_files, paths, screen, terminal
 
 FLAGS = flags.FLAGS
 LONGEST = 700  # Characters of a sentence.
@@ -238,13 +238,13 @@ def overridden(prefix: str) -> list[str]:
 
 def read_config() -> tuple[ConfigDict, str]:
     """Return the config with its overrides, lengths settled, and the run's folder."""
-    from jaxgan.config import settings  # It imports JAX.
+    from jaxgan.config import check_settings  # It imports JAX.
 
     config = FLAGS.config.copy_and_resolve_references()
     given = overridden("")
     if configs.is_experiment(config):
         configs.check_inherited(given)
-    settings.check(config)
+    check_settings.check(config)
     for prefix in ("train.", "gan.train.", "classifier.train."):
         section = config
         for part in prefix.split(".")[:-1]:
@@ -334,7 +334,7 @@ def _fail(name: str, error: Exception, code: int) -> None:
     if isinstance(error, OSError):
         where = error.filename or "a file that it reads or writes"
         text = f"{where} must be readable or writable: {error.strerror or text}"
-        if error.errno in sealed.DISK:
+        if error.errno in checked_files.DISK:
             text += "; what was finished is kept, and the same command goes on from it"
     lines = text.strip().splitlines()
     line = lines[0] if lines else type(error).__name__

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxgan.config.loading import CLASSIFIERS
-from jaxgan.system import machine, sealed
+from jaxgan.system import checked_files, machine
 
 BEST = {  # A run's figure, and whether more of it is better.
     "evaluate/frechet": False,
@@ -69,16 +69,16 @@ def doctor() -> str:
 def _describe(folder: Path) -> tuple[str, str, str]:
     kind = "?"
     try:
-        config = sealed.load(folder / "config.json", "", strict=False)
+        config = checked_files.load(folder / "config.json", "", strict=False)
         kind = "experiment"
         if "arms" in config:
             if not (folder / "results.json").exists():
                 return kind, "not finished", ""
-            verdict = sealed.load(folder / "results.json", "", strict=False)["verdict"]
+            verdict = checked_files.load(folder / "results.json", "", strict=False)["verdict"]
             return kind, "finished", f"{verdict['word']}: {_difference(verdict)}"
         model = config.get("model", {}).get("name", "?")
         kind = f"{'classifier' if model in CLASSIFIERS else 'GAN'} ({model})"
-        rows = [row for row in sealed.rows(folder / "metrics.jsonl") if "step" in row]
+        rows = [row for row in checked_files.rows(folder / "metrics.jsonl") if "step" in row]
         return kind, *_progress(config, rows)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         return kind, _damaged(folder, error), ""  # It may be of others.

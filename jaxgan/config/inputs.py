@@ -1,6 +1,6 @@
 """The images that a config's `data` section names."""
 
-from jaxgan.config.sections import PCAData, TrainingData
+from jaxgan.config.settings import PCAData, TrainingData
 from jaxgan.data import loader, ranges
 from jaxgan.data.folder import Source
 from jaxgan.errors import InputError

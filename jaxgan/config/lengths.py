@@ -9,7 +9,7 @@ from jaxgan.config.declarations import MOST_STEPS
 from jaxgan.errors import InputError
 
 if TYPE_CHECKING:
-    from jaxgan.config.sections import Train
+    from jaxgan.config.settings import Train
 
 LENGTHS = ("steps", "epochs", "kimg")
 

@@ -12,13 +12,6 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 import jaxgan
-from jaxgan.config.claims import check_free as check_free
-from jaxgan.config.claims import claim as claim
-from jaxgan.config.claims import claim_data as claim_data
-from jaxgan.config.claims import differences as differences
-from jaxgan.config.claims import holds as holds
-from jaxgan.config.claims import read_claim as read_claim
-from jaxgan.config.claims import read_run as read_run
 from jaxgan.config.lengths import LENGTHS as LENGTHS
 from jaxgan.config.lengths import settle_length as settle_length
 from jaxgan.config.lengths import total_steps as total_steps
@@ -26,6 +19,13 @@ from jaxgan.config.names import CLASSIFIERS as CLASSIFIERS
 from jaxgan.config.names import GANS as GANS
 from jaxgan.config.names import GENERATORS as GENERATORS
 from jaxgan.config.names import STAGES
+from jaxgan.config.run_config import check_free as check_free
+from jaxgan.config.run_config import claim as claim
+from jaxgan.config.run_config import claim_data as claim_data
+from jaxgan.config.run_config import differences as differences
+from jaxgan.config.run_config import holds as holds
+from jaxgan.config.run_config import read_claim as read_claim
+from jaxgan.config.run_config import read_run as read_run
 from jaxgan.config.values import from_dict as from_dict
 from jaxgan.config.values import is_experiment as is_experiment
 from jaxgan.config.values import to_dict as to_dict

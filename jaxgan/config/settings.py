@@ -1,109 +1,328 @@
-"""Each setting of a config checked for itself, by its declaration in `sections`."""
+"""Configs as the code sees them: frozen sections, whose attributes declare what each may be.
+
+The type, bounds, names and length of a setting are declared once, here; `check_settings` checks by
+that, `read` makes a section of a user's values, and the page of all settings is written from it. A
+value in `optional` is what a config has that was made before the setting. `combinations` asks for
+the rest: what settings mean together.
+"""
 
 import dataclasses
-import difflib
-import math
-from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
-from ml_collections import ConfigDict
+from jaxgan.augment import ada
+from jaxgan.config.declarations import (
+    ANY,
+    LARGEST,
+    PART,
+    SHARE,
+    SOME,
+    TRUTH,
+    maybe,
+    number,
+    optional,
+    part,
+    positive,
+    section,
+    several,
+    text,
+    whole,
+)
+from jaxgan.config.names import (
+    CLASSIFIER_AUGMENTS,
+    LOSSES,
+    METRICS,
+    SCHEDULES,
+)
+from jaxgan.data import layout
+from jaxgan.models import backbones
 
-from jaxgan.config import typed
-from jaxgan.config.declarations import Setting, check_value, declared, is_plain, shown, text, whole
-from jaxgan.config.loading import keys
-from jaxgan.config.names import CLASSIFIERS, GANS, GENERATORS, STAGES
-from jaxgan.config.sections import Vision
-from jaxgan.config.values import is_experiment
-from jaxgan.errors import InputError
-
-TRAINING = declared(typed.Network)
-VISION = declared(Vision, "vision.")
-EXPERIMENT = declared(typed.Experiment) | {"gan.retrain": whole(1, 1000)}
-OF_MODEL = {name: declared(kind) for name, kind in typed.KINDS.items()}
-PCA = OF_MODEL["pca"]
-# A projected one may have what its generator's own critics have, which it does not use.
-_OTHERS = {n: dataclasses.replace(s, required=False) for n, s in OF_MODEL["dcgan"].items()}
-OF_MODEL["projected"] = _OTHERS | OF_MODEL["projected"]
-_GENERATOR = {n: s for n, s in _OTHERS.items() if n.startswith("model.")}
-OF_MODEL["drifting"] = _GENERATOR | OF_MODEL["drifting"]
-
-
-def check(config: ConfigDict, name: str = "config") -> None:
-    """Check each setting for itself.
-
-    Args:
-        config: of a training, or of an experiment with its two stages.
-        name: what errors call it.
-
-    Raises:
-        InputError: a setting is missing, or is not what it may be.
-    """
-    stages = {"": GENERATORS + CLASSIFIERS}
-    if is_experiment(config):
-        _check_all(config, EXPERIMENT, name)
-        _check_known(config, EXPERIMENT, name)
-        stages = {"gan": GANS, "classifier": CLASSIFIERS}
-    for stage, models in stages.items():
-        at = f"{name}.{stage}" if stage else name
-        of = _section(config.get(stage, ...), at) if stage else config
-        _check_all(of, {"model.name": text(*models)}, at)
-        known = OF_MODEL[of.model.name]
-        _check_all(of, known, at)
-        _check_sections(of, known, at)
-        _check_known(of, known | VISION, at)
-        if "vision" in of:
-            _check_all(of, VISION, at)
+# DiffAugment's color and cutout keep their names; the rest are ADA's groups.
+_OWN = ("flip", "color", "translation", "cutout")
+AUGMENTS = (*_OWN, *(name for name in ada.GROUPS if name not in _OWN))
+SPLIT = several(number(), 0, 1000)  # `combinations.check_fractions` says what else.
 
 
-def _check_all(config: ConfigDict, settings: Mapping[str, Setting], name: str) -> None:
-    for dotted, setting in settings.items():
-        *path, last = dotted.split(".")
-        section, at = config, name
-        for part in path:
-            section, at = _section(section.get(part, ...), f"{at}.{part}"), f"{at}.{part}"
-        if last in section:
-            check_value(f"{at}.{last}", section[last], setting)
-        elif setting.required:
-            raise InputError(f"{at}.{last} must be set, and this config does not have it")
-    for dotted in keys(config):
-        value: Any = config
-        for part in dotted.split("."):
-            value = value[part]
-        if not isinstance(value, ConfigDict) and not is_plain(value):
-            raise InputError(
-                f"{name}.{dotted} must be text, a number, True, False, None or a tuple of these, "
-                f"got {shown(value)}"
-            )
-        if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"{name}.{dotted} must be a finite number, got {value}")
+@section
+class Data:
+    """Which images."""
+
+    path: str = text(path="local")
+    classes: tuple[str, ...] = several(text(), 0, 100_000)
+    limit: int | None = maybe(whole())
+    crop: Literal["center", "stretch"] = text("center", "stretch")
+    on_error: Literal["skip", "raise"] = text("skip", "raise")
+    given_sides: Literal["use", "merge"] = optional(text("use", "merge"), "use")
+    layout: str = optional(text(*layout.READINGS), "auto")
+    groups: str | None = optional(maybe(text()))
+    duplicates: str | float | None = optional(ANY)  # `duplicates.parse` says which; None: auto.
+
+    @property
+    def rule(self) -> str | float:
+        """Return the rule by which images are the same; older configs have none."""
+        return "auto" if self.duplicates is None else self.duplicates
+
+    def at(self, resolution: int) -> "TrainingData":
+        """Return the same images at a resolution."""
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(Data)}
+        return TrainingData(**own, resolution=resolution)
 
 
-def _check_sections(config: ConfigDict, known: Mapping[str, Setting], name: str) -> None:
-    """Raise InputError for a section that nothing reads: it would be ignored in silence."""
-    read = {dotted.partition(".")[0] for dotted in known}
-    model = config.model.name
-    if model in GANS or config.get("vision", {}).get("backbone") == "none":
-        read.add("vision")  # `checks` says which GANs it goes with.
-    for part, found in config.items():
-        if isinstance(found, ConfigDict) and part not in read:
-            raise InputError(
-                f"{name}.{part} must not be set: model.name={model} has no such section, but "
-                f"{', '.join(sorted(s for s in read if isinstance(config.get(s), ConfigDict)))}"
-            )
+@section
+class TrainingData(Data):
+    resolution: int = whole(1, 4096)
+    split: tuple[float, float, float] | None = optional(SPLIT)
 
 
-def _check_known(config: ConfigDict, known: Mapping[str, Setting], name: str) -> None:
-    """Raise InputError for a setting that nothing reads, like a mistyped one."""
-    for dotted in keys(config):
-        read = any(setting == dotted or setting.startswith(f"{dotted}.") for setting in known)
-        if not read and dotted.partition(".")[0] not in STAGES:  # Those are checked apart.
-            near = difflib.get_close_matches(dotted, known, 1)
-            hint = f"; did you mean {name}.{near[0]}?" if near else ""
-            raise InputError(f"{name}.{dotted} is no setting of this config{hint}")
+@section
+class PCAData(Data):
+    resolution: int = whole(8, 4096)
+    split: tuple[float, ...] | None = None
 
 
-def _section(found: Any, name: str) -> ConfigDict:
-    if not isinstance(found, ConfigDict):
-        got = "nothing" if found is ... else shown(found)
-        raise InputError(f"{name} must be a section with settings, got {got}")
-    return found
+@section
+class GANData(TrainingData):
+    flip: bool = TRUTH
+    normalise: str = "range"
+
+
+@section
+class AdversarialData(GANData):
+    normalise: str = text("range", "statistics")
+
+
+@section
+class ProjectedData(GANData):
+    normalise: str = optional(text("range", "statistics"), "range")
+
+
+@section
+class ClassifierData(TrainingData):
+    split: tuple[float, float, float] = SPLIT
+    flip: bool = optional(TRUTH, False)
+
+
+@section
+class Train:
+    """How long, on how many images at once, and what is kept."""
+
+    steps: int | None = maybe(whole())
+    epochs: float | None = maybe(positive(1e6))
+    kimg: float | None = maybe(positive())
+    batch_size: int = whole(1, 2**20)
+    microbatch: int | None = maybe(whole(1, 2**20))
+    remat: bool = TRUTH
+    profile: str | None = maybe(text())
+    log_every: int = whole()
+    sample_every: int = whole()
+    checkpoint_every: int = whole()
+    checkpoint_minutes: float | None = optional(maybe(positive(1e6)))
+    steps_per_call: int = optional(whole(1, 1000), 1)
+
+
+@section
+class Boost:
+    """More critic updates: at the start, and every so many steps."""
+
+    n_critic: int = whole(1, 10**6)
+    first: int = whole(0)
+    every: int = whole(0)
+
+
+@section
+class GANTrain(Train):
+    min_diversity: float = PART
+    on_collapse: str = text("warn", "stop", "rollback")
+    rollbacks: int = whole(0)
+    n_critic: int = 1
+    same_batch: bool = True
+    boost: Boost | None = None
+
+
+@section
+class AdversarialTrain(GANTrain):
+    n_critic: int = whole(1, 10**6)
+    same_batch: bool = TRUTH
+    boost: Boost = Boost()
+    ema_decay: float = PART
+
+
+@section
+class AveragedTrain(GANTrain):
+    ema_kimg: float = positive()
+    ema_ramp: float | None = maybe(positive())
+
+
+@section
+class ProjectedTrain(AveragedTrain):
+    n_critic: int = optional(whole(1, 10**6), 1)
+    same_batch: bool = optional(TRUTH, True)
+
+
+@section
+class DriftingTrain(AveragedTrain):
+    positives: int = whole(2, 2**16)
+
+
+@section
+class ClassifierTrain(Train):
+    label_smoothing: float = PART
+    augment: tuple[str, ...] = several(text(*CLASSIFIER_AUGMENTS))
+    mixup: float = number(0.0, 1e3, default=0.0)
+    cutmix: float = number(0.0, 1e3, default=0.0)
+    feature_noise: float = number(0.0, 1e3, default=0.0)
+    ema_decay: float = part(default=0.0)
+    views: int = whole(1, 1000)
+
+
+@section
+class Adam:
+    learning_rate: float = positive(1e3)
+    b1: float = PART
+    b2: float = PART
+
+
+@section
+class Player(Adam):
+    """The optimiser of the generator or the critic."""
+
+    name: str = text("adam", "rmsprop")
+    schedule: str = text(*SCHEDULES)
+    final: float = number(0.0, 1e3)
+    t_max: str | None = maybe(text())
+    warmup: str | None = maybe(text())
+    clip: float | None = None
+
+
+@section
+class Critic(Player):
+    clip: float | None = maybe(positive())
+
+
+@section
+class Players:
+    generator: Player = Player()
+    critic: Critic = Critic()
+
+
+@section
+class Alone:
+    """Of a generator without a critic."""
+
+    generator: Player = Player()
+
+
+@section
+class ProjectedPlayers:
+    generator: Player = Player()
+    critic: Player = Player()
+
+
+@section
+class LazyCritic(Adam):
+    frozen: int = whole(0)
+
+
+@section
+class LazyPlayers:
+    generator: Adam = Adam()
+    critic: LazyCritic = LazyCritic()
+
+
+@section
+class ClassifierOptim(Adam):
+    name: str = text("adam", "adamw", "sgd")
+    momentum: float = PART
+    weight_decay: float = number(0.0, 1e3, default=0.0)
+    schedule: str = text("constant", "cosine", default="constant")
+    final: float = number(0.0, 1e3)
+    warmup: float = part(default=0.0)
+    trunk: float = number(0.0, 1e3)
+    frozen: tuple[str, ...] = several(text())
+
+
+@section
+class Evaluate:
+    """What is measured beside training."""
+
+    every: int = whole(0, default=0)
+    pictures: int = whole(1, 10**7)
+    metrics: tuple[str, ...] = several(text(*METRICS), 1)
+    best: str = text(*METRICS, default="")
+    features: str = text("auto", "vgg16", "alexnet", "light")
+    share: float = SOME
+    allow_seen: bool = optional(TRUTH, False)
+
+
+@section
+class Loss:
+    name: str = text(*LOSSES)
+    real_labels: tuple[float, float] = several(number(-LARGEST), 2, 2)
+    flipped: float = SHARE
+    targets: tuple[float, float, float] = several(number(-LARGEST), 3, 3)
+    margin: tuple[float, float] = several(number(-LARGEST), 2, 2, default=(1.0, 1.0))
+    gradient_penalty: float = number()
+    r1: float = number()
+    r2: float = number()
+
+
+@section
+class ProjectedLoss:
+    name: str = text("hinge")
+
+
+@section
+class DriftingLoss:
+    name: str = text("drifting")
+    temperatures: tuple[float, ...] = several(positive(1e3), 1, 100)
+
+
+@section
+class LazyLoss:
+    name: str = "non_saturating"
+    r1: float = number()
+    r1_every: int = whole()
+    path_length: float = number()
+    path_every: int = whole()
+    path_decay: float = SHARE
+    style_mixing: float = SHARE
+
+
+@section
+class Augment:
+    policy: tuple[str, ...] = several(text(*AUGMENTS))
+    p: float = SHARE
+    noise: float = 0.0
+    noise_until: str | None = None
+
+
+@section
+class NoisyAugment(Augment):
+    noise: float = number(0.0, 1e3)
+    noise_until: str | None = maybe(text())
+
+
+@section
+class AdaptiveAugment:
+    policy: tuple[str, ...] = several(text(*ada.GROUPS))
+    p: float | None = maybe(SHARE)
+    target: float = part(-1.0, above=True)
+    speed_kimg: float = positive()
+
+
+@section
+class Vision(Adam):
+    """A second critic, beside a first one; not every config has it."""
+
+    backbone: str = text(*backbones.NAMES)
+    backbone_size: int = whole(1, 4096)
+    weight: float = number()
+    start: str | None = maybe(text())
+    mixed: int = whole(1, 2**12)
+    head_width: int = whole(1, 2**12)
+
+
+@section
+class Sample:
+    """How seeds become latents; "numpy" as the published tool does."""
+
+    latents: str = optional(text(), "")

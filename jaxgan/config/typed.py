@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from ml_collections import ConfigDict
 
-from jaxgan.config import models, questions, sections, values
+from jaxgan.config import experiment_settings, model_settings, settings, values
 from jaxgan.config.declarations import (
     BETWEEN,
     SEED,
@@ -31,25 +31,25 @@ GIVEN: Any = dataclasses.field(default_factory=dict[str, Any], repr=False, compa
 class Network:
     """Of what is trained alone: a GAN or a classifier."""
 
-    data: sections.TrainingData = sections.TrainingData()
+    data: settings.TrainingData = settings.TrainingData()
     seed: int = SEED
     parallel: str = text("auto", "jit", "pmap", "zero", "fsdp")
     precision: str = text("float32", "bf16")
     deterministic: bool = TRUTH
     init_from: str | None = maybe(text(path="remote"))
-    model: models.Model = models.Model()
-    train: sections.Train = sections.Train()
+    model: model_settings.Model = model_settings.Model()
+    train: settings.Train = settings.Train()
     given: dict[str, Any] = GIVEN
 
 
 @section
 class GAN(Network):
-    data: sections.GANData = sections.GANData()
-    model: models.GANModel = models.GANModel()
-    train: sections.GANTrain = sections.GANTrain()
-    evaluate: sections.Evaluate = sections.Evaluate()
-    vision: sections.Vision | None = None
-    sample: sections.Sample | None = None
+    data: settings.GANData = settings.GANData()
+    model: model_settings.GANModel = model_settings.GANModel()
+    train: settings.GANTrain = settings.GANTrain()
+    evaluate: settings.Evaluate = settings.Evaluate()
+    vision: settings.Vision | None = None
+    sample: settings.Sample | None = None
     retrain: int = optional(whole(1, 1000), 1)  # Of an experiment's.
     loss: Any = None
     augment: Any = None
@@ -68,53 +68,53 @@ class GAN(Network):
 
 @section
 class Adversarial(GAN):
-    data: sections.AdversarialData = sections.AdversarialData()
-    train: sections.AdversarialTrain = sections.AdversarialTrain()
-    loss: sections.Loss = sections.Loss()
-    augment: sections.NoisyAugment = sections.NoisyAugment()
-    optim: sections.Players = sections.Players()
+    data: settings.AdversarialData = settings.AdversarialData()
+    train: settings.AdversarialTrain = settings.AdversarialTrain()
+    loss: settings.Loss = settings.Loss()
+    augment: settings.NoisyAugment = settings.NoisyAugment()
+    optim: settings.Players = settings.Players()
 
 
 @section
 class WGAN(Adversarial):
-    model: models.WGANModel = models.WGANModel()
+    model: model_settings.WGANModel = model_settings.WGANModel()
 
 
 @section
 class DCGAN(Adversarial):
-    model: models.DCGANModel = models.DCGANModel()
+    model: model_settings.DCGANModel = model_settings.DCGANModel()
 
 
 @section
 class FastGAN(Adversarial):
-    model: models.FastGANModel = models.FastGANModel()
+    model: model_settings.FastGANModel = model_settings.FastGANModel()
 
 
 @section
 class Projected(GAN):
-    data: sections.ProjectedData = sections.ProjectedData()
-    model: models.ProjectedModel = models.ProjectedModel()
-    train: sections.ProjectedTrain = sections.ProjectedTrain()
-    loss: sections.ProjectedLoss = sections.ProjectedLoss()
-    augment: sections.Augment = sections.Augment()
-    optim: sections.ProjectedPlayers = sections.ProjectedPlayers()
+    data: settings.ProjectedData = settings.ProjectedData()
+    model: model_settings.ProjectedModel = model_settings.ProjectedModel()
+    train: settings.ProjectedTrain = settings.ProjectedTrain()
+    loss: settings.ProjectedLoss = settings.ProjectedLoss()
+    augment: settings.Augment = settings.Augment()
+    optim: settings.ProjectedPlayers = settings.ProjectedPlayers()
 
 
 @section
 class Drifting(GAN):
-    model: models.DriftingModel = models.DriftingModel()
-    train: sections.DriftingTrain = sections.DriftingTrain()
-    loss: sections.DriftingLoss = sections.DriftingLoss()
-    optim: sections.Alone = sections.Alone()
+    model: model_settings.DriftingModel = model_settings.DriftingModel()
+    train: settings.DriftingTrain = settings.DriftingTrain()
+    loss: settings.DriftingLoss = settings.DriftingLoss()
+    optim: settings.Alone = settings.Alone()
 
 
 @section
 class StyleGAN2(GAN):
-    model: models.StyleGAN2Model = models.StyleGAN2Model()
-    train: sections.AveragedTrain = sections.AveragedTrain()
-    loss: sections.LazyLoss = sections.LazyLoss()
-    augment: sections.AdaptiveAugment = sections.AdaptiveAugment()
-    optim: sections.LazyPlayers = sections.LazyPlayers()
+    model: model_settings.StyleGAN2Model = model_settings.StyleGAN2Model()
+    train: settings.AveragedTrain = settings.AveragedTrain()
+    loss: settings.LazyLoss = settings.LazyLoss()
+    augment: settings.AdaptiveAugment = settings.AdaptiveAugment()
+    optim: settings.LazyPlayers = settings.LazyPlayers()
 
     @property
     def num_classes(self) -> int:
@@ -124,10 +124,10 @@ class StyleGAN2(GAN):
 
 @section
 class Classifier(Network):
-    data: sections.ClassifierData = sections.ClassifierData()
-    model: models.ClassifierModel = models.ClassifierModel()
-    train: sections.ClassifierTrain = sections.ClassifierTrain()
-    optim: sections.ClassifierOptim = sections.ClassifierOptim()
+    data: settings.ClassifierData = settings.ClassifierData()
+    model: model_settings.ClassifierModel = model_settings.ClassifierModel()
+    train: settings.ClassifierTrain = settings.ClassifierTrain()
+    optim: settings.ClassifierOptim = settings.ClassifierOptim()
 
     @property
     def trunk_stays(self) -> bool:
@@ -137,29 +137,29 @@ class Classifier(Network):
 
 @section
 class GoogLeNet(Classifier):
-    model: models.GoogLeNetModel = models.GoogLeNetModel()
+    model: model_settings.GoogLeNetModel = model_settings.GoogLeNetModel()
 
 
 @section
 class ResNet(Classifier):
-    model: models.ResNetModel = models.ResNetModel()
+    model: model_settings.ResNetModel = model_settings.ResNetModel()
 
 
 @section
 class VGG16(Classifier):
-    model: models.VGG16Model = models.VGG16Model()
+    model: model_settings.VGG16Model = model_settings.VGG16Model()
 
 
 @section
 class PCA:
     """Of principal components, which train nothing."""
 
-    data: sections.PCAData = sections.PCAData()
+    data: settings.PCAData = settings.PCAData()
     seed: int = SEED
     parallel: str = text("auto", "jit", "pmap", "zero", "fsdp")
     precision: str = text("float32", "bf16")
     init_from: str | None = maybe(text())
-    model: models.PCAModel = models.PCAModel()
+    model: model_settings.PCAModel = model_settings.PCAModel()
     evaluate: Any = None
     backbones: tuple[str, ...] = ()
     numpy_latents: bool = False
@@ -168,7 +168,7 @@ class PCA:
 
 @section
 class Experiment:
-    data: questions.ExperimentData = questions.ExperimentData()
+    data: experiment_settings.ExperimentData = experiment_settings.ExperimentData()
     seed: int = SEED
     seeds: tuple[int, ...] = several(SEED)
     parallel: str = text("auto", "jit", "pmap", "zero", "fsdp")
@@ -178,10 +178,10 @@ class Experiment:
     epochs: str = text("real", "arm")
     stop_below: float | None = maybe(BETWEEN)
     vmap_seeds: int = whole(1, 1000)
-    replace: questions.Replace = questions.Replace()
-    add: questions.Add = questions.Add()
-    select: questions.Select = questions.Select()
-    verdict: questions.Verdict = questions.Verdict()
+    replace: experiment_settings.Replace = experiment_settings.Replace()
+    add: experiment_settings.Add = experiment_settings.Add()
+    select: experiment_settings.Select = experiment_settings.Select()
+    verdict: experiment_settings.Verdict = experiment_settings.Verdict()
     gan: Any = None
     classifier: Any = None
     given: dict[str, Any] = GIVEN

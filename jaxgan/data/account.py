@@ -8,7 +8,7 @@ from jaxtyping import Int
 
 from jaxgan.data import dataset, loader, quality, walk
 from jaxgan.data.dataset import Source
-from jaxgan.data.given import SIDES
+from jaxgan.data.given_splits import SIDES
 from jaxgan.data.splits import Split
 
 FEW = 50  # Images of a class to train with.

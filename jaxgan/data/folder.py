@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 from PIL import Image
 
-from jaxgan.data import given, groups, images, quality, ranges
+from jaxgan.data import given_splits, groups, images, quality, ranges
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.dataset import Source as Source
 from jaxgan.data.fingerprint import add_digest, start_fingerprint
@@ -260,7 +260,9 @@ def _sides(
         return None, None
     if grouped is not None:
         groups.check_sides(grouped, by_folder, names)
-    said, sides = given.settled(by_folder.astype(np.int32), labels, classes, digests, grouped)
+    said, sides = given_splits.settled(
+        by_folder.astype(np.int32), labels, classes, digests, grouped
+    )
     logger.warning("%s", said)
     return sides, tuple(float((sides == side).mean()) for side in range(3))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int64
 
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 
 class Stored:
@@ -50,4 +50,4 @@ def save(file: Path, array: np.ndarray) -> None:
     """Write a `.npy` file as a whole or not at all."""
     buffer = io.BytesIO()  # Written by numpy itself, a full disk would be an error without number.
     np.save(buffer, array)
-    sealed.write(file, buffer.getbuffer())
+    checked_files.write(file, buffer.getbuffer())

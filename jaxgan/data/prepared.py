@@ -26,7 +26,7 @@ from jaxgan.data.sources import discover
 from jaxgan.data.tables import Tables
 from jaxgan.data.tf_example import decode_example
 from jaxgan.errors import FileError, InputError
-from jaxgan.system import machine, sealed
+from jaxgan.system import checked_files, machine
 
 FORMAT = 1  # Of the folder; raised when older code could not read it.
 INFO = "dataset.json"
@@ -87,7 +87,7 @@ def read_info(path: str | os.PathLike, name: str = INFO) -> dict[str, Any]:
         raise FileError(
             f"{file} must have the fingerprint of its images, and has another: {remedy}"
         )
-    if sealed.checksum(info) != info.get(sealed.CHECKSUM):
+    if checked_files.checksum(info) != info.get(checked_files.CHECKSUM):
         raise FileError(f"{file} must be as it was written, and was changed: {remedy}")
     return info
 

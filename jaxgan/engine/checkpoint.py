@@ -22,7 +22,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 
 from jaxgan.engine.checkpoint_items import checksums, items_of
 from jaxgan.errors import FileError
-from jaxgan.system import paths, sealed
+from jaxgan.system import checked_files, paths
 from jaxgan.types import InputError, State
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates each of its steps.
@@ -132,7 +132,7 @@ class Checkpoints:
             except (OSError, ValueError, AttributeError):
                 continue  # The checkpoint is damaged: `restore` says so.
             try:
-                if said is None or sealed.checksum(json.loads(file.read_bytes())) == said:
+                if said is None or checked_files.checksum(json.loads(file.read_bytes())) == said:
                     continue
             except (ValueError, AttributeError, RecursionError):
                 pass
@@ -226,7 +226,10 @@ class Checkpoints:
         self, step: int, items: dict, config: dict, data: dict, metrics: dict | None
     ) -> None:
         sums: dict[str, Any] = {k: checksums(v) for k, v in items.items()} | {"step": step}
-        sums |= {"data": sealed.checksum(data), "metrics": sealed.checksum(metrics or {})}
+        sums |= {
+            "data": checked_files.checksum(data),
+            "metrics": checked_files.checksum(metrics or {}),
+        }
         self._manager.save(
             step,
             args=ocp.args.Composite(
@@ -320,7 +323,7 @@ class Checkpoints:
                 checksums=ocp.args.JsonRestore(),
             ),
         )
-        found = sealed.checksum(rest["data"])
+        found = checked_files.checksum(rest["data"])
         if rest["checksums"].get("data", found) != found:  # Older ones have none.
             raise DamagedError("the checksum of data does not match")
         return Restored(step, state, rest["config"], rest["data"])

@@ -23,7 +23,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util import tensor_util
 
 from jaxgan.engine import tracking
-from jaxgan.system import screen, sealed
+from jaxgan.system import checked_files, screen
 from jaxgan.system.screen import duration
 
 __all__ = ["Log", "duration", "grid", "png", "read_metrics"]
@@ -139,7 +139,7 @@ class Log:
         """Add a row to `metrics.jsonl` and points to TensorBoard's curves."""
         if not self._on:
             return
-        self._append("metrics.jsonl", sealed.row({"step": step, **values}))
+        self._append("metrics.jsonl", checked_files.row({"step": step, **values}))
         screen.event("metrics", run=self.folder.as_posix(), step=step, **values)
         metadata = scalar_metadata.create_summary_metadata(None, None)
         for name, value in values.items():
@@ -155,7 +155,7 @@ class Log:
         data = png(image)
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
-        sealed.write(folder / f"{step:07d}.png", data)
+        checked_files.write(folder / f"{step:07d}.png", data)
         h, w = image.shape[:2]
         tensor = tensor_util.make_tensor_proto([str(w).encode(), str(h).encode(), data])
         metadata = image_metadata.create_summary_metadata(display_name=None, description=None)
@@ -165,8 +165,8 @@ class Log:
     def rewind(self, step: int) -> None:
         """Drop rows after `step`: a resumed run writes them again."""
         if self._on and (file := self.here / "metrics.jsonl").exists():
-            rows = [row for row in sealed.rows(file) if row.get("step", math.inf) <= step]
-            sealed.write(file, map(sealed.row, rows))
+            rows = [row for row in checked_files.rows(file) if row.get("step", math.inf) <= step]
+            checked_files.write(file, map(checked_files.row, rows))
             self._copy()
 
     def _append(self, name: str, text: str) -> None:
@@ -174,7 +174,7 @@ class Log:
             with (self.here / name).open("a", encoding="utf-8") as file:
                 file.write(text)
         except OSError as error:
-            raise sealed.named(error, self.here / name) from error
+            raise checked_files.named(error, self.here / name) from error
         if time.monotonic() >= self._next:
             self._copy()
 
@@ -213,9 +213,9 @@ class _Events:
         try:
             yield
         except OSError as error:
-            raise sealed.named(error, self._path) from error
+            raise checked_files.named(error, self._path) from error
 
 
 def read_metrics(workdir: epath.PathLike) -> list[dict]:
     """Return the rows of a run's `metrics.jsonl`."""
-    return sealed.rows(epath.Path(workdir) / "metrics.jsonl")
+    return checked_files.rows(epath.Path(workdir) / "metrics.jsonl")

@@ -16,7 +16,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.types import InputError
 
 VARIABLE = "JAXGAN_TRACK"
@@ -96,7 +96,7 @@ def begin(folder: epath.PathLike) -> list[Tracker]:
     if not names:
         return []
     file = folder / "config.json"
-    config = sealed.load(file, "begin anew", strict=False) if file.exists() else {}
+    config = checked_files.load(file, "begin anew", strict=False) if file.exists() else {}
     title = "/".join(Path(folder).absolute().parts[-3:])
     found = []
     for name in names:

@@ -24,7 +24,7 @@ from jaxgan.metrics.networks import Classifier
 from jaxgan.sampling import cards
 from jaxgan.sampling.export import Weights, exported, flat
 from jaxgan.steps.classifier import make_predict
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.system.terminal import few
 
 FILES = ("classifier.jax", "weights.safetensors", "model_card.md")
@@ -63,9 +63,9 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     written = card(members, workdir, measured, about, data_licence, licence)
     weights = joined(members)
-    sealed.write(folder / FILES[0], bytes(program(members[0], weights).serialize()))
-    sealed.write(folder / FILES[1], save(weights))
-    sealed.write(folder / FILES[2], written)
+    checked_files.write(folder / FILES[0], bytes(program(members[0], weights).serialize()))
+    checked_files.write(folder / FILES[1], save(weights))
+    checked_files.write(folder / FILES[2], written)
     what = "a classifier" if len(members) == 1 else f"{len(members)} classifiers"
     said = f"{what} as {', '.join(FILES)}: {folder}"
     if with_onnx:

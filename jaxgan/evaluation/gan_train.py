@@ -24,9 +24,9 @@ from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
 from jaxgan import recipes
-from jaxgan.config import checks
+from jaxgan.config import combinations
 from jaxgan.config import loading as configs
-from jaxgan.config.sections import ClassifierData
+from jaxgan.config.settings import ClassifierData
 from jaxgan.config.typed import Classifier, changed
 from jaxgan.data import account, loader, splits
 from jaxgan.data.folder import Source
@@ -276,7 +276,7 @@ def check_classifier(config: ConfigDict) -> Classifier:
     """
     if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
         raise InputError("--config must be a classifier's, like configs/googlenet.py")
-    checked: Classifier = checks.check_training(config)
+    checked: Classifier = combinations.check_training(config)
     training.check_batches(checked.train, checked.model.name)
     training.check_precision(checked.precision)
     return checked

@@ -15,7 +15,7 @@ from jaxgan.errors import InputError
 from jaxgan.evaluation import export as classifiers
 from jaxgan.metrics import networks
 from jaxgan.sampling import cards, export, imagefolder, sample
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 REPO = re.compile(r"[\w][\w.\-]{0,95}/[\w][\w.\-]{0,95}", re.ASCII)
 CARD = "model_card.md"  # Of an export; the hub shows README.md.
@@ -168,10 +168,10 @@ def _stage_run(
         export.run(sampler, folder, staged, **licences)
         taken = sampler.step
     (staged / CARD).rename(staged / "README.md")
-    sealed.save(staged / "config.json", cards.published(config.given), indent=2)
+    checked_files.save(staged / "config.json", cards.published(config.given), indent=2)
     if about := cards.read_about(folder):
         about |= {"command": cards.short(about.get("command") or "")}
-        sealed.save(staged / "run.json", about, indent=2)
+        checked_files.save(staged / "run.json", about, indent=2)
     for name in ("data.json", "metrics.jsonl"):
         if (folder / name).exists():
             shutil.copyfile(folder / name, staged / name)

@@ -13,7 +13,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Array
 
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.types import InputError
 
 FILE = "classifier.onnx"
@@ -66,7 +66,7 @@ def write(
     finally:
         jax.clear_caches()
     file = epath.Path(out) / FILE
-    sealed.write(file, made)
+    checked_files.write(file, made)
     try:
         runtime = importlib.import_module("onnxruntime")
     except ImportError:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from jaxgan.experiment import ladder, outcomes
+from jaxgan.experiment import cheapest_arm, outcomes
 from jaxgan.experiment import verdict as words
 from jaxgan.experiment.answers import Answers
 from jaxgan.experiment.outcomes import OUTCOMES, Tables
@@ -106,7 +106,7 @@ def judge(
             *([first | {"primary": True}] if first else []),
             *(c | {"primary": False} for c in others),
         ],
-        "ladder": ladder.cheapest(answers, arms, level),
+        "ladder": cheapest_arm.cheapest(answers, arms, level),
         "worth": _worth(answers, primary[0], about, level),
     }
     return judged

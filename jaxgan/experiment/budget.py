@@ -17,7 +17,7 @@ from jaxgan.experiment.design.plan import Plan, prepare
 from jaxgan.experiment.schema import Results
 from jaxgan.experiment.verdict import points
 from jaxgan.statistics import power
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 FILE = "budget.json"
 FOLDS = (1, 4, 5)  # That are weighed; the images that are tested are those of the folds begun.
@@ -196,7 +196,7 @@ def spend(
     """
     file = epath.Path(workdir) / FILE
     remedy = f"delete {workdir} and run the same command again"
-    before = sealed.load(file, remedy) if file.exists() else None
+    before = checked_files.load(file, remedy) if file.exists() else None
     if before is None and (epath.Path(workdir) / "config.json").exists():
         raise InputError(
             f"{workdir} holds an experiment that was begun without --budget: go on without it, or "
@@ -219,7 +219,7 @@ def spend(
         begin_folds=chosen.begun if before is None else None,
         before=plan,
         told_first=(*told_first, line),
-        claimed=lambda: sealed.save(file, kept),
+        claimed=lambda: checked_files.save(file, kept),
     )
 
 

@@ -26,7 +26,7 @@ from jaxgan.experiment.schema import ArmResult, Judged, Results
 from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import audit, checks, gate
 from jaxgan.experiment.validity.likeness import samples_shared
-from jaxgan.system import screen, sealed
+from jaxgan.system import checked_files, screen
 
 TOLD = "verdicts.jsonl"
 
@@ -61,7 +61,7 @@ def conclude(
     asked = {"seeds": list(config.seeds)} | config.given["verdict"]
     if not seeds_planned or config.verdict.width is not None:
         del asked["seeds"]
-    told = sealed.rows(folder / TOLD)
+    told = checked_files.rows(folder / TOLD)
     with screen.stage("checking that the verdict holds"):
         guards = [*_checks(sites, record, opened), checks.as_planned(asked, told)]
     # Stages that were finished before count, too.
@@ -101,9 +101,9 @@ def conclude(
     found["cost"] = cost(found)
     found["next"] = next_steps.what_next(found)
     now = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-    sealed.write(folder / TOLD, map(sealed.row, [*told, asked | now]))
-    found = sealed.seal(found)
-    sealed.write(folder / "results.json", json.dumps(found, indent=1) + "\n")
+    checked_files.write(folder / TOLD, map(checked_files.row, [*told, asked | now]))
+    found = checked_files.seal(found)
+    checked_files.write(folder / "results.json", json.dumps(found, indent=1) + "\n")
     with screen.stage("writing the report"):
         report = write_report(found, folder)
     for guard in found["guards"]:
@@ -171,7 +171,7 @@ def _figures(site: Site, made: list[dict[str, Source]]) -> dict[str, dict[str, s
 
     def show(kind: str, name: str, images: list[np.ndarray]) -> None:
         file = f"figures/{kind}_{name}.png"
-        sealed.write(folder / file, log.png(log.grid(np.stack(images))))
+        checked_files.write(folder / file, log.png(log.grid(np.stack(images))))
         figures[kind][name] = file
 
     for label, name in enumerate(real.classes):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxgan.config.sections import Train
+from jaxgan.config.settings import Train
 from jaxgan.engine import log
 from jaxgan.experiment import timing
 from jaxgan.experiment.design.jobs import Job

@@ -13,7 +13,7 @@ import jax
 from etils import epath
 
 from jaxgan.errors import InputError
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 PATIENCE = 20.0  # Seconds for an address to answer.
 RETRIES = 10  # Of a task whose worker is lost: machines that cost little go often.
@@ -151,7 +151,7 @@ def check_nodes(nodes: Sequence[dict], folder: epath.Path, images: str) -> None:
         return versions, seen, local is None or os.path.exists(local)
 
     mine, token = look(__file__)[0], secrets.token_hex(8)
-    sealed.write(probe, token)
+    checked_files.write(probe, token)
     try:
         looks = []
         for node in nodes:

@@ -8,7 +8,7 @@ from etils import epath
 
 from jaxgan.errors import FileError, InputError
 from jaxgan.experiment.schema import Results
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 FORMAT = 3  # It rises with a change that a reader notices.
 NEEDED = {"verdict", "arms"}
@@ -29,7 +29,7 @@ def read(workdir: epath.PathLike, flag: str = "--workdir") -> Results:
     if not file.exists():
         raise InputError(f"{flag} must hold a finished experiment, and {file} is missing")
     again = f"delete it and run the command of the experiment in {workdir} again"
-    found = sealed.load(file, again, strict=False)
+    found = checked_files.load(file, again, strict=False)
     made = found.get("format", 1)
     if not isinstance(made, int) or made > FORMAT:
         raise InputError(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from jaxgan.system import machine, sealed
+from jaxgan.system import checked_files, machine
 
 LIMIT = 2 * 2**30
 """Bytes that are kept: the longest unused ones go."""
@@ -85,7 +85,7 @@ def _write(file: Path, array: Array) -> None:
     np.save(buffer, array, allow_pickle=False)
     content = buffer.getvalue()
     file.parent.mkdir(parents=True, exist_ok=True)
-    sealed.write(file, hashlib.sha256(content).digest() + content)
+    checked_files.write(file, hashlib.sha256(content).digest() + content)
 
 
 def _tidy(folder: Path, limit: int) -> None:

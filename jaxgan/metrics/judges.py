@@ -13,7 +13,7 @@ from etils import epath
 from jaxgan.config import values
 from jaxgan.errors import FileError, InputError
 from jaxgan.metrics import features
-from jaxgan.system import paths, sealed
+from jaxgan.system import checked_files, paths
 
 NETWORKS = ("vgg16", "alexnet", "inception")  # That a critic may look through, too.
 CHEAP = ("alexnet", "vgg16", "light")  # The judges, the cheapest network first.
@@ -32,7 +32,7 @@ def seen_by_critics(backbones: Iterable[str], *starts: str | None) -> tuple[str,
         file = epath.Path(start) / "config.json"
         if file.exists():
             remedy = f"restore it, or begin with another run than {start}"
-            found |= set(values.backbones(sealed.load(file, remedy, strict=False)))
+            found |= set(values.backbones(checked_files.load(file, remedy, strict=False)))
     return tuple(name for name in NETWORKS if name in found)
 
 

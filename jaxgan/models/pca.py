@@ -24,7 +24,7 @@ from jaxtyping import Array, Float32, Float64, Int, Integer, UInt8
 
 from jaxgan.data.folder import Source
 from jaxgan.errors import FileError, InputError
-from jaxgan.system import paths, sealed
+from jaxgan.system import checked_files, paths
 from jaxgan.types import Images, Latents
 
 LEAST = 3  # Images: two have one component, and none can be held out.
@@ -315,7 +315,7 @@ def save(fit: Fit, file: epath.PathLike) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     np.savez(buffer, **fit._asdict())
-    sealed.write(file, buffer.getvalue())
+    checked_files.write(file, buffer.getvalue())
 
 
 def load(file: epath.PathLike) -> Fit:

@@ -6,7 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jaxgan.config.models import DriftingModel
+from jaxgan.config.model_settings import DriftingModel
 from jaxgan.config.typed import Drifting
 from jaxgan.models import backbones
 from jaxgan.models.feature_sets import Sets, make_feature_sets

@@ -5,7 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from jaxgan.config.lengths import total_steps
-from jaxgan.config.sections import Boost, GANTrain, Train
+from jaxgan.config.settings import Boost, GANTrain, Train
 from jaxgan.steps import schedules
 
 

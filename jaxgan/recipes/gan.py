@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan.config.models import DCGANModel, FastGANModel, GANModel, WGANModel
-from jaxgan.config.sections import Loss, NoisyAugment
+from jaxgan.config.model_settings import DCGANModel, FastGANModel, GANModel, WGANModel
+from jaxgan.config.settings import Loss, NoisyAugment
 from jaxgan.config.typed import Adversarial
 from jaxgan.models import dcgan, fastgan, wgan
 from jaxgan.recipes import augmentation, durations, networks, second_critic

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxgan.config.models import (
+from jaxgan.config.model_settings import (
     DCGANModel,
     FastGANModel,
     GANModel,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import optax
 
-from jaxgan.config.sections import Player
+from jaxgan.config.settings import Player
 from jaxgan.steps import optimizers, schedules
 
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array
 
-from jaxgan.config.models import ProjectedModel
-from jaxgan.config.sections import AveragedTrain
+from jaxgan.config.model_settings import ProjectedModel
+from jaxgan.config.settings import AveragedTrain
 from jaxgan.config.typed import Projected
 from jaxgan.models import backbones, projected
 from jaxgan.recipes import augmentation, durations, networks

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeGuard
 import jax
 import jax.numpy as jnp
 
-from jaxgan.config.sections import Vision
+from jaxgan.config.settings import Vision
 from jaxgan.models import backbones, projected
 from jaxgan.recipes import networks
 from jaxgan.steps import optimizers

@@ -9,8 +9,8 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from jaxgan.augment import ada
-from jaxgan.config.models import StyleGAN2Model
-from jaxgan.config.sections import Adam
+from jaxgan.config.model_settings import StyleGAN2Model
+from jaxgan.config.settings import Adam
 from jaxgan.config.typed import StyleGAN2
 from jaxgan.models import stylegan2
 from jaxgan.recipes import second_critic

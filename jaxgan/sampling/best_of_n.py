@@ -9,7 +9,7 @@ from etils import epath
 
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
-from jaxgan.config.sections import PCAData, TrainingData
+from jaxgan.config.settings import PCAData, TrainingData
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.data.grouped_split import split
@@ -19,7 +19,7 @@ from jaxgan.metrics.networks import Classifier, load_classifier
 from jaxgan.sampling import sample, selection
 from jaxgan.sampling.sample import Sampler
 from jaxgan.sampling.selection import Classified
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.system.paths import near
 from jaxgan.system.terminal import few
 
@@ -145,8 +145,8 @@ def save(kept: Kept, out: epath.PathLike) -> None:
     """Write `drawn.jsonl`, a row for each image drawn, and `selection.json` to a folder."""
     folder = epath.Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    sealed.write(folder / "drawn.jsonl", (json.dumps(row) + "\n" for row in kept.drawn))
-    sealed.write(folder / "selection.json", json.dumps(kept.about, indent=2) + "\n")
+    checked_files.write(folder / "drawn.jsonl", (json.dumps(row) + "\n" for row in kept.drawn))
+    checked_files.write(folder / "selection.json", json.dumps(kept.about, indent=2) + "\n")
 
 
 def open_judge(workdir: str | None, label: str | None, data: TrainingData | PCAData) -> Judge:

@@ -10,7 +10,7 @@ from etils import epath
 from jaxgan.config import loading as configs
 from jaxgan.engine.log import read_metrics
 from jaxgan.errors import FileError, InputError
-from jaxgan.system import paths, sealed
+from jaxgan.system import checked_files, paths
 from jaxgan.system.terminal import few
 
 # Files of a run folder that are no evaluation which somebody put there.
@@ -158,8 +158,8 @@ def _read(file: epath.Path) -> str:
     """Return the JSON of an evaluation, as the user put it there."""
     try:
         values = json.loads(paths.check_plain(file).read_bytes())
-        if isinstance(values, dict) and sealed.CHECKSUM in values:
-            values = sealed.load(file, "restore or delete it")
+        if isinstance(values, dict) and checked_files.CHECKSUM in values:
+            values = checked_files.load(file, "restore or delete it")
         return json.dumps(values, indent=2)
     except FileError:
         raise

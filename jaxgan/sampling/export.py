@@ -14,7 +14,7 @@ from safetensors.numpy import save
 
 from jaxgan.sampling import cards
 from jaxgan.sampling.sample import Sampler
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.types import to_uint8
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -47,9 +47,9 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     named = flat(sampler.variables)
     about = card(sampler, workdir, data_licence, licence)  # First: it may be refused.
-    sealed.write(folder / FILES[0], bytes(program(sampler, named).serialize()))
-    sealed.write(folder / FILES[1], save(named))
-    sealed.write(folder / FILES[2], about)
+    checked_files.write(folder / FILES[0], bytes(program(sampler, named).serialize()))
+    checked_files.write(folder / FILES[1], save(named))
+    checked_files.write(folder / FILES[2], about)
     return f"step {sampler.step:,} as {', '.join(FILES)}: {folder}"
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from jaxgan.errors import FileError
 from jaxgan.sampling.requests import FORMATS
 from jaxgan.sampling.sample import BATCH, Sampler, images
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 
 def save(
@@ -35,7 +35,7 @@ def save(
         kind = {"jpg": "jpeg"}.get(file_format, file_format)
         Image.fromarray(image).save(buffer, kind, **FORMATS[file_format])
         name = f"seed{seed:08d}.{file_format}"
-        sealed.write(folder / name, buffer.getvalue())
+        checked_files.write(folder / name, buffer.getvalue())
         row = {
             "file": name,
             "seed": seed,
@@ -47,7 +47,7 @@ def save(
         if scores is not None:
             row["score"] = scores[i]
         rows.append(json.dumps(row) + "\n")
-    sealed.write(folder / manifest, rows)
+    checked_files.write(folder / manifest, rows)
 
 
 def verify(out: epath.PathLike, manifest: str, checksum: str) -> None:

@@ -19,7 +19,7 @@ from jaxgan.errors import InputError
 from jaxgan.metrics import features, judges, networks
 from jaxgan.sampling import best_of_n, requests, sample, video
 from jaxgan.sampling.sample import Sampler
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 GRIDS = 30  # Of samples over time, at most: the first, the last, and between them evenly.
 PSI = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -86,7 +86,7 @@ def write(
     template = ENVIRONMENT.get_template("gallery.html")
     script, style = (ENVIRONMENT.get_template(f"gallery.{x}").render() for x in ("js", "css"))
     page = template.render(about, script=script, style=style, allowed=_policy(script, style))
-    sealed.write(file, page)
+    checked_files.write(file, page)
     return [*notes, f"{len(page) / 2**20:.1f} MiB, a page that needs no network: {file}"]
 
 

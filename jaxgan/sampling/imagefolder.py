@@ -8,7 +8,7 @@ from etils import epath
 from jaxgan.sampling import cards
 from jaxgan.sampling.sample import Sampler
 from jaxgan.sampling.stylegan2 import Style
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.system.terminal import few
 
 METADATA, CARD = "metadata.jsonl", "README.md"
@@ -49,8 +49,8 @@ def describe(
     for i, seed in enumerate(seeds):
         row = {"file_name": f"seed{seed:08d}.{file_format}", "seed": seed}
         rows.append(json.dumps(row | ({"label": classes[i]} if classes else {})) + "\n")
-    sealed.write(folder / METADATA, rows)
-    sealed.write(folder / CARD, card(sampler, len(rows), classes, licence))
+    checked_files.write(folder / METADATA, rows)
+    checked_files.write(folder / CARD, card(sampler, len(rows), classes, licence))
 
 
 def card(

@@ -22,7 +22,7 @@ from jaxgan.metrics.lpips import Lpips
 from jaxgan.sampling import stylegan2, video
 from jaxgan.sampling.sample import Sampler
 from jaxgan.sampling.stylegan2 import Style
-from jaxgan.system import paths, sealed
+from jaxgan.system import checked_files, paths
 from jaxgan.types import InputError, Scalar
 
 RATE, UP, DOWN = 0.1, 0.05, 0.25  # The learning rate, and its ramps as shares of all steps.
@@ -256,7 +256,7 @@ def run(
         "projection": final,
         "side_by_side": grid(np.stack([picture, final])),
     }.items():
-        sealed.write(folder / f"{name}.png", png(image))
+        checked_files.write(folder / f"{name}.png", png(image))
     named = jax.tree_util.tree_leaves_with_path(found.noise)
     arrays: dict[str, Any] = {
         "/".join(e.key for e in path): np.asarray(x) for path, x in named if x.ndim == 2

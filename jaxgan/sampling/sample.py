@@ -15,8 +15,8 @@ from jaxtyping import Array, Float32, Int, UInt8
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.config.models import GANModel, PCAModel
-from jaxgan.config.sections import Evaluate
+from jaxgan.config.model_settings import GANModel, PCAModel
+from jaxgan.config.settings import Evaluate
 from jaxgan.config.typed import GAN, PCA
 from jaxgan.engine.checkpoint import Best, Checkpoints, checksums
 from jaxgan.engine.log import grid

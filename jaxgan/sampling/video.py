@@ -22,7 +22,7 @@ from jaxgan.engine.log import grid
 from jaxgan.sampling import stylegan2
 from jaxgan.sampling.sample import BATCH, Sampler, make_paint
 from jaxgan.sampling.stylegan2 import Style
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.types import InputError
 
 STILLS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}  # Pillow's, by suffix.
@@ -253,14 +253,14 @@ def write(frames: Iterable[Picture], file: epath.PathLike, fps: float = 30, last
     out.parent.mkdir(parents=True, exist_ok=True)
     kind = STILLS.get(out.suffix.lower())
     if kind is None:
-        sealed.write(out, _mp4(_held(frames, last), fps))
+        checked_files.write(out, _mp4(_held(frames, last), fps))
         return
     first, *others = [Image.fromarray(frame) for frame in frames]
     times = [round(1000 / fps)] * len(others) + [round(1000 / fps * last)]
     better = {"quality": 90} if kind == "WEBP" else {}
     buffer = io.BytesIO()
     first.save(buffer, kind, save_all=True, append_images=others, duration=times, loop=0, **better)
-    sealed.write(out, buffer.getvalue())
+    checked_files.write(out, buffer.getvalue())
 
 
 def _mp4(frames: Iterator[Picture], fps: float) -> bytes:

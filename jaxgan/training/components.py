@@ -11,9 +11,9 @@ from etils import epath
 
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
-from jaxgan.config.models import PCAModel
+from jaxgan.config.model_settings import PCAModel
 from jaxgan.config.typed import PCA, changed
-from jaxgan.data import account, given
+from jaxgan.data import account, given_splits
 from jaxgan.data.dataset import Dataset
 from jaxgan.engine.checkpoint import Checkpoints, has_checkpoints
 from jaxgan.engine.log import Log, grid
@@ -33,7 +33,7 @@ def fit_components(config: PCA, workdir: epath.PathLike) -> None:
     """
     if jax.process_count() > 1:
         raise InputError(f"principal components need one process, got {jax.process_count()}")
-    source, said = given.to_learn_from(open_source(config.data, config.seed))
+    source, said = given_splits.to_learn_from(open_source(config.data, config.seed))
     print("\n".join([said] * bool(said) + account.lines(source)), flush=True)
     folder = epath.Path(workdir)
     if not _is_done(config, source, folder):

@@ -6,8 +6,8 @@ import numpy as np
 from etils import epath
 
 from jaxgan import recipes
-from jaxgan.config.models import DriftingModel, GANModel
-from jaxgan.config.sections import DriftingTrain, GANTrain
+from jaxgan.config.model_settings import DriftingModel, GANModel
+from jaxgan.config.settings import DriftingTrain, GANTrain
 from jaxgan.config.typed import GAN
 from jaxgan.data.channel_stats import moments
 from jaxgan.data.folder import Source
@@ -18,7 +18,7 @@ from jaxgan.errors import InputError
 from jaxgan.metrics import judges
 from jaxgan.sampling import sample
 from jaxgan.steps.state import GANState
-from jaxgan.training import early, fitting, monitor
+from jaxgan.training import early_warning, fitting, monitor
 from jaxgan.training.mirror import mirrored
 from jaxgan.training.mode_collapse import make_alarm, mean_distance
 from jaxgan.training.options import Parts, introduce, make_batches, make_options, starter
@@ -62,11 +62,11 @@ def train_gan(
 
     with Log(workdir, label) as log:
         introduce(log, recipe, source)
-        every, looked = config.evaluate.every or options.steps, early.steps(options.steps)
+        every, looked = config.evaluate.every or options.steps, early_warning.steps(options.steps)
         watch, plan = None, (config.seed, source, draw, log.line)
         if config.evaluate.every:
             watch = monitor.make_monitor(config.evaluate, *plan)
-        look = early.make_early(critics, *plan, options.steps)
+        look = early_warning.make_early(critics, *plan, options.steps)
         begin = starter(config.model.name, config.init_from, None, recipe, log)
 
         def start(state: GANState) -> GANState:

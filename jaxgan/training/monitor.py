@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from jaxgan.config.sections import Evaluate
+from jaxgan.config.settings import Evaluate
 from jaxgan.data.folder import Source
 from jaxgan.data.outliers import descriptor
 from jaxgan.errors import InputError

@@ -9,7 +9,7 @@ from clu import parameter_overview
 from clu import platform as cluster
 
 from jaxgan.config import lengths
-from jaxgan.config.sections import Train
+from jaxgan.config.settings import Train
 from jaxgan.data import account, loader
 from jaxgan.data.folder import Source
 from jaxgan.engine.checkpoint import Best
@@ -17,7 +17,7 @@ from jaxgan.engine.log import Log
 from jaxgan.engine.memory import Settings
 from jaxgan.engine.options import TrainOptions
 from jaxgan.engine.provenance import environment
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.system.terminal import few
 from jaxgan.types import Recipe, State
 from jaxgan.weights import imagenet, init_from
@@ -107,9 +107,9 @@ def introduce(log: Log, recipe: Recipe, source: Source, data: dict | None = None
         tables.append(f"{name}\n{table}\n")
         counts.append(f"{name} {parameter_overview.count_parameters(net.params):,}")
     if jax.process_index() == 0:
-        sealed.write(log.folder / "parameters.txt", "\n".join(tables))
+        checked_files.write(log.folder / "parameters.txt", "\n".join(tables))
         about = environment() | {"data": data or account.describe_data(source)}
-        sealed.save(log.folder / "run.json", about, indent=2)
+        checked_files.save(log.folder / "run.json", about, indent=2)
     summary = (
         f"{len(source):,} images of {few(_present(source))} at {source.resolution} px; "
         f"parameters: {', '.join(counts)}; {jax.device_count()} x {jax.devices()[0].device_kind}"

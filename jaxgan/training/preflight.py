@@ -7,7 +7,7 @@ import re
 import jax
 
 from jaxgan import recipes
-from jaxgan.config.sections import Train
+from jaxgan.config.settings import Train
 from jaxgan.config.typed import Classifier, Network
 from jaxgan.engine import sharding
 from jaxgan.errors import InputError

@@ -8,11 +8,11 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan.config import checks
+from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
 from jaxgan.config.typed import GAN, Classifier, Network, changed
-from jaxgan.data import account, given, loader
+from jaxgan.data import account, given_splits, loader
 from jaxgan.data.account import describe_data
 from jaxgan.data.folder import Source
 from jaxgan.data.grouped_split import check_classes, copies, kept_together, split
@@ -72,14 +72,14 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
 
 def _run(asked: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
     if asked.get("model", {}).get("name") == "pca":
-        fit_components(checks.check_training(asked), workdir)
+        fit_components(combinations.check_training(asked), workdir)
         return
     make_deterministic(bool(asked.get("deterministic")))
     sharding.check_devices()  # What follows speaks to all of them.
     with distributed.agreed():
         if configs.is_experiment(asked):
             raise InputError("this config is an experiment's: jaxgan experiment takes it")
-        config: Network = checks.check_training(asked)
+        config: Network = combinations.check_training(asked)
         sharding.spread(config.parallel)
         check_batches(config.train, config.model.name)
         check_precision(config.precision)
@@ -96,7 +96,7 @@ def _run(asked: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
             parts = split(source, config.data.split, rule=config.data.rule)
             tell(account.lines(source, parts))
         else:
-            source, said = given.to_learn_from(source)
+            source, said = given_splits.to_learn_from(source)
             tell([said] * bool(said) + account.lines(source, gan=True))
         if isinstance(config, GAN):
             config = settled(config, source)

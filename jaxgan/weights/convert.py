@@ -17,7 +17,7 @@ from jaxgan.config.typed import GAN, StyleGAN2, changed, parse
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.engine.provenance import environment
 from jaxgan.recipes import stylegan2
-from jaxgan.system import lock, sealed
+from jaxgan.system import checked_files, lock
 from jaxgan.types import InputError, Recipe, State
 from jaxgan.weights import stylegan2_ada
 from jaxgan.weights.stylegan2_ada import NETS, Published, Sizes
@@ -104,7 +104,7 @@ def to_run(
         with Checkpoints(out) as checkpoints:
             checkpoints.save(0, state, configs.to_dict(config), {})
             checkpoints.wait()
-        sealed.save(epath.Path(out) / "run.json", about, indent=2)
+        checked_files.save(epath.Path(out) / "run.json", about, indent=2)
     count = sum(x.size for x in jax.tree.leaves(nets["G_ema"]["params"]))
     print(f"generator of {config.data.resolution} px, {count:,} parameters: {out}")
 
@@ -158,7 +158,7 @@ def to_safetensors(workdir: epath.PathLike, out: epath.PathLike) -> None:
             named |= {f"{ours}/{key}": np.asarray(array) for key, array in arrays.items()}
     file = epath.Path(out)
     file.parent.mkdir(parents=True, exist_ok=True)
-    sealed.write(file, save(named, metadata={"format": "pt", **about}))
+    checked_files.write(file, save(named, metadata={"format": "pt", **about}))
     print(f"{len(named)} arrays of step {about['step']}: {out}")
 
 

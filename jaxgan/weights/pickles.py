@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxgan.errors import InputError
-from jaxgan.system.spans import Span, Stream
+from jaxgan.system.lazy_reads import Span, Stream
 
 Allowed = Mapping[tuple[str, str], Any]  # By module and name: a function of ours, or a type.
 

@@ -15,7 +15,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import safe_open
 
 from jaxgan.errors import InputError
-from jaxgan.system.spans import File
+from jaxgan.system.lazy_reads import File
 from jaxgan.weights.pickles import Allowed, Dtype, members, tree
 from jaxgan.weights.torch_files import TENSORS, Tensor, load, opened, read_arrays, read_weights
 

@@ -21,8 +21,8 @@ import numpy as np
 import safetensors
 
 from jaxgan.errors import InputError
-from jaxgan.system import spans
-from jaxgan.system.spans import File, Span, Stream
+from jaxgan.system import lazy_reads
+from jaxgan.system.lazy_reads import File, Span, Stream
 from jaxgan.weights import pickles, zips
 from jaxgan.weights.pickles import Allowed, Budget
 from jaxgan.weights.tensors import ARRAYS as ARRAYS
@@ -97,7 +97,7 @@ def _safe(content: File, path: Path) -> dict[str, np.ndarray]:
     read.
     """
     try:
-        whole = spans.of(content)
+        whole = lazy_reads.of(content)
         (size,) = struct.unpack("<Q", whole.part(0, 8).read())
         if size > HEADER:
             raise ValueError(f"its header has {size:,} bytes")
@@ -161,7 +161,7 @@ def load(
     Raises:
         InputError: it is damaged, or names anything else, which is not run.
     """
-    whole = spans.of(content)
+    whole = lazy_reads.of(content)
     return _load(whole, name, allowed, persistent_load, Budget(len(whole)))
 
 
@@ -188,7 +188,7 @@ def _load_inner(budget: Budget, inner: Any) -> Any:
     budget.depth += 1
     if type(inner) not in (bytes, Span) or budget.depth > 1:
         raise ValueError("a file in a file in it")
-    inner = spans.of(inner) if type(inner) is bytes else inner
+    inner = lazy_reads.of(inner) if type(inner) is bytes else inner
     found = _load(inner, "a tensor in it", TENSORS, None, budget)
     budget.depth -= 1
     return found
@@ -220,7 +220,7 @@ def _load_zip(content: Span, name: str, allowed: Allowed, budget: Budget) -> Any
     storage = partial(_member, folder, members, swapped, storages)
     if len(members[place][0]) > PICKLE:
         raise ValueError("its data.pkl is too large")
-    stream = Stream(spans.of(zips.read(members[place])))
+    stream = Stream(lazy_reads.of(zips.read(members[place])))
     return pickles.read(stream, name, _turned(allowed, swapped), storage, budget)
 
 

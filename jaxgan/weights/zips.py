@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from typing import Any
 
-from jaxgan.system.spans import Span
+from jaxgan.system.lazy_reads import Span
 
 MEMBERS = 20_000  # At most.
 DIRECTORY = 2**23  # Bytes of its directory.

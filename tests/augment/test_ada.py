@@ -14,7 +14,7 @@ from jaxgan import prng, recipes
 from jaxgan.augment import ada
 from jaxgan.augment.ada_transforms import COLORS, PIXELS
 from jaxgan.augment.diffaugment import color
-from jaxgan.config import checks
+from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.engine import sharding
 from jaxgan.steps import gan
@@ -260,7 +260,7 @@ def test_other_gans_take_the_groups_with_a_fixed_p(monkeypatch: pytest.MonkeyPat
     config.augment.policy = ("color", "bg")  # DiffAugment's color, and ADA's moves.
     for p in (0.0, 0.4):
         config.augment.p = p
-        checks.check_training(config)
+        combinations.check_training(config)
         recipes.build(config)
         colored = color()(images, jnp.float32(p), prng.fold_in(KEY, 0))
         expected = ada.make("bg")(colored, jnp.float32(p), prng.fold_in(KEY, 1))

@@ -5,11 +5,11 @@ import pytest
 from ml_collections import ConfigDict
 
 from jaxgan.cli import command
-from jaxgan.config import checks
+from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.errors import FileError
 from jaxgan.experiment.design.plan import inherit
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -19,9 +19,9 @@ CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.py"))
 def check(config: ConfigDict) -> None:
     if configs.is_experiment(config):
         inherit(config)
-        checks.check_experiment(config)
+        combinations.check_experiment(config)
     else:
-        checks.check_training(config)
+        combinations.check_training(config)
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda f: f.stem)
@@ -111,7 +111,7 @@ def wgan(**changes) -> ConfigDict:
 )
 def test_bad_values_are_named(changes: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        checks.check_training(wgan(**changes))
+        combinations.check_training(wgan(**changes))
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,12 @@ def test_bad_values_are_named(changes: dict, words: str) -> None:
 )
 def test_bad_values_of_a_dcgan_are_named(changes: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        checks.check_training(gan("dcgan64_paper", **changes))
+        combinations.check_training(gan("dcgan64_paper", **changes))
 
 
 @pytest.mark.parametrize("change", ["model.norm", "model.selu"])
 def test_penalties_are_for_discriminators_without_batch_normalisation(change: str) -> None:
-    checks.check_training(gan("dcgan64", **{change: change == "model.selu", "loss.r1": 1.0}))
+    combinations.check_training(gan("dcgan64", **{change: change == "model.selu", "loss.r1": 1.0}))
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda f: f.stem)
@@ -169,7 +169,7 @@ def test_bad_experiments_are_named() -> None:
         bad = config.copy_and_resolve_references()
         bad.update_from_flattened_dict(changes)
         with pytest.raises(InputError, match=words):
-            checks.check_experiment(bad)
+            combinations.check_experiment(bad)
 
 
 def test_the_nearest_name_is_suggested() -> None:
@@ -238,19 +238,19 @@ def test_a_workdir_belongs_to_one_config(tmp_path: Path) -> None:
 )
 def test_a_stored_config_holds_what_a_setting_may_be(tmp_path, section, name, value) -> None:
     configs.claim(tmp_path, wgan())
-    given = sealed.load(tmp_path / "config.json", "")
+    given = checked_files.load(tmp_path / "config.json", "")
     (given[section] if section else given)[name] = value
-    sealed.save(tmp_path / "config.json", given)
+    checked_files.save(tmp_path / "config.json", given)
     with pytest.raises(InputError, match=name):
         configs.read_claim(tmp_path)
 
 
 def test_a_stored_config_may_lack_settings_and_name_paths_of_elsewhere(tmp_path: Path) -> None:
     configs.claim(tmp_path, wgan())
-    given = sealed.load(tmp_path / "config.json", "")
+    given = checked_files.load(tmp_path / "config.json", "")
     del given["train"]["log_every"]
     given["data"]["path"] = "~nosuchuser/pets"
-    sealed.save(tmp_path / "config.json", given)
+    checked_files.save(tmp_path / "config.json", given)
     assert configs.read_claim(tmp_path).data.path == "~nosuchuser/pets"
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from ml_collections import ConfigDict
 
+from jaxgan.config import check_settings, settings, typed
 from jaxgan.config import loading as configs
-from jaxgan.config import sections, settings, typed
 from jaxgan.errors import InputError
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.py"))
@@ -69,7 +69,7 @@ def test_a_model_that_there_is_not_is_named() -> None:
 
 
 def test_a_section_declares_what_is_checked() -> None:
-    assert settings.TRAINING["train.batch_size"].most == 2**20
-    assert settings.OF_MODEL["wgan"]["loss.r1"] is settings.OF_MODEL["dcgan"]["loss.r1"]
-    assert sections.Train(kimg=2.0).steps is None  # All of them have a default.
-    assert not any(name.startswith("vision") for name in settings.OF_MODEL["dcgan"])
+    assert check_settings.TRAINING["train.batch_size"].most == 2**20
+    assert check_settings.OF_MODEL["wgan"]["loss.r1"] is check_settings.OF_MODEL["dcgan"]["loss.r1"]
+    assert settings.Train(kimg=2.0).steps is None  # All of them have a default.
+    assert not any(name.startswith("vision") for name in check_settings.OF_MODEL["dcgan"])

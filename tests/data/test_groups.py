@@ -12,7 +12,7 @@ from jaxgan.data import folds, groups, layout, splits
 from jaxgan.data import prepared as records
 from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import FolderSource
-from jaxgan.data.given import to_learn_from
+from jaxgan.data.given_splits import to_learn_from
 from jaxgan.data.grouped_split import kept_together
 from jaxgan.data.loader import Subset, open_source
 from jaxgan.data.prepare.decode import Options

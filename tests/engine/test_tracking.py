@@ -9,7 +9,7 @@ import pytest
 from jaxgan.engine import log, tracking
 from jaxgan.engine.log import Log
 from jaxgan.errors import InputError
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 
 class Run:
@@ -71,7 +71,7 @@ def services(monkeypatch):
 
 
 def test_figures_and_samples_go_to_both(services, tmp_path) -> None:
-    sealed.save(tmp_path / "config.json", {"train": {"steps": 9}})
+    checked_files.save(tmp_path / "config.json", {"train": {"steps": 9}})
     with Log(tmp_path) as opened:
         opened.metrics(3, {"loss": 0.5})
         opened.image(3, "samples", np.zeros((4, 5, 3), np.uint8))

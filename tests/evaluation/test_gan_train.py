@@ -11,7 +11,7 @@ from PIL import Image
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.config.sections import ClassifierData
+from jaxgan.config.settings import ClassifierData
 from jaxgan.data.loader import Concat, InMemory, Subset
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.evaluation import gan_train, gan_train_table

@@ -15,7 +15,7 @@ from jaxgan.errors import InputError
 from jaxgan.evaluation import hub
 from jaxgan.sampling import cards, files, imagefolder, sample
 from jaxgan.sampling.stylegan2 import Style
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 
 class Hub:
@@ -48,7 +48,7 @@ def run(tmp_path_factory) -> Path:
         for step in (6, 7):
             checkpoints.save(step, state, configs.to_dict(config), {})
     about = {"command": "/home/me/jaxgan train --config.data.path=/home/me/secret/pets", "data": {}}
-    sealed.save(workdir / "run.json", about)
+    checked_files.save(workdir / "run.json", about)
     return workdir
 
 

@@ -18,7 +18,7 @@ from jaxgan.evaluation import export
 from jaxgan.experiment import ensemble
 from jaxgan.metrics.networks import BEST
 from jaxgan.sampling import cards
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 CLASSES = ("cat", "dog")
 ARMS = {"real": (0.9, 0.5), "add[a]": (0.9, 0.4), "tuned": (0.8, 0.1)}  # Accuracy, loss: validated.
@@ -70,7 +70,7 @@ def finished(tmp_path_factory) -> Path:
         "arms": {name: {"pictures": {"cat": {"real": 5, "generated": 0}}} for name in ARMS},
         "verdict": {"word": "helps", "sentence": "It helps."},
     }
-    sealed.save(folder / "results.json", results)
+    checked_files.save(folder / "results.json", results)
     return folder
 
 

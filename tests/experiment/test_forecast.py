@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.config.sections import Train
+from jaxgan.config.settings import Train
 from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.folder import Source

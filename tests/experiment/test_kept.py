@@ -6,7 +6,7 @@ import pytest
 from etils import epath
 
 from jaxgan.experiment.stages import kept
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.types import InputError
 
 
@@ -14,7 +14,7 @@ def test_what_is_kept_is_not_done_again(tmp_path) -> None:
     file = epath.Path(tmp_path / "a" / "result.json")
     assert kept.once(file, lambda: {"x": 1})["x"] == 1
     again = kept.once(file, lambda: pytest.fail("done again"))
-    assert sealed.seal(again) == json.loads(file.read_text())
+    assert checked_files.seal(again) == json.loads(file.read_text())
     assert again["seconds"] >= 0
 
 

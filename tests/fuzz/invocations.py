@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 ROOT = Path(__file__).parents[2]
 TINY = [
@@ -188,16 +188,16 @@ def forged(folder: Path) -> None:
 
     def forge(run: str, of: str, section: str, **new: object) -> None:
         shutil.copytree(folder / of, folder / run)
-        values = sealed.load(folder / run / "config.json", "")
+        values = checked_files.load(folder / run / "config.json", "")
         (values[section] if section else values).update(new)
-        sealed.save(folder / run / "config.json", values)
+        checked_files.save(folder / run / "config.json", values)
 
     forge("forged_seed", "gan", "", seed=float("nan"))
     forge("forged_model", "gan", "model", name="biggan")
     forge("forged_classes", "classifier", "data", classes=["a", "b", "c"])
     (folder / "forged_results").mkdir()
     results = {"format": 999, "verdict": {}, "arms": {}, "runs": []}
-    sealed.save(folder / "forged_results" / "results.json", results)
+    checked_files.save(folder / "forged_results" / "results.json", results)
 
 
 def flags_of(script: str) -> list[str]:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from ml_collections import ConfigDict, config_flags
 
 from jaxgan.cli import command, complaints
-from jaxgan.config import checks
+from jaxgan.config import check_settings as declared
+from jaxgan.config import combinations
 from jaxgan.config import loading as configs
-from jaxgan.config import settings as declared
 from jaxgan.errors import InputError
 from jaxgan.experiment.design.plan import inherit
 
@@ -50,9 +50,9 @@ def check(config: ConfigDict) -> None:
     declared.check(config)
     if configs.is_experiment(config):
         inherit(config)
-        checks.check_experiment(config)
+        combinations.check_experiment(config)
     else:
-        checks.check_training(config)
+        combinations.check_training(config)
 
 
 def sentence(call: Callable[[], object]) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxgan import recipes
-from jaxgan.config import checks
+from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.models import fastgan
 from jaxgan.models.layers.gating import gated
@@ -72,7 +72,7 @@ def test_a_resolution_without_a_published_generator_is_refused(resolution) -> No
     config = configs.load(CONFIG)
     config.data.resolution = resolution
     with pytest.raises(InputError, match=rf"resolution must be one of 64, 128, .*got {resolution}"):
-        checks.check_training(config)
+        combinations.check_training(config)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_bad_values_are_named(name, value, words) -> None:
     config = configs.load(CONFIG)
     config.update_from_flattened_dict({name: value})
     with pytest.raises(InputError, match=words):
-        checks.check_training(config)
+        combinations.check_training(config)
 
 
 def test_quarters_squares_and_gates() -> None:

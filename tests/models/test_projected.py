@@ -10,7 +10,7 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from jaxgan import prng, recipes
-from jaxgan.config import checks
+from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import parse
 from jaxgan.data import loader
@@ -275,7 +275,7 @@ def test_training_goes_on_to_the_same_bits_and_sampling_needs_the_checkpoint_alo
 )
 def test_bad_values_are_named(changes: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        checks.check_training(twin(**changes))
+        combinations.check_training(twin(**changes))
 
 
 def test_missing_weights_say_what_to_install_or_to_take(monkeypatch) -> None:

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.config.checks import check_training
+from jaxgan.config.combinations import check_training
 from jaxgan.config.typed import changed, parse
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.recipes import stylegan2

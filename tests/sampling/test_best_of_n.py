@@ -11,7 +11,7 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from jaxgan.config import loading as configs
-from jaxgan.config import sections, typed
+from jaxgan.config import settings, typed
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment.design import plan
@@ -35,7 +35,7 @@ class Painter(nn.Module):
         return jnp.broadcast_to(colour, (len(latents), 8, 8, 3))
 
 
-CONFIG = typed.PCA(data=sections.PCAData(resolution=8, crop="center", classes=("cat",)))
+CONFIG = typed.PCA(data=settings.PCAData(resolution=8, crop="center", classes=("cat",)))
 SAMPLER = sample.Sampler(CONFIG, 5, "abc", {"params": {}}, sample.make_draw(Painter(), 4))
 REAL = ToySource(8, count=20)
 
@@ -47,7 +47,7 @@ def redness(variables, images):
 
 
 def judge(label: str = "red", resolution: int = 8) -> Judge:
-    data = sections.ClassifierData(resolution=resolution, classes=("blue", "red"))
+    data = settings.ClassifierData(resolution=resolution, classes=("blue", "red"))
     config = typed.Classifier(data=data)
     return Judge("runs/c", Classifier(config, 3, {}, redness), label)
 

@@ -10,7 +10,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from jaxgan import recipes
-from jaxgan.config import checks, values
+from jaxgan.config import combinations, values
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import parse
 from jaxgan.data import loader
@@ -188,14 +188,14 @@ def test_an_experiments_gan_counts_too() -> None:
 )
 def test_bad_values_are_named(changes: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        checks.check_training(twin(**{"vision__backbone": "random", **changes}))
+        combinations.check_training(twin(**{"vision__backbone": "random", **changes}))
 
 
 def test_a_projected_critic_has_no_second() -> None:
     config = configs.load(str(CONFIGS / "refined64.py"), test=True)
     config.vision = twin(vision__backbone="random").vision
     with pytest.raises(InputError, match=r"backbone must be none .* 'random' for 'projected'"):
-        checks.check_training(config)
+        combinations.check_training(config)
 
 
 def test_missing_weights_say_what_to_do(monkeypatch, tmp_path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from jaxgan import recipes
-from jaxgan.config import checks
+from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import parse
 from jaxgan.data.toy.animals import ToySource
@@ -179,8 +179,8 @@ def test_what_cannot_be_measured_is_refused_before_training(
 )
 def test_bad_values_are_named(changes: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        checks.check_training(twin(**changes))
+        combinations.check_training(twin(**changes))
 
 
 def test_the_metrics_of_a_config_are_those_that_there_are() -> None:
-    assert checks.METRICS == NAMES
+    assert combinations.METRICS == NAMES

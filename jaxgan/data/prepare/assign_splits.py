@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from jaxgan.data import duplicates, given, groups, prepared, splits
+from jaxgan.data import duplicates, given_splits, groups, prepared, splits
 from jaxgan.data.duplicates import Duplicates
 from jaxgan.data.prepare.doctor import Diagnosis
 from jaxgan.data.prepare.options import Request
@@ -95,7 +95,7 @@ def assigned(
     if grouped is not None:
         groups.check_sides(grouped, there, [*diagnosis.rows.names(diagnosis.good)])
     every = np.full(len(there), -1, np.int64)
-    said, every[kept] = given.settled(
+    said, every[kept] = given_splits.settled(
         *(there[kept], labels[kept], diagnosis.classes, table["source"][kept].tolist()),
         groups.numbered(groups.joined(group, grouped)[kept].tolist()),
     )

@@ -35,7 +35,7 @@ from jaxgan.data.prepare.workers import ReadAll, Say
 from jaxgan.data.sources import discover
 from jaxgan.data.sources.entries import Files
 from jaxgan.errors import InputError
-from jaxgan.system import machine, paths, sealed
+from jaxgan.system import checked_files, machine, paths
 from jaxgan.system.terminal import few, printable
 
 PART = 512  # Images, at most; a part that is done is not done again.
@@ -73,7 +73,7 @@ def log(out: Path | None) -> Iterator[Say]:
         try:
             print(printable(line), file=file, flush=True)
         except OSError as error:
-            raise sealed.named(error, out / "log.txt") from error
+            raise checked_files.named(error, out / "log.txt") from error
 
     try:
         yield say
@@ -156,7 +156,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
                 told = f"{len(unmatched):,} rows of decisions.csv name no image here"
                 say(f"{told}, like {unmatched[0]}")
             table = decisions.table(diagnosis, dropped, human)
-            sealed.write(request.out / decisions.FILE, table)
+            checked_files.write(request.out / decisions.FILE, table)
         try:
             with _flags():
                 side = assign_splits.assigned(

@@ -20,7 +20,7 @@ from jaxgan.data.prepare.table import table_of
 from jaxgan.data.sources import discover
 from jaxgan.data.sources.entries import Entry
 from jaxgan.data.tf_example import encode_example
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 LOOKED = ("vectors", "descriptors")  # float16 [n, 512], `outlines`; float32 [n, 22].
 VERSION = 5  # Of what a part holds: those of other versions are not taken up again.
@@ -66,7 +66,7 @@ def array_file(folder: Path, key: str, name: str) -> Path:
 
 def read_part(folder: Path, key: str) -> Part:
     """Return what `scan` wrote."""
-    about = sealed.load(folder / f"{key}.json", f"delete {folder}")
+    about = checked_files.load(folder / f"{key}.json", f"delete {folder}")
     problems = {int(i): problem for i, problem in about["problems"].items()}
     return Part(about["rows"], problems, about["checksums"])
 
@@ -135,7 +135,7 @@ def scan(
         "problems": {i: row.problem for i, row in enumerate(rows) if row.problem is not None},
         "checksums": {file.name: discover.checksum(file) for file in written},
     }
-    sealed.save(folder / f"{key}.json", about)
+    checked_files.save(folder / f"{key}.json", about)
 
 
 def _write(row: Row, cut: Sequence[Square], writers: Sequence["_Writer"]) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from jaxgan.data.prepare import doctor, scan
 from jaxgan.data.prepare.scanned import Scanned, reader
 from jaxgan.data.sources import discover
 from jaxgan.errors import InputError
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 SHARD = "pictures-full.array_record-{:05d}-of-{:05d}"  # As tensorflow-datasets names them.
 AT_ONCE = 64  # Records that are copied together.
@@ -89,7 +89,7 @@ def write_set(
         "shards": shards,
     }
     for name, text in prepared.tfds_files(info):
-        sealed.write(folder / name, text)
+        checked_files.write(folder / name, text)
     side = sides[kept]
     columns: dict[str, Column] = {
         "digest": lambda some: [*_hex(digests[rows[some]])],
@@ -106,7 +106,7 @@ def write_set(
         return dict(zip(_hex(sources[some]), sides[first[some]].tolist(), strict=True))
 
     text = _json(info, columns, len(rows), side_of, len(sources))
-    sealed.write(folder / prepared.INFO, _checked(text))
+    checked_files.write(folder / prepared.INFO, _checked(text))
     (folder / prepared.PREVIOUS).unlink(missing_ok=True)
     return info
 
@@ -143,7 +143,7 @@ def _pieces(column: Column, count: int) -> Iterator[str]:
 
 
 def _checked(text: Iterable[str]) -> Iterator[str]:
-    """An object's JSON, with `sealed.checksum` as its last value."""
+    """An object's JSON, with `checked_files.checksum` as its last value."""
     digest, last = hashlib.sha256(), ""
     for piece in text:
         digest.update(piece.encode())

@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.config.sections import ClassifierTrain, GANTrain
+from jaxgan.config.settings import ClassifierTrain, GANTrain
 from jaxgan.config.typed import Experiment
 from jaxgan.data import splits
 from jaxgan.data.folder import Source

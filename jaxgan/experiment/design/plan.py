@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgan.config import checks, settings
+from jaxgan.config import check_settings, combinations
 from jaxgan.config import loading as configs
+from jaxgan.config.experiment_settings import ExperimentData
 from jaxgan.config.loading import inherit as inherit
-from jaxgan.config.questions import ExperimentData
 from jaxgan.config.typed import Experiment, changed
 from jaxgan.data import account, dataset, folds, loader, splits
 from jaxgan.data.duplicates import sentence
@@ -110,10 +110,10 @@ def prepare(given: ConfigDict | Experiment, before: Plan | None = None) -> Plan:
     if isinstance(given, Experiment):
         whole = configs.from_dict(given.given)
     else:
-        settings.check(given)
+        check_settings.check(given)
         whole = given.copy_and_resolve_references()
     inherit(whole)
-    config = checks.check_experiment(whole)
+    config = combinations.check_experiment(whole)
     group_sequential.check_looks(config.verdict.looks, len(config.seeds))
     training.make_deterministic(config.deterministic)
     for name, stage in (("gan", config.gan), ("classifier", config.classifier)):

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jaxgan.config.questions import Add, Replace
-from jaxgan.config.sections import ClassifierTrain
+from jaxgan.config.experiment_settings import Add, Replace
+from jaxgan.config.settings import ClassifierTrain
 from jaxgan.config.typed import Experiment
 from jaxgan.experiment.design import arm_names
 from jaxgan.experiment.design.arms import GIVEN, Arm

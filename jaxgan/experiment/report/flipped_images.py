@@ -8,7 +8,7 @@ from etils import epath
 from jaxgan.data.folder import Source
 from jaxgan.engine.log import png
 from jaxgan.experiment.schema import Results
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 MOST = 12
 
@@ -65,6 +65,6 @@ def save(results: Results, test: Source, workdir: epath.PathLike) -> dict[str, s
     folder.mkdir(parents=True, exist_ok=True)
     for row in [row for rows in turned(results).values() for row in rows]:
         file = folder / f"{row['index']}.png"
-        sealed.write(file, png(np.asarray(test[row["index"]]["image"])))
+        checked_files.write(file, png(np.asarray(test[row["index"]]["image"])))
         files[row["name"]] = f"figures/test/{file.name}"
     return files

@@ -9,7 +9,7 @@ from PIL import Image
 
 from jaxgan.data import images
 from jaxgan.errors import FileError
-from jaxgan.experiment import ladder, verdict
+from jaxgan.experiment import cheapest_arm, verdict
 from jaxgan.experiment.design import arm_names
 from jaxgan.reporting import html, plots
 from jaxgan.types import InputError
@@ -45,9 +45,9 @@ def style(arm: str) -> plots.Style:
 def rung(arm: str) -> int:
     """Return an arm's place on the ladder, the last one for a name of another version."""
     try:
-        return ladder.rung(arm)
+        return cheapest_arm.rung(arm)
     except (InputError, ValueError):
-        return len(ladder.RUNGS)
+        return len(cheapest_arm.RUNGS)
 
 
 def image(

@@ -7,7 +7,7 @@ from etils import epath
 from jaxgan.experiment.report import details, tables, view
 from jaxgan.experiment.schema import Results
 from jaxgan.reporting import html, plots
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 
 def write_report(results: Results, workdir: epath.PathLike) -> epath.Path:
@@ -25,16 +25,16 @@ def write_report(results: Results, workdir: epath.PathLike) -> epath.Path:
         The path of report.html.
     """
     workdir = epath.Path(workdir)
-    sealed.write(workdir / "runs.csv", tables.runs_csv(results))
-    sealed.write(workdir / "arms.csv", tables.arms_csv(results))
-    sealed.write(workdir / "contrasts.csv", tables.contrasts_csv(results))
+    checked_files.write(workdir / "runs.csv", tables.runs_csv(results))
+    checked_files.write(workdir / "arms.csv", tables.arms_csv(results))
+    checked_files.write(workdir / "contrasts.csv", tables.contrasts_csv(results))
     for form, drawn in (("svg", plots.svg), ("png", plots.png)):
         file = workdir / f"figure.{form}"
         file.unlink(missing_ok=True)  # Of an earlier verdict, where this one has no difference.
         if found := view.figure(results):
-            sealed.write(file, drawn(found[0]))
+            checked_files.write(file, drawn(found[0]))
     path = workdir / "report.html"
-    sealed.write(path, html.render("experiment.html", **page(results, workdir)))
+    checked_files.write(path, html.render("experiment.html", **page(results, workdir)))
     return path
 
 

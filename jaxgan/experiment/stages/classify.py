@@ -22,7 +22,7 @@ from jaxgan.experiment.stages.classifier_images import ClassifierImages
 from jaxgan.experiment.stages.final_test import OPENED, test, validated
 from jaxgan.experiment.stages.site import Site
 from jaxgan.steps.classifier import make_predict
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.training import run as training
 from jaxgan.types import InputError, Recipe
 
@@ -96,7 +96,7 @@ class Classifiers:
         """When the test images were opened, and by whom."""
         jobs = self.site.plan.pick("classifier", "choice", fold=self.fold)
         places = dict.fromkeys([self.site.fold.place, *(job.folder for job in jobs)])
-        return [row for p in places for row in sealed.rows(self.site.folder / p / OPENED)]
+        return [row for p in places for row in checked_files.rows(self.site.folder / p / OPENED)]
 
     def _begin(self, job: Job) -> tuple[typed.Classifier, Source, epath.Path]:
         """Config, images and folder of a classifier, claimed."""
@@ -158,7 +158,7 @@ class Classifiers:
         try:
             result = self.site.once(job, work)
         except Exception as error:
-            if sealed.ends_all(error):
+            if checked_files.ends_all(error):
                 raise
             name = f"{self.site.label}{arm.name} seed {seed}"
             self.site.log.line(f"{name} failed, the others go on: {error}")

@@ -12,7 +12,7 @@ from jaxgan.engine import log
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.errors import FileError
 from jaxgan.metrics.classification import predict
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 from jaxgan.training import run as training
 from jaxgan.types import Recipe
 
@@ -45,7 +45,7 @@ def test(
             f"and run the same command again"
         )
     now = {"step": restored.step, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-    sealed.append(folder / OPENED, run | now)
+    checked_files.append(folder / OPENED, run | now)
     log_p = predict(predictor, restored.state.variables, test)
     probabilities = np.exp(log_p.astype(np.float64)).round(6)
     rows = log.read_metrics(workdir)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from etils import epath
 
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 
 def once(file: epath.Path, work: Callable[[], dict]) -> dict:
@@ -27,12 +27,12 @@ def once(file: epath.Path, work: Callable[[], dict]) -> dict:
         result = work()
     except BaseException:
         with contextlib.suppress(OSError):  # A full disk must not hide an interruption.
-            sealed.save(kept, {"seconds": round(time.perf_counter() - begin, 3)})
+            checked_files.save(kept, {"seconds": round(time.perf_counter() - begin, 3)})
         raise
     own = result.get("seconds")  # Of one of several that were trained at once.
     took = time.perf_counter() - begin if own is None else before + own
     result["seconds"] = round(took, 1)
-    sealed.save(file, result)
+    checked_files.save(file, result)
     kept.unlink(missing_ok=True)
     return result
 
@@ -47,7 +47,7 @@ def read(file: epath.Path) -> dict:
     """Return what a job left; without it the same command does that job again, to the same
     result.
     """
-    return sealed.load(file, f"delete {file} and run the same command again")
+    return checked_files.load(file, f"delete {file} and run the same command again")
 
 
 def _seconds(file: epath.Path) -> epath.Path:

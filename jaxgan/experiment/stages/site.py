@@ -15,7 +15,7 @@ from jaxgan.experiment.design.jobs import Fold, Job, Samples, learned
 from jaxgan.experiment.design.plan import Plan
 from jaxgan.experiment.outlook import Outlook
 from jaxgan.experiment.stages import kept
-from jaxgan.system import sealed
+from jaxgan.system import checked_files
 
 STRIDE = 10**6  # Between the first latents of two seeds: more of a seed's images move no other's.
 
@@ -107,6 +107,6 @@ def going_on(note: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if sealed.ends_all(error):
+        if checked_files.ends_all(error):
             raise
         note(" ".join(str(error).split()) or type(error).__name__)

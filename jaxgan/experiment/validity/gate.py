@@ -17,8 +17,8 @@ from jaxgan.experiment.stages.site import Log, Site
 from jaxgan.experiment.validity.checks import classes_of
 from jaxgan.metrics import judges
 from jaxgan.models import pca
-from jaxgan.system import sealed
-from jaxgan.training.early import Distance
+from jaxgan.system import checked_files
+from jaxgan.training.early_warning import Distance
 
 LEAST = 8  # Images a side, without which there is no distance.
 MOST = 300
@@ -72,7 +72,7 @@ def gan_train(learn: Learn, arm: Arm, log: Log) -> float | None:
     try:
         reached = learn(alone)
     except Exception as error:
-        if sealed.ends_all(error):
+        if checked_files.ends_all(error):
             raise
         log.line(f"{alone.name} failed, so that config.stop_below decides nothing: {error}")
         return None

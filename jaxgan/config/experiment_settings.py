@@ -1,4 +1,4 @@
-"""The sections of an experiment: see `sections`."""
+"""The sections of an experiment: see `settings`."""
 
 from jaxgan.config.declarations import (
     BETWEEN,
@@ -11,7 +11,7 @@ from jaxgan.config.declarations import (
     whole,
 )
 from jaxgan.config.names import OUTCOMES, SELECTED_BY
-from jaxgan.config.sections import SPLIT, Data
+from jaxgan.config.settings import SPLIT, Data
 
 
 @section

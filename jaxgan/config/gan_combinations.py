@@ -1,7 +1,7 @@
-"""Values of a GAN's config that make no sense together: see `checks`."""
+"""Values of a GAN's config that make no sense together: see `combinations`."""
 
 from jaxgan import recipes
-from jaxgan.config.models import (
+from jaxgan.config.model_settings import (
     DCGANModel,
     DriftingModel,
     FastGANModel,
@@ -11,7 +11,7 @@ from jaxgan.config.models import (
     StyleGAN2Model,
 )
 from jaxgan.config.names import GANS
-from jaxgan.config.sections import (
+from jaxgan.config.settings import (
     AdversarialData,
     AdversarialTrain,
     AveragedTrain,

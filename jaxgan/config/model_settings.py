@@ -1,4 +1,4 @@
-"""The `model` section of each model: see `sections`."""
+"""The `model` section of each model: see `settings`."""
 
 from jaxgan.config.declarations import (
     PART,

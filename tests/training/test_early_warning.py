@@ -12,7 +12,7 @@ from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine.log import read_metrics
 from jaxgan.evaluation import folders
 from jaxgan.metrics import features, judges
-from jaxgan.training import early, monitor, run
+from jaxgan.training import early_warning, monitor, run
 from jaxgan.types import InputError
 
 CONFIG = str(Path(__file__).parents[2] / "configs" / "dcgan64.py")
@@ -27,34 +27,38 @@ def twin(**changes):
 
 @pytest.mark.parametrize("power", [0.0, 0.2, 1.5])
 def test_what_falls_as_a_power_of_the_steps_is_foreseen(power) -> None:
-    first, last, end = (7 * share**-power for share in early.SHARES)
-    assert early.foreseen(first, last) == pytest.approx(end)
-    assert early.foreseen(3.0, 5.0) == 5.0  # What rises is not expected to go on rising.
+    first, last, end = (7 * share**-power for share in early_warning.SHARES)
+    assert early_warning.foreseen(first, last) == pytest.approx(end)
+    assert early_warning.foreseen(3.0, 5.0) == 5.0  # What rises is not expected to go on rising.
 
 
 def test_sentences() -> None:
-    assert early.sentence(0.3, 300, 143, 500, "alexnet").startswith(
+    assert early_warning.sentence(0.3, 300, 143, 500, "alexnet").startswith(
         "WARNING: this GAN will not get better than principal components in this time: its samples "
         "lie 300 from real images, those of principal components 143 (alexnet, which no critic"
     )
-    assert early.sentence(0.3, 200, 143, 500, "alexnet") is None  # 200 * .4 ** 1.1 is below 143.
-    assert early.sentence(0.3, 300, 143, None, "alexnet") is None
-    assert early.sentence(0.1, 300, 143, None, "alexnet") is None
-    assert "is no better than principal" in (early.sentence(1.0, 150, 143, 500, "light") or "")
-    assert early.sentence(1.0, 140, 143, 500, "light") is None
+    assert (
+        early_warning.sentence(0.3, 200, 143, 500, "alexnet") is None
+    )  # 200 * .4 ** 1.1 is below 143.
+    assert early_warning.sentence(0.3, 300, 143, None, "alexnet") is None
+    assert early_warning.sentence(0.1, 300, 143, None, "alexnet") is None
+    assert "is no better than principal" in (
+        early_warning.sentence(1.0, 150, 143, 500, "light") or ""
+    )
+    assert early_warning.sentence(1.0, 140, 143, 500, "light") is None
 
 
 def test_looks_are_at_shares_of_the_steps() -> None:
-    assert early.steps(1000) == {100: 0.1, 300: 0.3, 1000: 1.0}
-    assert early.steps(29) == {} and list(early.steps(30)) == [3, 9, 30]
+    assert early_warning.steps(1000) == {100: 0.1, 300: 0.3, 1000: 1.0}
+    assert early_warning.steps(29) == {} and list(early_warning.steps(30)) == [3, 9, 30]
 
 
 def compared(draw, source=None, total=100):
     source = source or ToySource(16, count=20, classes=("cat",))
     lines: list[str] = []
-    look = early.make_early((), 0, source, draw, lines.append, total)
+    look = early_warning.make_early((), 0, source, draw, lines.append, total)
     rows: list[dict] = []
-    for step in early.steps(total):
+    for step in early_warning.steps(total):
         rows.append(look({"step": np.float32(step)}, step, rows))
     assert look({"step": np.float32(50)}, 50, rows) == {}
     return rows, lines
@@ -73,7 +77,7 @@ def test_noise_is_worse_than_principal_components_and_real_images_are_better() -
     source = ToySource(16, count=20, classes=("cat",))
 
     def real(variables, seeds):
-        some = (np.asarray(seeds, np.int64) - early.SEEDS) % len(source)
+        some = (np.asarray(seeds, np.int64) - early_warning.SEEDS) % len(source)
         return np.stack([source[int(i)]["image"] for i in some])
 
     rows, lines = compared(real, source)
@@ -100,7 +104,7 @@ def test_images_that_are_all_alike_are_a_line() -> None:
 
 
 def test_a_training_logs_its_looks(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(early, "STEPS", 10)
+    monkeypatch.setattr(early_warning, "STEPS", 10)
     changes = {"train.steps": 10, "train.sample_every": 10, "train.checkpoint_every": 10}
     run.run(twin(**changes), tmp_path)
     rows = [row for row in read_metrics(tmp_path) if "early/distance" in row]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxgan.experiment import ladder
+from jaxgan.experiment import cheapest_arm
 from jaxgan.statistics.crossed import Interval
 
 
@@ -23,16 +23,20 @@ class Known:
 def found(accuracy, above, level=0.95):
     answers = Known(accuracy, above)
     arms = {name: {"accuracy": value} for name, value in accuracy.items()}
-    return ladder.cheapest(answers, arms, level), answers.levels
+    return cheapest_arm.cheapest(answers, arms, level), answers.levels
 
 
 def test_rungs_rise() -> None:
     names = ["real", "oversample", "copies:4", "real+augmentation", "real+mixup", "add"]
-    places = [ladder.rung(name) for name in names]
+    places = [cheapest_arm.rung(name) for name in names]
     assert places == sorted(set(places))
-    assert ladder.rung("add+augmentation") == ladder.rung("replace") == ladder.rung("balance")
-    assert ladder.rung("real+randaugment") == ladder.rung("real+augmentation")
-    assert ladder.rung("add:0x+mixup") == ladder.rung("real+mixup")
+    assert (
+        cheapest_arm.rung("add+augmentation")
+        == cheapest_arm.rung("replace")
+        == cheapest_arm.rung("balance")
+    )
+    assert cheapest_arm.rung("real+randaugment") == cheapest_arm.rung("real+augmentation")
+    assert cheapest_arm.rung("add:0x+mixup") == cheapest_arm.rung("real+mixup")
 
 
 def test_the_cheapest_arm_that_cannot_be_told_from_the_best() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from ml_collections import ConfigDict
 
-from jaxgan.config import loading, settings
+from jaxgan.config import check_settings, loading
 from jaxgan.errors import InputError
 
 
@@ -16,9 +16,9 @@ def test_a_section_that_nothing_reads_is_refused(name: str, section: str) -> Non
     with config.unlocked():
         config[section] = ConfigDict({"backbone": "vgg16"})
     with pytest.raises(InputError, match=f"config.{section} must not be set: model.name="):
-        settings.check(config)
+        check_settings.check(config)
 
 
 def test_every_config_reads_its_sections() -> None:
     for name in loading.known():
-        settings.check(loading.load(name))
+        check_settings.check(loading.load(name))

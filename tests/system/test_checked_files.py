@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jaxgan.errors import FileError, InputError
-from jaxgan.system import lock, sealed
+from jaxgan.system import checked_files, lock
 
 VALUES = {
     "arm": "réal",
@@ -42,7 +42,7 @@ def refusal(read, file: Path) -> str:
 
 
 def load(file: Path) -> dict:
-    return sealed.load(file, "delete it")
+    return checked_files.load(file, "delete it")
 
 
 def check_flips(read, file: Path, values: object, said: str) -> None:
@@ -63,27 +63,27 @@ def check_flips(read, file: Path, values: object, said: str) -> None:
 
 def test_no_flipped_bit_changes_a_value(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
-    sealed.save(file, VALUES, indent=1)
+    checked_files.save(file, VALUES, indent=1)
     check_flips(load, file, VALUES, ": delete it")
     for row in ROWS:
-        sealed.append(tmp_path / "a.jsonl", row)
-    check_flips(sealed.rows, tmp_path / "a.jsonl", ROWS, "was changed")
+        checked_files.append(tmp_path / "a.jsonl", row)
+    check_flips(checked_files.rows, tmp_path / "a.jsonl", ROWS, "was changed")
 
 
 def test_a_row_that_a_kill_cut_off_is_no_damage(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
-    whole = "".join(map(sealed.row, ROWS)).encode()
+    whole = "".join(map(checked_files.row, ROWS)).encode()
     ends = [i + 1 for i, byte in enumerate(whole) if byte == ord("\n")]
     for cut in range(len(whole)):
         file.write_bytes(whole[:cut])
         if cut + 1 in ends:  # All but the end of its line.
             continue
-        assert sealed.rows(file) == ROWS[: sum(end <= cut for end in ends)]
-        sealed.append(file, {"step": 9})
-        assert sealed.rows(file)[-1] == {"step": 9}
-    assert sealed.rows(tmp_path / "nowhere") == []
+        assert checked_files.rows(file) == ROWS[: sum(end <= cut for end in ends)]
+        checked_files.append(file, {"step": 9})
+        assert checked_files.rows(file)[-1] == {"step": 9}
+    assert checked_files.rows(tmp_path / "nowhere") == []
     file.write_text('{"step": 1}\n{"step": 2}\n')  # Of another tool.
-    assert sealed.rows(file) == [{"step": 1}, {"step": 2}]
+    assert checked_files.rows(file) == [{"step": 1}, {"step": 2}]
 
 
 @pytest.mark.parametrize(
@@ -96,29 +96,29 @@ def test_damage_is_one_sentence(tmp_path: Path, data: bytes) -> None:
     file.write_bytes(data)
     assert "must be as it was written" in refusal(load, file)
     if data not in (b"", b'{"a": 1}', b'{"a"', b"[" * 10**5):
-        assert "line 1 was changed" in refusal(sealed.rows, file)
+        assert "line 1 was changed" in refusal(checked_files.rows, file)
 
 
 def test_a_missing_file_and_one_without_a_checksum(tmp_path: Path, caplog) -> None:
     assert "is missing: delete it" in refusal(load, tmp_path / "a.json")
     (tmp_path / "b.json").write_text('{"a": 1}')
-    assert sealed.load(tmp_path / "b.json", "", strict=False) == {"a": 1}
+    assert checked_files.load(tmp_path / "b.json", "", strict=False) == {"a": 1}
     assert "has no checksum" in caplog.text
 
 
 def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
-    sealed.write(file, "old")
+    checked_files.write(file, "old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
         for data in ("x" * 10**5, b"x" * 10**5, ["x" * 100] * 1000):
             with pytest.raises(OSError, match="File too large") as found:
-                sealed.write(file, data)
-            assert found.value.filename == str(file) and sealed.ends_all(found.value)
+                checked_files.write(file, data)
+            assert found.value.filename == str(file) and checked_files.ends_all(found.value)
         with pytest.raises(OSError, match="File too large") as found:
-            sealed.append(tmp_path / "a.jsonl", {"x": "x" * 10**5})
+            checked_files.append(tmp_path / "a.jsonl", {"x": "x" * 10**5})
         assert found.value.filename == str(tmp_path / "a.jsonl")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -126,7 +126,7 @@ def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
     assert file.read_text() == "old"
     assert {path.name for path in tmp_path.iterdir()} == {"a.json", "a.jsonl"}
     with pytest.raises(OSError, match="No such file") as found:
-        sealed.write(tmp_path / "gone" / "a.json", "x")
+        checked_files.write(tmp_path / "gone" / "a.json", "x")
     assert found.value.filename == str(tmp_path / "gone" / "a.json")
 
 
@@ -182,7 +182,7 @@ def test_a_file_system_without_locks_is_a_warning(tmp_path: Path, monkeypatch, c
 
 def test_links_and_devices_stay(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    sealed.write(tmp_path / "link", "text")
+    checked_files.write(tmp_path / "link", "text")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "text"
-    sealed.write("/dev/null", "text")
+    checked_files.write("/dev/null", "text")
     assert Path("/dev/null").is_char_device()

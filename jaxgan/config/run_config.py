@@ -12,7 +12,7 @@ from jaxgan.config.lengths import LENGTHS
 from jaxgan.config.names import CLASSIFIERS, STAGES
 from jaxgan.config.values import is_dict, to_dict
 from jaxgan.errors import FileError, InputError
-from jaxgan.system import paths, sealed
+from jaxgan.system import checked_files, paths
 
 if TYPE_CHECKING:
     from jaxgan.config.typed import Config
@@ -89,7 +89,7 @@ def claim(
     folder = epath.Path(workdir)
     file, ours = folder / "config.json", to_dict(config)
     if file.exists():
-        there = sealed.load(file, _anew(folder))
+        there = checked_files.load(file, _anew(folder))
         if (kind := _kind(there)) != _kind(ours):
             raise InputError(
                 f"--workdir must be new or hold a run of the same config, and {folder} holds "
@@ -106,7 +106,7 @@ def claim(
         _check_data(folder, data, start="init_from" in ours)
     check_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    sealed.save(file, ours, indent=2)
+    checked_files.save(file, ours, indent=2)
 
 
 def check_free(workdir: epath.PathLike) -> None:
@@ -169,7 +169,7 @@ def claim_data(
     about = {key: data[key] for key in ("fingerprint", "content") if data.get(key)}
     if "counts" in data:
         about["images"] = sum(data["counts"].values())
-    sealed.save(file, about)
+    checked_files.save(file, about)
 
 
 def _check_data(
@@ -180,7 +180,7 @@ def _check_data(
     file = folder / name
     if not file.exists():
         return
-    there = sealed.load(file, _anew(folder))
+    there = checked_files.load(file, _anew(folder))
     if there.get("fingerprint") == data["fingerprint"]:
         return
     if data.get("content") and there.get("content") == data["content"]:
@@ -211,7 +211,7 @@ def read_claim(workdir: epath.PathLike) -> Any:
             f"--workdir must be the folder of a run, with a config.json, got {workdir}"
             f"{_near_runs(epath.Path(workdir))}"
         )
-    given = sealed.load(file, _anew(epath.Path(workdir)))
+    given = checked_files.load(file, _anew(epath.Path(workdir)))
     stored.check(given, os.fspath(file))
     return read_given(given)
 
@@ -247,4 +247,4 @@ def holds(workdir: epath.PathLike, model: str | None) -> str:
 def read_run(workdir: epath.PathLike) -> dict[str, Any]:
     """What `run.json` of a run says: versions, devices, images."""
     folder = epath.Path(workdir)
-    return sealed.load(folder / "run.json", _anew(folder), strict=False)
+    return checked_files.load(folder / "run.json", _anew(folder), strict=False)

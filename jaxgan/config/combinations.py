@@ -6,11 +6,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxgan import recipes
-from jaxgan.config import gan_checks, settings
+from jaxgan.config import check_settings, gan_combinations
 from jaxgan.config.lengths import LENGTHS, profile_steps
-from jaxgan.config.models import ClassifierModel
+from jaxgan.config.model_settings import ClassifierModel
 from jaxgan.config.names import METRICS as METRICS
-from jaxgan.config.sections import ClassifierData, ClassifierOptim, ClassifierTrain, Train
+from jaxgan.config.settings import ClassifierData, ClassifierOptim, ClassifierTrain, Train
 from jaxgan.config.typed import (
     GAN,
     Classifier,
@@ -32,14 +32,14 @@ def check_training(given: ConfigDict | Config, name: str = "config") -> Any:
         InputError: a value makes no sense.
     """
     if isinstance(given, ConfigDict):
-        settings.check(given, name)
+        check_settings.check(given, name)
     config = parse(given)
     groups.check(config.data.groups, f"{name}.data.groups")
     duplicates.parse(config.data.rule, f"{name}.data.duplicates")
     if isinstance(config, Network):
         _check_train(config.train, name)
     if isinstance(config, GAN):
-        gan_checks.check(config, name)
+        gan_combinations.check(config, name)
     elif isinstance(config, Classifier):
         data, optim = config.data, config.optim
         _check_classifier(data, config.model, config.train, optim, name)
@@ -123,7 +123,7 @@ def parsed(given: ConfigDict | Experiment) -> Experiment:
     if not is_experiment(given):
         raise InputError("this config trains one network: jaxgan train takes it")
     if isinstance(given, ConfigDict):
-        settings.check(given)
+        check_settings.check(given)
     return parse(given)
 
 
@@ -133,7 +133,7 @@ def check_experiment(given: ConfigDict) -> Experiment:
     Raises:
         InputError: a value makes no sense.
     """
-    settings.check(given)
+    check_settings.check(given)
     config: Experiment = parse(given)
     groups.check(config.data.groups)
     duplicates.parse(config.data.rule, "config.data.duplicates")
