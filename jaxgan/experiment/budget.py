@@ -22,7 +22,6 @@ from jaxgan.system import checked_files
 FILE = "budget.json"
 FOLDS = (1, 4, 5)  # That are weighed; the images that are tested are those of the folds begun.
 MOST_SEEDS = 20
-MANY = 4  # Folds that tell of chance with one seed each.
 SECONDS = 2.0  # For which steps are timed.
 SHARES = (0.3, 0.4, 0.5, 0.6)  # Of the time, that the GANs may get.
 LEAST_STEPS = 0.1  # Of the configured ones, that a GAN gets at least.
@@ -108,7 +107,7 @@ def choose(config: Experiment, budget: float, begin: float | None = None) -> tup
             images = sum(len(fold.sides.test) for fold in plan.folds[:begun])
 
             takes = partial(_before_seeds, plan, known, begun)
-            enough = 2 if begun < MANY else 1
+            enough = 2 if begun < pipeline.MANY else 1
             fewest = math.ceil(LEAST_STEPS * most)
             smallest = takes(fewest) + enough * begun * each
             least = min(least, (once + smallest) / (1 - END))

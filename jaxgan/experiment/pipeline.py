@@ -36,6 +36,8 @@ from jaxgan.system.terminal import few
 from jaxgan.training import run as training
 from jaxgan.types import InputError, Recipe
 
+MANY = 4  # Folds that tell of chance with one seed each.
+
 
 def run(
     config: ConfigDict | Experiment,
@@ -203,15 +205,25 @@ class _Experiment:
             took[key] = took.get(key, 0.0) + run["seconds"]
         return max(took.values(), default=0.0)
 
+    def _fold_takes(self, k: int) -> float:
+        """Return seconds of fold k's GANs and a seed, and of what must follow for an interval: a
+        second seed of each fold, or a first one of as many as do without.
+        """
+        gans = max((sum(g["seconds"] for g in self._of(j)) for j in self.trained), default=0.0)
+        seed, folds = self._seed_takes(), min(self.begin_folds, len(self.plan.folds))
+        rest = (k + 1) * seed
+        if folds >= MANY:
+            rest = min(rest, (MANY - 1 - k) * (gans + seed))
+        return gans + seed + max(rest, 0.0)
+
     def _open(self, k: int, positions: range) -> bool:
         """Return whether fold k is begun: now, unless there is no time for its GANs and a seed."""
         if k in self.trained:
             return True
-        gans = max((sum(g["seconds"] for g in self._of(j)) for j in self.trained), default=0.0)
         known = (self.folder / self.plan.folds[k].place / "classifiers").exists()
         if k >= self.begin_folds and not known:
             return False
-        if k and not known and (positions.start or not self._in_time(gans + self._seed_takes())):
+        if k and not known and (positions.start or not self._in_time(self._fold_takes(k))):
             self.record.ended = (
                 f"the time is over after {len(self.trained)} of {len(self.plan.folds)} folds"
             )

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import changed, parse
 from jaxgan.experiment import budget, pipeline, timing
+from jaxgan.experiment.results import Record
 from jaxgan.experiment.stages import classify
 from jaxgan.types import InputError
 
@@ -100,6 +102,19 @@ def test_more_time_never_gives_a_wider_interval_than_is_narrow_enough(monkeypatc
         assert 40 <= choice.gan_steps <= 400 and 1 <= choice.seeds <= budget.MOST_SEEDS
         said = budget.say(choice, least * more)
         assert f"{choice.images:,} test images" in said and "points or more" in said
+
+
+@pytest.mark.parametrize(
+    ("folds", "k", "seconds"), [(2, 1, 35), (4, 1, 35), (4, 2, 30), (4, 3, 15)]
+)
+def test_a_fold_waits_for_what_gives_an_interval(folds, k, seconds) -> None:
+    """GANs of 5 s and a seed of 10 s; then second seeds of all, or what is missing of four folds."""
+    begun = object.__new__(pipeline._Experiment)
+    begun.plan, begun.begin_folds = SimpleNamespace(folds=[None] * 4), folds
+    begun.record, begun.trained = Record(), {0: None}
+    begun.record.runs.append({"fold": 0, "seed": 0, "seconds": 10.0})
+    begun.record.generators.append({"fold": 0, "seconds": 5.0})
+    assert begun._fold_takes(k) == seconds
 
 
 def test_what_was_chosen_is_put_into_the_config() -> None:
