@@ -224,8 +224,18 @@ def _near_runs(folder: epath.Path) -> str:
         beside = {
             file.parent.name: str(file.parent) for file in folder.parent.glob("*/config.json")
         }
-        found = [beside[name] for name in difflib.get_close_matches(folder.name, beside, 3)]
+        near = difflib.get_close_matches(folder.name, beside, 3)
+        if not near:  # EXPERIMENT/gan/CLASS of an experiment with folds.
+            beside = {run.name: str(run) for run in reversed(_gans(folder.parent.parent))}
+            near = difflib.get_close_matches(folder.name, beside, 1)
+        found = [beside[name] for name in near]
     return f"; did you mean {' or '.join(found[:3])}?" if found else ""
+
+
+def _gans(folder: epath.Path) -> list[epath.Path]:
+    """Return the runs of an experiment's GANs, of all folds."""
+    places = ("gan/*/config.json", "fold*/gan/*/config.json")
+    return [file.parent for place in places for file in sorted(folder.glob(place))]
 
 
 def holds(workdir: epath.PathLike, model: str | None) -> str:
@@ -236,7 +246,7 @@ def holds(workdir: epath.PathLike, model: str | None) -> str:
         model: the name of the run's; None: an experiment's.
     """
     if model is None:
-        runs = [str(f.parent) for f in sorted(epath.Path(workdir).glob("gan/*/config.json"))]
+        runs = [str(run) for run in _gans(epath.Path(workdir))]
         of = f": its GANs are {', '.join(runs[:4])}" if runs else ""
         return f"{workdir} is an experiment's{of}; jaxgan predict {workdir} --arm best IMAGES"
     if model in CLASSIFIERS:

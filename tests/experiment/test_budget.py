@@ -108,7 +108,7 @@ def test_more_time_never_gives_a_wider_interval_than_is_narrow_enough(monkeypatc
     ("folds", "k", "seconds"), [(2, 1, 35), (4, 1, 35), (4, 2, 30), (4, 3, 15)]
 )
 def test_a_fold_waits_for_what_gives_an_interval(folds, k, seconds) -> None:
-    """GANs of 5 s and a seed of 10 s; then second seeds of all, or what is missing of four folds."""
+    """GANs of 5 s and a seed of 10 s; then second seeds, or what is missing of four folds."""
     begun = object.__new__(pipeline._Experiment)
     begun.plan, begun.begin_folds = SimpleNamespace(folds=[None] * 4), folds
     begun.record, begun.trained = Record(), {0: None}
