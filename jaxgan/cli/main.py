@@ -162,7 +162,9 @@ def arguments(verb: str, words: Sequence[str]) -> list[str]:
         names = WORDS[verb][len(paths)]
     else:
         most = " ".join(NAMES.get(name, "DIR") for name in WORDS[verb][-1])
-        raise ValueError(f"{verb} takes {most} and then flags, got {' '.join(paths)}")
+        whole = " ".join(paths)
+        quoted = f': quote it, "{whole}"' if Path(whole).exists() else ""
+        raise ValueError(f"{verb} takes {most} and then flags, got {whole}{quoted}")
     flags = [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
     while rest:
         word = rest.pop(0)
@@ -192,12 +194,18 @@ def _check_needed(verb: str, flags: Sequence[str]) -> None:
     given = {flag.partition("=")[0].lstrip("-").replace("-", "_") for flag in flags}
     choices, usage = NEEDS[verb]
     if not {"help", "h", "helpfull"} & given and not any(given >= {*one} for one in choices):
+        for name in {name for one in choices for name in one} - given:
+            if near := difflib.get_close_matches(name, given, 1):
+                raise ValueError(f"there is no flag --{near[0]}: did you mean --{name}?")
         raise ValueError(f"{verb} needs more: {usage}")
 
 
 def _is_images(path: str) -> bool:
-    """Return whether a path is a folder of images and not a run."""
-    return Path(path).is_dir() and not (Path(path) / "config.json").exists()
+    """Return whether a path is a folder of images, and no run, or an archive."""
+    place = Path(path)
+    if place.is_dir():
+        return not (place / "config.json").exists()
+    return place.is_file() and place.suffix.lower() in (".zip", ".tar", ".tgz", ".gz")
 
 
 def _script(verb: str, words: Sequence[str]) -> None:

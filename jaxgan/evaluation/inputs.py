@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from jaxgan.data import images, loader
 from jaxgan.data.folder import Source, in_threads
+from jaxgan.data.layout import ARCHIVES
 from jaxgan.errors import InputError
 from jaxgan.system.paths import check_no_run, near
 
@@ -22,7 +23,7 @@ def check_apart(paths: dict[str, str]) -> None:
     """Raise InputError where one of the folders is none, is another one, or lies in it."""
     given = [(flag, Path(path).expanduser().resolve()) for flag, path in paths.items()]
     for i, (flag, path) in enumerate(given):
-        if not path.is_dir():
+        if not path.is_dir() and not (path.is_file() and path.suffix.lower() in ARCHIVES):
             one = paths[flag]
             raise InputError(f"{flag} must be a folder of images, and {one} is none{near(one)}")
         check_no_run(paths[flag], flag)

@@ -95,7 +95,7 @@ def near(path: str | os.PathLike[str]) -> str:
     """Return "; did you mean X?" for what lies beside a path that is missing, or ""."""
     folder, name = os.path.split(os.fspath(path).rstrip("/"))
     with suppress(OSError):
-        beside = [one for one in os.listdir(folder or ".") if not one.startswith(".")]
+        beside = [one for one in os.listdir(folder or ".") if one[:1] != "." and one != name]
         if found := difflib.get_close_matches(name, beside, 1):
             return f"; did you mean {os.path.join(folder, found[0])}?"
     return ""

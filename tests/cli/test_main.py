@@ -63,6 +63,10 @@ def test_two_folders_of_images_are_compared_and_a_run_is_evaluated(tmp_path) -> 
         (["predict", "runs/x"], "predict needs more: jaxgan predict RUN IMAGES..."),
         (["export", "runs/x"], "export needs more: jaxgan export RUN --out DIR"),
         (
+            ["prepare", "pets", "--out=o", "--resolutoin=64"],
+            "there is no flag --resolutoin: did you mean --resolution?",
+        ),
+        (
             ["evaluate", "runs/x"],
             "evaluate needs more: jaxgan evaluate RUN DIR, or jaxgan evaluate REAL GENERATED",
         ),
