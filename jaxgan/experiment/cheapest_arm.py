@@ -41,6 +41,11 @@ def rung(name: str) -> int:
     return order.index(read.kind)
 
 
+def costs_nothing(name: str) -> bool:
+    """Return whether an arm needs nothing beside its classifiers."""
+    return rung(name) <= list(RUNGS).index("augmentation")
+
+
 def cheapest(
     answers: Compared, found: Mapping[str, Mapping[str, Any]], level: float
 ) -> dict[str, Any] | None:

@@ -5,15 +5,16 @@ import shlex
 from typing import Any
 
 from jaxgan.engine import log
+from jaxgan.experiment import cheapest_arm
 from jaxgan.experiment.design import arm_names
 from jaxgan.experiment.outcomes import OUTCOMES
-from jaxgan.experiment.schema import Results, Sentence
+from jaxgan.experiment.schema import Ladder, Results, Sentence
 from jaxgan.experiment.verdict import WIDEST, points
 from jaxgan.statistics import power
 from jaxgan.statistics.variance_components import Components
 
 MOST_SEEDS = 20
-FEW_IMAGES = 40  # A class: below it a GAN was seen to harm.
+UNEQUAL = 2  # Times as many images as of another class.
 
 
 def what_next(results: Results) -> list[Sentence]:
@@ -38,6 +39,8 @@ def what_next(results: Results) -> list[Sentence]:
         )
     if gate := beaten(results):
         found.append(step(gate))
+    if unequal := _unequal(results):
+        found.append(unequal)
     found += {
         "helps": _helped,
         "hurts": _hurt,
@@ -64,11 +67,24 @@ def beaten(results: Results) -> str | None:
             if arm["accuracy"] < results["arms"][a]["accuracy"]:
                 return None
             return (
-                f"The GANs are no better than what trains nothing: with samples of principal "
-                f"components ({other}) accuracy is {arm['accuracy']:.1%}, with theirs "
-                f"{results['arms'][a]['accuracy']:.1%}. Train them longer, or take those."
+                f"Beside the real images samples of principal components ({other}), which train "
+                f"nothing, do as well as the GANs': {arm['accuracy']:.1%}, and "
+                f"{results['arms'][a]['accuracy']:.1%} with theirs. Take those, or train longer."
             )
     return None
+
+
+def _unequal(results: Results) -> Sentence | None:
+    """Return what to look at where accuracy is mostly that of the larger classes."""
+    counts = results["data"]["counts"]["train"]
+    most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    if counts[most] < UNEQUAL * counts[least] or results["verdict"]["outcome"] != "accuracy":
+        return None
+    return step(
+        f"There are {counts[most]:,} images of {most} to train on, {counts[least]:,} of {least}: "
+        "look at each class's recall, too; with --config.verdict.outcome=balanced_accuracy all "
+        "classes count alike."
+    )
 
 
 def step(sentence: str, command: str | None = None) -> Sentence:
@@ -143,8 +159,17 @@ def _equal(results: Results) -> list[Sentence]:
             )
         )
     if ladder:
-        found.append(step(f"Use {ladder['cheapest']}."))
+        found.append(step(f"Use {_to_use(ladder)}."))
     return found
+
+
+def _to_use(ladder: Ladder) -> str:
+    """Return the cheapest arm that is as good as the best; of those that cost nothing beside
+    the classifier, the most accurate.
+    """
+    accuracies, low = ladder.get("accuracies", {}), ladder["cheapest"]
+    free = [name for name in accuracies if cheapest_arm.costs_nothing(name)]
+    return max(free, key=accuracies.__getitem__) if low in free else low
 
 
 def _noisy(results: Results) -> list[Sentence]:

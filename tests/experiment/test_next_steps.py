@@ -69,6 +69,23 @@ def test_no_difference_says_how_much_there_may_be(word) -> None:
     assert second["sentence"] == "Use real."
 
 
+def test_of_arms_that_cost_nothing_the_most_accurate_is_named() -> None:
+    given = results("no evidence")
+    given["ladder"]["accuracies"] = {"real": 0.92, "real+augmentation": 0.95, "add": 0.96}
+    assert next_steps.what_next(given)[-1]["sentence"] == "Use real+augmentation."
+    given["ladder"]["cheapest"] = "pca"
+    assert next_steps.what_next(given)[-1]["sentence"] == "Use pca."
+
+
+def test_unequal_classes_are_pointed_at() -> None:
+    given = results("no evidence")
+    given["data"]["counts"]["train"] = {"cat": 144, "dog": 54}
+    first, *_ = next_steps.what_next(given)
+    assert "144 images of cat" in first["sentence"] and "balanced_accuracy" in first["sentence"]
+    given["verdict"]["outcome"] = "macro_f1"
+    assert "images of cat" not in next_steps.what_next(given)[0]["sentence"]
+
+
 def test_noisy_for_its_seeds_asks_for_more_in_the_same_folder() -> None:
     given = results("too noisy to tell", low=-0.06, high=0.07)
     given["verdict"]["power"] = {"observed": {"seed": 0.001, "picture": 0.02, "rest": 0.02}}
