@@ -882,7 +882,7 @@ def test_training_reads_a_prepared_set(tmp_path: Path, call) -> None:
     config = configs.load(str(ROOT / "configs" / "dcgan64.py"), test=True)
     config.data.path, config.data.resolution = str(tmp_path / "set"), 32
     config.train.steps = 1
-    configs.settle_length(config, ["train.steps"], "train.")
+    configs.settle_length(config.train, ["train.steps"], "train.")
     run.run(config, tmp_path / "run")
     prints = read_json(tmp_path / "set" / "dataset.json")["fingerprint"]
     assert prints in (tmp_path / "run" / "run.json").read_text()

@@ -49,8 +49,9 @@ def test_the_number_of_devices_changes_nothing(case: str) -> None:
         assert leaves[worst] < 1e-4, (mode, worst, leaves[worst])
         if config != "googlenet":  # The gradients stand in the state, of both players.
             assert sum("opt_state" in name for name in leaves) > 3 * 6
-    # Under pmap each device has its part and no more; under jit the compiler shares out.
-    for mode in set(modes) - {"pmap"}:
-        assert found[mode]["flops"] < 1.2 * found["pmap"]["flops"]
+    # Under pmap each device has its part and no more; under jit the compiler shares out. Where the
+    # state is shared out, too, it repeats some of the work of nets as small as these.
+    for mode, most in {"jit": 1.2, "zero": 2, "fsdp": 2}.items():
+        assert mode not in modes or found[mode]["flops"] < most * found["pmap"]["flops"]
     if "fsdp" in modes:  # Numbers that a device keeps.
         assert found["fsdp"]["state"] < found["zero"]["state"] < found["jit"]["state"]

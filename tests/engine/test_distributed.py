@@ -23,6 +23,7 @@ from PIL import Image
 from jaxgan import recipes
 from jaxgan.cli import command
 from jaxgan.config import loading as configs
+from jaxgan.config.names import CLASSIFIERS
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import distributed, loop
@@ -163,6 +164,8 @@ def end(processes: list[subprocess.Popen], timeout: float) -> list[tuple[str, st
 
 
 def restored(config: ConfigDict, folder: Path) -> object:
+    if config.model.name in CLASSIFIERS:
+        config.model.num_classes = 2
     abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
     with Checkpoints(folder, read_only=True) as checkpoints:
         found = checkpoints.restore(abstract)

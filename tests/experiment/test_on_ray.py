@@ -51,6 +51,8 @@ class Driver:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # A shell's background job, and all that it starts, ignores Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
 
     def __enter__(self) -> "Driver":
@@ -113,7 +115,8 @@ def test_killed_workers_and_drivers_change_no_bit(tmp_path) -> None:
         time.sleep(rng.uniform(0, 3))
         driver.process.send_signal(signal.SIGINT)
         assert driver.process.wait(200) == 130
-        assert driver.lines.read_text().splitlines()[-1].endswith(": stopped")
+        # Ray's own lines may come later.
+        assert any(x.endswith(": stopped") for x in driver.lines.read_text().splitlines())
     assert driver.busy() == [] and not (there / "results.json").exists()
     with Driver(there) as driver:
         killed = driver.kill(KILLS // 2, rng)

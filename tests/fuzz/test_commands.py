@@ -13,7 +13,7 @@ from scripts import Scripts
 
 LONGER = int(os.environ.get("FUZZ", "1"))
 COUNT = 60 * LONGER
-URL = re.compile(r"\w+:(\S.*)?$")  # A folder of this name was to be a place elsewhere.
+URL = re.compile(r"(gs|s3|az|hf|tfds|https?|file):")  # Was to be a place elsewhere.
 SECONDS = 60  # The machine may have other work.
 
 
