@@ -113,7 +113,9 @@ def test_splits_columns_and_groups_are_chosen(datasets: Any, tmp_path: Path) -> 
         patient=datasets.Value("string"),
     )
     # By a file: `from_dict` pickles a table, which fails with some releases of pyarrow.
-    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    import pyarrow  # tensorflow-datasets brings it.
+    from pyarrow import parquet
+
     file = str(tmp_path / "rows.parquet")
     parquet.write_table(pyarrow.table(rows, features.arrow_schema), file)
     made = datasets.load_dataset("parquet", data_files={"train": file, "extra": file})
@@ -229,7 +231,9 @@ def test_what_the_library_cannot_load(
 @pytest.mark.parametrize("kind", ["bytes and path", "bytes in a struct", "bytes"])
 def test_parquet_of_other_programs_holds_images(datasets: Any, tmp_path: Path, kind: str) -> None:
     """Written without what the library notes beside its columns; texts alone are no images."""
-    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    import pyarrow  # tensorflow-datasets brings it.
+    from pyarrow import parquet
+
     files: list[Any] = []
     for i in range(4):
         file = io.BytesIO()
