@@ -51,8 +51,6 @@ class Driver:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                # A shell's background job, and all that it starts, ignores Ctrl-C.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
 
     def __enter__(self) -> "Driver":
@@ -337,6 +335,8 @@ def drive(folder: str) -> None:
 
 
 if __name__ == "__main__":
+    # A shell's background job, and all that it starts, ignores Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     import jaxgan.cli.interrupts  # noqa: F401
     from jaxgan.cli import command
 
