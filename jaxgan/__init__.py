@@ -25,10 +25,11 @@ def __getattr__(name: str) -> "Any":
         from jaxgan import api
 
         return getattr(api, name)
-    if name == "experiment":  # A package, which can be called.
+    packages = {"experiment": "jaxgan.experiment", "stylegan2": "jaxgan.recipes.stylegan2"}
+    if name in packages:  # The first can be called; the second stays for configs of users.
         import importlib
 
-        return importlib.import_module("jaxgan.experiment")
+        return importlib.import_module(packages[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -18,7 +18,7 @@ ORDER = [
     "augment",
     "steps",
     "config",
-    "recipes stylegan2",
+    "recipes",
     "engine",
     "weights",
     "metrics",

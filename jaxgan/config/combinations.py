@@ -7,10 +7,10 @@ from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import check_settings, gan_combinations
-from jaxgan.config.lengths import LENGTHS, profile_steps
 from jaxgan.config.model_settings import ClassifierModel
 from jaxgan.config.names import METRICS as METRICS
 from jaxgan.config.settings import ClassifierData, ClassifierOptim, ClassifierTrain, Train
+from jaxgan.config.training_length import LENGTHS, profile_steps
 from jaxgan.config.typed import (
     GAN,
     Classifier,

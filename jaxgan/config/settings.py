@@ -10,7 +10,13 @@ import dataclasses
 from typing import Literal
 
 from jaxgan.augment import ada
-from jaxgan.config.declarations import (
+from jaxgan.config.names import (
+    CLASSIFIER_AUGMENTS,
+    LOSSES,
+    METRICS,
+    SCHEDULES,
+)
+from jaxgan.config.setting_types import (
     ANY,
     LARGEST,
     PART,
@@ -26,12 +32,6 @@ from jaxgan.config.declarations import (
     several,
     text,
     whole,
-)
-from jaxgan.config.names import (
-    CLASSIFIER_AUGMENTS,
-    LOSSES,
-    METRICS,
-    SCHEDULES,
 )
 from jaxgan.data import layout
 from jaxgan.models import backbones

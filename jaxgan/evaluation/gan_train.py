@@ -28,7 +28,7 @@ from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.config.settings import ClassifierData
 from jaxgan.config.typed import Classifier, changed
-from jaxgan.data import account, loader, splits
+from jaxgan.data import class_counts, loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
 from jaxgan.errors import InputError
@@ -121,7 +121,7 @@ def open_sides(
             on_error=data.on_error,
             seed=seed,
         )
-        print("\n".join([f"{flag}:", *account.lines(source)]), flush=True)
+        print("\n".join([f"{flag}:", *class_counts.lines(source)]), flush=True)
         return source
 
     def alike(path: str, flag: str) -> Source:

@@ -20,7 +20,7 @@ RUNGS = {
 
 
 class Compared(Protocol):
-    """What answers for the arms: see `analysis.Answers`."""
+    """What answers for the arms: see `analysis.RunsByArm`."""
 
     def interval(self, a: str, b: str, level: float = ...) -> Interval | None: ...
 

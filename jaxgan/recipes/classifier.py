@@ -9,9 +9,9 @@ import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxgan.config.lengths import total_steps
 from jaxgan.config.model_settings import GoogLeNetModel, ResNetModel, VGG16Model
 from jaxgan.config.settings import ClassifierOptim
+from jaxgan.config.training_length import total_steps
 from jaxgan.config.typed import Classifier, Config, parse
 from jaxgan.models import googlenet, resnet, vgg
 from jaxgan.recipes import augmentation, networks

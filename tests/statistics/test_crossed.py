@@ -65,7 +65,7 @@ def test_accuracies_are_covered(seeds, pictures, accuracy):
 
 
 def paired_arms(rng, draws, seeds, pictures, effect, sd_seed=0.15, sd_own=0.4):
-    """Answers of two arms [draws, seeds, pictures] and the true difference of their accuracies.
+    """RunsByArm of two arms [draws, seeds, pictures] and the true difference of their accuracies.
 
     The arms share how hard a picture is, but each also finds some pictures harder of its own.
     """

@@ -11,7 +11,7 @@ from jaxgan.statistics import crossed, group_sequential
 from jaxgan.statistics.crossed import Interval
 
 
-class Answers:
+class RunsByArm:
     """The runs, by arm and fold: their probabilities, in the order of the seeds.
 
     Args:
