@@ -32,6 +32,7 @@ from jaxgan.data import class_counts, loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
 from jaxgan.errors import InputError
+from jaxgan.metrics import intervals
 from jaxgan.metrics.classification import predict
 from jaxgan.statistics import crossed
 from jaxgan.steps.classifier import make_predict
@@ -327,9 +328,9 @@ def _some(source: Source, numbers: Sequence[int], seed: int) -> Source:
 
 
 def _share(right: np.ndarray, level: float) -> dict[str, float | None]:
-    found = crossed.crossed_interval(right, level)
     if len(right) == 1:
-        found = crossed.wilson(int(right.sum()), right.size, level)
+        return dict(intervals.proportion(int(right.sum()), right.size, level))
+    found = crossed.crossed_interval(right, level)
     return {"value": found.value, "low": found.low, "high": found.high}
 
 
