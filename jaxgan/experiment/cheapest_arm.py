@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from jaxgan.experiment.design import arm_names
+from jaxgan.config import arm_names
 from jaxgan.statistics.crossed import Interval
 
 # What an arm costs besides its classifiers, cheapest first.

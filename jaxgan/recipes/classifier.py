@@ -19,13 +19,15 @@ from jaxgan.recipes.durations import ImageStats
 from jaxgan.steps import classifier, linear_probe, optimizers, schedules
 from jaxgan.steps.state import AveragedState, ClassifierState, new_net
 from jaxgan.types import Batch, Metrics, PRNGKey, Recipe, State
-from jaxgan.weights import torchvision
+
+# How the names of the modules after the trunk begin.
+HEADS = {"googlenet": ("fc", "hidden", "aux"), "resnet": ("fc", "hidden"), "vgg16": ("fc",)}
 
 
 def recipe(config: Classifier, axis_name: str | None, stats: ImageStats) -> Recipe:
     model = build_classifier(config, axis_name)
     train, optim, decay = config.train, config.optim, config.train.ema_decay
-    heads = torchvision.HEADS[config.model.name]
+    heads = HEADS[config.model.name]
     steps = total_steps(train, stats.count, train.batch_size) if follows_length(optim) else 0
     tx = _optimiser(optim, heads, float(steps))
 

@@ -7,9 +7,9 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
+from jaxgan.config import arm_names
 from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
-from jaxgan.experiment.design import arm_names
 from jaxgan.experiment.design.arms import Arm
 from jaxgan.experiment.design.jobs import Samples
 from jaxgan.experiment.stages.fold_context import FoldContext, Log
