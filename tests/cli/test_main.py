@@ -1,6 +1,8 @@
 """The `jaxgan` command: its words become a script's flags, and mistakes name the nearest."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +46,26 @@ ROOT = Path(__file__).parents[2]
 def test_paths_come_first_and_become_flags(words, flags) -> None:
     verb, *rest = words.split()
     assert main.arguments(verb, rest) == flags.split()
+
+
+@pytest.mark.parametrize("verb", main.WORDS)
+def test_the_examples_of_help_do_what_the_scripts_do(verb, monkeypatch) -> None:
+    monkeypatch.setattr(main, "_is_images", lambda path: path == "REAL")
+
+    def flags(words: list[str]) -> set[str]:
+        """The flags with their values, `--name=value`; a config's by its name."""
+        text = re.sub(r"(--[\w.]+) (?!--)(\S+)", r"\1=\2", " ".join(words))
+        return {*re.sub(r"configs/(\w+)\.py", r"\1", text).split()}
+
+    script = ROOT / "scripts" / f"{verb}.py".replace("-", "_")
+    doc = ast.get_docstring(ast.parse(script.read_text()))
+    said = main.in_words(verb, doc)
+    assert "scripts/" not in said
+    ours = re.findall(rf"^    jaxgan {verb} (.*)", said, re.MULTILINE)
+    theirs = re.findall(r"^    python scripts/\w+\.py (.*)", doc, re.MULTILINE)
+    for one, other in zip(ours, theirs, strict=True):
+        one, other = (re.sub(r" \[.*?\]", "", line).split() for line in (one, other))
+        assert one and flags(main.arguments(verb, one)) == flags(other)
 
 
 def test_two_folders_of_images_are_compared_and_a_run_is_evaluated(tmp_path) -> None:
