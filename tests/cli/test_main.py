@@ -115,6 +115,13 @@ def test_configs_are_found_by_their_names(monkeypatch, tmp_path, capsys) -> None
     assert loading.find("wgan512:dog").endswith(":dog")
     with pytest.raises(InputError, match=r"got wgan51; did you mean wgan512\?"):
         loading.load("wgan51")
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "pose.py").touch()
+    for name in ("quite_else", "configs/quite_else.py"):
+        with pytest.raises(InputError, match=f"got {name}: jaxgan configs lists them"):
+            loading.find(name)
+    with pytest.raises(InputError, match=r"got configs/poes.py; did you mean configs/pose.py\?"):
+        loading.find("configs/poes.py")
     main.main(["configs"])
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert listed == sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
