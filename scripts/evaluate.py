@@ -1,7 +1,7 @@
 """Judges a trained classifier on labelled images, or generated images beside real ones.
 
     python scripts/evaluate.py --workdir D --data DIR [--json FILE] [--split test]
-    python scripts/evaluate.py --real DIR --fake DIR [--train DIR] [--json FILE] [--html FILE]
+    python scripts/evaluate.py --real REAL --fake FAKE [--train DIR] [--json FILE] [--html FILE]
         [--features vgg16|alexnet|inception|light|classifier:WORKDIR] [--metrics frechet,kid,...]
 
 The first: DIR holds one folder of images per class. Prints accuracy with its 95 % interval, per

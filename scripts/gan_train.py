@@ -1,6 +1,6 @@
 """What classifiers learn from generated images: GAN-train (CAS) and GAN-test, beside GAN-base.
 
-    python scripts/gan_train.py --config configs/googlenet.py --real TEST --fake GENERATED \
+    python scripts/gan_train.py --config configs/googlenet.py --real TEST --fake GENERATED
         --train TRAIN [--seeds 3] [--json FILE]
 
 Each is a folder of class folders or a prepared set. A classifier learns from as many images of

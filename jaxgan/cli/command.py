@@ -49,7 +49,12 @@ def run(
     argv = [_underscored(argument) for argument in (sys.argv if argv is None else argv)]
     name = Path(argv[0]).name
     if {"-h", "--help"} & set(argv[1:]):
-        print((sys.modules["__main__"].__doc__ or name).strip(), "\n\nFlags:")
+        text = (sys.modules["__main__"].__doc__ or name).strip()
+        if name.startswith("jaxgan "):  # The script runs as a verb: see `main`.
+            from jaxgan.cli.main import in_words
+
+            text = in_words(name.removeprefix("jaxgan "), text)
+        print(f"{text}\n\nFlags:")
         print(FLAGS.module_help(__name__) + "\n" + FLAGS.main_module_help())
         sys.exit(0)
     try:

@@ -189,6 +189,26 @@ def arguments(verb: str, words: Sequence[str]) -> list[str]:
     return flags
 
 
+def in_words(verb: str, text: str) -> str:
+    """Return a script's help with its examples as those of a verb: `arguments` backwards."""
+
+    def rewritten(example: re.Match[str]) -> str:
+        rest = re.sub(r"configs/(\w+)\.py", r"\1", example[1])
+        rest = rest.replace(f" --config {CONFIGS.get(verb)}", "")
+        for names in sorted([*WORDS[verb], ("--real", "--fake")], key=len, reverse=True):
+            found = [re.search(rf" {re.escape(name)}[ =](\S+)", rest) for name in names]
+            if all(found):
+                for one in filter(None, found):
+                    rest = rest.replace(one[0], "", 1)
+                return " ".join(["jaxgan", verb, *(one[1] for one in found if one)]) + rest
+        return f"jaxgan {verb}{rest}"
+
+    text = re.sub(r"python scripts/\w+\.py\b(.*)", rewritten, text)
+    if verb in ("train", "experiment"):
+        text += "\n\n--data DIR is --config.data.path=DIR, --set a.b=value is --config.a.b=value."
+    return text
+
+
 def _check_needed(verb: str, flags: Sequence[str]) -> None:
     """Raise ValueError where a verb lacks what it needs, with how it is called."""
     given = {flag.partition("=")[0].lstrip("-").replace("-", "_") for flag in flags}

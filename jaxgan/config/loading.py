@@ -49,7 +49,7 @@ def find(spec: str) -> str:
     `wgan512` and `configs/wgan512.py` are the package's where there is no such file here.
 
     Raises:
-        InputError: there is neither; names the nearest.
+        InputError: there is neither; names one that is near, else how to list all.
     """
     file, colon, argument = spec.partition(":")
     path = Path(file)
@@ -58,9 +58,11 @@ def find(spec: str) -> str:
     ours = folder("configs") / f"{path.stem}.py"
     if str(path.parent) in (".", "configs") and path.suffix in ("", ".py") and ours.is_file():
         return f"{ours}{colon}{argument}"
-    beside = [str(p) for p in path.parent.glob("*.py")] if path.suffix else []
-    near = difflib.get_close_matches(file, sorted([*beside, *known()]), 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    beside = {p.stem: str(p) for p in path.parent.glob("[!_]*.py")} if path.suffix else {}
+    # Names alone: a folder that is the same makes any two paths alike.
+    names = {name: name for name in known()} | beside
+    near = difflib.get_close_matches(path.stem, sorted(names), 1)
+    hint = f"; did you mean {names[near[0]]}?" if near else ": jaxgan configs lists them"
     raise InputError(f"--config must be a file or the name of a config, got {file}{hint}")
 
 

@@ -1,6 +1,8 @@
 """The `jaxgan` command: its words become a script's flags, and mistakes name the nearest."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +46,26 @@ ROOT = Path(__file__).parents[2]
 def test_paths_come_first_and_become_flags(words, flags) -> None:
     verb, *rest = words.split()
     assert main.arguments(verb, rest) == flags.split()
+
+
+@pytest.mark.parametrize("verb", main.WORDS)
+def test_the_examples_of_help_do_what_the_scripts_do(verb, monkeypatch) -> None:
+    monkeypatch.setattr(main, "_is_images", lambda path: path == "REAL")
+
+    def flags(words: list[str]) -> set[str]:
+        """The flags with their values, `--name=value`; a config's by its name."""
+        text = re.sub(r"(--[\w.]+) (?!--)(\S+)", r"\1=\2", " ".join(words))
+        return {*re.sub(r"configs/(\w+)\.py", r"\1", text).split()}
+
+    script = ROOT / "scripts" / f"{verb}.py".replace("-", "_")
+    doc = ast.get_docstring(ast.parse(script.read_text()))
+    said = main.in_words(verb, doc)
+    assert "scripts/" not in said
+    ours = re.findall(rf"^    jaxgan {verb} (.*)", said, re.MULTILINE)
+    theirs = re.findall(r"^    python scripts/\w+\.py (.*)", doc, re.MULTILINE)
+    for one, other in zip(ours, theirs, strict=True):
+        one, other = (re.sub(r" \[.*?\]", "", line).split() for line in (one, other))
+        assert one and flags(main.arguments(verb, one)) == flags(other)
 
 
 def test_two_folders_of_images_are_compared_and_a_run_is_evaluated(tmp_path) -> None:
@@ -93,6 +115,13 @@ def test_configs_are_found_by_their_names(monkeypatch, tmp_path, capsys) -> None
     assert loading.find("wgan512:dog").endswith(":dog")
     with pytest.raises(InputError, match=r"got wgan51; did you mean wgan512\?"):
         loading.load("wgan51")
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "pose.py").touch()
+    for name in ("quite_else", "configs/quite_else.py"):
+        with pytest.raises(InputError, match=f"got {name}: jaxgan configs lists them"):
+            loading.find(name)
+    with pytest.raises(InputError, match=r"got configs/poes.py; did you mean configs/pose.py\?"):
+        loading.find("configs/poes.py")
     main.main(["configs"])
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert listed == sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
