@@ -25,10 +25,10 @@ def __getattr__(name: str) -> "Any":
         from jaxgan import api
 
         return getattr(api, name)
-    if name == "experiment":  # A package, which can be called.
+    if name in ("api", "experiment"):  # Packages; the second one can be called.
         import importlib
 
-        return importlib.import_module("jaxgan.experiment")
+        return importlib.import_module(f"jaxgan.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
