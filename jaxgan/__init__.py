@@ -25,8 +25,9 @@ def __getattr__(name: str) -> "Any":
         from jaxgan import api
 
         return getattr(api, name)
-    packages = {"experiment": "jaxgan.experiment", "stylegan2": "jaxgan.recipes.stylegan2"}
-    if name in packages:  # The first can be called; the second stays for configs of users.
+    packages = {"api": "jaxgan.api", "experiment": "jaxgan.experiment"}
+    packages["stylegan2"] = "jaxgan.recipes.stylegan2"  # It stays for configs of users.
+    if name in packages:
         import importlib
 
         return importlib.import_module(packages[name])

@@ -2,7 +2,13 @@
 
 
 class InputError(ValueError):
-    """Bad input, told to the user in one sentence: the rule first, the value last."""
+    """Bad input, told to the user in one sentence: the rule first, the value last.
+
+    Attributes:
+        with_flags: the sentence of a command, where that for Python names arguments instead.
+    """
+
+    with_flags: str | None = None
 
 
 class FileError(InputError):

@@ -67,7 +67,12 @@ flags.DEFINE_string(
     "duplicates", "auto", "Which images are the same: auto, exact, off, or a likeness in (0, 1)."
 )
 flags.DEFINE_bool("doctor", True, "Look for doubtful images, not only unreadable ones.")
-flags.DEFINE_bool("dry_run", False, "Write no set.")
+flags.DEFINE_bool(
+    "dry_run",
+    False,
+    "Write no set. OUT, where it is given, then holds decisions.csv, report.html, log.txt and what "
+    "was read (.work), for the next run.",
+)
 path_flag("report", "File for the report; OUT/report.html by default.")
 path_flag("json", "File for all findings.")
 flags.DEFINE_string("runner", None, "Of Apache Beam, to read the images; needs make beam.")
@@ -105,6 +110,11 @@ def main(of_beam: Sequence[str] = ()) -> None:
             say(line)
         if page:
             say(f"report: {page}")
+        if wanted.dry_run and wanted.out:
+            say(
+                f"no set is written; for the next run {wanted.out} holds decisions.csv, log.txt "
+                f"and what was read (.work)"
+            )
 
 
 def features(resolution: int):

@@ -12,6 +12,7 @@ from PIL import Image
 
 import jaxgan
 from jaxgan import api
+from jaxgan.api.arguments import named
 from jaxgan.config import loading
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import provenance
@@ -171,6 +172,55 @@ def test_settings_are_checked_before_anything_runs(settings, words, tmp_path) ->
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("call", "words", "flags"),
+    [
+        (
+            lambda: jaxgan.experiment("toy", budget="5x"),
+            "budget must be a time like 90s, 10m or 1.5h, got '5x'",
+            "--budget must",
+        ),
+        (lambda: jaxgan.experiment("toy", on="x"), "on must be ray, ", "--on must"),
+        (lambda: jaxgan.experiment("toy", gan="nix"), "gan must be a file", "--gan must"),
+        (lambda: jaxgan.experiment("toy", job_cpus=1), "job_cpus and job_devices must", "job_cpus"),
+        (lambda: jaxgan.train("wgan51", "toy"), "config must be a file", "--config must"),
+        (lambda: jaxgan.load("nix"), "workdir must be the folder", "--workdir must"),
+        (
+            lambda: jaxgan.compare(np.zeros((2, 8, 8, 3), np.uint8), "nix"),
+            "fake must be a folder of images, and nix is none",
+            "--fake must",
+        ),
+    ],
+)
+def test_mistakes_name_arguments_and_those_of_scripts_flags(
+    call, words, flags, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(jaxgan.InputError) as error:
+        call()
+    assert str(error.value).startswith(words)
+    assert (error.value.with_flags or "").startswith(flags)
+
+
+def test_only_flags_that_are_arguments_become_them() -> None:
+    said = (
+        "--data must be a folder: --config.data.path=DIR, --config.train.steps=5 or --data=toy; "
+        "or jaxgan sample RUN --data DIR, else --data-x or --other, for /a--data"
+    )
+
+    @named(data="path")
+    def call(path, images=None, settings=None):
+        raise jaxgan.InputError(said)
+
+    with pytest.raises(jaxgan.InputError) as error:
+        call("x")
+    assert error.value.with_flags == said
+    assert str(error.value) == (
+        'path must be a folder: images=DIR, settings["train.steps"]=5 or path=toy; '
+        "or jaxgan sample RUN --data DIR, else --data-x or --other, for /a--data"
+    )
+
+
 def test_a_length_that_is_set_takes_the_others_place() -> None:
     made = api._config("googlenet", {"train.steps": 12})
     assert made.train.steps == 12 and made.train.epochs is None
@@ -195,7 +245,8 @@ def test_a_length_set_in_python_takes_the_others_place_too() -> None:
 
 
 def test_the_package_itself_is_light(tmp_path) -> None:
-    code = "import sys, jaxgan; sys.exit('jax' in sys.modules or 'numpy' in sys.modules)"
+    light = "assert not {'jax', 'numpy'} & {*sys.modules}"
+    code = f"import sys, jaxgan; {light}; jaxgan.api.experiment"
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env).returncode == 0
 

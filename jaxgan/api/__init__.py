@@ -21,6 +21,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from jaxgan.api.arguments import named
 from jaxgan.api.inputs import as_folder
 from jaxgan.api.models import Classifier, Generator, Images, Predictions
 from jaxgan.api.results import Comparison, Experiment
@@ -52,6 +53,7 @@ STAGES = ("", "gan.", "classifier.")
 LENGTHS = "_lengths"  # Beside the values of a config that `load_config` returned.
 
 
+@named()
 def experiment(
     images: str | Path,
     *,
@@ -84,6 +86,10 @@ def experiment(
     """
     begin = time.perf_counter()
     where = ray_cluster.parse(on, job_cpus, job_devices)
+    if where is None and (job_cpus, job_devices) != (None, None):
+        raise InputError(
+            "job_cpus and job_devices must come with on, without which they do nothing"
+        )
     if where and budget is not None:
         raise InputError(f"budget is for this process alone: without on={on!r}")
     made = _config(config, {"data.path": str(images)} | dict(settings or {}))
@@ -104,6 +110,7 @@ def experiment(
     return Experiment(place)
 
 
+@named()
 def train(
     config: str | ConfigDict,
     images: str | Path | None = None,
@@ -133,6 +140,7 @@ def train(
     return found
 
 
+@named()
 def load(workdir: str | Path) -> Experiment | Generator | Classifier:
     """Return what a run's folder holds: an `Experiment`, a `Generator` or a `Classifier`."""
     config = configs.read_claim(workdir)
@@ -141,6 +149,7 @@ def load(workdir: str | Path) -> Experiment | Generator | Classifier:
     return (Generator if config.model.name in configs.GENERATORS else Classifier)(workdir)
 
 
+@named(folders.evaluate)
 def compare(
     real: str | Path | Images,
     fake: str | Path | Images,
@@ -165,6 +174,7 @@ def compare(
         return Comparison(*folders.evaluate(**paths, **options))
 
 
+@named(config="name")
 def load_config(name: str, settings: Settings | None = None) -> ConfigDict:
     """Return a config to be changed in Python, as `train` and `experiment` take it.
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from jaxgan.api.arguments import named
 from jaxgan.api.inputs import as_folder, called
 from jaxgan.config import loading as configs
 from jaxgan.data import loader, ranges
@@ -36,6 +37,7 @@ class Generator:
         sampler: see `jaxgan.sampling.sample.Sampler`.
     """
 
+    @named()
     def __init__(self, workdir: str | Path, step: int | str | None = None):
         self.workdir, self._step = Path(workdir), step
         self.sampler = sample.restore(workdir, step)
@@ -45,6 +47,7 @@ class Generator:
         """The side of its images in pixels."""
         return self.sampler.config.data.resolution
 
+    @named(num="count", **{"class": "label"})
     def sample(self, count: int = 16, seed: int = 0, label: str | None = None) -> Images:
         """Return generated images, image i from seed + i, as `scripts/sample.py` draws them.
 
@@ -63,17 +66,20 @@ class Generator:
         """Return `count` generated images as one."""
         return log.grid(self.sample(count, seed))
 
+    @named(num="count")
     def save(self, folder: str | Path, count: int = 16, seed: int = 0) -> None:
         """Write generated images as PNG files, with a manifest, as `jaxgan sample` does."""
         requests.check_request(_whole(count, "count"), _whole(seed, "seed"), "png")
         paths.check_folder(str(folder), "folder")
         files.save(self.sampler, range(seed, seed + count), folder)
 
+    @named(programs.run)
     def export(self, out: str | Path, **licences: str | None) -> str:
         """Write what other programs need, with a card: see `jaxgan.sampling.export.run`."""
         paths.check_folder(str(out), "out")
         return programs.run(self.sampler, self.workdir, out, **licences)
 
+    @named(gallery.write, num="count")
     def view(self, file: str | Path, **options: Any) -> list[str]:
         """Write a page to look at its images with: see `jaxgan.sampling.gallery.write`."""
         return gallery.write(self.workdir, file, step=self._step, **options)
@@ -101,6 +107,7 @@ class Classifier:
         measured: accuracy on the experiment's test images; None of a run.
     """
 
+    @named()
     def __init__(self, workdir: str | Path, step: int | None = None, arm: str | None = None):
         self.workdir, self.arm = Path(workdir), arm
         self.measured, self.about = None, None
@@ -124,6 +131,7 @@ class Classifier:
         """Names of the classes, in the order of `predict`."""
         return tuple(self.net.config.data.classes)
 
+    @named()
     def predict(self, images: "str | Path | Sequence[str | Path] | Images") -> "Predictions":
         """Return the probability of each class for each image.
 
@@ -169,6 +177,7 @@ class Classifier:
 
         return evaluation.predict(together, None, source)
 
+    @named(data="path", split="part")
     def evaluate(self, path: str | Path, part: str = "all") -> dict[str, Any]:
         """Return accuracy with its interval, per class, and the confusion matrix.
 
@@ -191,6 +200,7 @@ class Classifier:
         about = {"data": str(path), "arm": self.arm, "classifiers": len(self.members)}
         return evaluation.summarise(self._judge(source), source.labels, self.classes) | about
 
+    @named(export.run, onnx="with_onnx")
     def export(self, out: str | Path, **more: Any) -> str:
         """Write what other programs need, with a card: see `jaxgan.evaluation.export.run`."""
         given: dict[str, Any] = {"measured": self.measured, "about": self.about} | more

@@ -7,6 +7,7 @@ from typing import Any
 from etils import epath
 from markupsafe import escape as text
 
+from jaxgan.api.arguments import named
 from jaxgan.api.models import Classifier, Generator
 from jaxgan.errors import InputError
 from jaxgan.evaluation import folders, report
@@ -23,6 +24,7 @@ class Experiment:
         results: what `results.json` holds.
     """
 
+    @named()
     def __init__(self, workdir: str | Path):
         self.workdir = Path(workdir)
         self.results = stored.read(self.workdir)
@@ -61,6 +63,7 @@ class Experiment:
         """The file of the report."""
         return self.workdir / "report.html"
 
+    @named()
     def classifier(self, arm: str = ensemble.BEST) -> Classifier:
         """Return all classifiers of an arm as one; by default of the one that validates best."""
         return Classifier(self.workdir, arm=arm)

@@ -335,7 +335,7 @@ def _fail(name: str, error: Exception, code: int) -> None:
 
     screen.end()
     interrupts.end()
-    text = str(error)
+    text = getattr(error, "with_flags", None) or str(error)
     if isinstance(error, OSError):
         where = error.filename or "a file that it reads or writes"
         text = f"{where} must be readable or writable: {error.strerror or text}"

@@ -43,7 +43,7 @@ def known() -> list[str]:
     return sorted(path.stem for path in folder("configs").glob("[!_]*.py"))
 
 
-def find(spec: str) -> str:
+def find(spec: str, flag: str = "--config") -> str:
     """Return the file of a config, with its argument: a file's own path, or one of the package's.
 
     `wgan512` and `configs/wgan512.py` are the package's where there is no such file here.
@@ -63,7 +63,7 @@ def find(spec: str) -> str:
     names = {name: name for name in known()} | beside
     near = difflib.get_close_matches(path.stem, sorted(names), 1)
     hint = f"; did you mean {names[near[0]]}?" if near else ": jaxgan configs lists them"
-    raise InputError(f"--config must be a file or the name of a config, got {file}{hint}")
+    raise InputError(f"{flag} must be a file or the name of a config, got {file}{hint}")
 
 
 def load(spec: str, test: bool = False) -> ConfigDict:

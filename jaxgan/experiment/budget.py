@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 from etils import epath
 
 from jaxgan.config.typed import Experiment, changed
+from jaxgan.data import account
 from jaxgan.errors import InputError
 from jaxgan.experiment import forecast, pipeline, timing
 from jaxgan.experiment.design.plan import Plan, prepare
 from jaxgan.experiment.schema import Results
 from jaxgan.experiment.verdict import points
 from jaxgan.statistics import power
-from jaxgan.system import checked_files
+from jaxgan.system import checked_files, screen
 
 FILE = "budget.json"
 FOLDS = (1, 4, 5)  # That are weighed; the images that are tested are those of the folds begun.
@@ -74,6 +75,11 @@ def choose(config: Experiment, budget: float, begin: float | None = None) -> tup
     enough (`verdict.width`, else 4 points), the one whose GANs learn longest; where there is none,
     the one with the narrowest interval. Which variances to expect is `power.assumed`.
 
+    A budget below what needs no timing is refused before it, and between its trials: the seconds
+    so far, `SECONDS` of steps for each kind of training that is to be timed, `START` before
+    anything is trained, and the share `END` for guards and the report. Compiling is not in this
+    bound, as its programs may lie in a cache.
+
     Args:
         config: the experiment's.
         budget: seconds in all.
@@ -97,7 +103,9 @@ def choose(config: Experiment, budget: float, begin: float | None = None) -> tup
                 raise
             continue
         if known is None:  # The images of one split serve to time the steps of all.
-            known = timing.prices(plan, SECONDS)
+            for line in account.table(plan.real.labels, plan.real.classes):
+                screen.say(line)
+            known = timing.prices(plan, SECONDS, partial(_check_floor, budget, begin))
         kinds = "samples", "features", "classifier", "choice"
         seed = plan.pick(*kinds, fold=0, seeds=(0,))
         each = SLOWER * sum(forecast.seconds(known, job) for job in seed)
@@ -136,6 +144,17 @@ def choose(config: Experiment, budget: float, begin: float | None = None) -> tup
     )
     finds = power.smallest_effect(power.assumed(), design) or 1.0
     return best._replace(finds=finds), plan
+
+
+def _check_floor(budget: float, begin: float, trials: int) -> None:
+    """Raise InputError where a budget is over before anything is trained: see `choose`."""
+    floor = (time.perf_counter() - begin + trials * SECONDS + START) / (1 - END)
+    if budget < floor:
+        raise InputError(
+            f"--budget={_short(budget)} is too little: reading the images, timing trial steps and "
+            f"starting leave nothing to train in, and the least that works here is above "
+            f"{_short(math.ceil(floor))}"
+        )
 
 
 def _before_seeds(plan: Plan, known: timing.Prices, folds: int, steps: int) -> float:

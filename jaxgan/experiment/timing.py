@@ -20,6 +20,7 @@ from jaxgan.metrics import classification, features
 from jaxgan.sampling import sample
 from jaxgan.sampling.selection import LOOK_AT_REAL
 from jaxgan.steps.classifier import make_predict
+from jaxgan.system import screen
 from jaxgan.training import classifier, frozen_features, gan, run
 
 SECONDS = 3.0  # For which steps are timed, at least.
@@ -88,21 +89,33 @@ class Prices(NamedTuple):
     selection: tuple[float, float]
 
 
-def prices(plan: Plan, seconds: float = SECONDS) -> Prices:
+def prices(
+    plan: Plan, seconds: float = SECONDS, check: Callable[[int], None] = lambda trials: None
+) -> Prices:
     """Time a few steps of each kind on the experiment's own images; nothing is kept.
+
+    Args:
+        plan: of the experiment.
+        seconds: for which steps of each kind are timed, at least.
+        check: called before each trial with how many there are still to be; may raise.
 
     Raises:
         OutOfMemoryError: a step does not fit; names what to lower.
     """
     config, fold, timed, selection = plan.config, plan.folds[0], None, (0.0, 0.0)
-    if gans := plan.pick("gan", fold=0):
+    gans, ways = plan.pick("gan", fold=0), {arm.way: arm for arm in fold.arms}
+    trials = bool(gans) + len(ways)
+    check(trials)
+    screen.say(f"timing trial steps, of {trials} kinds of training: each is compiled first")
+    if gans:
         job, section, images = gans[0], config.gan, plan.real
         if job.name:
             section = changed(section, {"data.classes": [job.name]})
         if section.data.resolution != images.resolution:
             images = run.open_source(config.data.at(section.data.resolution), config.seed)
         positions = fold.sides.train[jobs.learned(fold, job.key, job.name, job.gan)]
-        timed = trial(section, loader.Subset(images, positions), seconds)
+        with screen.stage("timing steps of a GAN"):
+            timed = trial(section, loader.Subset(images, positions), seconds)
         if any(job.looks for job in plan.pick("samples", fold=0)):
             selection = _selection(config.select.by, images)
     section = changed(config.classifier, {"data.classes": plan.real.classes})
@@ -116,12 +129,13 @@ def prices(plan: Plan, seconds: float = SECONDS) -> Prices:
     else:
         whole = loader.in_memory(whole)
     found = {}
-    for arm in fold.arms:
-        if arm.way not in found:
-            source = whole
-            if isinstance(whole, frozen_features.Views) and not arm.policy:
-                source = frozen_features.Views(whole, whole.images[:, :1])
-            found[arm.way] = trial(changed(section, classify.way(arm)), source, seconds)
+    for way, arm in ways.items():
+        check(len(ways) - len(found))
+        source = whole
+        if isinstance(whole, frozen_features.Views) and not arm.policy:
+            source = frozen_features.Views(whole, whole.images[:, :1])
+        with screen.stage(f"timing steps of a classifier {len(found) + 1}/{len(ways)}"):
+            found[way] = trial(changed(section, classify.way(arm)), source, seconds)
     return Prices(timed, found, batch, selection)
 
 

@@ -24,8 +24,8 @@ from PIL import Image, ImageOps
 
 from jaxgan.cli import command
 from jaxgan.data import prepared
+from jaxgan.data.prepare import advice, options, pipeline
 from jaxgan.data.prepare import features as network
-from jaxgan.data.prepare import options, pipeline
 from jaxgan.data.prepared import RecordSource
 from jaxgan.system import machine
 from jaxgan.types import InputError
@@ -418,7 +418,8 @@ def test_a_dry_run_writes_no_set(pets: Path, tmp_path: Path, call, monkeypatch) 
 
     out = tmp_path / "set"
     command = (f"--source={pets}", f"--out={out}", f"--resolution={SIDE}")
-    assert call(*command, "--dry-run").code == 0
+    done = call(*command, "--dry-run")
+    assert done.code == 0 and f"no set is written; for the next run {out} holds" in done.out
     assert {p.name for p in out.iterdir()} == {
         *(".work", ".lock", "log.txt", "decisions.csv", "report.html")
     }
@@ -539,6 +540,15 @@ def test_crop_none_takes_squares_only(pets: Path, tmp_path: Path, call) -> None:
         f"--json={tmp_path / 'x.json'}",
     )
     assert read_json(tmp_path / "x.json")["unusable"] == {"cat/wide.png": "not square, 50 x 40"}
+
+
+def test_a_side_at_which_no_gan_trains_is_warned_of(pets: Path, call) -> None:
+    said = "GANs need a power of two from 16 to 1024, like 32 or 64: at 60 px classifiers"
+    done = call(f"--source={pets}", "--resolution=60", "--dry-run")
+    assert done.code == 0 and done.out.startswith(f"warning: {said}")
+    assert "need a power" not in call(f"--source={pets}", "--resolution=32", "--dry-run").out
+    nearest = [line.split("like ")[1] for line in advice.of_classifiers_alone((8, 16, 1024, 2000))]
+    assert [line.split(":")[0] for line in nearest] == ["16", "1024"]
 
 
 def test_nothing_is_left(tmp_path: Path, call) -> None:

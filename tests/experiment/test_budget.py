@@ -1,6 +1,7 @@
 """From a time to folds, seeds and GAN steps; and a second time on top."""
 
 import itertools
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,7 +31,7 @@ def priced(monkeypatch, step=0.5, gan=0.5):
     one = timing.Timing(1.0, 3.0, step, 0.0, lambda step: 0, 2**30, 2**20, 0.01)
     learns = one._replace(step=gan)
 
-    def prices(plan, seconds=0.0):
+    def prices(plan, seconds=0.0, check=None):
         ways = {arm.way: one for arm in plan.folds[0].arms}
         trains = plan.folds[0].needed and not plan.outside
         return timing.Prices(learns if trains else None, ways, (0.0, 0.0), (0.0, 0.0))
@@ -68,6 +69,28 @@ def test_too_small_a_budget_names_the_least_that_works(monkeypatch, gan) -> None
     assert choice.seeds * choice.begun >= 2
     with pytest.raises(InputError, match="is too little"):
         budget.choose(parse(config), least - 90)
+
+
+def test_what_cannot_fit_is_refused_before_any_step_is_timed(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(timing, "trial", lambda *given: pytest.fail("steps were timed"))
+    floor = budget.START / (1 - budget.END)
+    with pytest.raises(InputError, match=r"^--budget=10s is too little: .* is above (\d+)s$") as e:
+        budget.choose(parse(twin()), 10.0)
+    assert float(str(e.value).rsplit(" ", 1)[1].rstrip("s")) > floor
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in said[-3:]] == ["class", "cat", "dog"]
+
+
+def test_what_runs_out_between_two_trials_is_refused_there(monkeypatch, capsys) -> None:
+    """The first trial takes 100 s: the second is not begun."""
+    clock, begin = time.perf_counter, time.perf_counter()
+    monkeypatch.setattr(budget.time, "perf_counter", lambda: clock() + 100 * len(trials))
+    trials = []
+    monkeypatch.setattr(timing, "trial", lambda config, *given: trials.append(config))
+    with pytest.raises(InputError, match="is too little: reading the images, timing"):
+        budget.choose(parse(twin()), 90.0, begin)
+    assert len(trials) == 1
+    assert "timing trial steps, of 2 kinds of training" in capsys.readouterr().out
 
 
 def test_sides_that_folders_give_are_kept(monkeypatch, tmp_path) -> None:

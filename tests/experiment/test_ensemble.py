@@ -152,12 +152,12 @@ def test_weights_that_all_share_stand_once(finished: Path) -> None:
 
 def test_what_does_not_fit_is_one_sentence(finished: Path, tmp_path) -> None:
     run = finished / "fold0" / "classifiers" / "real" / "7"
-    with pytest.raises(jaxgan.InputError, match="--arm goes with the folder of an experiment"):
+    with pytest.raises(jaxgan.InputError, match=r"^arm goes with the folder of an experiment"):
         jaxgan.api.Classifier(run, arm="best")
-    with pytest.raises(jaxgan.InputError, match="--step goes with the run of one classifier"):
+    with pytest.raises(jaxgan.InputError, match=r"^step goes with the run of one classifier"):
         jaxgan.api.Classifier(finished, 5)
     with pytest.raises(jaxgan.InputError, match="--licence must be an identifier"):
         cards.check_licence("All rights reserved")
-    with pytest.raises(jaxgan.InputError, match="--onnx needs a package"):
+    with pytest.raises(jaxgan.InputError, match="with_onnx needs a package"):
         jaxgan.load(run).export(tmp_path, with_onnx=True)
     assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ from jaxgan.data.prepare import doctor
 from jaxgan.data.prepare.doctor import Diagnosis
 
 FEW = 1000  # Images of a class below which a GAN needs all help there is.
+POWERS = (16, 32, 64, 128, 256, 512, 1024)  # Sides at which GANs can be trained.
 MANY = 10_000  # From which on it needs none.
 
 
@@ -44,8 +45,22 @@ def advise(
     return said
 
 
+def of_classifiers_alone(resolutions: Sequence[int]) -> list[str]:
+    """Return a line for each resolution at which no GAN can be trained, with the nearest ones."""
+    return [
+        f"warning: GANs need a power of two from {POWERS[0]} to {POWERS[-1]}, like "
+        f"{' or '.join(map(str, _nearest(side)))}: at {side} px classifiers alone can be trained"
+        for side in resolutions
+        if side not in POWERS
+    ]
+
+
+def _nearest(side: int) -> list[int]:
+    return [*[r for r in POWERS if r < side][-1:], *[r for r in POWERS if r > side][:1]]
+
+
 def _of_detail(sides: np.ndarray, resolution: int, where: str) -> list[str]:
-    powers = [r for r in (16, 32, 64, 128, 256, 512, 1024) if (sides >= 0.6 * r).mean() >= 0.8]
+    powers = [r for r in POWERS if (sides >= 0.6 * r).mean() >= 0.8]
     best = powers[-1] if powers else 16
     if best < resolution:
         said = (

@@ -117,6 +117,8 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
             disk that is full; what was finished is taken up by the next run.
         OSError: a disk that is read-only.
     """
+    for line in advice.of_classifiers_alone(request.options.resolutions):
+        say(line)
     with work_folder.of(request) as work, _room(request):
         with work_folder.readers(request) as read_all:
             with _flags():

@@ -34,7 +34,7 @@ def put(config: ConfigDict, name: str) -> tuple[ConfigDict, str]:
     if name == AUTO:
         side, device = int(config.classifier.data.resolution), jax.default_backend()
         spec, values = choose(side, device)
-    gan = loading.load(spec)
+    gan = loading.load(loading.find(spec, "--gan"))
     if gan.get("model") is None or gan.model.name not in loading.GANS:
         raise InputError(f"--gan must name a GAN's config, like refined64, or auto, got {spec}")
     gan.update_from_flattened_dict(values)
