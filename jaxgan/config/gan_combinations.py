@@ -123,6 +123,11 @@ def _check_drifting(model: DriftingModel, train: DriftingTrain, side: int, name:
             f"{name}.train.batch_size must be 2 or more for a drifting model, whose images repel "
             f"each other, got {train.batch_size}"
         )
+    if model.conditional and model.generator != "refiner":
+        raise InputError(
+            f"{name}.model.conditional must be False with {name}.model.generator "
+            f"{model.generator}: a refiner alone is told classes"
+        )
     if train.positives < train.batch_size:
         raise InputError(
             f"{name}.train.positives must be {name}.train.batch_size ({train.batch_size}) or more, "

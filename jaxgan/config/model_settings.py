@@ -25,7 +25,7 @@ class Model:
 @section
 class GANModel(Model):
     latent_dim: int = whole(1, 2**16)
-    conditional: bool = False
+    conditional: bool | None = False
 
 
 @section
@@ -68,6 +68,7 @@ class RefinerModel(GANModel):
 
 @section
 class DriftingModel(RefinerModel):
+    conditional: bool | None = optional(maybe(TRUTH), False)
     backbone: str = text(*(name for name in backbones.NAMES if name != "none"))
 
 

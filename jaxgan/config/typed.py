@@ -61,6 +61,11 @@ class GAN(Network):
         return tuple(values.backbones(self.given))
 
     @property
+    def num_classes(self) -> int:
+        """Return how many classes the networks are told; 0 without conditioning."""
+        return len(self.data.classes or ()) if self.model.conditional else 0
+
+    @property
     def numpy_latents(self) -> bool:
         """Whether seeds become latents as the published tool makes them."""
         return self.sample is not None and self.sample.latents == "numpy"
@@ -116,11 +121,6 @@ class StyleGAN2(GAN):
     augment: settings.AdaptiveAugment = settings.AdaptiveAugment()
     optim: settings.LazyPlayers = settings.LazyPlayers()
 
-    @property
-    def num_classes(self) -> int:
-        """Return how many classes the networks are told; 0 without conditioning."""
-        return len(self.data.classes) if self.model.conditional else 0
-
 
 @section
 class Classifier(Network):
@@ -162,6 +162,7 @@ class PCA:
     model: model_settings.PCAModel = model_settings.PCAModel()
     evaluate: Any = None
     backbones: tuple[str, ...] = ()
+    num_classes: int = 0
     numpy_latents: bool = False
     given: dict[str, Any] = GIVEN
 

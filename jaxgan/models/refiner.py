@@ -4,8 +4,9 @@ from functools import partial
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Int
 
 from jaxgan.models.layers.conv_layer import Conv
 from jaxgan.models.layers.gating import gated
@@ -32,6 +33,7 @@ class Generator(nn.Module):
         channels: features at half the resolution, doubled with each halving, to at most fourfold.
         dtype: of the convolutions; weights, statistics, components and images stay float32.
         axis_name: the mapped axis over which batch statistics are averaged, if any.
+        num_classes: that have components of their own; 0: all images have the same.
     """
 
     resolution: int
@@ -39,13 +41,17 @@ class Generator(nn.Module):
     channels: int = 32
     dtype: Any = jnp.float32
     axis_name: str | None = None
+    num_classes: int = 0
 
     @nn.compact
-    def __call__(self, latents: Latents, train: bool) -> Images:
+    def __call__(
+        self, latents: Latents, train: bool, labels: Int[Array, " b"] | None = None
+    ) -> Images:
         """Draw images [b, resolution, resolution, 3], float32, hardly beyond [-1, 1].
 
         `latents` are standard normal; training normalises by the batch and updates `batch_stats`.
-        Other sizes than the generator's are an InputError.
+        `labels` are the images' classes, in turn where None. Other sizes than the generator's are
+        an InputError.
         """
         sizes = widths(self.resolution, self.channels)
         check_latents(latents, self.latent_dim)
@@ -60,7 +66,7 @@ class Generator(nn.Module):
             kind = {"kernel_init": nn.initializers.he_normal(), "dtype": self.dtype, "name": name}
             return Conv(features, window, stride, 1, use_bias=name == "down0", **kind)(x, train)
 
-        sample = self._sample(latents)
+        sample = self._sample(latents, labels)
         x, skips = sample, []
         for i, (size, features) in enumerate(sizes.items()):
             x = conv(x, features, 4, 2, f"down{i}")
@@ -76,12 +82,19 @@ class Generator(nn.Module):
         x = Conv(3, 3, 1, 1, kernel_init=zeros, dtype=self.dtype, name="residual")(x, train)
         return _soft_clip(sample + x.astype(sample.dtype))
 
-    def _sample(self, latents: Latents) -> Images:
-        shape = (self.resolution, self.resolution, 3)
-        mean = self.variable("pca", "mean", jnp.zeros, shape).value
-        rows = self.variable("pca", "basis", jnp.zeros, (self.latent_dim, *shape)).value
-        flat = latents @ rows.reshape(self.latent_dim, -1)
-        return mean[None] + flat.reshape(-1, *shape)
+    def _sample(self, latents: Latents, labels: Int[Array, " b"] | None) -> Images:
+        shape, count = (self.resolution, self.resolution, 3), self.num_classes
+        each = (count,) if count else ()
+        mean = self.variable("pca", "mean", jnp.zeros, (*each, *shape)).value
+        rows = self.variable("pca", "basis", jnp.zeros, (*each, self.latent_dim, *shape)).value
+        means = mean[None]
+        if count:  # Latents in the place of their class, among zeros: no rows are gathered.
+            labels = jnp.arange(len(latents)) % count if labels is None else labels
+            own = jax.nn.one_hot(labels, count, dtype=latents.dtype)
+            latents = (own[:, :, None] * latents[:, None, :]).reshape(len(own), -1)
+            means = (own @ mean.reshape(count, -1)).reshape(-1, *shape)
+        flat = latents @ rows.reshape(latents.shape[1], -1)
+        return means + flat.reshape(-1, *shape)
 
 
 def widths(resolution: int, channels: int) -> dict[int, int]:

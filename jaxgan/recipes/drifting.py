@@ -30,11 +30,15 @@ def recipe(config: Drifting, axis_name: str | None, stats: ImageStats) -> Recipe
         variables = first_average(build_generator(config), model.latent_dim, generator_key)
         images = networks.images(config.data.resolution)
         several = jax.ShapeDtypeStruct((train.positives, *images.shape[1:]), images.dtype)
-        real = [jnp.zeros(x.shape) for x in jax.eval_shape(feature_sets, several)]
+        attracts: dict = {
+            "real": [jnp.zeros(x.shape) for x in jax.eval_shape(feature_sets, several)]
+        }
+        if config.num_classes:
+            attracts["labels"] = jnp.zeros(train.positives, jnp.int32)
         return GANState(
             step=jnp.int32(0),
             generator=new_net(variables, tx),
-            critic=Net({}, {"real": real}, ()),
+            critic=Net({}, attracts, ()),
             ema=jax.tree.map(jnp.copy, variables),  # Donated buffers must not be shared.
         )
 
@@ -45,6 +49,7 @@ def recipe(config: Drifting, axis_name: str | None, stats: ImageStats) -> Recipe
         temperatures=config.loss.temperatures,
         latent_dim=model.latent_dim,
         average=average(train, config.init_from),
+        conditional=config.num_classes > 0,
         axis_name=axis_name,
     )
     return Recipe(init, step)

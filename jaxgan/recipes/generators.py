@@ -28,6 +28,8 @@ def build_generator(config: ConfigDict | Config, axis_name: str | None = None) -
     if model.name == "pca":
         return pca.Generator(resolution, model.latent_dim, model.shrink)
     kind, own = _kind(model)
+    if kind is refiner.Generator:
+        own = {"num_classes": made.num_classes}
     return networks.module(made.train.remat, kind)(
         resolution=resolution,
         latent_dim=model.latent_dim,

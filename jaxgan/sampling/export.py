@@ -64,16 +64,16 @@ def program(sampler: Sampler, weights: dict[str, np.ndarray]) -> export.Exported
 
     Returns:
         (weights, latents [b, z]) -> uint8 images [b, h, w, 3]; of a StyleGAN2 (weights, latents,
-        truncation []) and, where it has classes, (weights, latents, truncation, classes int32 [b]).
+        truncation []). Where it has classes their numbers, int32 [b], come last.
     """
     generator, model = sampler.generator, sampler.config.model
     of_style = model.name == "stylegan2"
-    with_classes = of_style and generator.num_classes > 0
+    with_classes = sampler.config.num_classes > 0
 
     def paint(weights: Weights, latents: Array, *more: Array) -> UInt8[Array, "b h w c"]:
         variables = unflatten_dict(weights, sep="/")
         if not of_style:
-            return to_uint8(generator.apply(variables, latents, False))
+            return to_uint8(generator.apply(variables, latents, False, *more))
         truncation, label = more[0], more[1] if with_classes else None
         ws = generator.apply(variables, latents, label, method="to_ws")
         average = variables["batch_stats"]["mapping"]["w_avg"][None, None]
@@ -154,9 +154,9 @@ def _use(sampler: Sampler) -> str:
     if config.model.name == "stylegan2":
         more = ", np.float32(0.7)"
         note += " The third argument is the truncation psi (1 for none)."
-        if sampler.generator.num_classes:
-            more += ", np.zeros(8, np.int32)"
-            note += " The fourth are the classes' numbers."
+    if config.num_classes:
+        more += ", np.zeros(8, np.int32)"
+        note += " The last argument is the images' classes, by number."
     draw = f"np.random.default_rng(0).standard_normal((8, {config.model.latent_dim}), np.float32)"
     if config.numpy_latents:
         size = config.model.latent_dim

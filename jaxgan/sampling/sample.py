@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -15,7 +15,7 @@ from jaxtyping import Array, Float32, Int, UInt8
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.config.model_settings import GANModel, PCAModel
+from jaxgan.config.model_settings import PCAModel
 from jaxgan.config.settings import Evaluate
 from jaxgan.config.typed import GAN, PCA
 from jaxgan.engine.checkpoint import Best, Checkpoints, checksums
@@ -59,7 +59,7 @@ class Sampler(NamedTuple):
     ) -> "Sampler":
         """Return the sampler of a config's generator with these weights."""
         generator, classes = recipes.build_generator(config), config.data.classes
-        draw = draw_with(generator, config.model, config.numpy_latents, style, classes)
+        draw = draw_with(generator, config, style, classes)
         return cls(config, step, checksum, variables, draw)
 
     @property
@@ -78,8 +78,7 @@ class Sampler(NamedTuple):
 
     def labels(self, label: str | None, seeds: Sequence[int]) -> Int[np.ndarray, " n"] | None:
         """Return the classes of the images of these seeds: see `stylegan2.labels`."""
-        count = self.generator.num_classes
-        return stylegan2.labels(count, self.config.data.classes, label, seeds)
+        return stylegan2.labels(self.config.num_classes, self.config.data.classes, label, seeds)
 
     def __repr__(self) -> str:  # Without the weights.
         return f"Sampler({self.config.model.name}, step {self.step:,}, {self.checksum})"
@@ -91,24 +90,36 @@ def latents(seeds: Int[Array, " b"], latent_dim: int) -> Latents:
 
 
 @lru_cache
-def make_draw(generator: nn.Module, latent_dim: int) -> Draw:
-    """Return the compiled sampler of a generator, in evaluation mode."""
+def make_draw(
+    generator: nn.Module, latent_dim: int
+) -> Callable[..., UInt8[Array | np.ndarray, "b h w c"]]:
+    """Return the compiled sampler of a generator, in evaluation mode.
+
+    It is (variables, seeds) or, of a generator with classes, (variables, seeds, labels).
+    """
 
     @jax.jit
-    def draw(variables: Any, seeds: Int[Array, " b"]) -> UInt8[Array, "b h w c"]:
-        images = generator.apply(variables, latents(seeds, latent_dim), False)
+    def draw(
+        variables: Any, seeds: Int[Array, " b"], *labels: Int[Array, " b"]
+    ) -> UInt8[Array, "b h w c"]:
+        images = generator.apply(variables, latents(seeds, latent_dim), False, *labels)
         return to_uint8(cast(Array, images))
 
     return draw
 
 
 @lru_cache
-def make_paint(generator: nn.Module) -> Callable[[Any, Any], UInt8[Array, "b h w c"]]:
-    """Return the compiled generator, in evaluation mode: (variables, latents) -> uint8 images."""
+def make_paint(generator: nn.Module) -> Callable[..., UInt8[Array, "b h w c"]]:
+    """Return the compiled generator, in evaluation mode.
+
+    It is (variables, latents) or, with classes, (variables, latents, labels) -> uint8 images.
+    """
 
     @jax.jit
-    def paint(variables: Any, latents: Latents) -> UInt8[Array, "b h w c"]:
-        return to_uint8(cast(Array, generator.apply(variables, latents, False)))
+    def paint(
+        variables: Any, latents: Latents, *labels: Int[Array, " b"]
+    ) -> UInt8[Array, "b h w c"]:
+        return to_uint8(cast(Array, generator.apply(variables, latents, False, *labels)))
 
     return paint
 
@@ -151,7 +162,7 @@ def restore(
             f"--workdir must hold the run of a generator, and {configs.holds(workdir, model)}"
         )
     generator, classes = recipes.build_generator(config), config.data.classes
-    stylegan2.check(config.model.name, generator, classes, style)
+    stylegan2.check(config.model.name, generator, config.num_classes, classes, style)
     folder = epath.Path(workdir) / "checkpoints"
     if not folder.exists():
         raise InputError(f"--workdir must hold a checkpoint, and {folder} does not exist")
@@ -191,35 +202,34 @@ def _step(checkpoints: Checkpoints, step: int | str | None) -> int | None:
 
 
 def draw_with(
-    generator: Any,
-    model: GANModel | PCAModel,
-    by_numpy: bool = False,
-    style: Style = Style(),
-    classes: Sequence[str] = (),
+    generator: Any, config: GAN | PCA, style: Style = Style(), classes: Sequence[str] = ()
 ) -> Draw:
     """Return the sampler of a generator.
 
     Args:
         generator: the module.
-        model: of which it is.
-        by_numpy: see `latents_of`.
+        config: whose it is.
         style: how a StyleGAN2 draws.
         classes: the names of its classes, one of which `style` may ask for.
     """
+    model, count = config.model, config.num_classes
     if isinstance(model, PCAModel):  # Image by image, as in experiments.
         return lambda variables, seeds: pca.draw(
             pca.Fit(**variables["params"]), np.asarray(seeds), model.shrink
         )
     if model.name != "stylegan2":
-        return make_draw(generator, model.latent_dim)
-    count = generator.num_classes
+        simple = make_draw(generator, model.latent_dim)
+        if not count:
+            return simple
+        of = partial(stylegan2.labels, count, classes, style.label)
+        return lambda variables, seeds: simple(variables, seeds, of(np.asarray(seeds).tolist()))
     to_ws = stylegan2.make_to_ws(generator, style.truncation, style.cutoff)
     synthesise = stylegan2.make_synthesise(generator, style.noise)
 
     def draw(variables: Any, seeds: Int[Array | np.ndarray, " b"]) -> UInt8[Array, "b h w c"]:
         numbers = np.asarray(seeds).tolist()
         labels = stylegan2.labels(count, classes, style.label, numbers)
-        ws = to_ws(variables, latents_of(model.latent_dim, numbers, by_numpy), labels)
+        ws = to_ws(variables, latents_of(model.latent_dim, numbers, config.numpy_latents), labels)
         return synthesise(variables, ws, jnp.asarray(seeds))
 
     return draw

@@ -37,19 +37,23 @@ class Style(NamedTuple):
     label: str | None = None
 
 
-def check(name: str, generator: Generator, classes: Sequence[str], style: Style) -> None:
+def check(
+    name: str, generator: Generator, count: int, classes: Sequence[str], style: Style
+) -> None:
     """Raise InputError for what a run's generator cannot do.
 
     Args:
         name: of its model.
         generator: the run's.
+        count: classes that it is told; 0 where it is told none.
         classes: that it trained on.
         style: what is asked for.
     """
     asked = [flag for flag, mine in zip(FLAGS, style, strict=True) if mine != FLAGS[flag]]
     if name != "stylegan2":
-        if asked:
+        if asked and not (count and asked == ["--class"]):
             raise InputError(f"{asked[0]} needs the run of a stylegan2, got a {name}")
+        labels(count, classes, style.label, [])
         return
     if not math.isfinite(style.truncation):
         raise InputError(f"--truncation must be a finite number, got {style.truncation}")
@@ -61,7 +65,7 @@ def check(name: str, generator: Generator, classes: Sequence[str], style: Style)
         )
     if style.noise not in NOISES:
         raise InputError(f"--noise must be one of {', '.join(NOISES)}, got {style.noise!r}")
-    labels(generator.num_classes, classes, style.label, [])
+    labels(count, classes, style.label, [])
 
 
 FLAGS = {"--truncation": 1.0, "--truncation_cutoff": None, "--noise": "const", "--class": None}

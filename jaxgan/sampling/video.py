@@ -113,8 +113,12 @@ def space_of(sampler: Sampler, style: Style = Style(), name: str | None = None) 
     if name not in known:
         raise InputError(f"--space must be one of {', '.join(known)} for this run, got {name!r}")
     generator, latents = sampler.generator, sampler.latents
+    one = lambda z: sampler.labels(style.label, [0] * len(z))  # noqa: E731
     if config.model.name != "stylegan2":
-        return Space(latents, partial(make_paint(generator), variables), slerp)
+        simple = partial(make_paint(generator), variables)
+        if not config.num_classes:
+            return Space(latents, simple, slerp)
+        return Space(latents, lambda z: simple(z, one(z)), slerp)
     if style.noise == "random":
         raise InputError("--noise must be const or none in a film, got 'random'")
     to_ws = stylegan2.make_to_ws(generator, style.truncation, style.cutoff)
@@ -130,7 +134,6 @@ def space_of(sampler: Sampler, style: Style = Style(), name: str | None = None) 
         return synthesise(variables, ws, np.zeros(len(ws), np.uint32))
 
     if name == "z":
-        one = lambda z: sampler.labels(style.label, [0] * len(z))  # noqa: E731
         return Space(latents, lambda z: paint(flat(z, one(z))), slerp)
     of_seeds = partial(sampler.labels, style.label)
     return Space(lambda seeds: flat(latents(seeds), of_seeds(seeds)), paint, lerp)

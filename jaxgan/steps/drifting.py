@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxgan import prng
 from jaxgan.models.feature_sets import Sets
@@ -32,6 +32,7 @@ def drift(
     generated: Float[Array, "n d"],
     real: Float[Array, "m d"],
     temperatures: Sequence[float],
+    classes: tuple[Int[Array, " n"], Int[Array, " m"]] | None = None,
 ) -> tuple[Float[Array, "n d"], Float[Array, ""]]:
     """Return where generated vectors drift, and the factor that brings vectors to that scale.
 
@@ -43,14 +44,22 @@ def drift(
         generated: vectors; each is repelled by the others.
         real: vectors that attract.
         temperatures: of the kernel, as shares of the mean distance.
+        classes: of the generated vectors and of the real ones: those of two classes neither
+            attract nor repel each other, and their distances do not count. None: all are one.
     """
     count, size = generated.shape
     distances = jnp.concatenate(
         [_distances(generated, real), _distances(generated, generated)], axis=1
     )
-    mean = jnp.maximum(distances[:, : len(real)].mean(), 1e-8)
-    scale = jnp.sqrt(size) / mean
     far = jnp.concatenate([jnp.zeros((count, len(real))), SELF * jnp.eye(count)], axis=1)
+    if classes is None:
+        mean = jnp.maximum(distances[:, : len(real)].mean(), 1e-8)
+    else:
+        own, others = classes
+        apart = own[:, None] != jnp.concatenate([others, own])[None]
+        mean = jnp.maximum(_mean(distances[:, : len(real)], ~apart[:, : len(real)]), 1e-8)
+        far = jnp.where(apart, SELF, far)
+    scale = jnp.sqrt(size) / mean
     moved = jnp.zeros_like(generated)
     for temperature in temperatures:
         logits = -(distances / mean + far) / temperature
@@ -63,7 +72,11 @@ def drift(
 
 
 def drifting_loss(
-    sets: Sets, real: Sets, temperatures: Sequence[float], axis_name: str | None = None
+    sets: Sets,
+    real: Sets,
+    temperatures: Sequence[float],
+    axis_name: str | None = None,
+    classes: tuple[Int[Array, " n"], Int[Array, " m"]] | None = None,
 ) -> Float[Array, ""]:
     """Return the mean square by which this device's generated vectors drift (eq. 26).
 
@@ -72,10 +85,12 @@ def drifting_loss(
         real: of the real images that attract [m, places, d].
         temperatures: see `drift`.
         axis_name: the `pmap` axis over which generated images are split, if any.
+        classes: of generated images, on all devices, and of real ones: see `drift`.
     """
     count = len(sets[0])
     first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
-    place = jax.vmap(partial(drift, temperatures=temperatures), in_axes=1, out_axes=(1, 0))
+    drifts = partial(drift, temperatures=temperatures, classes=classes)
+    place = jax.vmap(drifts, in_axes=1, out_axes=(1, 0))
 
     def of(own: Float[Array, "b places d"], others: Float[Array, "m places d"]) -> Array:
         everyone = jax.lax.stop_gradient(own)
@@ -97,21 +112,25 @@ def make_step(
     temperatures: Sequence[float],
     latent_dim: int,
     average: Callable[[Any, Any, Array], Any],
+    conditional: bool = False,
     axis_name: str | None = None,
 ) -> Step:
     """Return one update of a generator; `state.critic` has no weights, but the real sets that
     attract.
 
     A quarter of each batch takes the place of the oldest of them: frozen features do not age.
+    A conditional generator is told classes, those of the batch; each class drifts by itself.
 
     Args:
-        generator: latents [b, z] -> images [b, h, w, 3] in [-1, 1]; `(z, train)`.
+        generator: latents [b, z] -> images [b, h, w, 3] in [-1, 1]; `(z, train)`, or
+            `(z, train, labels)`.
         feature_sets: of images; see `make_feature_sets`.
         tx: the generator's optimiser.
         temperatures: see `drift`.
         latent_dim: the size of z.
         average: (new, old, step) -> the averaged generator's variables. What else is in
             `state.ema` is constant and serves the trained generator, too.
+        conditional: whether the generator is told the class.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
 
     Returns:
@@ -134,17 +153,26 @@ def make_step(
         images = to_float(batch["image"])
         keys = prng.example_keys(latent_key, len(images), axis_name, images)
         z = prng.normal(keys, (len(images), latent_dim))
-        real = [
-            jnp.concatenate([old[len(new) :], new])
-            for old, new in zip(state.critic.stats["real"], newest(images), strict=True)
-        ]
+        attracts: dict[str, Any] = {
+            "real": [
+                jnp.concatenate([old[len(new) :], new])
+                for old, new in zip(state.critic.stats["real"], newest(images), strict=True)
+            ]
+        }
+        labels, classes = (), None
+        if conditional:
+            labels, everyone = (batch["label"],), gathered(batch["label"])
+            known = jnp.concatenate([state.critic.stats["labels"], everyone[::FRESH]])
+            attracts["labels"] = known[len(everyone[::FRESH]) :]
+            classes = (everyone, attracts["labels"])
 
         def loss(params: Any) -> tuple[Array, Any]:
             variables = {**constants, **players, "params": params}
             generated, updates = generator.apply(
-                variables, z, True, rngs={"dropout": dropout_key}, mutable=["batch_stats"]
+                variables, z, True, *labels, rngs={"dropout": dropout_key}, mutable=["batch_stats"]
             )
-            value = drifting_loss(feature_sets(generated), real, temperatures, axis_name)
+            sets, real = feature_sets(generated), attracts["real"]
+            value = drifting_loss(sets, real, temperatures, axis_name, classes)
             return value, updates.get("batch_stats", {})
 
         (value, stats), grads = jax.value_and_grad(loss, has_aux=True)(players["params"])
@@ -154,11 +182,15 @@ def make_step(
         return state.replace(
             step=state.step + 1,
             generator=net,
-            critic=state.critic.replace(stats={"real": real}),
+            critic=state.critic.replace(stats=attracts),
             ema={**constants, **average(net.variables, old, state.step)},
         ), {"generator_loss": value, "generator_grad_norm": optax.tree.norm(grads)}
 
     return step
+
+
+def _mean(x: Float[Array, "n m"], where: Bool[Array, "n m"]) -> Float[Array, ""]:
+    return jnp.where(where, x, 0).sum() / jnp.maximum(where.sum(), 1)
 
 
 def _distances(x: Float[Array, "n d"], y: Float[Array, "m d"]) -> Float[Array, "n m"]:

@@ -1,6 +1,7 @@
 """Training a GAN on some images."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from etils import epath
@@ -8,7 +9,7 @@ from etils import epath
 from jaxgan import recipes
 from jaxgan.config.model_settings import DriftingModel, GANModel
 from jaxgan.config.settings import DriftingTrain, GANTrain
-from jaxgan.config.typed import GAN
+from jaxgan.config.typed import GAN, Drifting
 from jaxgan.data.channel_stats import moments
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
@@ -24,6 +25,8 @@ from jaxgan.training.mode_collapse import make_alarm, mean_distance
 from jaxgan.training.options import Parts, introduce, make_batches, make_options, starter
 from jaxgan.types import Recipe
 
+EACH = 4  # Images of a class in a batch of a conditional drifting model, at least.
+LOPSIDED = 2  # Times as many images in a class as in another: no longer one GAN for both.
 SOON = (25, 100)  # Steps after which samples are shown, however long the training is.
 
 
@@ -77,6 +80,7 @@ def train_gan(
                 attraction=attraction(config.model, settings),
                 latent_dim=config.model.latent_dim,
                 mirror=config.data.flip,
+                num_classes=config.num_classes,
                 log=log.line,
             )
 
@@ -121,7 +125,7 @@ def assemble(config: GAN, source: Source, recipe: Recipe | None = None, prefix: 
             config, sharding.axis_name(config.parallel), look_at(config.data.normalise, source)
         )
     turns = None if train.same_batch else train.n_critic
-    more = {"flip": config.data.flip, "labels": config.model.conditional, "turns": turns}
+    more = {"flip": config.data.flip, "labels": config.num_classes > 0, "turns": turns}
     batches = make_batches(source, train.batch_size, config.seed, **more)
     recipe = mirrored(recipe) if config.data.flip else recipe
     prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
@@ -142,17 +146,34 @@ def look_at(normalise: str, source: Source) -> recipes.ImageStats:
     return recipes.ImageStats(len(source), *moments(source))
 
 
-def settle_classes(conditional: bool, source: Source) -> dict[str, list[str]]:
-    """Return the classes that there are for a conditional GAN's config: new values.
+def settle_classes(config: GAN, source: Source) -> dict[str, Any]:
+    """Return whether a GAN is conditional, and the classes that there are: new values.
+
+    Where `model.conditional` is None a refiner is, with 2 classes or more of which a batch has EACH
+    images or more, none more than LOPSIDED times as large as another.
 
     Raises:
-        InputError: there is only one.
+        InputError: there is only one class, or there are too many for a batch.
     """
-    if not conditional:
+    batch, count = config.train.batch_size, len(source.classes)
+    fits = not isinstance(config, Drifting) or batch >= EACH * count
+    able = not isinstance(config, Drifting) or config.model.generator == "refiner"
+    if config.model.conditional is None:
+        sizes = np.bincount(source.labels, minlength=count)
+        alike = sizes.max() <= LOPSIDED * sizes.min()
+        conditional = count > 1 and fits and able and bool(alike)
+        found: dict[str, Any] = {"model.conditional": conditional}
+        return found | ({"data.classes": list(source.classes)} if conditional else {})
+    if not config.model.conditional:
         return {}
-    if len(source.classes) < 2:
+    if count < 2:
         raise InputError(
             f"model.conditional must be false without class folders, two or more of them, got only "
             f"{', '.join(source.classes)}"
+        )
+    if not fits:
+        raise InputError(
+            f"train.batch_size must be {EACH} or more for each of {count} classes of a conditional "
+            f"drifting model, whose images of a class repel each other, got {batch}"
         )
     return {"data.classes": list(source.classes)}

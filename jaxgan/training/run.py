@@ -129,7 +129,7 @@ def settled(config: GAN, source: Source) -> GAN:
     """Return a GAN's config with the features that evaluate it, and its classes."""
     critics = judges.seen_by_critics(config.backbones, config.init_from)
     new = monitor.settle(config.evaluate, critics)
-    return changed(config, new | settle_classes(config.model.conditional, source))
+    return changed(config, new | settle_classes(config, source))
 
 
 def tell(lines: Sequence[str]) -> None:

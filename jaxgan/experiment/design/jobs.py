@@ -121,7 +121,7 @@ def sizes(config: Experiment) -> Sizes:
         config.seeds,
         config.epochs,
         gan.retrain > 1,
-        gan.model.conditional,
+        gan.num_classes > 0,
         config.select.surplus,
         gan.train,
         classifier.train,
