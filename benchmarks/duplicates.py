@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance
 
-from jaxgan.data import duplicates, images, leaks, walk
+from jaxgan.data import changed_copies, duplicates, images, walk
 
 SIDE = 64
 RESAMPLE = Image.Resampling.LANCZOS
@@ -152,7 +152,7 @@ def guard(
 
     def measure(change: Callable) -> dict:
         copies = [small(change(im)) for im in images]
-        found = leaks.find(Images(rest + copies), held_out)
+        found = changed_copies.find(Images(rest + copies), held_out)
         right = sum(a - len(rest) == b for a, b in found.pairs.tolist())
         return {"found": right, "of": len(images), "wrong": len(found.pairs) - right}
 
@@ -182,7 +182,7 @@ def false(results: Results, called: str, images: list[np.ndarray], sheet: str | 
         order = np.random.default_rng(0).permutation(len(images))
         learned, held_out = np.split(order, [len(images) * 7 // 10])
         ours, theirs = ([images[i] for i in part] for part in (learned, held_out))
-        found = leaks.find(Images(ours), Images(theirs))
+        found = changed_copies.find(Images(ours), Images(theirs))
         if sheet and len(found.pairs):
             rows = [np.concatenate([ours[a], theirs[b]], axis=1) for a, b in found.pairs]
             Image.fromarray(np.concatenate(rows)).save(f"{sheet}-{called}.png")

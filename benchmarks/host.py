@@ -32,7 +32,7 @@ from jaxgan.engine.log import Log
 from jaxgan.engine.options import TrainOptions
 from jaxgan.engine.progress import Progress
 from jaxgan.engine.updates import Updates, fold_in
-from jaxgan.training.mirror import mirrored
+from jaxgan.training.device_flips import mirrored
 from jaxgan.types import Recipe
 
 FLAGS = flags.FLAGS

@@ -25,10 +25,12 @@ def __getattr__(name: str) -> "Any":
         from jaxgan import api
 
         return getattr(api, name)
-    if name in ("api", "experiment"):  # Packages; the second one can be called.
+    packages = {"api": "jaxgan.api", "experiment": "jaxgan.experiment"}
+    packages["stylegan2"] = "jaxgan.recipes.stylegan2"  # It stays for configs of users.
+    if name in packages:
         import importlib
 
-        return importlib.import_module(f"jaxgan.{name}")
+        return importlib.import_module(packages[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

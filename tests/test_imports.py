@@ -18,7 +18,7 @@ ORDER = [
     "augment",
     "steps",
     "config",
-    "recipes stylegan2",
+    "recipes",
     "engine",
     "weights",
     "metrics",
@@ -33,12 +33,8 @@ RANK = {name: i for i, names in enumerate(ORDER) for name in names.split()}
 
 # Imports that point back, each to be removed by moving what is imported, not the file.
 BACK = {
-    ("config.combinations", "experiment.design.arm_names"),  # Checks of an experiment's config.
     ("config.combinations", "recipes"),  # A classifier's layers have names.
-    ("config.gan_combinations", "recipes"),  # Whether there is a second critic.
     ("models.backbones", "weights.torch_files"),  # Reading a frozen network's weights.
-    ("recipes.classifier", "weights.torchvision"),  # HEADS.
-    ("statistics.group_sequential", "experiment.verdict"),  # word.
     ("weights.imagenet", "metrics.features"),  # The file of VGG16's weights.
 }
 PACKAGE = Path(jaxgan.__file__).parent

@@ -6,11 +6,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxgan import recipes
-from jaxgan.config import check_settings, gan_combinations
-from jaxgan.config.lengths import LENGTHS, profile_steps
+from jaxgan.config import arm_names, check_settings, gan_combinations
 from jaxgan.config.model_settings import ClassifierModel
 from jaxgan.config.names import METRICS as METRICS
 from jaxgan.config.settings import ClassifierData, ClassifierOptim, ClassifierTrain, Train
+from jaxgan.config.training_length import LENGTHS, profile_steps
 from jaxgan.config.typed import (
     GAN,
     Classifier,
@@ -22,7 +22,6 @@ from jaxgan.config.typed import (
 from jaxgan.config.values import is_experiment
 from jaxgan.data import duplicates, groups
 from jaxgan.errors import InputError
-from jaxgan.experiment.design import arm_names
 
 
 def check_training(given: ConfigDict | Config, name: str = "config") -> Any:

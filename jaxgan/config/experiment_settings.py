@@ -1,6 +1,7 @@
 """The sections of an experiment: see `settings`."""
 
-from jaxgan.config.declarations import (
+from jaxgan.config.names import OUTCOMES, SELECTED_BY
+from jaxgan.config.setting_types import (
     BETWEEN,
     SOME,
     maybe,
@@ -10,7 +11,6 @@ from jaxgan.config.declarations import (
     text,
     whole,
 )
-from jaxgan.config.names import OUTCOMES, SELECTED_BY
 from jaxgan.config.settings import SPLIT, Data
 
 

@@ -1,6 +1,5 @@
 """Values of a GAN's config that make no sense together: see `combinations`."""
 
-from jaxgan import recipes
 from jaxgan.config.model_settings import (
     DCGANModel,
     DriftingModel,
@@ -21,6 +20,7 @@ from jaxgan.config.settings import (
     Loss,
     Player,
     Vision,
+    has_second_critic,
 )
 from jaxgan.config.typed import (
     GAN,
@@ -153,7 +153,7 @@ def _check_backbone(section: RefinerModel | Vision, side: int, name: str, resolu
 
 def _check_vision(vision: Vision | None, model: str, side: int, name: str) -> None:
     aided = [one for one in GANS if one not in ("projected", "drifting")]
-    if not recipes.second_critic.applies(vision):
+    if not has_second_critic(vision):
         return
     if model not in aided:
         raise InputError(

@@ -12,9 +12,6 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 import jaxgan
-from jaxgan.config.lengths import LENGTHS as LENGTHS
-from jaxgan.config.lengths import settle_length as settle_length
-from jaxgan.config.lengths import total_steps as total_steps
 from jaxgan.config.names import CLASSIFIERS as CLASSIFIERS
 from jaxgan.config.names import GANS as GANS
 from jaxgan.config.names import GENERATORS as GENERATORS
@@ -26,6 +23,9 @@ from jaxgan.config.run_config import differences as differences
 from jaxgan.config.run_config import holds as holds
 from jaxgan.config.run_config import read_claim as read_claim
 from jaxgan.config.run_config import read_run as read_run
+from jaxgan.config.training_length import LENGTHS as LENGTHS
+from jaxgan.config.training_length import settle_length as settle_length
+from jaxgan.config.training_length import total_steps as total_steps
 from jaxgan.config.values import from_dict as from_dict
 from jaxgan.config.values import is_experiment as is_experiment
 from jaxgan.config.values import to_dict as to_dict

@@ -1,6 +1,7 @@
 """The `model` section of each model: see `settings`."""
 
-from jaxgan.config.declarations import (
+from jaxgan.config.names import CLASSIFIERS, GANS
+from jaxgan.config.setting_types import (
     PART,
     SHARE,
     TRUTH,
@@ -13,7 +14,6 @@ from jaxgan.config.declarations import (
     text,
     whole,
 )
-from jaxgan.config.names import CLASSIFIERS, GANS
 from jaxgan.models import backbones, resnet
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from etils import epath
 from ml_collections import ConfigDict
 
-from jaxgan.config.lengths import LENGTHS
 from jaxgan.config.names import CLASSIFIERS, STAGES
+from jaxgan.config.training_length import LENGTHS
 from jaxgan.config.values import is_dict, to_dict
 from jaxgan.errors import FileError, InputError
 from jaxgan.system import checked_files, paths

@@ -7,10 +7,16 @@ the rest: what settings mean together.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from jaxgan.augment import ada
-from jaxgan.config.declarations import (
+from jaxgan.config.names import (
+    CLASSIFIER_AUGMENTS,
+    LOSSES,
+    METRICS,
+    SCHEDULES,
+)
+from jaxgan.config.setting_types import (
     ANY,
     LARGEST,
     PART,
@@ -26,12 +32,6 @@ from jaxgan.config.declarations import (
     several,
     text,
     whole,
-)
-from jaxgan.config.names import (
-    CLASSIFIER_AUGMENTS,
-    LOSSES,
-    METRICS,
-    SCHEDULES,
 )
 from jaxgan.data import layout
 from jaxgan.models import backbones
@@ -319,6 +319,11 @@ class Vision(Adam):
     start: str | None = maybe(text())
     mixed: int = whole(1, 2**12)
     head_width: int = whole(1, 2**12)
+
+
+def has_second_critic(vision: Vision | None) -> TypeGuard[Vision]:
+    """Return whether a GAN's config has a second critic."""
+    return vision is not None and vision.backbone != "none" and vision.weight > 0
 
 
 @section

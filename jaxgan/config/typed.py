@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 from ml_collections import ConfigDict
 
 from jaxgan.config import experiment_settings, model_settings, settings, values
-from jaxgan.config.declarations import (
+from jaxgan.config.setting_types import (
     BETWEEN,
     SEED,
     TRUTH,

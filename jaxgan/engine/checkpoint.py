@@ -4,7 +4,6 @@
 position) and `checksums`. The two latest are kept and, where a metric says so, the best.
 """
 
-import json
 import logging
 import os
 import re
@@ -20,7 +19,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint import checkpoint_managers as policies
 
-from jaxgan.engine.checkpoint_items import checksums, items_of
+from jaxgan.engine.checkpoint_items import check_metrics, checksums, items_of
 from jaxgan.errors import FileError
 from jaxgan.system import checked_files, paths
 from jaxgan.types import InputError, State
@@ -97,7 +96,7 @@ class Checkpoints:
         keep: list = [policies.LatestN(n=2)]
         best_fn = None
         if self._best is not None:
-            self._check_metrics()
+            check_metrics(self.folder)
             metric, mode = self._best
             best_fn = lambda m: m[metric]  # noqa: E731
             keep.append(
@@ -122,24 +121,6 @@ class Checkpoints:
                 ),
             ),
         )
-
-    def _check_metrics(self) -> None:
-        """Raise FileError where the metrics that make a checkpoint the best one were changed."""
-        for file in sorted(self.folder.glob("*/metrics/metrics")):
-            try:
-                sums = file.parents[1] / "checksums" / "metadata"
-                said = json.loads(sums.read_bytes()).get("metrics")
-            except (OSError, ValueError, AttributeError):
-                continue  # The checkpoint is damaged: `restore` says so.
-            try:
-                if said is None or checked_files.checksum(json.loads(file.read_bytes())) == said:
-                    continue
-            except (ValueError, AttributeError, RecursionError):
-                pass
-            raise FileError(
-                f"{file} must be as it was written, and was changed: delete {self.folder.parent} "
-                f"and run the same command again"
-            )
 
     def __enter__(self) -> "Checkpoints":
         return self

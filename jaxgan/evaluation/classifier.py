@@ -7,7 +7,7 @@ from etils import epath
 
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
-from jaxgan.data import account, loader, ranges
+from jaxgan.data import class_counts, loader, ranges
 from jaxgan.data.grouped_split import split
 from jaxgan.errors import InputError
 from jaxgan.metrics.classification import predict, summarise
@@ -52,7 +52,7 @@ def evaluate_classifier(
                 f"than data.duplicates: train anew, or give a folder of new images with --split all"
             )
         source = loader.Subset(source, getattr(split(source, data.split, rule=data.rule), part))
-    print("\n".join(account.lines(source)), flush=True)
+    print("\n".join(class_counts.lines(source)), flush=True)
     log_p = predict(classifier.predict, classifier.variables, source)
     return summarise(log_p, source.labels, source.classes) | {
         "workdir": str(workdir),

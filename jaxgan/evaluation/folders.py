@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from jaxgan.data import account, duplicates, images, loader, splits
+from jaxgan.data import class_counts, duplicates, images, loader, splits
 from jaxgan.data.folder import Source, in_threads
 from jaxgan.errors import InputError
 from jaxgan.evaluation import inputs
@@ -104,7 +104,7 @@ def evaluate(
         inputs.check_counts({name: LEAST[name] for name in names}, sources)
     except InputError:  # Perhaps for what was left out.
         for flag, source in sources.items():
-            for line in account.left_out(source.left_out, source.kinds, {}):
+            for line in class_counts.left_out(source.left_out, source.kinds, {}):
                 logging.getLogger("jaxgan").warning("%s: %s", flag, line)
         raise
     inputs.check_colours(sources)
@@ -145,7 +145,7 @@ def evaluate(
                 "path": paths[flag],
                 "pictures": len(source),
                 "fingerprint": loader.fingerprint(source),
-                "account": account.lines(source),
+                "account": class_counts.lines(source),
             }
             for flag, source in sources.items()
         },

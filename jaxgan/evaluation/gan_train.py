@@ -28,10 +28,11 @@ from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.config.settings import ClassifierData
 from jaxgan.config.typed import Classifier, changed
-from jaxgan.data import account, loader, splits
+from jaxgan.data import class_counts, loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
 from jaxgan.errors import InputError
+from jaxgan.metrics import intervals
 from jaxgan.metrics.classification import predict
 from jaxgan.statistics import crossed
 from jaxgan.steps.classifier import make_predict
@@ -121,7 +122,7 @@ def open_sides(
             on_error=data.on_error,
             seed=seed,
         )
-        print("\n".join([f"{flag}:", *account.lines(source)]), flush=True)
+        print("\n".join([f"{flag}:", *class_counts.lines(source)]), flush=True)
         return source
 
     def alike(path: str, flag: str) -> Source:
@@ -327,9 +328,9 @@ def _some(source: Source, numbers: Sequence[int], seed: int) -> Source:
 
 
 def _share(right: np.ndarray, level: float) -> dict[str, float | None]:
-    found = crossed.crossed_interval(right, level)
     if len(right) == 1:
-        found = crossed.wilson(int(right.sum()), right.size, level)
+        return dict(intervals.proportion(int(right.sum()), right.size, level))
+    found = crossed.crossed_interval(right, level)
     return {"value": found.value, "low": found.low, "high": found.high}
 
 

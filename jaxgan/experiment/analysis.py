@@ -8,8 +8,8 @@ from jaxtyping import Int
 
 from jaxgan.experiment import cheapest_arm, outcomes
 from jaxgan.experiment import verdict as words
-from jaxgan.experiment.answers import Answers
 from jaxgan.experiment.outcomes import OUTCOMES, Tables
+from jaxgan.experiment.runs_by_arm import RunsByArm
 from jaxgan.experiment.schema import Judged
 from jaxgan.metrics.classification import auroc, calibration_error
 from jaxgan.statistics import crossed, group_sequential, learning_curve, power
@@ -45,7 +45,7 @@ def judge(
     the word is "no verdict", and there is no figure of it.
 
     Args:
-        runs: see `Answers`.
+        runs: see `RunsByArm`.
         labels: of each fold's test images; an array is that of one fold.
         classes: their names.
         primary: the arm that is judged, and the one it is judged against.
@@ -63,10 +63,10 @@ def judge(
         failed: the runs that are missing: "arm", "seed", "error".
         same_samples: share of the generated images that two seeds have in common; None: there are
             no generated ones.
-        groups: see `Answers`.
+        groups: see `RunsByArm`.
     """
     labels = dict(labels) if isinstance(labels, Mapping) else {0: labels}
-    answers = Answers(runs, labels, outcome, groups)
+    answers = RunsByArm(runs, labels, outcome, groups)
     both = answers.common(*primary)
     done = min(map(len, both.values()), default=0)
     at = group_sequential.level_at(done or seeds, looks, seeds, level) if looks else level
@@ -113,7 +113,7 @@ def judge(
 
 
 def _verdict(
-    answers: Answers,
+    answers: RunsByArm,
     first: dict[str, Any],
     classes: Sequence[str],
     asked: Mapping[str, Any],
@@ -176,7 +176,7 @@ def _verdict(
     }
 
 
-def _arm(answers: Answers, arm: str, classes: Sequence[str], level: float) -> dict[str, Any]:
+def _arm(answers: RunsByArm, arm: str, classes: Sequence[str], level: float) -> dict[str, Any]:
     seeds = answers.common(arm)
     right = answers.tables(arm, seeds, "accuracy")
     labels = [answers.labels[k] for k in seeds]
@@ -221,7 +221,7 @@ def _mean(tables: Tables) -> float:
     return float(np.concatenate([of.mean(0) for of in tables]).mean())
 
 
-def _contrast(answers: Answers, a: str, b: str, level: float) -> dict[str, Any]:
+def _contrast(answers: RunsByArm, a: str, b: str, level: float) -> dict[str, Any]:
     seeds, others = answers.common(a, b), answers.others(a, b)
     pair = answers.tables(a, seeds), answers.tables(b, seeds)
     groups = answers.groups(seeds)
@@ -232,7 +232,7 @@ def _contrast(answers: Answers, a: str, b: str, level: float) -> dict[str, Any]:
 
 
 def _per_class(
-    answers: Answers, primary: tuple[str, str], classes: Sequence[str], level: float
+    answers: RunsByArm, primary: tuple[str, str], classes: Sequence[str], level: float
 ) -> dict[str, Any]:
     """Return the primary contrast's rise of each class's recall; the intervals cover together."""
     seeds = answers.common(*primary)
@@ -252,7 +252,7 @@ def _per_class(
 
 
 def _power(
-    answers: Answers,
+    answers: RunsByArm,
     primary: tuple[str, str],
     planned_seeds: int,
     level: float,
@@ -284,7 +284,7 @@ def _power(
 
 
 def _worth(
-    answers: Answers, arm: str, about: Mapping[str, Mapping[str, Any]], level: float
+    answers: RunsByArm, arm: str, about: Mapping[str, Mapping[str, Any]], level: float
 ) -> dict[str, Any] | None:
     """Return what the arm is worth in real images; None where the design cannot bound it on one
     side.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from etils import epath
 
 from jaxgan.config.typed import Experiment, changed
-from jaxgan.data import account
+from jaxgan.data import class_counts
 from jaxgan.errors import InputError
 from jaxgan.experiment import forecast, pipeline, timing
 from jaxgan.experiment.design.plan import Plan, prepare
@@ -103,7 +103,7 @@ def choose(config: Experiment, budget: float, begin: float | None = None) -> tup
                 raise
             continue
         if known is None:  # The images of one split serve to time the steps of all.
-            for line in account.table(plan.real.labels, plan.real.classes):
+            for line in class_counts.table(plan.real.labels, plan.real.classes):
                 screen.say(line)
             known = timing.prices(plan, SECONDS, partial(_check_floor, budget, begin))
         kinds = "samples", "features", "classifier", "choice"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from jaxgan.experiment.design import arm_names
+from jaxgan.config import arm_names
 from jaxgan.statistics.crossed import Interval
 
 # What an arm costs besides its classifiers, cheapest first.
@@ -20,7 +20,7 @@ RUNGS = {
 
 
 class Compared(Protocol):
-    """What answers for the arms: see `analysis.Answers`."""
+    """What answers for the arms: see `analysis.RunsByArm`."""
 
     def interval(self, a: str, b: str, level: float = ...) -> Interval | None: ...
 

@@ -23,7 +23,7 @@ from jaxgan.experiment.report.formatting import SENSIBLE
 from jaxgan.experiment.report.page import write_report
 from jaxgan.experiment.results import Record, held_out
 from jaxgan.experiment.schema import ArmResult, Judged, Results
-from jaxgan.experiment.stages.site import Site
+from jaxgan.experiment.stages.fold_context import FoldContext
 from jaxgan.experiment.validity import audit, checks, gate
 from jaxgan.experiment.validity.likeness import samples_shared
 from jaxgan.system import checked_files, screen
@@ -32,7 +32,7 @@ TOLD = "verdicts.jsonl"
 
 
 def conclude(
-    sites: Mapping[int, Site],
+    contexts: Mapping[int, FoldContext],
     record: Record,
     opened: Mapping[int, list[dict]],
     data: dict[str, Any],
@@ -43,7 +43,7 @@ def conclude(
     """Judge, check, and write all that there is to read; return what `results.json` holds.
 
     Args:
-        sites: of the folds with runs.
+        contexts: of the folds with runs.
         record: what came of the jobs.
         opened: of each fold, when its test images were opened, and by whom.
         data: what is said of the images.
@@ -54,8 +54,8 @@ def conclude(
     Raises:
         InputError: an arm of the verdict has no runs; after all is written.
     """
-    site = next(iter(sites.values()))
-    config, plan, folder = site.config, site.plan, site.folder
+    context = next(iter(contexts.values()))
+    config, plan, folder = context.config, context.plan, context.folder
     seconds = record.seconds
     seconds["classify"] = sum(run["seconds"] for run in [*record.runs, *record.failed])
     asked = {"seeds": list(config.seeds)} | config.given["verdict"]
@@ -63,20 +63,20 @@ def conclude(
         del asked["seeds"]
     told = checked_files.rows(folder / TOLD)
     with screen.stage("checking that the verdict holds"):
-        guards = [*_checks(sites, record, opened), checks.as_planned(asked, told)]
+        guards = [*_checks(contexts, record, opened), checks.as_planned(asked, told)]
     # Stages that were finished before count, too.
     seconds["total"] = max(time.perf_counter() - begin, sum(seconds.values()))
-    made = _samples(site, record)
-    first = site.fold.sides
+    made = _samples(context, record)
+    first = context.fold.sides
     counted = {part: counts(plan.real, getattr(first, part)) for part in first._fields}
     found: Any = {
         "format": stored.FORMAT,
         "jaxgan": __version__,
         "config": config.given,
         "classes": list(plan.real.classes),
-        **_judged(site, record, made),
+        **_judged(context, record, made),
         "guards": guards,
-        "gate": gate.of_first_fold(site, record.samples[site.fold.number], record.reached),
+        "gate": gate.of_first_fold(context, record.samples[context.fold.number], record.reached),
         "data": {
             "path": config.data.path,
             **data,
@@ -90,12 +90,12 @@ def conclude(
         "failed": record.failed,
         "generators": record.generators,
         "failed_generators": record.failed_generators,
-        "figures": _figures(site, made),
+        "figures": _figures(context, made),
         "environment": environment,
         "seconds": {name: round(s, 1) for name, s in seconds.items()},
         "ended": record.ended,
     }
-    tested = np.concatenate([plan.folds[k].sides.test for k in sites])
+    tested = np.concatenate([plan.folds[k].sides.test for k in contexts])
     real = loader.Subset(plan.real, tested)
     found["figures"]["test"] = flipped_images.save(found, real, folder)
     found["cost"] = cost(found)
@@ -109,9 +109,9 @@ def conclude(
     for guard in found["guards"]:
         words = {True: "passed", False: "FAILED", None: "not made"}[guard["passed"]]
         kind = "detail" if guard["passed"] else "result"
-        site.log.line(f"check {guard['name']}: {words}: {guard['sentence']}", kind)
+        context.log.line(f"check {guard['name']}: {words}: {guard['sentence']}", kind)
     for line in _lines(found, report):
-        site.log.line(line, "result")
+        context.log.line(line, "result")
     if found["verdict"]["difference"] is None:
         raise InputError(
             f"the verdict needs both its arms, and the same command tries again what failed: "
@@ -120,52 +120,52 @@ def conclude(
     return found
 
 
-def _samples(site: Site, record: Record) -> list[dict[str, Source]]:
+def _samples(context: FoldContext, record: Record) -> list[dict[str, Source]]:
     """Return a fold's samples, by class, of each kind and seed."""
-    samples, sides = record.samples[site.fold.number], {}
-    for job in site.plan.pick("samples", fold=site.fold.number):
+    samples, sides = record.samples[context.fold.number], {}
+    for job in context.plan.pick("samples", fold=context.fold.number):
         side = sides.setdefault((job.key, job.seed), {})
         if job.output in samples:
             side[job.name] = samples[job.output]
     return [*sides.values()]
 
 
-def _judged(site: Site, record: Record, made: list[dict[str, Source]]) -> Judged:
-    verdict = site.config.verdict
+def _judged(context: FoldContext, record: Record, made: list[dict[str, Source]]) -> Judged:
+    verdict = context.config.verdict
     return judge(
         record.runs,
-        site.plan.labels,
-        site.plan.real.classes,
+        context.plan.labels,
+        context.plan.real.classes,
         primary=verdict.primary,
-        about=arms.about(site.fold.arms),
-        seeds=len(site.config.seeds),
+        about=arms.about(context.fold.arms),
+        seeds=len(context.config.seeds),
         outcome=verdict.outcome,
         level=verdict.level,
         margin=verdict.margin,
         width=verdict.width,
         looks=verdict.looks,
         failed=record.failed,
-        groups=site.plan.groups,
+        groups=context.plan.groups,
         same_samples=samples_shared(made) if made else None,
     )
 
 
 def _checks(
-    sites: Mapping[int, Site], record: Record, opened: Mapping[int, list[dict]]
+    contexts: Mapping[int, FoldContext], record: Record, opened: Mapping[int, list[dict]]
 ) -> list[dict]:
     found = {}
-    for k, site in sites.items():
+    for k, context in contexts.items():
         runs, failed = (
             [row for row in rows if row["fold"] == k]
             for rows in (record.runs, record.failed_generators)
         )
-        found[k] = audit.checks(site, record.samples[k], runs, opened[k], failed)
+        found[k] = audit.checks(context, record.samples[k], runs, opened[k], failed)
     return audit.worst(found)
 
 
-def _figures(site: Site, made: list[dict[str, Source]]) -> dict[str, dict[str, str]]:
+def _figures(context: FoldContext, made: list[dict[str, Source]]) -> dict[str, dict[str, str]]:
     """Write grids of real and of generated images of each class; return their files."""
-    real, train, folder = site.plan.real, site.fold.sides.train, site.folder
+    real, train, folder = context.plan.real, context.fold.sides.train, context.folder
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     figures: dict[str, dict[str, str]] = {"real": {}, "generated": {}}
 

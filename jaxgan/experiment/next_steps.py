@@ -4,9 +4,9 @@ import math
 import shlex
 from typing import Any
 
+from jaxgan.config import arm_names
 from jaxgan.engine import log
 from jaxgan.experiment import cheapest_arm
-from jaxgan.experiment.design import arm_names
 from jaxgan.experiment.outcomes import OUTCOMES
 from jaxgan.experiment.schema import Ladder, Results, Sentence
 from jaxgan.experiment.verdict import WIDEST, points

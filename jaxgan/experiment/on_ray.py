@@ -20,11 +20,11 @@ from jaxgan.config.typed import Experiment
 from jaxgan.errors import InputError
 from jaxgan.experiment.design.arms import Arm
 from jaxgan.experiment.design.plan import Plan
-from jaxgan.experiment.outlook import Outlook
 from jaxgan.experiment.ray_cluster import PATIENCE, RETRIES, On, check_nodes, needs, rooms
+from jaxgan.experiment.remaining_time import RemainingTime
 from jaxgan.experiment.stages import classify, ray_task
+from jaxgan.experiment.stages.fold_context import Log
 from jaxgan.experiment.stages.ray_task import Done, Order, Part
-from jaxgan.experiment.stages.site import Log
 from jaxgan.system import screen
 
 STOPPING = 30.0  # Seconds in which jobs save what they have, after Ctrl-C.
@@ -54,7 +54,7 @@ class Cluster:
         plan: Plan,
         config: Experiment,
         folder: epath.Path,
-        outlook: Outlook,
+        outlook: RemainingTime,
         platforms: str | None,
     ):
         import ray

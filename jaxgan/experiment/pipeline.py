@@ -17,19 +17,19 @@ from jaxgan.config.typed import Experiment, changed
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.engine import log
-from jaxgan.experiment.answers import Answers
 from jaxgan.experiment.conclude import conclude
 from jaxgan.experiment.design import arms
 from jaxgan.experiment.design.plan import Plan, prepare
 from jaxgan.experiment.on_ray import Cluster
-from jaxgan.experiment.outlook import Outlook
 from jaxgan.experiment.ray_cluster import On, joined
+from jaxgan.experiment.remaining_time import RemainingTime
 from jaxgan.experiment.results import Record
+from jaxgan.experiment.runs_by_arm import RunsByArm
 from jaxgan.experiment.schema import Results
 from jaxgan.experiment.stages.classify import Classifiers
+from jaxgan.experiment.stages.fold_context import FoldContext
 from jaxgan.experiment.stages.gans import as_gans_see
 from jaxgan.experiment.stages.generate import generate
-from jaxgan.experiment.stages.site import Site
 from jaxgan.experiment.validity import gate
 from jaxgan.system import lock
 from jaxgan.system.terminal import few
@@ -85,7 +85,7 @@ def run(
         held.enter_context(lock.held(folder))
         configs.claim(folder, plan.config, training.describe_data(plan.real))
         claimed()
-        outlook = Outlook(plan.jobs, folder, ends)
+        outlook = RemainingTime(plan.jobs, folder, ends)
         one = _Experiment(plan, folder, begin, until, begin_folds, outlook)
         if on:
             one.cluster = Cluster(on, plan, one.config, folder, outlook, platforms)
@@ -102,7 +102,7 @@ class _Experiment:
         begin: float,
         until: float | None,
         begin_folds: int | None,
-        outlook: Outlook,
+        outlook: RemainingTime,
     ):
         self.plan, self.folder = plan, folder
         # Its `config.json` does without the classes.
@@ -245,10 +245,12 @@ class _Experiment:
         self.record.ended = f"the time is over after {done} seed{'s' * (done > 1)}"
         return False
 
-    def _site(self, k: int) -> Site:
+    def _context(self, k: int) -> FoldContext:
         fold = self.plan.folds[k]
         failed = self.cluster.failed if self.cluster else {}
-        return Site(self.config, self.plan, fold, self.folder, self.told, self.outlook, failed)
+        return FoldContext(
+            self.config, self.plan, fold, self.folder, self.told, self.outlook, failed
+        )
 
     def _of(self, k: int) -> list[dict]:
         return [
@@ -260,7 +262,7 @@ class _Experiment:
         config = self.config
         self.record.samples[k] = {}
         self._generate(k, range(1))
-        begun = Classifiers(self._site(k), self.record.samples[k], self.trained.get(0))
+        begun = Classifiers(self._context(k), self.record.samples[k], self.trained.get(0))
         if k == 0 and config.stop_below is not None and self.plan.pick("samples", fold=0):
             reached = gate.gan_train(begun.learn_from, self._primary(), self.told)
             if reached is not None and reached < config.stop_below:
@@ -286,7 +288,7 @@ class _Experiment:
         if not jobs:
             return
         gone = [gan["name"] for gan in self.record.failed_generators if gan["fold"] == k]
-        made = generate(self._site(k), jobs, lambda: self._gans, gone)
+        made = generate(self._context(k), jobs, lambda: self._gans, gone)
         self.record.samples[k] |= made.samples
         told = {(g["fold"], g.get("name"), g.get("generated")) for g in self._of(k)}
         for kept, found in (
@@ -309,7 +311,7 @@ class _Experiment:
         config = self.config
         if seeds >= len(config.seeds):
             return False
-        answers = Answers(
+        answers = RunsByArm(
             self.record.runs, self.plan.labels, config.verdict.outcome, self.plan.groups
         )
         if answers.interval(*config.verdict.primary) is None:
@@ -333,10 +335,10 @@ class _Experiment:
         return False
 
     def _finish(self, about: dict) -> Results:
-        sites = {k: self._site(k) for k in self.record.folds}
+        contexts = {k: self._context(k) for k in self.record.folds}
         if self.cluster and self.cluster.devices:
             self.environment["devices"] = self.cluster.devices
-        opened = {k: self.trained[k].opened() for k in sites}
+        opened = {k: self.trained[k].opened() for k in contexts}
         return conclude(
-            sites, self.record, opened, about, self.environment, self.begin, self.until is None
+            contexts, self.record, opened, about, self.environment, self.begin, self.until is None
         )

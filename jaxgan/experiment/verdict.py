@@ -43,6 +43,11 @@ def word(interval: Interval, margin: float | None = None, widest: float | None =
     return "no evidence" if widest is None or half <= widest else "too noisy to tell"
 
 
+def decides(interval: Interval, margin: float | None = None) -> bool:
+    """Return whether more seeds are not needed for a verdict: see `word`."""
+    return word(interval, margin) in ("helps", "hurts", "no relevant difference")
+
+
 def sentence(
     interval: Interval,
     size: str,

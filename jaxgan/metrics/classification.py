@@ -12,6 +12,7 @@ from scipy import stats
 
 from jaxgan.data.folder import Source
 from jaxgan.data.loader import in_order
+from jaxgan.metrics import intervals
 from jaxgan.steps.classifier import Predict
 
 BATCH = 100
@@ -132,14 +133,7 @@ def auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]
 
 
 def _share(n: int, k: int, level: float) -> dict:
-    interval = stats.binomtest(k, n).proportion_ci(level, method="wilson")
-    return {
-        "value": k / n,
-        "low": float(interval.low),
-        "high": float(interval.high),
-        "right": k,
-        "pictures": n,
-    }
+    return intervals.proportion(k, n, level) | {"right": k, "pictures": n}
 
 
 def table(summary: dict) -> str:

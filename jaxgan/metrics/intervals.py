@@ -76,6 +76,12 @@ def student(
     return {"value": value, "low": max(lowest, value - error), "high": value + error}
 
 
+def proportion(right: int, count: int, level: float = 0.95) -> dict[str, float]:
+    """Return the share of `count` images that are `right`, with Wilson's interval."""
+    interval = stats.binomtest(right, count).proportion_ci(level, method="wilson")
+    return {"value": right / count, "low": float(interval.low), "high": float(interval.high)}
+
+
 def wilson(
     value: float, halves: Float[np.ndarray, " k"], count: int, level: float = 0.95
 ) -> dict[str, float]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
+from jaxgan.config.settings import has_second_critic
 from jaxgan.config.typed import GAN, PCA, Config, Drifting, Network, Projected, StyleGAN2, parse
 from jaxgan.models.projected import Projection
 from jaxgan.recipes import classifier, drifting, gan, projected, second_critic, stylegan2
@@ -59,7 +60,7 @@ def build_projection(config: Network | PCA) -> Projection | None:
     if isinstance(config, Projected):
         return projected.build_projection(config.model)
     vision = config.vision if isinstance(config, GAN) else None
-    return second_critic.build_projection(vision) if second_critic.applies(vision) else None
+    return second_critic.build_projection(vision) if has_second_critic(vision) else None
 
 
 def calibrated(state: GANState, scale: Array) -> GANState:

@@ -9,9 +9,9 @@ import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxgan.config.lengths import total_steps
 from jaxgan.config.model_settings import GoogLeNetModel, ResNetModel, VGG16Model
 from jaxgan.config.settings import ClassifierOptim
+from jaxgan.config.training_length import total_steps
 from jaxgan.config.typed import Classifier, Config, parse
 from jaxgan.models import googlenet, resnet, vgg
 from jaxgan.recipes import augmentation, networks
@@ -19,13 +19,15 @@ from jaxgan.recipes.durations import ImageStats
 from jaxgan.steps import classifier, linear_probe, optimizers, schedules
 from jaxgan.steps.state import AveragedState, ClassifierState, new_net
 from jaxgan.types import Batch, Metrics, PRNGKey, Recipe, State
-from jaxgan.weights import torchvision
+
+# How the names of the modules after the trunk begin.
+HEADS = {"googlenet": ("fc", "hidden", "aux"), "resnet": ("fc", "hidden"), "vgg16": ("fc",)}
 
 
 def recipe(config: Classifier, axis_name: str | None, stats: ImageStats) -> Recipe:
     model = build_classifier(config, axis_name)
     train, optim, decay = config.train, config.optim, config.train.ema_decay
-    heads = torchvision.HEADS[config.model.name]
+    heads = HEADS[config.model.name]
     steps = total_steps(train, stats.count, train.batch_size) if follows_length(optim) else 0
     tx = _optimiser(optim, heads, float(steps))
 

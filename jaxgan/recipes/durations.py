@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from jaxgan.config.lengths import total_steps
 from jaxgan.config.settings import Boost, GANTrain, Train
+from jaxgan.config.training_length import total_steps
 from jaxgan.steps import schedules
 
 

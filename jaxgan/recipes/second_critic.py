@@ -1,12 +1,12 @@
 """From a config's `vision` section to a second critic; older configs have no such section."""
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxgan.config.settings import Vision
+from jaxgan.config.settings import Vision, has_second_critic
 from jaxgan.models import backbones, projected
 from jaxgan.recipes import networks
 from jaxgan.steps import optimizers
@@ -23,11 +23,6 @@ class Second(NamedTuple):
     critic: SecondCritic
     init: Callable[[PRNGKey], Net]
     start: float
-
-
-def applies(vision: Vision | None) -> TypeGuard[Vision]:
-    """Return whether a GAN's config has a second critic."""
-    return vision is not None and vision.backbone != "none" and vision.weight > 0
 
 
 def build_projection(vision: Vision) -> projected.Projection:
@@ -58,7 +53,7 @@ def build(
         resolution: of the images.
         precision: of the computation.
     """
-    if not applies(vision):
+    if not has_second_critic(vision):
         return None
     projection = build_projection(vision)
     views = projected.make_views(projection, whole=False)

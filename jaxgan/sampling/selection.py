@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int64
-from scipy import stats
 
 from jaxgan.data.outliers import strangeness_beside
 from jaxgan.errors import InputError
+from jaxgan.metrics import intervals
 from jaxgan.metrics.frechet import frechet_distance, moments
 from jaxgan.metrics.intervals import with_interval
 from jaxgan.metrics.prdc import NEIGHBOURS, prdc, radii, squared_distances
@@ -221,12 +221,7 @@ def effect(
         for i, name in enumerate(names)
     }
     own = _authentic_real(real)
-    interval = stats.binomtest(int(own.sum()), len(own)).proportion_ci(method="wilson")
-    result["authenticity"]["real"] = {
-        "value": float(own.mean()),
-        "low": float(interval.low),
-        "high": float(interval.high),
-    }
+    result["authenticity"]["real"] = intervals.proportion(int(own.sum()), len(own))
     for about in result.values():
         for when in ("before", "after"):
             about[when]["low"] = max(0.0, about[when]["low"])

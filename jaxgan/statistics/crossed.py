@@ -273,28 +273,6 @@ def mcnemar(correct_a: Shaped[np.ndarray, " _"], correct_b: Shaped[np.ndarray, "
     return McNemar(only_a, only_b, min(1.0, 2 * float(tail)))
 
 
-def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Return a proportion's score interval: one classifier's accuracy on n test images.
-
-    Args:
-        successes: how many of the n answers are right.
-        n: number of test images.
-        level: probability that the interval covers the true proportion.
-
-    Raises:
-        InputError: n is not positive, or successes lie outside [0, n].
-
-    References:
-        Wilson, Probable inference, the law of succession, and statistical inference, 1927.
-    """
-    if not 0 <= successes <= n or n < 1:
-        raise InputError(f"successes must lie in 0..n with n at least 1, got {successes} of {n}")
-    p, z = successes / n, special.ndtri((1 + level) / 2)
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return Interval(p, float(max(min(centre - half, p), 0)), float(min(max(centre + half, p), 1)))
-
-
 def _pair(
     a: Tables | np.ndarray, b: Tables | np.ndarray
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:

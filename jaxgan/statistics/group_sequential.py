@@ -11,18 +11,16 @@ References:
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jaxgan.experiment.verdict import word
 from jaxgan.statistics.clusters import Groups
-from jaxgan.statistics.crossed import paired_difference
+from jaxgan.statistics.crossed import Interval, paired_difference
 from jaxgan.statistics.variance_components import Tables, as_tables
 from jaxgan.types import InputError
 
 FIRST = 2  # From this many seeds up there is an interval.
-DECIDED = ("helps", "hurts", "no relevant difference")
 
 
 def check_looks(looks: Sequence[int], seeds: int) -> None:
@@ -53,7 +51,8 @@ def decided(
     looks: Sequence[int],
     seeds: int,
     level: float = 0.95,
-    margin: float | None = None,
+    *,
+    decides: Callable[[Interval], bool],
     others: Sequence[Tables | np.ndarray] = (),
     groups: Groups | None = None,
 ) -> bool:
@@ -65,7 +64,7 @@ def decided(
         looks: numbers of seeds in each fold to look after.
         seeds: planned in each fold.
         level: probability that the reported interval covers, whenever one stops.
-        margin: as in `verdict.word`.
+        decides: whether an interval gives a verdict.
         others: as in `crossed.paired_difference`.
         groups: likewise.
     """
@@ -73,4 +72,4 @@ def decided(
     if done not in looks:
         return False
     at = level_at(done, looks, seeds, level)
-    return word(paired_difference(a, b, at, others, groups=groups), margin) in DECIDED
+    return decides(paired_difference(a, b, at, others, groups=groups))

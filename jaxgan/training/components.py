@@ -13,7 +13,7 @@ from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
 from jaxgan.config.model_settings import PCAModel
 from jaxgan.config.typed import PCA, changed
-from jaxgan.data import account, given_splits
+from jaxgan.data import class_counts, given_splits
 from jaxgan.data.dataset import Dataset
 from jaxgan.engine.checkpoint import Checkpoints, has_checkpoints
 from jaxgan.engine.log import Log, grid
@@ -34,7 +34,7 @@ def fit_components(config: PCA, workdir: epath.PathLike) -> None:
     if jax.process_count() > 1:
         raise InputError(f"principal components need one process, got {jax.process_count()}")
     source, said = given_splits.to_learn_from(open_source(config.data, config.seed))
-    print("\n".join([said] * bool(said) + account.lines(source)), flush=True)
+    print("\n".join([said] * bool(said) + class_counts.lines(source)), flush=True)
     folder = epath.Path(workdir)
     if not _is_done(config, source, folder):
         clock = time.perf_counter()
@@ -48,7 +48,7 @@ def fit_components(config: PCA, workdir: epath.PathLike) -> None:
 
 
 def _is_done(config: PCA, source: Dataset, folder: epath.Path) -> bool:
-    about = account.describe_data(source)
+    about = class_counts.describe_data(source)
     if (folder / "config.json").exists():  # Their number was found before.
         before: PCA = configs.read_claim(folder)
         configs.claim(folder, changed(config, {"model.latent_dim": before.model.latent_dim}))
@@ -67,7 +67,7 @@ def _write(
     fit: pca.Fit,
     seconds: float,
 ) -> None:
-    about = account.describe_data(source)
+    about = class_counts.describe_data(source)
     configs.claim_data(folder, about["fingerprint"], data=about)
     with Log(folder) as log, Checkpoints(folder) as checkpoints:
         (folder / "run.json").write_text(

@@ -19,7 +19,7 @@ from jaxgan.metrics import judges
 from jaxgan.sampling import sample
 from jaxgan.steps.state import GANState
 from jaxgan.training import early_warning, fitting, monitor
-from jaxgan.training.mirror import mirrored
+from jaxgan.training.device_flips import mirrored
 from jaxgan.training.mode_collapse import make_alarm, mean_distance
 from jaxgan.training.options import Parts, introduce, make_batches, make_options, starter
 from jaxgan.types import Recipe

@@ -8,9 +8,9 @@ import numpy as np
 from clu import parameter_overview
 from clu import platform as cluster
 
-from jaxgan.config import lengths
+from jaxgan.config import training_length
 from jaxgan.config.settings import Train
-from jaxgan.data import account, loader
+from jaxgan.data import class_counts, loader
 from jaxgan.data.folder import Source
 from jaxgan.engine.checkpoint import Best
 from jaxgan.engine.log import Log
@@ -78,14 +78,14 @@ def make_options(
 ) -> TrainOptions:
     """Return what a config's `train` section says; `more` is what it does not."""
     return TrainOptions(
-        steps=lengths.total_steps(train, images, images_a_step, prelude),
+        steps=training_length.total_steps(train, images, images_a_step, prelude),
         images_a_step=images_a_step,
         log_every=train.log_every,
         sample_every=train.sample_every,
         checkpoint_every=train.checkpoint_every,
         checkpoint_minutes=train.checkpoint_minutes,
         steps_per_call=train.steps_per_call,
-        profile=lengths.profile_steps(train.profile),
+        profile=training_length.profile_steps(train.profile),
         memory=memory_settings(train, precision, prefix),
         **more,
     )
@@ -108,7 +108,7 @@ def introduce(log: Log, recipe: Recipe, source: Source, data: dict | None = None
         counts.append(f"{name} {parameter_overview.count_parameters(net.params):,}")
     if jax.process_index() == 0:
         checked_files.write(log.folder / "parameters.txt", "\n".join(tables))
-        about = environment() | {"data": data or account.describe_data(source)}
+        about = environment() | {"data": data or class_counts.describe_data(source)}
         checked_files.save(log.folder / "run.json", about, indent=2)
     summary = (
         f"{len(source):,} images of {few(_present(source))} at {source.resolution} px; "

@@ -12,8 +12,8 @@ from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
 from jaxgan.config.typed import GAN, Classifier, Network, changed
-from jaxgan.data import account, given_splits, loader
-from jaxgan.data.account import describe_data
+from jaxgan.data import class_counts, given_splits, loader
+from jaxgan.data.class_counts import describe_data
 from jaxgan.data.folder import Source
 from jaxgan.data.grouped_split import check_classes, copies, kept_together, split
 from jaxgan.engine import distributed, sharding
@@ -94,10 +94,10 @@ def _run(asked: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
             classes = {"model.num_classes": len(source.classes), "data.classes": source.classes}
             config = changed(config, classes)
             parts = split(source, config.data.split, rule=config.data.rule)
-            tell(account.lines(source, parts))
+            tell(class_counts.lines(source, parts))
         else:
             source, said = given_splits.to_learn_from(source)
-            tell([said] * bool(said) + account.lines(source, gan=True))
+            tell([said] * bool(said) + class_counts.lines(source, gan=True))
         if isinstance(config, GAN):
             config = settled(config, source)
         about = describe_data(source)

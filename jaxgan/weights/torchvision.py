@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgan.models.vgg import BLOCKS
+from jaxgan.recipes.classifier import HEADS
 from jaxgan.types import InputError
 
 LEAVES = {
@@ -154,10 +155,6 @@ def _their_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _in_head(name: str, module: str) -> bool:
     return module.startswith(HEADS[name])
-
-
-HEADS = {"googlenet": ("fc", "hidden", "aux"), "resnet": ("fc", "hidden"), "vgg16": ("fc",)}
-"""How the names of the modules after the trunk begin."""
 
 
 def _leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -13,7 +13,7 @@ from jaxgan.experiment import pipeline
 from jaxgan.experiment.design.plan import prepare
 from jaxgan.experiment.report import tables
 from jaxgan.experiment.stages import gans
-from jaxgan.experiment.stages.site import Site
+from jaxgan.experiment.stages.fold_context import FoldContext
 from jaxgan.training import run
 from jaxgan.types import InputError
 
@@ -173,7 +173,7 @@ def test_anothers_failure_and_one_that_cannot_be_drawn_from_are_taken_alike(
         tried.append(more["label"])
         return SimpleNamespace(step=3)
 
-    def drawn(site, jobs, *more):
+    def drawn(context, jobs, *more):
         if jobs[0].key.selected:
             raise OSError("the disk is full")
         return {job.output: plan.real for job in jobs}, 1.0
@@ -183,8 +183,10 @@ def test_anothers_failure_and_one_that_cannot_be_drawn_from_are_taken_alike(
     jobs = plan.pick("samples")
     with log.Log(tmp_path) as told:
         failed = {"gan/cat-all-1.json": "there it failed"}
-        site = Site(plan.config, plan, plan.folds[0], epath.Path(tmp_path), told, failed=failed)
-        made = gans.from_gans(site, jobs, plan.real, None)
+        context = FoldContext(
+            plan.config, plan, plan.folds[0], epath.Path(tmp_path), told, failed=failed
+        )
+        made = gans.from_gans(context, jobs, plan.real, None)
     assert tried == ["gan cat-all-0"]
     assert {(job.seed, job.key.selected) for job in jobs if job.output in made.samples} == {
         (0, False), (2, False)

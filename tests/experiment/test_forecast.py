@@ -26,7 +26,7 @@ from jaxgan.experiment import forecast, timing
 from jaxgan.experiment.design.plan import prepare
 from jaxgan.experiment.report import cost
 from jaxgan.experiment.stages.classifier_images import ClassifierImages
-from jaxgan.experiment.stages.site import Site
+from jaxgan.experiment.stages.fold_context import FoldContext
 from jaxgan.training import frozen_features, run
 from jaxgan.types import Recipe
 
@@ -181,7 +181,7 @@ def test_a_frozen_trunk_looks_as_often_as_is_planned(augmented: bool, monkeypatc
         job.output: loader.Subset(plan.real, np.resize(cats, fold.needed[job.key][job.name]))
         for job in plan.pick("samples")
     }
-    images = ClassifierImages(Site(plan.config, plan, fold, None, None), samples)
+    images = ClassifierImages(FoldContext(plan.config, plan, fold, None, None), samples)
     for job in plan.pick("classifier"):
         images.of(job)
     features = plan.pick("features")

@@ -14,7 +14,7 @@ from jaxgan.experiment import next_steps
 from jaxgan.experiment.design import arms, draws
 from jaxgan.experiment.design.jobs import Fold, Job
 from jaxgan.experiment.design.plan_arms import plan_arms
-from jaxgan.experiment.stages.site import Site
+from jaxgan.experiment.stages.fold_context import FoldContext
 from jaxgan.experiment.validity import gate
 
 ROOT = Path(__file__).parents[2]
@@ -117,9 +117,9 @@ def test_an_experiment_compares_its_first_folds_gans(tmp_path) -> None:
             for name in made
         ]  # fmt: skip
         plan = SimpleNamespace(real=real, pick=lambda *kinds, **of: some)
-        site = Site(Experiment(gan=GAN()), plan, fold, epath.Path(tmp_path), None)
+        context = FoldContext(Experiment(gan=GAN()), plan, fold, epath.Path(tmp_path), None)
         samples = {job.output: made[job.name] for job in some}
-        return gate.of_first_fold(site, samples, (0.9, 0.8))
+        return gate.of_first_fold(context, samples, (0.9, 0.8))
 
     found = gated(None)
     assert found["gan_train"] == {"gan": 0.9, "pca": 0.8, "images": 30}

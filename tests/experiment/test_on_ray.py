@@ -23,8 +23,8 @@ from jaxgan.config import loading as configs
 from jaxgan.experiment import pipeline, ray_cluster
 from jaxgan.experiment.design.plan import prepare
 from jaxgan.experiment.on_ray import Cluster
-from jaxgan.experiment.outlook import Outlook
 from jaxgan.experiment.ray_cluster import RETRIES, On
+from jaxgan.experiment.remaining_time import RemainingTime
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -238,7 +238,9 @@ def test_a_job_that_no_node_can_do(tmp_path, fake) -> None:
     with pytest.raises(
         InputError, match=r"64 CPUs with 0 GPUs .* \(at most 8 and 0\): lower --job"
     ):
-        Cluster(On(cpus=64), plan, plan.config, epath.Path(tmp_path), Outlook((), tmp_path), None)
+        Cluster(
+            On(cpus=64), plan, plan.config, epath.Path(tmp_path), RemainingTime((), tmp_path), None
+        )
 
 
 def test_a_workdir_that_a_node_does_not_see(tmp_path, fake) -> None:
@@ -273,7 +275,7 @@ def cluster(tmp_path):
     plan = prepare(twin())
     made = Cluster.__new__(Cluster)
     made.plan, made.config, made.folder = plan, plan.config, epath.Path(tmp_path)
-    made.outlook, made.failed = Outlook(plan.jobs, made.folder), {}
+    made.outlook, made.failed = RemainingTime(plan.jobs, made.folder), {}
     made.devices, made.at_once = [], 2
     return made
 

@@ -20,7 +20,7 @@ from jaxgan.experiment.design.draws import draw
 from jaxgan.experiment.design.plan import Plan
 from jaxgan.experiment.design.plan_arms import plan_arms
 from jaxgan.experiment.stages import classify
-from jaxgan.experiment.stages.site import Site
+from jaxgan.experiment.stages.fold_context import FoldContext
 from jaxgan.experiment.validity import audit
 from jaxgan.metrics.networks import load_classifier
 from jaxgan.statistics import crossed
@@ -494,14 +494,14 @@ def test_every_gan_is_looked_at_for_copies_of_what_it_saw() -> None:
     how = {"share": 0.5, "seed": 0, "retrain": 2}
     drawn = {size: draw(labels, real.classes, (0, 1, 2), size=size, **how) for size in (None, 4)}
 
-    def audited() -> tuple[Site, list]:
+    def audited() -> tuple[FoldContext, list]:
         planned = plan_arms(parse(config), {"cat": 15, "dog": 15})
         fold = jobs.Fold(0, "", parts, planned, drawn, planned[0])
         plan = Plan(real, None, [fold], {}, jobs.jobs(jobs.sizes(parse(config)), [fold]))
-        site = Site(parse(config), plan, fold, None, None)
-        return site, audit.generators(site, plan.pick("samples"))
+        context = FoldContext(parse(config), plan, fold, None, None)
+        return context, audit.generators(context, plan.pick("samples"))
 
-    site, found = audited()
+    context, found = audited()
     assert [called for called, _ in found] == [
         f"{name}{size} of GAN {gan}"
         for size in ("", "@4")
@@ -509,13 +509,13 @@ def test_every_gan_is_looked_at_for_copies_of_what_it_saw() -> None:
         for name in real.classes
     ]
     for _, job in found[4:]:
-        source = audit._sources(site, job)
+        source = audit._sources(context, job)
         wanted = parts.train[drawn[4][job.seed].learned[job.name]]
         assert source.names == tuple(real.names[i] for i in wanted) and len(source) == 4
         assert {real.classes[i] for i in source.labels} == {job.name}
 
     config.gan.retrain, config.generated, config.arms = 1, "elsewhere", ("add:3",)
-    site, found = audited()
+    context, found = audited()
     assert [called for called, _ in found] == ["cat", "dog"]
-    sources = [audit._sources(site, job).names for _, job in found]
+    sources = [audit._sources(context, job).names for _, job in found]
     assert sorted(sum(sources, ())) == sorted(real.names[i] for i in parts.train)

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from jaxgan.config.arm_names import KINDS, VARIANTS
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import log
 from jaxgan.experiment import analysis, conclude, verdict
-from jaxgan.experiment.design.arm_names import KINDS, VARIANTS
 from jaxgan.experiment.report import details, flipped_images, formatting, tables, view
 from jaxgan.experiment.report.page import write_report
 from jaxgan.reporting import html, plots

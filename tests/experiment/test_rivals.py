@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgan.config import arm_names
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import changed, parse
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import pipeline
-from jaxgan.experiment.design import arm_names, arms, training_set
+from jaxgan.experiment.design import arms, training_set
 from jaxgan.experiment.design.plan_arms import plan_arms
 from jaxgan.experiment.stages import classify
 from jaxgan.training import run

@@ -241,6 +241,18 @@ def test_a_share_of_1_in_all_halves_has_the_interval_of_a_share() -> None:
         assert (end - 0.7) ** 2 == pytest.approx(z**2 * end * (1 - end) / alone)
 
 
+@pytest.mark.parametrize(("right", "count"), [(0, 7), (4, 6), (300, 300), (1234, 2000)])
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_the_ends_of_a_proportion_are_z_of_their_own_deviations_off(right, count, level) -> None:
+    found, z = intervals.proportion(right, count, level), stats.norm.ppf((1 + level) / 2)
+    assert found["value"] == right / count
+    assert 0 <= found["low"] <= found["value"] <= found["high"] <= 1
+    for end in (found["low"], found["high"]):
+        if 0 < end < 1:
+            off = (end - right / count) ** 2
+            assert off == pytest.approx(z**2 * end * (1 - end) / count)
+
+
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = normals(150), normals(170, seed=1, shift=0.2)
     whole = prdc.prdc(real, fake), memorization.nearest([views(fake)], views(real)).match.tolist()

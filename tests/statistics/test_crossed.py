@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from jaxgan.experiment.verdict import points, sentence, word
-from jaxgan.statistics.crossed import Interval, crossed_interval, p_value, paired_difference, wilson
+from jaxgan.statistics.crossed import Interval, crossed_interval, p_value, paired_difference
 from jaxgan.types import InputError
 
 SHAPES = st.tuples(st.integers(2, 6), st.integers(2, 30))
@@ -65,7 +65,7 @@ def test_accuracies_are_covered(seeds, pictures, accuracy):
 
 
 def paired_arms(rng, draws, seeds, pictures, effect, sd_seed=0.15, sd_own=0.4):
-    """Answers of two arms [draws, seeds, pictures] and the true difference of their accuracies.
+    """RunsByArm of two arms [draws, seeds, pictures] and the true difference of their accuracies.
 
     The arms share how hard a picture is, but each also finds some pictures harder of its own.
     """
@@ -236,22 +236,6 @@ def test_arms_must_match():
         paired_difference(np.ones((1, 3)), np.ones((2, 3)))
     with pytest.raises(InputError, match="at least one seed and one image in each fold"):
         crossed_interval(np.ones((0, 3)))
-
-
-@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_agrees_with_scipy(counts):
-    for level in (0.8, 0.95):
-        mine = wilson(*counts, level)
-        theirs = stats.binomtest(*counts).proportion_ci(level, method="wilson")
-        assert mine.value == counts[0] / counts[1]
-        assert (mine.low, mine.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
-        assert 0 <= mine.low <= mine.value <= mine.high <= 1
-
-
-@pytest.mark.parametrize("counts", [(0, 0), (4, 3), (-1, 3)])
-def test_wilson_refuses_impossible_counts(counts):
-    with pytest.raises(InputError, match="successes must lie in"):
-        wilson(*counts)
 
 
 @pytest.mark.parametrize(

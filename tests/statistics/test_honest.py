@@ -1,9 +1,12 @@
 """Honest by simulation: designs redrawn 2,000 times, with independent generators of answers."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import special, stats
 
+from jaxgan.experiment import verdict
 from jaxgan.statistics import crossed, group_sequential, learning_curve, power
 from jaxgan.statistics.variance_components import Components, mean_of, spread, squares
 
@@ -199,11 +202,10 @@ def test_other_gans_are_covered_where_several_were_trained():
 def test_looks_stop_early_where_the_effect_is_plain():
     rng = np.random.default_rng(0)
     better, other = rng.random((2, 200, 3, 300)) < np.array([0.95, 0.7])[:, None, None, None]
-    stopped = [group_sequential.decided(*pair, (3,), 5) for pair in zip(better, other, strict=True)]
-    assert np.mean(stopped) > 0.9
-    assert not any(
-        group_sequential.decided(x[:2], y[:2], (3,), 5) for x, y in zip(better, other, strict=True)
-    )
+    pairs = list(zip(better, other, strict=True))
+    decided = partial(group_sequential.decided, looks=(3,), seeds=5, decides=verdict.decides)
+    assert np.mean([decided(*pair) for pair in pairs]) > 0.9
+    assert not any(decided(x[:2], y[:2]) for x, y in pairs)
 
 
 @pytest.mark.parametrize("folds", [1, 3])

@@ -10,6 +10,7 @@ from jaxgan.config import loading as configs
 from jaxgan.config.typed import parse
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.evaluation.classifier import evaluate_classifier
+from jaxgan.recipes.classifier import HEADS
 from jaxgan.training import frozen_features, run
 from jaxgan.types import InputError
 from jaxgan.weights import imagenet, torchvision
@@ -76,7 +77,7 @@ def test_the_trunk_is_taken_and_the_head_begins_anew(case):
     fresh = recipes.build(config).init(jax.random.key(0))
     begun = start(config, told.append)(fresh)
     before, after, there = (leaves(s.variables) for s in (fresh.net, begun.net, net))
-    heads = torchvision.HEADS[config.model.name]
+    heads = HEADS[config.model.name]
     for path, x in after.items():
         want = before if path[1].startswith(heads) and x.ndim in (2, 1) else there
         if path[1].startswith(heads) and path in there and there[path].shape == x.shape:

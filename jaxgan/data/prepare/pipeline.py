@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from jaxgan.data import account, depths, duplicates, outliers, quality
+from jaxgan.data import class_counts, depths, duplicates, outliers, quality
 from jaxgan.data.faces import landmarks
 from jaxgan.data.faces.landmarks import Landmarks
 from jaxgan.data.prepare import (
@@ -126,7 +126,7 @@ def prepared(request: Request, say: Say) -> Iterator[Result]:
                     request.source, work, reading=request.reading, grouped=request.grouped
                 )
             say(f"{len(found.entries):,} files of {few(found.classes)}")
-            for line in account.left_out(found.left_out, found.kinds or {}, {}):
+            for line in class_counts.left_out(found.left_out, found.kinds or {}, {}):
                 say(line)
             for line in found.told:
                 say(_as_flags(line))
@@ -218,9 +218,9 @@ def _account(
 ) -> None:
     """Say how many images of each class go to each side, and what stands out."""
     labels = diagnosis.rows.table["label"][diagnosis.good[kept]]
-    for line in account.table(labels, diagnosis.classes, side[kept]):
+    for line in class_counts.table(labels, diagnosis.classes, side[kept]):
         say(line)
-    for line in account.uneven(labels, diagnosis.classes, side[kept]):
+    for line in class_counts.uneven(labels, diagnosis.classes, side[kept]):
         say(line)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from jaxgan.experiment.design import arm_names
+from jaxgan.config import arm_names
 
 GIVEN = "folder"  # The source of what is generated where `config.generated` is a plain folder.
 

@@ -13,7 +13,7 @@ from jaxgan.config import loading as configs
 from jaxgan.config.experiment_settings import ExperimentData
 from jaxgan.config.loading import inherit as inherit
 from jaxgan.config.typed import Experiment, changed
-from jaxgan.data import account, dataset, folds, loader, splits
+from jaxgan.data import class_counts, dataset, folds, loader, splits
 from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import Source
 from jaxgan.data.images import Crop
@@ -75,8 +75,8 @@ class Plan(NamedTuple):
         first, verdict = self.folds[0], self.config.verdict
         gan = bool(of_gans(first.needed))
         names = [arm.name for arm in first.arms]
-        uneven = account.lopsided(self.real.labels, self.real.classes, verdict.outcome, names)
-        return account.lines(self.real, first.sides, gan=gan) + uneven
+        uneven = class_counts.lopsided(self.real.labels, self.real.classes, verdict.outcome, names)
+        return class_counts.lines(self.real, first.sides, gan=gan) + uneven
 
     def pick(
         self, *kinds: Kind, fold: int | None = None, seeds: Container[int | None] | None = None

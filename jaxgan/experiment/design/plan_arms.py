@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from jaxgan.config import arm_names
 from jaxgan.config.experiment_settings import Add, Replace
 from jaxgan.config.settings import ClassifierTrain
 from jaxgan.config.typed import Experiment
-from jaxgan.experiment.design import arm_names
 from jaxgan.experiment.design.arms import GIVEN, Arm
 from jaxgan.experiment.design.draws import counted, learned_from
 from jaxgan.experiment.design.sources import folders

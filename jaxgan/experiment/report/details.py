@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgan.data import account
+from jaxgan.data import class_counts
 from jaxgan.experiment import next_steps, verdict
 from jaxgan.experiment.report import view
 from jaxgan.experiment.report.formatting import between, duration, percent, signed, style
@@ -107,10 +107,10 @@ def warnings(results: Results) -> list[str]:
         return []
     every = np.repeat(np.arange(len(names)), of_all)
     outcome = results["verdict"].get("outcome") or "accuracy"
-    said = account.lopsided(every, names, outcome, list(results["arms"]))
+    said = class_counts.lopsided(every, names, outcome, list(results["arms"]))
     if results.get("generators"):
         train = [counts.get("train", {}).get(c, 0) for c in names]
-        said += account.few(np.repeat(np.arange(len(names)), train), names, None)
+        said += class_counts.few(np.repeat(np.arange(len(names)), train), names, None)
     short = [line.removeprefix("warning: ") for line in said]
     return [f"{line[0].upper()}{line[1:]}." for line in short]
 

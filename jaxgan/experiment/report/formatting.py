@@ -7,10 +7,10 @@ from collections.abc import Callable
 from etils import epath
 from PIL import Image
 
+from jaxgan.config import arm_names
 from jaxgan.data import images
 from jaxgan.errors import FileError
 from jaxgan.experiment import cheapest_arm, verdict
-from jaxgan.experiment.design import arm_names
 from jaxgan.reporting import html, plots
 from jaxgan.types import InputError
 

@@ -8,7 +8,7 @@ from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.experiment.design import training_set
 from jaxgan.experiment.design.jobs import Job
-from jaxgan.experiment.stages.site import Site
+from jaxgan.experiment.stages.fold_context import FoldContext
 from jaxgan.training import frozen_features
 from jaxgan.types import InputError
 
@@ -17,14 +17,16 @@ class ClassifierImages:
     """All images of a fold, as its jobs of features have them.
 
     Args:
-        site: where the jobs are done.
+        context: where the jobs are done.
         samples: the generated images, by their job's output.
     """
 
-    def __init__(self, site: Site, samples: Mapping[str, Source]):
-        self._site, self._samples, self._section = site, samples, site.config.classifier
-        parts = [loader.Subset(site.plan.real, i) for i in site.fold.sides]
-        jobs = [j for j in site.plan.pick("features", fold=site.fold.number) if j.seed is None]
+    def __init__(self, context: FoldContext, samples: Mapping[str, Source]):
+        self._context, self._samples, self._section = context, samples, context.config.classifier
+        parts = [loader.Subset(context.plan.real, i) for i in context.fold.sides]
+        jobs = [
+            j for j in context.plan.pick("features", fold=context.fold.number) if j.seed is None
+        ]
         self._training, self.validation, self.test = (
             self._read(part, job)
             for part, job in zip(parts, jobs or [None] * len(parts), strict=True)
@@ -43,9 +45,9 @@ class ClassifierImages:
         assert arm is not None and job.seed is not None
         if isinstance(real, frozen_features.Views) and not arm.policy:
             real = frozen_features.Views(real, real.images[:, :1])  # Each image as it is.
-        given = self._site.fold.draws[arm.size][job.seed].given
+        given = self._context.fold.draws[arm.size][job.seed].given
         generated = {one.name: self._generated(one) for one in job.inputs}
-        seed = self._site.config.seeds[job.seed]
+        seed = self._context.config.seeds[job.seed]
         return loader.in_memory(training_set.assemble(arm, real, given, generated, seed, job.steps))
 
     def _generated(self, job: Job) -> Source:

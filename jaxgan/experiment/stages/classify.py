@@ -20,7 +20,7 @@ from jaxgan.experiment.design.jobs import Fold, Job, classifier, sizes
 from jaxgan.experiment.report import tables
 from jaxgan.experiment.stages.classifier_images import ClassifierImages
 from jaxgan.experiment.stages.final_test import OPENED, test, validated
-from jaxgan.experiment.stages.site import Site
+from jaxgan.experiment.stages.fold_context import FoldContext
 from jaxgan.steps.classifier import make_predict
 from jaxgan.system import checked_files
 from jaxgan.training import run as training
@@ -40,17 +40,20 @@ class Classifiers:
     does not keep the others from being trained.
 
     Args:
-        site: where their jobs are done.
+        context: where their jobs are done.
         samples: the generated images, by their job's output.
         first: those of the first fold, whose programs are these ones', too.
     """
 
     def __init__(
-        self, site: Site, samples: Mapping[str, Source], first: "Classifiers | None" = None
+        self,
+        context: FoldContext,
+        samples: Mapping[str, Source],
+        first: "Classifiers | None" = None,
     ):
-        self.config, self.site = site.config, site
-        self.fold, self.arms = site.fold.number, site.fold.arms
-        self._images = ClassifierImages(site, samples)
+        self.config, self.context = context.config, context
+        self.fold, self.arms = context.fold.number, context.fold.arms
+        self._images = ClassifierImages(context, samples)
         self._predictor = make_predict(recipes.build_classifier(self.config.classifier))
         self._built: Built = first._built if first else {}
 
@@ -72,31 +75,31 @@ class Classifiers:
         return runs, failed
 
     def _jobs(self, positions: range) -> list[Job]:
-        return self.site.plan.pick("classifier", "choice", fold=self.fold, seeds=positions)
+        return self.context.plan.pick("classifier", "choice", fold=self.fold, seeds=positions)
 
     def learn_from(self, arm: Arm) -> float:
         """Train one more classifier, with the first seed; its share of the validation images.
 
         It is no arm of the verdict, and sees no test image.
         """
-        job = alone(self.config, self.site.fold, arm)
+        job = alone(self.config, self.context.fold, arm)
 
         def work() -> dict:
             self._train(job, arm.name)
-            return {"validation_accuracy": validated(self.site.folder / job.folder)}
+            return {"validation_accuracy": validated(self.context.folder / job.folder)}
 
-        return self.site.once(job, work)["validation_accuracy"]
+        return self.context.once(job, work)["validation_accuracy"]
 
     def finished(self, position: int) -> bool:
         """Return whether all arms have a result of the seed at this position."""
         jobs = self._jobs(range(position, position + 1))
-        return all((self.site.folder / job.output).exists() for job in jobs)
+        return all((self.context.folder / job.output).exists() for job in jobs)
 
     def opened(self) -> list[dict]:
         """When the test images were opened, and by whom."""
-        jobs = self.site.plan.pick("classifier", "choice", fold=self.fold)
-        places = dict.fromkeys([self.site.fold.place, *(job.folder for job in jobs)])
-        return [row for p in places for row in checked_files.rows(self.site.folder / p / OPENED)]
+        jobs = self.context.plan.pick("classifier", "choice", fold=self.fold)
+        places = dict.fromkeys([self.context.fold.place, *(job.folder for job in jobs)])
+        return [row for p in places for row in checked_files.rows(self.context.folder / p / OPENED)]
 
     def _begin(self, job: Job) -> tuple[typed.Classifier, Source, epath.Path]:
         """Config, images and folder of a classifier, claimed."""
@@ -108,7 +111,7 @@ class Classifiers:
         return mine, source, workdir
 
     def _workdir(self, job: Job) -> epath.Path:
-        return self.site.folder / job.folder
+        return self.context.folder / job.folder
 
     def _built_for(self, job: Job) -> tuple[typed.Classifier, Recipe]:
         """Return its config and recipe: as many as there are different steps to compile."""
@@ -127,7 +130,7 @@ class Classifiers:
     def _train(self, job: Job, label: str) -> None:
         mine, source, workdir = self._begin(job)
         recipe = self._built_for(job)[1]
-        with self.site.outlook.doing(job, label):
+        with self.context.outlook.doing(job, label):
             training.train_classifier(
                 mine, source, self._images.validation, workdir, label=label, recipe=recipe
             )
@@ -136,7 +139,7 @@ class Classifiers:
         """Do a job, with the training before it; return its result."""
         assert job.arm is not None and job.seed is not None
         arm, seed = job.arm, self.config.seeds[job.seed]
-        gan = self.site.fold.draws[arm.size][job.seed].gan
+        gan = self.context.fold.draws[arm.size][job.seed].gan
         run = {"arm": arm.name, "seed": seed}
 
         def work() -> dict:
@@ -156,14 +159,14 @@ class Classifiers:
             return result
 
         try:
-            result = self.site.once(job, work)
+            result = self.context.once(job, work)
         except Exception as error:
             if checked_files.ends_all(error):
                 raise
-            name = f"{self.site.label}{arm.name} seed {seed}"
-            self.site.log.line(f"{name} failed, the others go on: {error}")
-            return run | {"error": str(error), "seconds": self.site.spent(job)}
-        kept = self.site.folder / job.output
+            name = f"{self.context.label}{arm.name} seed {seed}"
+            self.context.log.line(f"{name} failed, the others go on: {error}")
+            return run | {"error": str(error), "seconds": self.context.spent(job)}
+        kept = self.context.folder / job.output
         tables.check_accuracy(result, self._images.test.labels, kept)
         return result
 
@@ -175,7 +178,7 @@ class Classifiers:
             if error := wrong[job.seed]:
                 raise error
             return seconds
-        label = f"{self.site.label}{job.arm.name} seed {self.config.seeds[job.seed]}"
+        label = f"{self.context.label}{job.arm.name} seed {self.config.seeds[job.seed]}"
         self._train(job, label)
         return None
 
@@ -194,7 +197,7 @@ class Classifiers:
                 timed = {} if seconds is None else {"seconds": round(seconds, 1)}
                 return {"validation_accuracy": reached} | timed
 
-            tried.append(self.site.once(one, work))
+            tried.append(self.context.once(one, work))
         reached = [one["validation_accuracy"] for one in tried]
         names = [one.arm.name.rpartition("/")[2] for one in job.inputs if one.arm]
         first = int(np.argmax(reached))
@@ -209,13 +212,13 @@ class Classifiers:
         def together(choice: int) -> tuple[dict[int | None, Exception | None], float]:
             clock = time.perf_counter()
             each = [job.inputs[choice] if job.kind == "choice" else job for job in jobs]
-            left = [job for job in each if not (self.site.folder / job.output).exists()]
+            left = [job for job in each if not (self.context.folder / job.output).exists()]
             seeds = ", ".join(str(self.config.seeds[job.seed or 0]) for job in left)
             assert each[0].arm is not None
-            label = f"{self.site.label}{each[0].arm.name} seeds {seeds}"
+            label = f"{self.context.label}{each[0].arm.name} seeds {seeds}"
             try:
                 mine, sources, workdirs = zip(*map(self._begin, left), strict=True)
-                with self.site.outlook.doing(left[0], label):
+                with self.context.outlook.doing(left[0], label):
                     found = training.train_classifiers(
                         mine, sources, self._images.validation, workdirs, label=label,
                         recipe=self._built_for(each[0])[1],

@@ -14,7 +14,7 @@ from jaxgan.engine import sharding
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.errors import FileError, InputError
 from jaxgan.experiment.design.jobs import Job, Samples
-from jaxgan.experiment.stages.site import Made, Site, going_on, listed
+from jaxgan.experiment.stages.fold_context import FoldContext, Made, going_on, listed
 from jaxgan.metrics import judges
 from jaxgan.sampling import best_of_n, files, sample
 from jaxgan.training import monitor, run
@@ -24,7 +24,11 @@ UNDRAWN = "drawing from it failed: "
 
 
 def from_gans(
-    site: Site, samples: Sequence[Job], images: Source, recipe: Recipe, gone: Collection[str] = ()
+    context: FoldContext,
+    samples: Sequence[Job],
+    images: Source,
+    recipe: Recipe,
+    gone: Collection[str] = (),
 ) -> Made:
     """Train the GANs that samples come from, and draw these.
 
@@ -32,7 +36,7 @@ def from_gans(
     does not keep the others from being trained.
 
     Args:
-        site: where the jobs are done.
+        context: where the jobs are done.
         samples: the jobs that sample from GANs.
         images: all real ones, at the GANs' resolution.
         recipe: of the GANs.
@@ -43,7 +47,7 @@ def from_gans(
         groups.setdefault((job.inputs[0].output, job.name), []).append(job)
     pieces = [
         (gan, name, mine)
-        for gan in site.plan.pick("gan", fold=site.fold.number)
+        for gan in context.plan.pick("gan", fold=context.fold.number)
         for (output, name), mine in groups.items()
         if output == gan.output
     ]
@@ -56,7 +60,7 @@ def from_gans(
     drawing = 0.0
 
     def called(gan: Job, name: str) -> str:
-        retrained = f", number {gan.gan}" * (site.config.gan.retrain > 1)
+        retrained = f", number {gan.gan}" * (context.config.gan.retrain > 1)
         return f"{name} (size {gan.key.size or 'all'}{retrained})"
 
     def note(number: int, why: str) -> None:
@@ -66,17 +70,17 @@ def from_gans(
             "name": called(gan, name),
             "gan": gan.gan,
             "error": why,
-            "seconds": site.spent(gan),
+            "seconds": context.spent(gan),
             "fold": gan.fold,
         }
         lost = "failed, arms without its images go on"
-        site.log.line(f"the GAN of {called(gan, name)} {lost}: {why}")
+        context.log.line(f"the GAN of {called(gan, name)} {lost}: {why}")
 
     for number, (gan, name, mine) in enumerate(pieces):
         if called(gan, name) in gone:
             continue
         with going_on(partial(note, number)):
-            trained = _train(site, gan, site.learned(gan, images), recipe)
+            trained = _train(context, gan, context.learned(gan, images), recipe)
             about[number] = trained | {
                 "class": name,
                 "gan": gan.gan,
@@ -88,7 +92,7 @@ def from_gans(
         for key in dict.fromkeys(job.key for job in mine if number in about):
             some = [job for job in mine if job.key == key]
             with going_on(lambda why, n=number: note(n, f"{UNDRAWN}{why}")):
-                found, seconds = _draw(site, some, site.learned(some[0], images))
+                found, seconds = _draw(context, some, context.learned(some[0], images))
                 drawn |= found
                 drawing += seconds
     ordered, wrong = ([found[number] for number in sorted(found)] for found in (about, failed))
@@ -105,42 +109,42 @@ def as_gans_see(config: Experiment, real: Source) -> tuple[Source, Recipe]:
     return images, recipes.build(config.gan, sharding.axis_name(config.parallel))
 
 
-def _train(site: Site, gan: Job, source: Source, recipe: Recipe) -> dict:
+def _train(context: FoldContext, gan: Job, source: Source, recipe: Recipe) -> dict:
     """Train a GAN, or find that it was; return what results.json says of it."""
-    workdir, classes = site.folder / gan.folder, [gan.name] if gan.name else source.classes
-    seed = (site.config.gan.seed + gan.gan + 1000 * gan.fold) % 2**32
-    config = changed(site.config.gan, {"seed": seed, "data.classes": classes})
+    workdir, classes = context.folder / gan.folder, [gan.name] if gan.name else source.classes
+    seed = (context.config.gan.seed + gan.gan + 1000 * gan.fold) % 2**32
+    config = changed(context.config.gan, {"seed": seed, "data.classes": classes})
 
     def work() -> dict:
         critics = judges.seen_by_critics(config.backbones, config.init_from)
         monitor.check(config.evaluate, critics, config.data.resolution, len(source))
         configs.claim(workdir, config)
         label = f"gan {workdir.name}"
-        with site.outlook.doing(gan, f"{site.label}GAN of {gan.name or 'all classes'}"):
+        with context.outlook.doing(gan, f"{context.label}GAN of {gan.name or 'all classes'}"):
             state = run.train_gan(config, source, workdir, label=label, recipe=recipe)
-        return {"workdir": gan.folder.removeprefix(site.fold.place), "steps": int(state.step)}
+        return {"workdir": gan.folder.removeprefix(context.fold.place), "steps": int(state.step)}
 
-    about = site.once(gan, work)
+    about = context.once(gan, work)
     grids = sorted(p.name for p in (workdir / "samples").glob("*.png"))
     grids = [f"{gan.folder}/samples/{grid}" for grid in grids]
     return about | {"workdir": gan.folder, "grids": grids}
 
 
-def _draw(site: Site, jobs: Sequence[Job], learned: Source) -> tuple[Samples, float]:
+def _draw(context: FoldContext, jobs: Sequence[Job], learned: Source) -> tuple[Samples, float]:
     """Draw a class's samples of some seeds; return them and the seconds.
 
     Args:
-        site: where the jobs are done.
+        context: where the jobs are done.
         jobs: of one class, alike but for their seeds.
         learned: real images by which the best are selected.
     """
-    config, (gan,), name, key = site.config, jobs[0].inputs, jobs[0].name, jobs[0].key
-    out, count = site.folder / jobs[0].folder, site.fold.needed[key][name]
+    config, (gan,), name, key = context.config, jobs[0].inputs, jobs[0].name, jobs[0].key
+    out, count = context.folder / jobs[0].folder, context.fold.needed[key][name]
     called = out.name.removesuffix("-selected")
 
     @cache
     def sampler() -> sample.Sampler:
-        workdir = site.folder / gan.folder
+        workdir = context.folder / gan.folder
         with Checkpoints(workdir, read_only=True) as checkpoints:
             last = checkpoints.latest
         style = sample.Style() if gan.name else sample.Style(label=name)
@@ -155,20 +159,20 @@ def _draw(site: Site, jobs: Sequence[Job], learned: Source) -> tuple[Samples, fl
     def work(job: Job) -> dict:
         how = f", the best of {config.select.surplus} times as many" if key.selected else ""
         seed = config.seeds[job.seed or 0]
-        site.log.line(f"drawing {count:,} images of {called} for seed {seed}{how}", "detail")
-        seeds, scores, about = [*site.latents(job)], None, {}
+        context.log.line(f"drawing {count:,} images of {called} for seed {seed}{how}", "detail")
+        seeds, scores, about = [*context.latents(job)], None, {}
         if key.selected:
             kept = best_of_n.keep_best(
-                sampler(), site.latents(job), count, config.select.by, learned
+                sampler(), context.latents(job), count, config.select.by, learned
             )  # fmt: skip
             seeds, scores, about = kept.seeds, kept.scores, {"selection": [kept.about]}
         manifest = f"manifest_{job.seed}.jsonl"
-        with site.outlook.doing(job, f"{site.label}samples of {called}"):
+        with context.outlook.doing(job, f"{context.label}samples of {called}"):
             files.save(sampler(), seeds, out, scores=scores, manifest=manifest)
         return {"seeds": seeds} | listed(out, manifest) | about
 
     # One file a seed: an experiment that is given more seeds draws theirs alone.
-    about = {job.output: site.once(job, partial(work, job)) for job in jobs}
+    about = {job.output: context.once(job, partial(work, job)) for job in jobs}
     for made in about.values():
         files.verify(out, **made["manifest"])
     source = FolderSource(out, config.classifier.data.resolution, crop=config.data.crop)

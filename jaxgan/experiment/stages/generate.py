@@ -7,15 +7,15 @@ import numpy as np
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.experiment.design.jobs import Job, Samples
+from jaxgan.experiment.stages.fold_context import FoldContext, Made
 from jaxgan.experiment.stages.gans import from_gans
 from jaxgan.experiment.stages.principal_components import from_principal
-from jaxgan.experiment.stages.site import Made, Site
 from jaxgan.sampling import best_of_n
 from jaxgan.types import Recipe
 
 
 def generate(
-    site: Site,
+    context: FoldContext,
     samples: Sequence[Job],
     gans: Callable[[], tuple[Source, Recipe]],
     gone: Collection[str] = (),
@@ -23,7 +23,7 @@ def generate(
     """Do some jobs that sample, after the trainings of GANs that they need.
 
     Args:
-        site: where they are done.
+        context: where they are done.
         samples: the jobs.
         gans: returns all real images at the GANs' resolution, and their recipe.
         gone: names of GANs that failed before, which are not tried again.
@@ -32,26 +32,26 @@ def generate(
     for job in samples:
         source = job.key.source
         of["gan" if source is None else "pca" if source == "pca" else "folder"].append(job)
-    folders = _from_folders(site, of["folder"]) if of["folder"] else {}
-    made = from_principal(site, of["pca"])
+    folders = _from_folders(context, of["folder"]) if of["folder"] else {}
+    made = from_principal(context, of["pca"])
     if of["gan"]:
-        found = from_gans(site, of["gan"], *gans(), gone)
+        found = from_gans(context, of["gan"], *gans(), gone)
         failed, seconds = made.failed + found.failed, made.seconds + found.seconds
         made = Made(made.samples | found.samples, found.about, failed, seconds)
     return made._replace(samples=folders | made.samples)
 
 
-def _from_folders(site: Site, samples: Sequence[Job]) -> Samples:
+def _from_folders(context: FoldContext, samples: Sequence[Job]) -> Samples:
     """Return each seed's own samples of folders, without replacement."""
-    config, real, train = site.config, site.plan.real, site.fold.sides.train
+    config, real, train = context.config, context.plan.real, context.fold.sides.train
     pools = {
         (source, name): loader.in_memory(images)
-        for source, sides in site.plan.outside.items()
+        for source, sides in context.plan.outside.items()
         for name, images in sides.items()
     }
     found: Samples = {}
     for job in samples:
-        counts, pool = site.fold.needed[job.key], pools[job.key.source or "", job.name]
+        counts, pool = context.fold.needed[job.key], pools[job.key.source or "", job.name]
         stream = [config.seed, config.seeds[job.seed or 0], sorted(counts).index(job.name)]
         order = np.random.default_rng(stream).permutation(len(pool))
         images = loader.Subset(pool, order[: job.images])

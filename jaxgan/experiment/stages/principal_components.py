@@ -10,21 +10,21 @@ from jaxgan.config.typed import PCA
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.experiment.design.jobs import Job, Samples
-from jaxgan.experiment.stages.site import Made, Site, going_on, listed
+from jaxgan.experiment.stages.fold_context import FoldContext, Made, going_on, listed
 from jaxgan.models import pca
 from jaxgan.sampling import best_of_n, files, sample
 
 PICTURES = "pictures"  # The folder of those that are drawn.
 
 
-def from_principal(site: Site, samples: Sequence[Job]) -> Made:
+def from_principal(context: FoldContext, samples: Sequence[Job]) -> Made:
     """Draw samples from the principal components of what a GAN would be trained on."""
     found: Samples = {}
     failed: list[dict] = []
-    config, seconds = site.config, 0.0
+    config, seconds = context.config, 0.0
     for job in samples:
-        workdir = site.folder / job.folder
-        source = site.learned(job, site.plan.real)
+        workdir = context.folder / job.folder
+        source = context.learned(job, context.plan.real)
 
         def work(
             job: Job = job,
@@ -32,26 +32,26 @@ def from_principal(site: Site, samples: Sequence[Job]) -> Made:
             workdir: epath.Path = workdir,
             manifest: str = f"manifest_{job.images}_{job.seed}.jsonl",
         ) -> dict:
-            site.log.line(
+            context.log.line(
                 f"drawing {job.images:,} images from the principal components of {workdir.name}",
                 "detail",
             )
-            with site.outlook.doing(job, f"{site.label}principal components of {job.name}"):
-                principal(source, site.latents(job), workdir, manifest)
-            return {"seeds": [*site.latents(job)]} | listed(workdir / PICTURES, manifest)
+            with context.outlook.doing(job, f"{context.label}principal components of {job.name}"):
+                principal(source, context.latents(job), workdir, manifest)
+            return {"seeds": [*context.latents(job)]} | listed(workdir / PICTURES, manifest)
 
         def note(why: str, job: Job = job, called: str = workdir.name) -> None:
             about = {"class": job.name, "name": f"{job.name} (principal components)", "gan": None}
-            failed.append(about | {"error": why, "seconds": site.spent(job), "fold": job.fold})
-            site.log.line(f"the principal components of {called} failed: {why}")
+            failed.append(about | {"error": why, "seconds": context.spent(job), "fold": job.fold})
+            context.log.line(f"the principal components of {called} failed: {why}")
 
         with going_on(note):
-            made = site.once(job, work)
+            made = context.once(job, work)
             files.verify(workdir / PICTURES, **made["manifest"])
             seconds += made["seconds"]
-            images = drawn(workdir, made["seeds"], site.plan.real.resolution)
+            images = drawn(workdir, made["seeds"], context.plan.real.resolution)
             if job.key.selected:
-                count = site.fold.needed[job.key][job.name]
+                count = context.fold.needed[job.key][job.name]
                 images = best_of_n.best_of(images, count, config.select.by, source)
             found[job.output] = images
     return Made(found, [], failed, seconds)

@@ -15,12 +15,12 @@ from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
 from jaxgan.experiment.design.jobs import Job, Samples
 from jaxgan.experiment.design.plan import Plan
-from jaxgan.experiment.outlook import Outlook
-from jaxgan.experiment.stages import kept
+from jaxgan.experiment.remaining_time import RemainingTime
+from jaxgan.experiment.stages import job_results
 from jaxgan.experiment.stages.classify import Classifiers
+from jaxgan.experiment.stages.fold_context import FoldContext, going_on
 from jaxgan.experiment.stages.gans import UNDRAWN, as_gans_see
 from jaxgan.experiment.stages.generate import generate
-from jaxgan.experiment.stages.site import Site, going_on
 from jaxgan.system import lock, screen
 from jaxgan.types import Recipe
 
@@ -128,7 +128,7 @@ class _Worker:
         with contextlib.suppress(OSError):
             os.chdir(order.place)
         self.plan, self.config, self.folder = order.plan, order.config, epath.Path(order.workdir)
-        self.outlook = Outlook(self.plan.jobs, self.folder)
+        self.outlook = RemainingTime(self.plan.jobs, self.folder)
         self.failed: dict[str, str] = {}
         self.samples: dict[int, Samples] = {}
         self.classifiers: dict[int, Classifiers] = {}
@@ -144,11 +144,11 @@ class _Worker:
         seconds = {}
         for job in part.each:
             if (file := self.folder / job.output).exists():
-                seconds[job.output] = float(kept.read(file)["seconds"])
+                seconds[job.output] = float(job_results.read(file)["seconds"])
         return Done(failed, seconds, [f"{d.platform} {d.device_kind}" for d in jax.devices()])
 
     def _generate(self, part: Part) -> dict[str, str]:
-        made = generate(self._site(part), part.jobs, lambda: self._gans)
+        made = generate(self._context(part), part.jobs, lambda: self._gans)
         why = made.failed[0]["error"].removeprefix(UNDRAWN) if made.failed else "it was not made"
         return {j.output: why for j in part.each if not (self.folder / j.output).exists()}
 
@@ -156,10 +156,10 @@ class _Worker:
         fold = part.jobs[0].fold
         samples = self.samples.setdefault(fold, {})
         missing = [job for job in part.samples if job.output not in samples]
-        samples |= generate(self._site(part), missing, lambda: self._gans).samples
+        samples |= generate(self._context(part), missing, lambda: self._gans).samples
         if fold not in self.classifiers:
             first = next(iter(self.classifiers.values()), None)
-            self.classifiers[fold] = Classifiers(self._site(part), samples, first)
+            self.classifiers[fold] = Classifiers(self._context(part), samples, first)
         mine, failed = self.classifiers[fold], {}
         if part.alone:
             (job,) = part.jobs
@@ -170,9 +170,9 @@ class _Worker:
         found = mine.group(part.jobs)
         return {j.output: r["error"] for j, r in zip(part.jobs, found, strict=True) if "error" in r}
 
-    def _site(self, part: Part) -> Site:
+    def _context(self, part: Part) -> FoldContext:
         fold = self.plan.folds[part.jobs[0].fold]
-        return Site(
+        return FoldContext(
             self.config, self.plan, fold, self.folder, _Details(), self.outlook, self.failed
         )
 

@@ -10,7 +10,7 @@ from jaxgan.data.folder import Source
 from jaxgan.experiment.design.arms import GIVEN
 from jaxgan.experiment.design.jobs import Job, Samples
 from jaxgan.experiment.design.sources import folders
-from jaxgan.experiment.stages.site import Site
+from jaxgan.experiment.stages.fold_context import FoldContext
 from jaxgan.experiment.validity import checks as guards
 from jaxgan.experiment.validity import grouped
 from jaxgan.experiment.validity.leakage import leakage
@@ -20,18 +20,18 @@ from jaxgan.metrics import judges
 
 
 def checks(
-    site: Site,
+    context: FoldContext,
     samples: Samples,
     runs: Sequence[dict],
     opened: Sequence[dict],
     failed: Sequence[dict] = (),
 ) -> list[dict]:
     """Make every check of a fold that the report lists; samples of `failed` GANs are missing."""
-    config, real, parts = site.config, site.plan.real, site.fold.sides
+    config, real, parts = context.config, context.plan.real, context.fold.sides
     rest = np.concatenate([parts.validation, parts.test])
     held_out = loader.Subset(real, rest)
     learned: dict[str, Source] = {"real": loader.Subset(real, parts.train)}
-    planned = site.plan.pick("samples", fold=site.fold.number)
+    planned = context.plan.pick("samples", fold=context.fold.number)
     jobs = [job for job in planned if job.output in samples]
     made = [_relabelled(samples, job, real) for job in jobs]
     if made:
@@ -58,11 +58,11 @@ def checks(
     features = [
         {name: looks(source, critics) for name, source in side.items()} for side in (train, first)
     ]
-    found += [shortcut(site.fold.arms, *features), fidelity(*features)]
-    audits = list(generators(site, jobs))
+    found += [shortcut(context.fold.arms, *features), fidelity(*features)]
+    audits = list(generators(context, jobs))
     for called, job in audits:
         labelled = _relabelled(samples, job, real)
-        own = _sources(site, job)
+        own = _sources(context, job)
         found.append(copied(labelled, own, others[job.name], called, len(audits)))
     return found + [guards.not_made(f"copies of {gan['name']}") for gan in failed]
 
@@ -72,9 +72,9 @@ def _relabelled(samples: Samples, job: Job, real: Source) -> dataset.Dataset:
     return dataset.of(samples[job.output]).relabel(tuple(real.classes), job.name)
 
 
-def generators(site: Site, jobs: Sequence[Job]) -> list[tuple[str, Job]]:
+def generators(context: FoldContext, jobs: Sequence[Job]) -> list[tuple[str, Job]]:
     """Return some samples of each class and GAN, or of each folder, and what to call these."""
-    elsewhere, found = folders(site.config.generated), {}
+    elsewhere, found = folders(context.config.generated), {}
     for job in jobs:
         size, selected, made_by = job.key
         called = job.name + f"@{size}" * (size is not None) + " selected" * selected
@@ -82,17 +82,17 @@ def generators(site: Site, jobs: Sequence[Job]) -> list[tuple[str, Job]]:
             called += " of principal components"
         elif made_by not in (None, GIVEN):
             called += f" of {made_by}"
-        if site.config.gan.retrain > 1 and made_by not in elsewhere:
+        if context.config.gan.retrain > 1 and made_by not in elsewhere:
             called += f" of GAN {job.gan}"
         found.setdefault(called, job)
     return [*found.items()]
 
 
-def _sources(site: Site, job: Job) -> Source:
+def _sources(context: FoldContext, job: Job) -> Source:
     """Return what samples come from; of images from elsewhere, all that train stand for that."""
-    real, train = site.plan.real, site.fold.sides.train
-    if job.key.source not in folders(site.config.generated):
-        return site.learned(job, real)
+    real, train = context.plan.real, context.fold.sides.train
+    if job.key.source not in folders(context.config.generated):
+        return context.learned(job, real)
     return loader.Subset(real, train[real.labels[train] == real.classes.index(job.name)])
 
 

@@ -7,13 +7,13 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
+from jaxgan.config import arm_names
 from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
-from jaxgan.experiment.design import arm_names
 from jaxgan.experiment.design.arms import Arm
 from jaxgan.experiment.design.jobs import Samples
+from jaxgan.experiment.stages.fold_context import FoldContext, Log
 from jaxgan.experiment.stages.principal_components import components
-from jaxgan.experiment.stages.site import Log, Site
 from jaxgan.experiment.validity.checks import classes_of
 from jaxgan.metrics import judges
 from jaxgan.models import pca
@@ -139,22 +139,24 @@ def distances(
     return found
 
 
-def of_first_fold(site: Site, samples: Samples, reached: Pair | None) -> dict[str, Any] | None:
+def of_first_fold(
+    context: FoldContext, samples: Samples, reached: Pair | None
+) -> dict[str, Any] | None:
     """Return what results.json says of the first fold's GANs; see `about`."""
-    jobs = site.plan.pick("samples", fold=site.fold.number, seeds=range(1))
+    jobs = context.plan.pick("samples", fold=context.fold.number, seeds=range(1))
     jobs = [job for job in jobs if job.key.source is None and not job.key.selected]
     jobs = [job for job in jobs if job.key == jobs[0].key and job.output in samples]
     if not jobs:
         return None
-    real, config = site.plan.real, site.config.gan
+    real, config = context.plan.real, context.config.gan
     critics = judges.seen_by_critics(config.backbones, config.init_from)
     made = {job.name: samples[job.output] for job in jobs}
-    learned = {job.name: site.learned(job, real) for job in jobs}
+    learned = {job.name: context.learned(job, real) for job in jobs}
     called = {job.name: epath.Path(job.folder).name for job in jobs}
-    held_out = classes_of(real, site.fold.sides.validation)
-    place = site.folder / site.fold.place / "pca"
+    held_out = classes_of(real, context.fold.sides.validation)
+    place = context.folder / context.fold.place / "pca"
     found = distances(judge_of(critics), held_out, learned, made, lambda name: place / called[name])
-    return about(critics, reached, len(site.fold.sides.validation), found)
+    return about(critics, reached, len(context.fold.sides.validation), found)
 
 
 def _stack(source: Source) -> UInt8[np.ndarray, "n h w 3"]:

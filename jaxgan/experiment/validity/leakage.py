@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jaxgan.data import leaks, loader, splits
+from jaxgan.data import changed_copies, loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.types import InputError
 
@@ -36,7 +36,7 @@ def overlap(learned: Source, held_out: Source) -> Overlap:
     ours, theirs = group[: len(learned)], group[len(learned) :]
     first = {g: i for i, g in reversed(list(enumerate(ours.tolist())))}
     found = {i: first[g] for i, g in enumerate(theirs.tolist()) if g in first}
-    changed = leaks.find(learned, held_out)
+    changed = changed_copies.find(learned, held_out)
     found = {theirs: ours for ours, theirs in changed.pairs.tolist()} | found
     said = ""
     if changed.looked != (len(learned), len(held_out)):
@@ -70,10 +70,11 @@ def leakage(learned: Mapping[str, Source], held_out: Source) -> dict:
         some = "; ".join(f"{a} ({kind}) and {b}" for kind, a, b in pairs[:SHOWN])
         sentence = f"{len(pairs):,} validation or test images are like ones learned from: {some}"
     said = "".join(dict.fromkeys(these.said for these in found.values()))
+    sentence += f"{said}; looked for: {changed_copies.LOOKED_FOR}; {changed_copies.UNSEEN}"
     return {
         "name": "leakage",
         "passed": False if pairs else True if told else None,
-        "sentence": f"{sentence}{said}; looked for: {leaks.LOOKED_FOR}; {leaks.UNSEEN}",
+        "sentence": sentence,
         "pairs": [list(pair) for pair in pairs],
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from jaxgan.data import account, images, quality, ranges, walk
+from jaxgan.data import class_counts, images, quality, ranges, walk
 from jaxgan.data.folder import FolderSource
 from jaxgan.data.loader import open_source, usual_side
 from jaxgan.data.sources import discover
@@ -75,10 +75,10 @@ def test_every_image_is_read_and_the_rest_is_told(tmp_path: Path, monkeypatch) -
     source = FolderSource(tmp_path, 8)
     found = discover.find(tmp_path)
     assert len(source) == 12 and len(found.entries) == 13 and found.kinds == source.kinds
-    lines = "\n".join(account.lines(source))
+    lines = "\n".join(class_counts.lines(source))
     assert "5 .heic: pip install 'jaxgan[heic]'; 3 .jp2" in lines and "5 hidden" in lines
     assert "1 unreadable: a HEIC file: pip install 'jaxgan[heic]'" in lines
-    assert [line.split() for line in account.lines(source)[:3]] == [
+    assert [line.split() for line in class_counts.lines(source)[:3]] == [
         ["class", "images"],
         ["cat", "6"],
         ["dog", "6"],
@@ -96,7 +96,7 @@ def test_heic_is_read_with_its_extra(tmp_path: Path) -> None:
     save(tmp_path / "cat/a.heic", red, "HEIF", quality=95)
     save(tmp_path / "cat/b", red, "HEIF", quality=95)
     source = FolderSource(tmp_path, 16)
-    assert len(source) == 2 and not account.left_out(source.left_out, source.kinds, {})
+    assert len(source) == 2 and not class_counts.left_out(source.left_out, source.kinds, {})
     assert all(np.abs(source[i]["image"].astype(int) - (200, 40, 40)).max() < 8 for i in (0, 1))
 
 
@@ -137,7 +137,7 @@ def test_srgb_stays_and_a_damaged_profile_is_odd(tmp_path: Path) -> None:
     assert source.oddities == {"unusable colour profile": 1, "colour profile": 1}
     first, second, third, fourth = (source[i]["image"] for i in range(4))
     assert (first == third).all() and (second == third).all() and (fourth != third).any()
-    assert "1 with a colour profile: converted to sRGB" in "\n".join(account.lines(source))
+    assert "1 with a colour profile: converted to sRGB" in "\n".join(class_counts.lines(source))
 
 
 def deep(root: Path, kind: type, highest: list[float], ending: str) -> Path:
@@ -197,7 +197,7 @@ def test_oddities_are_told_in_training_too(tmp_path: Path) -> None:
     save(tmp_path / "c.png", image(4, (200, 20)))
     save(tmp_path / "d.png", image(5).convert("RGBA"))
     save(tmp_path / "e.png", image(6).convert("CMYK"), "JPEG")
-    (line,) = [x for x in account.lines(FolderSource(tmp_path, 8)) if x.startswith("odd: ")]
+    (line,) = [x for x in class_counts.lines(FolderSource(tmp_path, 8)) if x.startswith("odd: ")]
     for what in ("2 of several pages", "1 with transparency: laid over white", "1 in CMYK"):
         assert what in line
     assert "1 more than 3 times as long as wide" in line
@@ -206,22 +206,22 @@ def test_oddities_are_told_in_training_too(tmp_path: Path) -> None:
 def test_the_account_counts_sides_and_small_classes() -> None:
     labels = np.repeat([0, 1], [500, 40])
     sides = np.tile([0, 0, 0, 1, 2], 108)
-    rows = [line.split() for line in account.table(labels, ("ok", "defect"), sides)]
+    rows = [line.split() for line in class_counts.table(labels, ("ok", "defect"), sides)]
     assert rows == [
         ["images", "train", "validation", "test", "all"],
         ["ok", "300", "100", "100", "500"],
         ["defect", "24", "8", "8", "40"],
     ]
-    assert account.uneven(labels, ("ok", "defect"), sides) == []
-    (line,) = account.few(labels, ("ok", "defect"), sides)
+    assert class_counts.uneven(labels, ("ok", "defect"), sides) == []
+    (line,) = class_counts.few(labels, ("ok", "defect"), sides)
     assert "defect 24" in line and "ok" not in line.split(";")[0] and "2603.16134" in line
-    assert account.few(labels[:500], ("ok",), sides[:500]) == []
+    assert class_counts.few(labels[:500], ("ok",), sides[:500]) == []
 
 
 def test_a_table_of_many_classes_is_short_and_counts_all() -> None:
     labels = np.repeat(np.arange(2000), 3)
-    lines = account.table(labels, [f"c{i}" for i in range(2000)], np.tile([0, 0, 2], 2000))
-    assert len(lines) == account.ROWS + 2 and lines[-1].startswith("1,960 more")
+    lines = class_counts.table(labels, [f"c{i}" for i in range(2000)], np.tile([0, 0, 2], 2000))
+    assert len(lines) == class_counts.ROWS + 2 and lines[-1].startswith("1,960 more")
     sums = np.array(
         [[int(cell.replace(",", "")) for cell in line.split()[-4:]] for line in lines[1:]]
     )
@@ -231,18 +231,18 @@ def test_a_table_of_many_classes_is_short_and_counts_all() -> None:
 def test_a_class_whose_share_is_far_off_on_a_side_is_told() -> None:
     labels = np.concatenate([np.repeat([0, 1], [300, 300]), np.repeat([0, 1], [90, 10])])
     sides = np.repeat([0, 2], [600, 100])
-    lines = account.uneven(labels, ("cat", "dog"), sides)
+    lines = class_counts.uneven(labels, ("cat", "dog"), sides)
     assert any("dog is 10% of test and 50% of the other sides" in line for line in lines)
     few = np.concatenate([np.repeat([0, 1], [30, 30]), np.repeat([0, 1], [4, 2])])
-    assert account.uneven(few, ("cat", "dog"), np.repeat([0, 2], [60, 6])) == []
+    assert class_counts.uneven(few, ("cat", "dog"), np.repeat([0, 2], [60, 6])) == []
     many = np.tile(np.arange(300), 20)
     sides = np.where(many % 2 == np.arange(len(many)) % 3 % 2, 0, 2)
-    lines = account.uneven(many, [f"c{i}" for i in range(300)], sides)
-    assert len(lines) == account.ROWS + 1 and "more such shares" in lines[-1]
+    lines = class_counts.uneven(many, [f"c{i}" for i in range(300)], sides)
+    assert len(lines) == class_counts.ROWS + 1 and "more such shares" in lines[-1]
 
 
 def test_images_that_are_drawn_have_an_account() -> None:
-    assert len(account.lines(ToySource(8, count=3), gan=True)) == 4
+    assert len(class_counts.lines(ToySource(8, count=3), gan=True)) == 4
     assert open_source("toy", 8, count=2).classes == ("cat", "dog")
 
 
@@ -252,9 +252,13 @@ def test_what_would_let_a_file_in_is_told_once() -> None:
 
 def test_unequal_classes_are_told_what_counts_them_the_same() -> None:
     labels = np.repeat([0, 1], [500, 40])
-    (told,) = account.lopsided(labels, ("cat", "dog"), "accuracy", ("real", "add+augmentation"))
+    (told,) = class_counts.lopsided(
+        labels, ("cat", "dog"), "accuracy", ("real", "add+augmentation")
+    )
     assert "cat 500 against dog 40" in told
     assert "verdict.outcome=balanced_accuracy" in told and "the arm balance" in told
-    (told,) = account.lopsided(labels, ("cat", "dog"), "macro_f1", ("real", "balance+augmentation"))
+    (told,) = class_counts.lopsided(
+        labels, ("cat", "dog"), "macro_f1", ("real", "balance+augmentation")
+    )
     assert "outcome" not in told and "arm" not in told
-    assert account.lopsided(np.repeat([0, 1], [60, 40]), ("cat", "dog"), "accuracy", ()) == []
+    assert class_counts.lopsided(np.repeat([0, 1], [60, 40]), ("cat", "dog"), "accuracy", ()) == []

@@ -1,4 +1,4 @@
-"""What an experiment is at and how long the whole takes, for the terminal's live line."""
+"""How long the rest of an experiment takes, and what it is at, for the terminal's live line."""
 
 import time
 from collections import defaultdict
@@ -13,7 +13,7 @@ from jaxgan.system import screen
 TIMED = ("gan", "samples", "classifier")
 
 
-class Outlook:
+class RemainingTime:
     """Titles of jobs, and the seconds of open ones, which follow from those of finished ones.
 
     Args:

@@ -3,7 +3,7 @@
 from etils import epath
 
 from jaxgan.experiment.design.jobs import Job
-from jaxgan.experiment.outlook import Outlook
+from jaxgan.experiment.remaining_time import RemainingTime
 from jaxgan.system import screen
 
 
@@ -17,7 +17,7 @@ def test_what_is_left_is_known_once_each_kind_was_timed(tmp_path, monkeypatch) -
     now = [0.0]
     monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
     jobs, shown = _jobs(), []
-    outlook = Outlook(jobs, epath.Path(tmp_path))
+    outlook = RemainingTime(jobs, epath.Path(tmp_path))
     for job in jobs:
         with outlook.doing(job, job.name or "real"):
             shown.append((screen.title(screen.screen.stages), screen.screen.stages[-1].after()))
@@ -31,12 +31,12 @@ def test_what_is_left_is_known_once_each_kind_was_timed(tmp_path, monkeypatch) -
 def test_results_from_before_are_counted(tmp_path) -> None:
     (tmp_path / "gan").mkdir()
     (tmp_path / "gan/cat.json").write_text("{}")
-    assert Outlook(_jobs(), epath.Path(tmp_path)).finished() == (1, 5)
+    assert RemainingTime(_jobs(), epath.Path(tmp_path)).finished() == (1, 5)
 
 
 def test_jobs_done_elsewhere_tell_what_the_others_take(tmp_path) -> None:
     jobs = _jobs()
-    outlook = Outlook(jobs, epath.Path(tmp_path))
+    outlook = RemainingTime(jobs, epath.Path(tmp_path))
     outlook.note(jobs[0], 20.0)
     assert outlook.count() == (1, 5) and outlook.left(2) is None  # No classifier was timed.
     outlook.note(jobs[2], 5.0)

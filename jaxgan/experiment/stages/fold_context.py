@@ -1,4 +1,4 @@
-"""Where the jobs of a fold are done, and how the others go on when one fails."""
+"""What all stages of a fold are given, and how its jobs go on when one fails."""
 
 import contextlib
 import hashlib
@@ -13,8 +13,8 @@ from jaxgan.data.loader import Subset
 from jaxgan.errors import InputError
 from jaxgan.experiment.design.jobs import Fold, Job, Samples, learned
 from jaxgan.experiment.design.plan import Plan
-from jaxgan.experiment.outlook import Outlook
-from jaxgan.experiment.stages import kept
+from jaxgan.experiment.remaining_time import RemainingTime
+from jaxgan.experiment.stages import job_results
 from jaxgan.system import checked_files
 
 STRIDE = 10**6  # Between the first latents of two seeds: more of a seed's images move no other's.
@@ -42,7 +42,7 @@ class Log(Protocol):
     def line(self, text: str, kind: str = "line") -> None: ...
 
 
-class Site(NamedTuple):
+class FoldContext(NamedTuple):
     """What all stages of a fold are given.
 
     Attributes:
@@ -60,7 +60,7 @@ class Site(NamedTuple):
     fold: Fold
     folder: epath.Path
     log: Log
-    outlook: Outlook = Outlook((), epath.Path())
+    outlook: RemainingTime = RemainingTime((), epath.Path())
     failed: Mapping[str, str] = {}
 
     def once(self, job: Job, work: Callable[[], dict]) -> dict:
@@ -72,11 +72,11 @@ class Site(NamedTuple):
         file = self.folder / job.output
         if job.output in self.failed and not file.exists():
             raise InputError(self.failed[job.output])
-        return kept.once(file, work)
+        return job_results.once(file, work)
 
     def spent(self, job: Job) -> float:
         """Return seconds of the attempts at a job that failed or were interrupted."""
-        return kept.spent(self.folder / job.output)
+        return job_results.spent(self.folder / job.output)
 
     def latents(self, job: Job) -> range:
         """Return the latents' seeds of a sample's images, below 2**32; other folds have others."""

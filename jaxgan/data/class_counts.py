@@ -1,4 +1,4 @@
-"""The account at every start: images per class and side, what was left out, and what stands out."""
+"""The account of images at every start: per class and side, what was left out, what stands out."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

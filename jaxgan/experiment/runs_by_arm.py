@@ -1,17 +1,19 @@
 """The runs' answers, by arm and fold: tables, intervals, and whether a look decides."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
+from jaxgan.experiment import verdict
 from jaxgan.experiment.outcomes import OUTCOMES, Tables
 from jaxgan.statistics import crossed, group_sequential
 from jaxgan.statistics.crossed import Interval
 
 
-class Answers:
+class RunsByArm:
     """The runs, by arm and fold: their probabilities, in the order of the seeds.
 
     Args:
@@ -123,7 +125,7 @@ class Answers:
             looks,
             seeds,
             level,
-            margin=margin,
+            decides=partial(verdict.decides, margin=margin),
             others=self.others(a, b),
             groups=self.groups(both),
         )

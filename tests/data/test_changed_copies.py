@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 from scipy import ndimage
 
-from jaxgan.data import leaks
+from jaxgan.data import changed_copies
 from jaxgan.experiment.validity import leakage
 from jaxgan.types import InputError
 
@@ -94,7 +94,7 @@ CHANGES = {
 def test_changed_copies_are_found(name) -> None:
     held_out, others = fields(COUNT, 0), fields(COUNT, 1)
     made = [np.asarray(CHANGES[name](Image.fromarray(im)).convert("RGB")) for im in held_out[:20]]
-    found = leaks.find(Images([*others, *made]), Images(held_out))
+    found = changed_copies.find(Images([*others, *made]), Images(held_out))
     assert found.told and found.looked == (COUNT + 20, COUNT)
     wanted = {(COUNT + i, i) for i in range(20)}
     pairs = set(map(tuple, found.pairs.tolist()))
@@ -105,7 +105,9 @@ def test_changed_copies_are_found(name) -> None:
 @pytest.mark.parametrize("side", [32, 128])
 def test_of_any_resolution(side) -> None:
     held_out = fields(30, 2, side)
-    found = leaks.find(Images([*fields(30, 3, side), *held_out[:10, :, ::-1]]), Images(held_out))
+    found = changed_copies.find(
+        Images([*fields(30, 3, side), *held_out[:10, :, ::-1]]), Images(held_out)
+    )
     assert found.pairs.tolist() == [[30 + i, i] for i in range(10)]
 
 
@@ -123,7 +125,7 @@ def parts(count: int, seed: int) -> list[np.ndarray]:
 
 
 def test_images_that_share_a_layout_are_no_copies() -> None:
-    assert not len(leaks.find(Images(parts(60, 0)), Images(parts(60, 1))).pairs)
+    assert not len(changed_copies.find(Images(parts(60, 0)), Images(parts(60, 1))).pairs)
 
 
 def test_where_all_are_alike_it_says_that_it_cannot_tell() -> None:
@@ -132,18 +134,18 @@ def test_where_all_are_alike_it_says_that_it_cannot_tell() -> None:
     noisy = [
         np.clip(same + rng.normal(0, 1, same.shape), 0, 255).astype(np.uint8) for _ in "x" * 60
     ]
-    found = leaks.find(Images(noisy[:30]), Images(noisy[30:]))
+    found = changed_copies.find(Images(noisy[:30]), Images(noisy[30:]))
     assert not found.told and not len(found.pairs)
 
 
 def test_flat_and_missing_images_have_no_copies() -> None:
     flat = [np.full((64, 64, 3), 10 * k, np.uint8) for k in range(20)]
-    assert not len(leaks.find(Images(flat), Images(flat)).pairs)
-    assert not len(leaks.find(Images([]), Images(flat)).pairs)
+    assert not len(changed_copies.find(Images(flat), Images(flat)).pairs)
+    assert not len(changed_copies.find(Images([]), Images(flat)).pairs)
 
 
 def test_of_too_many_a_random_part_is_looked_at(monkeypatch) -> None:
-    monkeypatch.setattr(leaks, "MOST", (30, 25))
+    monkeypatch.setattr(changed_copies, "MOST", (30, 25))
     held_out = fields(40, 0)
     found = leakage.leakage({"generated": Images(held_out[:, :, ::-1])}, Images(held_out))
     assert found["passed"] is False
@@ -174,12 +176,12 @@ def photographs(name: str, count: int) -> np.ndarray:
 def test_photographs_and_their_changes() -> None:
     images = photographs("cats_dogs_180.tar", 400)
     held_out = Images(images[:200])
-    assert len(leaks.find(Images(images[200:]), held_out).pairs) <= 2
+    assert len(changed_copies.find(Images(images[200:]), held_out).pairs) <= 2
     names = [name for name in CHANGES if name != "equal"]
     chosen = [names[i % len(names)] for i in range(100)]
     made = [
         np.asarray(CHANGES[name](Image.fromarray(im)).convert("RGB"))
         for name, im in zip(chosen, images[:100], strict=True)
     ]
-    pairs = leaks.find(Images([*images[200:], *made]), held_out).pairs.tolist()
+    pairs = changed_copies.find(Images([*images[200:], *made]), held_out).pairs.tolist()
     assert sum(a - 200 == b for a, b in pairs) >= 95

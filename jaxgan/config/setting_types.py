@@ -1,4 +1,4 @@
-"""How a setting is declared: its type, bounds, names and length; and whether a value fits."""
+"""What `settings` are declared with: types, bounds, names and lengths; whether a value fits."""
 
 import dataclasses
 import inspect

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ml_collections import ConfigDict
 
-from jaxgan.config.declarations import MOST_STEPS
+from jaxgan.config.setting_types import MOST_STEPS
 from jaxgan.errors import InputError
 
 if TYPE_CHECKING:

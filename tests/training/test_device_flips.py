@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.training.mirror import mirrored
+from jaxgan.training.device_flips import mirrored
 from jaxgan.types import Prelude, Recipe
 
 
