@@ -7,9 +7,9 @@ ARGS ?=
 # Two files of tests at a time; not those whose processes wait for each other.
 TWO = -n 2 --dist loadfile
 # Tests that have a target of their own.
-ELSEWHERE = --ignore=tests/parity --ignore=tests/beam
+ELSEWHERE = --ignore=tests/parity --ignore=tests/beam --ignore=tests/aot
 
-.PHONY: aot demo test test-all fuzz parity beam lint docs clean $(VENV)
+.PHONY: aot aot-test demo test test-all fuzz parity beam lint docs clean $(VENV)
 
 demo: $(VENV)
 	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py --budget=270s --workdir runs/demo \
@@ -46,6 +46,11 @@ TARGETS ?= v5e-1,v5e-8
 aot: $(VENV)
 	$(VENV)/bin/pip install -q -c constraints.txt -e '.[aot]'
 	$(VENV)/bin/python benchmarks/aot.py --targets $(TARGETS) $(ARGS)
+
+# A small program of each kind, compiled for TPUs: minutes.
+aot-test: $(VENV)
+	$(VENV)/bin/pip install -q -c constraints.txt -e '.[aot]'
+	$(VENV)/bin/python -m pytest tests/aot $(ARGS)
 
 # The pages of docs/, as docs/_build/index.html.
 docs: $(VENV)

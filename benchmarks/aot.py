@@ -76,6 +76,7 @@ flags.DEFINE_list("configs", [], "Names of training configs; all of configs/ by 
 flags.DEFINE_list("targets", ["v5e-1"], "Chip and number: v5e-1, v5e-8, v4-4, v6e-1, h100.")
 flags.DEFINE_list("precisions", ["bf16"], "bf16 and/or float32.")
 flags.DEFINE_list("modes", ["jit"], "jit and/or pmap.")
+flags.DEFINE_bool("test_config", False, "Take the configs' small twins, get_test_config().")
 flags.DEFINE_integer("batch_size", None, "Of the whole step; the config's by default.", 1)
 flags.DEFINE_integer("timeout", 1800, "Seconds for a config on a target.", 1)
 flags.DEFINE_string("out", "benchmarks/results/aot.jsonl", "File of the rows.")
@@ -89,9 +90,9 @@ def topology(target: str) -> tuple[Chip, Any]:
     Raises:
         InputError: an unknown target, or its compiler is not installed.
     """
-    kind, _, count = target.partition("-")
-    number = int(count or 1) if (count or "1").isdigit() else 0
-    if kind not in CHIPS or (kind in SHAPES and number not in SHAPES[kind]):
+    kind, dash, count = target.partition("-")
+    number = int(count) if count.isdigit() else int(not dash)
+    if kind not in CHIPS or not number or (kind in SHAPES and number not in SHAPES[kind]):
         known = [f"{k}-{n}" for k, shapes in SHAPES.items() for n in shapes] + ["h100"]
         raise InputError(f"--targets must be of {', '.join(known)}, got {target!r}")
     os.environ["JAX_PLATFORMS"] = "cpu"  # No accelerator is touched.
@@ -138,7 +139,7 @@ def programs(name: str, precision: str, mode: str, batch_size: int | None, devic
     array = np.asarray(devices)
     sharding._devices = lambda: array
     jax.local_device_count = lambda *_, **__: len(array)
-    config = configs.load(str(Path("configs") / f"{name}.py"))
+    config = configs.load(str(Path("configs") / f"{name}.py"), test=FLAGS.test_config)
     with config.unlocked():
         config.train.update({"steps": 1000, "epochs": None, "kimg": None})
         config.precision, config.parallel = precision, mode
@@ -317,11 +318,17 @@ def _in_process(out: Path, name: str, target: str, precision: str, mode: str) ->
     """Compile in a process of its own: a second topology in one process fails."""
     asked = {"configs": name, "targets": target, "precisions": precision, "modes": mode}
     line = [sys.executable, __file__, "--here", *(f"--{k}={v}" for k, v in asked.items())]
+    line += ["--test_config"] * FLAGS.test_config
     if FLAGS.batch_size:
         line.append(f"--batch_size={FLAGS.batch_size}")
     about = {"config": name, "target": target, "precision": precision, "mode": mode}
     try:
-        run = functools.partial(subprocess.run, capture_output=True, text=True)
+        run = functools.partial(
+            subprocess.run,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"JAX_TRACEBACK_FILTERING": "off"},  # The last line is the error.
+        )
         ended = run(line, timeout=FLAGS.timeout)
         found = [json.loads(x[4:]) for x in ended.stdout.splitlines() if x.startswith("ROW ")]
         said = (ended.stderr.strip() or "nothing").splitlines()[-1]

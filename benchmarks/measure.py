@@ -66,11 +66,15 @@ def make_batch(config: ConfigDict) -> tuple[dict[str, np.ndarray], int]:
     """Random images as a loader gives them, and which of their axes counts images."""
     rng, size = np.random.default_rng(0), config.data.resolution
     shape = (config.train.batch_size, size, size, 3)
-    if config.model.name in configs.GANS:
-        turns = () if config.train.get("same_batch", True) else (config.train.n_critic,)
-        return {"image": rng.integers(0, 256, (*turns, *shape), np.uint8)}, len(turns)
-    labels = rng.integers(0, config.model.num_classes, shape[:1], np.int32)
-    return {"image": rng.integers(0, 256, shape, np.uint8), "label": labels}, 0
+    classes = config.model.get("num_classes", 0)
+    if config.model.get("conditional", False):
+        classes = len(config.data.classes)
+    several = config.model.name in configs.GANS and not config.train.get("same_batch", True)
+    shape = (config.train.n_critic, *shape) if several else shape
+    batch = {"image": rng.integers(0, 256, shape, np.uint8)}
+    if classes:
+        batch["label"] = rng.integers(0, classes, shape[:-3], np.int32)
+    return batch, int(several)
 
 
 def pictures_a_step(config: ConfigDict) -> int:

@@ -54,14 +54,14 @@ def lines(source: Source, split: Split | None = None, gan: bool = False) -> list
 def describe_data(source: Source) -> dict:
     """Return what `run.json` says of a set of images."""
     counts = np.bincount(source.labels, minlength=len(source.classes)).tolist()
-    content = getattr(source, "content", None)
+    known = dataset.of(source)
     return {
         "fingerprint": loader.fingerprint(source),
-        **({} if content is None else {"content": content}),
+        **({} if known.content is None else {"content": known.content}),
         "counts": dict(zip(source.classes, counts, strict=True)),
-        "unreadable": [list(pair) for pair in getattr(source, "unreadable", [])],
-        "left_out": dict(getattr(source, "left_out", {})),
-        "scale": getattr(source, "scale", None) or None,
+        "unreadable": [list(pair) for pair in known.unreadable],
+        "left_out": dict(known.left_out),
+        "scale": known.scale,
     }
 
 

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from jaxgan.data import groups, splits
+from jaxgan.data import dataset, groups, splits
 from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
@@ -35,10 +35,11 @@ def split(
     Raises:
         InputError: a tenth or more of the images stand in two classes, or there are too few.
     """
-    sides = getattr(source, "sides", None)
+    known = dataset.of(source)
+    sides = known.sides
     if sides is not None:
-        prepared = getattr(source, "digests", None) is None  # Which has compared them before.
-        if getattr(source, "given", None) is not None and not prepared:
+        prepared = known.digests is None  # Which has compared them before.
+        if known.given is not None and not prepared:
             found = copies(source, rule)
             _say(found, source)
             group = found.group
@@ -50,10 +51,9 @@ def split(
                     "data.given_sides=merge parts them anew",
                     *(len(across), a, b),
                 )
-        elif source.fractions != tuple(fractions):  # type: ignore[attr-defined]
+        elif known.fractions != tuple(fractions):
             logging.getLogger("jaxgan").warning(
-                "the split is that of the prepared set, %s, not data.split",
-                source.fractions,  # type: ignore[attr-defined]
+                "the split is that of the prepared set, %s, not data.split", known.fractions
             )
         return splits.Split(*(np.flatnonzero(sides == side) for side in range(3)))
     return splits.split(source, fractions, duplicates=kept_together(source, duplicates, rule))
@@ -76,7 +76,7 @@ def kept_together(
     if found is None:
         found = copies(source, rule)
         _say(found, source)
-    grouped = getattr(source, "groups", None)
+    grouped = dataset.of(source).groups
     if grouped is None:
         return found
     groups.check_classes(grouped, source.labels, source.classes)

@@ -7,7 +7,7 @@ from etils import epath
 
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
-from jaxgan.data import class_counts, loader, ranges
+from jaxgan.data import class_counts, dataset, loader, ranges
 from jaxgan.data.grouped_split import split
 from jaxgan.errors import InputError
 from jaxgan.metrics.classification import predict, summarise
@@ -46,7 +46,7 @@ def evaluate_classifier(
             "these are the images it learned from: --split test takes those that it did not see"
         )
     if part != "all":
-        if data.duplicates is None and getattr(source, "sides", None) is None:
+        if data.duplicates is None and dataset.of(source).sides is None:
             raise InputError(
                 f"--split {part} must be parted as in training, and the run in {workdir} is older "
                 f"than data.duplicates: train anew, or give a folder of new images with --split all"

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, UInt8
 
 from jaxgan import prng, recipes
 from jaxgan.config.typed import Classifier
+from jaxgan.data import dataset
 from jaxgan.data.folder import Source
 from jaxgan.data.loader import in_order
 from jaxgan.types import to_float
@@ -29,7 +30,7 @@ class Views:
     def __init__(self, source: Source, images: Float[np.ndarray, "n v f"]):
         self.classes, self.resolution = source.classes, source.resolution
         self.labels, self.names = source.labels, source.names
-        self.unreadable = getattr(source, "unreadable", [])
+        self.unreadable = dataset.of(source).unreadable
         self.images = images
 
     def __len__(self) -> int:

@@ -1,4 +1,5 @@
 import logging
+import shlex
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -58,7 +59,7 @@ def test_the_description_counts_by_class() -> None:
 def test_the_environment_names_versions_and_devices() -> None:
     about = provenance.environment()
     assert set(about["versions"]) == set(provenance.PACKAGES)
-    assert len(about["devices"]) == 2 and about["command"] == " ".join(sys.argv)
+    assert len(about["devices"]) == 2 and about["command"] == shlex.join(sys.argv)
 
 
 @pytest.mark.parametrize(

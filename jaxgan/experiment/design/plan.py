@@ -59,7 +59,7 @@ class Plan(NamedTuple):
     @property
     def groups(self) -> dict[int, np.ndarray] | None:
         """Return those of each fold's test images, where `data.groups` has any."""
-        found = getattr(self.real, "groups", None)
+        found = dataset.of(self.real).groups
         return None if found is None else {f.number: found[f.sides.test] for f in self.folds}
 
     @property
@@ -133,7 +133,7 @@ def prepare(given: ConfigDict | Experiment, before: Plan | None = None) -> Plan:
         {"gan": gan.given, "classifier.model.num_classes": len(real.classes)},
     )
     copies = before.copies if before else None
-    if copies is None and (config.data.folds > 1 or getattr(real, "sides", None) is None):
+    if copies is None and (config.data.folds > 1 or dataset.of(real).sides is None):
         same = training.copies(real, config.data.rule)
         copies = training.kept_together(real, same)
     how = {"share": config.data.subset, "retrain": config.gan.retrain, "seed": config.seed}

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jaxgan.data import dataset
 from jaxgan.data.folder import Source
 from jaxgan.data.splits import Split
 
@@ -13,7 +14,7 @@ def respected(real: Source, parts: Split) -> list[dict]:
         real: the images, with `groups` where these were asked for.
         parts: the sides of a split.
     """
-    groups = getattr(real, "groups", None)
+    groups = dataset.of(real).groups
     if groups is None:
         return []
     on = {name: set(groups[getattr(parts, name)].tolist()) for name in parts._fields}
