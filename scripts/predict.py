@@ -45,9 +45,10 @@ def main() -> None:
     classifier = api.Classifier(FLAGS.workdir, FLAGS.step, FLAGS.arm)
     if classifier.measured:
         share = classifier.measured["accuracy"]
+        why = ", which validate best" * (FLAGS.arm in (None, "best"))
         print(
-            f"the {len(classifier.members)} classifiers of {classifier.arm}; on the test images "
-            f"{share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%})",
+            f"the {len(classifier.members)} classifiers of {classifier.arm}{why}; on the test "
+            f"images {share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%})",
             file=sys.stderr,
         )
     rows = [row for images in _together(FLAGS.images) for row in classifier.predict(images).rows()]

@@ -72,13 +72,14 @@ def cheapest(
     low = min(as_good, key=lambda name: (rung(name), -whole[name]))
     if low == best:
         sentence = (
-            f"The best arm, {best} ({whole[best]:.1%}), is also the cheapest of those as good."
+            f"The best arm on the test images, {best} ({whole[best]:.1%}), is also the cheapest of "
+            "those as good."
         )
     else:
         sentence = (
             f"The cheapest arm that this experiment cannot tell from the best is {low} "
-            f"({whole[low]:.1%}; {RUNGS[list(RUNGS)[rung(low)]]}); the best is {best} "
-            f"({whole[best]:.1%})."
+            f"({whole[low]:.1%}; {RUNGS[list(RUNGS)[rung(low)]]}); the best on the test "
+            f"images is {best} ({whole[best]:.1%})."
         )
     return {
         "best": best,

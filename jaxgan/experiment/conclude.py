@@ -13,7 +13,7 @@ from jaxgan.data import dataset, loader
 from jaxgan.data.folder import Source
 from jaxgan.engine import log
 from jaxgan.errors import InputError
-from jaxgan.experiment import next_steps, stored
+from jaxgan.experiment import ensemble, next_steps, stored
 from jaxgan.experiment.analysis import judge
 from jaxgan.experiment.design import arms
 from jaxgan.experiment.design.plan import counts
@@ -98,6 +98,7 @@ def conclude(
     tested = np.concatenate([plan.folds[k].sides.test for k in contexts])
     real = loader.Subset(plan.real, tested)
     found["figures"]["test"] = flipped_images.save(found, real, folder)
+    found["best"] = ensemble.best(found)
     found["cost"] = cost(found)
     found["next"] = next_steps.what_next(found)
     now = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
@@ -194,6 +195,7 @@ def _lines(results: Results, report: epath.Path) -> list[str]:
     beside = [verdict["beside"], verdict["elsewhere"]] if verdict["difference"] is not None else []
     return [
         *_table(results),
+        results["best"]["sentence"],
         f"{passed} of {len(guards)} checks passed",
         *(
             f"the GAN of {failure['name']} failed: {failure['error']}"

@@ -7,7 +7,7 @@ import numpy as np
 from etils import epath
 
 from jaxgan.experiment import stored
-from jaxgan.experiment.schema import Results, Run
+from jaxgan.experiment.schema import Best, Results, Run
 from jaxgan.metrics import classification, networks
 from jaxgan.types import InputError
 
@@ -78,6 +78,19 @@ def choose(results: Results, arm: str) -> str:
     if not trained:
         raise InputError("--arm must have trained classifiers, and this experiment has none")
     return max(trained, key=lambda name: _validated(results, name))
+
+
+def best(results: Results) -> Best:
+    """Return which arm "best" is, and why it may be another one than the first on test images."""
+    arm, arms = choose(results, BEST), results["arms"]
+    top = max(arms, key=lambda name: arms[name]["accuracy"])
+    said = f"Best, for predict and export, is {arm}: it validates best"
+    if arms[top]["accuracy"] > arms[arm]["accuracy"]:
+        said += (
+            f"; {top} is ahead on the test images, but they only measure: what was chosen by them "
+            "would look better than it is"
+        )
+    return {"arm": arm, "sentence": f"{said}."}
 
 
 def measure(results: Results, arm: str) -> dict[str, Any]:

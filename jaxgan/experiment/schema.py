@@ -138,6 +138,13 @@ class Ladder(TypedDict):
     sentence: str
 
 
+class Best(TypedDict):
+    """The arm that `--arm best` takes, and why: see `ensemble.best`."""
+
+    arm: str
+    sentence: str
+
+
 class Guard(TypedDict):
     """A check that the verdict holds; `passed` is None where it was not made."""
 
@@ -254,6 +261,7 @@ class Results(Judged):
         format: its number; it rises with a change that a reader notices.
         jaxgan: the version.
         verdict, arms, contrasts, ladder, worth: see `analysis.judge`.
+        best: see `ensemble.best`.
         guards: see `validity.audit.checks`.
         gate: see `validity.gate.about`.
         runs, failed, generators, failed_generators, seconds, ended: see `results.Record`.
@@ -265,6 +273,7 @@ class Results(Judged):
     jaxgan: str
     config: dict[str, Any]
     classes: list[str]
+    best: Best
     guards: list[Guard]
     gate: Gate | None
     data: Data

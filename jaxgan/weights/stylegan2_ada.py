@@ -114,7 +114,7 @@ def _read_safetensors(path: Path) -> Published:
         net, _, rest = name.partition(".")
         if net not in nets:
             raise InputError(
-                f"--source must be a file that scripts/convert.py made of a StyleGAN2's run, and "
+                f"--source must be a file that jaxgan convert made of a StyleGAN2's run, and "
                 f"{path} has {name}"
             )
         nets[net][rest] = array

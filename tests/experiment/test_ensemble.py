@@ -82,6 +82,16 @@ def test_the_best_arm_is_that_which_validates_best(finished: Path) -> None:
         ensemble.choose(results, "tunde")
 
 
+def test_why_the_best_arm_is_not_the_first_on_test_images(finished: Path) -> None:
+    results = json.loads((finished / "results.json").read_text())
+    results["arms"] = {name: {"accuracy": 0.9 if name == "real" else 0.8} for name in ARMS}
+    found = ensemble.best(results)
+    assert found["arm"] == "add[a]" and "real is ahead on the test images" in found["sentence"]
+    results["arms"]["add[a]"]["accuracy"] = 0.9
+    said = "Best, for predict and export, is add[a]: it validates best."
+    assert ensemble.best(results)["sentence"] == said
+
+
 def test_each_test_image_is_judged_by_its_own_fold(finished: Path) -> None:
     results = json.loads((finished / "results.json").read_text())
     right = []

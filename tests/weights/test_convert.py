@@ -125,7 +125,7 @@ def test_a_run_of_another_gan_becomes_a_file_by_our_names(tmp_path: Path) -> Non
         for path, leaf in jax.tree_util.tree_leaves_with_path(state.ema):
             name = "/".join(entry.key for entry in path)
             np.testing.assert_array_equal(opened.get_tensor(f"ema/{name}"), leaf)
-    refused(tmp_path / "a.safetensors", tmp_path, "scripts/convert.py made of a StyleGAN2's run")
+    refused(tmp_path / "a.safetensors", tmp_path, "jaxgan convert made of a StyleGAN2's run")
 
 
 def test_the_card_of_a_published_network_claims_no_training(run: Path) -> None:

@@ -74,6 +74,8 @@ def headline(results: Results) -> Headline:
         notes.append(f"{worth['arm']} is {worth['sentence']}.")
     if ladder := results.get("ladder"):
         notes.append(ladder["sentence"])
+    if best := results.get("best"):
+        notes.append(best["sentence"])
     if (gate := results.get("gate")) and gate["passed"]:  # Else it is among what to do next.
         notes.append(gate["sentence"])
     if results.get("ended"):
