@@ -6,7 +6,8 @@ DIR holds class folders. Of each class `--train` images are trained on; as many 
 are held out. A recipe is a config of `configs/`, with overrides after a plus sign
 (meowgan64+model.channels=256), or with torch: before it that system as published, in plain PyTorch.
 A>B trains A for half of the time, and B goes on from its weights; all:A>B trains A once, on images
-of all classes, for as long as the halves of all classes take together.
+of all classes, for as long as the halves of all classes take together. one:A is a conditional A for
+all classes, trained for as long as one of each would be.
 For each class it trains until the process has used `--seconds` of CPU time, compiling left out, or
 has seen `--images` real ones, and draws `--samples`. A row of `--out` has a recipe's
 
@@ -51,6 +52,7 @@ from jaxgan.metrics.prdc import prdc
 from jaxgan.models import pca
 from jaxgan.models.backbones import convolutions
 from jaxgan.sampling import sample
+from jaxgan.sampling.stylegan2 import Style
 from jaxgan.training import fitting
 from jaxgan.training.gan import attraction
 from jaxgan.training.run import look_at
@@ -70,7 +72,7 @@ flags.DEFINE_string("keep", None, "Folder for grids and arrays of samples.")
 FLAGS = flags.FLAGS
 
 HELD_OUT = 300  # Images a class, at most.
-TORCH, ALL = "torch:", "all:"
+TORCH, ALL, ONE = "torch:", "all:", "one:"
 
 
 class Samples:
@@ -120,6 +122,12 @@ def train(name: str, seed: int, source: Source, everyone: Source) -> tuple:
         limits = (FLAGS.seconds, FLAGS.images)
         config = config_of(name.removeprefix(TORCH), seed)
         return torch_samples.train(config, images, limits, seed, FLAGS.samples)
+    if name.startswith(ONE):
+        (config, state, *took), label = conditional(name, seed, everyone), source[0]["label"]
+        draw = sample.Sampler.of(config, style=Style(label=str(label))).draw
+        seeds = np.arange(FLAGS.samples, dtype=np.uint32)
+        images = [np.asarray(draw(state.ema, part)) for part in np.array_split(seeds, 8)]
+        return np.concatenate(images), *(np.array(took) / len(everyone.classes))
     *before, last = name.split(">")
     config, seeds = parse(config_of(last, seed)), np.arange(FLAGS.samples, dtype=np.uint32)
     if config.model.name == "pca":
@@ -144,6 +152,16 @@ def train(name: str, seed: int, source: Source, everyone: Source) -> tuple:
 def first_for_all(name: str, seed: int, seconds: float, everyone: Source) -> tuple:
     """Return what `train_for` does on images of all classes, once for all of them."""
     return train_for(config_of(name, seed), everyone, seconds * len(everyone.classes))
+
+
+@cache
+def conditional(name: str, seed: int, everyone: Source) -> tuple:
+    """Return a GAN for all classes, and what `train_for` does."""
+    given = config_of(name.removeprefix(ONE), seed)
+    with given.unlocked():
+        given.model.conditional, given.data.classes = True, everyone.classes
+    seconds = FLAGS.seconds * len(everyone.classes)
+    return parse(given), *train_for(given, everyone, seconds)
 
 
 def train_for(
@@ -172,6 +190,7 @@ def train_for(
         attraction=attraction(config.model, config.train),
         latent_dim=config.model.latent_dim,
         mirror=config.data.flip,
+        num_classes=config.num_classes,
         log=lambda line: None,
     )
     turns = None if config.train.same_batch else config.train.n_critic

@@ -89,9 +89,9 @@ class Generator(nn.Module):
         rows = self.variable("pca", "basis", jnp.zeros, (*each, self.latent_dim, *shape)).value
         means = mean[None]
         if count:  # Latents in the place of their class, among zeros: no rows are gathered.
-            labels = jnp.arange(len(latents)) % count if labels is None else labels
+            labels = jnp.arange(latents.shape[0]) % count if labels is None else labels
             own = jax.nn.one_hot(labels, count, dtype=latents.dtype)
-            latents = (own[:, :, None] * latents[:, None, :]).reshape(len(own), -1)
+            latents = (own[:, :, None] * latents[:, None, :]).reshape(own.shape[0], -1)
             means = (own @ mean.reshape(count, -1)).reshape(-1, *shape)
         flat = latents @ rows.reshape(latents.shape[1], -1)
         return means + flat.reshape(-1, *shape)
