@@ -17,9 +17,7 @@ METADATA, CARD = "metadata.jsonl", "README.md"
 def labels(sampler: Sampler, style: Style, seeds: Sequence[int]) -> list[str] | None:
     """Return the class of each image; None where the run says none."""
     classes: list[str] = list(sampler.config.data.classes or ())
-    numbers = None
-    if sampler.config.model.name == "stylegan2":
-        numbers = sampler.labels(style.label, seeds)
+    numbers = sampler.labels(style.label, seeds)
     if numbers is not None:
         return [classes[int(i)] if classes else str(int(i)) for i in numbers]
     return classes * len(seeds) if len(classes) == 1 else None

@@ -23,6 +23,7 @@ from jaxgan.errors import InputError
 from jaxgan.metrics import judges
 from jaxgan.metrics.networks import BEST
 from jaxgan.system import lock, screen
+from jaxgan.system.terminal import few
 from jaxgan.training import frozen_features, monitor
 from jaxgan.training.classifier import train_classifier, train_classifiers
 from jaxgan.training.components import fit_components
@@ -100,6 +101,8 @@ def _run(asked: ConfigDict, workdir: epath.PathLike, held: ExitStack) -> None:
             tell([said] * bool(said) + class_counts.lines(source, gan=True))
         if isinstance(config, GAN):
             config = settled(config, source)
+            if config.num_classes:
+                tell([f"a generator that is told the class: {few(source.classes)}"])
         about = describe_data(source)
         if jax.process_index() == 0:
             if isinstance(config, GAN):

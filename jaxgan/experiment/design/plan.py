@@ -31,6 +31,10 @@ from jaxgan.training import monitor
 from jaxgan.training import run as training
 from jaxgan.types import InputError
 
+ONE_GAN = (
+    "one GAN for all classes, which is told the class (gan.model.conditional=False: one of each)"
+)
+
 
 class Plan(NamedTuple):
     """What an experiment is to do, on which images.
@@ -76,7 +80,8 @@ class Plan(NamedTuple):
         gan = bool(of_gans(first.needed))
         names = [arm.name for arm in first.arms]
         uneven = class_counts.lopsided(self.real.labels, self.real.classes, verdict.outcome, names)
-        return class_counts.lines(self.real, first.sides, gan=gan) + uneven
+        one = [ONE_GAN] if gan and self.config.gan.num_classes else []
+        return class_counts.lines(self.real, first.sides, gan=gan) + uneven + one
 
     def pick(
         self, *kinds: Kind, fold: int | None = None, seeds: Container[int | None] | None = None
@@ -128,6 +133,9 @@ def prepare(given: ConfigDict | Experiment, before: Plan | None = None) -> Plan:
     )
     training.check_classes(real)
     gan = training.settled(config.gan, real)
+    if config.gan.model.conditional is None and gan.num_classes and gan.train.kimg:
+        # One GAN, which sees as many images as one of each class would.
+        gan = changed(gan, {"train.kimg": gan.num_classes * gan.train.kimg})
     config = changed(
         config,
         {"gan": gan.given, "classifier.model.num_classes": len(real.classes)},
