@@ -22,4 +22,6 @@ def get_config() -> ConfigDict:
 
 
 def get_test_config() -> ConfigDict:
-    return load(DRIFTED64, test=True)
+    config = load(DRIFTED64, test=True)
+    config.model.conditional, config.train.batch_size = True, 8
+    return config

@@ -16,7 +16,10 @@ CASES = {
         {"train.same_batch": False, "train.microbatch": 8},
     ),
     "dcgan": ("meowgan64", {}),  # With batch normalisation of both, dropout and noise.
-    "drifting": ("drifted64", {"train.positives": 16}),
+    "drifting": (
+        "drifted64",
+        {"train.positives": 16, "model.conditional": True, "data.classes": ("cat", "dog")},
+    ),
     "stylegan2": ("stylegan2_ada128", {"augment.p": 0.6}),  # Lazy terms in every step.
     "googlenet": ("googlenet", {"data.resolution": 64}),
 }

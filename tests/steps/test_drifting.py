@@ -65,3 +65,32 @@ def test_sets_tell_of_texture_that_a_smaller_copy_does_not_show(size):
     apart = [float(jnp.abs(a - b).max()) for a, b in zip(sets(flat), sets(board), strict=True)]
     assert apart[-1] > 0.1  # Of the images as they are.
     assert size == 32 or max(apart[:3]) < 0.01 * apart[-1]  # Of levels of the copy.
+
+
+def test_classes_drift_each_by_itself():
+    """Directions are those of a class alone; their scale is common to all."""
+    at = (0.0, 6.0)
+    generated = [vectors(seed, 4, at=x) for seed, x in enumerate(at)]
+    real = [vectors(seed + 2, 8, at=x) for seed, x in enumerate(at)]
+    classes = tuple(jnp.repeat(jnp.arange(2), n) for n in (4, 8))
+    for temperature in TEMPERATURES:
+        target, scale = drift(
+            np.concatenate(generated), np.concatenate(real), (temperature,), classes
+        )
+        moved = np.split(target - scale * np.concatenate(generated), 2)
+        for own, others, found in zip(generated, real, moved, strict=True):
+            # The class's own mean distance is another: the same temperature in units of pixels.
+            mean = np.linalg.norm(own[:, None] - others[None], axis=2).mean()
+            mine = temperature * np.sqrt(own.shape[1]) / float(scale) / mean
+            alone, unit = drift(own, others, (float(mine),))
+            expected = alone - unit * own
+            cosine = (expected * found).sum() / np.linalg.norm(expected) / np.linalg.norm(found)
+            assert cosine == pytest.approx(1, abs=1e-3)
+
+
+def test_one_class_of_several_drifts_as_without_classes():
+    generated, real = vectors(0, 8), vectors(1, 16, at=2.0)
+    expected = drift(generated, real, TEMPERATURES)
+    found = drift(generated, real, TEMPERATURES, (jnp.ones(8, int), jnp.ones(16, int)))
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)

@@ -31,9 +31,7 @@ from jaxgan.training import monitor
 from jaxgan.training import run as training
 from jaxgan.types import InputError
 
-ONE_GAN = (
-    "one GAN for all classes, which is told the class (gan.model.conditional=False: one of each)"
-)
+ONE_GAN = "one GAN, which is told the class, for all (gan.model.conditional=False: one of each)"
 
 
 class Plan(NamedTuple):
