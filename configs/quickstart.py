@@ -38,8 +38,7 @@ def get_config() -> ConfigDict:
     config.gan.retrain = 1
     gan = config.gan
     gan.model.backbone = "random"  # Needs no file; vgg16 does, and is better: see drifted64.py.
-    gan.train.kimg = None
-    gan.train.steps = 800
+    gan.train.kimg = 12.8  # Of each class, as many images by one GAN for all.
     gan.train.log_every = 100
     gan.train.sample_every = 400
     gan.train.checkpoint_every = 400

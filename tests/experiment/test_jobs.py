@@ -88,3 +88,26 @@ def test_steps_of_a_gan_follow_from_its_images(length, first) -> None:
         else:
             images = 3 * job.images if "epochs" in length else 1000
             assert abs(batches - images / job.batch) <= 3
+
+
+def test_one_gan_for_all_classes_trains_as_long_as_one_of_each() -> None:
+    def gans(conditional: bool | None) -> list:
+        config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
+        config.gan = configs.load(str(ROOT / "configs" / "drifted64.py"), test=True)
+        config.gan.retrain, config.gan.model.conditional = 1, conditional
+        train = config.gan.train
+        train.steps, train.kimg, train.batch_size = None, 0.16, 8
+        plan = prepare(config)
+        said = [line for line in plan.account if "one GAN, which is told the class" in line]
+        assert len(said) == (conditional is not False)
+        assert {job.inputs[0].name for job in plan.pick("samples")} == {
+            job.name for job in plan.pick("gan")
+        }
+        return plan.pick("gan")
+
+    (one,), each = gans(None), gans(False)
+    assert one.name == "" and [job.name for job in each] == ["cat", "dog"]
+    assert one.steps == sum(job.steps for job in each) == 40
+    assert one.images == sum(job.images for job in each)
+    (asked,) = gans(True)  # Then its length is taken as it is.
+    assert asked.steps == 20
