@@ -26,7 +26,10 @@ from jaxgan.training.options import Parts, introduce, make_batches, make_options
 from jaxgan.types import Recipe
 
 EACH = 4  # Images of a class in a batch of a conditional drifting model, at least.
-LOPSIDED = 2  # Times as many images in a class as in another: no longer one GAN for both.
+MOST, LOPSIDED = (
+    4,
+    2,
+)  # Classes of one drifting model, and times as many images of one as of another.
 SOON = (25, 100)  # Steps after which samples are shown, however long the training is.
 
 
@@ -149,31 +152,33 @@ def look_at(normalise: str, source: Source) -> recipes.ImageStats:
 def settle_classes(config: GAN, source: Source) -> dict[str, Any]:
     """Return whether a GAN is conditional, and the classes that there are: new values.
 
-    Where `model.conditional` is None a refiner is, with 2 classes or more of which a batch has EACH
-    images or more, none more than LOPSIDED times as large as another.
+    Where `model.conditional` is None a refiner is, with 2 to MOST classes of which none is more
+    than LOPSIDED times as large as another. Each class then has the images that it would have
+    alone: batches, images that attract, and thousands of images to train for, times the classes.
 
     Raises:
         InputError: there is only one class, or there are too many for a batch.
     """
-    batch, count = config.train.batch_size, len(source.classes)
-    fits = not isinstance(config, Drifting) or batch >= EACH * count
-    able = not isinstance(config, Drifting) or config.model.generator == "refiner"
-    if config.model.conditional is None:
+    model, train, count = config.model, config.train, len(source.classes)
+    new = {"model.conditional": True, "data.classes": list(source.classes)}
+    if model.conditional is None:
+        assert isinstance(model, DriftingModel) and isinstance(train, DriftingTrain)
         sizes = np.bincount(source.labels, minlength=count)
-        alike = sizes.max() <= LOPSIDED * sizes.min()
-        conditional = count > 1 and fits and able and bool(alike)
-        found: dict[str, Any] = {"model.conditional": conditional}
-        return found | ({"data.classes": list(source.classes)} if conditional else {})
-    if not config.model.conditional:
+        alike = bool(sizes.max() <= LOPSIDED * sizes.min())
+        if not (alike and 1 < count <= MOST and model.generator == "refiner"):
+            return {"model.conditional": False}
+        scaled = {"batch_size": train.batch_size, "positives": train.positives, "kimg": train.kimg}
+        return new | {f"train.{name}": count * n for name, n in scaled.items() if n}
+    if not model.conditional:
         return {}
     if count < 2:
         raise InputError(
             f"model.conditional must be false without class folders, two or more of them, got only "
             f"{', '.join(source.classes)}"
         )
-    if not fits:
+    if isinstance(config, Drifting) and train.batch_size < EACH * count:
         raise InputError(
             f"train.batch_size must be {EACH} or more for each of {count} classes of a conditional "
-            f"drifting model, whose images of a class repel each other, got {batch}"
+            f"drifting model, whose images of a class repel each other, got {train.batch_size}"
         )
-    return {"data.classes": list(source.classes)}
+    return new

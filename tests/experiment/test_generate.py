@@ -173,7 +173,7 @@ def test_one_conditional_gan_draws_all_classes(tmp_path, monkeypatch) -> None:
     """Beside it, selected images of a folder and of principal components."""
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
     config.gan = configs.load(str(ROOT / "configs" / "drifted64.py"), test=True)
-    config.gan.train.batch_size, config.gan.retrain = 8, 1
+    config.gan.retrain = 1
     config.seeds, config.select.by = (0, 1), "none"
     config.arms = ("real", "add:2", "add[made]:4+selection", "pca:4+selection")
     config.verdict.primary = ("add:2", "real")

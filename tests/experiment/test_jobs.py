@@ -107,7 +107,8 @@ def test_one_gan_for_all_classes_trains_as_long_as_one_of_each() -> None:
 
     (one,), each = gans(None), gans(False)
     assert one.name == "" and [job.name for job in each] == ["cat", "dog"]
-    assert one.steps == sum(job.steps for job in each) == 40
+    assert [one.steps] * 2 == [job.steps for job in each] and one.steps == 20
+    assert one.batch == sum(job.batch for job in each) == 16
     assert one.images == sum(job.images for job in each)
     (asked,) = gans(True)  # Then its length is taken as it is.
-    assert asked.steps == 20
+    assert asked.steps == 20 and asked.batch == 8

@@ -1,5 +1,7 @@
 """A refiner that is told the class: each has components of its own, and where one is trained."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import changed, parse
+from jaxgan.data import dataset
 from jaxgan.data.loader import Subset
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.errors import InputError
@@ -39,23 +42,36 @@ def test_images_of_a_class_are_those_of_a_generator_with_its_components() -> Non
 @pytest.mark.parametrize(
     ("new", "conditional"),
     [
-        ({"train.batch_size": 8}, True),
-        ({"train.batch_size": 7}, False),  # Of two classes a batch must have four images each.
-        ({"train.batch_size": 8, "data.limit": 4}, True),
-        ({"train.batch_size": 8, "model.generator": "dcgan"}, False),
-        ({"train.batch_size": 8, "model.conditional": False}, False),
+        ({}, True),
+        ({"model.generator": "dcgan"}, False),
+        ({"model.conditional": False}, False),
     ],
 )
 def test_one_generator_is_for_all_classes_where_it_fits(new, conditional) -> None:
-    config = changed(parse(configs.load(DRIFTED, test=True)), {"model.conditional": None} | new)
+    """And a class has as much of it as of one of its own."""
+    config = changed(parse(configs.load(DRIFTED, test=True)), {"train.kimg": 0.5} | new)
     found = settled(config, ToySource(32, count=8))
     assert found.model.conditional is conditional
     assert found.num_classes == (2 if conditional else 0)
+    for name in ("batch_size", "positives", "kimg"):
+        assert getattr(found.train, name) == getattr(config.train, name) * (1 + conditional)
+    assert settled(found, ToySource(32, count=8)) == found
+
+
+def test_one_class_or_many_have_a_generator_each() -> None:
+    config = parse(configs.load(DRIFTED, test=True))
+    toys = ToySource(32, count=10)
+    for count in (1, 2, 4, 5):
+        source = dataclasses.replace(
+            dataset.of(toys),
+            classes=tuple(map(str, range(count))),
+            labels=np.arange(20, dtype=np.int32) % count,
+        )
+        assert settled(config, source).model.conditional is (1 < count < 5)
 
 
 def test_unequal_classes_have_a_generator_each() -> None:
-    config = changed(parse(configs.load(DRIFTED, test=True)), {"train.batch_size": 8})
-    source = ToySource(32, count=9)
+    config, source = parse(configs.load(DRIFTED, test=True)), ToySource(32, count=9)
     cats, dogs = (np.flatnonzero(source.labels == label) for label in (0, 1))
     for count, conditional in ((4, False), (5, True)):
         some = Subset(source, [*cats, *dogs[:count]])

@@ -131,9 +131,6 @@ def prepare(given: ConfigDict | Experiment, before: Plan | None = None) -> Plan:
     )
     training.check_classes(real)
     gan = training.settled(config.gan, real)
-    if config.gan.model.conditional is None and gan.num_classes and gan.train.kimg:
-        # One GAN, which sees as many images as one of each class would.
-        gan = changed(gan, {"train.kimg": gan.num_classes * gan.train.kimg})
     config = changed(
         config,
         {"gan": gan.given, "classifier.model.num_classes": len(real.classes)},
