@@ -34,8 +34,8 @@ def get_config() -> ConfigDict:
     for name in ("n_critic", "same_batch", "boost"):
         del config.train[name]
     del config.augment, config.optim.critic, config.data.normalise
-    # One generator, which is told the class, for all: True, False, or None for where it fits
-    # (docs/systems/few_images.md).
+    # One generator, which is told the class, for all: True, False, or None: for 2 to 4 classes of
+    # like size, with batches, positives and kimg times as many (docs/systems/few_images.md).
     config.model.conditional = None
     # Reach of attraction and repulsion, as shares of the mean distance.
     config.loss = ConfigDict({"name": "drifting", "temperatures": (0.02, 0.05, 0.2)})

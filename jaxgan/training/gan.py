@@ -26,10 +26,8 @@ from jaxgan.training.options import Parts, introduce, make_batches, make_options
 from jaxgan.types import Recipe
 
 EACH = 4  # Images of a class in a batch of a conditional drifting model, at least.
-MOST, LOPSIDED = (
-    4,
-    2,
-)  # Classes of one drifting model, and times as many images of one as of another.
+MOST = 4  # Classes of one drifting model, where the config leaves it open, and
+LOPSIDED = 2  # times as many images of one class as of another.
 SOON = (25, 100)  # Steps after which samples are shown, however long the training is.
 
 
