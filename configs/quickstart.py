@@ -8,9 +8,9 @@ refine principal components and drift (drifted64.py) in the features of fixed ra
 the demo must run offline; --gan=auto takes VGG16's where they are installed. The published sizes
 are in the other configs.
 
-Cost: 4:56 on two CPU cores for `make demo` (481 + 486 drawn images to train with, 2 arms).
-Result: hurts, -3.8 points (-5.6 to -2.0), 4 classifiers an arm, 2,809 test images;
-real+augmentation has 92.3 %. The generators beat principal components (2026-11).
+Cost: 4:36 on two CPU cores for `make demo` (481 + 486 drawn images to train with, 2 arms).
+Result: hurts, -3.0 points (-3.9 to -2.0), 6 classifiers an arm, 2,809 test images;
+real+augmentation has 92.3 %. The generator beats principal components (2026-11).
 """
 
 from pathlib import Path
