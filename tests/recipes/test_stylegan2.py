@@ -192,3 +192,10 @@ def test_it_begins_with_a_converted_network(tmp_path: Path) -> None:
     ):
         jax.tree.map(np.testing.assert_array_equal, got, variables[name])
     assert len(told) == 3 and not any("anew" in line for line in told)
+
+
+def test_configs_of_users_find_it_where_it_was() -> None:
+    from jaxgan import stylegan2 as before
+    from jaxgan.recipes import stylegan2 as now
+
+    assert before is now
