@@ -385,7 +385,8 @@ def test_an_experiment_counts_group_by_group(tmp_path: Path, monkeypatch) -> Non
         labels = plan.real.labels[plan.folds[self.fold].sides.test]
         runs = [
             {"arm": arm.name, "seed": config.seeds[i], "seconds": 1.0, "steps": 1, "gan": None}
-            | {"curve": {"train": [], "validation": []}, "test_accuracy": 0.5, "predictions": []}
+            | {"curve": {"train": [], "validation": []}, "validation_accuracy": 0.5}
+            | {"test_accuracy": 0.5, "predictions": []}
             | {"probabilities": rng.dirichlet((2, 2), len(labels)).round(6).tolist(), "step": 1}
             for i in positions
             for arm in self.arms

@@ -51,10 +51,10 @@ def workers() -> Iterator[Workers]:
     try:
         yield Workers(pool, count)
     finally:
-        processes = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
+        for process in list((pool._processes or {}).values()):
             process.terminate()
+        # Python's own end of a pool whose thread still lives may fail on a closed pipe.
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager
