@@ -20,6 +20,7 @@ the rest; of unaligned whole animals samples are not recognisable in this time.
 from pathlib import Path
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 from jaxgan.config import load
 
@@ -34,9 +35,9 @@ def get_config() -> ConfigDict:
     for name in ("n_critic", "same_batch", "boost"):
         del config.train[name]
     del config.augment, config.optim.critic, config.data.normalise
-    # One generator, which is told the class, for all: True, False, or None: for 2 to 4 classes of
+    # One generator, which is told the class, for all: True, False, or none: for 2 to 4 classes of
     # like size, with batches, positives and kimg times as many (docs/systems/few_images.md).
-    config.model.conditional = None
+    config.model.conditional = placeholder(bool)
     # Reach of attraction and repulsion, as shares of the mean distance.
     config.loss = ConfigDict({"name": "drifting", "temperatures": (0.02, 0.05, 0.2)})
     optim = config.optim.generator
