@@ -26,7 +26,7 @@ def call(script: str, *arguments: str, code: int = 0) -> subprocess.CompletedPro
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         env=os.environ | {"XLA_FLAGS": ""},
     )
     assert done.returncode == code, done.stdout + done.stderr
