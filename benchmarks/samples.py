@@ -186,7 +186,7 @@ def train_for(
     state = fitting.fit(
         source,
         state,
-        projection=recipes.build_projection(config),
+        projection=recipes.build_projection(config.model, config.vision),
         attraction=attraction(config.model, config.train),
         latent_dim=config.model.latent_dim,
         mirror=config.data.flip,

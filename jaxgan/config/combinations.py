@@ -43,7 +43,8 @@ def check_training(given: ConfigDict | Config, name: str = "config") -> Any:
         data, optim = config.data, config.optim
         _check_classifier(data, config.model, config.train, optim, name)
         if optim.frozen:
-            _check_frozen(optim.frozen, recipes.classifier_layers(config), f"{name}.optim.frozen")
+            layers = recipes.classifier_layers(recipes.build_classifier(config), data.resolution)
+            _check_frozen(optim.frozen, layers, f"{name}.optim.frozen")
         if not optim.trunk and config.model.pretrained is None and config.init_from is None:
             raise InputError(
                 f"{name}.optim.trunk must be above 0 with random weights: set "

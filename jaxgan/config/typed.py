@@ -66,6 +66,12 @@ class GAN(Network):
         return len(self.data.classes or ()) if self.model.conditional else 0
 
     @property
+    def needs_images(self) -> bool:
+        """Whether its step depends on the images: on how many are an epoch, or their statistics."""
+        durations = repr((self.vision, self.optim, self.augment))
+        return self.data.normalise == "statistics" or "epoch" in durations
+
+    @property
     def numpy_latents(self) -> bool:
         """Whether seeds become latents as the published tool makes them."""
         return self.sample is not None and self.sample.latents == "numpy"

@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
-from jaxgan.config.settings import has_second_critic
-from jaxgan.config.typed import GAN, PCA, Config, Drifting, Network, Projected, StyleGAN2, parse
+from jaxgan.config.model_settings import GANModel, ProjectedModel
+from jaxgan.config.settings import Vision, has_second_critic
+from jaxgan.config.typed import GAN, PCA, Config, Drifting, Projected, parse
 from jaxgan.models.projected import Projection
 from jaxgan.recipes import classifier, drifting, gan, projected, second_critic, stylegan2
 from jaxgan.recipes.augmentation import build_augment as build_augment
@@ -20,8 +20,8 @@ from jaxgan.recipes.classifier import follows_length as follows_length
 from jaxgan.recipes.durations import ImageStats as ImageStats
 from jaxgan.recipes.durations import extra_batches as extra_batches
 from jaxgan.recipes.generators import build_generator as build_generator
-from jaxgan.steps.state import GANState, Net
-from jaxgan.types import PRNGKey, Recipe
+from jaxgan.steps.state import GANState
+from jaxgan.types import Recipe
 
 
 def build(
@@ -39,27 +39,14 @@ def build(
     return _RECIPES[made.model.name](made, axis_name, stats)
 
 
-def needs_images(config: GAN) -> bool:
-    """Return whether the step of a GAN's config depends on its images."""
-    durations = [config.vision.start if config.vision else None]
-    if isinstance(config, Drifting):
-        durations += [config.optim.generator.t_max, config.optim.generator.warmup]
-    elif not isinstance(config, StyleGAN2):
-        players = config.optim.generator, config.optim.critic
-        durations += [config.augment.noise_until, *(player.t_max for player in players)]
-        durations += [player.warmup for player in players]
-    return config.data.normalise == "statistics" or any("epoch" in (d or "") for d in durations)
-
-
-def build_projection(config: Network | PCA) -> Projection | None:
+def build_projection(model: GANModel, vision: Vision | None) -> Projection | None:
     """Return the frozen network of a GAN's critic, the first or the second; None without one.
 
     Raises:
         InputError: its weights are not installed.
     """
-    if isinstance(config, Projected):
-        return projected.build_projection(config.model)
-    vision = config.vision if isinstance(config, GAN) else None
+    if isinstance(model, ProjectedModel):
+        return projected.build_projection(model)
     return second_critic.build_projection(vision) if has_second_critic(vision) else None
 
 
@@ -71,33 +58,19 @@ def calibrated(state: GANState, scale: Array) -> GANState:
 
 
 def abstract_ema(config: GAN | PCA) -> Any:
-    """Shapes and types of the averaged generator's variables."""
-    if isinstance(config, GAN):  # Sampling does without the critics' weights.
-        config = dataclasses.replace(config, vision=None)
-    if isinstance(config, Projected | Drifting):
-        make = partial(projected.first_average, build_generator(config), config.model.latent_dim)
-        return jax.eval_shape(make, jax.random.key(0))
-    return jax.eval_shape(build(config).init, jax.random.key(0)).ema
-
-
-def _pca(config: PCA, axis_name: str | None, stats: ImageStats) -> Recipe:
-    """Return the shapes alone: what trains nothing has no step."""
-    generator = build_generator(config)
-
-    def init(key: PRNGKey) -> GANState:
-        latents = jax.ShapeDtypeStruct((2, config.model.latent_dim), jnp.float32)
-        variables = generator.lazy_init(key, latents, False)
-        nothing = Net({}, {}, ())
-        return GANState(jnp.int32(1), nothing, nothing, variables)
-
-    return Recipe(init, lambda state, batch, key: (state, {}))
+    """Return shapes and types of the averaged generator's variables."""
+    if not isinstance(config, Projected | Drifting | PCA):
+        alone = dataclasses.replace(config, vision=None)  # Without a second critic's weights.
+        return jax.eval_shape(build(alone).init, jax.random.key(0)).ema
+    make = partial(projected.first_average, build_generator(config), config.model.latent_dim)
+    found = jax.eval_shape(make, jax.random.key(0))
+    return {"params": found["params"]} if isinstance(config, PCA) else found
 
 
 _RECIPES = {
     "wgan": gan.recipe,
     "dcgan": gan.recipe,
     "fastgan": gan.recipe,
-    "pca": _pca,
     "projected": projected.recipe,
     "drifting": drifting.recipe,
     "stylegan2": stylegan2.recipe,

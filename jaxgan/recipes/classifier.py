@@ -1,6 +1,5 @@
 """From a config to a classifier and its recipe."""
 
-import dataclasses
 from functools import partial
 
 import jax
@@ -117,12 +116,10 @@ def follows_length(optim: ClassifierOptim) -> bool:
     return optim.schedule != "constant" or bool(optim.warmup)
 
 
-def classifier_layers(config: Classifier) -> list[str]:
+def classifier_layers(model: nn.Module, resolution: int) -> list[str]:
     """Return the names of a classifier's layers: "conv1", "inception3a", ..."""
-    found = dataclasses.replace(config.model, num_classes=config.model.num_classes or 2)
-    model = build_classifier(dataclasses.replace(config, model=found))
-    images = networks.images(config.data.resolution)
-    shapes = jax.eval_shape(lambda key: model.lazy_init(key, images, False), jax.random.key(0))
+    images, some = networks.images(resolution), model.clone(num_classes=2)  # It may have None yet.
+    shapes = jax.eval_shape(lambda key: some.lazy_init(key, images, False), jax.random.key(0))
     return sorted(shapes["params"])
 
 

@@ -9,12 +9,14 @@ from jaxgan.config.model_settings import (
     DCGANModel,
     FastGANModel,
     GANModel,
+    PCAModel,
     RefinerModel,
+    StyleGAN2Model,
     WGANModel,
 )
 from jaxgan.config.typed import Config, parse
-from jaxgan.models import dcgan, fastgan, pca, refiner, wgan
-from jaxgan.recipes import networks, stylegan2
+from jaxgan.models import dcgan, fastgan, pca, refiner, stylegan2, wgan
+from jaxgan.recipes import networks
 
 Kind: TypeAlias = tuple[type[nn.Module], dict[str, Any]]  # With what it alone takes.
 
@@ -23,9 +25,20 @@ def build_generator(config: ConfigDict | Config, axis_name: str | None = None) -
     """Return the generator module of a GAN's config: `(latents [b, z], train)`."""
     made = parse(config)
     model, resolution = made.model, made.data.resolution
-    if model.name == "stylegan2":
-        return stylegan2.make_generator(made, axis_name)
-    if model.name == "pca":
+    if isinstance(model, StyleGAN2Model):
+        return stylegan2.Generator(
+            resolution=resolution,
+            latent_dim=model.latent_dim,
+            num_classes=made.num_classes,
+            w_dim=model.w_dim,
+            channel_base=model.channel_base,
+            channel_max=model.channel_max,
+            mapping_layers=model.mapping_layers,
+            clamp=model.clamp,
+            bf16_blocks=networks.bf16_blocks(model, made.precision),
+            axis_name=axis_name,
+        )
+    if isinstance(model, PCAModel):
         return pca.Generator(resolution, model.latent_dim, model.shrink)
     kind, own = _kind(model)
     if kind is refiner.Generator:

@@ -5,16 +5,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 from ml_collections import ConfigDict
 
 from jaxgan.augment import ada
-from jaxgan.config.model_settings import StyleGAN2Model
 from jaxgan.config.settings import Adam
 from jaxgan.config.typed import StyleGAN2
 from jaxgan.models import stylegan2
-from jaxgan.recipes import second_critic
+from jaxgan.recipes import networks, second_critic
 from jaxgan.recipes.durations import ImageStats
+from jaxgan.recipes.generators import build_generator
 from jaxgan.steps import optimizers, schedules
 from jaxgan.steps import stylegan2 as steps
 from jaxgan.steps.state import AidedStyleGAN2State, StyleGAN2State, new_net
@@ -112,26 +111,6 @@ def choose(config: ConfigDict, name: str, resolution: int) -> ConfigDict:
     return config
 
 
-def make_generator(config: StyleGAN2, axis_name: str | None = None) -> nn.Module:
-    model = config.model
-    return stylegan2.Generator(
-        resolution=config.data.resolution,
-        latent_dim=model.latent_dim,
-        num_classes=config.num_classes,
-        w_dim=model.w_dim,
-        channel_base=model.channel_base,
-        channel_max=model.channel_max,
-        mapping_layers=model.mapping_layers,
-        clamp=model.clamp,
-        bf16_blocks=_bf16_blocks(model, config.precision),
-        axis_name=axis_name,
-    )
-
-
-def _bf16_blocks(model: StyleGAN2Model, precision: str) -> int:
-    return model.bf16_blocks if precision == "bf16" else 0
-
-
 def frozen_layers(resolution: int) -> list[str]:
     """The discriminator's layers before 4 x 4, from the pictures on.
 
@@ -155,10 +134,10 @@ def recipe(
         channel_base=model.channel_base,
         channel_max=model.channel_max,
         clamp=model.clamp,
-        bf16_blocks=_bf16_blocks(model, config.precision),
+        bf16_blocks=networks.bf16_blocks(model, config.precision),
         group_size=model.group_size,
     )
-    generator, critic = make_generator(config, axis_name), make_critic(axis_name=axis_name)
+    generator, critic = build_generator(config, axis_name), make_critic(axis_name=axis_name)
     r1 = steps.Lazy(loss.r1, loss.r1_every)
     path = steps.Lazy(loss.path_length, loss.path_every)
     generator_tx = _optimiser(config.optim.generator, path)
@@ -180,7 +159,7 @@ def recipe(
     )
 
     def init(key: PRNGKey) -> StyleGAN2State:
-        generator, critic = make_generator(config), make_critic()  # In no `pmap`.
+        generator, critic = build_generator(config), make_critic()  # In no `pmap`.
         generator_key, critic_key = jax.random.split(key)
         size, classes = config.data.resolution, config.num_classes
         z = jax.ShapeDtypeStruct((2, model.latent_dim), jnp.float32)

@@ -77,7 +77,7 @@ def train_gan(
             return fitting.fit(
                 source,
                 begin(state),
-                projection=recipes.build_projection(config),
+                projection=recipes.build_projection(config.model, config.vision),
                 attraction=attraction(config.model, settings),
                 latent_dim=config.model.latent_dim,
                 mirror=config.data.flip,
@@ -121,7 +121,7 @@ def assemble(config: GAN, source: Source, recipe: Recipe | None = None, prefix: 
         prefix: of the settings' names in the config.
     """
     train = config.train
-    if recipe is None or recipes.needs_images(config):
+    if recipe is None or config.needs_images:
         recipe = recipes.build(
             config, sharding.axis_name(config.parallel), look_at(config.data.normalise, source)
         )

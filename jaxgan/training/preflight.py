@@ -8,7 +8,7 @@ import jax
 
 from jaxgan import recipes
 from jaxgan.config.settings import Train
-from jaxgan.config.typed import Classifier, Network
+from jaxgan.config.typed import GAN, Classifier, Network
 from jaxgan.engine import sharding
 from jaxgan.errors import InputError
 from jaxgan.weights import imagenet, init_from
@@ -29,7 +29,8 @@ def check_start(config: Network, name: str = "config") -> None:
         init_from.check(config.init_from, model, recipes.build(config) if known else None, name)
     elif isinstance(config, Classifier) and config.model.pretrained is not None:
         imagenet.read(model, config.model.pretrained, recipes.build(config))
-    recipes.build_projection(config)
+    if isinstance(config, GAN):
+        recipes.build_projection(config.model, config.vision)
 
 
 def check_batches(train: Train, model: str, prefix: str = "") -> None:

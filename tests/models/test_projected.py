@@ -153,7 +153,9 @@ def test_what_is_frozen_is_in_no_state() -> None:
     """Neither its weights nor moments of them: what is kept of it are the factors alone."""
     config = twin()
     state = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
-    frozen = {kernel.shape for kernel in recipes.build_projection(parse(config)).channels}
+    made = parse(config)
+    projection = recipes.build_projection(made.model, made.vision)
+    frozen = {kernel.shape for kernel in projection.channels}
     shapes = {x.shape for x in jax.tree.leaves(state)}
     assert not shapes & frozen and state.critic.stats["scale"].shape == (6,)
     assert set(state.generator.params).isdisjoint({"pca", "mean", "basis"})
@@ -168,7 +170,7 @@ def begun(cats) -> tuple:
     state = fitting.fit(
         cats,
         jax.jit(recipe.init)(jax.random.key(0)),
-        projection=recipes.build_projection(parse(config)),
+        projection=recipes.build_projection(parse(config).model, parse(config).vision),
         latent_dim=30,
         mirror=config.data.flip,
         log=lines.append,

@@ -84,7 +84,9 @@ def test_on_it_adds_a_term_and_an_update_of_its_own() -> None:
 def test_what_is_frozen_is_in_no_state() -> None:
     config = twin(vision__backbone="random")
     state = jax.eval_shape(recipes.build(config).init, KEY)
-    frozen = {kernel.shape for kernel in recipes.build_projection(parse(config)).channels}
+    made = parse(config)
+    projection = recipes.build_projection(made.model, made.vision)
+    frozen = {kernel.shape for kernel in projection.channels}
     assert not frozen & {x.shape for x in jax.tree.leaves(state)}
     assert jax.tree.structure(recipes.abstract_ema(parse(config))) == jax.tree.structure(state.ema)
     assert "second" not in vars(jax.eval_shape(recipes.build(twin()).init, KEY))
@@ -104,7 +106,7 @@ def test_a_run_calibrates_resumes_and_samples_without_the_frozen_network(
     cats = loader.in_memory(ToySource(16, count=12, classes=("cat",)))
     config = twin(vision__backbone="random", vision__start="1 step", train__steps=2)
     whole = run.train_gan(parse(config), cats, tmp_path / "a")
-    projection = recipes.build_projection(parse(config))
+    projection = recipes.build_projection(parse(config).model, parse(config).vision)
     fresh = recipes.build(config).init(KEY)
     fresh = fitting.fit(cats, fresh, projection=projection, latent_dim=8, mirror=False)
     images = to_float(jnp.asarray(np.stack([cats[i]["image"] for i in range(12)])))
