@@ -57,6 +57,7 @@ def main(others: list[str]) -> None:
         command.check_goes_with({"format": "compare", "job_cpus": "on", "job_devices": "on"})
         command.use_devices()
         from jaxgan.config import combinations
+        from jaxgan.config.values import is_experiment
         from jaxgan.experiment import budget, forecast, pipeline, ray_cluster
         from jaxgan.experiment.design import choose_gan
         from jaxgan.experiment.design.plan import prepare
@@ -71,8 +72,10 @@ def main(others: list[str]) -> None:
         if FLAGS.gan is not None:
             if lost := command.overridden("gan."):
                 raise InputError(f"--gan takes the place of config.gan: without --config.{lost[0]}")
-            config, line = choose_gan.put(config, FLAGS.gan)
-            told_first = (line,)
+            if is_experiment(config):  # Others are refused below.
+                side, retrain = config.classifier.data.resolution, config.gan.retrain
+                config.gan, line = choose_gan.load(FLAGS.gan, side, retrain)
+                told_first = (line,)
         if FLAGS.dry_run and seconds:
             print(
                 budget.say(budget.choose(combinations.parsed(config), seconds, begin)[0], seconds)

@@ -94,7 +94,11 @@ def experiment(
         raise InputError(f"budget is for this process alone: without on={on!r}")
     made = _config(config, {"data.path": str(images)} | dict(settings or {}))
     place = _place(workdir, config if isinstance(config, str) else None, images)
-    made, *lines = (made,) if gan is None else choose_gan.put(made, gan)
+    lines = []
+    if gan is not None and configs.is_experiment(made):  # Others are refused below.
+        side, retrain = made.classifier.data.resolution, made.gan.retrain
+        made.gan, line = choose_gan.load(gan, side, retrain)
+        lines.append(line)
     flags = {"config": config, "gan": gan, "budget": budget, "workdir": place, "on": on}
     with _begun(_command("experiment", [images], flags, settings)):
         if budget is None:

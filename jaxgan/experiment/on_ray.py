@@ -16,7 +16,6 @@ from typing import Any
 import jax
 from etils import epath
 
-from jaxgan.config.typed import Experiment
 from jaxgan.errors import InputError
 from jaxgan.experiment.design.arms import Arm
 from jaxgan.experiment.design.plan import Plan
@@ -38,7 +37,6 @@ class Cluster:
     Args:
         on: what each job takes.
         plan: of the experiment.
-        config: the experiment's.
         folder: its workdir.
         outlook: of all jobs.
         platforms: JAX's, for the jobs; "" is the best that a worker has.
@@ -52,14 +50,13 @@ class Cluster:
         self,
         on: On,
         plan: Plan,
-        config: Experiment,
         folder: epath.Path,
         outlook: RemainingTime,
         platforms: str | None,
     ):
         import ray
 
-        self.plan, self.config, self.outlook, self.folder = plan, config, outlook, folder
+        self.plan, self.outlook, self.folder = plan, outlook, folder
         self.failed: dict[str, str] = {}
         self.devices: list[str] = []
         nodes = [node for node in ray.nodes() if node["Alive"]]
@@ -76,12 +73,11 @@ class Cluster:
                 f"--job_devices"
             )
         self.at_once = sum(room.values())
-        check_nodes([node for node in nodes if room[node["NodeID"]]], folder, config.data.path)
+        check_nodes([node for node in nodes if room[node["NodeID"]]], folder, plan.config.data.path)
         environment = {k: v for k, v in os.environ.items() if k.startswith(PASSED)}
         settings = {k: v for k, v in jax.config.values.items() if k != "jax_platforms"}
         order = Order(
             plan,
-            config,
             os.path.abspath(folder),
             os.getcwd(),
             environment,
@@ -97,7 +93,7 @@ class Cluster:
         self, folds: Sequence[int], positions: range, samples_only: bool = False
     ) -> list[Part]:
         """Return what there is to do for some seeds, in tasks; none comes before what it needs."""
-        found, config = [], self.config
+        found, config = [], self.plan.config
         for k in folds:
             by_gan: dict[str, list] = {}
             for job in self.plan.pick("samples", fold=k, seeds=positions):
@@ -121,8 +117,7 @@ class Cluster:
 
     def alone(self, arm: Arm) -> Part:
         """Return a classifier of the first fold that is no arm of the verdict."""
-        job = classify.alone(self.config, self.plan.folds[0], arm)
-        return Part(arm.name, (job,), alone=True)
+        return Part(arm.name, (self.plan.alone(arm),), alone=True)
 
     def do(self, parts: Sequence[Part], log: Log) -> None:
         """Do what is not done yet; `failed` has what went wrong.

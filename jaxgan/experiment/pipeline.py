@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 
 from etils import epath
@@ -88,7 +89,7 @@ def run(
         outlook = RemainingTime(plan.jobs, folder, ends)
         one = _Experiment(plan, folder, begin, until, begin_folds, outlook)
         if on:
-            one.cluster = Cluster(on, plan, one.config, folder, outlook, platforms)
+            one.cluster = Cluster(on, one.plan, folder, outlook, platforms)
         return one.run(told_first)
 
 
@@ -104,9 +105,9 @@ class _Experiment:
         begin_folds: int | None,
         outlook: RemainingTime,
     ):
-        self.plan, self.folder = plan, folder
         # Its `config.json` does without the classes.
         self.config = changed(plan.config, {"classifier.data.classes": plan.real.classes})
+        self.plan, self.folder = replace(plan, config=self.config), folder
         self.begin, self.until = begin, until
         self.begin_folds = len(plan.folds) if begin_folds is None else begin_folds
         self.outlook = outlook
@@ -248,9 +249,7 @@ class _Experiment:
     def _context(self, k: int) -> FoldContext:
         fold = self.plan.folds[k]
         failed = self.cluster.failed if self.cluster else {}
-        return FoldContext(
-            self.config, self.plan, fold, self.folder, self.told, self.outlook, failed
-        )
+        return FoldContext(self.plan, fold, self.folder, self.told, self.outlook, failed)
 
     def _of(self, k: int) -> list[dict]:
         return [
@@ -302,7 +301,7 @@ class _Experiment:
 
     @cached_property
     def _gans(self) -> tuple[Source, Recipe]:
-        return as_gans_see(self.config, self.plan.real)
+        return as_gans_see(self.plan)
 
     def _decided(self, seeds: int) -> bool:
         """Return whether so many seeds are enough: by a look at the verdict, or by the width asked

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float32, Int, UInt8
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.config.model_settings import PCAModel
+from jaxgan.config.model_settings import GANModel, PCAModel
 from jaxgan.config.settings import Evaluate
 from jaxgan.config.typed import GAN, PCA
 from jaxgan.engine.checkpoint import Best, Checkpoints, checksums
@@ -57,9 +57,10 @@ class Sampler(NamedTuple):
         checksum: str = "",
         style: Style = Style(),
     ) -> "Sampler":
-        """Return the sampler of a config's generator with these weights."""
-        generator, classes = recipes.build_generator(config), config.data.classes
-        draw = draw_with(generator, config, style, classes)
+        """Return the sampler of a config's generator with these weights, which draws in a style."""
+        generator = recipes.build_generator(config)
+        labels = partial(stylegan2.labels, config.num_classes, config.data.classes, style.label)
+        draw = draw_with(generator, config.model, style, labels, config.numpy_latents)
         return cls(config, step, checksum, variables, draw)
 
     @property
@@ -202,34 +203,37 @@ def _step(checkpoints: Checkpoints, step: int | str | None) -> int | None:
 
 
 def draw_with(
-    generator: Any, config: GAN | PCA, style: Style = Style(), classes: Sequence[str] = ()
+    generator: Any,
+    model: GANModel | PCAModel,
+    style: Style,
+    labels: Callable[[Sequence[int]], Int[np.ndarray, " n"] | None],
+    by_numpy: bool = False,
 ) -> Draw:
     """Return the sampler of a generator.
 
     Args:
         generator: the module.
-        config: whose it is.
+        model: the section of which it is.
         style: how a StyleGAN2 draws.
-        classes: the names of its classes, one of which `style` may ask for.
+        labels: from seeds to classes, or to None of a generator without.
+        by_numpy: see `latents_of`.
     """
-    model, count = config.model, config.num_classes
     if isinstance(model, PCAModel):  # Image by image, as in experiments.
         return lambda variables, seeds: pca.draw(
             pca.Fit(**variables["params"]), np.asarray(seeds), model.shrink
         )
     if model.name != "stylegan2":
         simple = make_draw(generator, model.latent_dim)
-        if not count:
+        if labels([]) is None:
             return simple
-        of = partial(stylegan2.labels, count, classes, style.label)
-        return lambda variables, seeds: simple(variables, seeds, of(np.asarray(seeds).tolist()))
+        return lambda variables, seeds: simple(variables, seeds, labels(np.asarray(seeds).tolist()))
     to_ws = stylegan2.make_to_ws(generator, style.truncation, style.cutoff)
     synthesise = stylegan2.make_synthesise(generator, style.noise)
 
     def draw(variables: Any, seeds: Int[Array | np.ndarray, " b"]) -> UInt8[Array, "b h w c"]:
         numbers = np.asarray(seeds).tolist()
-        labels = stylegan2.labels(count, classes, style.label, numbers)
-        ws = to_ws(variables, latents_of(model.latent_dim, numbers, config.numpy_latents), labels)
+        latents = latents_of(model.latent_dim, numbers, by_numpy)
+        ws = to_ws(variables, latents, labels(numbers))
         return synthesise(variables, ws, jnp.asarray(seeds))
 
     return draw

@@ -35,28 +35,28 @@ def fit_components(config: PCA, workdir: epath.PathLike) -> None:
         raise InputError(f"principal components need one process, got {jax.process_count()}")
     source, said = given_splits.to_learn_from(open_source(config.data, config.seed))
     print("\n".join([said] * bool(said) + class_counts.lines(source)), flush=True)
-    folder = epath.Path(workdir)
-    if not _is_done(config, source, folder):
-        clock = time.perf_counter()
-        fit = pca.fit(source, config.model.components, config.model.mirror)
-        seconds = time.perf_counter() - clock
-        with lock.held(folder):  # Not before: what was refused leaves no folder.
-            if not _is_done(config, source, folder):  # By another process, meanwhile.
-                config = changed(config, {"model.latent_dim": len(fit.variances)})
-                configs.claim(folder, config)
-                _write(config.model, config.given, source, folder, fit, seconds)
-
-
-def _is_done(config: PCA, source: Dataset, folder: epath.Path) -> bool:
-    about = class_counts.describe_data(source)
+    folder, about = epath.Path(workdir), class_counts.describe_data(source)
     if (folder / "config.json").exists():  # Their number was found before.
         before: PCA = configs.read_claim(folder)
         configs.claim(folder, changed(config, {"model.latent_dim": before.model.latent_dim}))
         configs.claim_data(folder, about["fingerprint"], data=about)
-        if has_checkpoints(folder):
-            logging.getLogger("jaxgan").warning("the components of %s are there already", folder)
-            return True
-    return False
+        if _are_there(folder):
+            return
+    clock = time.perf_counter()
+    fit = pca.fit(source, config.model.components, config.model.mirror)
+    seconds = time.perf_counter() - clock
+    with lock.held(folder):  # Not before: what was refused leaves no folder.
+        config = changed(config, {"model.latent_dim": len(fit.variances)})
+        configs.claim(folder, config)
+        configs.claim_data(folder, about["fingerprint"], data=about)
+        if not _are_there(folder):  # Of another process, meanwhile.
+            _write(config.model, config.given, source, folder, fit, seconds, about)
+
+
+def _are_there(folder: epath.Path) -> bool:
+    if there := has_checkpoints(folder):
+        logging.getLogger("jaxgan").warning("the components of %s are there already", folder)
+    return there
 
 
 def _write(
@@ -66,9 +66,8 @@ def _write(
     folder: epath.Path,
     fit: pca.Fit,
     seconds: float,
+    about: dict[str, Any],
 ) -> None:
-    about = class_counts.describe_data(source)
-    configs.claim_data(folder, about["fingerprint"], data=about)
     with Log(folder) as log, Checkpoints(folder) as checkpoints:
         (folder / "run.json").write_text(
             json.dumps(environment() | {"data": about}, indent=2) + "\n"

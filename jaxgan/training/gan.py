@@ -9,7 +9,7 @@ from etils import epath
 from jaxgan import recipes
 from jaxgan.config.model_settings import DriftingModel, GANModel
 from jaxgan.config.settings import DriftingTrain, GANTrain
-from jaxgan.config.typed import GAN, Drifting
+from jaxgan.config.typed import GAN
 from jaxgan.data.channel_stats import moments
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
@@ -147,7 +147,7 @@ def look_at(normalise: str, source: Source) -> recipes.ImageStats:
     return recipes.ImageStats(len(source), *moments(source))
 
 
-def settle_classes(config: GAN, source: Source) -> dict[str, Any]:
+def settle_classes(model: GANModel, train: GANTrain, source: Source) -> dict[str, Any]:
     """Return whether a GAN is conditional, and the classes that there are: new values.
 
     Where `model.conditional` is None a refiner is, with 2 to MOST classes of which none is more
@@ -157,7 +157,7 @@ def settle_classes(config: GAN, source: Source) -> dict[str, Any]:
     Raises:
         InputError: there is only one class, or there are too many for a batch.
     """
-    model, train, count = config.model, config.train, len(source.classes)
+    count = len(source.classes)
     new = {"model.conditional": True, "data.classes": list(source.classes)}
     if model.conditional is None:
         assert isinstance(model, DriftingModel) and isinstance(train, DriftingTrain)
@@ -174,7 +174,7 @@ def settle_classes(config: GAN, source: Source) -> dict[str, Any]:
             f"model.conditional must be false without class folders, two or more of them, got only "
             f"{', '.join(source.classes)}"
         )
-    if isinstance(config, Drifting) and train.batch_size < EACH * count:
+    if isinstance(train, DriftingTrain) and train.batch_size < EACH * count:
         raise InputError(
             f"train.batch_size must be {EACH} or more for each of {count} classes of a conditional "
             f"drifting model, whose images of a class repel each other, got {train.batch_size}"

@@ -183,9 +183,7 @@ def test_anothers_failure_and_one_that_cannot_be_drawn_from_are_taken_alike(
     jobs = plan.pick("samples")
     with log.Log(tmp_path) as told:
         failed = {"gan/cat-all-1.json": "there it failed"}
-        context = FoldContext(
-            plan.config, plan, plan.folds[0], epath.Path(tmp_path), told, failed=failed
-        )
+        context = FoldContext(plan, plan.folds[0], epath.Path(tmp_path), told, failed=failed)
         made = gans.from_gans(context, jobs, plan.real, None)
     assert tried == ["gan cat-all-0"]
     assert {(job.seed, job.key.selected) for job in jobs if job.output in made.samples} == {

@@ -181,7 +181,7 @@ def test_a_frozen_trunk_looks_as_often_as_is_planned(augmented: bool, monkeypatc
         job.output: loader.Subset(plan.real, np.resize(cats, fold.needed[job.key][job.name]))
         for job in plan.pick("samples")
     }
-    images = ClassifierImages(FoldContext(plan.config, plan, fold, None, None), samples)
+    images = ClassifierImages(FoldContext(plan, fold, None, None), samples)
     for job in plan.pick("classifier"):
         images.of(job)
     features = plan.pick("features")

@@ -116,8 +116,9 @@ def test_an_experiment_compares_its_first_folds_gans(tmp_path) -> None:
                 key=arms.Key(None, False, source), name=name)
             for name in made
         ]  # fmt: skip
-        plan = SimpleNamespace(real=real, pick=lambda *kinds, **of: some)
-        context = FoldContext(Experiment(gan=GAN()), plan, fold, epath.Path(tmp_path), None)
+        pick, config = lambda *kinds, **of: some, Experiment(gan=GAN())
+        plan = SimpleNamespace(real=real, pick=pick, config=config)
+        context = FoldContext(plan, fold, epath.Path(tmp_path), None)
         samples = {job.output: made[job.name] for job in some}
         return gate.of_first_fold(context, samples, (0.9, 0.8))
 

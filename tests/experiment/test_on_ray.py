@@ -238,9 +238,7 @@ def test_a_job_that_no_node_can_do(tmp_path, fake) -> None:
     with pytest.raises(
         InputError, match=r"64 CPUs with 0 GPUs .* \(at most 8 and 0\): lower --job"
     ):
-        Cluster(
-            On(cpus=64), plan, plan.config, epath.Path(tmp_path), RemainingTime((), tmp_path), None
-        )
+        Cluster(On(cpus=64), plan, epath.Path(tmp_path), RemainingTime((), tmp_path), None)
 
 
 def test_a_workdir_that_a_node_does_not_see(tmp_path, fake) -> None:

@@ -497,8 +497,8 @@ def test_every_gan_is_looked_at_for_copies_of_what_it_saw() -> None:
     def audited() -> tuple[FoldContext, list]:
         planned = plan_arms(parse(config), {"cat": 15, "dog": 15})
         fold = jobs.Fold(0, "", parts, planned, drawn, planned[0])
-        plan = Plan(real, None, [fold], {}, jobs.jobs(jobs.sizes(parse(config)), [fold]))
-        context = FoldContext(parse(config), plan, fold, None, None)
+        plan = Plan(real, None, [fold], {}, parse(config))
+        context = FoldContext(plan, fold, None, None)
         return context, audit.generators(context, plan.pick("samples"))
 
     context, found = audited()

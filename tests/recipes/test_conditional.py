@@ -17,9 +17,13 @@ from jaxgan.data.toy.animals import ToySource
 from jaxgan.errors import InputError
 from jaxgan.models.refiner import Generator
 from jaxgan.training import fitting
-from jaxgan.training.run import settled
+from jaxgan.training.gan import settle_classes
 
 DRIFTED = "configs/drifted64.py"
+
+
+def settled(config, source):
+    return changed(config, settle_classes(config.model, config.train, source))
 
 
 def test_images_of_a_class_are_those_of_a_generator_with_its_components() -> None:

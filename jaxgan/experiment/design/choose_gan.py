@@ -16,15 +16,16 @@ SIZES = ((32, "drifted32", {}), (64, "drifted64", {}), (128, "drifted128", {}))
 LARGE = (256, "drifted128", {"data.resolution": 256, "model.backbone_size": 128})
 
 
-def put(config: ConfigDict, name: str) -> tuple[ConfigDict, str]:
-    """Put a GAN into an experiment's config.
+def load(name: str, side: int, retrain: int) -> tuple[ConfigDict, str]:
+    """Load another GAN for an experiment.
 
     Args:
-        config: the experiment's; it is not changed.
         name: of a GAN's config, like "meowgan64" or "wgan512:dog"; or "auto".
+        side: of what the classifier sees, in px.
+        retrain: how many each class has.
 
     Returns:
-        The config, and a sentence for the log.
+        The GAN's config, and a sentence for the log.
 
     Raises:
         InputError: no such config, or one that is no GAN's.
@@ -32,7 +33,7 @@ def put(config: ConfigDict, name: str) -> tuple[ConfigDict, str]:
     values: dict[str, Any] = {}
     spec, line = name, f"GAN: {name}, by --gan"
     if name == AUTO:
-        side, device = int(config.classifier.data.resolution), jax.default_backend()
+        device = jax.default_backend()
         spec, values = choose(side, device)
     gan = loading.load(loading.find(spec, "--gan"))
     if gan.get("model") is None or gan.model.name not in loading.GANS:
@@ -44,10 +45,8 @@ def put(config: ConfigDict, name: str) -> tuple[ConfigDict, str]:
             f"{gan.model.backbone}, chosen for a classifier of {side} px on {device}"
         )
         line += f"; {backbones.INSTALL} brings better features" * ("model.backbone" in values)
-    gan.retrain = config.gan.retrain
-    found = config.copy_and_resolve_references()
-    found.gan = gan
-    return found, line
+    gan.retrain = retrain
+    return gan, line
 
 
 def choose(side: int, device: str) -> tuple[str, dict[str, Any]]:

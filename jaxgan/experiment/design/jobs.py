@@ -11,7 +11,6 @@ from jaxtyping import Int
 from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.config.settings import ClassifierTrain, GANTrain
-from jaxgan.config.typed import Experiment
 from jaxgan.data import splits
 from jaxgan.data.folder import Source
 from jaxgan.experiment.design.arms import Arm, Key, Needed, needed, of_gans
@@ -113,20 +112,6 @@ class Sizes(NamedTuple):
     gan: GANTrain
     classifier: ClassifierTrain
     trunk_stays: bool
-
-
-def sizes(config: Experiment) -> Sizes:
-    gan, classifier = config.gan, config.classifier
-    return Sizes(
-        config.seeds,
-        config.epochs,
-        gan.retrain > 1,
-        gan.num_classes > 0,
-        config.select.surplus,
-        gan.train,
-        classifier.train,
-        classifier.trunk_stays,
-    )
 
 
 def jobs(sizes: Sizes, folds: Sequence[Fold]) -> list[Job]:

@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -21,7 +22,7 @@ from jaxgan.engine import distributed, sharding
 from jaxgan.experiment import outcomes
 from jaxgan.experiment.design.arms import Arm, of_gans
 from jaxgan.experiment.design.draws import draw
-from jaxgan.experiment.design.jobs import Fold, Job, Kind, jobs, sizes
+from jaxgan.experiment.design.jobs import Fold, Job, Kind, Sizes, classifier, jobs
 from jaxgan.experiment.design.plan_arms import plan_arms
 from jaxgan.experiment.design.sources import folders, open_folder
 from jaxgan.experiment.validity.leakage import check_folder
@@ -34,7 +35,8 @@ from jaxgan.types import InputError
 ONE_GAN = "one GAN, which is told the class, for all (gan.model.conditional=False: one of each)"
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True)
+class Plan:
     """What an experiment is to do, on which images.
 
     Attributes:
@@ -42,7 +44,6 @@ class Plan(NamedTuple):
         copies: which of them stay together: copies, and those of a group; None: sides were given.
         folds: what to do in each.
         outside: generated images from elsewhere, by source and class.
-        jobs: all that there is to do, in order.
         config: the experiment's, with what followed from the images.
     """
 
@@ -50,8 +51,33 @@ class Plan(NamedTuple):
     copies: splits.Duplicates | None
     folds: list[Fold]
     outside: dict[str, dict[str, Source]]
-    jobs: list[Job]
-    config: Experiment = Experiment()
+    config: Experiment
+
+    @property
+    def sizes(self) -> Sizes:
+        """Return what jobs depend on, besides arms."""
+        config, gan, classifier = self.config, self.config.gan, self.config.classifier
+        return Sizes(
+            config.seeds,
+            config.epochs,
+            gan.retrain > 1,
+            gan.num_classes > 0,
+            config.select.surplus,
+            gan.train,
+            classifier.train,
+            classifier.trunk_stays,
+        )
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """Return all that there is to do, in order."""
+        return jobs(self.sizes, self.folds)
+
+    def alone(self, arm: Arm) -> Job:
+        """Return the job of one more classifier, of the first fold and seed and of no arm of the
+        verdict.
+        """
+        return [*classifier(self.sizes, self.folds[0], arm, 0)][-1]
 
     @property
     def labels(self) -> dict[int, np.ndarray]:
@@ -130,11 +156,11 @@ def prepare(given: ConfigDict | Experiment, before: Plan | None = None) -> Plan:
         else training.open_source(config.data.at(config.classifier.data.resolution), config.seed)
     )
     training.check_classes(real)
-    gan = training.settled(config.gan, real)
-    config = changed(
-        config,
-        {"gan": gan.given, "classifier.model.num_classes": len(real.classes)},
-    )
+    critics = judges.seen_by_critics(config.gan.backbones, config.gan.init_from)
+    settled = monitor.settle(config.gan.evaluate, critics)
+    settled |= training.settle_classes(config.gan.model, config.gan.train, real)
+    new = {f"gan.{name}": value for name, value in settled.items()}
+    config = changed(config, new | {"classifier.model.num_classes": len(real.classes)})
     copies = before.copies if before else None
     if copies is None and (config.data.folds > 1 or dataset.of(real).sides is None):
         same = training.copies(real, config.data.rule)
@@ -147,13 +173,13 @@ def prepare(given: ConfigDict | Experiment, before: Plan | None = None) -> Plan:
     training.check_start(config.gan, "config.gan")
     training.check_start(config.classifier, "config.classifier")
     if of_gans(parts[0].needed):
-        critics = judges.seen_by_critics(gan.backbones, gan.init_from)
+        side = config.gan.data.resolution
         for drawn in next(iter(parts[0].draws.values())):
             for positions in drawn.learned.values():
-                monitor.check(gan.evaluate, critics, gan.data.resolution, len(positions))
+                monitor.check(config.gan.evaluate, critics, side, len(positions))
     resolution = config.classifier.data.resolution
     outside = _outside(config.generated, resolution, config.data.crop, real, parts)
-    return Plan(real, copies, parts, outside, jobs(sizes(config), parts), config)
+    return Plan(real, copies, parts, outside, config)
 
 
 def _sides(

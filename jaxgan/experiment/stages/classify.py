@@ -16,7 +16,7 @@ from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
 from jaxgan.engine.memory import OutOfMemoryError
 from jaxgan.experiment.design.arms import Arm
-from jaxgan.experiment.design.jobs import Fold, Job, classifier, sizes
+from jaxgan.experiment.design.jobs import Job
 from jaxgan.experiment.report import tables
 from jaxgan.experiment.stages.classifier_images import ClassifierImages
 from jaxgan.experiment.stages.final_test import OPENED, test, validated
@@ -82,7 +82,7 @@ class Classifiers:
 
         It is no arm of the verdict, and sees no test image.
         """
-        job = alone(self.config, self.context.fold, arm)
+        job = self.context.plan.alone(arm)
 
         def work() -> dict:
             self._train(job, arm.name)
@@ -248,11 +248,6 @@ def groups(jobs: Sequence[Job], count: int) -> list[list[Job]]:
         if job.output not in amounts:
             found.setdefault((job.fold, (job.seed - first) // count, job.arm.name), []).append(job)
     return [*found.values()]
-
-
-def alone(config: typed.Experiment, fold: Fold, arm: Arm) -> Job:
-    """Return the job of one more classifier, which is no arm of the verdict: see `learn_from`."""
-    return [*classifier(sizes(config), fold, arm, 0)][-1]
 
 
 def way(arm: Arm) -> dict[str, Any]:

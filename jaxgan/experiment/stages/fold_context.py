@@ -46,7 +46,6 @@ class FoldContext(NamedTuple):
     """What all stages of a fold are given.
 
     Attributes:
-        config: the experiment's.
         plan: of the experiment.
         fold: of which the jobs are.
         folder: the experiment's workdir.
@@ -55,13 +54,17 @@ class FoldContext(NamedTuple):
         failed: why jobs failed elsewhere, by their output: they are not tried here.
     """
 
-    config: Experiment
     plan: Plan
     fold: Fold
     folder: epath.Path
     log: Log
     outlook: RemainingTime = RemainingTime((), epath.Path())
     failed: Mapping[str, str] = {}
+
+    @property
+    def config(self) -> Experiment:
+        """Return the experiment's."""
+        return self.plan.config
 
     def once(self, job: Job, work: Callable[[], dict]) -> dict:
         """Return a job's result: the kept one, or that of `work`; see `kept.once`.

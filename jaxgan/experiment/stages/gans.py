@@ -7,13 +7,14 @@ from etils import epath
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.config.typed import Experiment, changed
+from jaxgan.config.typed import changed
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.engine import sharding
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.errors import FileError, InputError
 from jaxgan.experiment.design.jobs import Job, Samples
+from jaxgan.experiment.design.plan import Plan
 from jaxgan.experiment.stages.fold_context import FoldContext, Made, going_on, listed
 from jaxgan.metrics import judges
 from jaxgan.sampling import best_of_n, files, sample
@@ -99,12 +100,12 @@ def from_gans(
     return Made(drawn, ordered, wrong, drawing)
 
 
-def as_gans_see(config: Experiment, real: Source) -> tuple[Source, Recipe]:
+def as_gans_see(plan: Plan) -> tuple[Source, Recipe]:
     """Return all real images at the GANs' resolution, and the GANs' recipe: compiled once."""
-    images = real
+    images, config = plan.real, plan.config
     if config.gan.data.resolution != images.resolution:
         images = run.open_source(config.data.at(config.gan.data.resolution), config.seed)
-    if images.names != real.names:  # The split speaks of positions.
+    if images.names != plan.real.names:  # The split speaks of positions.
         raise InputError(f"the images of {config.data.path} must not change during a run")
     return images, recipes.build(config.gan, sharding.axis_name(config.parallel))
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import jax
 from etils import epath
 
-from jaxgan.config.typed import Experiment
 from jaxgan.data.folder import Source
 from jaxgan.errors import InputError
 from jaxgan.experiment.design.jobs import Job, Samples
@@ -32,7 +31,6 @@ class Order(NamedTuple):
 
     Attributes:
         plan: of the experiment.
-        config: the experiment's.
         workdir: the experiment's.
         place: the folder from which other paths start.
         environment: variables of XLA and JAX.
@@ -41,7 +39,6 @@ class Order(NamedTuple):
     """
 
     plan: Plan
-    config: Experiment
     workdir: str
     place: str
     environment: dict[str, str]
@@ -127,7 +124,7 @@ class _Worker:
                 jax.config.update(name, value)
         with contextlib.suppress(OSError):
             os.chdir(order.place)
-        self.plan, self.config, self.folder = order.plan, order.config, epath.Path(order.workdir)
+        self.plan, self.folder = order.plan, epath.Path(order.workdir)
         self.outlook = RemainingTime(self.plan.jobs, self.folder)
         self.failed: dict[str, str] = {}
         self.samples: dict[int, Samples] = {}
@@ -172,13 +169,11 @@ class _Worker:
 
     def _context(self, part: Part) -> FoldContext:
         fold = self.plan.folds[part.jobs[0].fold]
-        return FoldContext(
-            self.config, self.plan, fold, self.folder, _Details(), self.outlook, self.failed
-        )
+        return FoldContext(self.plan, fold, self.folder, _Details(), self.outlook, self.failed)
 
     @cached_property
     def _gans(self) -> tuple[Source, Recipe]:
-        return as_gans_see(self.config, self.plan.real)
+        return as_gans_see(self.plan)
 
 
 class _Details:
