@@ -12,16 +12,11 @@ a StyleGAN2 by the published names, so that it goes both ways.
 import jaxgan.cli.interrupts  # noqa: F401  # Ctrl-C ends the imports below in a line.
 
 # isort: split
-from pathlib import Path
-
 from absl import flags
 
 from jaxgan.cli import command
-from jaxgan.config import loading as configs
 from jaxgan.system.paths import path_flag
 from jaxgan.weights import convert
-
-CONFIG = Path(__file__).parents[1] / "configs" / "stylegan2_ada256.py"
 
 path_flag("source", "A .pkl, a .safetensors or a run's folder.", remote=True)
 path_flag("out", "The folder or file to write.", remote=True)
@@ -31,7 +26,7 @@ FLAGS = flags.FLAGS
 
 
 def main() -> None:
-    convert.run(FLAGS.source, FLAGS.out, configs.load(str(CONFIG)), FLAGS.resolution)
+    convert.run(FLAGS.source, FLAGS.out, FLAGS.resolution)
 
 
 if __name__ == "__main__":

@@ -73,9 +73,14 @@ def run(
         workdir: for their runs; see `fit_with`.
 
     Raises:
-        InputError: as `check_classifier`, `open_sides` and `equal_numbers`.
+        InputError: a config that is no classifier's, or makes no sense; or as `open_sides` and
+            `equal_numbers`.
     """
-    checked = check_classifier(config)
+    if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
+        raise InputError("--config must be a classifier's, like configs/googlenet.py")
+    checked: Classifier = combinations.check_training(config)
+    training.check_batches(checked.train, checked.model.name)
+    training.check_precision(checked.precision)
     sides = open_sides(checked.data, real, fake, train, checked.seed)
     fit = fit_with(checked, workdir)
     result = measure(sides, fit, range(checked.seed, checked.seed + seeds))
@@ -84,7 +89,7 @@ def run(
         side: {"path": path, "fingerprint": loader.fingerprint(getattr(sides, side))}
         for side, path in paths.items()
     }
-    return result | {"config": configs.to_dict(checked)} | training.environment()
+    return result | {"config": checked.given} | training.environment()
 
 
 def smallest(*paths: str | None) -> int | None:
@@ -267,20 +272,6 @@ def measure(
             "left_out": sides.left_out,
         },
     }
-
-
-def check_classifier(config: ConfigDict) -> Classifier:
-    """Return a classifier's config as the code takes it.
-
-    Raises:
-        InputError: it is no classifier's, or makes no sense.
-    """
-    if configs.is_experiment(config) or config.model.name not in configs.CLASSIFIERS:
-        raise InputError("--config must be a classifier's, like configs/googlenet.py")
-    checked: Classifier = combinations.check_training(config)
-    training.check_batches(checked.train, checked.model.name)
-    training.check_precision(checked.precision)
-    return checked
 
 
 def fit_with(config: Classifier, workdir: str | None = None) -> Fit:

@@ -8,7 +8,6 @@ import numpy as np
 from etils import epath
 from flax.traverse_util import flatten_dict
 from jax.tree_util import tree_leaves_with_path
-from ml_collections import ConfigDict
 from safetensors.numpy import save
 
 from jaxgan import recipes
@@ -22,16 +21,15 @@ from jaxgan.types import InputError, Recipe, State
 from jaxgan.weights import stylegan2_ada
 from jaxgan.weights.stylegan2_ada import NETS, Published, Sizes
 
+BASE = "stylegan2_ada256.py"  # All but a network's numbers.
 
-def run(
-    source: epath.PathLike, out: epath.PathLike, config: ConfigDict, resolution: int | None = None
-) -> None:
+
+def run(source: epath.PathLike, out: epath.PathLike, resolution: int | None = None) -> None:
     """A network file to a run folder, or a run folder to a `.safetensors` file.
 
     Args:
         source: a `.pkl` of the published tool, a `.safetensors` of ours, or a run's folder.
         out: a new folder; or a `.safetensors` file, for a folder.
-        config: of a StyleGAN2, all but the network's numbers.
         resolution: which the network must have; any where None.
 
     Raises:
@@ -53,7 +51,7 @@ def run(
         raise InputError(
             f"--resolution must be that of {source}, {numbers.resolution}, got {resolution}"
         )
-    to_run(found, changed(parse(config), values(numbers, found)), out, source)
+    to_run(found, numbers, out, source)
 
 
 def values(numbers: Sizes, found: Published) -> dict[str, Any]:
@@ -78,20 +76,21 @@ def values(numbers: Sizes, found: Published) -> dict[str, Any]:
     return stylegan2.chosen("auto", numbers.resolution) | own
 
 
-def to_run(
-    found: Published, config: StyleGAN2, out: epath.PathLike, source: epath.PathLike
-) -> None:
+def to_run(found: Published, numbers: Sizes, out: epath.PathLike, source: epath.PathLike) -> None:
     """Write a run folder with the networks as the checkpoint of step 0, optimisers at their start.
 
     Raises:
         InputError: the arrays are not those of such a network, or `out` holds another run.
     """
-    abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
+    base = parse(configs.load(str(configs.folder("configs") / BASE)))
+    config: StyleGAN2 = changed(base, values(numbers, found))
+    recipe = recipes.build(config)
+    abstract = jax.eval_shape(recipe.init, jax.random.key(0))
     nets = {name: stylegan2_ada.to_ours(arrays, name) for name, arrays in found.nets.items()}
     wanted = {"G": abstract.generator.variables, "D": abstract.critic.variables}
     for name, variables in nets.items():
         _check_shapes(variables, wanted.get(name, abstract.ema), name, source)
-    state = recipes.build(config).init(jax.random.key(0))
+    state = recipe.init(jax.random.key(0))
     state = state.replace(
         generator=_filled(state.generator, nets["G"]),
         critic=_filled(state.critic, nets["D"]),
@@ -102,7 +101,7 @@ def to_run(
     with lock.held(out):
         configs.claim(out, config)
         with Checkpoints(out) as checkpoints:
-            checkpoints.save(0, state, configs.to_dict(config), {})
+            checkpoints.save(0, state, config.given, {})
             checkpoints.wait()
         checked_files.save(epath.Path(out) / "run.json", about, indent=2)
     count = sum(x.size for x in jax.tree.leaves(nets["G_ema"]["params"]))

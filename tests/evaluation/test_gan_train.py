@@ -178,7 +178,7 @@ def test_other_configs_are_refused() -> None:
     for name in ("wgan512", "quickstart"):
         config = configs.load(str(ROOT / "configs" / f"{name}.py"), test=True)
         with pytest.raises(InputError, match="--config must be a classifier's"):
-            gan_train.check_classifier(config)
+            gan_train.run(config, "toy", "toy")
 
 
 class Linear(nn.Module):

@@ -16,7 +16,6 @@ from network_files import EasyDict, _reconstruct_persistent_obj, places
 from safetensors.torch import load_file
 from torch import nn
 
-from jaxgan.config import loading as configs
 from jaxgan.models import stylegan2
 from jaxgan.sampling import sample
 from jaxgan.sampling.stylegan2 import Style
@@ -224,7 +223,7 @@ def test_the_same_seeds_are_the_same_pictures(kind: str, tmp_path: Path, quick_c
     numbers, style = NETWORKS[kind]
     other, generator, content = network(numbers)
     (tmp_path / "net.pkl").write_bytes(content)
-    convert.run(tmp_path / "net.pkl", tmp_path / "run", configs.load(CONFIG))
+    convert.run(tmp_path / "net.pkl", tmp_path / "run")
     seeds = [0, 7, 2**32 - 1]
     z = np.concatenate([np.random.RandomState(seed).randn(1, numbers[1]) for seed in seeds])
     labels = None if style.label is None else torch.full((3,), int(style.label))
@@ -237,7 +236,7 @@ def test_the_same_seeds_are_the_same_pictures(kind: str, tmp_path: Path, quick_c
     assert difference.max() <= 1 and difference.mean() < 0.01 and rounded.numpy().std() > 20
 
     # And back: PyTorch takes what comes out by the published names.
-    convert.run(tmp_path / "run", tmp_path / "net.safetensors", configs.load(CONFIG))
+    convert.run(tmp_path / "run", tmp_path / "net.safetensors")
     tensors = load_file(tmp_path / "net.safetensors")
     for net, module in (("G", other), ("G_ema", generator)):
         mine = {n.removeprefix(f"{net}."): x for n, x in tensors.items() if n.startswith(f"{net}.")}

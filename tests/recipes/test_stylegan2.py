@@ -10,7 +10,6 @@ from ml_collections import ConfigDict
 from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.config.combinations import check_training
-from jaxgan.config.typed import changed, parse
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.recipes import stylegan2
 from jaxgan.training import run
@@ -176,10 +175,7 @@ def test_it_begins_with_a_converted_network(tmp_path: Path) -> None:
     nets = {name: stylegan2_ada.to_published(tree, name) for name, tree in variables.items()}
     found, file = stylegan2_ada.Published(nets, 256.0, 4), tmp_path / "net.pkl"
     file.write_bytes(b"")
-    base = configs.load(str(CONFIGS / "stylegan2_ada256.py"))
-    numbers = stylegan2_ada.sizes(found, file)
-    whole = changed(parse(base), convert.values(numbers, found))
-    convert.to_run(found, whole, tmp_path / "run", file)
+    convert.to_run(found, stylegan2_ada.sizes(found, file), tmp_path / "run", file)
 
     config = twin(init_from=str(tmp_path / "run"))
     init_from.check(config.init_from, "stylegan2", recipes.build(config))

@@ -54,7 +54,7 @@ def nets() -> network_files.Nets:
 def run(nets, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("convert")
     (folder / "net.pkl").write_bytes(network_file(nets, clamp=200.0, group_size=2))
-    convert.run(folder / "net.pkl", folder / "run", configs.load(CONFIG))
+    convert.run(folder / "net.pkl", folder / "run")
     return folder / "run"
 
 
@@ -100,14 +100,14 @@ def test_a_network_becomes_a_run_that_draws_what_it_draws(nets, run: Path) -> No
 
 def test_a_run_becomes_a_file_by_published_names_and_a_run_again(nets, run: Path, tmp_path) -> None:
     file = tmp_path / "new" / "net.safetensors"
-    convert.run(run, file, configs.load(CONFIG))
+    convert.run(run, file)
     found: network_files.Nets = {net: {} for net in stylegan2_ada.NETS}
     with safe_open(file, "numpy") as opened:
         for name in opened.keys():  # noqa: SIM118
             net, _, rest = name.partition(".")
             found[net][rest] = opened.get_tensor(name)
     same(found, nets)
-    convert.run(file, tmp_path / "again", configs.load(CONFIG), resolution=16)
+    convert.run(file, tmp_path / "again", resolution=16)
     first, second = sample.restore(run), sample.restore(tmp_path / "again")
     assert first.checksum == second.checksum
     assert configs.to_dict(first.config) == configs.to_dict(second.config)
@@ -119,7 +119,7 @@ def test_a_run_of_another_gan_becomes_a_file_by_our_names(tmp_path: Path) -> Non
     state = recipes.build(other).init(jax.random.key(3))
     with convert.Checkpoints(tmp_path / "run") as checkpoints:
         checkpoints.save(7, state, configs.to_dict(other), {})
-    convert.run(tmp_path / "run", tmp_path / "a.safetensors", configs.load(CONFIG))
+    convert.run(tmp_path / "run", tmp_path / "a.safetensors")
     with safe_open(tmp_path / "a.safetensors", "numpy") as opened:
         assert opened.metadata()["step"] == "0"
         for path, leaf in jax.tree_util.tree_leaves_with_path(state.ema):
@@ -177,7 +177,7 @@ def script(name: str, *arguments: str | Path) -> None:
 
 def refused(source: Path, folder: Path, words: str, resolution: int | None = None) -> None:
     with pytest.raises(InputError) as caught:
-        convert.run(source, folder / "out", configs.load(CONFIG), resolution)
+        convert.run(source, folder / "out", resolution)
     message = str(caught.value)
     assert words in message and "\n" not in message
     assert message.startswith(("--source must", "--resolution must"))
@@ -275,9 +275,9 @@ def test_zips_of_weights_folders_and_nothing(tmp_path: Path) -> None:
     refused_folder = tmp_path / "folder"
     refused_folder.mkdir()
     with pytest.raises(InputError, match=r"must be a \.safetensors file for a run's folder"):
-        convert.run(refused_folder, tmp_path / "out", configs.load(CONFIG))
+        convert.run(refused_folder, tmp_path / "out")
     with pytest.raises(InputError, match=r"config\.json"):
-        convert.run(refused_folder, tmp_path / "a.safetensors", configs.load(CONFIG))
+        convert.run(refused_folder, tmp_path / "a.safetensors")
 
 
 def test_a_file_that_is_cut_off(nets, tmp_path: Path) -> None:
