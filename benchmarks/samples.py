@@ -55,7 +55,7 @@ from jaxgan.sampling import sample
 from jaxgan.sampling.stylegan2 import Style
 from jaxgan.training import fitting
 from jaxgan.training.gan import attraction
-from jaxgan.training.run import look_at
+from jaxgan.training.options import assemble
 from jaxgan.types import State
 
 flags.DEFINE_string("data", None, "A folder of class folders.", required=True)
@@ -177,7 +177,7 @@ def train_for(
     """
     config, seed = parse(given), given.seed
     began = time.process_time()
-    recipe = recipes.build(config, None, look_at(config.data.normalise, source))
+    recipe, *_ = assemble(config, source)
     init_key, train_key = jax.random.split(jax.random.key(seed))
     state = jax.jit(recipe.init)(init_key)
     if warm is not None:

@@ -56,7 +56,6 @@ def main(others: list[str]) -> None:
         begin = time.perf_counter()
         command.check_goes_with({"format": "compare", "job_cpus": "on", "job_devices": "on"})
         command.use_devices()
-        from jaxgan.config import combinations
         from jaxgan.config.values import is_experiment
         from jaxgan.experiment import budget, forecast, pipeline, ray_cluster
         from jaxgan.experiment.design import choose_gan
@@ -77,13 +76,11 @@ def main(others: list[str]) -> None:
                 config.gan, line = choose_gan.load(FLAGS.gan, side, retrain)
                 told_first = (line,)
         if FLAGS.dry_run and seconds:
-            print(
-                budget.say(budget.choose(combinations.parsed(config), seconds, begin)[0], seconds)
-            )
+            print(budget.say(budget.choose(prepare(config), seconds, begin)[0], seconds))
         elif FLAGS.dry_run:
-            print(forecast.table(forecast.predict(prepare(combinations.parsed(config)))))
+            print(forecast.table(forecast.predict(prepare(config))))
         elif seconds:
-            budget.spend(combinations.parsed(config), workdir, seconds, begin, told_first)
+            budget.spend(prepare(config), workdir, seconds, begin, told_first)
         else:
             pipeline.run(config, workdir, on=on, told_first=told_first)
         return

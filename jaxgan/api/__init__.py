@@ -25,7 +25,6 @@ from jaxgan.api.arguments import named
 from jaxgan.api.inputs import as_folder
 from jaxgan.api.models import Classifier, Generator, Images, Predictions
 from jaxgan.api.results import Comparison, Experiment
-from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.engine import provenance
 from jaxgan.errors import InputError
@@ -33,6 +32,7 @@ from jaxgan.evaluation import folders
 from jaxgan.experiment import budget as budgets
 from jaxgan.experiment import pipeline, ray_cluster
 from jaxgan.experiment.design import choose_gan
+from jaxgan.experiment.design.plan import prepare
 from jaxgan.training import run
 
 __all__ = [
@@ -105,7 +105,7 @@ def experiment(
             pipeline.run(made, place, on=where, told_first=tuple(lines))
         else:
             budgets.spend(
-                combinations.parsed(made),
+                prepare(made),
                 place,
                 budgets.parse(str(budget)),
                 begin,
@@ -189,7 +189,7 @@ def load_config(name: str, settings: Settings | None = None) -> ConfigDict:
         settings: values, like {"train.batch_size": 16}.
     """
     made = _config(name, settings or {})
-    known = {prefix: _lengths(train) for prefix, train in _trainings(made)}
+    known = {prefix: _lengths(train) for prefix, train in _trainings(configs.flat(made))}
     object.__setattr__(made, LENGTHS, known)
     return made
 
@@ -224,10 +224,10 @@ def _config(config: str | ConfigDict, settings: Settings) -> ConfigDict:
     else:
         before = config.__dict__.get(LENGTHS, {})
         made = config.copy_and_resolve_references()
-        for prefix, train in _trainings(made):
+        for prefix, train in _trainings(configs.flat(made)):
             _settle(train, before.get(prefix, {}), prefix, settings)
     names = list(settings)
-    configs.check_names([*configs.keys(made)], names)
+    configs.check_names(configs.flat(made), names)
     if configs.is_experiment(made):
         configs.check_inherited(names)
     for name, value in settings.items():
@@ -235,15 +235,14 @@ def _config(config: str | ConfigDict, settings: Settings) -> ConfigDict:
             made.update_from_flattened_dict({name: value})
         except (TypeError, ValueError) as error:
             raise InputError(f"config.{name} cannot be {value!r}: {error}") from None
-    for prefix, train in _trainings(made):
+    for prefix, train in _trainings(configs.flat(made)):
         configs.settle_length(train, names, f"{prefix}train.")
     return made
 
 
-def _trainings(config: ConfigDict) -> list[tuple[str, ConfigDict]]:
+def _trainings(values: Mapping[str, Any]) -> list[tuple[str, ConfigDict]]:
     """The `train` sections of a config, or of an experiment's stages, by their prefixes."""
-    sections = [(prefix, config.get(prefix[:-1]) if prefix else config) for prefix in STAGES]
-    return [(prefix, one.train) for prefix, one in sections if one is not None and "train" in one]
+    return [(stage, values[f"{stage}train"]) for stage in STAGES if f"{stage}train" in values]
 
 
 def _lengths(train: ConfigDict) -> dict[str, Any]:

@@ -60,7 +60,8 @@ def run(
     try:
         argv = _with_config(argv)
         config = _check_overrides(argv)
-        argv = [_with_tuple(config, argument) for argument in argv]
+        values = configs.flat(config) if config is not None else {}
+        argv = [_with_tuple(values, argument) for argument in argv]
         others = others_with is not None and _has(argv, others_with)
         extra = FLAGS(argv, known_only=others)[1:]
         if extra and not others:
@@ -302,19 +303,15 @@ def _check_overrides(argv: Sequence[str]) -> ConfigDict | None:
     if spec is None:
         return None
     config = configs.load(spec)
-    configs.check_names([*configs.keys(config)], names)
+    configs.check_names(configs.flat(config), names)
     return config
 
 
-def _with_tuple(config: ConfigDict | None, argument: str) -> str:
+def _with_tuple(values: Mapping[str, Any], argument: str) -> str:
     """`--config.arms=real,add` as a tuple, and `--config.seeds=5` as the seeds 0 to 4."""
-    name, equals, value = argument.partition("=")
-    if config is None or not equals or not name.startswith("--config.") or not value:
-        return argument
-    section: Any = config
-    for part in name.removeprefix("--config.").split("."):
-        section = section[part]
-    if not isinstance(section, tuple) or value[0] in "([":
+    name, _, value = argument.partition("=")
+    old = values.get(name.removeprefix("--config."))
+    if not name.startswith("--config.") or not isinstance(old, tuple) or value[:1] in ("", *"(["):
         return argument
     if name == "--config.seeds" and value.isdecimal():
         if len(value) > 3:

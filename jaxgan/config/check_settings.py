@@ -3,13 +3,13 @@
 import dataclasses
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from jaxgan.config import typed
-from jaxgan.config.loading import keys
+from jaxgan.config.loading import flat
 from jaxgan.config.names import CLASSIFIERS, GANS, GENERATORS, STAGES
 from jaxgan.config.setting_types import Setting, check_value, declared, is_plain, shown, text, whole
 from jaxgan.config.settings import Vision
@@ -38,16 +38,18 @@ def check(config: ConfigDict, name: str = "config") -> None:
     Raises:
         InputError: a setting is missing, or is not what it may be.
     """
-    stages = {"": GENERATORS + CLASSIFIERS}
+    stages = {"": (config, GENERATORS + CLASSIFIERS)}
     if is_experiment(config):
-        _check_all(config, EXPERIMENT, name)
-        _check_known(config, EXPERIMENT, name)
-        stages = {"gan": GANS, "classifier": CLASSIFIERS}
-    for stage, models in stages.items():
-        at = f"{name}.{stage}" if stage else name
-        of = _section(config.get(stage, ...), at) if stage else config
+        values = flat(config)
+        _check_all(values, EXPERIMENT, name)
+        _check_known(values, EXPERIMENT, name)
+        for stage in STAGES:
+            _check_section(values, stage, name)
+        stages = {"gan": (config.gan, GANS), "classifier": (config.classifier, CLASSIFIERS)}
+    for stage, (section, models) in stages.items():
+        at, of = f"{name}.{stage}" if stage else name, flat(section)
         _check_all(of, {"model.name": text(*models)}, at)
-        known = OF_MODEL[of.model.name]
+        known = OF_MODEL[of["model.name"]]
         _check_all(of, known, at)
         _check_sections(of, known, at)
         _check_known(of, known | VISION, at)
@@ -55,20 +57,16 @@ def check(config: ConfigDict, name: str = "config") -> None:
             _check_all(of, VISION, at)
 
 
-def _check_all(config: ConfigDict, settings: Mapping[str, Setting], name: str) -> None:
+def _check_all(values: Mapping[str, Any], settings: Mapping[str, Setting], name: str) -> None:
     for dotted, setting in settings.items():
-        *path, last = dotted.split(".")
-        section, at = config, name
-        for part in path:
-            section, at = _section(section.get(part, ...), f"{at}.{part}"), f"{at}.{part}"
-        if last in section:
-            check_value(f"{at}.{last}", section[last], setting)
+        path = dotted.split(".")[:-1]
+        for depth in range(len(path)):
+            _check_section(values, ".".join(path[: depth + 1]), name)
+        if dotted in values:
+            check_value(f"{name}.{dotted}", values[dotted], setting)
         elif setting.required:
-            raise InputError(f"{at}.{last} must be set, and this config does not have it")
-    for dotted in keys(config):
-        value: Any = config
-        for part in dotted.split("."):
-            value = value[part]
+            raise InputError(f"{name}.{dotted} must be set, and this config does not have it")
+    for dotted, value in values.items():
         if not isinstance(value, ConfigDict) and not is_plain(value):
             raise InputError(
                 f"{name}.{dotted} must be text, a number, True, False, None or a tuple of these, "
@@ -78,23 +76,24 @@ def _check_all(config: ConfigDict, settings: Mapping[str, Setting], name: str) -
             raise InputError(f"{name}.{dotted} must be a finite number, got {value}")
 
 
-def _check_sections(config: ConfigDict, known: Mapping[str, Setting], name: str) -> None:
+def _check_sections(values: Mapping[str, Any], known: Mapping[str, Setting], name: str) -> None:
     """Raise InputError for a section that nothing reads: it would be ignored in silence."""
     read = {dotted.partition(".")[0] for dotted in known}
-    model = config.model.name
-    if model in GANS or config.get("vision", {}).get("backbone") == "none":
+    model = values["model.name"]
+    if model in GANS or values.get("vision.backbone") == "none":
         read.add("vision")  # `combinations` says which GANs it goes with.
-    for part, found in config.items():
-        if isinstance(found, ConfigDict) and part not in read:
+    there = [n for n, found in values.items() if isinstance(found, ConfigDict) and "." not in n]
+    for part in there:
+        if part not in read:
             raise InputError(
                 f"{name}.{part} must not be set: model.name={model} has no such section, but "
-                f"{', '.join(sorted(s for s in read if isinstance(config.get(s), ConfigDict)))}"
+                f"{', '.join(sorted(read.intersection(there)))}"
             )
 
 
-def _check_known(config: ConfigDict, known: Mapping[str, Setting], name: str) -> None:
+def _check_known(names: Iterable[str], known: Mapping[str, Setting], name: str) -> None:
     """Raise InputError for a setting that nothing reads, like a mistyped one."""
-    for dotted in keys(config):
+    for dotted in names:
         read = any(setting == dotted or setting.startswith(f"{dotted}.") for setting in known)
         if not read and dotted.partition(".")[0] not in STAGES:  # Those are checked apart.
             near = difflib.get_close_matches(dotted, known, 1)
@@ -102,8 +101,7 @@ def _check_known(config: ConfigDict, known: Mapping[str, Setting], name: str) ->
             raise InputError(f"{name}.{dotted} is no setting of this config{hint}")
 
 
-def _section(found: Any, name: str) -> ConfigDict:
-    if not isinstance(found, ConfigDict):
-        got = "nothing" if found is ... else shown(found)
-        raise InputError(f"{name} must be a section with settings, got {got}")
-    return found
+def _check_section(values: Mapping[str, Any], part: str, name: str) -> None:
+    if not isinstance(values.get(part), ConfigDict):
+        got = shown(values[part]) if part in values else "nothing"
+        raise InputError(f"{name}.{part} must be a section with settings, got {got}")

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import recipes
 from jaxgan.config import arm_names, check_settings, gan_combinations
+from jaxgan.config.loading import inherited
 from jaxgan.config.model_settings import ClassifierModel
 from jaxgan.config.names import METRICS as METRICS
 from jaxgan.config.settings import ClassifierData, ClassifierOptim, ClassifierTrain, Train
@@ -43,7 +44,9 @@ def check_training(given: ConfigDict | Config, name: str = "config") -> Any:
         data, optim = config.data, config.optim
         _check_classifier(data, config.model, config.train, optim, name)
         if optim.frozen:
-            layers = recipes.classifier_layers(recipes.build_classifier(config), data.resolution)
+            # Whose number of classes may not be known yet.
+            some = config.changed({"model.num_classes": config.model.num_classes or 2})
+            layers = recipes.classifier_layers(recipes.build_classifier(some), data.resolution)
             _check_frozen(optim.frozen, layers, f"{name}.optim.frozen")
         if not optim.trunk and config.model.pretrained is None and config.init_from is None:
             raise InputError(
@@ -118,23 +121,19 @@ def _check_frozen(frozen: Sequence[str], layers: Sequence[str], name: str) -> No
             )
 
 
-def parsed(given: ConfigDict | Experiment) -> Experiment:
-    """Return an experiment's config, of which each setting is checked for itself alone."""
+def check_experiment(given: ConfigDict | Experiment) -> Experiment:
+    """Return an experiment's config as the code takes it: its stages have its images.
+
+    Raises:
+        InputError: a value makes no sense, or it is no experiment's.
+    """
     if not is_experiment(given):
         raise InputError("this config trains one network: jaxgan train takes it")
     if isinstance(given, ConfigDict):
         check_settings.check(given)
-    return parse(given)
-
-
-def check_experiment(given: ConfigDict) -> Experiment:
-    """Return an experiment's config as the code takes it; its stages have its data already.
-
-    Raises:
-        InputError: a value makes no sense.
-    """
-    check_settings.check(given)
     config: Experiment = parse(given)
+    own = inherited(config.given["data"], config.parallel, config.deterministic)
+    config = config.changed(own)
     groups.check(config.data.groups)
     duplicates.parse(config.data.rule, "config.data.duplicates")
     check_fractions("config.data.split", config.data.split)

@@ -5,9 +5,10 @@ import importlib.util
 import inspect
 import os
 import traceback
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -26,9 +27,7 @@ from jaxgan.config.run_config import read_run as read_run
 from jaxgan.config.training_length import LENGTHS as LENGTHS
 from jaxgan.config.training_length import settle_length as settle_length
 from jaxgan.config.training_length import total_steps as total_steps
-from jaxgan.config.values import from_dict as from_dict
 from jaxgan.config.values import is_experiment as is_experiment
-from jaxgan.config.values import to_dict as to_dict
 from jaxgan.errors import InputError
 
 
@@ -120,16 +119,18 @@ def _named(file: str) -> Generator[None]:
         raise InputError(f"{file}: {reason}") from error
 
 
-def keys(config: ConfigDict, prefix: str = "") -> Iterator[str]:
-    """All dotted names of values and sections."""
+def flat(config: ConfigDict, prefix: str = "") -> dict[str, Any]:
+    """Return all values and sections by their dotted names."""
+    found: dict[str, Any] = {}
     for name, value in config.items():
-        yield prefix + name
+        found[prefix + name] = value
         if isinstance(value, ConfigDict):
-            yield from keys(value, f"{prefix}{name}.")
+            found |= flat(value, f"{prefix}{name}.")
+    return found
 
 
-def check_names(known: Sequence[str], names: Sequence[str]) -> None:
-    """Raise InputError for the first dotted name that a config does not have: see `keys`."""
+def check_names(known: Collection[str], names: Sequence[str]) -> None:
+    """Raise InputError for the first dotted name that a config does not have: see `flat`."""
     for name in names:
         if name in known:
             continue
@@ -162,10 +163,8 @@ def check_inherited(overridden: Sequence[str]) -> None:
             raise InputError(f"config.{name} follows config.{own[name]} here: set that one")
 
 
-def inherit(config: ConfigDict) -> None:
-    """Give the stages of an experiment its images and devices."""
-    for section in (config.gan, config.classifier):
-        with section.unlocked(), section.data.ignore_type():
-            for name in (name for name in INHERITED if name in config.data):
-                section.data[name] = config.data[name]
-            section.parallel, section.deterministic = config.parallel, config.deterministic
+def inherited(data: Mapping[str, Any], parallel: str, deterministic: bool) -> dict[str, Any]:
+    """Return what the stages of an experiment take from it: its images and devices."""
+    own = {f"data.{name}": data[name] for name in INHERITED if name in data}
+    own |= {"parallel": parallel, "deterministic": deterministic}
+    return {f"{stage}.{name}": value for stage in STAGES for name, value in own.items()}

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.config.names import CLASSIFIERS, STAGES
 from jaxgan.config.training_length import LENGTHS
-from jaxgan.config.values import is_dict, to_dict
+from jaxgan.config.values import is_dict
 from jaxgan.errors import FileError, InputError
 from jaxgan.system import checked_files, paths
 
@@ -46,7 +46,7 @@ RESUMABLE = {
 
 
 def differences(there: dict[str, Any], here: dict[str, Any], prefix: str = "") -> list[str]:
-    """One line per value in which two configs (as `to_dict` gives them) differ."""
+    """One line per value in which two configs (as JSON holds them) differ."""
     lines: list[str] = []
     for name in sorted({*there, *here}):
         a, b, dotted = there.get(name), here.get(name), prefix + name
@@ -86,8 +86,10 @@ def claim(
         InputError: it already holds a run with another config, or one that began with other images.
         FileError: it holds a run whose config is damaged or missing.
     """
+    from jaxgan.config.typed import parse  # It imports JAX.
+
     folder = epath.Path(workdir)
-    file, ours = folder / "config.json", to_dict(config)
+    file, ours = folder / "config.json", parse(config).given
     if file.exists():
         there = checked_files.load(file, _anew(folder))
         if (kind := _kind(there)) != _kind(ours):

@@ -199,12 +199,6 @@ class Critic(Player):
 
 
 @section
-class Players:
-    generator: Player = Player()
-    critic: Critic = Critic()
-
-
-@section
 class Alone:
     """Of a generator without a critic."""
 
@@ -212,8 +206,12 @@ class Alone:
 
 
 @section
-class ProjectedPlayers:
-    generator: Player = Player()
+class Players(Alone):
+    critic: Critic = Critic()
+
+
+@section
+class ProjectedPlayers(Alone):
     critic: Player = Player()
 
 

@@ -1,9 +1,10 @@
 """Configs after the door: a user's ConfigDict becomes one of these, which nothing writes to."""
 
+import copy
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias
 
 from ml_collections import ConfigDict
 
@@ -20,15 +21,35 @@ from jaxgan.config.setting_types import (
     text,
     whole,
 )
-from jaxgan.config.values import to_dict
 from jaxgan.errors import InputError
-
-# What it was made of, as JSON holds it: what `config.json` has.
-GIVEN: Any = dataclasses.field(default_factory=dict[str, Any], repr=False, compare=False)
 
 
 @section
-class Network:
+class Whole:
+    """A whole config.
+
+    Attributes:
+        given: what it was made of, as JSON holds it: what `config.json` has.
+    """
+
+    given: dict[str, Any] = dataclasses.field(
+        default_factory=dict[str, Any], repr=False, compare=False
+    )
+
+    def changed(self, new: Mapping[str, Any]) -> Self:
+        """Return a config with other values, which are given by dotted names."""
+        whole = copy.deepcopy(self.given)
+        for dotted, value in new.items():
+            *path, last = dotted.split(".")
+            place = whole
+            for part in path:
+                place = place.setdefault(part, {})
+            place[last] = json.loads(json.dumps(value))  # Tuples are lists there.
+        return read_given(whole)
+
+
+@section
+class Network(Whole):
     """Of what is trained alone: a GAN or a classifier."""
 
     data: settings.TrainingData = settings.TrainingData()
@@ -39,7 +60,6 @@ class Network:
     init_from: str | None = maybe(text(path="remote"))
     model: model_settings.Model = model_settings.Model()
     train: settings.Train = settings.Train()
-    given: dict[str, Any] = GIVEN
 
 
 @section
@@ -157,7 +177,7 @@ class VGG16(Classifier):
 
 
 @section
-class PCA:
+class PCA(Whole):
     """Of principal components, which train nothing."""
 
     data: settings.PCAData = settings.PCAData()
@@ -170,11 +190,10 @@ class PCA:
     backbones: tuple[str, ...] = ()
     num_classes: int = 0
     numpy_latents: bool = False
-    given: dict[str, Any] = GIVEN
 
 
 @section
-class Experiment:
+class Experiment(Whole):
     data: experiment_settings.ExperimentData = experiment_settings.ExperimentData()
     seed: int = SEED
     seeds: tuple[int, ...] = several(SEED)
@@ -191,11 +210,9 @@ class Experiment:
     verdict: experiment_settings.Verdict = experiment_settings.Verdict()
     gan: Any = None
     classifier: Any = None
-    given: dict[str, Any] = GIVEN
 
 
 Config: TypeAlias = Network | PCA | Experiment
-Kind = TypeVar("Kind", bound=Config)
 KINDS: dict[str, type[Network | PCA]] = {
     "wgan": WGAN,
     "dcgan": DCGAN,
@@ -212,7 +229,7 @@ KINDS: dict[str, type[Network | PCA]] = {
 
 def parse(config: ConfigDict | Config) -> Any:
     """Return a checked config as the code takes it; what is one already, as it is."""
-    return read_given(to_dict(config)) if isinstance(config, ConfigDict) else config
+    return read_given(json.loads(config.to_json())) if isinstance(config, ConfigDict) else config
 
 
 def read_given(given: dict[str, Any]) -> Any:
@@ -224,15 +241,3 @@ def read_given(given: dict[str, Any]) -> Any:
     if name not in KINDS:
         raise InputError(f"config.model.name must be one of {', '.join(KINDS)}, got {name!r}")
     return dataclasses.replace(read(KINDS[name], given), given=given)
-
-
-def changed(config: Kind, new: Mapping[str, Any]) -> Kind:
-    """Return a config with other values, which are given by dotted names."""
-    whole = to_dict(config)
-    for dotted, value in new.items():
-        *path, last = dotted.split(".")
-        place = whole
-        for part in path:
-            place = place.setdefault(part, {})
-        place[last] = json.loads(json.dumps(value))  # Tuples are lists there.
-    return read_given(whole)

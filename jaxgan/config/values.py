@@ -1,6 +1,5 @@
-"""Configs as JSON has them, and back. Nothing here imports JAX."""
+"""What the values of configs are. Nothing here imports JAX."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, TypeGuard
@@ -39,21 +38,3 @@ def backbones(values: Mapping[str, Any]) -> Iterator[str]:
             yield from backbones(value)
         elif name in ("backbone", "backbones") and value:
             yield from re.findall(r"\w+", value if isinstance(value, str) else " ".join(value))
-
-
-def to_dict(config: ConfigDict | Given) -> dict[str, Any]:
-    """As JSON holds it: tuples become lists."""
-    return json.loads(
-        config.to_json() if isinstance(config, ConfigDict) else json.dumps(config.given)
-    )
-
-
-def from_dict(values: dict[str, Any]) -> ConfigDict:
-    """Return the inverse of `to_dict`: lists become tuples."""
-
-    def convert(value: Any) -> Any:
-        if is_dict(value):
-            return {k: convert(v) for k, v in value.items()}
-        return tuple(map(convert, value)) if is_several(value) else value
-
-    return ConfigDict(convert(values))

@@ -136,9 +136,6 @@ def in_memory(source: Source) -> Dataset:
     return dataset.of(source).in_memory()
 
 
-Concat, InMemory = dataset.concat, in_memory  # As these were called before.
-
-
 def fingerprint(source: Source) -> str:
     """SHA-256 (64 hex digits) over classes, resolution, names, labels and pixels, in order."""
     of = dataset.of(source)

@@ -16,7 +16,6 @@ from jaxtyping import Array, Float, UInt8
 from safetensors.numpy import save
 
 from jaxgan import recipes
-from jaxgan.config.typed import changed
 from jaxgan.engine.log import read_metrics
 from jaxgan.evaluation import onnx
 from jaxgan.metrics import classification
@@ -92,7 +91,7 @@ def joined(members: Sequence[Classifier]) -> dict[str, np.ndarray]:
 
 def say(one: Classifier) -> Any:
     """Return the function (weights of `joined`, uint8 images) -> probabilities."""
-    config = changed(one.config, {"train.remat": False})
+    config = one.config.changed({"train.remat": False})
     predict = make_predict(recipes.build_classifier(config))
 
     def probabilities(weights: Weights, images: UInt8[Array, "b r r 3"]) -> Float[Array, "b k"]:

@@ -27,8 +27,8 @@ from jaxgan import recipes
 from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.config.settings import ClassifierData
-from jaxgan.config.typed import Classifier, changed
-from jaxgan.data import class_counts, loader, splits
+from jaxgan.config.typed import Classifier
+from jaxgan.data import class_counts, dataset, loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
 from jaxgan.errors import InputError
@@ -158,7 +158,7 @@ def separate(train: Source, test: Source, fake: Source) -> Sides:
     Raises:
         InputError: generated images are test images, or a class has no test image left.
     """
-    found = splits.near_duplicates(loader.Concat([train, fake, test]))
+    found = splits.near_duplicates(dataset.concat([train, fake, test]))
     group, digests = found.group, found.digest
     first = len(train) + len(fake)
     common = set(digests[len(train) : first]) & set(digests[first:])
@@ -291,7 +291,7 @@ def fit_with(config: Classifier, workdir: str | None = None) -> Fit:
             "train.kimg": None,
         }
         classes = {"model.num_classes": len(source.classes), "data.classes": source.classes}
-        mine = changed(config, {"seed": seed} | length | classes)
+        mine = config.changed({"seed": seed} | length | classes)
         if not built:  # Compiled once.
             built.append(recipes.build(mine, sharding.axis_name(mine.parallel)))
             built.append(make_predict(recipes.build_classifier(mine)))

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from etils import epath
 
-from jaxgan.config.typed import Experiment, changed
 from jaxgan.data import class_counts
 from jaxgan.errors import InputError
 from jaxgan.experiment import forecast, pipeline, timing
@@ -68,7 +67,7 @@ class Choice(NamedTuple):
     images: int
 
 
-def choose(config: Experiment, budget: float, begin: float | None = None) -> tuple[Choice, Plan]:
+def choose(plan: Plan, budget: float, begin: float | None = None) -> tuple[Choice, Plan]:
     """Folds, seeds and GAN steps for the time that there is.
 
     A few steps of each kind are timed. Of the designs whose interval is expected to be narrow
@@ -81,7 +80,7 @@ def choose(config: Experiment, budget: float, begin: float | None = None) -> tup
     bound, as its programs may lie in a cache.
 
     Args:
-        config: the experiment's.
+        plan: of the experiment as its config has it; with one fold, others are weighed, too.
         budget: seconds in all.
         begin: `time.perf_counter()` from which they count; now by default.
 
@@ -91,21 +90,19 @@ def choose(config: Experiment, budget: float, begin: float | None = None) -> tup
     Raises:
         InputError: there is no time for two classifiers of each arm; says how much there must be.
     """
-    begin = time.perf_counter() if begin is None else begin
+    begin, config = time.perf_counter() if begin is None else begin, plan.config
     found: list[Choice] = []
-    least, known, plan, most = float("inf"), None, None, 0
+    for line in class_counts.table(plan.real.labels, plan.real.classes):
+        screen.say(line)
+    # The images of one split serve to time the steps of all.
+    known = timing.prices(plan, SECONDS, partial(_check_floor, budget, begin))
+    least, most = float("inf"), 0
     for count in (config.data.folds,) if config.data.folds > 1 else FOLDS:
-        mine = changed(config, {"data.folds": count})
-        try:
-            plan = prepare(mine, plan)
-        except InputError:
-            if plan is None:
-                raise
-            continue
-        if known is None:  # The images of one split serve to time the steps of all.
-            for line in class_counts.table(plan.real.labels, plan.real.classes):
-                screen.say(line)
-            known = timing.prices(plan, SECONDS, partial(_check_floor, budget, begin))
+        if count != config.data.folds:
+            try:
+                plan = prepare(config.changed({"data.folds": count}), plan)
+            except InputError:
+                continue
         kinds = "samples", "features", "classifier", "choice"
         seed = plan.pick(*kinds, fold=0, seeds=(0,))
         each = SLOWER * sum(forecast.seconds(known, job) for job in seed)
@@ -130,7 +127,7 @@ def choose(config: Experiment, budget: float, begin: float | None = None) -> tup
                 half = power.expected_half(power.assumed(), design) or 1.0
                 seconds = once + takes(steps) + seeds * begun * each
                 found.append(Choice(count, begun, seeds, steps, half, 1.0, seconds, images))
-    if not found or plan is None:
+    if not found:
         raise InputError(
             f"--budget={_short(budget)} is too little for two classifiers of each arm and their "
             f"GANs: the least that works here is about {_short(60 * math.ceil(least / 60))}"
@@ -194,7 +191,7 @@ def say(choice: Choice, budget: float) -> str:
 
 
 def spend(
-    config: Experiment,
+    plan: Plan,
     workdir: epath.PathLike,
     budget: float,
     begin: float,
@@ -203,7 +200,7 @@ def spend(
     """Run an experiment within a budget; with a larger one than before it goes on.
 
     Args:
-        config: the experiment's; its folds, seeds and GAN steps are chosen.
+        plan: of the experiment as its config has it; folds, seeds and GAN steps are chosen.
         workdir: its folder.
         budget: seconds, counted from `begin`.
         begin: `time.perf_counter()` when the program started.
@@ -220,9 +217,9 @@ def spend(
             f"{workdir} holds an experiment that was begun without --budget: go on without it, or "
             "choose a new --workdir"
         )
-    plan = None
+    config = plan.config
     if before is None:
-        chosen, plan = choose(config, budget, begin)
+        chosen, plan = choose(plan, budget, begin)
         kept = chosen._asdict() | {"budget": budget}
         line = say(chosen, budget)
     else:
@@ -230,7 +227,7 @@ def spend(
         kept = before | {"budget": before["budget"] + budget}
         line = f"{_short(budget)} more: further seeds and folds are added, nothing is redone"
     return pipeline.run(
-        changed(config, apply(config.seeds, chosen)),
+        config.changed(apply(config.seeds, chosen)),
         workdir,
         until=begin + budget * (1 - END),
         ends=begin + budget,

@@ -14,7 +14,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxgan.config import loading as configs
-from jaxgan.config.typed import Experiment, changed
+from jaxgan.config.typed import Experiment
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.engine import log
@@ -106,7 +106,7 @@ class _Experiment:
         outlook: RemainingTime,
     ):
         # Its `config.json` does without the classes.
-        self.config = changed(plan.config, {"classifier.data.classes": plan.real.classes})
+        self.config = plan.config.changed({"classifier.data.classes": plan.real.classes})
         self.plan, self.folder = replace(plan, config=self.config), folder
         self.begin, self.until = begin, until
         self.begin_folds = len(plan.folds) if begin_folds is None else begin_folds

@@ -9,7 +9,6 @@ import numpy as np
 from flax import linen as nn
 
 from jaxgan import recipes
-from jaxgan.config.typed import GAN, Classifier, Network, changed
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.engine.timing import Timing, time_steps
@@ -21,29 +20,11 @@ from jaxgan.sampling import sample
 from jaxgan.sampling.selection import LOOK_AT_REAL
 from jaxgan.steps.classifier import make_predict
 from jaxgan.system import screen
-from jaxgan.training import classifier, frozen_features, gan, run
+from jaxgan.training import frozen_features, run
+from jaxgan.training.options import assemble
 
 SECONDS = 3.0  # For which steps are timed, at least.
 SOME = 64  # Images by which the choosing of the best is timed.
-
-
-def trial(config: Network, source: Source, seconds: float = SECONDS) -> Timing:
-    """Time a few steps of a GAN's or a classifier's training, and how long its looks take.
-
-    Args:
-        config: of a GAN or a classifier.
-        source: what it would learn from.
-        seconds: how long to time steps: at least two are, after two that are not.
-
-    Raises:
-        OutOfMemoryError: names what to lower.
-    """
-    if isinstance(config, GAN):
-        look = partial(_draw, sample.Sampler.of(config).draw)
-        return time_steps(*gan.assemble(config, source, prefix="gan."), seconds, look)
-    assert isinstance(config, Classifier)
-    look = partial(_judge, recipes.build_classifier(config), source)
-    return time_steps(*classifier.assemble(config, source, prefix="classifier."), seconds, look)
 
 
 def _twice(call: Callable[[], Any]) -> tuple[float, float]:
@@ -110,15 +91,16 @@ def prices(
     if gans:
         job, section, images = gans[0], config.gan, plan.real
         if job.name:
-            section = changed(section, {"data.classes": [job.name]})
+            section = section.changed({"data.classes": [job.name]})
         if section.data.resolution != images.resolution:
             images = run.open_source(config.data.at(section.data.resolution), config.seed)
         positions = fold.sides.train[jobs.learned(fold, job.key, job.name, job.gan)]
+        parts = assemble(section, loader.Subset(images, positions), prefix="gan.")
         with screen.stage("timing steps of a GAN"):
-            timed = trial(section, loader.Subset(images, positions), seconds)
+            timed = time_steps(*parts, seconds, partial(_draw, sample.Sampler.of(section).draw))
         if any(job.looks for job in plan.pick("samples", fold=0)):
             selection = _selection(config.select.by, images)
-    section = changed(config.classifier, {"data.classes": plan.real.classes})
+    section = config.classifier.changed({"data.classes": plan.real.classes})
     whole, batch = loader.Subset(plan.real, fold.sides.train), (0.0, 0.0)
     if section.trunk_stays:
         least = max(section.train.batch_size, frozen_features.BATCH)
@@ -134,8 +116,11 @@ def prices(
         source = whole
         if isinstance(whole, frozen_features.Views) and not arm.policy:
             source = frozen_features.Views(whole, whole.images[:, :1])
+        own = section.changed(classify.way(arm))
+        look = partial(_judge, recipes.build_classifier(own), source)
         with screen.stage(f"timing steps of a classifier {len(found) + 1}/{len(ways)}"):
-            found[way] = trial(changed(section, classify.way(arm)), source, seconds)
+            parts = assemble(own, source, prefix="classifier.")
+            found[way] = time_steps(*parts, seconds, look)
     return Prices(timed, found, batch, selection)
 
 

@@ -191,7 +191,7 @@ def classifier(workdir: str) -> Features:
         InputError: see `restore`.
     """
     trained = restore(workdir, flag="--features classifier:WORKDIR")
-    config = typed.changed(trained.config, {"train.remat": False})
+    config = trained.config.changed({"train.remat": False})
     model, size = recipes.build_classifier(config), config.data.resolution
 
     @jax.jit

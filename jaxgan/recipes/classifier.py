@@ -118,8 +118,8 @@ def follows_length(optim: ClassifierOptim) -> bool:
 
 def classifier_layers(model: nn.Module, resolution: int) -> list[str]:
     """Return the names of a classifier's layers: "conv1", "inception3a", ..."""
-    images, some = networks.images(resolution), model.clone(num_classes=2)  # It may have None yet.
-    shapes = jax.eval_shape(lambda key: some.lazy_init(key, images, False), jax.random.key(0))
+    images = networks.images(resolution)
+    shapes = jax.eval_shape(lambda key: model.lazy_init(key, images, False), jax.random.key(0))
     return sorted(shapes["params"])
 
 

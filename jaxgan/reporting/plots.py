@@ -222,7 +222,7 @@ def heat_map(
 
 
 Points = Sequence[tuple[float, float]]
-WIDE, HIGH, LEFT = 150, 96, 34  # Pixels of a panel of curves, and beside it.
+WIDE, HIGH = 150, 96  # Pixels of a panel of curves.
 
 
 class Panel(NamedTuple):

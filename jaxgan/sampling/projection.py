@@ -33,7 +33,6 @@ LARGEST = 256  # Images are compared at this side at most.
 FRAMES = 300  # Of the film, at most.
 
 Picture = UInt8[np.ndarray, "h w 3"]
-Maps = dict[str, Float[Array, "r r"]]
 
 
 class Projection(NamedTuple):

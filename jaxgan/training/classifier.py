@@ -9,7 +9,7 @@ from flax import linen as nn
 from jaxgan import recipes
 from jaxgan.config.typed import Classifier
 from jaxgan.data.folder import Source
-from jaxgan.engine import sharding, vmapped
+from jaxgan.engine import vmapped
 from jaxgan.engine.log import Log
 from jaxgan.engine.loop import Evaluation, train
 from jaxgan.engine.progress import NotFiniteError
@@ -17,7 +17,7 @@ from jaxgan.metrics.classification import judge
 from jaxgan.metrics.networks import BEST
 from jaxgan.steps.classifier import make_predict
 from jaxgan.steps.state import ClassifierState
-from jaxgan.training.options import Parts, introduce, make_batches, make_options, starter
+from jaxgan.training.options import assemble, introduce, starter
 from jaxgan.types import Recipe
 
 
@@ -94,24 +94,6 @@ def train_classifiers(
             options.append(one._replace(best=BEST, start=start))
         evaluate = _evaluate(recipes.build_classifier(each[0]), validation)
         return vmapped.train(recipe, batches, options, workdirs, logs=logs, evaluate=evaluate)
-
-
-def assemble(
-    config: Classifier, source: Source, recipe: Recipe | None = None, prefix: str = ""
-) -> Parts:
-    """Return the recipe of a classifier, its batches and its options; see `gan.assemble`."""
-    if recipe is None:
-        axis_name = sharding.axis_name(config.parallel)
-        recipe = recipes.build(config, axis_name, recipes.ImageStats(len(source)))
-    train = config.train
-    options = make_options(
-        *(train, config.precision, len(source), train.batch_size),
-        prefix=prefix,
-        seed=config.seed,
-        parallel=config.parallel,
-        config=config.given,
-    )
-    return Parts(recipe, make_batches(source, train.batch_size, config.seed), options)
 
 
 def _evaluate(model: nn.Module, validation: Source) -> Callable[[ClassifierState], Evaluation]:

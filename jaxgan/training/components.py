@@ -12,7 +12,7 @@ from etils import epath
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
 from jaxgan.config.model_settings import PCAModel
-from jaxgan.config.typed import PCA, changed
+from jaxgan.config.typed import PCA
 from jaxgan.data import class_counts, given_splits
 from jaxgan.data.dataset import Dataset
 from jaxgan.engine.checkpoint import Checkpoints, has_checkpoints
@@ -38,7 +38,7 @@ def fit_components(config: PCA, workdir: epath.PathLike) -> None:
     folder, about = epath.Path(workdir), class_counts.describe_data(source)
     if (folder / "config.json").exists():  # Their number was found before.
         before: PCA = configs.read_claim(folder)
-        configs.claim(folder, changed(config, {"model.latent_dim": before.model.latent_dim}))
+        configs.claim(folder, config.changed({"model.latent_dim": before.model.latent_dim}))
         configs.claim_data(folder, about["fingerprint"], data=about)
         if _are_there(folder):
             return
@@ -46,7 +46,7 @@ def fit_components(config: PCA, workdir: epath.PathLike) -> None:
     fit = pca.fit(source, config.model.components, config.model.mirror)
     seconds = time.perf_counter() - clock
     with lock.held(folder):  # Not before: what was refused leaves no folder.
-        config = changed(config, {"model.latent_dim": len(fit.variances)})
+        config = config.changed({"model.latent_dim": len(fit.variances)})
         configs.claim(folder, config)
         configs.claim_data(folder, about["fingerprint"], data=about)
         if not _are_there(folder):  # Of another process, meanwhile.

@@ -10,9 +10,7 @@ from jaxgan import recipes
 from jaxgan.config.model_settings import DriftingModel, GANModel
 from jaxgan.config.settings import DriftingTrain, GANTrain
 from jaxgan.config.typed import GAN
-from jaxgan.data.channel_stats import moments
 from jaxgan.data.folder import Source
-from jaxgan.engine import sharding
 from jaxgan.engine.log import Log, grid, read_metrics
 from jaxgan.engine.loop import Evaluation, train
 from jaxgan.errors import InputError
@@ -20,9 +18,8 @@ from jaxgan.metrics import judges
 from jaxgan.sampling import sample
 from jaxgan.steps.state import GANState
 from jaxgan.training import early_warning, fitting, monitor
-from jaxgan.training.device_flips import mirrored
 from jaxgan.training.mode_collapse import make_alarm, mean_distance
-from jaxgan.training.options import Parts, introduce, make_batches, make_options, starter
+from jaxgan.training.options import assemble, introduce, starter
 from jaxgan.types import Recipe
 
 EACH = 4  # Images of a class in a batch of a conditional drifting model, at least.
@@ -109,42 +106,6 @@ def attraction(model: GANModel, train: GANTrain) -> fitting.Attraction | None:
     if not isinstance(model, DriftingModel) or not isinstance(train, DriftingTrain):
         return None
     return fitting.Attraction(recipes.drifting.build_feature_sets(model), train.positives)
-
-
-def assemble(config: GAN, source: Source, recipe: Recipe | None = None, prefix: str = "") -> Parts:
-    """Return the recipe of a GAN, the given one if it can be, its batches and its options.
-
-    Args:
-        config: of a GAN.
-        source: what it trains on.
-        recipe: of this very config.
-        prefix: of the settings' names in the config.
-    """
-    train = config.train
-    if recipe is None or config.needs_images:
-        recipe = recipes.build(
-            config, sharding.axis_name(config.parallel), look_at(config.data.normalise, source)
-        )
-    turns = None if train.same_batch else train.n_critic
-    more = {"flip": config.data.flip, "labels": config.num_classes > 0, "turns": turns}
-    batches = make_batches(source, train.batch_size, config.seed, **more)
-    recipe = mirrored(recipe) if config.data.flip else recipe
-    prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
-    shown = train.batch_size * (turns or 1)
-    options = make_options(
-        *(train, config.precision, len(source), shown, prelude, prefix),
-        seed=config.seed,
-        parallel=config.parallel,
-        config=config.given,
-    )
-    return Parts(recipe, batches, options._replace(batch_axis=0 if turns is None else 1))
-
-
-def look_at(normalise: str, source: Source) -> recipes.ImageStats:
-    """Return what a GAN's recipe may depend on; the moments are computed only where it does."""
-    if normalise == "range":
-        return recipes.ImageStats(len(source))
-    return recipes.ImageStats(len(source), *moments(source))
 
 
 def settle_classes(model: GANModel, train: GANTrain, source: Source) -> dict[str, Any]:

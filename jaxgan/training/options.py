@@ -8,10 +8,14 @@ import numpy as np
 from clu import parameter_overview
 from clu import platform as cluster
 
+from jaxgan import recipes
 from jaxgan.config import training_length
 from jaxgan.config.settings import Train
+from jaxgan.config.typed import GAN, Network
 from jaxgan.data import class_counts, loader
+from jaxgan.data.channel_stats import moments
 from jaxgan.data.folder import Source
+from jaxgan.engine import sharding
 from jaxgan.engine.checkpoint import Best
 from jaxgan.engine.log import Log
 from jaxgan.engine.memory import Settings
@@ -19,6 +23,7 @@ from jaxgan.engine.options import TrainOptions
 from jaxgan.engine.provenance import environment
 from jaxgan.system import checked_files
 from jaxgan.system.terminal import few
+from jaxgan.training.device_flips import mirrored
 from jaxgan.types import Recipe, State
 from jaxgan.weights import imagenet, init_from
 
@@ -56,39 +61,52 @@ def starter(
     return lambda state: state
 
 
-def make_batches(source: Source, batch_size: int, seed: int, **more: Any) -> Any:
-    return loader.make_batches(
+def assemble(
+    config: Network, source: Source, recipe: Recipe | None = None, prefix: str = ""
+) -> Parts:
+    """Return the recipe of a training, the given one if it can be, its batches and its options.
+
+    Args:
+        config: of a GAN or a classifier.
+        source: what it trains on.
+        recipe: of this very config.
+        prefix: of the settings' names in the config.
+    """
+    train, turns, stats = config.train, None, recipes.ImageStats(len(source))
+    of_gans: dict[str, Any] = {}
+    if isinstance(config, GAN):
+        turns = None if config.train.same_batch else config.train.n_critic
+        of_gans = {"flip": config.data.flip, "labels": config.num_classes > 0, "turns": turns}
+        if config.data.normalise == "statistics":
+            stats = recipes.ImageStats(len(source), *moments(source))
+        recipe = None if config.needs_images else recipe
+    recipe = recipe or recipes.build(config, sharding.axis_name(config.parallel), stats)
+    batches = loader.make_batches(
         source,
-        batch_size=batch_size,
-        seed=seed,
+        batch_size=train.batch_size,
+        seed=config.seed,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
-        **more,
+        **of_gans,
     )
-
-
-def make_options(
-    train: Train,
-    precision: str,
-    images: int,
-    images_a_step: int,
-    prelude: Callable[[int], int] = lambda step: 0,
-    prefix: str = "",
-    **more: Any,
-) -> TrainOptions:
-    """Return what a config's `train` section says; `more` is what it does not."""
-    return TrainOptions(
-        steps=training_length.total_steps(train, images, images_a_step, prelude),
+    images_a_step = train.batch_size * (turns or 1)
+    prelude = recipe.prelude.count if recipe.prelude else lambda step: 0
+    options = TrainOptions(
+        steps=training_length.total_steps(train, len(source), images_a_step, prelude),
         images_a_step=images_a_step,
+        batch_axis=0 if turns is None else 1,
+        seed=config.seed,
+        parallel=config.parallel,
+        config=config.given,
         log_every=train.log_every,
         sample_every=train.sample_every,
         checkpoint_every=train.checkpoint_every,
         checkpoint_minutes=train.checkpoint_minutes,
         steps_per_call=train.steps_per_call,
         profile=training_length.profile_steps(train.profile),
-        memory=memory_settings(train, precision, prefix),
-        **more,
+        memory=memory_settings(train, config.precision, prefix),
     )
+    return Parts(mirrored(recipe) if of_gans.get("flip") else recipe, batches, options)
 
 
 def memory_settings(train: Train, precision: str, prefix: str = "") -> Settings:

@@ -6,11 +6,11 @@ import re
 
 import jax
 
-from jaxgan import recipes
+from jaxgan.config.model_settings import ClassifierModel, Model
 from jaxgan.config.settings import Train
-from jaxgan.config.typed import GAN, Classifier, Network
 from jaxgan.engine import sharding
 from jaxgan.errors import InputError
+from jaxgan.types import Recipe
 from jaxgan.weights import imagenet, init_from
 
 
@@ -21,16 +21,19 @@ def make_deterministic(wanted: bool) -> None:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
 
 
-def check_start(config: Network, name: str = "config") -> None:
-    """Raise InputError where what a run is to begin with is not there or does not fit."""
-    model = config.model.name
-    if config.init_from is not None:
-        known = not isinstance(config, Classifier) or config.model.num_classes is not None
-        init_from.check(config.init_from, model, recipes.build(config) if known else None, name)
-    elif isinstance(config, Classifier) and config.model.pretrained is not None:
-        imagenet.read(model, config.model.pretrained, recipes.build(config))
-    if isinstance(config, GAN):
-        recipes.build_projection(config.model, config.vision)
+def check_start(recipe: Recipe, model: Model, folder: str | None, name: str = "config") -> None:
+    """Raise InputError where what a run is to begin with is not there or does not fit.
+
+    Args:
+        recipe: of the training; to build it asks for the weights of frozen networks.
+        model: its section.
+        folder: its `init_from`.
+        name: of the config, for errors.
+    """
+    if folder is not None:
+        init_from.check(folder, model.name, recipe, name)
+    elif isinstance(model, ClassifierModel) and model.pretrained is not None:
+        imagenet.read(model.name, model.pretrained, recipe)
 
 
 def check_batches(train: Train, model: str, prefix: str = "") -> None:

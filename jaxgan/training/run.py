@@ -8,10 +8,11 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict
 
+from jaxgan import recipes
 from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
-from jaxgan.config.typed import GAN, Classifier, Network, changed
+from jaxgan.config.typed import GAN, Classifier, Network
 from jaxgan.data import class_counts, given_splits, loader
 from jaxgan.data.class_counts import describe_data
 from jaxgan.data.grouped_split import check_classes, copies, kept_together, split
@@ -26,7 +27,7 @@ from jaxgan.system.terminal import few
 from jaxgan.training import frozen_features, monitor
 from jaxgan.training.classifier import train_classifier, train_classifiers
 from jaxgan.training.components import fit_components
-from jaxgan.training.gan import look_at, settle_classes, train_gan
+from jaxgan.training.gan import settle_classes, train_gan
 from jaxgan.training.options import memory_settings
 from jaxgan.training.preflight import (
     check_batches,
@@ -46,7 +47,6 @@ __all__ = [
     "describe_data",
     "environment",
     "kept_together",
-    "look_at",
     "make_deterministic",
     "memory_settings",
     "open_source",
@@ -86,7 +86,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
             if isinstance(made, Classifier):
                 check_classes(source)
                 classes = {"model.num_classes": len(source.classes), "data.classes": source.classes}
-                made = changed(made, classes)
+                made = made.changed(classes)
                 parts = split(source, made.data.split, rule=made.data.rule)
                 tell(class_counts.lines(source, parts))
             else:
@@ -95,7 +95,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
             if isinstance(made, GAN):
                 critics = judges.seen_by_critics(made.backbones, made.init_from)
                 settled = monitor.settle(made.evaluate, critics)
-                made = changed(made, settled | settle_classes(made.model, made.train, source))
+                made = made.changed(settled | settle_classes(made.model, made.train, source))
                 if made.num_classes:
                     tell([f"a generator that is told the class: {few(source.classes)}"])
             about = describe_data(source)
@@ -105,7 +105,7 @@ def run(config: ConfigDict, workdir: epath.PathLike) -> None:
                 configs.check_free(workdir)
                 held.enter_context(lock.held(workdir))
                 if not has_checkpoints(workdir):
-                    check_start(made)
+                    check_start(recipes.build(made), made.model, made.init_from)
                 configs.claim(workdir, made, about)
         distributed.check_same(pictures=about["fingerprint"])
         with distributed.agreed():

@@ -12,7 +12,7 @@ from safetensors.numpy import save
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.config.typed import GAN, StyleGAN2, changed, parse
+from jaxgan.config.typed import GAN, StyleGAN2, parse
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.engine.provenance import environment
 from jaxgan.recipes import stylegan2
@@ -83,7 +83,7 @@ def to_run(found: Published, numbers: Sizes, out: epath.PathLike, source: epath.
         InputError: the arrays are not those of such a network, or `out` holds another run.
     """
     base = parse(configs.load(str(configs.folder("configs") / BASE)))
-    config: StyleGAN2 = changed(base, values(numbers, found))
+    config: StyleGAN2 = base.changed(values(numbers, found))
     recipe = recipes.build(config)
     abstract = jax.eval_shape(recipe.init, jax.random.key(0))
     nets = {name: stylegan2_ada.to_ours(arrays, name) for name, arrays in found.nets.items()}

@@ -14,14 +14,14 @@ from jaxgan.types import InputError, PRNGKey, Recipe, State
 
 
 def check(
-    folder: str, model: str, recipe: Recipe | None = None, name: str = "config"
+    folder: str, model: str, recipe: Recipe, name: str = "config"
 ) -> Callable[[PRNGKey], State]:
     """Return what makes the state of the run in `folder`, from a key.
 
     Args:
         folder: the config's `init_from`.
         model: the name of the model that begins.
-        recipe: its own; None: its shapes are not known yet.
+        recipe: its own.
         name: of the config, for errors.
 
     Raises:
@@ -40,14 +40,12 @@ def check(
     if not has_checkpoints(folder):
         raise InputError(f"{name}.init_from must hold a checkpoint, and there is none in {folder}")
     init = recipes.build(there).init
-    if recipe is not None:
-        ours, theirs = (_shapes(_abstract(each)) for each in (recipe.init, init))
-        for net, shapes in ours.items():
-            if net != "second" and not shapes & theirs[net]:
-                raise InputError(
-                    f"{name}.init_from must have something that fits the {net}, and "
-                    f"{folder} has not"
-                )
+    ours, theirs = (_shapes(_abstract(each)) for each in (recipe.init, init))
+    for net, shapes in ours.items():
+        if net != "second" and not shapes & theirs[net]:
+            raise InputError(
+                f"{name}.init_from must have something that fits the {net}, and {folder} has not"
+            )
     return init
 
 

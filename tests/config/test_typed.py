@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.config import check_settings, settings, typed
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.errors import InputError
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.py"))
@@ -45,13 +46,13 @@ def test_nothing_writes_to_one(name: str) -> None:
 def test_changed_makes_another_one() -> None:
     made = typed.parse(TWINS["quickstart"])
     new = {"seed": 7, "gan.data.classes": ("dog",), "classifier.train.steps": 9}
-    other = typed.changed(made, new)
+    other = made.changed(new)
     assert (other.seed, other.gan.data.classes, other.classifier.train.steps) == (7, ("dog",), 9)
     assert made.seed == 0 and made.gan.data.classes == ("cat",)
     whole = TWINS["quickstart"].copy_and_resolve_references()
     whole.update_from_flattened_dict(new)
-    assert other.given == configs.to_dict(whole)
-    assert typed.changed(made, {}) == made
+    assert other.given == parse(whole).given
+    assert made.changed({}) == made
 
 
 def test_older_configs_have_what_was_before_a_setting() -> None:
@@ -60,7 +61,7 @@ def test_older_configs_have_what_was_before_a_setting() -> None:
     made = typed.parse(old)
     assert made.vision is None and made.evaluate.every == 0 and made.evaluate.best == ""
     assert (made.data.layout, made.data.rule, made.train.steps_per_call) == ("auto", "auto", 1)
-    assert made.given == configs.to_dict(old)
+    assert made.given == parse(old).given
 
 
 def test_a_model_that_there_is_not_is_named() -> None:

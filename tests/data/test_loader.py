@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jaxgan.data import dataset, images, loader
+from jaxgan.data.dataset import concat
 from jaxgan.data.folder import FolderSource
 from jaxgan.data.loader import (
-    Concat,
     Subset,
     fingerprint,
     in_memory,
@@ -104,9 +104,9 @@ def test_all_cores_decode_at_once_also_within_a_batch(monkeypatch, batch_size):
 def test_pictures_in_memory_need_one_thread(monkeypatch):
     monkeypatch.setattr(machine, "cores", lambda: 3)
     kept = in_memory(Numbered())
-    for source in (kept, Subset(Concat([kept, kept]), range(12))):
+    for source in (kept, Subset(concat([kept, kept]), range(12))):
         assert loader._best_threads(source) == 1
-    for source in (Numbered(), Concat([kept, Numbered()]), Subset(Numbered(), range(3))):
+    for source in (Numbered(), concat([kept, Numbered()]), Subset(Numbered(), range(3))):
         assert loader._best_threads(dataset.of(source)) == 3
 
 
@@ -247,7 +247,7 @@ def test_subset_concat_and_in_memory_are_sources_of_the_same_pictures():
     source = Numbered(10)
     part = Subset(source, [7, 2, 2])
     assert part.names == ("dog/7", "cat/2", "cat/2") and part.labels.tolist() == [1, 0, 0]
-    both = Concat([part, source])
+    both = concat([part, source])
     assert len(both) == 13 and both.names[2:5] == ("cat/2", "cat/0", "dog/1")
     assert [int(both[i]["image"][0, 1, 0]) for i in range(13)] == [7, 2, 2, *range(10)]
     assert [int(both[i]["label"]) for i in range(13)] == both.labels.tolist()
@@ -260,7 +260,7 @@ def test_subset_concat_and_in_memory_are_sources_of_the_same_pictures():
 @pytest.mark.parametrize("other", [Numbered(classes=("dog", "cat")), Numbered(resolution=8)])
 def test_sources_of_other_classes_or_resolutions_are_not_joined(other):
     with pytest.raises(InputError, match="same classes and resolution"):
-        Concat([Numbered(), other])
+        concat([Numbered(), other])
 
 
 def test_the_fingerprint_sees_names_labels_pixels_and_order():

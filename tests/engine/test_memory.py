@@ -13,12 +13,12 @@ from jaxgan.config import loading as configs
 from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
-from jaxgan.engine import memory, sharding
+from jaxgan.engine import memory, sharding, timing
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.engine.log import Log
 from jaxgan.engine.loop import TrainOptions, train
 from jaxgan.engine.memory import GIB, Needs, OutOfMemoryError, Settings, advice, fitting
-from jaxgan.experiment import timing
+from jaxgan.training.options import assemble
 from jaxgan.types import Recipe
 
 SHORT = "RESOURCE_EXHAUSTED: Out of memory allocating 99999999999 bytes."
@@ -198,8 +198,10 @@ def test_out_of_memory_in_a_dry_run(name: str, prefix: str, call: int, monkeypat
     if name == "vgg16_small":
         config.model.num_classes = 2
     fail_at(monkeypatch, call, jax.errors.JaxRuntimeError(SHORT))
+    source = ToySource(config.data.resolution, count=4)
+    parts = assemble(parse(config), source, prefix=f"{prefix}.")
     with pytest.raises(
         OutOfMemoryError, match=rf"^out of memory: .*: set {prefix}\.train\.batch_size="
     ) as found:
-        timing.trial(parse(config), ToySource(config.data.resolution, count=4), 0.0)
+        timing.time_steps(*parts, 0.0)
     assert "\n" not in str(found.value)

@@ -13,7 +13,7 @@ from flax import struct
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.config.typed import changed, parse
+from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import loop, vmapped
@@ -220,7 +220,7 @@ def test_frozen_heads_at_once_are_as_alone(tmp_path: Path) -> None:
         views = np.random.default_rng(seed).normal(size=(len(source), 2, 49 * 8))
         return frozen_features.Views(source, views.astype(np.float32))
 
-    each = [changed(parse(config), {"seed": seed}) for seed in SEEDS[:2]]
+    each = [parse(config).changed({"seed": seed}) for seed in SEEDS[:2]]
     one, validation, sources = recipes.build(config), of(9, 4), [of(m.seed, 6) for m in each]
     folders = [tmp_path / "all" / str(mine.seed) for mine in each]
     wrong = run.train_classifiers(each, sources, validation, folders, label="a", recipe=one)

@@ -12,7 +12,8 @@ from PIL import Image
 from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.config.settings import ClassifierData
-from jaxgan.data.loader import Concat, InMemory, Subset
+from jaxgan.data.dataset import concat
+from jaxgan.data.loader import Subset, in_memory
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.evaluation import gan_train, gan_train_table
 from jaxgan.evaluation.gan_train import Sides, equal_numbers, measure, separate
@@ -45,7 +46,7 @@ def ridge(source, seed, name):
 @pytest.fixture(scope="module")
 def drawn():
     """Four sets of drawn cats and dogs."""
-    return [InMemory(ToySource(16, count=count, seed=i)) for i, count in enumerate((90, 110, 140))]
+    return [in_memory(ToySource(16, count=count, seed=i)) for i, count in enumerate((90, 110, 140))]
 
 
 class Swapped:
@@ -134,12 +135,12 @@ def test_test_pictures_are_seen_nowhere_else(drawn, caplog) -> None:
     train, other, test = drawn
     darker = dataclasses.replace(test, images=(0.8 * test.images).astype(np.uint8))
     copies = Subset(darker, [0, 1, 200])  # Two cats and a dog.
-    sides = separate(train, test, Concat([other, copies]))
+    sides = separate(train, test, concat([other, copies]))
     assert sides.left_out == 3 == len(test) - len(sides.test)
     assert not {test.names[i] for i in (0, 1, 200)} & set(sides.test.names)
     assert "left out 3 of 280 test images" in caplog.text
     with pytest.raises(InputError, match="1 are, pixel by pixel, like toy/cat/000005"):
-        separate(train, test, Concat([other, Subset(test, [5])]))
+        separate(train, test, concat([other, Subset(test, [5])]))
     with pytest.raises(InputError, match="like no other, and dog has none"):
         separate(train, test, Subset(darker, np.flatnonzero(test.labels == 1)))
 

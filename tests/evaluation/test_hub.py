@@ -9,6 +9,7 @@ import pytest
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.errors import InputError
@@ -46,7 +47,7 @@ def run(tmp_path_factory) -> Path:
     with Checkpoints(workdir) as checkpoints:
         state = recipes.build(config).init(jax.random.key(3))
         for step in (6, 7):
-            checkpoints.save(step, state, configs.to_dict(config), {})
+            checkpoints.save(step, state, parse(config).given, {})
     about = {"command": "/home/me/jaxgan train --config.data.path=/home/me/secret/pets", "data": {}}
     checked_files.save(workdir / "run.json", about)
     return workdir

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from jaxgan.config import loading as configs
-from jaxgan.config.typed import changed, parse
+from jaxgan.config.typed import parse
 from jaxgan.experiment import budget, pipeline, timing
+from jaxgan.experiment.design.plan import prepare
 from jaxgan.experiment.results import Record
 from jaxgan.experiment.stages import classify
 from jaxgan.types import InputError
@@ -56,7 +57,7 @@ def least_of(config):
     with pytest.raises(
         InputError, match=r"--budget=1s is too little .* about (\d+\.?\d*[mh])$"
     ) as e:
-        budget.choose(parse(config), 1.0)
+        budget.choose(prepare(config), 1.0)
     return budget.parse(str(e.value).rsplit(" ", 1)[1])
 
 
@@ -65,17 +66,17 @@ def test_too_small_a_budget_names_the_least_that_works(monkeypatch, gan) -> None
     priced(monkeypatch, gan=gan)
     config = twin(**{"gan.train.steps": 40})
     least = least_of(config)
-    choice, _ = budget.choose(parse(config), least)
+    choice, _ = budget.choose(prepare(config), least)
     assert choice.seeds * choice.begun >= 2
     with pytest.raises(InputError, match="is too little"):
-        budget.choose(parse(config), least - 90)
+        budget.choose(prepare(config), least - 90)
 
 
 def test_what_cannot_fit_is_refused_before_any_step_is_timed(monkeypatch, capsys) -> None:
-    monkeypatch.setattr(timing, "trial", lambda *given: pytest.fail("steps were timed"))
+    monkeypatch.setattr(timing, "time_steps", lambda *given: pytest.fail("steps were timed"))
     floor = budget.START / (1 - budget.END)
     with pytest.raises(InputError, match=r"^--budget=10s is too little: .* is above (\d+)s$") as e:
-        budget.choose(parse(twin()), 10.0)
+        budget.choose(prepare(twin()), 10.0)
     assert float(str(e.value).rsplit(" ", 1)[1].rstrip("s")) > floor
     said = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in said[-3:]] == ["class", "cat", "dog"]
@@ -86,9 +87,9 @@ def test_what_runs_out_between_two_trials_is_refused_there(monkeypatch, capsys) 
     clock, begin = time.perf_counter, time.perf_counter()
     monkeypatch.setattr(budget.time, "perf_counter", lambda: clock() + 100 * len(trials))
     trials = []
-    monkeypatch.setattr(timing, "trial", lambda config, *given: trials.append(config))
+    monkeypatch.setattr(timing, "time_steps", lambda *given: trials.append(given))
     with pytest.raises(InputError, match="is too little: reading the images, timing"):
-        budget.choose(parse(twin()), 90.0, begin)
+        budget.choose(prepare(twin()), 90.0, begin)
     assert len(trials) == 1
     assert "timing trial steps, of 2 kinds of training" in capsys.readouterr().out
 
@@ -104,20 +105,20 @@ def test_sides_that_folders_give_are_kept(monkeypatch, tmp_path) -> None:
                 image = Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8))
                 image.save(tmp_path / side / name / f"{i}.png")
     config = twin(**{"data.path": str(tmp_path), "classifier.train.batch_size": 4})
-    choice, plan = budget.choose(parse(config), 1e6)
+    choice, plan = budget.choose(prepare(config), 1e6)
     assert choice.folds == choice.begun == 1 and choice.images == 10
     names = [plan.real.names[i] for i in plan.folds[0].sides.test]
     assert all(name.startswith("test/") for name in names) and len(names) == 10
     config.data.folds = 4
     with pytest.raises(InputError, match=r"data.folds=4 tests every image once, .* set folds=1"):
-        budget.choose(parse(config), 1e6)
+        budget.choose(prepare(config), 1e6)
 
 
 def test_more_time_never_gives_a_wider_interval_than_is_narrow_enough(monkeypatch) -> None:
     priced(monkeypatch)
     config = twin(**{"gan.train.steps": 400})
     least = least_of(config)
-    choices = [budget.choose(parse(config), least * more)[0] for more in (1, 1.5, 2, 4, 8, 16)]
+    choices = [budget.choose(prepare(config), least * more)[0] for more in (1, 1.5, 2, 4, 8, 16)]
     halves = [max(choice.half, budget.ENOUGH) for choice in choices]
     assert all(b <= a + 0.002 for a, b in itertools.pairwise(halves)), halves
     for choice, more in zip(choices, (1, 1.5, 2, 4, 8, 16), strict=True):
@@ -143,7 +144,7 @@ def test_a_fold_waits_for_what_gives_an_interval(folds, k, seconds) -> None:
 def test_what_was_chosen_is_put_into_the_config() -> None:
     config = twin(seeds=(7, 3))
     choice = budget.Choice(4, 2, 3, 120, 0.03, 0.05, 500.0, 24)
-    made = changed(parse(config), budget.apply(config.seeds, choice))
+    made = parse(config).changed(budget.apply(config.seeds, choice))
     assert made.data.folds == 4 and made.gan.train.steps == 120 and made.gan.train.kimg is None
     assert made.seeds[:4] == (7, 3, 0, 1) and len(set(made.seeds)) == budget.MOST_SEEDS
 
@@ -170,7 +171,7 @@ def test_a_second_budget_adds_to_the_first_and_redoes_nothing(monkeypatch, tmp_p
     for left in (2 * folds, 2 * folds + 2):
         clock["left"] = left
         mine = config.copy_and_resolve_references()
-        found = budget.spend(parse(mine), tmp_path / "run", 3600.0, budget.time.perf_counter())
+        found = budget.spend(prepare(mine), tmp_path / "run", 3600.0, budget.time.perf_counter())
         counts.append({(r["fold"], r["seed"], r["arm"]) for r in found["runs"]})
         assert found["ended"].startswith("the time is over")
     assert len(done) == len(set(done)) == len(counts[1]) and counts[0] < counts[1]
@@ -181,4 +182,4 @@ def test_a_second_budget_adds_to_the_first_and_redoes_nothing(monkeypatch, tmp_p
 def test_a_folder_without_a_budget_is_not_gone_on_with(tmp_path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match="begun without --budget"):
-        budget.spend(parse(twin()), tmp_path, 60.0, 0.0)
+        budget.spend(prepare(twin()), tmp_path, 60.0, 0.0)

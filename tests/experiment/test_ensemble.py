@@ -12,6 +12,7 @@ from PIL import Image
 import jaxgan
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.evaluation import export
@@ -42,7 +43,7 @@ def finished(tmp_path_factory) -> Path:
         state = first.replace(net=jax.tree.map(lambda x: x * (1 + 0.1 * seed), first.net))
         with Checkpoints(workdir, BEST) as checkpoints:
             metrics = {"validation_accuracy": 0.9}
-            checkpoints.save(5, state, configs.to_dict(net), {}, metrics)
+            checkpoints.save(5, state, parse(net).given, {}, metrics)
 
     rng = np.random.default_rng(0)
     runs = []
@@ -64,7 +65,7 @@ def finished(tmp_path_factory) -> Path:
         "runs": runs,
         "classes": list(CLASSES),
         "test": {"labels": labels, "fold": [0, 1] * 6},
-        "config": configs.to_dict(config),
+        "config": parse(config).given,
         "environment": {"started": "2026-11-29", "devices": ["cpu cpu"]},
         "data": {"fingerprint": "f1f1"},
         "arms": {name: {"pictures": {"cat": {"real": 5, "generated": 0}}} for name in ARMS},

@@ -99,19 +99,19 @@ def test_a_dry_run_adds_up_and_trains_nothing(monkeypatch) -> None:
         monkeypatch.setattr(run, name, never)
     tried = []
 
-    def trial(config, source, seconds):
-        tried.append((config.model.name, len(source)))
+    def time_steps(recipe, batches, options, seconds, look):
+        tried.append((options.config["model"]["name"], options.memory.prefix))
         more = lambda step: 4 * (step < 2)  # noqa: E731
         return timing.Timing(1.0, 3.0, 0.5, 0.25, more, 2**30, 2**20, 0.1)
 
-    monkeypatch.setattr(timing, "trial", trial)
+    monkeypatch.setattr(timing, "time_steps", time_steps)
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
     with config.unlocked():
         for train, steps in ((config.gan.train, 10), (config.classifier.train, 20)):
             train.steps, train.epochs, train.kimg = steps, None, None
             train.sample_every = train.checkpoint_every = 8
     gans, drawing, classifiers = forecast.predict(prepare(parse(config)))
-    assert [name for name, _ in tried] == [config.gan.model.name, *["resnet"] * 2]
+    assert tried == [(config.gan.model.name, "gan."), *[("resnet", "classifier.")] * 2]
     assert gans[:4] == ("GANs", 2, pytest.approx(3 + 2 * (1 + 10 * 0.5 + 8 * 0.25)), 2**30)
     assert gans.disk == (2 * 2 + 1) * 2**20  # Steps 8 and 10 of each, and one that is written.
     assert drawing.seconds == 0  # It comes with each seed's classifiers.
@@ -196,9 +196,8 @@ def test_a_checkpoint_takes_what_is_counted(tmp_path: Path) -> None:
     config.model.num_classes, config.model.width = 2, 0.25
     config.model.hidden, config.model.grid = (), 1
     features = np.random.default_rng(0).normal(size=(8, 1, 128)).astype(np.float32)
-    found = timing.trial(
-        parse(config), frozen_features.Views(ToySource(32, count=4), features), 0.0
-    )
+    views = frozen_features.Views(ToySource(32, count=4), features)
+    found = timing.time_steps(*timing.assemble(parse(config), views), 0.0)
     state = recipes.build(config).init(jax.random.key(0))
     head = sum(x.nbytes for name, layer in state.net.params.items()
                if name.startswith("fc") for x in layer.values())  # fmt: skip

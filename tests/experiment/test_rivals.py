@@ -9,7 +9,7 @@ from PIL import Image
 
 from jaxgan.config import arm_names
 from jaxgan.config import loading as configs
-from jaxgan.config.typed import changed, parse
+from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import pipeline
@@ -71,7 +71,7 @@ def test_variants_set_the_way_of_training() -> None:
         (("flip",), 0, 0, 0),
         ((), 0.2, 1.0, 0),
     ]
-    train = changed(twin().classifier, classify.way(found["real+mixup+cutmix"])).train
+    train = twin().classifier.changed(classify.way(found["real+mixup+cutmix"])).train
     assert (train.augment, train.mixup, train.cutmix, train.feature_noise) == ((), 0.2, 1.0, 0)
     own = planned("real", "real+cutmix", **{"classifier.train.cutmix": 0.5})
     assert own["real+cutmix"].cutmix == 0.5 and own["real"].cutmix == 0

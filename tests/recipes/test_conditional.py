@@ -10,7 +10,7 @@ import pytest
 
 from jaxgan.config import combinations
 from jaxgan.config import loading as configs
-from jaxgan.config.typed import changed, parse
+from jaxgan.config.typed import parse
 from jaxgan.data import dataset
 from jaxgan.data.loader import Subset
 from jaxgan.data.toy.animals import ToySource
@@ -23,7 +23,7 @@ DRIFTED = "configs/drifted64.py"
 
 
 def settled(config, source):
-    return changed(config, settle_classes(config.model, config.train, source))
+    return config.changed(settle_classes(config.model, config.train, source))
 
 
 def test_images_of_a_class_are_those_of_a_generator_with_its_components() -> None:
@@ -57,7 +57,7 @@ def test_images_of_a_class_are_those_of_a_generator_with_its_components() -> Non
 )
 def test_one_generator_is_for_all_classes_where_it_fits(new, conditional) -> None:
     """And a class has as much of it as of one of its own."""
-    config = changed(parse(configs.load(DRIFTED, test=True)), {"train.kimg": 0.5} | new)
+    config = parse(configs.load(DRIFTED, test=True)).changed({"train.kimg": 0.5} | new)
     found = settled(config, ToySource(32, count=8))
     assert found.model.conditional is conditional
     assert found.num_classes == (2 if conditional else 0)
@@ -87,9 +87,9 @@ def test_unequal_classes_have_a_generator_each() -> None:
 
 
 def test_too_many_classes_for_a_batch_are_refused() -> None:
-    config = changed(parse(configs.load(DRIFTED, test=True)), {"model.conditional": True})
+    config = parse(configs.load(DRIFTED, test=True)).changed({"model.conditional": True})
     with pytest.raises(InputError, match=r"train\.batch_size must be 4 or more for each of 2 clas"):
-        settled(changed(config, {"train.batch_size": 6}), ToySource(32, count=8))
+        settled(config.changed({"train.batch_size": 6}), ToySource(32, count=8))
     config = configs.load(DRIFTED, test=True)
     config.model.conditional, config.model.generator = True, "dcgan"
     with pytest.raises(InputError, match=r"must be False with config\.model\.generator d"):

@@ -10,11 +10,10 @@ import pytest
 from flax import linen as nn
 from ml_collections import ConfigDict
 
+from jaxgan.config import combinations, settings, typed
 from jaxgan.config import loading as configs
-from jaxgan.config import settings, typed
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
-from jaxgan.experiment.design import plan
 from jaxgan.metrics import features
 from jaxgan.metrics.features import Features
 from jaxgan.metrics.networks import Classifier
@@ -124,7 +123,7 @@ def test_bad_input_is_one_sentence(stand_in, tmp_path: Path) -> None:
         best_of_n.keep_best(SAMPLER, range(8), 2, "realism", loader.Subset(REAL, [1, 2]))
 
 
-def learned(workdir: Path, config: ConfigDict, source) -> None:
+def learned(workdir: Path, config: ConfigDict | typed.GAN, source) -> None:
     """What training leaves in a run's folder."""
     configs.claim(workdir, config)
     about = {"data": run.describe_data(source)}
@@ -162,16 +161,13 @@ def test_real_pictures_are_those_that_the_run_learned_from(tmp_path: Path, monke
 def test_those_of_an_experiment_are_its_training_pictures(tmp_path: Path) -> None:
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
     config.data.limit = 12
-    plan.inherit(config)
-    configs.claim(tmp_path, config)
-    data = typed.parse(config).data
-    seen = run.open_source(data.at(config.classifier.data.resolution), config.seed)
-    part = run.split(seen, config.data.split).train
+    whole = combinations.check_experiment(config)
+    configs.claim(tmp_path, whole)
+    seen = run.open_source(whole.data.at(whole.classifier.data.resolution), whole.seed)
+    part = run.split(seen, whole.data.split).train
     dogs = part[seen.labels[part] == 1]
-    gan = config.gan.copy_and_resolve_references()
-    with gan.unlocked():
-        gan.data.classes = ("dog",)
-    pictures = run.open_source(data.at(config.gan.data.resolution), config.seed)
+    pictures = run.open_source(whole.data.at(whole.gan.data.resolution), whole.seed)
+    gan = whole.gan.changed({"data.classes": ["dog"]})
     learned(tmp_path / "gan" / "dog", gan, loader.Subset(pictures, dogs))
     found = best_of_n.open_real(tmp_path / "gan" / "dog")
     assert found.resolution == gan.data.resolution != seen.resolution

@@ -10,6 +10,7 @@ import safetensors.numpy
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
+from jaxgan.config.typed import parse
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.sampling import export, sample
 from jaxgan.sampling.stylegan2 import Style
@@ -29,7 +30,7 @@ def made(name: str, folder: Path, classes: tuple[str, ...] = ()) -> Path:
     configs.claim(workdir, config)
     with Checkpoints(workdir) as checkpoints:
         state = recipes.build(config).init(jax.random.key(3))
-        checkpoints.save(7, state, configs.to_dict(config), {})
+        checkpoints.save(7, state, parse(config).given, {})
     return workdir
 
 
@@ -114,7 +115,7 @@ def test_the_card_says_what_the_run_knows(run: Path) -> None:
         assert text in card
     assert "much_later" not in card and "a\\|b" in card
     (config,) = re.findall(r"## Config\n\n```json\n(.*?)```", card, re.DOTALL)
-    given, said = configs.to_dict(sample.restore(run).config), json.load(io.StringIO(config))
+    given, said = sample.restore(run).config.given, json.load(io.StringIO(config))
     said["data"]["path"] = given["data"]["path"]  # Only the folder's name is published.
     assert said == given
 

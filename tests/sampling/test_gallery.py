@@ -26,7 +26,7 @@ def made(name: str, workdir: Path) -> Path:
     configs.claim(workdir, config)
     with Checkpoints(workdir) as checkpoints:
         state = recipes.build(config).init(jax.random.key(3))
-        checkpoints.save(7, state, configs.to_dict(config), {})
+        checkpoints.save(7, state, parse(config).given, {})
     return workdir
 
 

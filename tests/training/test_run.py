@@ -10,12 +10,13 @@ import pytest
 
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import parse
-from jaxgan.data.loader import Concat, Subset
+from jaxgan.data.dataset import concat
+from jaxgan.data.loader import Subset
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.engine import provenance
-from jaxgan.experiment import pipeline, timing
+from jaxgan.experiment import pipeline
 from jaxgan.training import run
-from jaxgan.training.options import make_options
+from jaxgan.training.options import assemble
 from jaxgan.types import InputError
 
 SOURCE = ToySource(16, count=40)
@@ -24,7 +25,7 @@ SOURCE = ToySource(16, count=40)
 def shared(count: int):
     """Cats and dogs, the first `count` cats among the dogs too."""
     cats = Subset(SOURCE, np.flatnonzero(SOURCE.labels == 0)[:count])
-    return Concat([SOURCE, cats.relabel(SOURCE.classes, "dog")])
+    return concat([SOURCE, cats.relabel(SOURCE.classes, "dog")])
 
 
 def test_classes_with_the_same_pictures_are_refused() -> None:
@@ -92,8 +93,8 @@ def test_the_loop_is_told_what_to_trace_and_what_takes_memory() -> None:
     file = Path(__file__).parents[2] / "configs" / "googlenet.py"
     config = configs.load(str(file), test=True)
     config.train.profile, config.train.microbatch, config.precision = "3:2", 2, "bf16"
-    train = parse(config).train
-    options = make_options(train, "bf16", 12, 4, seed=0, parallel="jit", config={})
+    config.model.num_classes = 2
+    options = assemble(parse(config), SOURCE).options
     assert list(options.profile) == [3, 4]
     assert options.memory == (config.train.batch_size, 2, False, True, "")
 
@@ -126,14 +127,12 @@ def test_an_experiments_batches_suit_its_devices(section, change, words) -> None
 
 
 @pytest.mark.parametrize(("file", "axis"), [("wgan64", 1), ("wgan512", 0), ("vgg16_small", 0)])
-def test_what_is_timed_is_what_would_be_trained(file: str, axis: int, monkeypatch) -> None:
+def test_what_is_assembled_is_what_is_trained(file: str, axis: int) -> None:
     config = configs.load(str(Path(__file__).parents[2] / "configs" / f"{file}.py"), test=True)
     if file == "vgg16_small":
         config.model.num_classes = 2
-    monkeypatch.setattr(timing, "time_steps", lambda *given: given)
-    recipe, batches, options, seconds, _ = timing.trial(parse(config), SOURCE, 2.0)
-    prefix = "classifier." if file == "vgg16_small" else "gan."
-    assert seconds == 2.0 and options.batch_axis == axis and options.memory.prefix == prefix
+    recipe, batches, options = assemble(parse(config), SOURCE, prefix="gan.")
+    assert options.batch_axis == axis and options.memory.prefix == "gan."
     shape = next(batches)["image"].shape
     assert shape[axis] == config.train.batch_size and len(shape) == axis + 4
     assert (recipe.prelude is not None) == (file == "wgan64")

@@ -99,7 +99,7 @@ def test_another_architecture_is_refused(case, tmp_path):
     save_file(bad, str(tmp_path / "shape.safetensors"))
     other.model.pretrained = str(tmp_path / "shape.safetensors")
     with pytest.raises(InputError, match=r"has \[1, .*there"):
-        run.check_start(parse(other))
+        run.check_start(recipes.build(other), parse(other).model, None)
 
 
 def test_frozen_views_are_the_trunks_features(case):

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgan.config import check_settings, combinations
-from jaxgan.config import loading as configs
+from jaxgan import recipes
+from jaxgan.config import combinations
 from jaxgan.config.experiment_settings import ExperimentData
-from jaxgan.config.loading import inherit as inherit
-from jaxgan.config.typed import Experiment, changed
+from jaxgan.config.typed import Experiment
 from jaxgan.data import class_counts, dataset, folds, loader, splits
 from jaxgan.data.duplicates import sentence
 from jaxgan.data.folder import Source
@@ -130,19 +129,11 @@ def prepare(given: ConfigDict | Experiment, before: Plan | None = None) -> Plan:
     Raises:
         InputError: a config or folder that will not do.
     """
-    if not configs.is_experiment(given):
-        raise InputError("this config trains one network: jaxgan train takes it")
     if found := distributed.cluster():
         raise InputError(
             f"an experiment must run as one process, and here are {found.get_process_count()}"
         )
-    if isinstance(given, Experiment):
-        whole = configs.from_dict(given.given)
-    else:
-        check_settings.check(given)
-        whole = given.copy_and_resolve_references()
-    inherit(whole)
-    config = combinations.check_experiment(whole)
+    config = combinations.check_experiment(given)
     group_sequential.check_looks(config.verdict.looks, len(config.seeds))
     training.make_deterministic(config.deterministic)
     for name, stage in (("gan", config.gan), ("classifier", config.classifier)):
@@ -160,7 +151,7 @@ def prepare(given: ConfigDict | Experiment, before: Plan | None = None) -> Plan:
     settled = monitor.settle(config.gan.evaluate, critics)
     settled |= training.settle_classes(config.gan.model, config.gan.train, real)
     new = {f"gan.{name}": value for name, value in settled.items()}
-    config = changed(config, new | {"classifier.model.num_classes": len(real.classes)})
+    config = config.changed(new | {"classifier.model.num_classes": len(real.classes)})
     copies = before.copies if before else None
     if copies is None and (config.data.folds > 1 or dataset.of(real).sides is None):
         same = training.copies(real, config.data.rule)
@@ -170,8 +161,8 @@ def prepare(given: ConfigDict | Experiment, before: Plan | None = None) -> Plan:
     parts = _folds(partial(plan_arms, config), config.seeds, how, real, sides)
     tested = np.concatenate([part.sides.test for part in parts])
     outcomes.check(config.verdict.outcome, real.labels[tested], real.classes)
-    training.check_start(config.gan, "config.gan")
-    training.check_start(config.classifier, "config.classifier")
+    for name, stage in (("gan", config.gan), ("classifier", config.classifier)):
+        training.check_start(recipes.build(stage), stage.model, stage.init_from, f"config.{name}")
     if of_gans(parts[0].needed):
         side = config.gan.data.resolution
         for drawn in next(iter(parts[0].draws.values())):

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Int
 
-from jaxgan.data.dataset import Dataset, Source
-from jaxgan.data.loader import Concat, Subset
+from jaxgan.data.dataset import Dataset, Source, concat
+from jaxgan.data.loader import Subset
 from jaxgan.experiment.design.arms import Arm
 
 
@@ -51,4 +51,4 @@ def assemble(
     if arm.pretrain and arm.generated:
         fresh = np.repeat([fresh for _, fresh in kinds], lengths)
         phases = (0, np.flatnonzero(fresh)), (steps // 2, np.flatnonzero(~fresh))
-    return Concat([part for part in parts if len(part)], weights, phases)
+    return concat([part for part in parts if len(part)], weights, phases)

@@ -11,7 +11,6 @@ from etils import epath
 from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.config import typed
-from jaxgan.config.typed import changed
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
 from jaxgan.engine.memory import OutOfMemoryError
@@ -105,7 +104,7 @@ class Classifiers:
         """Config, images and folder of a classifier, claimed."""
         assert job.seed is not None
         seed = (self.config.seeds[job.seed] + APART * self.fold) % 2**32
-        mine, workdir = changed(self._built_for(job)[0], {"seed": seed}), self._workdir(job)
+        mine, workdir = self._built_for(job)[0].changed({"seed": seed}), self._workdir(job)
         source = self._images.of(job)
         configs.claim(workdir, mine)
         return mine, source, workdir
@@ -119,7 +118,7 @@ class Classifiers:
         assert arm is not None
         if (arm.way, steps) not in built:
             length = {"train.steps": steps, "train.epochs": None, "train.kimg": None}
-            own = changed(self.config.classifier, way(arm) | length)
+            own = self.config.classifier.changed(way(arm) | length)
             recipe = recipes.build(own, sharding.axis_name(own.parallel))
             first = next(iter(built.values()), (own, recipe))[1]
             if own.optim.schedule == "constant":  # Else the length is a part of the program.

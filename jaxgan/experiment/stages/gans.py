@@ -7,7 +7,6 @@ from etils import epath
 
 from jaxgan import recipes
 from jaxgan.config import loading as configs
-from jaxgan.config.typed import changed
 from jaxgan.data import loader
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.engine import sharding
@@ -114,7 +113,7 @@ def _train(context: FoldContext, gan: Job, source: Source, recipe: Recipe) -> di
     """Train a GAN, or find that it was; return what results.json says of it."""
     workdir, classes = context.folder / gan.folder, [gan.name] if gan.name else source.classes
     seed = (context.config.gan.seed + gan.gan + 1000 * gan.fold) % 2**32
-    config = changed(context.config.gan, {"seed": seed, "data.classes": classes})
+    config = context.config.gan.changed({"seed": seed, "data.classes": classes})
 
     def work() -> dict:
         critics = judges.seen_by_critics(config.backbones, config.init_from)

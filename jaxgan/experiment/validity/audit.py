@@ -35,7 +35,7 @@ def checks(
     jobs = [job for job in planned if job.output in samples]
     made = [_relabelled(samples, job, real) for job in jobs]
     if made:
-        learned["generated"] = loader.Concat(made)
+        learned["generated"] = dataset.concat(made)
     found = [
         leakage(learned, held_out),
         *grouped.respected(real, parts),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jaxgan.data import changed_copies, loader, splits
+from jaxgan.data import changed_copies, dataset, splits
 from jaxgan.data.folder import Source
 from jaxgan.types import InputError
 
@@ -32,7 +32,7 @@ def overlap(learned: Source, held_out: Source) -> Overlap:
     """
     if not len(learned) or not len(held_out):
         return Overlap([], "", True)
-    group = splits.near_duplicates(loader.Concat([learned, held_out])).group
+    group = splits.near_duplicates(dataset.concat([learned, held_out])).group
     ours, theirs = group[: len(learned)], group[len(learned) :]
     first = {g: i for i, g in reversed(list(enumerate(ours.tolist())))}
     found = {i: first[g] for i, g in enumerate(theirs.tolist()) if g in first}

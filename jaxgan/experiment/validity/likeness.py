@@ -109,7 +109,7 @@ def copied(
         tests: how many of this kind there are: all together err in 5 %.
     """
     name = f"copies of {called or learned.classes[int(learned.labels[0])]}"
-    group = splits.near_duplicates(loader.Concat([learned, held_out])).group
+    group = splits.near_duplicates(dataset.concat([learned, held_out])).group
     new = np.flatnonzero(~np.isin(group[len(learned) :], group[: len(learned)]))
     if min(len(learned), len(new)) < memorization.LEAST:
         sentence = f"too few real images for the test: {len(learned)} and {len(new)} held out"
