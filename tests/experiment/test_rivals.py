@@ -71,7 +71,7 @@ def test_variants_set_the_way_of_training() -> None:
         (("flip",), 0, 0, 0),
         ((), 0.2, 1.0, 0),
     ]
-    train = twin().classifier.changed(classify.way(found["real+mixup+cutmix"])).train
+    train = parse(twin()).classifier.changed(classify.way(found["real+mixup+cutmix"])).train
     assert (train.augment, train.mixup, train.cutmix, train.feature_noise) == ((), 0.2, 1.0, 0)
     own = planned("real", "real+cutmix", **{"classifier.train.cutmix": 0.5})
     assert own["real+cutmix"].cutmix == 0.5 and own["real"].cutmix == 0
