@@ -1,5 +1,6 @@
 """Experiments with generated pictures from elsewhere, and with arms that fail."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 from jaxgan.config import loading as configs
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import pipeline
+from jaxgan.experiment.stages import classify
 from jaxgan.training import run
 from jaxgan.types import InputError
 
@@ -21,66 +23,68 @@ def twin(generated):
     return config
 
 
-def save(folder, count, classes=("cat", "dog"), seed=5):
-    source = ToySource(32, count=count, classes=classes, seed=seed)
-    for i, label in enumerate(source.labels):
-        file = folder / source.classes[label] / f"{i:04d}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(source[i]["image"]).save(file)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A run of which an arm fails."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    learned = {}
-    train = run.train_classifier
-
-    def failing(config, source, *args, label, **more):
-        learned[label] = set(source.names)
-        if label.startswith("replace "):
-            raise RuntimeError("no luck")
-        return train(config, source, *args, label=label, **more)
-
-    def never(*args, **more):
-        raise AssertionError("a GAN was trained")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "train_classifier", failing)
-        patch.setattr(run, "train_gan", never)
-        results = pipeline.run(twin(save(folder / "made", 20)), folder / "run")
-    return folder, results, learned
-
-
 @pytest.mark.slow
-def test_the_folders_pictures_are_learned_from_and_no_gan_is_trained(finished) -> None:
-    folder, results, learned = finished
-    made = {str(p.relative_to(folder / "made")) for p in (folder / "made").rglob("*.png")}
-    assert not learned["real seed 0"] & made and learned["add seed 0"] & made
-    assert results["generators"] == [] and not (folder / "run" / "gan").exists()
+def test_the_folders_pictures_are_learned_from_and_no_gan_is_trained(elsewhere) -> None:
+    folder, _, results, gans, learned = elsewhere
+    made = folder.parent / "made"
+    files = {str(p.relative_to(made)) for p in made.rglob("*.png")}
+    assert not gans and results["generators"] == [] and not (folder / "gan").exists()
+    taken = {*learned["add seed 0"][0].names} & files
+    assert taken and not {*learned["real seed 0"][0].names} & files
     wanted = results["arms"]["add"]["pictures"]["cat"]["generated"]
-    assert len([n for n in learned["add seed 0"] & made if n.startswith("cat")]) == wanted
+    assert len([n for n in taken if n.startswith("cat")]) == wanted
     assert set(results["figures"]["generated"]) == {"cat", "dog"}
     assert results["cost"]["hours"]["gan"] == 0 and results["cost"]["pictures"]["gan"] == 0
     assert results["cost"]["further_seeds"] == 0
 
 
 @pytest.mark.slow
-def test_a_failed_arm_does_not_lose_the_others(finished) -> None:
-    folder, results, _ = finished
+def test_a_failed_arm_does_not_lose_the_others(elsewhere) -> None:
+    results = elsewhere.results
     for seed, failed in enumerate(results["failed"]):
         assert failed["seconds"] >= 0
         assert (failed["arm"], failed["seed"], failed["error"]) == ("replace", seed, "no luck")
     assert len(results["failed"]) == 2
-    assert {r["arm"] for r in results["runs"]} == {"real", "add"}
-    assert "replace" not in results["arms"]
-    assert (folder / "run" / "report.html").exists()
+    others = {*elsewhere.config.arms} - {"replace"}
+    assert {(r["arm"], r["seed"]) for r in results["runs"]} == {
+        (arm, seed) for arm in others for seed in (0, 1)
+    }
+    assert len({r["steps"] for r in results["runs"]}) == 1
+    assert {*results["arms"]} == others and (elsewhere.folder / "report.html").exists()
 
 
 @pytest.mark.slow
-def test_a_failed_arm_is_tried_again(finished, monkeypatch) -> None:
-    folder, results, _ = finished
+def test_samples_of_principal_components_differ_between_seeds(elsewhere) -> None:
+    files = {p.stem for p in (elsewhere.folder / "pca" / "cat" / "pictures").glob("*.png")}
+    wanted = elsewhere.results["arms"]["pca:1x"]["pictures"]["cat"]["generated"]
+    assert len(files) == 2 * wanted
+    first, second = (
+        {Path(n).stem for n in elsewhere.learned[f"pca:1x seed {seed}"][0].names} & files
+        for seed in (0, 1)
+    )
+    assert len(first) == len(second) == wanted and not first & second
+    assert len([*(elsewhere.folder / "pca" / "cat").glob("pca-*.npz")]) == 1  # Found once.
+
+
+@pytest.mark.slow
+def test_the_chosen_amount_validates_best_and_alone_is_tested(elsewhere) -> None:
+    results = elsewhere.results
+    files = (elsewhere.folder / "classifiers").rglob(classify.OPENED)
+    rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    opened = [(row["arm"], row["seed"]) for row in rows]
+    assert sorted(opened) == sorted((r["arm"], r["seed"]) for r in results["runs"])
+    for r in (r for r in results["runs"] if r["arm"] == "add:best"):
+        assert list(r["tried"]) == ["0.5x", "1x"]
+        assert r["tried"][r["chosen"]] == max(r["tried"].values()) == r["validation_accuracy"]
+        if len(set(r["tried"].values())) == 1:
+            assert r["chosen"] == "0.5x"  # The smaller of equals.
+        labels = [f"add:best/{name} seed {r['seed']}" for name in ("0.5x", "1x")]
+        half, whole = (elsewhere.learned[label][0] for label in labels)
+        assert len(half) < len(whole)
+
+
+@pytest.mark.slow
+def test_a_failed_arm_is_tried_again_and_no_other(elsewhere, monkeypatch) -> None:
     tried = []
 
     def note(config, source, *args, label, **more):
@@ -88,48 +92,52 @@ def test_a_failed_arm_is_tried_again(finished, monkeypatch) -> None:
         raise RuntimeError("again")
 
     monkeypatch.setattr(run, "train_classifier", note)
-    again = pipeline.run(twin(folder / "made"), folder / "run")
-    assert tried == ["replace seed 0", "replace seed 1"] and again["runs"] == results["runs"]
+    monkeypatch.setattr(classify, "test", lambda *given: pytest.fail("it was tested again"))
+    again = pipeline.run(elsewhere.config, elsewhere.folder)
+    assert tried == ["replace seed 0", "replace seed 1"]
+    assert again["runs"] == elsewhere.results["runs"]
 
 
 @pytest.mark.slow
-def test_pictures_from_elsewhere_must_stay(finished) -> None:
-    folder = finished[0]
-    file = next((folder / "made" / "cat").iterdir())
+def test_pictures_from_elsewhere_must_stay(elsewhere) -> None:
+    file = next((elsewhere.folder.parent / "made" / "cat").iterdir())
     kept = file.read_bytes()
     Image.new("RGB", (32, 32)).save(file)
     try:
         with pytest.raises(InputError, match="must go on with the images that it began with"):
-            pipeline.run(twin(folder / "made"), folder / "run")
+            pipeline.run(elsewhere.config, elsewhere.folder)
     finally:
         file.write_bytes(kept)
 
 
 @pytest.mark.slow
-def test_pictures_from_elsewhere_are_looked_at_for_copies(finished) -> None:
-    names = [guard["name"] for guard in finished[1]["guards"]]
-    assert [n for n in names if n.startswith("copies")] == ["copies of cat", "copies of dog"]
+def test_pictures_from_elsewhere_are_looked_at_for_copies(elsewhere) -> None:
+    names = [guard["name"] for guard in elsewhere.results["guards"]]
+    looked = [n.removeprefix("copies of ") for n in names if n.startswith("copies of ")]
+    assert [n for n in looked if "components" not in n] == ["cat", "dog"]
     assert "start" not in names
 
 
-def refused(generated, tmp_path, monkeypatch, words) -> None:
+def refused(generated, tmp_path, monkeypatch, words, arms=("real", "replace", "add")) -> None:
     def never(*args, **more):
         raise AssertionError("something was trained")
 
     for name in ("train_gan", "train_classifier"):
         monkeypatch.setattr(run, name, never)
+    config = twin(generated)
+    config.arms, config.verdict.primary = arms, (arms[-1], "real")
     with pytest.raises(InputError, match=words):
-        pipeline.run(twin(generated), tmp_path / "run")
+        pipeline.run(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_too_few(tmp_path, monkeypatch) -> None:
+def test_too_few(save, tmp_path, monkeypatch) -> None:
     folder = save(tmp_path / "made", 3)
     words = r"must hold \d+ images of cat, as the arms need, and .*made has 3$"
     refused(folder, tmp_path, monkeypatch, words)
 
 
-def test_a_class_is_missing(tmp_path, monkeypatch) -> None:
+def test_a_class_is_missing(save, tmp_path, monkeypatch) -> None:
     folder = save(tmp_path / "made", 20, ("cat",))
     (folder / "bird").mkdir()
     (folder / "cat" / "0000.png").rename(folder / "bird" / "0.png")
@@ -141,17 +149,23 @@ def test_no_folder(tmp_path, monkeypatch) -> None:
     refused(tmp_path / "no", tmp_path, monkeypatch, "must be a folder of class folders")
 
 
-def test_test_pictures_among_them(tmp_path, monkeypatch) -> None:
+def test_test_pictures_among_them(save, tmp_path, monkeypatch) -> None:
     """The experiment's own pictures, at another size, given as generated ones."""
     folder = save(tmp_path / "made", 24, seed=0)
     refused(folder, tmp_path, monkeypatch, "must not hold validation or test images")
 
 
+def test_test_pictures_in_a_named_folder(save, tmp_path, monkeypatch) -> None:
+    folder = save(tmp_path / "made", 24, seed=0)
+    arms = ("real", "add[drawn]:1x")
+    words = "must not hold validation or test images"
+    refused({"drawn": str(folder)}, tmp_path, monkeypatch, words, arms)
+
+
 @pytest.mark.slow
-def test_what_teaches_nothing_ends_it_before_the_arms(finished, monkeypatch) -> None:
-    """Goes on in the folder of `finished`, without the limit and with a new one."""
-    folder = finished[0]
-    config = twin(folder / "made")
+def test_what_teaches_nothing_ends_it_before_the_arms(elsewhere, monkeypatch) -> None:
+    """Goes on in the folder of `elsewhere`, which has no limit, with one."""
+    config = elsewhere.config.copy_and_resolve_references()
     labels, train = [], run.train_classifier
 
     def note(config, source, *args, label, **more):
@@ -164,12 +178,12 @@ def test_what_teaches_nothing_ends_it_before_the_arms(finished, monkeypatch) -> 
     words = r"not worth it: .* reaches \d+\.\d% of validation images, .* asks for 99\.9%"
     for _ in range(2):  # The second time it knows.
         with pytest.raises(InputError, match=words):
-            pipeline.run(config, folder / "run")
+            pipeline.run(config, elsewhere.folder)
     assert labels == ["gan-train of add"]
 
 
 @pytest.mark.slow
-def test_one_conditional_gan_draws_all_classes(tmp_path, monkeypatch) -> None:
+def test_one_conditional_gan_draws_all_classes(save, tmp_path, monkeypatch) -> None:
     """Beside it, selected images of a folder and of principal components."""
     config = configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
     config.gan = configs.load(str(ROOT / "configs" / "drifted64.py"), test=True)
@@ -199,7 +213,7 @@ def test_one_conditional_gan_draws_all_classes(tmp_path, monkeypatch) -> None:
         assert made[arm]["dog"]["generated"] == 4
 
 
-def test_a_folder_must_have_images_to_select_from(tmp_path, monkeypatch) -> None:
+def test_a_folder_must_have_images_to_select_from(save, tmp_path, monkeypatch) -> None:
     def arms(generated):
         config = twin(generated)
         config.arms = ("real", "add:20+selection")

@@ -34,57 +34,35 @@ def twin():
     return configs.load(str(ROOT / "configs" / "quickstart.py"), test=True)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """One whole run, and what its GANs and classifiers learned from."""
-    folder = tmp_path_factory.mktemp("experiment")
-    seen: dict[str, list] = {"gan": [], "classifier": []}
-    train_gan, train_classifier = run.train_gan, run.train_classifier
-
-    def spy_gan(config, source, *args, **more):
-        seen["gan"].append((config.data.classes, set(source.names)))
-        return train_gan(config, source, *args, **more)
-
-    def spy_classifier(config, source, validation, *args, **more):
-        seen["classifier"].append((set(source.names), set(validation.names)))
-        return train_classifier(config, source, validation, *args, **more)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "train_gan", spy_gan)
-        patch.setattr(run, "train_classifier", spy_classifier)
-        results = pipeline.run(twin(), folder)
-    return folder, results, seen
-
-
-def test_no_test_picture_is_ever_learned_from(finished) -> None:
-    _, results, seen = finished
-    test = set(results["test"]["names"])
-    assert test and len(seen["gan"]) == 2 and len(seen["classifier"]) == 8
-    for _, names in seen["gan"]:
+def test_no_test_picture_is_ever_learned_from(quickstart) -> None:
+    test = set(quickstart.results["test"]["names"])
+    assert test and len(quickstart.gans) == 2 and len(quickstart.learned) == 8
+    gans = {classes: set(source.names) for classes, source in quickstart.gans}
+    for names in gans.values():
         assert names and not names & test
-    for training_names, validation_names in seen["classifier"]:
-        assert not training_names & test and not validation_names & test
-        assert not training_names & validation_names
-        for classes, names in seen["gan"]:
-            assert not names & validation_names, classes
+    for both in quickstart.learned.values():
+        training, validation = (set(source.names) for source in both)
+        assert not training & test and not validation & test
+        assert not training & validation
+        for classes, names in gans.items():
+            assert not names & validation, classes
 
 
-def test_each_gan_sees_its_class_alone(finished) -> None:
-    for (name,), names in finished[2]["gan"]:
-        assert all(n.startswith(f"toy/{name}/") for n in names)
+def test_each_gan_sees_its_class_alone(quickstart) -> None:
+    for (name,), source in quickstart.gans:
+        assert all(n.startswith(f"toy/{name}/") for n in source.names)
 
 
-def test_equal_steps_and_every_arm_with_every_seed(finished) -> None:
-    _, results, _ = finished
-    runs = results["runs"]
+def test_equal_steps_and_every_arm_with_every_seed(quickstart) -> None:
+    runs = quickstart.results["runs"]
     assert {(r["arm"], r["seed"]) for r in runs} == {
         (arm, seed) for arm in twin().arms for seed in (0, 1)
     }
     assert len({r["steps"] for r in runs}) == 1
 
 
-def test_every_statistic_can_be_recomputed_from_the_file(finished) -> None:
-    folder, results, _ = finished
+def test_every_statistic_can_be_recomputed_from_the_file(quickstart) -> None:
+    folder, _, results, *_ = quickstart
     assert json.loads((folder / "results.json").read_text()) == json.loads(json.dumps(results))
     labels = np.array(results["test"]["labels"])
 
@@ -104,8 +82,8 @@ def test_every_statistic_can_be_recomputed_from_the_file(finished) -> None:
     assert results["verdict"]["word"] == verdict.word(interval)
 
 
-def test_the_report_and_its_figures_are_there(finished) -> None:
-    folder, results, _ = finished
+def test_the_report_and_its_figures_are_there(quickstart) -> None:
+    folder, _, results, *_ = quickstart
     page = (folder / "report.html").read_text()
     assert results["verdict"]["sentence"].split(":")[0] in page
     for kind in ("real", "generated"):
@@ -115,24 +93,24 @@ def test_the_report_and_its_figures_are_there(finished) -> None:
         assert all((folder / grid).exists() for grid in generator["grids"])
 
 
-def test_what_was_done_is_what_was_planned(finished) -> None:
-    folder, results, seen = finished
+def test_what_was_done_is_what_was_planned(quickstart) -> None:
+    folder, _, results, gans, _ = quickstart
     plan = pipeline.prepare(twin())
     kept = {str(p.relative_to(folder)) for p in folder.rglob("*/result.json")}
     kept |= {
         f"{name}/{p.name}" for name in ("gan", "generated") for p in (folder / name).glob("*.json")
     }
     assert kept == {job.output for job in plan.jobs}
-    gans, classifiers = plan.pick("gan"), plan.pick("classifier")
-    assert [g["steps"] for g in results["generators"]] == [job.steps for job in gans]
-    assert [len(names) for _, names in seen["gan"]] == [job.images for job in gans]
+    trainings, classifiers = plan.pick("gan"), plan.pick("classifier")
+    assert [g["steps"] for g in results["generators"]] == [job.steps for job in trainings]
+    assert [len(source) for _, source in gans] == [job.images for job in trainings]
     assert [(r["arm"], r["steps"]) for r in results["runs"]] == [
         (job.arm.name, job.steps) for job in classifiers
     ]
 
 
-def test_running_again_trains_nothing_and_says_the_same(finished, monkeypatch) -> None:
-    folder, results, _ = finished
+def test_running_again_trains_nothing_and_says_the_same(quickstart, monkeypatch) -> None:
+    folder, _, results, *_ = quickstart
 
     def never(*args, **more):
         pytest.fail("a finished stage was run again")  # No Exception: those are caught.
@@ -145,19 +123,19 @@ def test_running_again_trains_nothing_and_says_the_same(finished, monkeypatch) -
     assert {guard["name"]: guard for guard in again["guards"]}["planned"]["passed"] is True
 
 
-def test_another_verdict_after_the_first_is_told(finished, tmp_path) -> None:
-    folder = shutil.copytree(finished[0], tmp_path / "run")
+def test_another_verdict_after_the_first_is_told(quickstart, tmp_path) -> None:
+    folder = shutil.copytree(quickstart.folder, tmp_path / "run")
     config = twin()
     config.verdict.margin = 0.01
     found = {guard["name"]: guard for guard in pipeline.run(config, folder)["guards"]}["planned"]
     assert found["passed"] is False and "margin was None and is 0.01" in found["sentence"]
 
 
-def test_another_config_is_refused(finished) -> None:
+def test_another_config_is_refused(quickstart) -> None:
     config = twin()
     config.add.ratio = 2.0
     with pytest.raises(InputError, match=r"add\.ratio is 1\.0 there and 2\.0 here"):
-        pipeline.run(config, finished[0])
+        pipeline.run(config, quickstart.folder)
 
 
 @pytest.mark.parametrize(
@@ -174,8 +152,8 @@ def test_another_config_is_refused(finished) -> None:
         ("generated/cat/manifest_0.jsonl", '"seed": 0', '"seed": 5'),
     ],
 )
-def test_one_changed_digit_is_no_other_verdict(finished, tmp_path, name, old, new) -> None:
-    folder = shutil.copytree(finished[0], tmp_path / "run")
+def test_one_changed_digit_is_no_other_verdict(quickstart, tmp_path, name, old, new) -> None:
+    folder = shutil.copytree(quickstart.folder, tmp_path / "run")
     data = (folder / name).read_bytes()
     middle = len(data) // 2
     changed = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
@@ -196,8 +174,8 @@ def begun_anew(folder, there, *arms):
 
 
 @pytest.mark.slow
-def test_seeds_at_once_come_to_what_each_does(finished, tmp_path, monkeypatch) -> None:
-    folder, results, _ = finished
+def test_seeds_at_once_come_to_what_each_does(quickstart, tmp_path, monkeypatch) -> None:
+    folder, _, results, *_ = quickstart
     begun_anew(folder, tmp_path / "run", "real+augmentation")
     config = twin()
     config.vmap_seeds = 2
@@ -222,8 +200,8 @@ def test_seeds_at_once_come_to_what_each_does(finished, tmp_path, monkeypatch) -
 
 
 @pytest.mark.slow
-def test_a_seed_that_fails_among_others_is_left_out(finished, tmp_path, monkeypatch) -> None:
-    folder, results, _ = finished
+def test_a_seed_that_fails_among_others_is_left_out(quickstart, tmp_path, monkeypatch) -> None:
+    folder, _, results, *_ = quickstart
     begun_anew(folder, tmp_path / "run")
     for seed in ("0", "1"):
         (tmp_path / "run" / "classifiers" / "add" / seed / "result.json").unlink()

@@ -1,27 +1,22 @@
 """Arms with principal components, weights, named sources, chosen amounts and pretraining."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from jaxgan.config import arm_names
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import parse
 from jaxgan.data import loader
 from jaxgan.data.toy.animals import ToySource
-from jaxgan.experiment import pipeline
 from jaxgan.experiment.design import arms, training_set
 from jaxgan.experiment.design.plan_arms import plan_arms
 from jaxgan.experiment.stages import classify
-from jaxgan.training import run
 from jaxgan.types import InputError
 
 ROOT = Path(__file__).parents[2]
 COUNTS = {"cat": 10, "dog": 20}
-BEST = "add[drawn]:best"
 
 
 def twin(**changes):
@@ -175,102 +170,6 @@ def test_principal_components_need_three_pictures() -> None:
 def test_rectangles_of_features_are_refused() -> None:
     with pytest.raises(InputError, match="features have no rectangles"):
         frozen("real+cutmix")
-
-
-def save(folder, count):
-    source = ToySource(32, count=count, classes=("cat", "dog"), seed=5)
-    for i, label in enumerate(source.labels):
-        file = folder / source.classes[label] / f"{i:04d}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(source[i]["image"]).save(file)
-    return folder
-
-
-def rivals(made):
-    config = twin(generated=str({"drawn": str(made)}))
-    config.arms = ("real", "pca:1x", BEST, "pretrain[drawn]:1x", "weight[drawn]:0.5")
-    config.verdict.primary = (BEST, "real")
-    with config.unlocked():
-        config.add.amounts = (0.5, 1.0)
-    return config
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A whole run without a GAN, and the names of what each classifier learned from."""
-    folder = tmp_path_factory.mktemp("rivals")
-    learned, train = {}, run.train_classifier
-
-    def note(config, source, *args, label, **more):
-        learned[label] = source
-        return train(config, source, *args, label=label, **more)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "train_classifier", note)
-        patch.setattr(run, "train_gan", lambda *a, **b: pytest.fail("a GAN was trained"))
-        results = pipeline.run(rivals(save(folder / "made", 40)), folder / "run")
-    return folder, results, learned
-
-
-@pytest.mark.slow
-def test_without_gans_all_arms_come_out(finished) -> None:
-    folder, results, _ = finished
-    assert not results["failed"] and not (folder / "run" / "gan").exists()
-    assert {(r["arm"], r["seed"]) for r in results["runs"]} == {
-        (arm, seed) for arm in rivals("x").arms for seed in (0, 1)
-    }
-    assert len({r["steps"] for r in results["runs"]}) == 1
-
-
-@pytest.mark.slow
-def test_samples_of_principal_components_differ_between_seeds(finished) -> None:
-    folder, results, learned = finished
-    files = {p.stem for p in (folder / "run" / "pca" / "cat" / "pictures").glob("*.png")}
-    wanted = results["arms"]["pca:1x"]["pictures"]["cat"]["generated"]
-    assert len(files) == 2 * wanted
-    first, second = (
-        {Path(n).stem for n in learned[f"pca:1x seed {seed}"].names} & files for seed in (0, 1)
-    )
-    assert len(first) == len(second) == wanted and not first & second
-    assert len([*(folder / "run" / "pca" / "cat").glob("pca-*.npz")]) == 1  # Found once.
-
-
-@pytest.mark.slow
-def test_the_chosen_amount_validates_best_and_alone_is_tested(finished) -> None:
-    folder, results, learned = finished
-    files = (folder / "run" / "classifiers").rglob(classify.OPENED)
-    rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    opened = [(row["arm"], row["seed"]) for row in rows]
-    assert sorted(opened) == sorted((r["arm"], r["seed"]) for r in results["runs"])
-    for r in (r for r in results["runs"] if r["arm"] == BEST):
-        assert list(r["tried"]) == ["0.5x", "1x"]
-        assert r["tried"][r["chosen"]] == max(r["tried"].values()) == r["validation_accuracy"]
-        if len(set(r["tried"].values())) == 1:
-            assert r["chosen"] == "0.5x"  # The smaller of equals.
-        each = [learned[f"{BEST}/{name} seed {r['seed']}"] for name in ("0.5x", "1x")]
-        assert len(each[0]) < len(each[1])
-
-
-@pytest.mark.slow
-def test_what_is_finished_is_not_done_again(finished, monkeypatch) -> None:
-    folder, results, _ = finished
-    never = lambda *a, **b: pytest.fail("a finished stage was run again")  # noqa: E731
-    monkeypatch.setattr(run, "train_classifier", never)
-    monkeypatch.setattr(classify, "test", never)
-    again = pipeline.run(rivals(folder / "made"), folder / "run")
-    assert again["runs"] == results["runs"]
-
-
-def test_test_pictures_in_a_named_folder_are_refused(tmp_path) -> None:
-    source = ToySource(32, count=24, classes=("cat", "dog"), seed=0)
-    for i, label in enumerate(source.labels):
-        file = tmp_path / "made" / source.classes[label] / f"{i:04d}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(source[i]["image"]).save(file)
-    config = rivals(tmp_path / "made")
-    config.arms, config.verdict.primary = ("real", "add[drawn]:1x"), ("add[drawn]:1x", "real")
-    with pytest.raises(InputError, match="must not hold validation or test images"):
-        pipeline.run(config, tmp_path / "run")
 
 
 def test_names_are_read() -> None:
