@@ -141,6 +141,7 @@ class _File(NamedTuple):
     ) -> tuple[np.ndarray, list[str]]:
         """Return an image and what is odd about it."""
         side = resolution or self.resolution
+        # Of twice the side: large JPEGs are several times as fast, and differ by 0.6 of 255.
         head, whole = quality.decoded(data, 2 * side, self.scale, wait)
         odd = quality.oddities(self.entries.name(entry), head)
         return np.array(images.square_of(whole, side, self.crop)), odd

@@ -82,26 +82,8 @@ def open_picture(file: str | os.PathLike | bytes, *, at_least: int | None = None
         Exception: the file cannot be read: damaged, truncated, no image, more than 150
             megapixels. Pillow's decoders raise nearly anything; `reason` puts it in words.
     """
-    return np.array(_open(file, at_least))
-
-
-def read_square(file: str | os.PathLike | bytes, resolution: int, crop: Crop) -> Picture:
-    """`to_square(open_picture(file), resolution, crop)`, several times as fast for large JPEGs.
-
-    These are decoded to no less than twice the resolution, which leaves the rest of the averaging
-    to the filter. That changes the values of photographs by about 0.6 of 255 in the mean (12 is the
-    most that was seen); those of other files, and of a JPEG whose shorter side is below four times
-    the resolution, not at all.
-
-    Raises:
-        Exception: as `open_picture`.
-    """
-    return np.array(square_of(_open(file, 2 * resolution), resolution, crop))
-
-
-def _open(file: str | os.PathLike | bytes, at_least: int | None) -> Image.Image:
     with open_file(file) as im:
-        return decode(im, at_least)
+        return np.array(decode(im, at_least))
 
 
 def open_file(file: str | os.PathLike | bytes) -> ImageFile.ImageFile:

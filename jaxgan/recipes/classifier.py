@@ -34,11 +34,11 @@ def recipe(config: Classifier, axis_name: str | None, stats: ImageStats) -> Reci
         net = new_net(model.lazy_init(key, networks.images(config.data.resolution), False), tx)
         if not decay:
             return ClassifierState(jnp.int32(0), net)
-        averages = {  # Copies, since donated buffers must not be shared.
+        averages = {  # Copies, since donated buffers must not be shared; of what training changes.
             kind: {
                 k: jax.tree.map(jnp.copy, x)
                 for k, x in layers.items()
-                if _moves(optim.trunk, heads, k)
+                if optim.trunk != 0 or k.startswith(heads)
             }
             for kind, layers in net.variables.items()
         }
@@ -121,13 +121,6 @@ def classifier_layers(model: nn.Module, resolution: int) -> list[str]:
     images = networks.images(resolution)
     shapes = jax.eval_shape(lambda key: model.lazy_init(key, images, False), jax.random.key(0))
     return sorted(shapes["params"])
-
-
-def _moves(trunk: float, heads: tuple[str, ...], layer: str) -> bool:
-    """Return whether training changes a classifier's layer; batch statistics move in a frozen one,
-    too.
-    """
-    return trunk != 0 or layer.startswith(heads)
 
 
 def _factor(optim: ClassifierOptim, heads: tuple[str, ...], name: str) -> float:

@@ -128,13 +128,10 @@ def introduce(log: Log, recipe: Recipe, source: Source, data: dict | None = None
         checked_files.write(log.folder / "parameters.txt", "\n".join(tables))
         about = environment() | {"data": data or class_counts.describe_data(source)}
         checked_files.save(log.folder / "run.json", about, indent=2)
+    present = [source.classes[i] for i in np.unique(source.labels)]
     summary = (
-        f"{len(source):,} images of {few(_present(source))} at {source.resolution} px; "
+        f"{len(source):,} images of {few(present)} at {source.resolution} px; "
         f"parameters: {', '.join(counts)}; {jax.device_count()} x {jax.devices()[0].device_kind}"
     )
     cluster.work_unit().set_notes(summary)  # What a cluster's console shows.
     log.detail(summary)
-
-
-def _present(source: Source) -> list[str]:
-    return [source.classes[i] for i in np.unique(source.labels)]

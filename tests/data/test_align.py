@@ -18,7 +18,6 @@ from jaxgan.data.faces.align import (
     OutsideError,
     aligned,
     crop_name,
-    eyes_after,
     place,
     published_side,
 )
@@ -28,6 +27,17 @@ from jaxgan.errors import InputError
 
 REAL = Path(__file__).parents[3] / "shared/data/cat_eyes.tar"
 UPRIGHT = b"9 40 50 80 50 60 75 20 30 28 5 45 25 75 25 92 5 100 30 "
+
+
+def eyes_after(landmarks: Landmarks, resolution: int) -> np.ndarray:
+    """Return where the eyes lie in the aligned image of that side: (x, y) of the left one, the
+    right.
+
+    Left is the image's left (the published names, unless `place` swapped them).
+    """
+    where = place(landmarks)
+    half = where.eyes / where.side / 2
+    return resolution * np.array([[0.5 - half, 0.4], [0.5 + half, 0.4]])
 
 
 def point(x, y) -> np.ndarray:

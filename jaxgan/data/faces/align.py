@@ -18,7 +18,7 @@ import math
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from jaxgan.data.faces.landmarks import Landmarks, told
@@ -152,17 +152,6 @@ def aligned(picture: Picture, landmarks: Landmarks, border: Border) -> UInt8[np.
         )
         crop[..., channel] = np.asarray(turned)
     return np.rint(crop).astype(np.uint8)
-
-
-def eyes_after(landmarks: Landmarks, resolution: int) -> Float64[np.ndarray, "2 2"]:
-    """Return where the eyes lie in the aligned image of that side: (x, y) of the left one, the
-    right.
-
-    Left is the image's left (the published names, unless `place` swapped them).
-    """
-    where = place(landmarks)
-    half = where.eyes / where.side / 2
-    return resolution * np.array([[0.5 - half, 0.4], [0.5 + half, 0.4]])
 
 
 def published_side(placement: Placement, width: int, height: int) -> int:
