@@ -54,6 +54,11 @@ class Recipe(NamedTuple):
     prelude: Prelude | None = None
     turns: Callable[[int], Sequence[Step]] | None = None
 
+    @property
+    def abstract(self) -> State:
+        """Return the shapes and types of its state."""
+        return jax.eval_shape(self.init, jax.random.key(0))
+
 
 def to_float(images: UInt8[Array, "*b h w c"]) -> Float[Array, "*b h w c"]:
     """uint8 in [0, 255] to float32 in [-1, 1]."""

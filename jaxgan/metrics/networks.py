@@ -175,9 +175,10 @@ def restore(
         )
     if not has_checkpoints(workdir):
         raise InputError(f"{flag} must hold a checkpoint, and there is none in {workdir}")
-    abstract = jax.eval_shape(recipes.build(config).init, jax.random.key(0))
     with Checkpoints(workdir, BEST, read_only=True) as checkpoints:
-        restored = checkpoints.restore(abstract, checkpoints.best if step is None else step)
+        restored = checkpoints.restore(
+            recipes.build(config).abstract, checkpoints.best if step is None else step
+        )
     if restored is None:
         raise InputError(f"{flag} must hold a checkpoint, and there is none in {workdir}")
     return Trained(config, restored.step, restored.state.variables)

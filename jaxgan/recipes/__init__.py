@@ -61,7 +61,7 @@ def abstract_ema(config: GAN | PCA) -> Any:
     """Return shapes and types of the averaged generator's variables."""
     if not isinstance(config, Projected | Drifting | PCA):
         alone = dataclasses.replace(config, vision=None)  # Without a second critic's weights.
-        return jax.eval_shape(build(alone).init, jax.random.key(0)).ema
+        return build(alone).abstract.ema
     make = partial(projected.first_average, build_generator(config), config.model.latent_dim)
     found = jax.eval_shape(make, jax.random.key(0))
     return {"params": found["params"]} if isinstance(config, PCA) else found

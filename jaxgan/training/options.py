@@ -117,8 +117,7 @@ def memory_settings(train: Train, precision: str, prefix: str = "") -> Settings:
 
 def introduce(log: Log, recipe: Recipe, source: Source, data: dict | None = None) -> None:
     """Write `run.json` and `parameters.txt`, and say what begins."""
-    abstract = jax.eval_shape(recipe.init, jax.random.key(0))
-    nets = {name: net for name, net in vars(abstract).items() if hasattr(net, "params")}
+    nets = {name: net for name, net in vars(recipe.abstract).items() if hasattr(net, "params")}
     tables, counts = [], []
     for name, net in nets.items():
         table = parameter_overview.get_parameter_overview(net.params, include_stats=False)

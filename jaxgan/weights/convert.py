@@ -85,7 +85,7 @@ def to_run(found: Published, numbers: Sizes, out: epath.PathLike, source: epath.
     base = parse(configs.load(str(configs.folder("configs") / BASE)))
     config: StyleGAN2 = base.changed(values(numbers, found))
     recipe = recipes.build(config)
-    abstract = jax.eval_shape(recipe.init, jax.random.key(0))
+    abstract = recipe.abstract
     nets = {name: stylegan2_ada.to_ours(arrays, name) for name, arrays in found.nets.items()}
     wanted = {"G": abstract.generator.variables, "D": abstract.critic.variables}
     for name, variables in nets.items():
@@ -162,9 +162,8 @@ def to_safetensors(workdir: epath.PathLike, out: epath.PathLike) -> None:
 
 
 def _restored(recipe: Recipe, workdir: epath.PathLike) -> State:
-    abstract = jax.eval_shape(recipe.init, jax.random.key(0))
     with Checkpoints(workdir, read_only=True) as checkpoints:
-        restored = checkpoints.restore(abstract)
+        restored = checkpoints.restore(recipe.abstract)
     if restored is None:
         raise InputError(f"--source must hold a checkpoint, and there is none in {workdir}")
     return restored.state

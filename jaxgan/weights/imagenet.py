@@ -39,8 +39,7 @@ def read(name: str, where: str, recipe: Recipe) -> Any:
             published = torchvision.PUBLISHED[name]
             where = str(download.fetch(*published, folder / "jaxgan" / "weights", flag))
         tensors = torch_files.read_weights(where)
-    net = jax.eval_shape(recipe.init, jax.random.key(0)).net
-    return torchvision.convert(name, tensors, net.variables, str(where))
+    return torchvision.convert(name, tensors, recipe.abstract.net.variables, str(where))
 
 
 def start(

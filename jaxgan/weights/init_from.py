@@ -10,13 +10,11 @@ from jaxgan import recipes
 from jaxgan.config import loading as configs
 from jaxgan.engine.checkpoint import Best, Checkpoints, has_checkpoints
 from jaxgan.steps.state import Net
-from jaxgan.types import InputError, PRNGKey, Recipe, State
+from jaxgan.types import InputError, Recipe, State
 
 
-def check(
-    folder: str, model: str, recipe: Recipe, name: str = "config"
-) -> Callable[[PRNGKey], State]:
-    """Return what makes the state of the run in `folder`, from a key.
+def check(folder: str, model: str, recipe: Recipe, name: str = "config") -> State:
+    """Return the shapes of the state of the run in `folder`.
 
     Args:
         folder: the config's `init_from`.
@@ -39,18 +37,14 @@ def check(
         )
     if not has_checkpoints(folder):
         raise InputError(f"{name}.init_from must hold a checkpoint, and there is none in {folder}")
-    init = recipes.build(there).init
-    ours, theirs = (_shapes(_abstract(each)) for each in (recipe.init, init))
+    abstract = recipes.build(there).abstract
+    ours, theirs = _shapes(recipe.abstract), _shapes(abstract)
     for net, shapes in ours.items():
         if net != "second" and not shapes & theirs[net]:
             raise InputError(
                 f"{name}.init_from must have something that fits the {net}, and {folder} has not"
             )
-    return init
-
-
-def _abstract(init: Callable[[PRNGKey], State]) -> State:
-    return jax.eval_shape(init, jax.random.key(0))
+    return abstract
 
 
 def _shapes(state: State) -> dict[str, set]:
@@ -84,7 +78,7 @@ def start(
     Raises:
         InputError: no run there, of another kind, without a whole checkpoint, or nothing fits.
     """
-    abstract = _abstract(check(folder, model, recipe))
+    abstract = check(folder, model, recipe)
     with Checkpoints(folder, best, read_only=True) as checkpoints:
         restored = checkpoints.restore(abstract, checkpoints.best if best else None)
     assert restored is not None

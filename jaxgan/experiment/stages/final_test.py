@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-import jax
 import numpy as np
 from etils import epath
 
@@ -37,7 +36,7 @@ def test(
     """Return the best checkpoint's predictions: the one time that this run sees the test images."""
     with Checkpoints(workdir, training.BEST, read_only=True) as checkpoints:  # Moves nothing.
         best = checkpoints.best
-        restored = checkpoints.restore(jax.eval_shape(recipe.init, jax.random.key(0)), best)
+        restored = checkpoints.restore(recipe.abstract, best)
     assert restored is not None
     if restored.step != best:
         raise FileError(
