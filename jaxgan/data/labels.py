@@ -9,7 +9,6 @@ from jaxgan.data.tables import BESIDE, Tables, match
 
 IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
 MASKS = {"masks", "mask", "segmentationclass", "segmentations", "groundtruth", "ground_truth"}
-Parts = dict[str, list[str]]  # The folders and the name of each path.
 
 
 def instead(reading: str) -> str:
@@ -17,24 +16,9 @@ def instead(reading: str) -> str:
     return f"data.layout={reading}"
 
 
-def folder_of(paths: Sequence[str], parts: Parts, depth: int) -> str:
-    return "/".join(parts[paths[0]][:depth])
-
-
-def tops_of(paths: Iterable[str], parts: Parts, depth: int) -> dict[str, list[str]]:
-    """Return the files of each folder at this depth; "" has those that lie in none."""
-    found: dict[str, list[str]] = {}
-    for path in paths:
-        split = parts[path]
-        found.setdefault(split[depth] if len(split) > depth + 1 else "", []).append(path)
-    return found
-
-
-def classes_of(
-    paths: Sequence[str], parts: Parts, depth: int, look: "Look", beside: list[str]
-) -> dict[str, str]:
+def classes_of(paths: Sequence[str], depth: int, look: "Look") -> dict[str, str]:
     """Return the class of each image; nothing where there is one class only, without a name."""
-    root, tops = folder_of(paths, parts, depth), tops_of(paths, parts, depth)
+    root, tops = look.folder(paths, depth), look.tops(paths, depth)
     direct = tops.pop("", [])
     low = {name.lower(): name for name in tops}
     images = [low[name] for name in low if name in IMAGES]
@@ -62,7 +46,7 @@ def classes_of(
                 f"{images[0]} is the name of no class, and is read as one beside "
                 f"{', '.join(others[:3])}: {instead('one')} takes all as one class"
             )
-        beside += direct
+        look.left_out += direct
         return {path: name for name, files in tops.items() for path in files}
     if found := look.beside(direct):
         return found
@@ -99,11 +83,33 @@ def prefixes(paths: Iterable[str]) -> dict[str, str] | None:
 
 
 class Look:
-    """What tables and names say, and what is told of it."""
+    """What folders, tables and names say.
 
-    def __init__(self, tables: Tables, told: list[str]):
-        self.tables, self.told = tables, told
+    Attributes:
+        tables: of the other files.
+        parts: the folders and the name of each path.
+        told: what is logged of it.
+        used: tables that gave classes.
+        left_out: images beside the class folders.
+    """
+
+    def __init__(self, paths: Iterable[str], tables: Tables):
+        self.tables, self.parts = tables, {path: path.split("/") for path in paths}
+        self.told: list[str] = []
         self.used: list[str] = []
+        self.left_out: list[str] = []
+
+    def folder(self, paths: Sequence[str], depth: int) -> str:
+        """Return the folder of so many parts that holds all of these."""
+        return "/".join(self.parts[paths[0]][:depth])
+
+    def tops(self, paths: Iterable[str], depth: int) -> dict[str, list[str]]:
+        """Return the files of each folder at this depth; "" has those that lie in none."""
+        found: dict[str, list[str]] = {}
+        for path in paths:
+            split = self.parts[path]
+            found.setdefault(split[depth] if len(split) > depth + 1 else "", []).append(path)
+        return found
 
     def beside(self, paths: Sequence[str]) -> dict[str, str]:
         """Return the class of each image, by a file beside it."""

@@ -5,15 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxgan.data.labels import (
-    Look,
-    Parts,
-    classes_of,
-    folder_of,
-    instead,
-    prefixes,
-    tops_of,
-)
+from jaxgan.data.labels import Look, classes_of, instead, prefixes
 from jaxgan.data.tables import Tables
 from jaxgan.errors import InputError
 
@@ -78,63 +70,55 @@ def recognise(
     Raises:
         InputError: a table that contradicts itself or the images, or a reading that does not fit.
     """
-    told: list[str] = []
-    look = Look(tables, told)
-    parts = {path: path.split("/") for path in paths}
-    beside: list[str] = []
+    look = Look(paths, tables)
     given: dict[str, int] | None = None
     if reading == "one":
         left, depth = list(paths), 0
     else:
-        left, depth = _unwrapped(list(paths), parts, look, beside, wanted, reading)
+        left, depth = _unwrapped(list(paths), look, wanted, reading)
     if reading == "auto":
-        found = _sided(left, parts, depth, look, beside, stem, wanted)
-        of, given = found or _plain(left, parts, depth, look, beside, stem)
+        found = _sided(left, depth, look, stem, wanted)
+        of, given = found or _plain(left, depth, look, stem)
     else:
         of = dict.fromkeys(left, stem) if reading == "one" else {}
-        of = of or _as_asked(left, parts, depth, look, beside, reading)
+        of = of or _as_asked(left, depth, look, reading)
     archives = [p for p in others if p.lower().endswith(ARCHIVES)]
     if archives:
-        told.append(
+        look.told.append(
             f"left out {len(archives)} archive{'s' * (len(archives) > 1)} inside, like "
             f"{archives[0]}: unpack what is needed"
         )
-    return _laid_out(paths, of, given, beside, look)
+    return _laid_out(paths, of, given, look)
 
 
 def _unwrapped(
-    left: list[str],
-    parts: Parts,
-    look: Look,
-    beside: list[str],
-    wanted: Sequence[str] | None,
-    reading: str,
+    left: list[str], look: Look, wanted: Sequence[str] | None, reading: str
 ) -> tuple[list[str], int]:
     """Return the images inside the folders that hold all the rest, and how many of
     those there are.
     """
     depth = 0
     while reading != "folders":
-        tops = tops_of(left, parts, depth)
+        tops = look.tops(left, depth)
         direct = tops.pop("", [])
         name = next(iter(tops), "")
-        root = folder_of(left, parts, depth)
+        root = look.folder(left, depth)
         if len(tops) != 1 or name in (wanted or ()) or look.tables.has_labels(root):
             break
-        inner = tops_of(tops[name], parts, depth + 1)
+        inner = look.tops(tops[name], depth + 1)
         inner.pop("", None)
         below = tops[name]
-        while len(inner) == 1 and not look.tables.has_labels(folder_of(below, parts, depth + 1)):
+        while len(inner) == 1 and not look.tables.has_labels(look.folder(below, depth + 1)):
             depth += 1
-            inner = tops_of(below, parts, depth + 1)
+            inner = look.tops(below, depth + 1)
             if inner.pop("", None):
                 break
-        at = "/".join(parts[below[0]][: depth + 1])
+        at = look.folder(below, depth + 1)
         flat = None if inner else prefixes(below)
         if len(inner) < 2 and flat is None and not look.tables.has_labels(at):
             depth = 0
             break
-        beside += direct
+        look.left_out += direct
         look.told.append(
             f"everything lies in {at}: classes are looked for inside it"
             + (f" (classes={name} or {instead('folders')} takes it as one class)" if inner else "")
@@ -144,16 +128,10 @@ def _unwrapped(
 
 
 def _sided(
-    left: list[str],
-    parts: Parts,
-    depth: int,
-    look: Look,
-    beside: list[str],
-    stem: str,
-    wanted: Sequence[str] | None,
+    left: list[str], depth: int, look: Look, stem: str, wanted: Sequence[str] | None
 ) -> tuple[dict[str, str], dict[str, int] | None] | None:
     """Classes and sides where the folders are sides of a split."""
-    tops = tops_of(left, parts, depth)
+    tops = look.tops(left, depth)
     direct = tops.pop("", [])
     low = {name: name.lower() for name in tops}
     sides = {name: SIDES[low[name]] for name in tops if low[name] in SIDES}
@@ -164,12 +142,12 @@ def _sided(
             f"left out {', '.join(strange)} beside the sides {', '.join(sorted(sides))}; to read "
             f"all of them as classes instead: {instead('folders')}"
         )
-    beside += direct
-    table = look.table(folder_of(left, parts, depth), [p for name in sides for p in tops[name]])
+    look.left_out += direct
+    table = look.table(look.folder(left, depth), [p for name in sides for p in tops[name]])
     found = {
         name: {p: c for p in tops[name] if (c := table.get(p))}
         if table
-        else classes_of(tops[name], parts, depth + 1, look, beside)
+        else classes_of(tops[name], depth + 1, look)
         for name in sorted(sides)
     }
     flat = [name for name in found if not found[name]]
@@ -190,18 +168,13 @@ def _sided(
 
 
 def _plain(
-    left: list[str],
-    parts: Parts,
-    depth: int,
-    look: Look,
-    beside: list[str],
-    stem: str,
+    left: list[str], depth: int, look: Look, stem: str
 ) -> tuple[dict[str, str], dict[str, int] | None]:
     """Classes, and sides where each class has folders of these."""
-    of = classes_of(left, parts, depth, look, beside) or dict.fromkeys(left, stem)
-    tops = tops_of(left, parts, depth)
+    of = classes_of(left, depth, look) or dict.fromkeys(left, stem)
+    tops = look.tops(left, depth)
     tops.pop("", None)
-    second = {tuple(sorted(tops_of(files, parts, depth + 1))) for files in tops.values()}
+    second = {tuple(sorted(look.tops(files, depth + 1))) for files in tops.values()}
     names = next(iter(second)) if len(second) == 1 else ()
     if len(tops) < 2 or len(names) < 2 or "" in names or of.get(left[0]) not in tops:
         return of, None
@@ -210,7 +183,7 @@ def _plain(
             f"the folders {', '.join(names)} in each class are sides of a split "
             f"({instead('inner')} takes them as the classes)"
         )
-        return of, {path: SIDES[parts[path][depth + 1].lower()] for path in of}
+        return of, {path: SIDES[look.parts[path][depth + 1].lower()] for path in of}
     look.told.append(
         f"all of {', '.join(sorted(tops))} hold folders {', '.join(names)}: the outer are read as "
         f"the classes; for the inner ones: {instead('inner')}"
@@ -218,18 +191,11 @@ def _plain(
     return of, None
 
 
-def _as_asked(
-    left: list[str],
-    parts: Parts,
-    depth: int,
-    look: Look,
-    beside: list[str],
-    reading: str,
-) -> dict[str, str]:
+def _as_asked(left: list[str], depth: int, look: Look, reading: str) -> dict[str, str]:
     """Classes by the reading that was asked for."""
-    tops = tops_of(left, parts, depth)
+    tops = look.tops(left, depth)
     if reading == "table":
-        found = look.table(folder_of(left, parts, depth), left)
+        found = look.table(look.folder(left, depth), left)
         if not found:
             raise InputError(
                 "data.layout=table needs a table with columns of files and labels, like "
@@ -245,7 +211,7 @@ def _as_asked(
             )
         return found
     level = depth + (reading == "inner")
-    deep = [path for path in left if len(parts[path]) > level + 1]
+    deep = [path for path in left if len(look.parts[path]) > level + 1]
     if not deep:
         raise InputError(
             f"data.layout={reading} needs images in "
@@ -253,16 +219,12 @@ def _as_asked(
             + f", and {left[0]} lies in none (folders here: {', '.join(filter(None, tops)) or '-'})"
         )
     inside = set(deep)
-    beside += [path for path in left if path not in inside]
-    return {path: parts[path][level] for path in deep}
+    look.left_out += [path for path in left if path not in inside]
+    return {path: look.parts[path][level] for path in deep}
 
 
 def _laid_out(
-    paths: Sequence[str],
-    of: dict[str, str],
-    given: dict[str, int] | None,
-    beside: list[str],
-    look: Look,
+    paths: Sequence[str], of: dict[str, str], given: dict[str, int] | None, look: Look
 ) -> Layout:
     raw, told = sorted(set(of.values())), look.told
     named = {name: unicodedata.normalize("NFC", name) for name in raw}
@@ -287,7 +249,7 @@ def _laid_out(
         [i for _, i in numbered],
         [n for n, _ in numbered],
         sides,
-        beside,
+        look.left_out,
         told,
         look.used,
     )
