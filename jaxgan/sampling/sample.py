@@ -250,25 +250,28 @@ def drawn(
     draw: Draw, variables: Any, seeds: Sequence[int], batch_size: int = BATCH
 ) -> Iterator[UInt8[np.ndarray, "h w c"]]:
     """The image of each seed, in order, of a generator with these weights."""
-    for i, batch in enumerate(_batches(draw, variables, seeds, batch_size)):
-        yield from np.asarray(batch)[: len(seeds) - i * batch_size]
+    for padded, count in in_batches(np.array(seeds, np.uint32), batch_size):
+        yield from np.asarray(draw(variables, padded))[:count]
 
 
 def batches(
     sampler: Sampler, seeds: Sequence[int], batch_size: int = BATCH
 ) -> Iterator[UInt8[Array | np.ndarray, "b h w c"]]:
-    """The same, on the device; one program serves all, as the last batch repeats the last seed."""
-    return _batches(sampler.draw, sampler.variables, seeds, batch_size)
+    """The same, on the device; the last batch repeats the last seed."""
+    for padded, _ in in_batches(np.array(seeds, np.uint32), batch_size):
+        yield sampler.draw(sampler.variables, padded)
 
 
-def _batches(
-    draw: Draw, variables: Any, seeds: Sequence[int], batch_size: int
-) -> Iterator[UInt8[Array | np.ndarray, "b h w c"]]:
-    batch_size = min(batch_size, max(BATCH, len(seeds)))
-    for i in range(0, len(seeds), batch_size):
-        part = list(seeds[i : i + batch_size])
-        padded = np.array(part + part[-1:] * (batch_size - len(part)), np.uint32)
-        yield draw(variables, padded)
+def in_batches(rows: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield batches of one size, so that one program serves all, and how many of each count.
+
+    The last one is filled with its last row.
+    """
+    size = min(batch_size, max(BATCH, len(rows)))
+    for i in range(0, len(rows), size):
+        part = rows[i : i + size]
+        more = [(0, size - len(part)), *[(0, 0)] * (rows.ndim - 1)]
+        yield np.pad(part, more, mode="edge"), len(part)
 
 
 def mix(

@@ -20,7 +20,7 @@ from PIL import Image
 from jaxgan.data import images
 from jaxgan.engine.log import grid
 from jaxgan.sampling import stylegan2
-from jaxgan.sampling.sample import BATCH, Sampler, make_paint
+from jaxgan.sampling.sample import BATCH, Sampler, in_batches, make_paint
 from jaxgan.sampling.stylegan2 import Style
 from jaxgan.system import checked_files
 from jaxgan.types import InputError
@@ -210,20 +210,10 @@ def interpolate(
     count = cells[0] * cells[1]
     keys = where.points(seeds).reshape(count, len(seeds) // count, -1)
     walks = np.stack([loop(each, frames, where.between) for each in keys], axis=1)
-    drawn = _painted(where, walks.reshape(-1, walks.shape[2]), batch_size)
+    points = in_batches(walks.reshape(-1, walks.shape[2]), batch_size)
+    drawn = (image for padded, n in points for image in np.asarray(where.paint(padded))[:n])
     for _ in walks:
         yield grid(np.stack([next(drawn) for _ in range(count)]), cells[1])
-
-
-def _painted(
-    where: Space, points: Float32[np.ndarray, "n d"], batch_size: int
-) -> Iterator[UInt8[np.ndarray, "h w c"]]:
-    """One program serves all, as the last batch is padded."""
-    batch_size = min(batch_size, max(BATCH, len(points)))
-    for i in range(0, len(points), batch_size):
-        part = points[i : i + batch_size]
-        padded = np.pad(part, ((0, batch_size - len(part)), (0, 0)), mode="edge")
-        yield from np.asarray(where.paint(padded))[: len(part)]
 
 
 def check_file(file: epath.PathLike, flag: str) -> None:
