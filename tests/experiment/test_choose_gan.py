@@ -3,6 +3,7 @@
 import jax
 import pytest
 
+import jaxgan
 from jaxgan.config import loading
 from jaxgan.errors import InputError
 from jaxgan.experiment.design import choose_gan
@@ -47,3 +48,9 @@ def test_a_named_gan_takes_the_place_of_the_configs_own():
 def test_what_is_no_gan_is_refused(name):
     with pytest.raises(InputError, match=r"--gan must name a GAN|did you mean meowgan64"):
         choose_gan.load(name, 32, 1)
+
+
+@pytest.mark.parametrize("name", ["auto", "meowgan64"])
+def test_a_config_of_one_network_has_no_gan_to_be_replaced(name, tmp_path):
+    with pytest.raises(InputError, match="this config trains one network"):
+        jaxgan.experiment("toy", config="resnet", gan=name, workdir=tmp_path / "run")
