@@ -10,7 +10,6 @@ from clu import platform as cluster
 
 from jaxgan import recipes
 from jaxgan.config import training_length
-from jaxgan.config.settings import Train
 from jaxgan.config.typed import GAN, Network
 from jaxgan.data import class_counts, loader
 from jaxgan.data.channel_stats import moments
@@ -104,15 +103,11 @@ def assemble(
         checkpoint_minutes=train.checkpoint_minutes,
         steps_per_call=train.steps_per_call,
         profile=training_length.profile_steps(train.profile),
-        memory=memory_settings(train, config.precision, prefix),
+        memory=Settings(
+            train.batch_size, train.microbatch, train.remat, config.precision == "bf16", prefix
+        ),
     )
     return Parts(mirrored(recipe) if of_gans.get("flip") else recipe, batches, options)
-
-
-def memory_settings(train: Train, precision: str, prefix: str = "") -> Settings:
-    """Return those of one network that decide over the memory of its step."""
-    bf16 = precision == "bf16"
-    return Settings(train.batch_size, train.microbatch, train.remat, bf16, prefix)
 
 
 def introduce(log: Log, recipe: Recipe, source: Source, data: dict | None = None) -> None:

@@ -28,7 +28,6 @@ from jaxgan.training import frozen_features, monitor
 from jaxgan.training.classifier import train_classifier, train_classifiers
 from jaxgan.training.components import fit_components
 from jaxgan.training.gan import settle_classes, train_gan
-from jaxgan.training.options import memory_settings
 from jaxgan.training.preflight import (
     check_batches,
     check_precision,
@@ -48,7 +47,6 @@ __all__ = [
     "environment",
     "kept_together",
     "make_deterministic",
-    "memory_settings",
     "open_source",
     "run",
     "settle_classes",

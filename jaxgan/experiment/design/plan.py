@@ -161,15 +161,15 @@ def prepare(given: ConfigDict | Experiment, before: Plan | None = None) -> Plan:
     parts = _folds(partial(plan_arms, config), config.seeds, how, real, sides)
     tested = np.concatenate([part.sides.test for part in parts])
     outcomes.check(config.verdict.outcome, real.labels[tested], real.classes)
-    for name, stage in (("gan", config.gan), ("classifier", config.classifier)):
-        training.check_start(recipes.build(stage), stage.model, stage.init_from, f"config.{name}")
-    if of_gans(parts[0].needed):
-        side = config.gan.data.resolution
+    gan, net, trains = config.gan, config.classifier, of_gans(parts[0].needed)
+    if trains or gan.init_from is not None:  # Else nobody needs its weights.
+        training.check_start(recipes.build(gan), gan.model, gan.init_from, "config.gan")
+    training.check_start(recipes.build(net), net.model, net.init_from, "config.classifier")
+    if trains:
         for drawn in next(iter(parts[0].draws.values())):
             for positions in drawn.learned.values():
-                monitor.check(config.gan.evaluate, critics, side, len(positions))
-    resolution = config.classifier.data.resolution
-    outside = _outside(config.generated, resolution, config.data.crop, real, parts)
+                monitor.check(gan.evaluate, critics, gan.data.resolution, len(positions))
+    outside = _outside(config.generated, net.data.resolution, config.data.crop, real, parts)
     return Plan(real, copies, parts, outside, config)
 
 
