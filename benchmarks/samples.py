@@ -42,6 +42,7 @@ from jaxgan.cli import command
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import parse
 from jaxgan.data import loader
+from jaxgan.data.channel_stats import moments
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.engine.log import grid
 from jaxgan.evaluation import gan_train
@@ -55,7 +56,6 @@ from jaxgan.sampling import sample
 from jaxgan.sampling.stylegan2 import Style
 from jaxgan.training import fitting
 from jaxgan.training.gan import attraction
-from jaxgan.training.options import assemble
 from jaxgan.types import State
 
 flags.DEFINE_string("data", None, "A folder of class folders.", required=True)
@@ -177,7 +177,8 @@ def train_for(
     """
     config, seed = parse(given), given.seed
     began = time.process_time()
-    recipe, *_ = assemble(config, source)
+    seen_as = moments(source) if config.data.normalise == "statistics" else ()
+    recipe = recipes.build(config, None, recipes.ImageStats(len(source), *seen_as))
     init_key, train_key = jax.random.split(jax.random.key(seed))
     state = jax.jit(recipe.init)(init_key)
     if warm is not None:
