@@ -41,8 +41,7 @@ from jaxgan import recipes
 from jaxgan.cli import command
 from jaxgan.config import loading as configs
 from jaxgan.config.typed import parse
-from jaxgan.data import loader
-from jaxgan.data.channel_stats import moments
+from jaxgan.data import channel_stats, loader
 from jaxgan.data.folder import FolderSource, Source
 from jaxgan.engine.log import grid
 from jaxgan.evaluation import gan_train
@@ -177,7 +176,7 @@ def train_for(
     """
     config, seed = parse(given), given.seed
     began = time.process_time()
-    seen_as = moments(source) if config.data.normalise == "statistics" else ()
+    seen_as = channel_stats.moments(source) if config.data.normalise == "statistics" else ()
     recipe = recipes.build(config, None, recipes.ImageStats(len(source), *seen_as))
     init_key, train_key = jax.random.split(jax.random.key(seed))
     state = jax.jit(recipe.init)(init_key)
