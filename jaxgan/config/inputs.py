@@ -20,7 +20,7 @@ def open_source(
     if not loader.exists(data.path):
         raise InputError(
             f"data.path must be a folder of images, and {data.path} does not exist: set it with "
-            f"--config.data.path=DIR (or =toy for drawn ones){paths.near(data.path)}"
+            f"--config.data.path=DIR (toy for drawn ones){paths.near(data.path)}"
         )
     return loader.open_source(
         data.path,
