@@ -31,7 +31,7 @@ NARROW = {"model.channels": 64, "train.batch_size": 16}
 FAST = {"optim.critic.learning_rate": 4e-4, "optim.generator.learning_rate": 4e-4}
 RUNS: dict[str, tuple[int, dict]] = {  # Steps, and settings beside COMMON.
     "pca64": (0, {}),
-    "refined32": (300, {}),
+    "refined32": (120, {}),
     "drifted32": (400, {"model.backbone": "random"}),
     "meowgan64": (2000, NARROW),
     "wgangp64": (1000, NARROW | FAST),
