@@ -191,6 +191,7 @@ def test_settings_are_checked_before_anything_runs(settings, words, tmp_path) ->
             "--budget must",
         ),
         (lambda: jaxgan.experiment("toy", on="x"), "on must be ray, ", "--on must"),
+        (lambda: jaxgan.experiment("nix"), "images must be a folder", "data.path must"),
         (
             lambda: jaxgan.experiment("nix", workdir=__file__),
             "workdir must be a folder",

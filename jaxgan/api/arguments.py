@@ -11,7 +11,9 @@ from jaxgan.errors import InputError
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
 # A command, whose flags stay; a setting; any other flag.
-FLAGS = re.compile(r"jaxgan [a-z-]+ [^,;)]*|--config\.([\w.]+)|(?<![\w-])--(\w+)(?![\w-])")
+FLAGS = re.compile(
+    r"jaxgan [a-z-]+ [^,;)]*|(?:--config\.|^(?=data\.path must))([\w.]+)|(?<![\w-])--(\w+)(?![\w-])"
+)
 
 
 def in_python(text: str, known: Mapping[str, str]) -> str:

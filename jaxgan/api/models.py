@@ -33,15 +33,23 @@ Images = UInt8[np.ndarray, "n h w 3"]
 class Generator:
     """The averaged generator of a run.
 
+    Args:
+        workdir: the run's folder.
+        step: the checkpoint, or "best"; the latest where None.
+        label: the class of its images, of a conditional generator; all in turn where None.
+
     Attributes:
         workdir: the run's folder.
+        label: as given.
         sampler: see `jaxgan.sampling.sample.Sampler`.
     """
 
-    @named()
-    def __init__(self, workdir: str | Path, step: int | str | None = None):
-        self.workdir, self._step = Path(workdir), step
-        self.sampler = sample.restore(workdir, step)
+    @named(**{"class": "label"})
+    def __init__(
+        self, workdir: str | Path, step: int | str | None = None, label: str | None = None
+    ):
+        self.workdir, self._step, self.label = Path(workdir), step, label
+        self.sampler = sample.restore(workdir, step, sample.Style(label=label))
 
     @property
     def resolution(self) -> int:
@@ -55,7 +63,7 @@ class Generator:
         Args:
             count: how many.
             seed: of the first.
-            label: the class, of a conditional generator; the classes in turn where None.
+            label: the class, of a conditional generator; its own where None.
         """
         requests.check_request(_whole(count, "count"), _whole(seed, "seed"), "png")
         sampler = self.sampler
@@ -89,7 +97,7 @@ class Generator:
         config = self.sampler.config
         return (
             f"Generator({str(self.workdir)!r}: {config.model.name}, {self.resolution} px, "
-            f"step {self.sampler.step:,})"
+            f"step {self.sampler.step:,}{'' if self.label is None else f', {self.label} alone'})"
         )
 
 

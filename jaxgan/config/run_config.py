@@ -227,7 +227,7 @@ def _near_runs(folder: epath.Path) -> str:
         near = difflib.get_close_matches(folder.name, beside, 3)
         if not near:  # EXPERIMENT/gan/CLASS of an experiment with folds.
             beside = {run.name: str(run) for run in reversed(gans(folder.parent.parent))}
-            near = difflib.get_close_matches(folder.name, beside, 1)
+            near = difflib.get_close_matches(folder.name, beside, 1) or [*beside][:3]
         found = [beside[name] for name in near]
         if not found:
             return paths.near(folder)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import jaxgan
 from jaxgan.config import loading as configs
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import pipeline
@@ -197,6 +198,9 @@ def test_one_conditional_gan_draws_all_classes(tmp_path, monkeypatch) -> None:
     made = {arm: results["arms"][arm]["pictures"] for arm in config.arms}
     for arm in ("add[made]:4+selection", "pca:4+selection"):
         assert made[arm]["dog"]["generated"] == 4
+    cats, dogs = (jaxgan.load(tmp_path / "run").generator(name) for name in ("cat", "dog"))
+    np.testing.assert_array_equal(cats.sample(2, label="dog"), dogs.sample(2))
+    assert not np.array_equal(cats.sample(2), dogs.sample(2)) and "cat alone" in repr(cats)
 
 
 def test_a_folder_must_have_images_to_select_from(tmp_path, monkeypatch) -> None:
