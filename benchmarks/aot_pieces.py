@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import aot
 from absl import flags
@@ -40,14 +41,12 @@ def warps(transposed: bool) -> dict[str, Form]:
     from jaxgan.augment import ada_resampling
 
     def of(form: Callable) -> Callable:
-        def moved(images: Any, maps: Any) -> Any:
-            ada_resampling._by_products = form  # What a TPU gets.
-            return ada_resampling.warp(images, maps)
+        def moved(images: Any, maps: Any, *slopes: Any) -> Any:
+            with mock.patch.object(ada_resampling, "_by_products", form):  # What a TPU gets.
+                result, back = jax.vjp(lambda x: ada_resampling.warp(x, maps), images)
+                return back(*slopes)[0] if slopes else result
 
-        def back(images: Any, maps: Any, slopes: Any) -> Any:
-            return jax.vjp(lambda x: moved(x, maps), images)[1](slopes)[0]
-
-        return back if transposed else moved
+        return moved
 
     image = ((32, 128, 128, 3), "float32")
     shapes = [image, ((32, 3, 3), "float32"), *([image] if transposed else [])]

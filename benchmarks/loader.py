@@ -43,18 +43,18 @@ except ImportError:  # An extra of the benchmarks.
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data", None, "Class folders with JPEG files; by default they are made.")
-flags.DEFINE_integer("resolution", 128, "Side of the loaded pictures.", 1)
-flags.DEFINE_integer("pictures", 2000, "How many are made.", 1)
+flags.DEFINE_integer("resolution", 128, "Side of the loaded images.", 1)
+flags.DEFINE_integer("images", 2000, "How many are made.", 1)
 flags.DEFINE_integer("size", 512, "Side of those that are made.", 8)
-flags.DEFINE_integer("batch_size", 32, "Pictures a batch.", 1)
-flags.DEFINE_integer("turn", 384, "Pictures that a contender reads in each of its turns.", 1)
+flags.DEFINE_integer("batch_size", 32, "Images a batch.", 1)
+flags.DEFINE_integer("turn", 384, "Images that a contender reads in each of its turns.", 1)
 flags.DEFINE_integer("rounds", 9, "Turns of each contender; or lines of the training log.", 1)
-flags.DEFINE_string("train", None, "A GAN's config, or an experiment's, to train on the pictures.")
+flags.DEFINE_string("train", None, "A GAN's config, or an experiment's, to train on the images.")
 flags.DEFINE_integer("steps", 20, "Of training in a line of its log.", 1)
 Turn = Callable[[], float]  # Images per second.
 
 
-def write_pictures(folder: Path, count: int, size: int) -> None:
+def write_images(folder: Path, count: int, size: int) -> None:
     """JPEG files of quality 80 whose amplitudes fall as those of photographs; 70 KB at 512 px."""
     rng = np.random.default_rng(0)
     side = 2 * size
@@ -95,12 +95,12 @@ class Files:
         return torch.from_numpy(self.read(self.files[index]))
 
 
-def rate(batches: Iterator, pictures: int) -> float:
+def rate(batches: Iterator, images: int) -> float:
     """Images per second of a loader that is under way: what it reads ahead does not count."""
     for _ in range(2):
         next(batches)
     start, done = time.perf_counter(), 0
-    while done < pictures:
+    while done < images:
         done += FLAGS.batch_size
         next(batches)
     return done / (time.perf_counter() - start)
@@ -132,10 +132,10 @@ def contenders(root: Path) -> dict[str, Turn]:
                 pass
             return len(chosen) / (time.perf_counter() - start)
 
-    def ours(source: FolderSource, pictures: int) -> float:
+    def ours(source: FolderSource, images: int) -> float:
         seed = int(rng.integers(1 << 30))
         batches = loader.make_batches(source, batch_size=FLAGS.batch_size, seed=seed)
-        measured = rate(batches, pictures)
+        measured = rate(batches, images)
         batches.close()
         return measured
 
@@ -180,7 +180,7 @@ def compare(root: Path) -> None:
         report(figure, [a / b for a, b in pairs], "ratio")
 
     for name, values in rates.items():
-        report(name, values, "pictures/s")
+        report(name, values, "images/s")
     report_ratio("ratio_to_thread_pool", "decoded", "thread_pool")
     report_ratio("ratio_cached_to_decoded", "cached", "decoded")
     if torch is not None:
@@ -216,7 +216,7 @@ def describe() -> dict:
     return {
         "resolution": FLAGS.resolution,
         "batch_size": FLAGS.batch_size,
-        "pictures": FLAGS.data or f"{FLAGS.pictures} JPEGs of {FLAGS.size} px",
+        "images": FLAGS.data or f"{FLAGS.images} JPEGs of {FLAGS.size} px",
         "device": f"{machine.cores()}-core {platform.processor() or platform.machine()} CPU",
         "cores": machine.cores(),
         "versions": {"python": platform.python_version()}
@@ -231,7 +231,7 @@ def main() -> None:
         benchmark(Path(FLAGS.data).expanduser())
         return
     with tempfile.TemporaryDirectory() as folder:
-        write_pictures(Path(folder), FLAGS.pictures, FLAGS.size)
+        write_images(Path(folder), FLAGS.images, FLAGS.size)
         benchmark(Path(folder))
 
 

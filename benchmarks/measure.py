@@ -77,7 +77,7 @@ def make_batch(config: ConfigDict) -> tuple[dict[str, np.ndarray], int]:
     return batch, int(several)
 
 
-def pictures_a_step(config: ConfigDict) -> int:
+def images_per_step(config: ConfigDict) -> int:
     """Real images that one iteration takes from the loader, as the training log counts them."""
     several = config.model.name in configs.GANS and not config.train.get("same_batch", True)
     return config.train.batch_size * (config.train.n_critic if several else 1)

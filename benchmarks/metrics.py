@@ -36,15 +36,15 @@ from jaxgan.metrics import frechet, intervals, kid, memorization, prdc
 from jaxgan.metrics.memorization import Nearest
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data", None, "Folder of pictures.")
+flags.DEFINE_string("data", None, "Folder of images.")
 flags.DEFINE_list("parts", "calibrated,copies,monotone,speed", "What is measured.")
 flags.DEFINE_string("cache", None, "Folder that keeps features; a temporary one by default.")
-flags.DEFINE_integer("pictures", 6000, "Of the pool.")
-flags.DEFINE_list("sizes", "100,300,1000", "calibrated: pictures a side.")
+flags.DEFINE_integer("images", 6000, "Of the pool.")
+flags.DEFINE_list("sizes", "100,300,1000", "calibrated: images a side.")
 flags.DEFINE_integer("draws", 2000, "calibrated and copies.", 1)
-flags.DEFINE_bool("fog", True, "copies: of blurred and foggy pictures, too.")
-flags.DEFINE_integer("changed", 600, "monotone: changed pictures.")
-flags.DEFINE_integer("large", 10_000, "speed: pictures a side.")
+flags.DEFINE_bool("fog", True, "copies: of blurred and foggy images, too.")
+flags.DEFINE_integer("changed", 600, "monotone: changed images.")
+flags.DEFINE_integer("large", 10_000, "speed: images a side.")
 flags.DEFINE_integer("rounds", 3, "speed: turns, whose median counts.", 1)
 
 Report = Callable[..., None]
@@ -228,14 +228,14 @@ PARTS = {"calibrated": calibrated, "copies": copying, "monotone": monotone, "spe
 def main() -> None:
     about = {
         "data": Path(FLAGS.data).name,
-        "pictures": FLAGS.pictures,
+        "images": FLAGS.images,
         "resolution": 64,
         "features": "vgg16",
         "device": measure.device_name(),
         "versions": {name: metadata.version(name) for name in ("jax", "numpy", "scipy")},
         "date": datetime.date.today().isoformat(),
     }
-    pool = sets.read_pool(FLAGS.data, FLAGS.pictures)
+    pool = sets.read_pool(FLAGS.data, FLAGS.images)
     with tempfile.TemporaryDirectory() as temporary:
         viewer = sets.Viewer(Path(FLAGS.cache or temporary))
         for part in FLAGS.parts:

@@ -73,7 +73,7 @@ def main() -> None:
     count = len(found.entries)
     about = {
         "resolution": FLAGS.resolution,
-        "pictures": f"{count} of {Path(FLAGS.data).name}",
+        "images": f"{count} of {Path(FLAGS.data).name}",
         "device": f"{machine.cores()}-core {platform.processor() or platform.machine()} CPU",
         "versions": {"python": platform.python_version()}
         | {package: metadata.version(package) for package in ("pillow", "grain", "numpy")},
@@ -96,17 +96,17 @@ def main() -> None:
             measure.report(about, figure, statistics.median(values), unit, **spread)
 
         for turn, values in seconds.items():
-            report(turn, [count / value for value in values], "pictures/s")
+            report(turn, [count / value for value in values], "images/s")
         loop, without, whole = (seconds[turn] for turn in turns)
         report("ratio_to_loop", [a / b for a, b in zip(loop, without, strict=True)], "ratio")
         doctor = [(b - a) / c for a, b, c in zip(without, whole, loop, strict=True)]
         report("doctor_in_loops", doctor, "loop's time")
         if FLAGS.vgg16:
             vgg16 = prepare(FLAGS.data, folder, "--features=vgg16")
-            report("vgg16", [count / (vgg16 - statistics.median(whole))], "pictures/s")
+            report("vgg16", [count / (vgg16 - statistics.median(whole))], "images/s")
         jpegs = folder / "jpegs"
         jpegs.mkdir()
-        loading.write_pictures(jpegs, FLAGS.pictures, FLAGS.size)
+        loading.write_images(jpegs, FLAGS.images, FLAGS.size)
         sources = {
             "load_prepared": RecordSource(folder / "set", FLAGS.resolution, in_memory=0),
             "load_jpeg_512": FolderSource(jpegs, FLAGS.resolution, in_memory=0),
@@ -119,7 +119,7 @@ def main() -> None:
                 batches.close()
                 time.sleep(0.3)  # For what was being read ahead.
         for turn, values in rates.items():
-            report(turn, values, "pictures/s")
+            report(turn, values, "images/s")
         prepared, decoded = rates.values()
         ratios = [a / b for a, b in zip(prepared, decoded, strict=True)]
         report("ratio_prepared_to_jpeg_512", ratios, "ratio")

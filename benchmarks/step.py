@@ -55,13 +55,13 @@ def main() -> None:
     if FLAGS.against:
         steps |= torch_runs(config, about)
     times = measure.interleave(steps, FLAGS.rounds, FLAGS.seconds)
-    pictures = measure.pictures_a_step(config)
+    images = measure.images_per_step(config)
     for key, t in times.items():
         low, high, rounds = t.low * 1e3, t.high * 1e3, FLAGS.rounds
         figure = "ms_per_step" if key == "ours" else f"{key}_ms_per_step"
         report(about, figure, t.median * 1e3, "ms", low=low, high=high, rounds=rounds)
         figure = "images_per_second" if key == "ours" else key
-        report(about, figure, pictures / t.median, "images/s")
+        report(about, figure, images / t.median, "images/s")
     ours = times.pop("ours").median
     # The devices of a CPU are made up, and share its peak.
     peak *= 1 if jax.default_backend() == "cpu" else jax.device_count()

@@ -194,7 +194,7 @@ def _check_loss(loss: Loss, model: GANModel, name: str) -> None:
         first = next(iter(used))
         raise InputError(
             f"{name}.loss.{first} must be 0 where the discriminator has batch normalisation, "
-            f"which mixes pictures up (set {name}.model.norm=False of a dcgan), "
+            f"which mixes images up (set {name}.model.norm=False of a dcgan), "
             f"got {used[first]}"
         )
 
