@@ -11,7 +11,7 @@ ELSEWHERE = --ignore=tests/parity --ignore=tests/beam --ignore=tests/aot
 
 .PHONY: aot aot-test demo test test-all fuzz parity beam lint docs clean $(VENV)
 
-demo: $(VENV)
+demo: $(or $(wildcard $(VENV)/installed),$(VENV)/package)
 	$(VENV)/bin/python scripts/experiment.py --config configs/quickstart.py --budget=270s --workdir runs/demo \
 		--config.data.limit=2000 --config.data.split=0.24,0.06,0.7 --config.arms=real+augmentation,add+augmentation
 
@@ -64,10 +64,12 @@ lint: $(VENV)
 
 $(VENV): $(VENV)/installed
 
-# A stamp, so that an installation that broke off is begun again.
-$(VENV)/installed: pyproject.toml constraints.txt
+# What the demo needs; and the tools of those who change the code, too. Stamps, so that an
+# installation that broke off is begun again.
+$(VENV)/installed: EXTRAS = [dev]
+$(VENV)/package $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install -q -c constraints.txt -e '.[dev]'
+	$(VENV)/bin/pip install -q -c constraints.txt -e '.$(EXTRAS)'
 	touch $@
 
 $(VENV_BEAM)/installed: pyproject.toml constraints-beam.txt

@@ -28,26 +28,20 @@ FLAGS = flags.FLAGS
 
 OUT = Path("docs/images/gallery")
 NARROW = {"model.channels": 64, "train.batch_size": 16}
+FAST = {"optim.critic.learning_rate": 4e-4, "optim.generator.learning_rate": 4e-4}
 RUNS: dict[str, tuple[int, dict]] = {  # Steps, and settings beside COMMON.
     "pca64": (0, {}),
     "refined32": (120, {}),
     "drifted32": (400, {"model.backbone": "random"}),
-    "meowgan64": (400, NARROW),
-    "wgangp64": (
-        200,
-        {
-            **NARROW,
-            "optim.critic.learning_rate": 4e-4,
-            "optim.generator.learning_rate": 4e-4,
-        },
-    ),
+    "meowgan64": (2000, NARROW),
+    "wgangp64": (1000, NARROW | FAST),
     "stylegan2_ada64:small": (
         150,
         {"model.channel_base": 1024, "model.channel_max": 32, "train.batch_size": 16},
     ),
-    "r3gan64": (300, NARROW),
-    "dcgan64": (400, {**NARROW, "optim.critic.learning_rate": 2e-4}),
-    "wgan128": (200, NARROW),
+    "r3gan64": (2000, NARROW),
+    "dcgan64": (2500, {**NARROW, "optim.critic.learning_rate": 2e-4}),
+    "wgan128": (700, NARROW | FAST),
 }
 COMMON = {"data.resolution": 32, "data.limit": 300, "data.classes": ("cat",)}
 

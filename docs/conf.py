@@ -12,6 +12,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 napoleon_use_ivar = True  # Attributes stand in the class docstring alone.
 html_theme = "sphinx_book_theme"
 html_title = "jaxgan"
+html_theme_options = {"navbar_persistent": []}  # The sidebar has the search.
 html_static_path = ["_static"]
 html_js_files = ["access.js"]
 myst_heading_anchors = 3

@@ -1,5 +1,6 @@
 """Answers: would generated images help my classifier?
 
+    python scripts/experiment.py --config configs/quickstart.py --config.data.path=DIR --budget 10m
     python scripts/experiment.py --config configs/quickstart.py --config.data.path=DIR --workdir D
     python scripts/experiment.py --compare D D2 D3
     python scripts/experiment.py --format=md --compare D
@@ -32,7 +33,8 @@ import time
 from absl import flags
 
 from jaxgan.cli import command
-from jaxgan.errors import InputError
+from jaxgan.config.loading import find
+from jaxgan.errors import InputError, naming
 from jaxgan.system.paths import path_flag
 
 FLAGS = flags.FLAGS
@@ -42,13 +44,21 @@ flags.DEFINE_string("on", None, "Who does the jobs: ray, ray://HOST:PORT or HOST
 flags.DEFINE_integer("job_cpus", None, "CPUs of each job on Ray.", lower_bound=1)
 flags.DEFINE_integer("job_devices", None, "GPUs or TPU chips of each job on Ray.", lower_bound=0)
 flags.DEFINE_string("budget", None, "Time to spend, like 90s, 10m or 1.5h.")
-flags.DEFINE_string("gan", None, "Another GAN's config, like refined64, or auto.")
+flags.DEFINE_string(
+    "gan", None, "A GAN's config, like refined64, in place of the experiment's own, or auto."
+)
 flags.DEFINE_bool("dry_run", False, "Predict the cost; train and write nothing.")
 if not any(argument.partition("=")[0] == "--compare" for argument in sys.argv):
     command.config_flag()
     command.workdir_flag()
     command.track_flag()
     command.log_flag()
+
+
+@flags.validator("gan")
+def _known(name: str | None) -> bool:
+    with naming("--gan", "--config"):
+        return name in (None, "auto") or bool(find(name))
 
 
 def main(others: list[str]) -> None:

@@ -16,9 +16,10 @@ from absl import flags
 from ml_collections import config_flags
 
 from jaxgan.cli import command
+from jaxgan.data import loader
 from jaxgan.errors import InputError
 from jaxgan.evaluation import gan_train, gan_train_table
-from jaxgan.system import checked_files
+from jaxgan.system import checked_files, paths
 from jaxgan.system.paths import path_flag
 from jaxgan.training import run
 
@@ -37,6 +38,11 @@ def main() -> None:
     overridden = config_flags.get_override_values(FLAGS["config"])
     if "data.path" in overridden:
         raise InputError("config.data.path follows --real, --fake and --train here: set those")
+    for name in ("real", "fake", "train"):
+        path = FLAGS[name].value
+        if path and not loader.exists(path):
+            near = paths.near(path)
+            raise InputError(f"--{name} must hold class folders, and {path} does not exist{near}")
     command.check_outputs(FLAGS.json)
     run.make_deterministic(config.deterministic)
     if "data.resolution" not in overridden:

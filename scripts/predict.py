@@ -20,7 +20,7 @@ from absl import flags
 
 from jaxgan.cli import command
 from jaxgan.errors import InputError
-from jaxgan.system import checked_files, spreadsheet
+from jaxgan.system import checked_files, paths, spreadsheet
 from jaxgan.system.paths import path_flag
 
 command.workdir_flag("The folder of a classifier's run, or of a finished experiment.")
@@ -38,7 +38,8 @@ def main() -> None:
         raise InputError(f"--out must end in .csv or .json, got {FLAGS.out}")
     for path in FLAGS.images:
         if path != "toy" and not Path(path).expanduser().exists():
-            raise InputError(f"--images must be folders or files, and {path} does not exist")
+            near = paths.near(path)
+            raise InputError(f"--images must be folders or files, and {path} does not exist{near}")
     command.check_outputs(FLAGS.out)
     from jaxgan import api
 
@@ -63,10 +64,10 @@ def main() -> None:
         print(text, end="")
 
 
-def _together(paths: list[str]) -> list[str | list[str]]:
+def _together(given: list[str]) -> list[str | list[str]]:
     """Folders one by one, and all files at once."""
-    files = [path for path in paths if Path(path).expanduser().is_file()]
-    folders: list[str | list[str]] = [path for path in paths if path not in files]
+    files = [path for path in given if Path(path).expanduser().is_file()]
+    folders: list[str | list[str]] = [path for path in given if path not in files]
     return folders + ([files] if files else [])
 
 

@@ -100,7 +100,7 @@ def main() -> None:
     seeds = _seeds()
     if FLAGS.out:
         paths.check_folder(FLAGS.out, "--out")
-        paths.check_no_images(FLAGS.out, "--out", but=r"(seed\d+|projected.*)\.\w+")
+        paths.check_no_images(FLAGS.out, "--out", but=r"(seed\d+|projected.*)\.\w+", deep=True)
     for name in ("grid", "style_mixing"):
         file = FLAGS[name].value
         if file and not file.lower().endswith(".png"):

@@ -55,7 +55,7 @@ def test_a_generator_draws_as_the_script_does(trained, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_a_classifier_predicts_folders_files_and_arrays_alike(trained, tmp_path) -> None:
+def test_a_classifier_predicts_folders_files_and_arrays_alike(trained, tmp_path, caplog) -> None:
     classifier = jaxgan.load(trained[1].workdir)
     assert classifier.net.step == 3 and classifier.classes == ("cat", "dog")
     source = ToySource(32, count=4, seed=9)
@@ -84,6 +84,14 @@ def test_a_classifier_predicts_folders_files_and_arrays_alike(trained, tmp_path)
     np.testing.assert_array_equal(
         classifier.predict(Image.fromarray(images[2])).probabilities, found.probabilities[2:3]
     )
+    (tmp_path / "notes.txt").write_text("of the vet")
+    assert len(classifier.predict([files[0], tmp_path / "notes.txt"]).names) == 1
+    assert "left out what is no image by its name" in caplog.text
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(jaxgan.InputError, match=r"^images must hold images"):
+        classifier.predict(tmp_path / "empty")
+    with pytest.raises(jaxgan.InputError, match=r"^path must hold images"):
+        classifier.evaluate(tmp_path / "empty")
     with pytest.raises(jaxgan.InputError, match="must be an image file"):
         classifier.predict([tmp_path / "gone.png"])
     with pytest.raises(jaxgan.InputError, match="there must be images, got none"):
@@ -99,6 +107,8 @@ def test_arrays_are_compared_as_folders_are(tmp_path) -> None:
     )
     found = jaxgan.compare(real, fake, features="light", metrics=("frechet", "precision"))
     assert set(found.metrics) == {"frechet", "precision"} and "precision" in repr(found)
+    more = jaxgan.compare(real, fake, features="light", metrics=["copies"], resolution=16)
+    assert "give train and, as real, images it did not see" in repr(more)
     found.save(tmp_path / "page.html")
     assert "How near are the generated images" in (tmp_path / "page.html").read_text()
 
@@ -181,6 +191,12 @@ def test_settings_are_checked_before_anything_runs(settings, words, tmp_path) ->
             "--budget must",
         ),
         (lambda: jaxgan.experiment("toy", on="x"), "on must be ray, ", "--on must"),
+        (lambda: jaxgan.experiment("nix"), "images must be a folder", "data.path must"),
+        (
+            lambda: jaxgan.experiment("nix", workdir=__file__),
+            "workdir must be a folder",
+            "--workdir must",
+        ),
         (lambda: jaxgan.experiment("toy", gan="nix"), "gan must be a file", "--gan must"),
         (lambda: jaxgan.experiment("toy", job_cpus=1), "job_cpus and job_devices must", "job_cpus"),
         (lambda: jaxgan.train("wgan51", "toy"), "config must be a file", "--config must"),

@@ -21,7 +21,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxgan.api.arguments import named
+from jaxgan.api.arguments import arguments, in_python, named
 from jaxgan.api.inputs import as_folder
 from jaxgan.api.models import Classifier, Generator, Images, Predictions
 from jaxgan.api.results import Comparison, Experiment
@@ -166,8 +166,8 @@ def compare(
         real: a folder or an array of real images, best of such as no GAN saw.
         fake: of generated ones.
         train: of those that the GAN trained on; None: `real` is.
-        options: see `jaxgan.evaluation.folders.evaluate`: features, metrics, resolution, seed, ...
-            .
+        options: features, metrics, resolution, seed and others of
+            `jaxgan.evaluation.folders.evaluate`.
     """
     with tempfile.TemporaryDirectory() as place:
         given = {"real": real, "fake": fake, "train": train}
@@ -175,7 +175,10 @@ def compare(
             name: None if images is None else as_folder(images, Path(place) / name)
             for name, images in given.items()
         }
-        return Comparison(*folders.evaluate(**paths, **options))
+        result, pairs = folders.evaluate(**paths, **options)
+    known = arguments(folders.evaluate)
+    result["warnings"] = [in_python(words, known) for words in result["warnings"]]
+    return Comparison(result, pairs)
 
 
 @named(config="name")
@@ -265,10 +268,11 @@ def _settle(train: ConfigDict, before: dict[str, Any], prefix: str, settings: Se
 
 
 def _place(workdir: str | Path | None, config: str | None, images: Any = None) -> Path:
-    if workdir is not None:
-        return Path(workdir)
-    if config is None:
-        raise InputError("a config that is no file needs a workdir")
-    parts = [Path(config.partition(":")[0]).stem, config.partition(":")[2]]
-    parts += [Path(images).name] if images is not None else []
-    return Path("runs") / "_".join(part for part in parts if part)
+    if workdir is None:
+        if config is None:
+            raise InputError("a config that is no file needs a workdir")
+        parts = [Path(config.partition(":")[0]).stem, config.partition(":")[2]]
+        parts += [Path(images).name] if images is not None else []
+        workdir = Path("runs") / "_".join(part for part in parts if part)
+    configs.check_free(workdir)
+    return Path(workdir)

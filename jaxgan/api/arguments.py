@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -11,7 +11,33 @@ from jaxgan.errors import InputError
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
 # A command, whose flags stay; a setting; any other flag.
-FLAGS = re.compile(r"jaxgan [a-z-]+ [^,;)]*|--config\.([\w.]+)|(?<![\w-])--(\w+)(?![\w-])")
+FLAGS = re.compile(
+    r"jaxgan [a-z-]+ [^,;)]*|(?:--config\.|^(?=data\.path must))([\w.]+)|(?<![\w-])--(\w+)(?![\w-])"
+)
+
+
+def in_python(text: str, known: Mapping[str, str]) -> str:
+    """Return a sentence with arguments in place of flags; those of commands stay.
+
+    Args:
+        text: the sentence.
+        known: arguments by their flags.
+    """
+
+    def argument(found: re.Match[str]) -> str:
+        setting, flag = found.groups()
+        if setting == "data.path" and "images" in known:
+            return "images"
+        if setting and "settings" in known:
+            return f'settings["{setting}"]'
+        return known.get(flag, found[0])
+
+    return FLAGS.sub(argument, text)
+
+
+def arguments(*calls: Callable[..., Any]) -> dict[str, str]:
+    """Return the arguments of functions by their flags, which are called alike."""
+    return {name: name for one in calls for name in inspect.signature(one).parameters}
 
 
 def named(
@@ -27,16 +53,7 @@ def named(
     """
 
     def decorate(call: Callable[Given, Found]) -> Callable[Given, Found]:
-        names = {name for one in (call, *also) for name in inspect.signature(one).parameters}
-        known = {name: name for name in names} | flags
-
-        def argument(found: re.Match[str]) -> str:
-            setting, flag = found.groups()
-            if setting == "data.path" and "images" in known:
-                return "images"
-            if setting and "settings" in known:
-                return f'settings["{setting}"]'
-            return known.get(flag, found[0])
+        known = arguments(call, *also) | flags
 
         @wraps(call)
         def wrapped(*args: Given.args, **options: Given.kwargs) -> Found:
@@ -44,7 +61,7 @@ def named(
                 return call(*args, **options)
             except InputError as error:
                 error.with_flags = error.with_flags or str(error)
-                error.args = (FLAGS.sub(argument, str(error)),)
+                error.args = (in_python(str(error), known),)
                 raise
 
         return wrapped

@@ -1,5 +1,6 @@
 """Images as a caller has them, as a folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,18 @@ def called(name: str, folder: str, images: Any) -> str:
     number = int(own[:8])
     one = None if isinstance(images, np.ndarray | Image.Image) else images[number]
     return str(one if isinstance(one, str | Path) else number)
+
+
+def unused(images: Any, names: Sequence[str], unreadable: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the files of a list that are not read as images: what they are called is none.
+
+    Args:
+        images: as given.
+        names: of what was read, as they are `called`.
+        unreadable: of what was not, which was told.
+    """
+    if isinstance(images, str | Path | np.ndarray | Image.Image):
+        return []
+    files = [str(one) for one in images if isinstance(one, str | Path)]
+    damaged = {Path(name).name[9:] for name, _ in unreadable}
+    return [file for file in files if file not in names and Path(file).name not in damaged]

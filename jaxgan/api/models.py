@@ -1,7 +1,7 @@
 """A trained generator and a trained classifier."""
 
+import logging
 import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from jaxgan.api.arguments import named
-from jaxgan.api.inputs import as_folder, called
+from jaxgan.api.inputs import as_folder, called, unused
 from jaxgan.config import loading as configs
 from jaxgan.data import loader, ranges
 from jaxgan.data.folder import Source
 from jaxgan.engine import log
-from jaxgan.errors import InputError
+from jaxgan.errors import InputError, naming
 from jaxgan.evaluation import export
 from jaxgan.evaluation.classifier import evaluate_classifier
 from jaxgan.experiment import ensemble
@@ -26,21 +26,30 @@ from jaxgan.sampling import export as programs
 from jaxgan.system import paths
 from jaxgan.system.terminal import few
 
+logger = logging.getLogger("jaxgan")
 Images = UInt8[np.ndarray, "n h w 3"]
 
 
 class Generator:
     """The averaged generator of a run.
 
+    Args:
+        workdir: the run's folder.
+        step: the checkpoint, or "best"; the latest where None.
+        label: the class of its images, of a conditional generator; all in turn where None.
+
     Attributes:
         workdir: the run's folder.
+        label: as given.
         sampler: see `jaxgan.sampling.sample.Sampler`.
     """
 
-    @named()
-    def __init__(self, workdir: str | Path, step: int | str | None = None):
-        self.workdir, self._step = Path(workdir), step
-        self.sampler = sample.restore(workdir, step)
+    @named(**{"class": "label"})
+    def __init__(
+        self, workdir: str | Path, step: int | str | None = None, label: str | None = None
+    ):
+        self.workdir, self._step, self.label = Path(workdir), step, label
+        self.sampler = sample.restore(workdir, step, sample.Style(label=label))
 
     @property
     def resolution(self) -> int:
@@ -54,7 +63,7 @@ class Generator:
         Args:
             count: how many.
             seed: of the first.
-            label: the class, of a conditional generator; the classes in turn where None.
+            label: the class, of a conditional generator; its own where None.
         """
         requests.check_request(_whole(count, "count"), _whole(seed, "seed"), "png")
         sampler = self.sampler
@@ -88,7 +97,7 @@ class Generator:
         config = self.sampler.config
         return (
             f"Generator({str(self.workdir)!r}: {config.model.name}, {self.resolution} px, "
-            f"step {self.sampler.step:,})"
+            f"step {self.sampler.step:,}{'' if self.label is None else f', {self.label} alone'})"
         )
 
 
@@ -145,7 +154,8 @@ class Classifier:
         with tempfile.TemporaryDirectory() as place:
             folder = as_folder(images, Path(place))
             try:
-                source = self._open(folder)
+                with naming("--images"):
+                    source = self._open(folder)
             except InputError as error:
                 if folder != place:
                     raise
@@ -153,8 +163,10 @@ class Classifier:
                 raise InputError(
                     f"there must be images that can be read, and {first} is none"
                 ) from error
-            log_p = self._judge(source)
             names = [called(name, folder, images) for name in source.names]
+            if lost := unused(images, names, getattr(source, "unreadable", ())):
+                logger.warning("left out what is no image by its name: %s", few(lost))
+            log_p = self._judge(source)
         return Predictions(self.classes, names, np.exp(log_p))
 
     def _open(self, folder: str, classes: tuple[str, ...] | None = None) -> Source:
@@ -191,12 +203,12 @@ class Classifier:
             raise InputError(f"--split must be all for an arm of an experiment, got {part}")
         own = configs.read_claim(self.workdir).data.path
         if Path(path).resolve() == Path(own).resolve():
-            warnings.warn(
-                "these are the experiment's own images, most of which it trained on: `measured` "
-                "is its accuracy on those that it did not",
-                stacklevel=2,
+            logger.warning(
+                "these are the experiment's own images, most of which it trained on: the card has "
+                "its accuracy on those that it did not"
             )
-        source = self._open(str(path), self.classes)
+        with naming("--data"):
+            source = self._open(str(path), self.classes)
         about = {"data": str(path), "arm": self.arm, "classifiers": len(self.members)}
         return evaluation.summarise(self._judge(source), source.labels, self.classes) | about
 

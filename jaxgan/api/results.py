@@ -74,7 +74,7 @@ class Experiment:
         return self.results["next"]
 
     def generator(self, name: str) -> Generator:
-        """Return the GAN of a class; of the first fold where there are several.
+        """Return the GAN of a class, or of all, then for that class; of the first fold.
 
         Raises:
             InputError: there is none of that name.
@@ -84,7 +84,9 @@ class Experiment:
             found.setdefault(one["class"], one["workdir"])
         if name not in found:
             raise InputError(f"there is a GAN of {', '.join(found) or 'no class'}, not of {name!r}")
-        return Generator(self.workdir / found[name])
+        whole = Generator(self.workdir / found[name])
+        one_of_all = whole.sampler.config.num_classes > 0
+        return Generator(whole.workdir, label=name) if one_of_all else whole
 
     def __repr__(self) -> str:
         return f"Experiment({str(self.workdir)!r}: {self.sentence})"

@@ -49,13 +49,9 @@ def run(
     argv = [_underscored(argument) for argument in (sys.argv if argv is None else argv)]
     name = Path(argv[0]).name
     if {"-h", "--help"} & set(argv[1:]):
-        text = (sys.modules["__main__"].__doc__ or name).strip()
-        if name.startswith("jaxgan "):  # The script runs as a verb: see `main`.
-            from jaxgan.cli.main import in_words
+        from jaxgan.cli import script_help
 
-            text = in_words(name.removeprefix("jaxgan "), text)
-        print(f"{text}\n\nFlags:")
-        print(FLAGS.module_help(__name__) + "\n" + FLAGS.main_module_help())
+        print(script_help.text(name, (sys.modules["__main__"].__doc__ or name).strip()))
         sys.exit(0)
     try:
         argv = _with_config(argv)
@@ -182,7 +178,8 @@ def _underscored(argument: str) -> str:
 
 def config_flag() -> None:
     """Defines `--config` and its overrides, `--config.a.b=value`."""
-    config_flags.DEFINE_config_file("config", help_string="A file of configs/, with :argument.")
+    help_string = "A file, or a name that jaxgan configs lists; with :argument where it takes one."
+    config_flags.DEFINE_config_file("config", help_string=help_string)
     flags.mark_flag_as_required("config")
 
 
@@ -259,6 +256,8 @@ def read_config() -> tuple[ConfigDict, str]:
             configs.settle_length(section, given, prefix)
     spec = config_flags.get_config_filename(FLAGS["config"])
     stem = "_".join(part for part in (Path(spec.split(":")[0]).stem, *spec.split(":")[1:]) if part)
+    if FLAGS.workdir and os.path.isfile(FLAGS.workdir):  # Not after the images were read.
+        raise InputError(f"--workdir must be a folder, got the file {FLAGS.workdir}")
     return config, FLAGS.workdir or os.path.join("runs", stem)
 
 
@@ -333,6 +332,8 @@ def _fail(name: str, error: Exception, code: int) -> None:
     screen.end()
     interrupts.end()
     text = getattr(error, "with_flags", None) or str(error)
+    if name.startswith("jaxgan "):
+        text = text.replace("--config.data.path=DIR", "--data DIR")
     if isinstance(error, OSError):
         where = error.filename or "a file that it reads or writes"
         text = f"{where} must be readable or writable: {error.strerror or text}"

@@ -1,24 +1,26 @@
-"""The `jaxgan` command: one verb for each script, with the paths first.
+"""Would generated images help your classifier? Each verb takes paths first, then flags.
 
-    jaxgan experiment DIR --budget 10m      would generated images help a classifier of these?
-    jaxgan prepare DIR --out SET --resolution 64
-    jaxgan train CONFIG --data DIR
-    jaxgan sample RUN --num 64 --out DIR
-    jaxgan predict RUN IMAGES...            of which class images are
-    jaxgan evaluate RUN DIR                 a classifier on labelled images
-    jaxgan evaluate REAL GENERATED          generated images beside real ones
-    jaxgan gan-train REAL GENERATED         what a classifier learns from generated images
-    jaxgan convert SOURCE OUT               a published network as a run, a run as safetensors
-    jaxgan export RUN --out DIR             a generator or a classifier for other programs
-    jaxgan view RUN                         a page to look at the images of a GAN
-    jaxgan push RUN USER/NAME               to the Hugging Face hub; pull USER/NAME DIR fetches it
-    jaxgan configs [NAME]                   the configs that there are, or one of them
-    jaxgan runs [DIR]                       the runs in a folder, with their state
-    jaxgan doctor                           versions, devices, memory, extras
-    jaxgan completion bash|zsh|fish         completion for a shell
+    jaxgan experiment DIR --budget 10m     answer that, for a folder with a folder for each class
+    jaxgan prepare DIR --out SET --resolution 64      look at images, and make a set that loads fast
+    jaxgan train CONFIG --data DIR         train one GAN or classifier
+    jaxgan sample RUN --num 64 --out DIR   draw images from a trained GAN
+    jaxgan view RUN                        write a page to look at the images of a GAN
+    jaxgan predict RUN IMAGES...           say of which class images are
+    jaxgan evaluate RUN DIR                measure a classifier on labelled images
+    jaxgan evaluate REAL GENERATED         measure generated images beside real ones
+    jaxgan gan-train REAL GENERATED        measure what a classifier learns from generated images
+    jaxgan export RUN --out DIR            write a generator or a classifier for other programs
+    jaxgan convert SOURCE OUT              read a published network as a run, or write safetensors
+    jaxgan push RUN USER/NAME              upload to the Hugging Face hub
+    jaxgan pull USER/NAME DIR              download from there
+    jaxgan configs [NAME]                  list the configs, or show one
+    jaxgan runs [DIR]                      list the runs in a folder, with their state
+    jaxgan doctor                          versions, devices, memory, extras
+    jaxgan completion bash|zsh|fish        completion for a shell
 
 Settings of a config: --set train.steps=2000, or --config.train.steps=2000. All flags of a verb:
-jaxgan VERB --help. Exit codes: 0 done, 1 bad input, 2 bad usage.
+jaxgan VERB --help. Without images of your own: jaxgan experiment toy --budget 5m. Exit codes:
+0 done, 1 bad input, 2 bad usage.
 """
 
 import difflib
@@ -126,6 +128,8 @@ def _run(words: list[str]) -> None:
         if {"-h", "--help"} & set(rest):
             print((OWN[verb].__doc__ or "").strip())
             return
+        if flags := [word for word in rest if word.startswith("-")]:
+            _refuse(f"{verb} takes no flags, got {flags[0]}")
         if len(rest) > MOST.get(verb, 0):
             most = MOST.get(verb, 0)
             _refuse(f"{verb} takes {('no words', 'one word')[most]}, got {' '.join(rest)}")
@@ -178,7 +182,7 @@ def arguments(verb: str, words: Sequence[str]) -> list[str]:
             flags.append(f"--config.data.path={value if equals else rest.pop(0) if rest else ''}")
         else:
             flags.append(word)
-    _check_needed(verb, flags)
+    _check_needed(verb, flags, first=bool(paths))
     own = "--compare" in " ".join(flags)
     at = next((i for i, f in enumerate(flags) if f.partition("=")[0] == "--config"), 0)
     if at:  # It must come before its settings.
@@ -209,15 +213,22 @@ def in_words(verb: str, text: str) -> str:
     return text
 
 
-def _check_needed(verb: str, flags: Sequence[str]) -> None:
-    """Raise ValueError where a verb lacks what it needs, with how it is called."""
+def _check_needed(verb: str, flags: Sequence[str], first: bool) -> None:
+    """Raise ValueError where a verb lacks what it needs, with how it is called.
+
+    Args:
+        verb: of `WORDS`.
+        flags: that were given.
+        first: whether words came before them.
+    """
     given = {flag.partition("=")[0].lstrip("-").replace("-", "_") for flag in flags}
     choices, usage = NEEDS[verb]
     if not {"help", "h", "helpfull"} & given and not any(given >= {*one} for one in choices):
         for name in {name for one in choices for name in one} - given:
             if near := difflib.get_close_matches(name, given, 1):
                 raise ValueError(f"there is no flag --{near[0]}: did you mean --{name}?")
-        raise ValueError(f"{verb} needs more: {usage}")
+        late = not first and any(not flag.startswith("-") for flag in flags)
+        raise ValueError(f"{verb} needs more{', paths first' * late}: {usage}")
 
 
 def _is_images(path: str) -> bool:
@@ -255,7 +266,7 @@ def _configs(words: Sequence[str]) -> None:
         try:
             print(Path(loading.find(words[0]).partition(":")[0]).read_text(), end="")
         except InputError as error:
-            _refuse(str(error), 1)
+            _refuse(str(error))
         return
     for name in loading.known():
         text = (loading.folder("configs") / f"{name}.py").read_text()

@@ -5,7 +5,10 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from jaxgan.config.loading import CLASSIFIERS
+from etils import epath
+
+from jaxgan.config.names import CLASSIFIERS
+from jaxgan.config.run_config import gans
 from jaxgan.system import checked_files, machine
 
 BEST = {  # A run's figure, and whether more of it is better.
@@ -33,13 +36,19 @@ def table(place: str) -> str:
     """
     folders = [f for f in sorted(Path(place).iterdir()) if (f / "config.json").is_file()]
     if (Path(place) / "config.json").is_file():
-        folders = [Path(place), *sorted(f.parent for f in Path(place).glob("gan/*/config.json"))]
+        folders = [Path(place), *map(Path, gans(epath.Path(place)))]
     if not folders:
         return f"no runs in {place}"
-    rows = [("run", "kind", "state", "figure"), *((f.name, *_describe(f)) for f in folders)]
+    rows = [("run", "kind", "state", "figure")]
+    rows += [(_called(folder, place), *_describe(folder)) for folder in folders]
     wide = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = ["  ".join(map(str.ljust, row, wide)).rstrip() for row in rows]
     return "\n".join(lines)
+
+
+def _called(folder: Path, place: str) -> str:
+    """Return a run's name within the folder that was asked for."""
+    return folder.name if folder == Path(place) else str(folder.relative_to(place))
 
 
 def doctor() -> str:
@@ -61,7 +70,7 @@ def doctor() -> str:
     ]
     for extra, (module, purpose) in EXTRAS.items():
         there = importlib.util.find_spec(module) is not None
-        how = "installed" if there else f"pip install 'jaxgan[{extra}]'"
+        how = "installed" if there else f"not installed, pip install 'jaxgan[{extra}]'"
         lines.append(f"{extra}: {how} ({purpose})")
     return "\n".join(lines)
 

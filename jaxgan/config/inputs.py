@@ -19,8 +19,8 @@ def open_source(
     """
     if not loader.exists(data.path):
         raise InputError(
-            f"data.path must be a folder of images, and {data.path} does not exist: set it with "
-            f"--config.data.path=DIR (or =toy for drawn ones){paths.near(data.path)}"
+            f"data.path must be a folder of images, or toy for drawn ones, and {data.path} does "
+            f"not exist: --config.data.path=DIR sets it{paths.near(data.path)}"
         )
     return loader.open_source(
         data.path,

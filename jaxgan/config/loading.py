@@ -135,8 +135,9 @@ def check_names(known: Collection[str], names: Sequence[str]) -> None:
         if name in known:
             continue
         # The last part is what people remember: look for it in any section, too.
-        parts = {k: k.rsplit(".", 1)[-1] for k in known}
-        near = difflib.get_close_matches(name, known, 1) or [
+        values = [k for k in known if not any(other.startswith(f"{k}.") for other in known)]
+        parts = {k: k.rsplit(".", 1)[-1] for k in values}
+        near = difflib.get_close_matches(name, values, 1) or [
             k for k, last in parts.items() if last == name.rsplit(".", 1)[-1]
         ]
         hint = f"; did you mean config.{near[0]}?" if near else ""

@@ -219,7 +219,7 @@ def read_claim(workdir: epath.PathLike) -> Any:
 
 
 def _near_runs(folder: epath.Path) -> str:
-    """The runs inside a folder, or beside where it should be those of the nearest name."""
+    """The runs inside a folder, or what lies beside where it should be by the nearest name."""
     if folder.is_dir():
         found = [str(file.parent) for file in sorted(folder.glob("*/config.json"))]
     else:
@@ -228,13 +228,15 @@ def _near_runs(folder: epath.Path) -> str:
         }
         near = difflib.get_close_matches(folder.name, beside, 3)
         if not near:  # EXPERIMENT/gan/CLASS of an experiment with folds.
-            beside = {run.name: str(run) for run in reversed(_gans(folder.parent.parent))}
-            near = difflib.get_close_matches(folder.name, beside, 1)
+            beside = {run.name: str(run) for run in reversed(gans(folder.parent.parent))}
+            near = difflib.get_close_matches(folder.name, beside, 1) or [*beside][:3]
         found = [beside[name] for name in near]
+        if not found:
+            return paths.near(folder)
     return f"; did you mean {' or '.join(found[:3])}?" if found else ""
 
 
-def _gans(folder: epath.Path) -> list[epath.Path]:
+def gans(folder: epath.Path) -> list[epath.Path]:
     """Return the runs of an experiment's GANs, of all folds."""
     places = ("gan/*/config.json", "fold*/gan/*/config.json")
     return [file.parent for place in places for file in sorted(folder.glob(place))]
@@ -248,7 +250,7 @@ def holds(workdir: epath.PathLike, model: str | None) -> str:
         model: the name of the run's; None: an experiment's.
     """
     if model is None:
-        runs = [str(run) for run in _gans(epath.Path(workdir))]
+        runs = [str(run) for run in gans(epath.Path(workdir))]
         of = f": its GANs are {', '.join(runs[:4])}" if runs else ""
         return f"{workdir} is an experiment's{of}; jaxgan predict {workdir} --arm best IMAGES"
     if model in CLASSIFIERS:

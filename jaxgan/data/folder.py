@@ -298,8 +298,8 @@ def choose(there: Sequence[str], classes: Sequence[str] | None) -> tuple[str, ..
     missing = [name for name in classes if name not in there]
     if missing or not classes or len(set(classes)) < len(classes):
         raise InputError(
-            f"classes must name folders with images, each once; there are {few(there)}; "
-            f"got {few([*map(repr, classes)]) or 'none'}"
+            f"each class must have images, and be named once: there are {few(there)}; wanted are "
+            f"{few([*map(repr, classes)]) or 'none'}"
         )
     return tuple(classes)
 

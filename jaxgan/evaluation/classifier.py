@@ -9,7 +9,7 @@ from jaxgan.config import loading as configs
 from jaxgan.config.inputs import open_source
 from jaxgan.data import class_counts, dataset, loader, ranges
 from jaxgan.data.grouped_split import split
-from jaxgan.errors import InputError
+from jaxgan.errors import InputError, naming
 from jaxgan.metrics.classification import predict, summarise
 from jaxgan.metrics.networks import load_classifier
 from jaxgan.system.paths import near
@@ -40,10 +40,11 @@ def evaluate_classifier(
         data = dataclasses.replace(data, limit=None, groups=None)
     known = configs.read_run(workdir).get("data", {})
     trained, scale = known.get("fingerprint"), known.get("scale")
-    source = open_source(data, config.seed, scale and ranges.Scale(*scale))
+    with naming("--data"):
+        source = open_source(data, config.seed, scale and ranges.Scale(*scale))
     if part == "all" and loader.fingerprint(source) == trained:
         logging.getLogger("jaxgan").warning(
-            "these are the images it learned from: --split test takes those that it did not see"
+            "these are the images it was trained on: only those of its split test are new to it"
         )
     if part != "all":
         if data.duplicates is None and dataset.of(source).sides is None:

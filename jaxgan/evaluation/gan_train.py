@@ -31,7 +31,7 @@ from jaxgan.config.typed import Classifier
 from jaxgan.data import class_counts, dataset, loader, splits
 from jaxgan.data.folder import Source
 from jaxgan.engine import sharding
-from jaxgan.errors import InputError
+from jaxgan.errors import InputError, naming
 from jaxgan.metrics import intervals
 from jaxgan.metrics.classification import predict
 from jaxgan.statistics import crossed
@@ -120,13 +120,14 @@ def open_sides(
     def opened(path: str, flag: str, classes: Sequence[str] | None = None) -> Source:
         if path != "toy" and not Path(path).expanduser().is_dir():
             raise InputError(f"{flag} must be a folder of class folders, and {path} is none")
-        source = loader.open_source(
-            *(path, data.resolution),
-            classes=classes,
-            crop=data.crop,
-            on_error=data.on_error,
-            seed=seed,
-        )
+        with naming(flag):
+            source = loader.open_source(
+                *(path, data.resolution),
+                classes=classes,
+                crop=data.crop,
+                on_error=data.on_error,
+                seed=seed,
+            )
         print("\n".join([f"{flag}:", *class_counts.lines(source)]), flush=True)
         return source
 

@@ -275,12 +275,21 @@ def _command(
             skip = not equals
             continue
         kept.append(word)
+    kept = _as_typed(kept) if kept[0] == "jaxgan" else kept
     more = [f"{name}={value}" for name, value in changed.items()]
     if "--workdir" in drop:
         more.append("--workdir NEW")
     return " ".join(
         [*("python" for _ in [0] if kept[0].endswith(".py")), *map(_quoted, kept), *more]
     )
+
+
+def _as_typed(words: list[str]) -> list[str]:
+    """Return a verb's words with the folder first, and without the config that it takes anyway."""
+    path = "--config.data.path="
+    folder = [word.removeprefix(path) for word in words if word.startswith(path)]
+    rest = [word for word in words if not word.startswith(path) and word != "--config=quickstart"]
+    return [*rest[:2], *folder, *rest[2:]]
 
 
 def _quoted(word: str) -> str:

@@ -13,7 +13,7 @@ from jaxgan.config.settings import PCAData, TrainingData
 from jaxgan.data import loader
 from jaxgan.data.folder import Source
 from jaxgan.data.grouped_split import split
-from jaxgan.errors import InputError
+from jaxgan.errors import InputError, naming
 from jaxgan.metrics import features as nets
 from jaxgan.metrics.networks import Classifier, load_classifier
 from jaxgan.sampling import sample, selection
@@ -203,7 +203,8 @@ def open_real(workdir: epath.PathLike, path: str | None = None) -> Source:
         if path != "toy" and not epath.Path(path).expanduser().is_dir():
             raise InputError(f"--real must be a folder of images, and {path} is none{near(path)}")
         data = config.data
-        return _to_train(loader.open_source(path, data.resolution, crop=data.crop))
+        with naming("--real"):
+            return _to_train(loader.open_source(path, data.resolution, crop=data.crop))
     if config.data.split is not None:  # An experiment's; it split the classifiers' images.
         place = epath.Path(workdir).absolute().parent.parent
         if not (place / "config.json").exists():

@@ -197,7 +197,7 @@ def check_no_images(folder: str, flag: str, *, but: str = "", deep: bool = False
         for entry in islice(entries, MOST_ENTRIES):
             inside = entry.is_dir() and not os.path.lexists(os.path.join(entry.path, "config.json"))
             if deep and inside:
-                check_no_images(entry.path, flag)
+                check_no_images(entry.path, flag, but=but)
             elif entry.name.lower().endswith(IMAGES) and not re.fullmatch(but, entry.name):
                 raise InputError(
                     f"{flag} must be a folder without images of others, and {entry.path} lies there"

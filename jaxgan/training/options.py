@@ -117,7 +117,7 @@ def introduce(log: Log, recipe: Recipe, source: Source, data: dict | None = None
     for name, net in nets.items():
         table = parameter_overview.get_parameter_overview(net.params, include_stats=False)
         tables.append(f"{name}\n{table}\n")
-        counts.append(f"{name} {parameter_overview.count_parameters(net.params):,}")
+        counts.append(f"{name} {int(parameter_overview.count_parameters(net.params)):,}")
     if jax.process_index() == 0:
         checked_files.write(log.folder / "parameters.txt", "\n".join(tables))
         about = environment() | {"data": data or class_counts.describe_data(source)}

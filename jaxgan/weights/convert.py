@@ -6,8 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
-from flax.traverse_util import flatten_dict
-from jax.tree_util import tree_leaves_with_path
+from jax.tree_util import keystr, tree_leaves_with_path
 from safetensors.numpy import save
 
 from jaxgan import recipes
@@ -15,9 +14,10 @@ from jaxgan.config import loading as configs
 from jaxgan.config.typed import GAN, StyleGAN2, parse
 from jaxgan.engine.checkpoint import Checkpoints
 from jaxgan.engine.provenance import environment
+from jaxgan.errors import InputError, naming
 from jaxgan.recipes import stylegan2
 from jaxgan.system import checked_files, lock
-from jaxgan.types import InputError, Recipe, State
+from jaxgan.types import Recipe, State
 from jaxgan.weights import stylegan2_ada
 from jaxgan.weights.stylegan2_ada import NETS, Published, Sizes
 
@@ -38,7 +38,8 @@ def run(source: epath.PathLike, out: epath.PathLike, resolution: int | None = No
     if epath.Path(source).is_dir():
         if epath.Path(out).suffix != ".safetensors":
             raise InputError(f"--out must be a .safetensors file for a run's folder, got {out}")
-        size = configs.read_claim(source).given["data"].get("resolution")
+        with naming("--source", "--workdir"):
+            size = configs.read_claim(source).given["data"].get("resolution")
         if resolution not in (None, size):
             raise InputError(f"--resolution must be that of {source}, {size}, got {resolution}")
         to_safetensors(source, out)
@@ -153,8 +154,9 @@ def to_safetensors(workdir: epath.PathLike, out: epath.PathLike) -> None:
             about["group_size"] = str(config.model.group_size)
         else:
             ours = {"G": "generator", "D": "critic", "G_ema": "ema"}[name]
-            arrays = flatten_dict(variables, sep="/")
-            named |= {f"{ours}/{key}": np.asarray(array) for key, array in arrays.items()}
+            for path, array in tree_leaves_with_path(variables):  # Components are in tuples.
+                key = keystr(path, simple=True, separator="/")
+                named[f"{ours}/{key}"] = np.asarray(array)
     file = epath.Path(out)
     file.parent.mkdir(parents=True, exist_ok=True)
     checked_files.write(file, save(named, metadata={"format": "pt", **about}))

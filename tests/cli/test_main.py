@@ -96,6 +96,15 @@ def test_two_folders_of_images_are_compared_and_a_run_is_evaluated(tmp_path) -> 
         (["--hlep"], "no verb '--hlep': did you mean --help?"),
         (["doctor", "me"], "doctor takes no words, got me"),
         (["runs", "a", "b"], "runs takes one word, got a b"),
+        (["runs", "--all"], "runs takes no flags, got --all"),
+        (
+            ["sample", "--num", "4", "runs/x"],
+            "sample needs more, paths first: jaxgan sample RUN --num 64 --out DIR",
+        ),
+        (
+            ["configs", "wgn512"],
+            "--config must be a file or the name of a config, got wgn512; did you mean wgan512?",
+        ),
         (["help", "smaple"], "no verb 'smaple': did you mean sample?"),
         (["--version", "x"], "--version takes no words, got x"),
         (["completion", "csh"], "completion takes one of bash, zsh, fish"),
@@ -166,6 +175,8 @@ def test_runs_are_listed_with_state_and_figure(tmp_path) -> None:
     put("begun", config_json=experiment)
     put("broken", config_json="[")
     put("other")
+    (tmp_path / "begun" / "fold1" / "gan").mkdir(parents=True)
+    put("begun/fold1/gan/cat", config_json=gan)
     lines = [" ".join(line.split()) for line in runs.table(str(tmp_path)).splitlines()]
     assert lines == [
         "run kind state figure",
@@ -178,6 +189,7 @@ def test_runs_are_listed_with_state_and_figure(tmp_path) -> None:
     assert runs.table(str(tmp_path / "other")).startswith("no runs in ")
     one = runs.table(str(tmp_path / "gan")).splitlines()
     assert len(one) == 2 and one[1].startswith("gan  GAN (dcgan)")
+    assert runs.table(str(tmp_path / "begun")).splitlines()[2].startswith("fold1/gan/cat  GAN")
 
 
 def test_doctor_names_versions_devices_and_extras() -> None:

@@ -61,7 +61,7 @@ def test_classes_choose_and_order_the_labels(pets):
 
 @pytest.mark.parametrize("classes", [("cat", "bird"), (), ("cat", "cat")])
 def test_wrong_classes_answer_with_those_there_are(pets, classes):
-    with pytest.raises(InputError, match="there are cat, dog; got"):
+    with pytest.raises(InputError, match="there are cat, dog; wanted are"):
         FolderSource(pets, 8, classes=classes)
 
 

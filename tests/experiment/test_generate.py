@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+import jaxgan
 from jaxgan.config import loading as configs
 from jaxgan.data.toy.animals import ToySource
 from jaxgan.experiment import pipeline
@@ -211,6 +213,9 @@ def test_one_conditional_gan_draws_all_classes(save, tmp_path, monkeypatch) -> N
     made = {arm: results["arms"][arm]["pictures"] for arm in config.arms}
     for arm in ("add[made]:4+selection", "pca:4+selection"):
         assert made[arm]["dog"]["generated"] == 4
+    cats, dogs = (jaxgan.load(tmp_path / "run").generator(name) for name in ("cat", "dog"))
+    np.testing.assert_array_equal(cats.sample(2, label="dog"), dogs.sample(2))
+    assert not np.array_equal(cats.sample(2), dogs.sample(2)) and "cat alone" in repr(cats)
 
 
 def test_a_folder_must_have_images_to_select_from(save, tmp_path, monkeypatch) -> None:

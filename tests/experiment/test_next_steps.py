@@ -95,6 +95,12 @@ def test_noisy_for_its_seeds_asks_for_more_in_the_same_folder() -> None:
     assert int(seeds.partition("=")[2]) > 3 and "nothing is trained again" in step["sentence"]
     assert "--workdir=runs/one" in flags(step) and "--config.data.path=my cats" in flags(step)
     assert flags(step)[:2] == ["python", "scripts/experiment.py"]
+    verb = "jaxgan experiment --config=quickstart '--config.data.path=my cats' --workdir=runs/one"
+    given["environment"] = {"command": verb}
+    (step,) = next_steps.what_next(given)
+    assert step["command"].startswith(
+        "jaxgan experiment 'my cats' --workdir=runs/one --config.seeds"
+    )
 
 
 def test_noisy_for_its_test_images_asks_for_folds_elsewhere() -> None:

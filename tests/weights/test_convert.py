@@ -114,8 +114,9 @@ def test_a_run_becomes_a_file_by_published_names_and_a_run_again(nets, run: Path
     assert first.config.given == second.config.given
 
 
-def test_a_run_of_another_gan_becomes_a_file_by_our_names(tmp_path: Path) -> None:
-    other = configs.load(str(ROOT / "configs" / "wgan512.py"), test=True)
+@pytest.mark.parametrize("name", ["wgan512", "drifted32"])  # The latter's critic holds tuples.
+def test_a_run_of_another_gan_becomes_a_file_by_our_names(name: str, tmp_path: Path) -> None:
+    other = configs.load(str(ROOT / "configs" / f"{name}.py"), test=True)
     configs.claim(tmp_path / "run", other)
     state = recipes.build(other).init(jax.random.key(3))
     with convert.Checkpoints(tmp_path / "run") as checkpoints:
