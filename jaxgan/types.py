@@ -19,7 +19,7 @@ Logits = Float[Array, " b"]  # A critic's or discriminator's: one number an imag
 ClassLogits = Float[Array, "b k"]
 Scalar = Float[Array, ""]
 PRNGKey = Key[Array, ""]
-Keys = PRNGKey | Key[Array, " b"]  # A batch's key, or its examples' own: see noise.py.
+Keys = PRNGKey | Key[Array, " b"]  # A batch's key, or its examples' own: see prng.py.
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -31,9 +31,9 @@ Step = Callable[[State, Batch, PRNGKey], tuple[State, Metrics]]
 
 
 class Prelude(NamedTuple):
-    """What comes before some of the steps: `count(step)` turns of `step`, a batch of its own each.
+    """What comes before some of the steps: `count(step)` updates of `step`, a batch of its own each.
 
-    `count` gets the steps done so far. It is for WGAN's extra critic turns.
+    `count` gets the steps done so far. It is for WGAN's extra critic updates.
     """
 
     step: Step
