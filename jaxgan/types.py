@@ -31,7 +31,7 @@ Step = Callable[[State, Batch, PRNGKey], tuple[State, Metrics]]
 
 
 class Prelude(NamedTuple):
-    """What comes before some of the steps: `count(step)` updates of `step`, a batch of its own each.
+    """What comes before some of the steps: `count(step)` updates of `step`, each on its own batch.
 
     `count` gets the steps done so far. It is for WGAN's extra critic updates.
     """
