@@ -111,7 +111,7 @@ def test_the_sides_are_those_of_dataset_json(prepared) -> None:
 
 @pytest.mark.parametrize("classes", [("wolf",), (), ("cat", "cat")])
 def test_wrong_classes_answer_with_those_there_are(prepared, classes) -> None:
-    with pytest.raises(InputError, match="there are cat, dog, owl; got"):
+    with pytest.raises(InputError, match="there are cat, dog, owl; wanted are"):
         RecordSource(prepared, SIDE, classes=classes)
 
 
