@@ -287,9 +287,7 @@ def _with_config(argv: Sequence[str]) -> list[str]:
 
 
 def _check_overrides(argv: Sequence[str]) -> ConfigDict | None:
-    """Return the config without overrides, where there is one; InputError for a name it does not
-    have.
-    """
+    """Return the config without overrides, where there is one; InputError for wrong names."""
     spec, names = None, []
     for i, argument in enumerate(argv):
         flag, _, value = argument.lstrip("-").partition("=")
@@ -303,6 +301,8 @@ def _check_overrides(argv: Sequence[str]) -> ConfigDict | None:
         return None
     config = configs.load(spec)
     configs.check_names(configs.flat(config), names)
+    if twice := [name for name in names if any(other.startswith(f"{name}.") for other in names)]:
+        raise InputError(f"config.{twice[0]} and a setting in it must not be set both")
     return config
 
 

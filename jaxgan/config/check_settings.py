@@ -9,9 +9,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxgan.config import typed
+from jaxgan.config.fields import Setting, check_value, declared, is_plain, shown, text, whole
 from jaxgan.config.loading import flat
 from jaxgan.config.names import CLASSIFIERS, GANS, GENERATORS, STAGES
-from jaxgan.config.setting_types import Setting, check_value, declared, is_plain, shown, text, whole
 from jaxgan.config.settings import Vision
 from jaxgan.config.values import is_experiment
 from jaxgan.errors import InputError

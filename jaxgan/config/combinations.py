@@ -134,7 +134,7 @@ def check_experiment(given: ConfigDict | Experiment) -> Experiment:
     config: Experiment = parse(given)
     own = inherited(config.given["data"], config.parallel, config.deterministic)
     config = config.changed(own)
-    groups.check(config.data.groups)
+    groups.check(config.data.groups, "config.data.groups")
     duplicates.parse(config.data.rule, "config.data.duplicates")
     check_fractions("config.data.split", config.data.split)
     if min(config.data.split[:2]) <= 0:

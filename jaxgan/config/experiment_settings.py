@@ -1,7 +1,6 @@
 """The sections of an experiment: see `settings`."""
 
-from jaxgan.config.names import OUTCOMES, SELECTED_BY
-from jaxgan.config.setting_types import (
+from jaxgan.config.fields import (
     BETWEEN,
     SOME,
     maybe,
@@ -11,6 +10,7 @@ from jaxgan.config.setting_types import (
     text,
     whole,
 )
+from jaxgan.config.names import OUTCOMES, SELECTED_BY
 from jaxgan.config.settings import SPLIT, Data
 
 

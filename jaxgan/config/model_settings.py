@@ -1,7 +1,6 @@
 """The `model` section of each model: see `settings`."""
 
-from jaxgan.config.names import CLASSIFIERS, GANS
-from jaxgan.config.setting_types import (
+from jaxgan.config.fields import (
     PART,
     SHARE,
     TRUTH,
@@ -14,6 +13,7 @@ from jaxgan.config.setting_types import (
     text,
     whole,
 )
+from jaxgan.config.names import CLASSIFIERS, GANS
 from jaxgan.models import backbones, resnet
 
 

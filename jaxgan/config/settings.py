@@ -10,13 +10,7 @@ import dataclasses
 from typing import Literal, TypeGuard
 
 from jaxgan.augment import ada
-from jaxgan.config.names import (
-    CLASSIFIER_AUGMENTS,
-    LOSSES,
-    METRICS,
-    SCHEDULES,
-)
-from jaxgan.config.setting_types import (
+from jaxgan.config.fields import (
     ANY,
     LARGEST,
     PART,
@@ -32,6 +26,12 @@ from jaxgan.config.setting_types import (
     several,
     text,
     whole,
+)
+from jaxgan.config.names import (
+    CLASSIFIER_AUGMENTS,
+    LOSSES,
+    METRICS,
+    SCHEDULES,
 )
 from jaxgan.data import layout
 from jaxgan.models import backbones

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxgan.config import typed
+from jaxgan.config.fields import check_value, declared, shown
 from jaxgan.config.names import STAGES
-from jaxgan.config.setting_types import check_value, declared, shown
 from jaxgan.config.values import is_dict
 from jaxgan.errors import InputError
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ml_collections import ConfigDict
 
-from jaxgan.config.setting_types import MOST_STEPS
+from jaxgan.config.fields import MOST_STEPS
 from jaxgan.errors import InputError
 
 if TYPE_CHECKING:

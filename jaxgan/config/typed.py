@@ -9,7 +9,7 @@ from typing import Any, Self, TypeAlias
 from ml_collections import ConfigDict
 
 from jaxgan.config import experiment_settings, model_settings, settings, values
-from jaxgan.config.setting_types import (
+from jaxgan.config.fields import (
     BETWEEN,
     SEED,
     TRUTH,

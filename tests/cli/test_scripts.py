@@ -171,6 +171,8 @@ def test_usage_errors() -> None:
     assert "config.train.batch_size must be of type int, got 'many'" in refused(
         "train", config, "--config.train.batch_size=many", code=2
     )
+    both = ("--config.augment={}", "--config.augment.policy=x")
+    assert "config.augment and a setting in it" in refused("train", config, *both, code=2)
     assert "must be a file" in refused("train", "--config=configs/wgan.py", code=2)
     assert "--config" in refused("train", code=2)
 
