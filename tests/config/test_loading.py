@@ -144,8 +144,11 @@ def test_the_same_keys_in_every_gans_config(file: Path) -> None:
         assert set(configs.flat(config)) == set(configs.flat(gan(full[config.model.name]))) | own
         if config.model.name in ("projected", "drifting", "stylegan2"):  # Steps of their own.
             continue
-        outside = lambda config: {k for k in configs.flat(config) if not k.startswith("model.")}  # noqa: E731
-        assert outside(config) == outside(wgan()) | own
+        mine, theirs = (
+            {key for key in configs.flat(one) if not key.startswith("model.")}
+            for one in (config, wgan())
+        )
+        assert mine == theirs | own
 
 
 def test_bad_experiments_are_named() -> None:
