@@ -195,7 +195,8 @@ def test_bad_pictures_and_folders(tmp_path: Path) -> None:
 
 
 def test_bad_workdirs(gan: Path, tmp_path: Path) -> None:
-    assert "config.json" in refused("sample", f"--workdir={tmp_path}", "--num=1", "--out=x")
+    out = f"--out={tmp_path / 'out'}"
+    assert "config.json" in refused("sample", f"--workdir={tmp_path}", "--num=1", out)
     assert "model.channels is 8 there and 16 here" in refused(
         "train", *train(gan, "--config.train.steps=2", "--config.model.channels=16")
     )
