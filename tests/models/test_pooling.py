@@ -32,10 +32,13 @@ def naive_max_pool(x, window, stride, padding, ceil):
     return np.array(y).reshape(shape).transpose(0, 2, 3, 1), gradient
 
 
+@pytest.mark.parametrize("on_tpu", [False, True])
 @pytest.mark.parametrize(("window", "stride", "padding"), [(3, 2, 0), (3, 1, 1), (2, 2, 0)])
 @pytest.mark.parametrize("ceil", [True, False])
 @pytest.mark.parametrize("size", [(8, 8), (7, 6), (3, 5)])
-def test_max_pool_and_its_ties(window, stride, padding, ceil, size):
+def test_max_pool_and_its_ties(window, stride, padding, ceil, size, on_tpu, monkeypatch):
+    if on_tpu:  # Its form, on what is here.
+        monkeypatch.setattr(lax, "platform_dependent", lambda *x, tpu, default: tpu(*x))
     rng = np.random.default_rng(0)
     x = rng.integers(0, 3, (2, *size, 2)).astype(np.float32)  # Three values: ties everywhere.
     y, gradient = naive_max_pool(x, window, stride, padding, ceil)
