@@ -11,7 +11,7 @@ is the compiler's word. Each program of a config's step (StyleGAN2 has four) is 
     state_mib          of it the state, which must be aliased: aliased of state_arrays
     gflop, gib         of one step on one device: arithmetic, and bytes to and from its memory
     reduced_mib        what all-reduces exchange
-    roofline_ms        the larger of gflop over the chip's peak and gib over its bandwidth
+    roofline_ms        the larger of gflop over the chip's peak and gib over its bandwidth; TPU only
     estimated_ms       TPU only: the compiler's cycles at its clock; gathers are not in it
     copies, transposes, gathers, float64, callbacks    how often the program has them
 
@@ -22,6 +22,7 @@ of TPU v4, v5e and v6e, NVIDIA's H100 data sheet (SXM), without sparsity.
 import collections
 import functools
 import json
+import math
 import os
 import re
 import subprocess
@@ -241,7 +242,8 @@ def figures(compiled: Any, state: Any, chip: Chip, unknown: int = 1) -> dict[str
         estimate = re.search(r'"estimated_cycles":"(\d+)"', line)
         cycles += times * int(estimate[1]) if estimate else 0
     leaves = jax.tree.leaves(state)
-    flops, moved = cost.get("flops", 0.0), cost.get("bytes accessed", 0.0)
+    # A GPU's compiler counts none.
+    flops, moved = (cost.get(key, math.nan) for key in ("flops", "bytes accessed"))
     mib = 2**20
     return {
         "peak_mib": getattr(memory, "peak_memory_in_bytes", 0) / mib
@@ -277,6 +279,7 @@ def compile_one(name: str, target: str, precision: str, mode: str) -> None:
         except Exception as error:  # The compilers' errors have no common kind.
             row["error"] = str(error).strip().partition("\n")[0][:300]
         short = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()}
+        short = {k: None if v != v else v for k, v in short.items()}  # What is not known.
         print("ROW " + json.dumps(short), flush=True)
 
 
@@ -327,7 +330,8 @@ def _in_process(out: Path, name: str, target: str, precision: str, mode: str) ->
             subprocess.run,
             capture_output=True,
             text=True,
-            env=os.environ | {"JAX_TRACEBACK_FILTERING": "off"},  # The last line is the error.
+            # The last line is the error; plugins must not look for their devices.
+            env=os.environ | {"JAX_TRACEBACK_FILTERING": "off", "JAX_PLATFORMS": "cpu"},
         )
         ended = run(line, timeout=FLAGS.timeout)
         found = [json.loads(x[4:]) for x in ended.stdout.splitlines() if x.startswith("ROW ")]
