@@ -92,10 +92,15 @@ def checked(path: str, flag: str, remote: bool = False, sets: bool = True) -> st
 
 
 def near(path: str | os.PathLike[str]) -> str:
-    """Return "; did you mean X?" for what lies beside a path that is missing, or ""."""
+    """Return "; did you mean X?" for the folder or archive beside a path that is missing, or ""."""
     folder, name = os.path.split(os.fspath(path).rstrip("/"))
     with suppress(OSError):
-        beside = [one for one in os.listdir(folder or ".") if one[:1] != "." and one != name]
+        beside = [
+            one.name
+            for one in os.scandir(folder or ".")
+            if one.name[0] != "." and one.name != name
+            if one.is_dir() or one.name.endswith((".zip", ".tar"))
+        ]
         if found := difflib.get_close_matches(name, beside, 1):
             return f"; did you mean {os.path.join(folder, found[0])}?"
     return ""

@@ -78,6 +78,7 @@ def test_nothing_controls_the_terminal(text: str) -> None:
 
 def test_a_missing_path_names_what_is_near(tmp_path, monkeypatch) -> None:
     (tmp_path / "pets").mkdir()
+    (tmp_path / "pest.txt").touch()
     monkeypatch.chdir(tmp_path)
     assert paths.near("pest") == "; did you mean pets?"
     assert paths.near(tmp_path / "pest/") == f"; did you mean {tmp_path}/pets?"
