@@ -110,8 +110,12 @@ def norm() -> dict[str, Form]:
 
     shapes = [((4, 4, 3, 64), "bfloat16"), ((64,), "float32"), ((64,), "float32")]
     shapes.append(((64, 128, 128, 3), "bfloat16"))
-    one = nn.InstanceNorm(epsilon=1e-5, use_fast_variance=True, dtype=jnp.bfloat16)
-    forms = {"two passes": InstanceNorm(dtype=jnp.bfloat16), "one pass": one}
+    flax = functools.partial(nn.InstanceNorm, epsilon=1e-5, dtype=jnp.bfloat16)
+    forms = {
+        "one pass, from a pixel": InstanceNorm(dtype=jnp.bfloat16),
+        "one pass": flax(use_fast_variance=True),
+        "two passes": flax(use_fast_variance=False),
+    }
     return {name: (of(layer), shapes) for name, layer in forms.items()}
 
 

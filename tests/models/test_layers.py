@@ -243,3 +243,18 @@ def test_instance_norm_sees_one_picture_and_forgets_its_scale():
     assert_close(y.mean((1, 2)) + 1, jnp.ones((3, 4)))
     assert_close(y.var((1, 2)), jnp.ones((3, 4)), 1e-4)
     np.testing.assert_allclose(layer.apply(variables, 100 * x[:1] + 7), y[:1], atol=1e-4)
+    far = 300 + 0.1 * x  # A mean of squares would have no digit of the variance left.
+    exact = np.asarray(far, np.float64)
+    exact = (exact - exact.mean((1, 2), keepdims=True)) / np.sqrt(
+        exact.var((1, 2), keepdims=True) + 1e-5
+    )
+    np.testing.assert_allclose(layer.apply(variables, far), exact, atol=1e-4)
+
+
+def test_instance_norm_of_even_images_is_its_shift() -> None:
+    even = jnp.full((2, 4, 4, 3), 7.0)
+    layer = InstanceNorm()
+    variables = layer.init(jax.random.key(0), even)
+    slopes = jax.grad(lambda x: (layer.apply(variables, x) ** 2).sum())(even)
+    np.testing.assert_array_equal(layer.apply(variables, even), 0)
+    np.testing.assert_array_equal(slopes, 0)
