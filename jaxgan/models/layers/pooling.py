@@ -164,12 +164,15 @@ def adaptive_avg_pool(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b 
         size: of the output.
     """
 
-    def means(n: int) -> np.ndarray:
-        matrix = np.zeros((size, n), np.float32)
+    def matrix(n: int) -> Array:
+        means = np.zeros((size, n), np.float32)
         for i in range(size):
             window = slice(i * n // size, -(-(i + 1) * n // size))
-            matrix[i, window] = 1 / (window.stop - window.start)
-        return matrix
+            means[i, window] = 1 / (window.stop - window.start)
+        return jnp.asarray(means, x.dtype)
 
-    rows, columns = (jnp.asarray(means(n), x.dtype) for n in x.shape[1:3])
-    return jnp.einsum("ih,jw,bhwc->bijc", rows, columns, x)
+    if x.shape[1] != size:
+        x = jnp.einsum("ih,bhwc->biwc", matrix(x.shape[1]), x)
+    if x.shape[2] != size:  # Else XLA finds no tiles on a GPU for a product that changes nothing.
+        x = jnp.einsum("jw,biwc->bijc", matrix(x.shape[2]), x)
+    return x
