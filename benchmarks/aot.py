@@ -9,9 +9,11 @@ is the compiler's word. Each program of a config's step (StyleGAN2 has four) is 
     compile_s          seconds to compile here
     peak_mib           memory of a device at its peak; state, batch and temporaries
     state_mib          of it the state, which must be aliased: aliased of state_arrays
-    gflop, gib         of one step on one device: arithmetic, and bytes to and from its memory
+    gflop, gib         of one step on one device: arithmetic, by the program for a CPU, and bytes to
+                       and from its memory, which no compiler counts for loops
     reduced_mib        what all-reduces exchange
-    roofline_ms        the larger of gflop over the chip's peak and gib over its bandwidth; TPU only
+    roofline_ms        the larger of gflop over the chip's peak and gib, where known, over its
+                       bandwidth
     estimated_ms       TPU only: the compiler's cycles at its clock; gathers are not in it
     copies, transposes, gathers, float64, callbacks    how often the program has them
 
@@ -126,7 +128,10 @@ def topology(target: str) -> tuple[Chip, Any]:
 
 
 def programs(name: str, precision: str, mode: str, batch_size: int | None, devices: Any) -> Any:
-    """Yield (label, lowered program, state) of each part of a config's training step."""
+    """Yield (label, lowered program, state, FLOPs on a device) of each part of a config's step.
+
+    FLOPs are counted in the program for a CPU, in which loops are written out.
+    """
     import jax
     import measure
     import numpy as np
@@ -147,35 +152,44 @@ def programs(name: str, precision: str, mode: str, batch_size: int | None, devic
         config.train.batch_size = batch_size or config.train.batch_size
         if config.model.name in configs.CLASSIFIERS:
             config.model.num_classes = 2
-    recipe = recipes.build(config, sharding.axis_name(mode))
+    recipe, alone = (recipes.build(config, axis) for axis in (sharding.axis_name(mode), None))
     spread = sharding.spread(mode)
     mesh = Mesh(array, (sharding.AXIS,))
     one, axis = measure.make_batch(config)
+    like = jax.ShapeDtypeStruct
+    all_images = {k: like(v.shape, v.dtype) for k, v in one.items()}
     whole = NamedSharding(mesh, P())
     split = NamedSharding(mesh, P(*[None] * axis, sharding.AXIS))
     if mode == "pmap":  # A leading axis of devices.
         count = len(array)
         one = {k: np.stack(np.split(v, count, axis)) for k, v in one.items()}
         split = NamedSharding(mesh, P(sharding.AXIS))
-    like = jax.ShapeDtypeStruct
     batch = {k: like(v.shape, v.dtype, sharding=split) for k, v in one.items()}
     key = jax.eval_shape(lambda: jax.random.key(0))
     state = jax.eval_shape(recipe.init, key)
-    state = jax.tree.map(lambda x: like(x.shape, x.dtype, sharding=whole), state)
-    parts = {recipe.step: "step"}
+    placed = jax.tree.map(lambda x: like(x.shape, x.dtype, sharding=whole), state)
+    for (label, part), counted in zip(parts(recipe).items(), parts(alone).values(), strict=True):
+        program = jax.jit(counted).trace(state, all_images, key).lower(lowering_platforms=("cpu",))
+        flops = (program.cost_analysis() or {})["flops"] / len(array)
+        yield label, spread.compile(part).trace(placed, batch, key).lower(), state, flops
+
+
+def parts(recipe: Any) -> dict[str, Any]:
+    """Return the programs of a recipe's step by what they are called here."""
+    found = {"step": recipe.step}
     if recipe.turns:
         steps = dict.fromkeys(part for step in range(64) for part in recipe.turns(step))
-        parts = {part: f"part {i + 1}" for i, part in enumerate(steps)}
+        found = {f"part {i + 1}": part for i, part in enumerate(steps)}
     if recipe.prelude:
-        parts[recipe.prelude.step] = "extra critic update"
-    for part, label in parts.items():
-        yield label, spread.compile(part).trace(state, batch, key).lower(), state
+        found["extra critic update"] = recipe.prelude.step
+    return found
 
 
 def lines_by_turns(text: str, unknown: int = 1) -> collections.Counter:
     """Return the instructions of an optimised program, and how often a run executes each.
 
-    A loop's body counts as often as its number of turns, where that is not known `unknown` times.
+    A loop's body counts as often as its number of turns, by the compiler's word or the limit that
+    its condition compares with; where there is neither `unknown` times.
     """
     bodies: dict[str, list[str]] = {}
     current, entry = "", ""
@@ -192,10 +206,13 @@ def lines_by_turns(text: str, unknown: int = 1) -> collections.Counter:
     def visit(name: str, times: int) -> None:
         for line in bodies.get(name, ()):
             counted[line] += times
-            loop = re.search(r" while\(.*body=%?([\w.\-]+)", line)
+            loop = re.search(r" while\(.*condition=%?([\w.\-]+), body=%?([\w.\-]+)", line)
             if loop:
-                turns = re.search(r'known_trip_count":\{"n":"(\d+)"', line)
-                visit(loop[1], times * (int(turns[1]) if turns else unknown))
+                condition = "\n".join(bodies.get(loop[1], ()))
+                turns = re.findall(r'known_trip_count":\{"n":"(\d+)"', line)
+                if not turns and "direction=LT" in condition:
+                    turns = re.findall(r"s32\[\]\S* constant\((\d+)\)", condition)
+                visit(loop[2], times * (int(turns[0]) if len(turns) == 1 else unknown))
             elif re.search(r" (call|conditional)\(", line):
                 called = r"(?:to_apply|true_computation|false_computation)=%?([\w.\-]+)"
                 for other in re.findall(called, line):
@@ -217,7 +234,9 @@ def size_of(shape: str) -> int:
     return total
 
 
-def figures(compiled: Any, state: Any, chip: Chip, unknown: int = 1) -> dict[str, Any]:
+def figures(
+    compiled: Any, state: Any, chip: Chip, unknown: int = 1, flops: float | None = None
+) -> dict[str, Any]:
     """Return what a compiled program needs; the keys are in the module's docstring.
 
     Args:
@@ -225,13 +244,16 @@ def figures(compiled: Any, state: Any, chip: Chip, unknown: int = 1) -> dict[str
         state: what it takes and returns.
         chip: what it is compiled for.
         unknown: turns of loops whose number no compiler knows.
+        flops: of a step; by the compiler, which takes a loop's turn for all of them, where None.
     """
     import jax
+    import numpy as np
 
     memory, cost = compiled.memory_analysis(), compiled.cost_analysis() or {}
     text = compiled.as_text()
     counts: collections.Counter = collections.Counter()
     cycles = reduced = 0
+    loops = False
     for line, times in lines_by_turns(text, unknown).items():
         found = re.match(r"\s*(?:ROOT )?%?[\w.\-]+ = (.*?) ([a-z][\w\-]*)\(", line)
         if not found:
@@ -240,10 +262,12 @@ def figures(compiled: Any, state: Any, chip: Chip, unknown: int = 1) -> dict[str
         if found[2] in ("all-reduce", "all-reduce-start"):
             reduced += times * size_of(found[1])
         estimate = re.search(r'"estimated_cycles":"(\d+)"', line)
+        loops |= bool(estimate) and times > 1
         cycles += times * int(estimate[1]) if estimate else 0
     leaves = jax.tree.leaves(state)
-    # A GPU's compiler counts none.
-    flops, moved = (cost.get(key, math.nan) for key in ("flops", "bytes accessed"))
+    # A GPU's compiler counts nothing, and a TPU's one turn of a loop.
+    arithmetic = float(cost.get("flops", math.nan) if flops is None else flops)
+    moved = math.nan if loops else float(cost.get("bytes accessed", math.nan))
     mib = 2**20
     return {
         "peak_mib": getattr(memory, "peak_memory_in_bytes", 0) / mib
@@ -252,10 +276,10 @@ def figures(compiled: Any, state: Any, chip: Chip, unknown: int = 1) -> dict[str
         "state_mib": sum(x.size * x.dtype.itemsize for x in leaves) / mib,
         "state_arrays": len(leaves),
         "aliased": len(re.findall(r"may-alias|must-alias", text.partition("\n")[0])),
-        "gflop": flops / 1e9,
+        "gflop": arithmetic / 1e9,
         "gib": moved / 2**30,
         "reduced_mib": reduced / mib,
-        "roofline_ms": 1e3 * max(flops / chip.flops, moved / chip.bandwidth),
+        "roofline_ms": 1e3 * np.nanmax([arithmetic / chip.flops, moved / chip.bandwidth]),
         "estimated_ms": 1e3 * cycles / chip.clock if cycles else None,
         "fits": memory.argument_size_in_bytes + memory.temp_size_in_bytes <= chip.memory,
         "copies": counts["copy"],
@@ -270,12 +294,15 @@ def compile_one(name: str, target: str, precision: str, mode: str) -> None:
     """Compile a config's programs for a target; print a row for each as JSON."""
     chip, devices = topology(target)
     about = {"config": name, "target": target, "precision": precision, "mode": mode}
-    for label, lowered, state in programs(name, precision, mode, FLAGS.batch_size, devices):
+    lowered_parts = programs(name, precision, mode, FLAGS.batch_size, devices)
+    for label, lowered, state, flops in lowered_parts:
         start = time.perf_counter()
         row = about | {"program": label}
         try:
             compiled = lowered.compile()
-            row |= {"compile_s": time.perf_counter() - start} | figures(compiled, state, chip)
+            row |= {"compile_s": time.perf_counter() - start} | figures(
+                compiled, state, chip, flops=flops
+            )
         except Exception as error:  # The compilers' errors have no common kind.
             row["error"] = str(error).strip().partition("\n")[0][:300]
         short = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()}
