@@ -112,8 +112,7 @@ def norm() -> dict[str, Form]:
     shapes.append(((64, 128, 128, 3), "bfloat16"))
     flax = functools.partial(nn.InstanceNorm, epsilon=1e-5, dtype=jnp.bfloat16)
     forms = {
-        "one pass, from a pixel": InstanceNorm(dtype=jnp.bfloat16),
-        "one pass": flax(use_fast_variance=True),
+        "one pass": InstanceNorm(dtype=jnp.bfloat16),
         "two passes": flax(use_fast_variance=False),
     }
     return {name: (of(layer), shapes) for name, layer in forms.items()}

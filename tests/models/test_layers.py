@@ -243,12 +243,16 @@ def test_instance_norm_sees_one_picture_and_forgets_its_scale():
     assert_close(y.mean((1, 2)) + 1, jnp.ones((3, 4)))
     assert_close(y.var((1, 2)), jnp.ones((3, 4)), 1e-4)
     np.testing.assert_allclose(layer.apply(variables, 100 * x[:1] + 7), y[:1], atol=1e-4)
+
+    def exact(x):
+        x = np.asarray(x, np.float64)
+        variance = x.var((1, 2), keepdims=True)
+        return (x - x.mean((1, 2), keepdims=True)) / np.sqrt(variance + 1e-5)
+
     far = 300 + 0.1 * x  # A mean of squares would have no digit of the variance left.
-    exact = np.asarray(far, np.float64)
-    exact = (exact - exact.mean((1, 2), keepdims=True)) / np.sqrt(
-        exact.var((1, 2), keepdims=True) + 1e-5
-    )
-    np.testing.assert_allclose(layer.apply(variables, far), exact, atol=1e-4)
+    np.testing.assert_allclose(layer.apply(variables, far), exact(far), atol=1e-4)
+    far = (30 + x).astype(jnp.bfloat16)
+    np.testing.assert_allclose(layer.apply(variables, far), exact(far), atol=1e-3)
 
 
 def test_instance_norm_of_even_images_is_its_shift() -> None:

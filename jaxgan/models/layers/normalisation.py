@@ -19,8 +19,9 @@ BatchNorm = partial(nn.BatchNorm, epsilon=EPSILON, momentum=0.9)
 class InstanceNorm(nn.Module):
     """Normalise each image's channels over its pixels, as PyTorch's affine InstanceNorm2d.
 
-    Mean and variance come from one pass, which reads a block of activations once instead of twice:
-    of what differs from the first pixel, so that a mean far from 0 costs no digits.
+    Mean and variance come from one pass, which reads a block of activations once instead of twice.
+    So that a mean far from 0 costs no digits it is of what differs from the first pixel, but for
+    bfloat16, which has not so many digits to lose.
 
     Attributes:
         dtype: of the result; the statistics are float32 or finer.
@@ -35,8 +36,9 @@ class InstanceNorm(nn.Module):
         channels = x.shape[3:]
         scale = self.param("scale", self.scale_init, channels)[None, None, None]
         bias = self.param("bias", nn.initializers.zeros, channels)[None, None, None]
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        x -= lax.stop_gradient(x[:, :1, :1])  # The result does not depend on it.
+        given, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        if x.dtype == given:
+            x -= lax.stop_gradient(x[:, :1, :1])  # The result does not depend on it.
         mean, square = (v.mean((1, 2), keepdims=True) for v in (x, x * x))
         variance = jnp.maximum(square - mean**2, 0)
         return ((x - mean) * (lax.rsqrt(variance + EPSILON) * scale) + bias).astype(self.dtype)
