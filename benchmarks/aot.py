@@ -10,7 +10,7 @@ is the compiler's word. Each program of a config's step (StyleGAN2 has four) is 
     peak_mib           memory of a device at its peak; state, batch and temporaries
     state_mib          of it the state, which must be aliased: aliased of state_arrays
     gflop, gib         of one step on one device: arithmetic, by the program for a CPU, and bytes to
-                       and from its memory, which no compiler counts for loops
+                       and from its memory, with one turn of each loop
     reduced_mib        what all-reduces exchange
     roofline_ms        the larger of gflop over the chip's peak and gib, where known, over its
                        bandwidth
@@ -253,7 +253,6 @@ def figures(
     text = compiled.as_text()
     counts: collections.Counter = collections.Counter()
     cycles = reduced = 0
-    loops = False
     for line, times in lines_by_turns(text, unknown).items():
         found = re.match(r"\s*(?:ROOT )?%?[\w.\-]+ = (.*?) ([a-z][\w\-]*)\(", line)
         if not found:
@@ -262,12 +261,11 @@ def figures(
         if found[2] in ("all-reduce", "all-reduce-start"):
             reduced += times * size_of(found[1])
         estimate = re.search(r'"estimated_cycles":"(\d+)"', line)
-        loops |= bool(estimate) and times > 1
         cycles += times * int(estimate[1]) if estimate else 0
     leaves = jax.tree.leaves(state)
-    # A GPU's compiler counts nothing, and a TPU's one turn of a loop.
+    # A GPU's compiler counts nothing.
     arithmetic = float(cost.get("flops", math.nan) if flops is None else flops)
-    moved = math.nan if loops else float(cost.get("bytes accessed", math.nan))
+    moved = float(cost.get("bytes accessed", math.nan))
     mib = 2**20
     return {
         "peak_mib": getattr(memory, "peak_memory_in_bytes", 0) / mib

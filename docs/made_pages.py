@@ -1,10 +1,12 @@
-"""Writes the glossary from the report's own, and the gallery from its runs, for the pages."""
+"""Writes pages from files: the glossary, the gallery of runs, what compilers say of chips."""
 
 import json
 from pathlib import Path
 
 import jaxgan
+from jaxgan.config import loading
 
+ROOT = Path(__file__).parents[1]
 TERMS = Path(jaxgan.__file__).parent / "reporting" / "templates" / "glossary.txt"
 INTRO = """# Glossary
 
@@ -21,16 +23,45 @@ steps, and the refiner has spoiled what it began with. Distances are to the real
 that no critic used, beside that of principal components, which train nothing.
 `python benchmarks/gallery.py` makes it anew.
 """
+CHIPS = """# Chips
+
+What XLA's compilers say of a training step in bf16, compiled for a chip on a machine that has none:
+nothing here was run. Every program fits the chip, and none has a float64 or calls the host.
+
+*Peak* is a device's memory in MiB, *state* the part of it that stays. *Roofline* is the longer of
+arithmetic and memory at the chip's own rates, in ms; *estimated* are the compiler's cycles without
+look-ups, which lie below it where data stay on the chip; *share* is of the bf16 peak. `make aot`
+makes the rows, with the config's batch or `--batch_size`.
+"""
+TARGETS = {
+    "v5e-1": "A chip of a TPU v5e, 16,384 MiB",
+    "v5e-4": "Each of four chips of a TPU v5e",
+    "v5e-8": "Each of eight chips of a TPU v5e",
+    "v4-1": "A chip of a TPU v4, 32,768 MiB",
+    "v6e-1": "A chip of a TPU v6e, 32,768 MiB",
+    "h100": "An NVIDIA H100, 76,294 MiB",
+}
+UPDATES = {  # Of a StyleGAN2.
+    "part 1": "generator",
+    "part 2": "path lengths",
+    "part 3": "critic",
+    "part 4": "R1",
+}
+PEAK = {"v4": 275, "v5e": 197, "v6e": 918}  # bf16 TFLOP/s of a chip, as Google documents them.
 
 
 def write(folder: Path) -> None:
-    """Write both pages; files that would not change are left alone."""
+    """Write the pages; files that would not change are left alone."""
     lines = (line.partition(": ") for line in TERMS.read_text().splitlines() if line.strip())
     terms = "\n\n".join(f"{term}\n  {text}" for term, _, text in lines)
     _put(folder / "glossary.md", f"{INTRO}{terms}\n```\n")
     file = folder / "images" / "gallery" / "runs.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     _put(folder / "gallery.md", "\n".join([GALLERY, *map(_section, rows)]))
+    file = ROOT / "benchmarks" / "results" / "aot.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    parts = [_table(target, [r for r in rows if r["target"] == target]) for target in TARGETS]
+    _put(folder / "chips.md", "\n".join([CHIPS, *filter(None, parts)]))
 
 
 def _section(row: dict) -> str:
@@ -47,6 +78,29 @@ def _section(row: dict) -> str:
     image = f"![Sixteen samples of {name}](images/gallery/{name.replace(':', '_')}.png)"
     command = " \\\n        ".join([f"    jaxgan train {name} --data toy", *pairs])
     return f"## {name}\n\n{image}\n\n{'; '.join(about)}.\n\n{command}\n"
+
+
+def _table(target: str, rows: list[dict]) -> str:
+    """Return the section of a chip, "" where nothing was compiled for it."""
+    if not rows:
+        return ""
+    heads = ["config", "batch", "program", "peak", "state"]
+    timed = target != "h100"  # Whose compiler counts no arithmetic.
+    heads += ["GFLOP", "roofline", "estimated", "share"] if timed else []
+    heads += ["exchanged MiB"] if any(row["reduced_mib"] for row in rows) else []
+    lines = [heads, ["---"] * len(heads)]
+    for row in sorted(rows, key=lambda row: (row["config"], row["program"])):
+        config = loading.load(str(ROOT / "configs" / f"{row['config']}.py"))
+        program = UPDATES.get(row["program"], row["program"])
+        line = [f"`{row['config']}`", row["batch_size"] or config.train.batch_size, program]
+        line += [f"{row[key]:,.0f}" for key in ("peak_mib", "state_mib")]
+        if timed:
+            share = row["gflop"] / row["estimated_ms"] / PEAK[target.partition("-")[0]]
+            roofline = "" if row["roofline_ms"] is None else f"{row['roofline_ms']:.1f}"
+            line += [f"{row['gflop']:,.0f}", roofline, f"{row['estimated_ms']:.1f}", f"{share:.0%}"]
+        line += [f"{row['reduced_mib']:,.0f}"] if "exchanged MiB" in heads else []
+        lines.append(list(map(str, line)))
+    return f"## {TARGETS[target]}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _value(value: object) -> str:
