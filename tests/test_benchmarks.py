@@ -65,6 +65,41 @@ def test_an_experiment_has_stages() -> None:
     assert "--stage must be given" in error and len(error.splitlines()) == 1
 
 
+LOOP = """
+%body (x: (s32[], f32[8])) -> (s32[], f32[8]) {
+  %inside = f32[8] add(%x, %x)
+}
+%condition (x: (s32[], f32[8])) -> pred[] {
+  %limit = s32[]{:T(128)} constant(5)
+  ROOT %lt = pred[] compare(%i, %limit), direction=LT
+}
+ENTRY %main (x: (s32[], f32[8])) -> f32[8] {
+  %loop = (s32[], f32[8]) while(%x), condition=%condition, body=%body
+  %outside = f32[8] add(%loop, %loop)
+}
+"""
+
+
+def test_a_loop_counts_as_often_as_it_turns() -> None:
+    """By the limit of its condition, where the compiler names no number."""
+    count = "import aot, sys; print(dict(aot.lines_by_turns(sys.argv[1])))"
+    folder = ROOT / "benchmarks"
+    done = subprocess.run(
+        [sys.executable, "-c", count, LOOP], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert "add(%x, %x)': 5" in done.stdout and "add(%loop, %loop)': 1" in done.stdout
+
+
+@pytest.mark.slow
+def test_losses_of_both_precisions(tmp_path: Path) -> None:
+    out = tmp_path / "rows.jsonl"
+    call("precision", "--configs=resnet", "--steps=10", "--seeds=2", "--images=16", f"--out={out}")
+    (row,) = map(json.loads, out.read_text().splitlines())
+    assert row["loss"] == "loss" and row["steps"] == 10 and row["seeds"] == 2
+    assert row["float32"] == pytest.approx(row["bf16"], rel=0.05)
+    assert row["float32"] != row["bf16"] and row["spread"] > 0 and 0 <= row["p"] <= 1
+
+
 def test_flops_are_those_of_all_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a device's program says: of the whole batch, which the devices share."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
