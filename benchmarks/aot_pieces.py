@@ -118,12 +118,37 @@ def norm() -> dict[str, Form]:
     return {name: (of(layer), shapes) for name, layer in forms.items()}
 
 
+def max_pooling(size: int, features: int, stride: int) -> dict[str, Form]:
+    """GoogLeNet's max pooling of 3 x 3 windows and its gradient, batch 32."""
+    import jax
+    from jax import lax
+
+    from jaxgan.models.layers.pooling import max_pool
+
+    pool = functools.partial(max_pool, window=3, stride=stride, padding=stride % 2, ceil=True)
+
+    def of(platform: str) -> Callable:
+        def both(x: Any, slopes: Any) -> Any:
+            chosen = lambda *arguments, **forms: forms[platform](*arguments)  # noqa: E731
+            with mock.patch.object(lax, "platform_dependent", chosen):
+                y, pull = jax.vjp(pool, x)
+                return y, pull(slopes)[0]
+
+        return both
+
+    sides = (32, size, size, features), (32, size // stride, size // stride, features)
+    shapes = [(side, "bfloat16") for side in sides]
+    return {"places": (of("default"), shapes), "XLA's own": (of("tpu"), shapes)}
+
+
 PIECES: dict[str, Callable[[], dict[str, Form]]] = {
     "warp": functools.partial(warps, False),
     "warp_transposed": functools.partial(warps, True),
     "first_layer_512": functools.partial(first_layer, 512, 16),
     "first_layer_128": functools.partial(first_layer, 128, 64),
     "norm": norm,
+    "max_pooling_112": functools.partial(max_pooling, 112, 64, 2),
+    "max_pooling_28": functools.partial(max_pooling, 28, 256, 1),
 }
 
 
