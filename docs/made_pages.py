@@ -26,7 +26,8 @@ that no critic used, beside that of principal components, which train nothing.
 CHIPS = """# Chips
 
 What XLA's compilers say of a training step in bf16, compiled for a chip on a machine that has none:
-nothing here was run. Every program fits the chip, and none has a float64 or calls the host.
+nothing here was run. Every program fits the chip, none has a float64 or calls the host, and states
+are updated in place (on an H100 but for some small arrays of a StyleGAN2's critic).
 
 *Peak* is a device's memory in MiB, *state* the part of it that stays. *Roofline* is the longer of
 arithmetic and memory at the chip's own rates, in ms; *estimated* are the compiler's cycles without
