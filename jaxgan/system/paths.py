@@ -96,10 +96,10 @@ def near(path: str | os.PathLike[str]) -> str:
     folder, name = os.path.split(os.fspath(path).rstrip("/"))
     with suppress(OSError):
         beside = [
-            one.name
-            for one in os.scandir(folder or ".")
-            if one.name[0] != "." and one.name != name
-            if one.is_dir() or one.name.endswith((".zip", ".tar"))
+            one
+            for one in os.listdir(folder or ".")
+            if one[0] != "." and one != name
+            if one.endswith((".zip", ".tar")) or os.path.isdir(os.path.join(folder, one))
         ]
         if found := difflib.get_close_matches(name, beside, 1):
             return f"; did you mean {os.path.join(folder, found[0])}?"

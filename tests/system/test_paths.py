@@ -80,6 +80,7 @@ def test_a_missing_path_names_what_is_near(tmp_path, monkeypatch) -> None:
     (tmp_path / "pets").mkdir()
     (tmp_path / "pest.txt").touch()
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
     assert paths.near("pest") == "; did you mean pets?"
     assert paths.near(tmp_path / "pest/") == f"; did you mean {tmp_path}/pets?"
     assert paths.near("quite another") == paths.near("no/such/place") == ""
