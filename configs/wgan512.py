@@ -106,6 +106,7 @@ def get_config(name: str = "cat") -> ConfigDict:
     config.train.checkpoint_every = 500
     config.train.checkpoint_minutes = config_dict.placeholder(float)  # Saves after these, too.
     config.train.steps_per_call = 1  # Dispatched at once, on a GPU or TPU.
+    config.train.all_reduce = "float32"  # Or bf16: what devices exchange of gradients under pmap.
     return config
 
 

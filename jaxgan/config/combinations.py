@@ -37,7 +37,7 @@ def check_training(given: ConfigDict | Config, name: str = "config") -> Any:
     groups.check(config.data.groups, f"{name}.data.groups")
     duplicates.parse(config.data.rule, f"{name}.data.duplicates")
     if isinstance(config, Network):
-        _check_train(config.train, name)
+        _check_train(config.train, config.parallel, name)
     if isinstance(config, GAN):
         gan_combinations.check(config, name)
     elif isinstance(config, Classifier):
@@ -56,7 +56,7 @@ def check_training(given: ConfigDict | Config, name: str = "config") -> Any:
     return config
 
 
-def _check_train(train: Train, name: str) -> None:
+def _check_train(train: Train, parallel: str, name: str) -> None:
     lengths = [n for n in LENGTHS if getattr(train, n) is not None]
     if len(lengths) != 1:
         raise InputError(
@@ -66,6 +66,11 @@ def _check_train(train: Train, name: str) -> None:
         raise InputError(
             f"{name}.train.microbatch must divide {name}.train.batch_size "
             f"({train.batch_size}), got {train.microbatch}"
+        )
+    if train.all_reduce != "float32" and parallel != "pmap":
+        raise InputError(
+            f"{name}.train.all_reduce must be float32 but with config.parallel=pmap (elsewhere the "
+            f"compiler decides what devices exchange), got {train.all_reduce}"
         )
     profile_steps(train.profile, name)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FREE = (
     *("log_every", "sample_every", "checkpoint_every", "microbatch", "remat", "profile"),
     *("min_diversity", "on_collapse", "rollbacks", "checkpoint_minutes", "steps_per_call"),
+    "all_reduce",
 )
 RESUMABLE = {
     "parallel",

@@ -117,6 +117,7 @@ class Train:
     checkpoint_every: int = whole()
     checkpoint_minutes: float | None = optional(maybe(positive(1e6)))
     steps_per_call: int = optional(whole(1, 1000), 1)
+    all_reduce: str = optional(text("float32", "bf16"), "float32")
 
 
 @section

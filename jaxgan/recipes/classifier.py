@@ -51,6 +51,7 @@ def recipe(config: Classifier, axis_name: str | None, stats: ImageStats) -> Reci
         "ema_decay": decay,
         "microbatch": train.microbatch,
         "axis_name": axis_name,
+        "all_reduce": train.all_reduce,
     }
     frozen = optim.trunk == 0
     augment = augmentation.build_augment(train.augment)

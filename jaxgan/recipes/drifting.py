@@ -51,6 +51,7 @@ def recipe(config: Drifting, axis_name: str | None, stats: ImageStats) -> Recipe
         average=average(train, config.init_from),
         conditional=config.num_classes > 0,
         axis_name=axis_name,
+        all_reduce=train.all_reduce,
     )
     return Recipe(init, step)
 

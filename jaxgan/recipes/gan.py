@@ -76,6 +76,7 @@ def recipe(config: Adversarial, axis_name: str | None, stats: ImageStats) -> Rec
         ema_decay=train.ema_decay,
         microbatch=train.microbatch,
         axis_name=axis_name,
+        all_reduce=train.all_reduce,
         real_critic=real_critic,
     )
     turns, extra = None, durations.extra_batches(train)

@@ -58,6 +58,7 @@ def recipe(config: Projected, axis_name: str | None, stats: ImageStats) -> Recip
         average=average(train, config.init_from),
         microbatch=train.microbatch,
         axis_name=axis_name,
+        all_reduce=train.all_reduce,
     )
     return Recipe(init, step)
 

@@ -201,6 +201,7 @@ def recipe(
         microbatch=train.microbatch,
         remat=train.remat,
         axis_name=axis_name,
+        all_reduce=train.all_reduce,
     )
     turns, alone, start = make_turns(), None, 0.0
     if second is not None:

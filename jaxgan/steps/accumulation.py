@@ -1,10 +1,12 @@
-"""Loops inside a compiled step: real ones on GPU and TPU, written out on a CPU.
+"""Loops inside a compiled step, and means over parts of a batch and over devices.
 
-XLA's convolutions are 16 times slower inside a loop on a CPU. Which of the two it is is settled
-when the step is lowered for a platform, not when it is traced.
+Loops are real ones on GPU and TPU, written out on a CPU, where XLA's convolutions are 16 times
+slower inside a loop. Which of the two it is is settled when the step is lowered for a platform, not
+when it is traced.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import jax
@@ -77,3 +79,24 @@ def parts(batch: int, microbatch: int | None, axis_name: str | None) -> int:
     if whole % (microbatch or whole):
         raise ValueError(f"microbatch must divide the batch of {whole}, got {microbatch}")
     return whole // (microbatch or whole)
+
+
+def mean_of_devices(
+    grads: Any, aux: Any, axis_name: str | None, all_reduce: str = "float32"
+) -> tuple[Any, Any]:
+    """Return the means over devices of gradients and of what came with them.
+
+    Args:
+        grads: trees of float32 arrays.
+        aux: of metrics, statistics and the like.
+        axis_name: the `pmap` axis over which the batch is split; None where arrays are global, and
+            means already.
+        all_reduce: "bf16" halves what the devices exchange: their gradients are rounded to
+            bfloat16, and added so.
+    """
+    if axis_name is None:
+        return grads, aux
+    mean = partial(jax.lax.pmean, axis_name=axis_name)
+    sent = (lambda g: g.astype(jnp.bfloat16)) if all_reduce == "bf16" else (lambda g: g)
+    got = mean(jax.tree.map(sent, grads))
+    return jax.tree.map(lambda x, g: x.astype(g.dtype), got, grads), mean(aux)

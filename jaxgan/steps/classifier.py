@@ -12,7 +12,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Shaped, UInt8
 
 from jaxgan import prng
-from jaxgan.steps.accumulation import accumulate, parts
+from jaxgan.steps.accumulation import accumulate, mean_of_devices, parts
 from jaxgan.steps.losses import cross_entropy
 from jaxgan.steps.optimizers import average
 from jaxgan.steps.state import ClassifierState
@@ -66,6 +66,7 @@ def supervised(
     ema_decay: float = 0.0,
     microbatch: int | None = None,
     axis_name: str | None = None,
+    all_reduce: str = "float32",
 ) -> Step:
     """Cross-entropy on the head and, at `AUX_WEIGHT`, on auxiliary heads where the model has them.
 
@@ -86,6 +87,7 @@ def supervised(
         microbatch: images at a time, on all devices together, for less memory; all where None.
             Equal numbers but for batch normalisation (see `accumulate`) and dropout.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
+        all_reduce: see `mean_of_devices`.
     """
     mean = partial(jax.lax.pmean, axis_name=axis_name) if axis_name else lambda tree: tree
 
@@ -133,7 +135,7 @@ def supervised(
 
         examples = (batch["image"], batch["label"], keys, weights)
         found = accumulate(gradient, examples, parts(count, microbatch, axis_name))
-        grads, (stats, metrics) = mean(found)
+        grads, (stats, metrics) = mean_of_devices(*found, axis_name, all_reduce)
         net = state.net.replace(stats=stats).descend(grads, tx, step=state.step)
         after = state.replace(step=state.step + 1, net=net)
         return after.averaged(lambda new, old: average(new, old, state.step, ema_decay)), metrics

@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxgan import prng
 from jaxgan.models.feature_sets import Sets
+from jaxgan.steps.accumulation import mean_of_devices
 from jaxgan.steps.state import GANState
 from jaxgan.types import Batch, Images, Metrics, PRNGKey, Step, to_float
 
@@ -114,6 +115,7 @@ def make_step(
     average: Callable[[Any, Any, Array], Any],
     conditional: bool = False,
     axis_name: str | None = None,
+    all_reduce: str = "float32",
 ) -> Step:
     """Return one update of a generator; `state.critic` has no weights, but the real sets that
     attract.
@@ -132,11 +134,11 @@ def make_step(
             `state.ema` is constant and serves the trained generator, too.
         conditional: whether the generator is told the class.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
+        all_reduce: see `mean_of_devices`.
 
     Returns:
         step(state, batch, key) -> (state, metrics), with `batch["image"]` uint8 [b, h, w, 3].
     """
-    mean = partial(jax.lax.pmean, axis_name=axis_name) if axis_name else lambda tree: tree
 
     def gathered(x: Array) -> Array:
         return jax.lax.all_gather(x, axis_name, tiled=True) if axis_name else x
@@ -176,7 +178,7 @@ def make_step(
             return value, updates.get("batch_stats", {})
 
         (value, stats), grads = jax.value_and_grad(loss, has_aux=True)(players["params"])
-        value, stats, grads = mean((value, stats, grads))
+        grads, (value, stats) = mean_of_devices(grads, (value, stats), axis_name, all_reduce)
         net = state.generator.replace(stats=stats).descend(grads, tx, step=state.step)
         old = {name: state.ema[name] for name in players}
         return state.replace(

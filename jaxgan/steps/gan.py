@@ -1,7 +1,6 @@
 """The GAN iteration: n critic turns, then one generator turn, as one pure function."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ from jaxtyping import Array, Float, UInt8
 
 from jaxgan import prng
 from jaxgan.augment import diffaugment as augments
-from jaxgan.steps.accumulation import Gradient, accumulate, parts, repeat
+from jaxgan.steps.accumulation import Gradient, accumulate, mean_of_devices, parts, repeat
 from jaxgan.steps.losses import AdversarialLoss
 from jaxgan.steps.optimizers import average
 from jaxgan.steps.second_critic import SecondCritic
@@ -48,6 +47,7 @@ def make_step(
     ema_decay: float,
     microbatch: int | None = None,
     axis_name: str | None = None,
+    all_reduce: str = "float32",
     real_critic: nn.Module | None = None,
     second: SecondCritic | None = None,
 ) -> Step:
@@ -72,6 +72,7 @@ def make_step(
         microbatch: images at a time in each turn, on all devices together, for less memory; all
             where None. Equal numbers but for batch normalisation (see `accumulate`) and dropout.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
+        all_reduce: see `mean_of_devices`.
         real_critic: what sees the real images in the critic's updates, with the critic's weights:
             images -> (logits, loss), a task of the critic's own that is added to its loss.
         second: another critic, whose term is added to the generator's loss; of images in [-1, 1].
@@ -82,7 +83,6 @@ def make_step(
     References:
         Gulrajani et al., Improved Training of Wasserstein GANs, 2017.
     """
-    mean = partial(jax.lax.pmean, axis_name=axis_name) if axis_name else lambda tree: tree
     augmented = augment or (lambda images, p, key: images)
 
     def seen(images: Images, step: Array, keys: Keys) -> Images:
@@ -119,12 +119,15 @@ def make_step(
         return others if loss.boundary is None else loss.boundary
 
     def averaged(gradient: Gradient, real: Images, key: PRNGKey, kinds: int) -> Any:
-        """Return the mean of gradient(real, keys [kinds, b], key) over microbatches and devices."""
+        """Return the mean of gradient(real, keys [kinds, b], key), which is (gradients, what came
+        with them), over microbatches and devices.
+        """
         *keys, rest = jax.random.split(key, kinds + 1)
         keys = [prng.example_keys(k, len(real), axis_name, real) for k in keys]
         count = parts(len(real), microbatch, axis_name)
         each = lambda part, i: gradient(*part, jax.random.fold_in(rest, i))  # noqa: E731
-        return mean(accumulate(each, (real, keys), count))
+        found = accumulate(each, (real, keys), count)
+        return mean_of_devices(*found, axis_name, all_reduce)
 
     def critic_turn(state: GANState, real: Images, key: PRNGKey) -> tuple[GANState, Metrics]:
         def gradient(real: Images, keys: list[Keys], dropout_key: PRNGKey) -> Any:
@@ -190,20 +193,19 @@ def make_step(
             )
             *aux, looks = aux
             if second is None:
-                return value, aux, grads, None
-            learned = second.learn(heads, real, looks, jnp.float32(1), real_keys)
-            return value, aux, grads, learned
+                return (grads, None), (value, aux, None)
+            learned, *more = second.learn(heads, real, looks, jnp.float32(1), real_keys)
+            return (grads, learned), (value, aux, more)
 
         assert generator_tx is not None
-        value, (stats, critic_stats), grads, learned = averaged(gradient, real, key, 4)
+        (grads, learned), (value, (stats, critic_stats), more) = averaged(gradient, real, key, 4)
         net = state.generator.replace(stats=stats).descend(grads, generator_tx, step=state.step)
         critic = state.critic.replace(stats=critic_stats)
         ema = average(net.variables, state.ema, state.step, ema_decay)
         metrics = {"generator_loss": value, "generator_grad_norm": optax.tree.norm(grads)}
         if second is not None:
-            grads, stats, more = learned
-            metrics |= more
-            state = state.replace(second=second.update(heads, grads, stats, state.step))
+            metrics |= more[1]
+            state = state.replace(second=second.update(heads, learned, more[0], state.step))
         state = state.replace(step=state.step + 1, generator=net, critic=critic, ema=ema)
         return state, metrics
 

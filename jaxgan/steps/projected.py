@@ -1,7 +1,7 @@
 """The iteration of a GAN whose critic looks through a frozen network: both players at once."""
 
 from collections.abc import Callable
-from functools import partial, reduce
+from functools import reduce
 from operator import add
 from typing import Any
 
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxgan import prng
 from jaxgan.models.projected import Views
-from jaxgan.steps.accumulation import accumulate, parts
+from jaxgan.steps.accumulation import accumulate, mean_of_devices, parts
 from jaxgan.steps.losses import AdversarialLoss
 from jaxgan.steps.state import GANState
 from jaxgan.types import Augment, Batch, Images, Keys, Metrics, PRNGKey, Step, to_float
@@ -34,6 +34,7 @@ def make_step(
     average: Callable[[Any, Any, Array], Any],
     microbatch: int | None = None,
     axis_name: str | None = None,
+    all_reduce: str = "float32",
 ) -> Step:
     """Return one update of each player against the other as it was, summed over the critic's heads.
 
@@ -54,6 +55,7 @@ def make_step(
             `state.ema` is constant and serves the trained generator, too.
         microbatch: images at a time, on all devices together; all where None.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
+        all_reduce: see `mean_of_devices`.
 
     Returns:
         step(state, batch, key) -> (state, metrics), with `batch["image"]` uint8 [b, h, w, 3].
@@ -61,7 +63,6 @@ def make_step(
     References:
         Sauer et al., Projected GANs Converge Faster, 2021, eq. 3.
     """
-    mean = partial(jax.lax.pmean, axis_name=axis_name) if axis_name else lambda tree: tree
 
     def seen(images: Images, keys: Keys) -> Images:
         return augment(images, jnp.float32(1), keys) if augment else images
@@ -107,7 +108,7 @@ def make_step(
             critic_grads, about = jax.grad(critic_loss, has_aux=True)(params)
             value, through = jax.value_and_grad(generator_loss)(fake)
             (generator_grads,) = back(through)
-            return critic_grads, generator_grads, stats, about, value
+            return (critic_grads, generator_grads), (stats, about, value)
 
         real = to_float(batch["image"])
         *keys, rest = jax.random.split(key, 5)
@@ -117,9 +118,9 @@ def make_step(
         def each(part: tuple[Images, list[Keys]], i: Array) -> Any:
             return gradients(*part, jax.random.fold_in(rest, i))
 
-        critic_grads, generator_grads, stats, (critic_stats, metrics), value = mean(
-            accumulate(each, (real, keys), count)
-        )
+        found = accumulate(each, (real, keys), count)
+        grads, aux = mean_of_devices(*found, axis_name, all_reduce)
+        (critic_grads, generator_grads), (stats, (critic_stats, metrics), value) = grads, aux
         critic_net = state.critic.replace(stats={**critic_stats, "scale": scale})
         critic_net = critic_net.descend(critic_grads, critic_tx, step=state.step)
         net = state.generator.replace(stats=stats)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from jaxgan import prng
 from jaxgan.augment import ada
 from jaxgan.models.layers.conv_layer import CONVOLVED
-from jaxgan.steps.accumulation import Gradient, accumulate, parts
+from jaxgan.steps.accumulation import Gradient, accumulate, mean_of_devices, parts
 from jaxgan.steps.losses import NON_SATURATING
 from jaxgan.steps.optimizers import average_by_images
 from jaxgan.steps.penalties import path_length, path_lengths, r1
@@ -72,6 +72,7 @@ def make_turns(
     microbatch: int | None = None,
     remat: bool = False,
     axis_name: str | None = None,
+    all_reduce: str = "float32",
     second: SecondCritic | None = None,
 ) -> Turns:
     """Return the turns of a StyleGAN2 with adaptive augmentation.
@@ -97,6 +98,7 @@ def make_turns(
             the microbatch.
         remat: whether only what convolutions put out is kept for the gradients.
         axis_name: the `pmap` axis over which the batch is split; None where arrays are global.
+        all_reduce: see `mean_of_devices`.
         second: another critic, whose term is added to the generator's loss.
 
     Returns:
@@ -107,7 +109,6 @@ def make_turns(
         Karras et al., Analyzing and Improving the Image Quality of StyleGAN, 2020, appendix B.
         Karras et al., Training Generative Adversarial Networks with Limited Data, 2020.
     """
-    mean = partial(jax.lax.pmean, axis_name=axis_name) if axis_name else lambda tree: tree
     change = augment or (lambda images, p, key: images)
     policy = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
     kept: Any = partial(jax.checkpoint, policy=policy) if remat else lambda function: function
@@ -148,7 +149,8 @@ def make_turns(
         keys = [prng.example_keys(k, len(real), axis_name, real) for k in pair]
         count = parts(len(batch["image"]), microbatch, axis_name)
         each = lambda part, i: gradient(to_float(part[0]), *part[1:])  # noqa: E731
-        aux, grads = mean(accumulate(each, (real, labels, *keys), count))
+        aux, grads = accumulate(each, (real, labels, *keys), count)
+        grads, aux = mean_of_devices(grads, aux, axis_name, all_reduce)
         return aux, jax.tree.map(lambda g: jnp.where(jnp.isfinite(g), g, 0), grads)
 
     def generator_turn(

@@ -40,6 +40,19 @@ def test_a_step_compiles_for_tpus(tmp_path, name, target, mode) -> None:
         assert (row["reduced_mib"] > 0) == (target != "v5e-1"), row
 
 
+@pytest.mark.slow
+def test_bfloat16_halves_what_devices_exchange(tmp_path) -> None:
+    asked = ("--configs=resnet", "--targets=v5e-4", "--modes=pmap,pmap-bf16", "--quick")
+    whole, half = rows(tmp_path, *asked, "--test_config", "--batch_size=8")
+    assert 0.5 <= half["reduced_mib"] / whole["reduced_mib"] < 0.55  # Metrics and statistics stay.
+    assert whole["estimated_ms"] is None  # Of the least effort, which says nothing of speed.
+
+
+def test_bad_modes_are_a_sentence(tmp_path) -> None:
+    (row,) = rows(tmp_path, "--configs=resnet", "--modes=pmap-int8", code=1)
+    assert "--modes must be of jit, pmap, pmap-bf16, got 'pmap-int8'" in row["error"]
+
+
 def test_bad_targets_are_a_sentence(tmp_path) -> None:
     for target in ("v9-1", "v5e-3", "v5e-", "h100-x"):
         (row,) = rows(tmp_path, "--configs=resnet", f"--targets={target}", code=1)

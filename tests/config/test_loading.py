@@ -99,6 +99,8 @@ def wgan(**changes) -> ConfigDict:
         ),
         ({"train.checkpoint_minutes": 0.0}, "checkpoint_minutes must be above 0, got 0.0"),
         ({"train.steps_per_call": 0}, "steps_per_call must be within|steps_per_call must be above"),
+        ({"train.all_reduce": "fp8"}, "all_reduce must be one of float32, bf16, got 'fp8'"),
+        ({"train.all_reduce": "bf16"}, "all_reduce must be float32 but with .*parallel=pmap"),
     ],
 )
 def test_bad_values_are_named(changes: dict, words: str) -> None:
