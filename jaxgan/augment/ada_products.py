@@ -1,7 +1,7 @@
 """Bilinear look-up at the places of an affine map, by products of matrices alone.
 
 A look-up of single samples is what a TPU does worst and a product of matrices what it does best.
-The numbers are those of the look-up, to rounding.
+The numbers are those of the look-up, on a TPU to less than one gray level.
 
 Output row i and column j look at y = a i + b j + c, x = d i + e j + f. With |b| <= |a| (else rows
 and columns change places) column j is first moved by a whole number q of rows, the nearest to
@@ -13,7 +13,7 @@ the product with the column's waves, by the column's q after it.
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 Matrix = Callable[[], Float[np.ndarray, "samples pixels"]]  # Hashable, as a matrix is not.
 Waves = Float[Array, "... f"]  # By frequency: first what belongs to cosines, then to sines.
+Turns = tuple[Float[Array, "... half_f"], Float[Array, "... half_f"]]  # Their cosines and sines.
 
 
 class Places(NamedTuple):
@@ -82,17 +83,22 @@ def analysis(size: int) -> Float[np.ndarray, "size f"]:
     return np.concatenate([np.cos(angles) * share, np.sin(angles) * share], 1)
 
 
-def waves(at: Float[Array, "..."], size: int) -> Waves:
-    """Return the cosines, then the sines of all frequencies of `size` samples, at whole numbers."""
+def turns(at: Float[Array, "..."], size: int) -> Turns:
+    """Return the cosines and sines of all frequencies of `size` samples, at whole numbers."""
     frequencies = jnp.arange(_frequencies(size), dtype=at.dtype)[(None,) * at.ndim]
-    turns = _remainder(at, size)[..., None] * frequencies
-    angles = _remainder(turns, size) * (2 * np.pi / size)
-    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], -1)
+    whole = _remainder(at, size)[..., None] * frequencies
+    angles = _remainder(whole, size) * (2 * np.pi / size)
+    return jnp.cos(angles), jnp.sin(angles)
 
 
-def shifted(x: Waves, by: Waves) -> Waves:
-    """Return what is x for samples k, for samples k + s; `by` is the `waves` at s."""
-    (c, s), (cos, sin) = jnp.split(x, 2, -1), jnp.split(by, 2, -1)
+def waves(at: Float[Array, "..."], size: int) -> Waves:
+    """Return the same as one array."""
+    return jnp.concatenate(turns(at, size), -1)
+
+
+def shifted(x: Waves, by: Turns) -> Waves:
+    """Return what is x for samples k, for samples k + s; `by` are the `turns` at s."""
+    (c, s), (cos, sin) = jnp.split(x, 2, -1), by
     return jnp.concatenate([c * cos + s * sin, s * cos - c * sin], -1)
 
 
@@ -114,51 +120,73 @@ class _Tables(NamedTuple):
     rows: Float[Array, "b m"]  # The first row of samples.
     y: Float[Array, "b m n"]  # From there.
     x: Float[Array, "b m n"]  # From the whole sample.
-    by_row: Waves  # At the whole samples of x.
-    by_column: Waves
+    by_row: Turns  # At the whole samples of x.
+    by_column: tuple[Waves, ...]  # Likewise, and how those one and two samples on differ from it.
 
 
 def _tables(at: Places, size: int) -> _Tables:
     first, whole_row, whole_column = map(jnp.floor, (at.rows_y, at.rows_x, at.columns_x))
     sums = lambda rows, columns: rows[..., None] + columns[..., None, :]  # noqa: E731
+    here = waves(whole_column, size)
+    on = (shifted(here, turns(jnp.full((1, 1), -m, here.dtype), size)) for m in (1, 2))
     tables = _Tables(
         first,
         sums(at.rows_y - first, at.columns_y),
         sums(at.rows_x - whole_row, at.columns_x - whole_column),
-        waves(whole_row, size),
-        waves(whole_column, size),
+        turns(whole_row, size),
+        (here, *(there - here for there in on)),
     )
     return jax.lax.optimization_barrier(tables)  # Or they are computed again in each turn.
 
 
 def _one_row(
-    p: Int[Array, ""], spectra: Waves, at: _Tables, up: Array, size: int
+    p: int | Int[Array, ""],
+    spectra: Waves,
+    at: _Tables,
+    up: Array,
+    size: int,
+    together: bool,
 ) -> Float[Array, "b c m n"]:
     """Return what the p-th of the rows of samples that serve a row of places adds to each.
 
+    A place has the first of its neighbours, since their weights add up to 1, and of the others what
+    they differ by: so little that one pass of bfloat16 does for it.
+
     Args:
-        p: from 0.
+        p: 0 is the first, as a number that is known when this is traced.
         spectra: of each row of pixels, at the samples' resolution, [b c h f].
         at: the places.
         up: from rows of pixels to rows of samples.
         size: the samples of a row.
+        together: in one product, whose transpose is faster, in place of three that are.
     """
-    row = _remainder(at.rows + p, len(up))[..., None] == jnp.arange(len(up))[None, None]
-    taps = _dot("bms,sh->bmh", row.astype(up.dtype), up)
-    found = shifted(_dot("bmh,bchf->bcmf", taps, spectra), at.by_row[:, None])
 
-    def samples(m: int) -> Array:
-        by = shifted(at.by_column, waves(jnp.full((1, 1), -m, up.dtype), size))
-        weights = _hat(at.y - p) * _hat(at.x - m)
-        return _dot("bcmf,bnf->bcmn", found, by) * weights[:, None]
+    def one(p: int | Int[Array, ""]) -> Float[Array, "b m s"]:
+        row = _remainder(at.rows + p, len(up))[..., None] == jnp.arange(len(up))[None, None]
+        return row.astype(up.dtype)
 
-    return samples(0) + samples(1) + samples(2)
+    first = isinstance(p, int)
+    precision, weights = ("high", jnp.ones_like(at.y)) if first else ("default", _hat(at.y - p))
+    taps = _dot("bms,sh->bmh", one(0) if first else one(p) - one(0), up)
+    found = jnp.einsum("bmh,bchf->bcmf", taps, spectra, precision=precision)
+    found = shifted(found, (at.by_row[0][:, None], at.by_row[1][:, None]))
+    if together:
+        m = jnp.arange(3, dtype=up.dtype)[None, None, :, None]
+        weights = weights[:, :, None] * jnp.where(m > 0, _hat(at.x[:, :, None] - m), 1)
+        by = jnp.stack(at.by_column, 1)
+        each = jnp.einsum("bcmf,bknf->bcmkn", found, by, precision=precision)
+        return (each * weights[:, None]).sum(3)
+    total = jnp.einsum("bcmf,bnf->bcmn", found, at.by_column[0], precision=precision)
+    for m, by in enumerate(at.by_column[1:], 1):
+        more = jnp.einsum("bcmf,bnf->bcmn", found, by, precision="default")
+        total += more * _hat(at.x - m)[:, None]
+    return total * weights[:, None]
 
 
-def _sum(term: Callable[[Array], Array], at: Places) -> Array:
+def _sum(term: Callable[[Any], Array], at: Places) -> Array:
     """Return the sum over as many rows of samples as serve a row of places."""
     count = jnp.ceil(at.columns_y.max()).astype(jnp.int32) + 2
-    return jax.lax.fori_loop(1, count, lambda p, total: total + term(p), term(jnp.int32(0)))
+    return jax.lax.fori_loop(1, count, lambda p, total: total + term(p), term(0))
 
 
 # Linear in the spectra: it and its transpose name each other as their derivatives, since a loop
@@ -169,7 +197,7 @@ def _sum(term: Callable[[Array], Array], at: Places) -> Array:
 def _found(spectra: Waves, at: Places, up: Matrix, size: int) -> Float[Array, "b c m n"]:
     """Return the samples at places (i', j)."""
     tables, matrix = _tables(at, size), jnp.asarray(up(), at.rows_y.dtype)
-    return _sum(lambda p: _one_row(p, spectra, tables, matrix, size), at)
+    return _sum(lambda p: _one_row(p, spectra, tables, matrix, size, False), at)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -179,8 +207,8 @@ def _spread(values: Float[Array, "b c m n"], at: Places, up: Matrix, size: int) 
     shape = (*values.shape[:2], matrix.shape[1], 2 * _frequencies(size))
     like = jax.ShapeDtypeStruct(shape, values.dtype)
 
-    def back(p: Array) -> Waves:
-        forth = lambda spectra: _one_row(p, spectra, tables, matrix, size)  # noqa: E731
+    def back(p: Any) -> Waves:
+        forth = lambda spectra: _one_row(p, spectra, tables, matrix, size, True)  # noqa: E731
         return jax.linear_transpose(forth, like)(values)[0]
 
     return _sum(back, at)
@@ -214,6 +242,6 @@ def look_up(
     found = cast(Array, _found(_dot("bchw,wf->bchf", planes, to_waves), at, rows, size))
     m, n = found.shape[2:]
     found = _dot("bcmn,mf->bcnf", found, jnp.asarray(analysis(m), dtype))
-    found = shifted(found, waves(at.shifts, m)[:, None])
+    found = shifted(found, turns(at.shifts[:, None], m))
     found = _dot("bcnf,if->bcin", found, waves(jnp.arange(n, dtype=dtype), m))
     return jnp.where(at.swapped[:, None, None, None], found.swapaxes(2, 3), found)
