@@ -25,14 +25,16 @@ that no critic used, beside that of principal components, which train nothing.
 """
 CHIPS = """# Chips
 
-What XLA's compilers say of a training step in bf16, compiled for a chip on a machine that has none:
-nothing here was run. Every program fits the chip, none has a float64 or calls the host, and states
-are updated in place (on an H100 but for some small arrays of a StyleGAN2's critic).
+What XLA's compilers say of a training step, compiled for a chip on a machine that has none: nothing
+here was run. It is in bf16 under `jit` where a row does not say other. Every program fits the chip,
+none has a float64 or calls the host, and states are updated in place.
 
 *Peak* is a device's memory in MiB, *state* the part of it that stays. *Roofline* is the longer of
 arithmetic and memory at the chip's own rates, in ms; *estimated* are the compiler's cycles without
-look-ups, which lie below it where data stay on the chip; *share* is of the bf16 peak. `make aot`
-makes the rows, with the config's batch or `--batch_size`.
+look-ups, which lie below it where data stay on the chip; *share* is of the bf16 peak. Rows without
+these were compiled with the compiler's least effort (`--quick`), which takes other amounts of
+memory. *Exchanged* is what a device's all-reduces take in. `make aot` makes the rows, with the
+config's batch or `--batch_size`.
 """
 TARGETS = {
     "v5e-1": "A chip of a TPU v5e, 16,384 MiB",
@@ -90,18 +92,24 @@ def _table(target: str, rows: list[dict]) -> str:
     heads += ["GFLOP", "roofline", "estimated", "share"] if timed else []
     heads += ["exchanged MiB"] if any(row["reduced_mib"] for row in rows) else []
     lines = [heads, ["---"] * len(heads)]
-    for row in sorted(rows, key=lambda row: (row["config"], row["program"])):
+    for row in sorted(rows, key=lambda row: [row[k] for k in ("config", "program", "mode")]):
         config = loading.load(str(ROOT / "configs" / f"{row['config']}.py"))
-        program = UPDATES.get(row["program"], row["program"])
+        other = [row[k] for k in ("precision", "mode") if row[k] not in ("bf16", "jit")]
+        program = ", ".join([UPDATES.get(row["program"], row["program"]), *other])
         line = [f"`{row['config']}`", row["batch_size"] or config.train.batch_size, program]
         line += [f"{row[key]:,.0f}" for key in ("peak_mib", "state_mib")]
         if timed:
-            share = row["gflop"] / row["estimated_ms"] / PEAK[target.partition("-")[0]]
-            roofline = "" if row["roofline_ms"] is None else f"{row['roofline_ms']:.1f}"
-            line += [f"{row['gflop']:,.0f}", roofline, f"{row['estimated_ms']:.1f}", f"{share:.0%}"]
+            line += [f"{row['gflop']:,.0f}", *_times(row, PEAK[target.partition("-")[0]])]
         line += [f"{row['reduced_mib']:,.0f}"] if "exchanged MiB" in heads else []
         lines.append(list(map(str, line)))
     return f"## {TARGETS[target]}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _times(row: dict, peak: float) -> list[str]:
+    """Return the roofline, the estimate and the share of the peak; "" is not known."""
+    times = [row["roofline_ms"], row["estimated_ms"]]
+    share = f"{row['gflop'] / times[1] / peak:.0%}" if times[1] else ""
+    return [*("" if ms is None else f"{ms:.1f}" for ms in times), share]
 
 
 def _value(value: object) -> str:

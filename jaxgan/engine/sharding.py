@@ -21,6 +21,8 @@ AXIS = "data"
 MODES = ("auto", "jit", "pmap", "zero", "fsdp")
 # What `zero` shares out: what an update reads and writes, and no network. `fsdp` shares out all.
 UPDATED = ("opt_state", "ema")
+# Arrays that a step does not read and makes anew, too, or else their buffers are left over.
+UPDATED_IN_PLACE: Any = {"donate_argnums": 0, "keep_unused": True}
 LEAST = 4096  # Numbers: to gather fewer takes longer than to read them.
 
 
@@ -111,7 +113,7 @@ def _jit() -> Devices:
 
     @lru_cache
     def compile_step(step: Step) -> jax.stages.Wrapped:
-        return jax.jit(step, donate_argnums=0, out_shardings=(replicated, replicated))
+        return jax.jit(step, **UPDATED_IN_PLACE, out_shardings=(replicated, replicated))
 
     return Devices(None, place, fetch, shard, compile_step)
 
@@ -161,7 +163,7 @@ def _shared(mode: str) -> Devices:
             state, metrics = step(put(state, layouts(used, state)), batch, key)
             return put(state, layouts(layout, state)), put(metrics, replicated)
 
-        return jax.jit(laid_out, donate_argnums=0)
+        return jax.jit(laid_out, **UPDATED_IN_PLACE)
 
     return _jit()._replace(place=place, fetch=fetch, compile=compile_step)
 
@@ -185,7 +187,7 @@ def _pmap() -> Devices:
         # What jax.pmap is made of: its own cannot be compiled ahead for several processes.
         specs = {"in_specs": (P(), P(AXIS), P()), "out_specs": P()}
         return jax.jit(
-            jax.shard_map(on_each, mesh=mesh, check_vma=False, **specs), donate_argnums=0
+            jax.shard_map(on_each, mesh=mesh, check_vma=False, **specs), **UPDATED_IN_PLACE
         )
 
     return _jit()._replace(axis_name=AXIS, shard=shard, compile=compile_step)

@@ -22,6 +22,17 @@ def test_the_callers_state_survives_donation() -> None:
         assert devices.fetch(state)["w"].shape == (3,)
 
 
+@pytest.mark.parametrize("mode", ["jit", "pmap", "zero"])
+def test_all_of_the_state_is_updated_in_place(mode: str) -> None:
+    """What a step makes anew without reading it, too, as a StyleGAN2's critic does averages."""
+    devices = sharding.spread(mode)
+    state = {"read": jnp.ones(3), "copied": jnp.ones(3)}
+    step = devices.compile(lambda s, b, k: ({"read": s["read"], "copied": s["read"] + 0}, {}))
+    batch = devices.shard({"x": np.ones(4)}, 0)
+    program = step.lower(devices.place(state), batch, jax.random.key(0)).compile().as_text()
+    assert program.partition("\n")[0].count("alias)") == len(state)
+
+
 def test_a_batch_is_split_over_the_devices() -> None:
     x = np.arange(8).reshape(1, 8)
     for mode in ("jit", "pmap"):
