@@ -12,7 +12,7 @@ the product with the column's waves, by the column's q after it.
 """
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, partial, reduce
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -165,7 +165,7 @@ def _one_row(
         row = _remainder(at.rows + p, len(up))[..., None] == jnp.arange(len(up))[None, None]
         return row.astype(up.dtype)
 
-    first = isinstance(p, int)
+    first = isinstance(p, int) and p == 0
     precision, weights = ("high", jnp.ones_like(at.y)) if first else ("default", _hat(at.y - p))
     taps = _dot("bms,sh->bmh", one(0) if first else one(p) - one(0), up)
     found = jnp.einsum("bmh,bchf->bcmf", taps, spectra, precision=precision)
@@ -183,10 +183,14 @@ def _one_row(
     return total * weights[:, None]
 
 
-def _sum(term: Callable[[Any], Array], at: Places) -> Array:
-    """Return the sum over as many rows of samples as serve a row of places."""
+def _sum(term: Callable[[Any], Array], at: Places, apart: int) -> Array:
+    """Return the sum over as many rows of samples as serve a row of places.
+
+    So many of them stand before the loop, for speed: one too many would add nothing.
+    """
     count = jnp.ceil(at.columns_y.max()).astype(jnp.int32) + 2
-    return jax.lax.fori_loop(1, count, lambda p, total: total + term(p), term(0))
+    total = reduce(jnp.add, map(term, range(apart)))
+    return jax.lax.fori_loop(apart, count, lambda p, total: total + term(p), total)
 
 
 # Linear in the spectra: it and its transpose name each other as their derivatives, since a loop
@@ -197,7 +201,7 @@ def _sum(term: Callable[[Any], Array], at: Places) -> Array:
 def _found(spectra: Waves, at: Places, up: Matrix, size: int) -> Float[Array, "b c m n"]:
     """Return the samples at places (i', j)."""
     tables, matrix = _tables(at, size), jnp.asarray(up(), at.rows_y.dtype)
-    return _sum(lambda p: _one_row(p, spectra, tables, matrix, size, False), at)
+    return _sum(lambda p: _one_row(p, spectra, tables, matrix, size, False), at, 1)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -211,7 +215,7 @@ def _spread(values: Float[Array, "b c m n"], at: Places, up: Matrix, size: int) 
         forth = lambda spectra: _one_row(p, spectra, tables, matrix, size, True)  # noqa: E731
         return jax.linear_transpose(forth, like)(values)[0]
 
-    return _sum(back, at)
+    return _sum(back, at, 3)
 
 
 _found.defvjp(
