@@ -119,8 +119,8 @@ def test_rounded_products_err_by_less_than_a_gray_level(monkeypatch: pytest.Monk
     """Where a TPU takes one pass of bfloat16, which a CPU does not: the operands are rounded."""
     exact = jnp.einsum
 
-    def rounded(form: str, *operands: jax.Array, precision: str) -> jax.Array:
-        if precision == "default":
+    def rounded(form: str, *operands: jax.Array, precision: str | None = None) -> jax.Array:
+        if precision is None:
             operands = tuple(jax.lax.reduce_precision(x, 8, 7) for x in operands)
         return exact(form, *operands, precision="highest")
 
