@@ -95,7 +95,8 @@ def _table(target: str, rows: list[dict]) -> str:
     for row in sorted(rows, key=lambda row: [row[k] for k in ("config", "program", "mode")]):
         config = loading.load(str(ROOT / "configs" / f"{row['config']}.py"))
         other = [row[k] for k in ("precision", "mode") if row[k] not in ("bf16", "jit")]
-        program = ", ".join([UPDATES.get(row["program"], row["program"]), *other])
+        part = str(row["program"])
+        program = ", ".join([UPDATES.get(part, part), *other])
         line = [f"`{row['config']}`", row["batch_size"] or config.train.batch_size, program]
         line += [f"{row[key]:,.0f}" for key in ("peak_mib", "state_mib")]
         if timed:

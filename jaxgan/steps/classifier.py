@@ -134,8 +134,8 @@ def supervised(
             return jax.grad(objective, has_aux=True)(state.net.params)
 
         examples = (batch["image"], batch["label"], keys, weights)
-        found = accumulate(gradient, examples, parts(count, microbatch, axis_name))
-        grads, (stats, metrics) = mean_of_devices(*found, axis_name, all_reduce)
+        grads, aux = accumulate(gradient, examples, parts(count, microbatch, axis_name))
+        grads, (stats, metrics) = mean_of_devices(grads, aux, axis_name, all_reduce)
         net = state.net.replace(stats=stats).descend(grads, tx, step=state.step)
         after = state.replace(step=state.step + 1, net=net)
         return after.averaged(lambda new, old: average(new, old, state.step, ema_decay)), metrics

@@ -126,8 +126,8 @@ def make_step(
         keys = [prng.example_keys(k, len(real), axis_name, real) for k in keys]
         count = parts(len(real), microbatch, axis_name)
         each = lambda part, i: gradient(*part, jax.random.fold_in(rest, i))  # noqa: E731
-        found = accumulate(each, (real, keys), count)
-        return mean_of_devices(*found, axis_name, all_reduce)
+        grads, aux = accumulate(each, (real, keys), count)
+        return mean_of_devices(grads, aux, axis_name, all_reduce)
 
     def critic_turn(state: GANState, real: Images, key: PRNGKey) -> tuple[GANState, Metrics]:
         def gradient(real: Images, keys: list[Keys], dropout_key: PRNGKey) -> Any:

@@ -118,8 +118,8 @@ def make_step(
         def each(part: tuple[Images, list[Keys]], i: Array) -> Any:
             return gradients(*part, jax.random.fold_in(rest, i))
 
-        found = accumulate(each, (real, keys), count)
-        grads, aux = mean_of_devices(*found, axis_name, all_reduce)
+        grads, aux = accumulate(each, (real, keys), count)
+        grads, aux = mean_of_devices(grads, aux, axis_name, all_reduce)
         (critic_grads, generator_grads), (stats, (critic_stats, metrics), value) = grads, aux
         critic_net = state.critic.replace(stats={**critic_stats, "scale": scale})
         critic_net = critic_net.descend(critic_grads, critic_tx, step=state.step)
