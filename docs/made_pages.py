@@ -62,7 +62,7 @@ def write(folder: Path) -> None:
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     _put(folder / "gallery.md", "\n".join([GALLERY, *map(_section, rows)]))
     file = ROOT / "benchmarks" / "results" / "aot.jsonl"
-    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows = [row for row in map(json.loads, file.read_text().splitlines()) if "error" not in row]
     parts = [_table(target, [r for r in rows if r["target"] == target]) for target in TARGETS]
     _put(folder / "chips.md", "\n".join([CHIPS, *filter(None, parts)]))
 
